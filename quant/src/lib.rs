@@ -1,1 +1,18 @@
-//! See docs/architecture.md.
+//! Checkpoint import, float reference, quantizer and integer reference model.
+//!
+//! The path of a model through this crate:
+//!
+//! 1. [`hf`] opens a Hugging Face folder (`config.json` plus safetensors) and checks every tensor.
+//! 2. [`float`] holds the weights in f32 and runs them; its taps serve calibration and simulation.
+//! 3. [`perplexity`] scores any model that implements [`perplexity::Scorer`] by a stated protocol.
+//!
+//! Nothing here panics on bad input: every problem is an [`Error`] that names what was wrong, where,
+//! and what to do.
+
+pub mod error;
+pub mod float;
+pub mod hf;
+pub mod perplexity;
+pub mod tokenizer;
+
+pub use error::{Error, Result};

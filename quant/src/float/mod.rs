@@ -1,0 +1,15 @@
+//! Float reference of the Llama block: f32, multi-threaded, the same result for any thread count.
+//!
+//! Used for calibration, for the per-step accuracy table and as the "before" of every comparison.
+
+mod attention;
+mod forward;
+mod model;
+mod ops;
+mod rope;
+mod tap;
+
+pub use attention::Lambda;
+pub use model::{FloatLayer, FloatModel, Matrix};
+pub use rope::Rope;
+pub use tap::{NoTap, Site, Tap};

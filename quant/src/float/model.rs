@@ -1,0 +1,66 @@
+//! Weights of a float model.
+
+use crate::hf::LlamaConfig;
+
+/// A dense row-major matrix; a linear layer computes `y = W x`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Matrix {
+    /// Output features.
+    pub rows: usize,
+    /// Input features.
+    pub cols: usize,
+    /// `rows * cols` values.
+    pub data: Vec<f32>,
+}
+
+impl Matrix {
+    /// Row `r` (panics past the end, as slices do; callers stay within `rows`).
+    pub fn row(&self, r: usize) -> &[f32] {
+        &self.data[r * self.cols..(r + 1) * self.cols]
+    }
+}
+
+/// Weights of one decoder layer.
+#[derive(Clone, Debug)]
+pub struct FloatLayer {
+    /// RMSNorm gain before attention, `[hidden]`.
+    pub attn_norm: Vec<f32>,
+    /// Query projection, `[heads * head_dim, hidden]`.
+    pub q: Matrix,
+    /// Key projection, `[kv_heads * head_dim, hidden]`.
+    pub k: Matrix,
+    /// Value projection, `[kv_heads * head_dim, hidden]`.
+    pub v: Matrix,
+    /// Output projection, `[hidden, heads * head_dim]`.
+    pub o: Matrix,
+    /// RMSNorm gain before the feed-forward, `[hidden]`.
+    pub mlp_norm: Vec<f32>,
+    /// Gate projection, `[ffn, hidden]`.
+    pub gate: Matrix,
+    /// Up projection, `[ffn, hidden]`.
+    pub up: Matrix,
+    /// Down projection, `[hidden, ffn]`.
+    pub down: Matrix,
+}
+
+/// A whole Llama model in f32.
+#[derive(Clone, Debug)]
+pub struct FloatModel {
+    /// Shape and constants.
+    pub config: LlamaConfig,
+    /// Token embedding, `[vocab, hidden]`.
+    pub embed: Matrix,
+    /// Decoder layers.
+    pub layers: Vec<FloatLayer>,
+    /// Last RMSNorm gain, `[hidden]`.
+    pub final_norm: Vec<f32>,
+    /// Output head `[vocab, hidden]`; `None` when it is the embedding.
+    pub head: Option<Matrix>,
+}
+
+impl FloatModel {
+    /// The output head: its own matrix or the tied embedding.
+    pub fn head(&self) -> &Matrix {
+        self.head.as_ref().unwrap_or(&self.embed)
+    }
+}

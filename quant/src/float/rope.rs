@@ -1,0 +1,39 @@
+//! Rotary position embedding, Hugging Face convention (element `i` pairs with `i + head_dim/2`).
+
+/// Rotation angles of one head.
+#[derive(Clone, Debug)]
+pub struct Rope {
+    /// Radians per position for each pair: `theta^(-2i/head_dim)`.
+    frequency: Vec<f64>,
+}
+
+impl Rope {
+    /// Frequencies for heads of width `head_dim` with base `theta`.
+    pub fn new(head_dim: usize, theta: f64) -> Self {
+        let pairs = head_dim / 2;
+        let frequency = (0..pairs).map(|i| theta.powf(-((2 * i) as f64) / head_dim as f64)).collect();
+        Self { frequency }
+    }
+
+    /// `(cos, sin)` of every pair at `position`, angles in f64.
+    pub fn angles(&self, position: usize) -> Vec<(f32, f32)> {
+        self.frequency
+            .iter()
+            .map(|f| {
+                let (sin, cos) = (position as f64 * f).sin_cos();
+                (cos as f32, sin as f32)
+            })
+            .collect()
+    }
+
+    /// Rotates every head of `row` by `angles`.
+    pub fn rotate(row: &mut [f32], angles: &[(f32, f32)]) {
+        let half = angles.len();
+        for head in row.chunks_exact_mut(2 * half) {
+            let (low, high) = head.split_at_mut(half);
+            for ((a, b), (cos, sin)) in low.iter_mut().zip(high).zip(angles) {
+                (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
+            }
+        }
+    }
+}
