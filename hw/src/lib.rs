@@ -1,1 +1,7 @@
-//! See docs/architecture.md.
+//! The hardware contract of accllm: numeric functions, beat formats, configurations, ISA and register map.
+//! See `docs/numerics.md`, `docs/formats.md`, `docs/isa.md`.
+
+pub mod beat;
+pub mod config;
+pub mod fixed;
+pub mod tables;

@@ -1,0 +1,223 @@
+//! Beat formats of `docs/formats.md` §1: packing and unpacking.
+
+use crate::config::BEAT_BYTES;
+
+/// One 512-bit memory beat.
+pub type Beat = [u8; BEAT_BYTES];
+
+/// How a weight is stored; a field of the instruction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WeightFormat {
+    /// 2:4 sparse, 2-bit levels, 256 columns a beat with its scales.
+    W2Sparse,
+    /// Dense 2-bit levels, 256 columns a beat, scale beats.
+    W2Dense,
+    /// Dense 4-bit levels, 128 columns a beat, scale beats.
+    W4,
+}
+
+impl WeightFormat {
+    /// All formats, in the order of their codes in instructions.
+    pub const ALL: [Self; 3] = [Self::W2Sparse, Self::W2Dense, Self::W4];
+
+    /// Code in instructions.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// Name in manifests: `w2s`, `w2d`, `w4`.
+    pub fn name(self) -> &'static str {
+        ["w2s", "w2d", "w4"][self as usize]
+    }
+
+    /// The format of that manifest name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|f| f.name() == name)
+    }
+
+    /// Columns of one value beat.
+    pub fn columns(self) -> usize {
+        if self == Self::W4 { 128 } else { 256 }
+    }
+
+    /// Value beats that one scale beat covers (0: scales are in the value beat).
+    pub fn scale_chunk(self) -> usize {
+        [0, 8, 16][self as usize]
+    }
+
+    /// Levels that a stored value can have, by code.
+    pub fn levels(self) -> &'static [i8] {
+        match self {
+            Self::W2Sparse => &[-2, -1, 1, 2],
+            Self::W2Dense => &[-3, -1, 1, 3],
+            Self::W4 => &[0, 1, 2, 3, 4, 5, 6, 7, -8, -7, -6, -5, -4, -3, -2, -1],
+        }
+    }
+}
+
+/// The two kept columns of each 2:4 pattern.
+pub const PATTERNS: [(usize, usize); 6] = [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)];
+
+/// Reads `n` ≤ 8 bits at bit position `at`.
+pub fn get_bits(beat: &Beat, at: usize, n: usize) -> u8 {
+    let lo = u16::from(beat[at / 8]);
+    let hi = beat.get(at / 8 + 1).map_or(0, |&b| u16::from(b));
+    (((lo | hi << 8) >> (at % 8)) & ((1 << n) - 1)) as u8
+}
+
+/// Writes `n` ≤ 8 bits at bit position `at`, into zeros.
+pub fn put_bits(beat: &mut Beat, at: usize, n: usize, value: u8) {
+    let v = u16::from(value & ((1u16 << n) - 1) as u8) << (at % 8);
+    beat[at / 8] |= v as u8;
+    if at % 8 + n > 8 {
+        beat[at / 8 + 1] |= (v >> 8) as u8;
+    }
+}
+
+/// Nibble of multiplier `m` in 4-bit beats (W4, K, V).
+#[inline]
+pub fn nibble_of(m: usize) -> usize {
+    (m % 32) * 4 + m / 32
+}
+
+/// Reads the signed nibble of multiplier `m`.
+#[inline]
+pub fn get_nibble(beat: &Beat, m: usize) -> i8 {
+    let n = nibble_of(m);
+    let v = (beat[n / 2] >> (4 * (n % 2))) & 15;
+    ((v << 4) as i8) >> 4
+}
+
+/// Overwrites the nibble of multiplier `m`.
+#[inline]
+pub fn set_nibble(beat: &mut Beat, m: usize, v: i8) {
+    let n = nibble_of(m);
+    let sh = 4 * (n % 2);
+    beat[n / 2] = (beat[n / 2] & !(15 << sh)) | ((v as u8 & 15) << sh);
+}
+
+/// Packs 256 levels (0 = pruned) and 8 scales as a W2 2:4 beat.
+///
+/// A group with fewer than two non-zero levels keeps further columns at level -2, code 0: allowed only where the
+/// scale or the activation is zero. `None` where a group keeps more than two, or a level is not of the format.
+pub fn pack_w2s(levels: &[i8], scales: &[u8]) -> Option<Beat> {
+    let mut beat = [0; BEAT_BYTES];
+    for (i, group) in levels.chunks(4).enumerate() {
+        let kept: Vec<usize> = (0..group.len()).filter(|&c| group[c] != 0).collect();
+        let pattern = PATTERNS.iter().position(|&(a, b)| kept.iter().all(|&c| c == a || c == b))?;
+        let code = |c: usize| match group.get(c).copied().unwrap_or(0) {
+            0 => Some(0),
+            l => WeightFormat::W2Sparse.levels().iter().position(|&x| x == l).map(|p| p as u8),
+        };
+        let (a, b) = PATTERNS[pattern];
+        put_bits(&mut beat, 7 * i, 7, pattern as u8 | code(a)? << 3 | code(b)? << 5);
+    }
+    for (j, &s) in scales.iter().enumerate() {
+        beat[56 + j] = s;
+    }
+    Some(beat)
+}
+
+/// Kept weights of a W2 2:4 beat: for multiplier 2i+k, `(column, level)`.
+pub fn unpack_w2s(beat: &Beat) -> [(usize, i8); 128] {
+    std::array::from_fn(|m| {
+        let bits = get_bits(beat, 7 * (m / 2), 7);
+        let (a, b) = PATTERNS[usize::from(bits & 7).min(5)];
+        let (col, v) = if m % 2 == 0 { (a, bits >> 3 & 3) } else { (b, bits >> 5 & 3) };
+        (m / 2 * 4 + col, WeightFormat::W2Sparse.levels()[usize::from(v)])
+    })
+}
+
+/// Packs 256 dense 2-bit levels; 0 (padding) becomes -3. `None` where a level is not of the format.
+pub fn pack_w2d(levels: &[i8]) -> Option<Beat> {
+    let mut beat = [0; BEAT_BYTES];
+    for (i, &l) in levels.iter().enumerate() {
+        let code = if l == 0 { 0 } else { WeightFormat::W2Dense.levels().iter().position(|&x| x == l)? };
+        put_bits(&mut beat, 2 * i, 2, code as u8);
+    }
+    Some(beat)
+}
+
+/// Level of column `c` of a dense 2-bit beat.
+pub fn get_w2d(beat: &Beat, c: usize) -> i8 {
+    2 * get_bits(beat, 2 * c, 2) as i8 - 3
+}
+
+/// Packs 128 four-bit levels. `None` where a level is outside -8..7.
+pub fn pack_w4(levels: &[i8]) -> Option<Beat> {
+    let mut beat = [0; BEAT_BYTES];
+    for (m, &l) in levels.iter().enumerate() {
+        if !(-8..=7).contains(&l) {
+            return None;
+        }
+        set_nibble(&mut beat, m, l);
+    }
+    Some(beat)
+}
+
+/// Parameter word of a weight row.
+pub fn row_param(mult: u16, shift: u8) -> u32 {
+    u32::from(mult) | u32::from(shift & 63) << 16
+}
+
+/// Parameter word of a K token.
+pub fn key_param(scale: u16, base: i16) -> u32 {
+    u32::from(scale) | u32::from(base as u16) << 16
+}
+
+/// Word `i` (0..16) of a parameter beat.
+pub fn get_param(beat: &Beat, i: usize) -> u32 {
+    u32::from_le_bytes([beat[4 * i], beat[4 * i + 1], beat[4 * i + 2], beat[4 * i + 3]])
+}
+
+/// Sets word `i` (0..16) of a parameter beat.
+pub fn set_param(beat: &mut Beat, i: usize, v: u32) {
+    beat[4 * i..4 * i + 4].copy_from_slice(&v.to_le_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn w2s_round_trip(raw in proptest::collection::vec((0usize..6, 0usize..4, 0usize..4), 64), scales: [u8; 8]) {
+            let mut levels = vec![0i8; 256];
+            for (i, &(p, a, b)) in raw.iter().enumerate() {
+                let lv = WeightFormat::W2Sparse.levels();
+                levels[4 * i + PATTERNS[p].0] = lv[a];
+                levels[4 * i + PATTERNS[p].1] = lv[b];
+            }
+            let beat = pack_w2s(&levels, &scales).unwrap();
+            let mut back = vec![0i8; 256];
+            for (c, l) in unpack_w2s(&beat) {
+                back[c] = l;
+            }
+            prop_assert_eq!(back, levels);
+            prop_assert_eq!(&beat[56..], &scales[..]);
+        }
+
+        #[test]
+        fn w4_and_w2d_round_trip(raw in proptest::collection::vec(-8i8..8, 256)) {
+            let beat = pack_w4(&raw[..128]).unwrap();
+            prop_assert!((0..128).all(|m| get_nibble(&beat, m) == raw[m]));
+            let two: Vec<i8> = raw.iter().map(|&v| [-3, -1, 1, 3][(v & 3) as usize]).collect();
+            let beat = pack_w2d(&two).unwrap();
+            prop_assert!((0..256).all(|c| get_w2d(&beat, c) == two[c]));
+        }
+    }
+
+    #[test]
+    fn three_kept_in_a_group_is_refused() {
+        let mut levels = vec![0i8; 256];
+        levels[..3].copy_from_slice(&[1, 1, 1]);
+        assert!(pack_w2s(&levels, &[0; 8]).is_none());
+    }
+
+    #[test]
+    fn a_token_of_v_is_two_whole_bytes() {
+        let bytes: Vec<_> = (0..4).map(|g| nibble_of(32 * g + 5) / 2).collect();
+        assert_eq!(bytes, [10, 10, 11, 11]);
+    }
+}

@@ -1,0 +1,236 @@
+//! The arithmetic of `docs/numerics.md` as leaf functions on integers; shared by the integer reference model and
+//! the golden executor. The RTL implements the same page independently.
+
+use crate::tables;
+
+/// Largest probability code, 127*256 + 127: both int8 halves fit.
+pub const PROB_ONE: i32 = 32639;
+/// Largest magnitude of the residual stream (26-bit signed, symmetric below).
+pub const RESID_MAX: i32 = (1 << 25) - 1;
+
+/// Rounding shift right, half up: the one rounding rule.
+#[inline]
+pub fn rs(x: i64, s: u32) -> i64 {
+    if s == 0 { x } else { (x + (1i64 << (s - 1))) >> s }
+}
+
+/// As [`rs`], exact where `x + half` would pass 63 bits.
+#[inline]
+pub fn rs_wide(x: i128, s: u32) -> i128 {
+    if s == 0 { x } else { (x + (1i128 << (s - 1))) >> s }
+}
+
+/// Clamp to `bits`-bit two's complement.
+#[inline]
+pub fn sat(x: i64, bits: u32) -> i64 {
+    x.clamp(-(1i64 << (bits - 1)), (1i64 << (bits - 1)) - 1)
+}
+
+/// Splits a 16-bit activation (≤ 32639) into int8 halves: `x = 256*hi + lo`.
+#[inline]
+pub fn split(x: i32) -> (i8, i8) {
+    let hi = (x + 128) >> 8;
+    (hi as i8, (x - 256 * hi) as i8)
+}
+
+/// Embedding entry to residual.
+#[inline]
+pub fn embed(e: i16, shift: u32) -> i32 {
+    i32::from(e) << shift
+}
+
+/// Sum of squares with `eps` for the norm; `x` within the residual range.
+pub fn sum_squares(x: &[i32], eps: u32) -> u64 {
+    x.iter().fold(u64::from(eps), |s, &v| s + (i64::from(v) * i64::from(v)) as u64)
+}
+
+/// One element of RMSNorm with static quantization: `(r, e)` from [`tables::rsqrt`].
+#[inline]
+pub fn norm_element(x: i32, (r, e): (u16, u32), g: i16, gs: u32) -> i8 {
+    let p = i64::from(x) * i64::from(r);
+    let xn = if e >= 5 { rs(p, e - 5) } else { p << (5 - e) };
+    sat(rs(xn * i64::from(g), gs), 8) as i8
+}
+
+/// Row requantization: `sat32(rs(acc * mult, shift))`. `acc` within 48 bits.
+#[inline]
+pub fn requant(acc: i64, mult: u16, shift: u32) -> i32 {
+    rs_wide(i128::from(acc) * i128::from(mult), shift).clamp(i128::from(i32::MIN), i128::from(i32::MAX))
+        as i32
+}
+
+/// Rotates one pair; `cos`, `sin` Q.14; inputs saturated to 16 bits.
+#[inline]
+pub fn rope_pair(a: i32, b: i32, cos: i16, sin: i16) -> (i32, i32) {
+    let (a, b) = (sat(i64::from(a), 16), sat(i64::from(b), 16));
+    let (c, s) = (i64::from(cos), i64::from(sin));
+    (rs(a * c - b * s, 14) as i32, rs(b * c + a * s, 14) as i32)
+}
+
+/// Walsh-Hadamard transform in place, Sylvester order; length a power of two.
+pub fn wht(x: &mut [i32]) {
+    let mut h = 1;
+    while h < x.len() {
+        for block in x.chunks_exact_mut(2 * h) {
+            let (lo, hi) = block.split_at_mut(h);
+            for (a, b) in lo.iter_mut().zip(hi) {
+                (*a, *b) = (*a + *b, *a - *b);
+            }
+        }
+        h *= 2;
+    }
+}
+
+/// Rotation of one padded head: RoPE on pairs `(i, i + len/2)`, Hadamard, `sat16(rs(_, shift))`.
+pub fn rotate_head(y: &[i32], cos: &[i16], sin: &[i16], shift: u32, out: &mut [i32]) {
+    let half = y.len() / 2;
+    for i in 0..half {
+        (out[i], out[i + half]) = rope_pair(y[i], y[i + half], cos[i], sin[i]);
+    }
+    wht(out);
+    out.iter_mut().for_each(|v| *v = sat(rs(i64::from(*v), shift), 16) as i32);
+}
+
+/// cos and sin rows (Q.14) for a position: `hdp/2` entries each, 16384 and 0 from `hd/2` on.
+/// Angle of pair i: `position * theta^(-2i/hd)`, in f64.
+pub fn rope_row(position: u64, theta: f64, hd: usize, hdp: usize) -> (Vec<i16>, Vec<i16>) {
+    (0..hdp / 2)
+        .map(|i| {
+            if i >= hd / 2 {
+                return (16384, 0);
+            }
+            let angle = position as f64 * theta.powf(-2.0 * i as f64 / hd as f64);
+            ((angle.cos() * 16384.0).round() as i16, (angle.sin() * 16384.0).round() as i16)
+        })
+        .unzip()
+}
+
+/// K's step and base for a token and head: `(scale, base)`, from a rotated padded head of 16-bit values.
+pub fn k_step(rot: &[i32]) -> (u16, i16) {
+    let (mut min, mut max) = (i32::from(i16::MAX), i32::from(i16::MIN));
+    for &v in rot {
+        min = min.min(v);
+        max = max.max(v);
+    }
+    let s = ((max - min + 14) / 15).max(1);
+    (s as u16, sat(i64::from(min + 8 * s), 16) as i16)
+}
+
+/// One K code, -8..7; `inv` = `tables::recip(scale)`.
+#[inline]
+pub fn k_code(rot: i32, base: i16, (r, k): (u16, u32)) -> i8 {
+    rs(i64::from(rot - i32::from(base)) * i64::from(r), 15 + k).clamp(-8, 7) as i8
+}
+
+/// Q's step for a token and head.
+pub fn q_step(rot: &[i32]) -> u16 {
+    let m = rot.iter().map(|v| v.abs()).max().unwrap_or(0);
+    ((m + 126) / 127).max(1) as u16
+}
+
+/// One Q code, -127..127; `inv` = `tables::recip(scale)`.
+#[inline]
+pub fn q_code(rot: i32, (r, k): (u16, u32)) -> i8 {
+    rs(i64::from(rot) * i64::from(r), 15 + k).clamp(-127, 127) as i8
+}
+
+/// One V code, -8..7.
+#[inline]
+pub fn v_code(v: i32, shift: u32) -> i8 {
+    rs(i64::from(v), shift).clamp(-8, 7) as i8
+}
+
+/// Score of a query against a cached key: `s_k * dot + base * q_sum`.
+#[inline]
+pub fn score(dot: i32, scale: u16, base: i16, q_sum: i32) -> i32 {
+    (i64::from(dot) * i64::from(scale) + i64::from(base) * i64::from(q_sum)) as i32
+}
+
+/// Score to log2 units (Q.12).
+#[inline]
+pub fn score_z(sc: i32, q_scale: u16, zm: u16, zs: u32) -> i32 {
+    sat(rs(i64::from(sc) * (i64::from(q_scale) * i64::from(zm)), zs), 32) as i32
+}
+
+/// Probability code of `z` under the maximum `zmax`; 0..32639, or 0..127 where not `wide`.
+#[inline]
+pub fn prob(z: i32, zmax: i32, wide: bool) -> i32 {
+    let d = i64::from(zmax) - i64::from(z);
+    let i = d >> 12;
+    let p = if i >= 16 { 0 } else { rs(i64::from(tables::exp2_neg((d & 4095) as u32)), i as u32) };
+    if wide { p as i32 } else { rs(p, 8) as i32 }
+}
+
+/// Attention output code; `inv` = `tables::recip(prob_sum)`.
+#[inline]
+pub fn attn_code(acc: i32, (r, k): (u16, u32), og: u16, os: u32) -> i8 {
+    let o = sat(rs(i64::from(acc) * i64::from(r), k + 3), 16);
+    sat(rs(o * i64::from(og), os), 8) as i8
+}
+
+/// Saturating residual add.
+#[inline]
+pub fn resid_add(a: i32, b: i32) -> i32 {
+    (i64::from(a) + i64::from(b)).clamp(-i64::from(RESID_MAX) - 1, i64::from(RESID_MAX)) as i32
+}
+
+/// silu(gate) * up, `-32768..=32639` where `wide`, else int8.
+#[inline]
+pub fn silu_mul(gate: i32, up: i32, hs: u32, wide: bool) -> i32 {
+    let (g, u) = (sat(i64::from(gate), 24), sat(i64::from(up), 24));
+    let a = g.unsigned_abs() as u32;
+    let sg = if a >= 65536 { 32768 } else { i64::from(tables::sigmoid(a)) };
+    let sg = if g < 0 { 32768 - sg } else { sg };
+    let h = rs(rs(g * sg, 15) * u, hs);
+    if wide { h.clamp(-32768, i64::from(PROB_ONE)) as i32 } else { sat(h, 8) as i32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounding_is_half_up() {
+        assert_eq!([rs(-3, 1), rs(-1, 1), rs(1, 1), rs(3, 1), rs(5, 0)], [-1, 0, 1, 2, 5]);
+        assert_eq!(rs_wide(-3, 1), -1);
+    }
+
+    #[test]
+    fn halves_join() {
+        for x in -32768..=PROB_ONE {
+            let (h, l) = split(x);
+            assert_eq!(256 * i32::from(h) + i32::from(l), x);
+        }
+    }
+
+    #[test]
+    fn wht_is_its_own_inverse_times_length() {
+        let orig: Vec<i32> = (0..128).map(|i| (i * 7919) % 4001 - 2000).collect();
+        let mut x = orig.clone();
+        wht(&mut x);
+        wht(&mut x);
+        assert!(x.iter().zip(&orig).all(|(a, b)| *a == 128 * b));
+    }
+
+    #[test]
+    fn k_codes_reconstruct_within_a_step() {
+        let rot: Vec<i32> = (0..64).map(|i| (i * 977) % 5003 - 1200).collect();
+        let (s, base) = k_step(&rot);
+        let inv = tables::recip(u32::from(s));
+        for &v in &rot {
+            let back = i32::from(base) + i32::from(s) * i32::from(k_code(v, base, inv));
+            assert!((back - v).abs() <= i32::from(s) / 2 + 2, "{v} came back as {back}, step {s}");
+        }
+    }
+
+    #[test]
+    fn extremes_do_not_wrap() {
+        assert_eq!(k_step(&[-32768, 32767]), (4369, (-32768 + 8 * 4369) as i16));
+        assert_eq!(q_step(&[-32768]), 259);
+        assert_eq!(requant(1 << 46, u16::MAX, 0), i32::MAX);
+        assert_eq!(silu_mul(i32::MAX, i32::MIN, 0, true), -32768);
+        assert_eq!(prob(i32::MIN, i32::MAX, true), 0);
+        assert_eq!(prob(5, 5, false), 127);
+        assert_eq!(resid_add(RESID_MAX, 1), RESID_MAX);
+    }
+}
