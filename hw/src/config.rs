@@ -112,7 +112,7 @@ pub const CONFIGS: [Config; 3] = [
         vmem: 1 << 20,
         act: 1 << 12,
         sbuf: 1 << 16,
-        scalars: 1024,
+        scalars: 2048,
         imem: 4096,
         block: 16,
         lane_rows: 64,

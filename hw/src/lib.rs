@@ -4,4 +4,6 @@
 pub mod beat;
 pub mod config;
 pub mod fixed;
+pub mod isa;
+pub mod regs;
 pub mod tables;
