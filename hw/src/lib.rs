@@ -4,6 +4,9 @@
 pub mod beat;
 pub mod config;
 pub mod fixed;
+mod r#gen;
 pub mod isa;
 pub mod regs;
 pub mod tables;
+
+pub use r#gen::files as gen_files;
