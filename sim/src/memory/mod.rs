@@ -1,0 +1,45 @@
+//! Memory behind the AXI4 ports of the engine, modelled in Rust.
+//!
+//! One [`MemoryModel`] sits behind one port. Per clock, with a Verilated design:
+//!
+//! ```no_run
+//! # use accllm_sim::{memory::*, verilate::*};
+//! # fn run(mut model: Model) -> Result<(), Box<dyn std::error::Error>> {
+//! let port = AxiPort::resolve(&model, "m_axi_hbm_0_")?;
+//! let mut memory = Ideal::new(Store::new(256 << 20)?, 30);
+//! memory.store_mut().write(0, b"weights")?;
+//! port.drive(&mut model, &memory);
+//! for _ in 0..1000 {
+//!     model.fall()?;                     // the master settles on the slave's outputs
+//!     port.sample(&model, &mut memory);  // one clock of the memory
+//!     model.rise()?;                     // the edge
+//!     port.drive(&mut model, &memory);
+//! }
+//! assert!(memory.violations().is_empty());
+//! # Ok(())
+//! # }
+//! ```
+
+mod bind;
+mod check;
+mod faults;
+mod ideal;
+mod model;
+mod rng;
+mod signals;
+mod slave;
+mod stalling;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use bind::AxiPort;
+pub use check::{Channel, Checker, Rule, Violation, Violations};
+pub use faults::Faults;
+pub use ideal::{Ideal, IdealTiming};
+pub use model::{Counters, Fault, MemoryModel};
+pub use rng::Rng;
+pub use signals::{BEAT_BYTES, BEAT_WORDS, Beat, MasterOut, SlaveOut, ZERO_BEAT, resp};
+pub use slave::{Slave, Timing};
+pub use stalling::{StallConfig, StallConfigError, StallTiming, Stalling};
+pub use store::{POISON, Store, StoreError};
