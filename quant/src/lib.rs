@@ -12,6 +12,8 @@
 pub mod error;
 pub mod float;
 pub mod hf;
+pub mod int;
+pub mod model;
 pub mod perplexity;
 pub mod tokenizer;
 

@@ -1,0 +1,12 @@
+//! Integer reference model: the arithmetic of `docs/numerics.md`, whole model, no floating point.
+//!
+//! Slow parts run on all cores; the result is the same for any thread count and any block size.
+
+mod attention;
+mod cache;
+mod matmul;
+mod session;
+mod tap;
+
+pub use session::{Logits, Session};
+pub use tap::{At, IntTap, NoIntTap, Point};

@@ -1,0 +1,91 @@
+//! Shape of a quantized model.
+
+use serde::{Deserialize, Serialize};
+
+/// Dimensions and constants that do not depend on the weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Arch {
+    /// Width of the residual stream.
+    pub hidden: usize,
+    /// Width of the feed-forward layer.
+    pub ff: usize,
+    /// Decoder layers.
+    pub layers: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// Key/value heads; divides `heads`.
+    pub kv_heads: usize,
+    /// Width of one head; even, at most 128.
+    pub head_dim: usize,
+    /// Tokens in the vocabulary.
+    pub vocab: usize,
+    /// RoPE base.
+    pub rope_theta: f64,
+    /// Begin-of-text token.
+    pub bos: Option<u32>,
+    /// Tokens that end a text.
+    pub eos: Vec<u32>,
+    /// Positions the model was trained for (information only).
+    pub max_positions: usize,
+}
+
+impl Arch {
+    /// `hdp`: width of a head in the rotated layout, 64 or 128.
+    pub fn padded_head(&self) -> usize {
+        if self.head_dim <= 64 { 64 } else { 128 }
+    }
+
+    /// `hds`: stride of a head in the columns of `o`, `head_dim` rounded up to 32.
+    pub fn head_stride(&self) -> usize {
+        self.head_dim.next_multiple_of(super::GROUP)
+    }
+
+    /// Rows of q: `heads * head_dim`.
+    pub fn q_width(&self) -> usize {
+        self.heads * self.head_dim
+    }
+
+    /// Rows of k and v: `kv_heads * head_dim`.
+    pub fn kv_width(&self) -> usize {
+        self.kv_heads * self.head_dim
+    }
+
+    /// Columns of o: `heads * head_stride`.
+    pub fn o_cols(&self) -> usize {
+        self.heads * self.head_stride()
+    }
+
+    /// Query heads per key/value head (G).
+    pub fn group(&self) -> usize {
+        self.heads / self.kv_heads
+    }
+
+    /// `(rows, columns)` of a layer's linear by its contract name; `None` for an unknown name.
+    pub fn linear_shape(&self, name: &str) -> Option<(usize, usize)> {
+        Some(match name {
+            "q" => (self.q_width(), self.hidden),
+            "k" | "v" => (self.kv_width(), self.hidden),
+            "o" => (self.hidden, self.o_cols()),
+            "gate" | "up" => (self.ff, self.hidden),
+            "down" => (self.hidden, self.ff),
+            "head" => (self.vocab, self.hidden),
+            _ => return None,
+        })
+    }
+}
+
+/// Λ-shaped attention of the integer engine: first `n_sink` tokens and last `n_window` tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LambdaShape {
+    /// Sink tokens.
+    pub n_sink: usize,
+    /// Window tokens, the current one included; at least 1.
+    pub n_window: usize,
+}
+
+impl LambdaShape {
+    /// Position whose rotation a query at `p` uses to score the sinks.
+    pub fn sink_position(&self, p: u64) -> u64 {
+        p.min((self.n_sink + self.n_window) as u64 - 1)
+    }
+}

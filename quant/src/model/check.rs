@@ -1,0 +1,177 @@
+//! Checks that a quantized model obeys the contract; run on every load and before every write.
+
+use super::{GROUP, Linear, MAX_HEAD_DIM, MAX_HIDDEN, MAX_VISIBLE, Norm, QuantModel, WeightFormat};
+use crate::{Error, Result};
+use std::path::Path;
+
+impl QuantModel {
+    /// Checks shapes, ranges and level structure; `path` is used in messages.
+    pub fn check(&self, path: &Path) -> Result<()> {
+        let a = &self.arch;
+        a.check(path)?;
+        self.lambda.check(path)?;
+        at_most(path, "resid_frac", self.resid_frac, 24)?;
+        at_most(path, "embed_shift", self.embed_shift, 10)?;
+        at_most(path, "logit_frac", self.logit_frac, 24)?;
+        same(path, "embed", self.embed.len(), a.vocab * a.hidden)?;
+        same(path, "layers", self.layers.len(), a.layers)?;
+        for (l, layer) in self.layers.iter().enumerate() {
+            let c = &layer.constants;
+            let limits = [
+                ("rot_shift_q", c.rot_shift_q, 15),
+                ("rot_shift_k", c.rot_shift_k, 15),
+                ("v_shift", c.v_shift, 31),
+                ("zs", c.zs, 47),
+                ("os", c.os, 47),
+                ("hs", c.hs, 47),
+            ];
+            for (name, value, max) in limits {
+                at_most(path, &format!("layers[{l}].{name}"), value, max)?;
+            }
+            check_norm(&layer.attn_norm, path, &format!("L{l}.attn_norm"), a.hidden)?;
+            check_norm(&layer.mlp_norm, path, &format!("L{l}.mlp_norm"), a.hidden)?;
+            for (name, linear) in layer.linears() {
+                self.check_linear(linear, path, name, &format!("L{l}.{name}"))?;
+            }
+        }
+        check_norm(&self.final_norm, path, "final_norm", a.hidden)?;
+        self.check_linear(&self.head, path, "head", "head")
+    }
+
+    fn check_linear(&self, w: &Linear, path: &Path, name: &str, full: &str) -> Result<()> {
+        let shape = self.arch.linear_shape(name).unwrap_or_default();
+        if (w.rows, w.cols) != shape {
+            return Err(Error::Shape {
+                path: path.to_path_buf(),
+                tensor: full.to_string(),
+                found: vec![w.rows, w.cols],
+                expected: vec![shape.0, shape.1],
+            });
+        }
+        // Columns that hold no weight: the tail of each head of `o`, the tail of every other row.
+        let (block, used) = match name {
+            "o" => (self.arch.head_stride(), self.arch.head_dim),
+            _ => (w.cols_padded(), w.cols),
+        };
+        w.check(path, full, |column| column % block < used)
+    }
+}
+
+impl super::Arch {
+    /// Checks every dimension, so that products of them cannot overflow.
+    pub(super) fn check(&self, path: &Path) -> Result<()> {
+        between(path, "arch.hidden", self.hidden, 1, MAX_HIDDEN)?;
+        between(path, "arch.ff", self.ff, 1, 1 << 20)?;
+        between(path, "arch.layers", self.layers, 1, 1 << 10)?;
+        between(path, "arch.heads", self.heads, 1, 1 << 12)?;
+        between(path, "arch.kv_heads", self.kv_heads, 1, self.heads)?;
+        between(path, "arch.head_dim", self.head_dim, 2, MAX_HEAD_DIM)?;
+        between(path, "arch.vocab", self.vocab, 1, 1 << 22)?;
+        if !self.head_dim.is_multiple_of(2) {
+            return Err(Error::config(
+                path,
+                "arch.head_dim",
+                format!("is {}; it must be even", self.head_dim),
+            ));
+        }
+        if !self.heads.is_multiple_of(self.kv_heads) {
+            let why = format!("is {}, which does not divide heads ({})", self.kv_heads, self.heads);
+            return Err(Error::config(path, "arch.kv_heads", why));
+        }
+        if !(self.rope_theta.is_finite() && self.rope_theta > 0.0) {
+            return Err(Error::config(
+                path,
+                "arch.rope_theta",
+                format!("is {}; expected above 0", self.rope_theta),
+            ));
+        }
+        match self.bos.iter().chain(&self.eos).find(|id| **id as usize >= self.vocab) {
+            Some(id) => {
+                Err(Error::config(path, "arch.bos/eos", format!("names token {id}; vocab is {}", self.vocab)))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl super::LambdaShape {
+    /// Checks the limits of the contract: `n_window >= 1`, `n_sink + n_window <= MAX_VISIBLE`.
+    pub fn check(&self, path: &Path) -> Result<()> {
+        between(path, "lambda.n_window", self.n_window, 1, MAX_VISIBLE)?;
+        between(path, "lambda.n_sink + n_window", self.n_sink.saturating_add(self.n_window), 1, MAX_VISIBLE)
+    }
+}
+
+impl Linear {
+    /// Checks tensor lengths, shifts and level structure; `used` tells real columns from padding.
+    fn check(&self, path: &Path, full: &str, used: impl Fn(usize) -> bool) -> Result<()> {
+        let (width, groups) = (self.cols_padded(), self.groups());
+        same(path, &format!("{full}.level"), self.level.len(), self.rows * width)?;
+        same(path, &format!("{full}.scale"), self.scale.len(), self.rows * groups)?;
+        same(path, &format!("{full}.mult"), self.mult.len(), self.rows)?;
+        same(path, &format!("{full}.shift"), self.shift.len(), self.rows)?;
+        let bad = |part: &str, element: usize, value: String, expected| Error::Value {
+            path: path.to_path_buf(),
+            tensor: format!("{full}.{part}"),
+            element,
+            value,
+            expected,
+        };
+        if let Some(i) = self.shift.iter().position(|s| *s > 63) {
+            return Err(bad("shift", i, self.shift[i].to_string(), "shifts are 0..=63"));
+        }
+        for (g, level) in self.level.chunks_exact(GROUP).enumerate() {
+            let first = g % groups * GROUP;
+            let scaled = self.scale[g] != 0;
+            for (q, quad) in level.chunks_exact(4).enumerate() {
+                let real = |i: usize| used(first + 4 * q + i);
+                for (i, l) in quad.iter().enumerate() {
+                    let zero_ok = self.format == WeightFormat::W2Sparse || !scaled || !real(i);
+                    if !(self.format.allows(*l) || *l == 0 && zero_ok) || (*l != 0 && !real(i)) {
+                        let what = "not a level of this weight's format, or a weight in a padding column";
+                        return Err(bad("level", g * GROUP + 4 * q + i, l.to_string(), what));
+                    }
+                }
+                let kept = quad.iter().filter(|l| **l != 0).count();
+                let exact = scaled && (0..4).all(real);
+                if self.format == WeightFormat::W2Sparse && (kept > 2 || exact && kept != 2) {
+                    let what = "2:4 needs exactly two non-zero levels in each group of four columns";
+                    return Err(bad(
+                        "level",
+                        g * GROUP + 4 * q,
+                        format!("one of {kept} non-zero levels"),
+                        what,
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_norm(n: &Norm, path: &Path, name: &str, hidden: usize) -> Result<()> {
+    same(path, &format!("{name}.g"), n.g.len(), hidden)?;
+    at_most(path, &format!("{name}.gs"), n.gs, 47)?;
+    if n.eps == 0 {
+        return Err(Error::config(path, format!("{name}.eps"), "is 0; it must be at least 1"));
+    }
+    Ok(())
+}
+
+fn at_most(path: &Path, field: &str, value: u8, max: u8) -> Result<()> {
+    between(path, field, usize::from(value), 0, usize::from(max))
+}
+
+fn between(path: &Path, field: &str, value: usize, min: usize, max: usize) -> Result<()> {
+    if (min..=max).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::config(path, field, format!("is {value}; expected {min} to {max}")))
+}
+
+fn same(path: &Path, field: &str, found: usize, expected: usize) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Error::config(path, field, format!("has {found} elements; expected {expected}")))
+}

@@ -1,0 +1,82 @@
+//! Quantized weights of one linear layer.
+
+use serde::{Deserialize, Serialize};
+
+/// Columns that share one 8-bit scale.
+pub const GROUP: usize = 32;
+
+/// How the levels of a weight are restricted and stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum WeightFormat {
+    /// 2:4 sparse, levels -2, -1, 1, 2.
+    #[serde(rename = "w2s")]
+    W2Sparse,
+    /// Dense, levels -3, -1, 1, 3.
+    #[serde(rename = "w2d")]
+    W2Dense,
+    /// Dense, levels -8..=7.
+    #[serde(rename = "w4")]
+    W4,
+}
+
+impl WeightFormat {
+    /// Name in the manifest.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::W2Sparse => "w2s",
+            Self::W2Dense => "w2d",
+            Self::W4 => "w4",
+        }
+    }
+
+    /// Whether `level` exists in this format (0 is judged by context, see `docs/formats.md` §3).
+    pub fn allows(self, level: i8) -> bool {
+        match self {
+            Self::W2Sparse => matches!(level, -2 | -1 | 1 | 2),
+            Self::W2Dense => matches!(level, -3 | -1 | 1 | 3),
+            Self::W4 => (-8..=7).contains(&level),
+        }
+    }
+}
+
+/// A linear layer: `y[r] = sat32(rs(mult[r] * sum_c x[c]*level[r][c]*scale[r][c/32], shift[r]))`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Linear {
+    /// Level set.
+    pub format: WeightFormat,
+    /// Output features.
+    pub rows: usize,
+    /// Input features, before padding.
+    pub cols: usize,
+    /// `[rows, cols_padded]`, 0 where pruned or padded.
+    pub level: Vec<i8>,
+    /// `[rows, cols_padded / 32]`.
+    pub scale: Vec<u8>,
+    /// `[rows]`.
+    pub mult: Vec<u16>,
+    /// `[rows]`, 0..=63.
+    pub shift: Vec<u8>,
+}
+
+impl Linear {
+    /// Columns rounded up to a multiple of 32.
+    pub fn cols_padded(&self) -> usize {
+        self.cols.next_multiple_of(GROUP)
+    }
+
+    /// Scale groups per row.
+    pub fn groups(&self) -> usize {
+        self.cols_padded() / GROUP
+    }
+
+    /// `level * scale` of row `r`: `cols_padded` values, at most 2040 in magnitude.
+    pub fn integer_row(&self, r: usize) -> impl Iterator<Item = i16> + '_ {
+        let (width, groups) = (self.cols_padded(), self.groups());
+        let levels = &self.level[r * width..(r + 1) * width];
+        let scales = &self.scale[r * groups..(r + 1) * groups];
+        levels
+            .chunks_exact(GROUP)
+            .zip(scales)
+            .flat_map(|(level, scale)| level.iter().map(|l| i16::from(*l) * i16::from(*scale)))
+    }
+}

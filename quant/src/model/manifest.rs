@@ -1,0 +1,71 @@
+//! `quant.json`: everything of a quantized model that is not a tensor.
+
+use super::{Arch, LambdaShape, LayerConstants, WeightFormat};
+use serde::{Deserialize, Serialize};
+
+/// Value of `format`.
+pub(super) const FORMAT: &str = "accllm-quant";
+/// Version written, and the only one read.
+pub(super) const VERSION: u32 = 1;
+/// File names in a model folder.
+pub(super) const MANIFEST: &str = "quant.json";
+pub(super) const TENSORS: &str = "quant.safetensors";
+pub(super) const TOKENIZER: &str = "tokenizer.json";
+
+/// The part that is read first, whatever the version.
+#[derive(Deserialize)]
+pub(super) struct Header {
+    #[serde(default)]
+    pub format: String,
+    #[serde(default)]
+    pub version: u32,
+}
+
+/// The whole manifest.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Manifest {
+    pub format: String,
+    pub version: u32,
+    pub arch: Arch,
+    pub resid_frac: u8,
+    pub embed_shift: u8,
+    pub logit_frac: u8,
+    pub prob_wide: bool,
+    pub h_wide: bool,
+    pub lambda: LambdaShape,
+    pub layers: Vec<LayerEntry>,
+    pub final_norm: NormEntry,
+    pub head: HeadEntry,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(super) struct NormEntry {
+    pub eps: u32,
+    pub gs: u8,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct HeadEntry {
+    pub format: WeightFormat,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct LayerEntry {
+    pub attn_norm: NormEntry,
+    pub mlp_norm: NormEntry,
+    #[serde(flatten)]
+    pub constants: LayerConstants,
+    pub format: Formats,
+}
+
+/// Weight format of each linear.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Formats {
+    pub q: WeightFormat,
+    pub k: WeightFormat,
+    pub v: WeightFormat,
+    pub o: WeightFormat,
+    pub gate: WeightFormat,
+    pub up: WeightFormat,
+    pub down: WeightFormat,
+}

@@ -1,0 +1,117 @@
+//! The quantized model: integers only, as `docs/numerics.md` computes and `docs/formats.md` §3 stores it.
+
+mod arch;
+mod check;
+mod linear;
+mod manifest;
+mod read;
+mod write;
+
+pub use arch::{Arch, LambdaShape};
+pub use linear::{GROUP, Linear, WeightFormat};
+
+/// Largest hidden width of the contract.
+pub const MAX_HIDDEN: usize = 8192;
+/// Largest head width of the contract.
+pub const MAX_HEAD_DIM: usize = 128;
+/// Most tokens a query may see (sinks plus window), so that `attn_acc` fits 32 bits.
+pub const MAX_VISIBLE: usize = 8192;
+
+/// Constants of one RMSNorm with static quantization.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Norm {
+    /// `round(n * rms_eps * 4^resid_frac)`, at least 1.
+    pub eps: u32,
+    /// Shift that belongs to `g`, 0..=47.
+    pub gs: u8,
+    /// `[hidden]`: `g / 2^gs = 2^-20 * sqrt(n) * gamma / step`.
+    pub g: Vec<i16>,
+}
+
+/// Integer constants of one layer, beside its norms and weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct LayerConstants {
+    /// Shift after RoPE and Hadamard of q, 0..=15.
+    pub rot_shift_q: u8,
+    /// Shift after RoPE and Hadamard of k, 0..=15.
+    pub rot_shift_k: u8,
+    /// Shift from the v accumulator scale to V codes, 0..=31.
+    pub v_shift: u8,
+    /// Score multiplier to log2 units.
+    pub zm: u16,
+    /// Shift of `zm`, 0..=47.
+    pub zs: u8,
+    /// Attention output multiplier.
+    pub og: u16,
+    /// Shift of `og`, 0..=47.
+    pub os: u8,
+    /// Shift after `silu(gate) * up`, 0..=47.
+    pub hs: u8,
+}
+
+/// One decoder layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layer {
+    /// Norm before attention.
+    pub attn_norm: Norm,
+    /// Norm before the feed-forward.
+    pub mlp_norm: Norm,
+    /// Scalar constants.
+    pub constants: LayerConstants,
+    /// Query projection, rows `heads * head_dim` in checkpoint order.
+    pub q: Linear,
+    /// Key projection, rows `kv_heads * head_dim`.
+    pub k: Linear,
+    /// Value projection, rows `kv_heads * head_dim`.
+    pub v: Linear,
+    /// Output projection; columns are laid out per head with stride [`Arch::head_stride`].
+    pub o: Linear,
+    /// Gate projection.
+    pub gate: Linear,
+    /// Up projection.
+    pub up: Linear,
+    /// Down projection.
+    pub down: Linear,
+}
+
+impl Layer {
+    /// The seven linears with their names, in the order of the contract.
+    pub fn linears(&self) -> [(&'static str, &Linear); 7] {
+        [
+            ("q", &self.q),
+            ("k", &self.k),
+            ("v", &self.v),
+            ("o", &self.o),
+            ("gate", &self.gate),
+            ("up", &self.up),
+            ("down", &self.down),
+        ]
+    }
+}
+
+/// A whole quantized model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuantModel {
+    /// Shape.
+    pub arch: Arch,
+    /// Fraction bits of the residual stream (F).
+    pub resid_frac: u8,
+    /// Left shift from an embedding entry to the residual stream.
+    pub embed_shift: u8,
+    /// Fraction bits of the logits.
+    pub logit_frac: u8,
+    /// Probabilities in 16 bits (two int8 halves) rather than 8.
+    pub prob_wide: bool,
+    /// down_proj input in 16 bits (two int8 halves) rather than 8.
+    pub h_wide: bool,
+    /// Default attention shape.
+    pub lambda: LambdaShape,
+    /// `[vocab, hidden]`.
+    pub embed: Vec<i16>,
+    /// Decoder layers.
+    pub layers: Vec<Layer>,
+    /// Norm before the head.
+    pub final_norm: Norm,
+    /// Output head, `[vocab, hidden]`.
+    pub head: Linear,
+}

@@ -1,0 +1,177 @@
+//! Writes a quantized model: into a temporary folder beside the target, which is then renamed.
+
+use super::manifest::{
+    FORMAT, Formats, HeadEntry, LayerEntry, MANIFEST, Manifest, NormEntry, TENSORS, TOKENIZER, VERSION,
+};
+use super::{Layer, Linear, Norm, QuantModel};
+use crate::{Error, Result};
+use safetensors::Dtype;
+use safetensors::tensor::{TensorView, serialize_to_file};
+use std::path::{Path, PathBuf};
+
+impl QuantModel {
+    /// Writes the model to `folder`, with `tokenizer` (a `tokenizer.json`) copied beside it.
+    ///
+    /// An existing quantized model there is replaced; any other non-empty folder is refused. The folder
+    /// appears complete or not at all.
+    pub fn save(&self, folder: &Path, tokenizer: Option<&Path>) -> Result<()> {
+        self.check(folder)?;
+        let replace = may_replace(folder)?;
+        let partial = sibling(folder, "partial");
+        let result = self.write_into(&partial, tokenizer).and_then(|()| swap(&partial, folder, replace));
+        if result.is_err() {
+            // Best effort: the first error is the one to report.
+            let _ = std::fs::remove_dir_all(&partial);
+        }
+        result
+    }
+
+    fn write_into(&self, folder: &Path, tokenizer: Option<&Path>) -> Result<()> {
+        std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
+        let path = folder.join(MANIFEST);
+        let json =
+            serde_json::to_string_pretty(&self.manifest()).map_err(|e| Error::malformed(&path, "JSON", e))?;
+        std::fs::write(&path, json).map_err(|e| Error::io("write", &path, e))?;
+        if let Some(source) = tokenizer {
+            std::fs::copy(source, folder.join(TOKENIZER)).map_err(|e| Error::io("copy", source, e))?;
+        }
+        let path = folder.join(TENSORS);
+        let tensors = self.tensors();
+        let views = tensors
+            .iter()
+            .map(|t| {
+                let view = TensorView::new(t.dtype, t.shape.clone(), &t.bytes);
+                view.map(|v| (t.name.as_str(), v)).map_err(|e| Error::malformed(&path, "safetensors", e))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        serialize_to_file(views, None, &path).map_err(|e| Error::malformed(&path, "safetensors", e))
+    }
+
+    fn manifest(&self) -> Manifest {
+        Manifest {
+            format: FORMAT.to_string(),
+            version: VERSION,
+            arch: self.arch.clone(),
+            resid_frac: self.resid_frac,
+            embed_shift: self.embed_shift,
+            logit_frac: self.logit_frac,
+            prob_wide: self.prob_wide,
+            h_wide: self.h_wide,
+            lambda: self.lambda,
+            layers: self.layers.iter().map(layer_entry).collect(),
+            final_norm: norm_entry(&self.final_norm),
+            head: HeadEntry { format: self.head.format },
+        }
+    }
+
+    fn tensors(&self) -> Vec<Tensor> {
+        let a = &self.arch;
+        let mut all = vec![Tensor::i16("embed".into(), vec![a.vocab, a.hidden], &self.embed)];
+        for (l, layer) in self.layers.iter().enumerate() {
+            for (name, norm) in [("attn_norm", &layer.attn_norm), ("mlp_norm", &layer.mlp_norm)] {
+                all.push(Tensor::i16(format!("L{l}.{name}.g"), vec![a.hidden], &norm.g));
+            }
+            for (name, linear) in layer.linears() {
+                all.extend(Tensor::linear(&format!("L{l}.{name}"), linear));
+            }
+        }
+        all.push(Tensor::i16("final_norm.g".into(), vec![a.hidden], &self.final_norm.g));
+        all.extend(Tensor::linear("head", &self.head));
+        all
+    }
+}
+
+/// A tensor as it goes into the file.
+struct Tensor {
+    name: String,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl Tensor {
+    fn i16(name: String, shape: Vec<usize>, data: &[i16]) -> Self {
+        let bytes = data.iter().flat_map(|v| v.to_le_bytes()).collect();
+        Self { name, dtype: Dtype::I16, shape, bytes }
+    }
+
+    fn linear(name: &str, w: &Linear) -> [Self; 4] {
+        let level = w.level.iter().map(|v| v.cast_unsigned()).collect();
+        let mult = w.mult.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let part =
+            |part: &str, dtype, shape, bytes| Self { name: format!("{name}.{part}"), dtype, shape, bytes };
+        [
+            part("level", Dtype::I8, vec![w.rows, w.cols_padded()], level),
+            part("scale", Dtype::U8, vec![w.rows, w.groups()], w.scale.clone()),
+            part("mult", Dtype::U16, vec![w.rows], mult),
+            part("shift", Dtype::U8, vec![w.rows], w.shift.clone()),
+        ]
+    }
+}
+
+fn norm_entry(n: &Norm) -> NormEntry {
+    NormEntry { eps: n.eps, gs: n.gs }
+}
+
+fn layer_entry(l: &Layer) -> LayerEntry {
+    LayerEntry {
+        attn_norm: norm_entry(&l.attn_norm),
+        mlp_norm: norm_entry(&l.mlp_norm),
+        constants: l.constants,
+        format: Formats {
+            q: l.q.format,
+            k: l.k.format,
+            v: l.v.format,
+            o: l.o.format,
+            gate: l.gate.format,
+            up: l.up.format,
+            down: l.down.format,
+        },
+    }
+}
+
+/// `folder` with `.name.what-PID` as its last part.
+fn sibling(folder: &Path, what: &str) -> PathBuf {
+    let name = folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    folder.with_file_name(format!(".{name}.{what}-{}", std::process::id()))
+}
+
+/// Whether something at `folder` must make way; refuses what is not a quantized model.
+fn may_replace(folder: &Path) -> Result<bool> {
+    let refuse = |why: &str| {
+        let source = std::io::Error::new(std::io::ErrorKind::AlreadyExists, why.to_string());
+        Err(Error::io("write", folder, source))
+    };
+    if folder.file_name().is_none() {
+        return refuse("the path does not end in a folder name");
+    }
+    match std::fs::read_dir(folder) {
+        Ok(mut entries) => {
+            if entries.next().is_some() && !folder.join(MANIFEST).is_file() {
+                return refuse("the folder holds other files; choose an empty or new folder");
+            }
+            Ok(true)
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(Error::io("look into", folder, e)),
+    }
+}
+
+/// Puts `partial` in the place of `folder`.
+fn swap(partial: &Path, folder: &Path, replace: bool) -> Result<()> {
+    let old = sibling(folder, "old");
+    if replace {
+        std::fs::rename(folder, &old).map_err(|e| Error::io("move aside", folder, e))?;
+    }
+    if let Err(e) = std::fs::rename(partial, folder) {
+        if replace {
+            // Put the previous model back; the rename error is the one to report.
+            let _ = std::fs::rename(&old, folder);
+        }
+        return Err(Error::io("rename to", folder, e));
+    }
+    if replace {
+        std::fs::remove_dir_all(&old).map_err(|e| Error::io("remove", &old, e))?;
+    }
+    Ok(())
+}
