@@ -1,4 +1,4 @@
-//! See docs/architecture.md.
+//! Simulation: builds the SystemVerilog with Verilator, models the memory behind it. See docs/architecture.md.
 
 pub mod memory;
 pub mod verilate;

@@ -21,6 +21,8 @@
 //! ```
 
 mod bind;
+#[cfg(test)]
+mod bind_tests;
 mod check;
 mod faults;
 mod ideal;

@@ -28,7 +28,7 @@ mod port;
 mod ports;
 mod spec;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tools;
 
 pub use error::{SimError, VerilateError};

@@ -43,7 +43,7 @@ endmodule
 ";
 
 /// Writes a source into a folder of its own for the life of the test process.
-fn source(name: &str, text: &str) -> Result<PathBuf, std::io::Error> {
+pub(crate) fn source(name: &str, text: &str) -> Result<PathBuf, std::io::Error> {
     let dir = std::env::temp_dir().join("accllm-verilate-tests");
     std::fs::create_dir_all(&dir)?;
     let path = dir.join(format!("{name}.sv"));
