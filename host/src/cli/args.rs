@@ -1,0 +1,219 @@
+//! Arguments of the command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Quantize a Llama checkpoint to W2A8KV4 with 2:4 sparsity, compile it for the engine, and run it: on the
+/// integer model, on the golden executor, or on the engine's SystemVerilog in Verilator, compared bit for bit.
+#[derive(Debug, Parser)]
+#[command(
+    name = "accllm",
+    version,
+    propagate_version = true,
+    after_help = "Examples:\n  \
+        accllm run                                     a story by the bundled model, integer reference\n  \
+        accllm run --device verilator --lockstep       the same story out of the RTL, every tensor compared\n  \
+        accllm quantize ./my-llama ./my-llama-w2       quantize a Hugging Face folder\n  \
+        accllm eval ./my-llama --text held-out.txt     perplexity after every step of the quantizer\n  \
+        accllm compile ./my-llama-w2 -o prog.accllm --config u280\n\n\
+        MODEL is a Hugging Face folder, a folder written by `accllm quantize`, or `bundled` (the default)."
+)]
+pub struct Cli {
+    /// Print one JSON object on standard output instead of text (keys: docs/cli.md).
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Quantize a checkpoint: prune 2:4, 2-bit weights, static 8-bit activations, 4-bit KV cache.
+    Quantize(Quantize),
+    /// Measure perplexity after every step from the float model to the integer model.
+    Eval(Eval),
+    /// Compile a model into a program and memory image for an engine configuration.
+    Compile(Compile),
+    /// Write a text, and compare executions bit for bit.
+    Run(Run),
+    /// List the instructions of a compiled program.
+    Disasm(Disasm),
+    /// Show a model's layers, sizes, padding and expected cycles on a configuration.
+    Info(Info),
+    /// List devices and engine configurations.
+    Devices,
+}
+
+/// `accllm quantize`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  accllm quantize ./my-llama ./my-llama-w2 --calib text-like-its-training.txt")]
+pub struct Quantize {
+    /// Hugging Face folder (config.json, *.safetensors, tokenizer.json), or `bundled`.
+    pub model: String,
+    /// Folder to create. It must not exist yet.
+    pub out: PathBuf,
+    /// Text for calibration, blank lines between documents [default: built-in stories].
+    #[arg(long, value_name = "FILE")]
+    pub calib: Option<PathBuf>,
+    /// Tokens of calibration text to use.
+    #[arg(long, default_value_t = 10240, value_name = "N")]
+    pub calib_tokens: usize,
+    /// Seed of everything random in the quantizer.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// A row of the table that `accllm eval` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StageArg {
+    /// Every row.
+    All,
+    /// Float weights, float arithmetic.
+    Float,
+    /// Weights pruned 2:4 and rounded to 2 bits, head to 4.
+    W2,
+    /// Static 8-bit inputs of the linear layers on top.
+    A8,
+    /// 4-bit KV cache on top.
+    Kv4,
+    /// Sinks and window instead of full attention on top.
+    Lambda,
+    /// The integer model, as the engine computes.
+    Integer,
+}
+
+/// `accllm eval`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  accllm eval\n  accllm eval ./my-llama --text wiki.txt --window 1024 --windows 5\n  \
+    accllm eval ./my-llama-w2 --stage integer --json")]
+pub struct Eval {
+    /// Checkpoint, quantized model (integer row only), or `bundled`.
+    #[arg(default_value = "bundled")]
+    pub model: String,
+    /// Text to score, blank lines between documents [default: held-out built-in stories].
+    #[arg(long, value_name = "FILE")]
+    pub text: Option<PathBuf>,
+    /// Tokens per window.
+    #[arg(long, default_value_t = 320, value_name = "N")]
+    pub window: usize,
+    /// Windows to score; 0 for all.
+    #[arg(long, default_value_t = 64, value_name = "N")]
+    pub windows: usize,
+    /// Row to measure.
+    #[arg(long, value_enum, default_value_t = StageArg::All)]
+    pub stage: StageArg,
+    /// Calibration text [default: built-in stories].
+    #[arg(long, value_name = "FILE")]
+    pub calib: Option<PathBuf>,
+}
+
+/// Shape of a compiled program.
+#[derive(Debug, Clone, Args)]
+pub struct Shape {
+    /// Engine configuration: tiny, edge, u280.
+    #[arg(long, default_value = "tiny", value_name = "NAME")]
+    pub config: String,
+    /// First tokens that stay visible for ever [default: the model's].
+    #[arg(long, value_name = "N")]
+    pub sinks: Option<usize>,
+    /// Last tokens that are visible, the current one included [default: the model's].
+    #[arg(long = "window", value_name = "N")]
+    pub window: Option<usize>,
+    /// Most tokens of a prefill step [default: the configuration's].
+    #[arg(long, value_name = "N")]
+    pub block: Option<usize>,
+}
+
+/// `accllm compile`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  accllm compile bundled -o tinytales.accllm --config edge --sinks 4 --window 60")]
+pub struct Compile {
+    /// Model.
+    #[arg(default_value = "bundled")]
+    pub model: String,
+    /// Program file to write.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Shape.
+    #[command(flatten)]
+    pub shape: Shape,
+}
+
+/// Where a text is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DeviceArg {
+    /// The integer reference model, on all cores.
+    Integer,
+    /// The golden executor: the compiled program, instruction by instruction.
+    Golden,
+    /// The engine's SystemVerilog, cycle by cycle, in Verilator.
+    Verilator,
+}
+
+/// Memory behind the simulated engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MemoryArg {
+    /// Answers at once, every cycle.
+    Ideal,
+    /// Latency, random stalls and back-pressure.
+    Stalling,
+}
+
+/// `accllm run`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  accllm run\n  accllm run --prompt \"The dragon\" --tokens 120\n  \
+    accllm run --device verilator --lockstep --tokens 64\n  \
+    accllm run --device verilator --memory stalling --seed 7 --sinks 4 --window 60\n  \
+    accllm run --device verilator --tokens 2 --wave run.fst")]
+pub struct Run {
+    /// Model.
+    #[arg(default_value = "bundled")]
+    pub model: String,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t = DeviceArg::Integer)]
+    pub device: DeviceArg,
+    /// Beginning of the text.
+    #[arg(long, default_value = "Once upon a time")]
+    pub prompt: String,
+    /// Tokens to write.
+    #[arg(long, default_value_t = 64, value_name = "N")]
+    pub tokens: usize,
+    /// Go on when the model ends its text.
+    #[arg(long)]
+    pub ignore_end: bool,
+    /// Run a reference beside the device and compare every tensor.
+    #[arg(long)]
+    pub lockstep: bool,
+    /// Write an FST wave file (verilator; slow, so few tokens).
+    #[arg(long, value_name = "FILE")]
+    pub wave: Option<PathBuf>,
+    /// Memory behind the engine (verilator).
+    #[arg(long, value_enum, default_value_t = MemoryArg::Ideal)]
+    pub memory: MemoryArg,
+    /// Seed of the stalling memory.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Shape.
+    #[command(flatten)]
+    pub shape: Shape,
+}
+
+/// `accllm disasm`.
+#[derive(Debug, Args)]
+pub struct Disasm {
+    /// Program written by `accllm compile`.
+    pub file: PathBuf,
+}
+
+/// `accllm info`.
+#[derive(Debug, Args)]
+pub struct Info {
+    /// Model.
+    #[arg(default_value = "bundled")]
+    pub model: String,
+    /// Shape.
+    #[command(flatten)]
+    pub shape: Shape,
+}

@@ -1,0 +1,71 @@
+//! Standard output (reports, story) and standard error (progress).
+
+use accllm::{Error, Result};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
+use std::time::Duration;
+
+/// Where results go: text for people, or one JSON object.
+pub struct Out {
+    json: bool,
+}
+
+impl Out {
+    /// Text, or JSON when `json`.
+    pub fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// Writes text at once; nothing in JSON mode.
+    pub fn text(&self, text: &str) -> Result<()> {
+        if self.json { Ok(()) } else { write(text) }
+    }
+
+    /// Writes a line of text; nothing in JSON mode.
+    pub fn line(&self, text: &str) -> Result<()> {
+        self.text(&format!("{text}\n"))
+    }
+
+    /// Writes the report as JSON; nothing in text mode.
+    pub fn report(&self, report: &impl serde::Serialize) -> Result<()> {
+        if !self.json {
+            return Ok(());
+        }
+        let text = serde_json::to_string_pretty(report)
+            .map_err(|e| Error::Argument(format!("cannot print the report as JSON: {e}")))?;
+        write(&format!("{text}\n"))
+    }
+
+    /// A spinner on standard error that says what takes time; invisible when that is no terminal.
+    pub fn busy(&self, what: &str) -> ProgressBar {
+        let bar = ProgressBar::new_spinner().with_message(what.to_string());
+        bar.set_draw_target(target());
+        bar.enable_steady_tick(Duration::from_millis(100));
+        bar
+    }
+
+    /// A bar of `steps` on standard error; invisible when that is no terminal.
+    pub fn bar(&self, what: &str, steps: usize) -> ProgressBar {
+        let bar = ProgressBar::new(steps as u64).with_message(what.to_string());
+        if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} {eta}") {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.set_draw_target(target());
+        bar
+    }
+}
+
+fn target() -> ProgressDrawTarget {
+    match std::io::stderr().is_terminal() {
+        true => ProgressDrawTarget::stderr(),
+        false => ProgressDrawTarget::hidden(),
+    }
+}
+
+fn write(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|e| Error::io("write", Path::new("standard output"), e))
+}

@@ -1,0 +1,15 @@
+//! Whatever continues a text greedily: the integer reference, a device, or two of them in lockstep.
+
+mod reference;
+
+use crate::Result;
+pub use reference::Reference;
+
+/// A text in progress. All engines choose the same tokens for the same model and attention shape.
+pub trait Engine {
+    /// Appends `tokens` (at least one) to the text; returns the most likely next token.
+    ///
+    /// # Errors
+    /// A token outside the vocabulary, a device fault, or a difference in lockstep.
+    fn feed(&mut self, tokens: &[u32]) -> Result<u32>;
+}

@@ -1,0 +1,57 @@
+//! Output files that appear whole or not at all.
+
+use crate::{Error, Result};
+use std::io::Write as _;
+use std::path::Path;
+
+/// Writes `bytes` to `path`: first under a temporary name in the same folder, then renamed.
+///
+/// # Errors
+/// The folder does not exist or cannot be written; `path` is then as it was before.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = match path.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p,
+        _ => Path::new("."),
+    };
+    if path.is_dir() {
+        return Err(Error::Argument(format!(
+            "cannot write {}: it is a folder; give a file name",
+            path.display()
+        )));
+    }
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| Error::io("write", path, e))?;
+    file.write_all(bytes).map_err(|e| Error::io("write", path, e))?;
+    file.persist(path).map_err(|e| Error::io("write", path, e.error))?;
+    Ok(())
+}
+
+/// Fails early, before minutes of work, when `path` could not be written at the end.
+///
+/// # Errors
+/// As [`write_whole`].
+pub fn check_writable(path: &Path) -> Result<()> {
+    let folder = match path.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p,
+        _ => Path::new("."),
+    };
+    tempfile::NamedTempFile::new_in(folder).map(drop).map_err(|e| Error::io("write", path, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaces_whole_files_and_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.bin");
+        write_whole(&path, b"one").unwrap();
+        write_whole(&path, b"two").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        let gone = dir.path().join("no/such/folder/a.bin");
+        assert!(write_whole(&gone, b"x").unwrap_err().to_string().contains("no/such/folder"));
+        assert!(check_writable(&gone).is_err());
+        assert!(write_whole(dir.path(), b"x").unwrap_err().to_string().contains("is a folder"));
+    }
+}
