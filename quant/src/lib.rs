@@ -15,6 +15,7 @@ pub mod hf;
 pub mod int;
 pub mod model;
 pub mod perplexity;
+pub mod quantize;
 pub mod tokenizer;
 
 pub use error::{Error, Result};

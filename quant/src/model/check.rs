@@ -127,7 +127,7 @@ impl Linear {
                 let real = |i: usize| used(first + 4 * q + i);
                 for (i, l) in quad.iter().enumerate() {
                     let zero_ok = self.format == WeightFormat::W2Sparse || !scaled || !real(i);
-                    if !(self.format.allows(*l) || *l == 0 && zero_ok) || (*l != 0 && !real(i)) {
+                    if !(self.format.levels().contains(l) || *l == 0 && zero_ok) || (*l != 0 && !real(i)) {
                         let what = "not a level of this weight's format, or a weight in a padding column";
                         return Err(bad("level", g * GROUP + 4 * q + i, l.to_string(), what));
                     }

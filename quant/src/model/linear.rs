@@ -1,43 +1,9 @@
 //! Quantized weights of one linear layer.
 
-use serde::{Deserialize, Serialize};
+use accllm_hw::beat::WeightFormat;
 
 /// Columns that share one 8-bit scale.
 pub const GROUP: usize = 32;
-
-/// How the levels of a weight are restricted and stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum WeightFormat {
-    /// 2:4 sparse, levels -2, -1, 1, 2.
-    #[serde(rename = "w2s")]
-    W2Sparse,
-    /// Dense, levels -3, -1, 1, 3.
-    #[serde(rename = "w2d")]
-    W2Dense,
-    /// Dense, levels -8..=7.
-    #[serde(rename = "w4")]
-    W4,
-}
-
-impl WeightFormat {
-    /// Name in the manifest.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::W2Sparse => "w2s",
-            Self::W2Dense => "w2d",
-            Self::W4 => "w4",
-        }
-    }
-
-    /// Whether `level` exists in this format (0 is judged by context, see `docs/formats.md` §3).
-    pub fn allows(self, level: i8) -> bool {
-        match self {
-            Self::W2Sparse => matches!(level, -2 | -1 | 1 | 2),
-            Self::W2Dense => matches!(level, -3 | -1 | 1 | 3),
-            Self::W4 => (-8..=7).contains(&level),
-        }
-    }
-}
 
 /// A linear layer: `y[r] = sat32(rs(mult[r] * sum_c x[c]*level[r][c]*scale[r][c/32], shift[r]))`.
 #[derive(Clone, Debug, PartialEq, Eq)]

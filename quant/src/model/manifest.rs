@@ -46,6 +46,7 @@ pub(super) struct NormEntry {
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct HeadEntry {
+    #[serde(with = "format_name")]
     pub format: WeightFormat,
 }
 
@@ -61,11 +62,34 @@ pub(super) struct LayerEntry {
 /// Weight format of each linear.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Formats {
+    #[serde(with = "format_name")]
     pub q: WeightFormat,
+    #[serde(with = "format_name")]
     pub k: WeightFormat,
+    #[serde(with = "format_name")]
     pub v: WeightFormat,
+    #[serde(with = "format_name")]
     pub o: WeightFormat,
+    #[serde(with = "format_name")]
     pub gate: WeightFormat,
+    #[serde(with = "format_name")]
     pub up: WeightFormat,
+    #[serde(with = "format_name")]
     pub down: WeightFormat,
+}
+
+/// A weight format by its manifest name.
+mod format_name {
+    use super::WeightFormat;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(format: &WeightFormat, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(format.name())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<WeightFormat, D::Error> {
+        let name = String::deserialize(d)?;
+        WeightFormat::from_name(&name)
+            .ok_or_else(|| D::Error::custom(format!("weight format {name:?}; expected w2s, w2d or w4")))
+    }
 }

@@ -7,8 +7,9 @@ mod manifest;
 mod read;
 mod write;
 
+pub use accllm_hw::beat::WeightFormat;
 pub use arch::{Arch, LambdaShape};
-pub use linear::{GROUP, Linear, WeightFormat};
+pub use linear::{GROUP, Linear};
 
 /// Largest hidden width of the contract.
 pub const MAX_HIDDEN: usize = 8192;

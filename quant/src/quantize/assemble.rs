@@ -1,0 +1,221 @@
+//! Turns grids and steps into the integer constants of `docs/numerics.md`.
+
+use super::Options;
+use super::calibrate::{Calibration, LayerStats};
+use super::constants::{factor, vector};
+use super::grid::GridWeight;
+use super::steps::{LayerSteps, Steps};
+use super::weights::{LayerGrids, Weights};
+use crate::float::{FloatLayer, FloatModel};
+use crate::hf::LlamaConfig;
+use crate::model::{Arch, LambdaShape, Layer, LayerConstants, Linear, MAX_VISIBLE, Norm, QuantModel};
+use crate::{Error, Result};
+
+/// Fraction bits of `gate`.
+const GATE_FRAC: i32 = 12;
+/// Fraction bits of `logits`.
+const LOGIT_FRAC: u8 = 16;
+/// Fraction bits of `v` in V code units.
+const V_SHIFT: u8 = 8;
+/// Headroom of the residual stream over the calibrated range.
+const RESID_ROOM: f64 = 2.0;
+/// Headroom of q and k.
+const QK_ROOM: f64 = 1.25;
+/// Headroom of up.
+const UP_ROOM: f64 = 4.0;
+
+/// Builds the integer model.
+pub(super) fn assemble(
+    model: &FloatModel,
+    weights: &Weights,
+    steps: &Steps,
+    stats: &Calibration,
+    options: &Options,
+) -> Result<QuantModel> {
+    let c = &model.config;
+    let frac = resid_frac(c, f64::from(stats.resid))?;
+    let (embed, embed_shift) = embedding(&model.embed.data, frac)?;
+    let maker = Maker { c, frac };
+    let layers = model
+        .layers
+        .iter()
+        .zip(&weights.layers)
+        .zip(steps.layers.iter().zip(&stats.layers))
+        .enumerate()
+        .map(|(l, ((w, g), (s, stats)))| maker.layer(l, w, g, s, stats))
+        .collect::<Result<Vec<_>>>()?;
+    let head_in = size(&steps.head_in, &weights.shapes.head_in);
+    Ok(QuantModel {
+        arch: arch(c),
+        resid_frac: frac,
+        embed_shift,
+        logit_frac: LOGIT_FRAC,
+        prob_wide: options.prob_wide,
+        h_wide: options.h_wide,
+        lambda: options.lambda.unwrap_or_else(|| default_lambda(c)),
+        embed,
+        layers,
+        final_norm: maker.norm("final_norm", &model.final_norm, &steps.head_in)?,
+        head: linear("head", &weights.head, |_| head_in / lsb(i32::from(LOGIT_FRAC)))?,
+    })
+}
+
+fn arch(c: &LlamaConfig) -> Arch {
+    Arch {
+        hidden: c.hidden,
+        ff: c.ffn,
+        layers: c.layers,
+        heads: c.heads,
+        kv_heads: c.kv_heads,
+        head_dim: c.head_dim,
+        vocab: c.vocab,
+        rope_theta: c.rope_theta,
+        bos: c.bos,
+        eos: c.eos.clone(),
+        max_positions: c.max_positions,
+    }
+}
+
+/// Four sinks and a window of up to 2,044 tokens, within the trained positions.
+fn default_lambda(c: &LlamaConfig) -> LambdaShape {
+    let visible = c.max_positions.min(2048).clamp(5, MAX_VISIBLE);
+    LambdaShape { n_sink: 4, n_window: visible - 4 }
+}
+
+/// `2^-bits`.
+fn lsb(bits: i32) -> f64 {
+    f64::from(-bits).exp2()
+}
+
+/// The size of `steps` over their `shape` (their ratio is the same for every channel).
+fn size(steps: &[f32], shape: &[f32]) -> f64 {
+    steps.first().zip(shape.first()).map_or(1.0, |(step, shape)| f64::from(*step) / f64::from(*shape))
+}
+
+/// Most fraction bits (at most 16) that leave headroom in 26 bits and keep every norm's eps in 32 bits.
+fn resid_frac(c: &LlamaConfig, largest: f64) -> Result<u8> {
+    let fits = |f: &u8| {
+        largest * RESID_ROOM * f64::from(*f).exp2() < f64::from(1 << 25)
+            && c.hidden as f64 * c.norm_eps * f64::from(2 * *f).exp2() < f64::from(u32::MAX)
+    };
+    (0..=16u8).rev().find(fits).ok_or_else(|| {
+        Error::Argument(format!("the residual stream reaches {largest}; 26 bits hold up to {}", 1 << 24))
+    })
+}
+
+fn embedding(data: &[f32], frac: u8) -> Result<(Vec<i16>, u8)> {
+    let largest = data.iter().map(|v| f64::from(v.abs())).fold(0.0, f64::max) * f64::from(frac).exp2();
+    let shift = (0..=10u8).find(|s| largest / f64::from(*s).exp2() < 32767.5);
+    let shift =
+        shift.ok_or_else(|| Error::Argument(format!("embedding entries reach {largest} LSB of 26 bits")))?;
+    let unit = (f64::from(frac) - f64::from(shift)).exp2();
+    Ok((data.iter().map(|v| (f64::from(*v) * unit).round().clamp(-32768.0, 32767.0) as i16).collect(), shift))
+}
+
+/// A linear whose row `r` has the real factor `row_scale[r] * factor_of(r)` from accumulator to output.
+fn linear(name: &str, w: &GridWeight, factor_of: impl Fn(usize) -> f64) -> Result<Linear> {
+    let pairs = w.row_scale.iter().enumerate().map(|(r, scale)| {
+        let value = f64::from(*scale) * factor_of(r);
+        // A row so small that it cannot be expressed is zero for every purpose.
+        let value = if value < 2f64.powi(-62) { 0.0 } else { value };
+        factor(value, 63, &format!("the scale of {name}, row {r},"))
+    });
+    let (mult, shift) = pairs.collect::<Result<Vec<_>>>()?.into_iter().unzip();
+    Ok(Linear {
+        format: w.format,
+        rows: w.rows,
+        cols: w.cols,
+        level: w.level.clone(),
+        scale: w.scale.clone(),
+        mult,
+        shift,
+    })
+}
+
+struct Maker<'a> {
+    c: &'a LlamaConfig,
+    /// Fraction bits of the residual stream.
+    frac: u8,
+}
+
+impl Maker<'_> {
+    fn norm(&self, name: &str, gamma: &[f32], steps: &[f32]) -> Result<Norm> {
+        let n = self.c.hidden as f64;
+        let scale = n.sqrt() * 2f64.powi(-20);
+        let values: Vec<f64> =
+            gamma.iter().zip(steps).map(|(g, s)| scale * f64::from(*g) / f64::from(*s)).collect();
+        let (g, gs) = vector(&values, 47, &format!("the gain of {name}"))?;
+        let eps = (n * self.c.norm_eps * f64::from(2 * self.frac).exp2()).round();
+        Ok(Norm { eps: eps.clamp(1.0, f64::from(u32::MAX)) as u32, gs, g })
+    }
+
+    fn layer(
+        &self,
+        l: usize,
+        w: &FloatLayer,
+        g: &LayerGrids,
+        s: &LayerSteps,
+        stats: &LayerStats,
+    ) -> Result<Layer> {
+        let name = |part: &str| format!("layer {l} {part}");
+        let resid = lsb(i32::from(self.frac));
+        // The grids already hold the steps' shapes; what is left is one factor per tensor. Shapes have
+        // their largest entry at 1, so the largest step is the size.
+        let largest = |steps: &[f32]| f64::from(steps.iter().copied().fold(0.0, f32::max));
+        let (attn_in, value) = (largest(&s.attn_in), largest(&s.value));
+        let (mlp_in, down_in) = (largest(&s.mlp_in), largest(&s.down_in));
+        let (unit_q, shift_q) = rotation(stats.pair[0], stats.rotated[0]);
+        let (unit_k, shift_k) = rotation(stats.pair[1], stats.rotated[1]);
+        let (zm, zs) = factor(self.score_factor(unit_q * unit_k, shift_q + shift_k), 47, &name("zm"))?;
+        let out = f64::from(s.out);
+        let (og, os) = factor(1.0 / (4096.0 * out), 47, &name("og"))?;
+        let hs = up_shift(&s.down_in, &stats.up.max);
+        let up_unit = |r: usize| f64::from(s.down_in[r]) * lsb(i32::from(hs) - GATE_FRAC);
+        let v_unit = |r: usize| f64::from(s.value[r]) * lsb(i32::from(V_SHIFT));
+        Ok(Layer {
+            attn_norm: self.norm(&name("attn_norm"), &w.attn_norm, &s.attn_in)?,
+            mlp_norm: self.norm(&name("mlp_norm"), &w.mlp_norm, &s.mlp_in)?,
+            constants: LayerConstants {
+                rot_shift_q: shift_q,
+                rot_shift_k: shift_k,
+                v_shift: V_SHIFT,
+                zm,
+                zs,
+                og,
+                os,
+                hs,
+            },
+            q: linear(&name("q"), &g.q, |_| attn_in / unit_q)?,
+            k: linear(&name("k"), &g.k, |_| attn_in / unit_k)?,
+            v: linear(&name("v"), &g.v, |r| attn_in / v_unit(r))?,
+            o: linear(&name("o"), &g.o, |_| value * out / resid)?,
+            gate: linear(&name("gate"), &g.gate, |_| mlp_in / lsb(GATE_FRAC))?,
+            up: linear(&name("up"), &g.up, |r| mlp_in / up_unit(r))?,
+            down: linear(&name("down"), &g.down, |_| down_in / resid)?,
+        })
+    }
+
+    /// Score to log2 units in Q.12.
+    fn score_factor(&self, units: f64, shifts: u8) -> f64 {
+        let hdp = if self.c.head_dim <= 64 { 64.0 } else { 128.0 };
+        let head = (self.c.head_dim as f64).sqrt() * hdp;
+        4096.0 * std::f64::consts::LOG2_E / head * units * f64::from(shifts).exp2()
+    }
+}
+
+/// Real value of one LSB of q or k, and the shift after its Hadamard transform.
+fn rotation(pair: f32, rotated: f32) -> (f64, u8) {
+    let unit = (f64::from(pair) * QK_ROOM / 32767.0).max(1e-9);
+    let over = f64::from(rotated) * QK_ROOM / unit / 32767.0;
+    (unit, over.max(1.0).log2().ceil().min(15.0) as u8)
+}
+
+/// The largest shift after `silu(gate) * up` that keeps up within 24 bits with headroom: the finest unit.
+fn up_shift(down_in: &[f32], up: &[f32]) -> u8 {
+    let room = |(step, max): (&f32, &f32)| {
+        f64::from(1 << 23) * f64::from(*step) * f64::from(GATE_FRAC).exp2()
+            / (UP_ROOM * f64::from(*max).max(1e-9))
+    };
+    let least = down_in.iter().zip(up).map(room).fold(f64::INFINITY, f64::min);
+    least.max(1.0).log2().floor().clamp(0.0, 40.0) as u8
+}

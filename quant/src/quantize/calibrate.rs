@@ -1,0 +1,158 @@
+//! Ranges of activations over a calibration text.
+
+use super::simulate::hadamard;
+use crate::float::{FloatModel, Site, Tap};
+use crate::perplexity::Protocol;
+use crate::{Error, Result};
+
+/// Value rows kept per layer for the choice of V's step.
+const VALUE_ROWS: usize = 2048;
+
+/// Statistics of a `[tokens, width]` tensor per channel.
+#[derive(Clone, Debug, Default)]
+pub struct Channels {
+    /// Largest magnitude.
+    pub max: Vec<f32>,
+    /// Sum of squares.
+    pub squares: Vec<f64>,
+    /// Rows seen.
+    pub rows: usize,
+}
+
+impl Channels {
+    fn add(&mut self, width: usize, data: &[f32]) {
+        self.max.resize(width, 0.0);
+        self.squares.resize(width, 0.0);
+        for row in data.chunks_exact(width) {
+            for ((m, s), v) in self.max.iter_mut().zip(&mut self.squares).zip(row) {
+                *m = m.max(v.abs());
+                *s += f64::from(*v) * f64::from(*v);
+            }
+            self.rows += 1;
+        }
+    }
+
+    /// Mean square per channel: the diagonal of the layer's Hessian.
+    pub fn power(&self) -> Vec<f32> {
+        self.squares.iter().map(|s| (s / self.rows.max(1) as f64) as f32).collect()
+    }
+
+    /// Largest magnitude over all channels.
+    pub fn largest(&self) -> f32 {
+        self.max.iter().copied().fold(0.0, f32::max)
+    }
+}
+
+/// Statistics of one layer.
+#[derive(Clone, Debug, Default)]
+pub struct LayerStats {
+    /// Input of q, k, v.
+    pub attn_in: Channels,
+    /// Largest norm of a RoPE pair of q, and of k.
+    pub pair: [f32; 2],
+    /// Largest element after the Hadamard transform of a head of q, and of k.
+    pub rotated: [f32; 2],
+    /// Values.
+    pub value: Channels,
+    /// Up to 2,048 rows of the values.
+    pub value_rows: Vec<f32>,
+    /// Input of o.
+    pub attn_out: Channels,
+    /// Input of gate and up.
+    pub mlp_in: Channels,
+    /// Output of up.
+    pub up: Channels,
+    /// Input of down.
+    pub down_in: Channels,
+}
+
+/// Statistics of a whole model.
+#[derive(Clone, Debug, Default)]
+pub struct Calibration {
+    /// Per layer.
+    pub layers: Vec<LayerStats>,
+    /// Input of the head.
+    pub head_in: Channels,
+    /// Largest magnitude of the residual stream anywhere.
+    pub resid: f32,
+}
+
+/// Runs `model` over the windows of `text` and collects ranges.
+pub fn calibrate(model: &FloatModel, text: &[u32], windows: Protocol) -> Result<Calibration> {
+    let whole = text.len() / windows.window.max(1);
+    let count = windows.windows.unwrap_or(whole).min(whole);
+    if count == 0 {
+        return Err(Error::Argument(format!(
+            "the calibration text has {} tokens, fewer than one window of {}; give more text",
+            text.len(),
+            windows.window
+        )));
+    }
+    let mut seen = Collector {
+        out: Calibration { layers: vec![LayerStats::default(); model.config.layers], ..Default::default() },
+        head_dim: model.config.head_dim,
+    };
+    for window in text.chunks_exact(windows.window).take(count) {
+        model.hidden(window, None, &mut seen)?;
+    }
+    match seen.out.resid.is_finite() {
+        true => Ok(seen.out),
+        false => Err(Error::Argument(
+            "the float model overflows on the calibration text; the weights do not form a working model"
+                .into(),
+        )),
+    }
+}
+
+struct Collector {
+    out: Calibration,
+    head_dim: usize,
+}
+
+impl Collector {
+    /// Largest pair norm and largest Hadamard output over the heads of `data`.
+    fn rotation(&self, data: &[f32], (pair, rotated): (&mut f32, &mut f32)) {
+        for head in data.chunks_exact(self.head_dim) {
+            let (a, b) = head.split_at(self.head_dim / 2);
+            *pair = a.iter().zip(b).map(|(a, b)| a.hypot(*b)).fold(*pair, f32::max);
+            *rotated = hadamard(head).iter().map(|v| v.abs()).fold(*rotated, f32::max);
+        }
+    }
+}
+
+impl Tap for Collector {
+    fn tensor(&mut self, site: Site, layer: usize, width: usize, data: &mut [f32]) {
+        if matches!(site, Site::LayerIn | Site::Middle | Site::LayerOut) {
+            // A NaN must not vanish in a maximum.
+            for v in data.iter() {
+                if v.is_nan() || v.abs() > self.out.resid {
+                    self.out.resid = if v.is_nan() { f32::INFINITY } else { v.abs() };
+                }
+            }
+            return;
+        }
+        if site == Site::FinalNorm {
+            self.out.head_in.add(width, data);
+            return;
+        }
+        let Some(mut stats) = self.out.layers.get_mut(layer).map(std::mem::take) else { return };
+        match site {
+            Site::AttnNorm => stats.attn_in.add(width, data),
+            Site::Query => self.rotation(data, (&mut stats.pair[0], &mut stats.rotated[0])),
+            Site::Key => self.rotation(data, (&mut stats.pair[1], &mut stats.rotated[1])),
+            Site::Value => {
+                stats.value.add(width, data);
+                let room = (VALUE_ROWS * width).saturating_sub(stats.value_rows.len());
+                // Every seventh row, so that the rows come from several windows.
+                let rows = data.chunks_exact(width).step_by(7).flatten();
+                stats.value_rows.extend(rows.take(room));
+            }
+            Site::AttnOut => stats.attn_out.add(width, data),
+            Site::MlpNorm => stats.mlp_in.add(width, data),
+            Site::Up => stats.up.add(width, data),
+            Site::DownIn => stats.down_in.add(width, data),
+            _ => {}
+        }
+        self.out.layers[layer] = stats;
+    }
+}
