@@ -9,6 +9,7 @@
 pub mod bundled;
 pub mod engine;
 pub mod error;
+pub mod eval;
 pub mod generate;
 pub mod model;
 pub mod output;

@@ -3,7 +3,8 @@
 use crate::{Error, Result, bundled};
 use accllm_quant::float::FloatModel;
 use accllm_quant::model::QuantModel;
-use accllm_quant::perplexity;
+use accllm_quant::perplexity::{self, Protocol};
+use accllm_quant::quantize::{Options, Quantized};
 use accllm_quant::tokenizer::TextTokenizer;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -111,4 +112,104 @@ pub fn stream(text: &str, tokenizer: &TextTokenizer, bos: Option<u32>, eos: &[u3
         (Some(bos), Some(eos)) => perplexity::story_stream(text, tokenizer, bos, *eos)?,
         _ => perplexity::plain_stream(text, tokenizer)?,
     })
+}
+
+/// Calibration text and how much of it is used.
+pub struct Calibration {
+    text: String,
+    tokens: usize,
+}
+
+/// Tokens of a calibration window.
+const WINDOW: usize = 320;
+
+impl Calibration {
+    /// Tokens used unless something else is asked for.
+    pub const TOKENS: usize = 32 * WINDOW;
+
+    /// Most tokens that are used.
+    pub fn tokens(&self) -> usize {
+        self.tokens
+    }
+
+    /// Up to `tokens` tokens of the text in `file`, or of the built-in stories.
+    ///
+    /// # Errors
+    /// The file cannot be read as text.
+    pub fn open(file: Option<&Path>, tokens: usize) -> Result<Self> {
+        let text = match file {
+            Some(path) => read_text(path)?,
+            None => bundled::CALIBRATION.into(),
+        };
+        Ok(Self { text, tokens })
+    }
+
+    /// The token stream for a model, and the windows to use.
+    fn stream(&self, float: &FloatModel, tokenizer: &TextTokenizer) -> Result<(Vec<u32>, Protocol)> {
+        // A token has at least one byte; texts have 3 to 5 bytes a token. Whole stories only.
+        let bytes = self.tokens.saturating_mul(8);
+        let end = self.text.match_indices("\n\n").map(|(at, _)| at).find(|at| *at >= bytes);
+        let text = end.and_then(|end| self.text.get(..end)).unwrap_or(&self.text);
+        let stream = stream(text, tokenizer, float.config.bos, &float.config.eos)?;
+        let windows = (self.tokens.min(stream.len()) / WINDOW).max(1);
+        Ok((stream, Protocol { window: WINDOW, windows: Some(windows) }))
+    }
+}
+
+/// Reads a text file.
+///
+/// # Errors
+/// The file cannot be read, or is not UTF-8.
+pub fn read_text(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|e| Error::io("read text from", path, e))
+}
+
+/// Quantizes a float model.
+///
+/// # Errors
+/// The calibration text is too short or does not fit the tokenizer; a weight cannot be represented.
+pub fn quantize(
+    float: &FloatModel,
+    tokenizer: &TextTokenizer,
+    calibration: &Calibration,
+) -> Result<Quantized> {
+    let (stream, protocol) = calibration.stream(float, tokenizer)?;
+    let options = Options { calibration: protocol, ..Options::default() };
+    Ok(accllm_quant::quantize::quantize(float, &stream, &options)?)
+}
+
+impl Ready {
+    /// Reads a quantized model, or quantizes a checkpoint.
+    ///
+    /// # Errors
+    /// See [`Source::find`], [`Source::float`] and [`quantize`].
+    pub fn open(source: &Source, calibration: &Calibration) -> Result<Self> {
+        let (model, tokenizer) = match source.kind {
+            Kind::Quantized => {
+                let model = QuantModel::load(source.folder())?;
+                let tokenizer = source.tokenizer(model.arch.vocab)?;
+                (model, tokenizer)
+            }
+            Kind::Checkpoint => {
+                let float = source.float()?;
+                let tokenizer = source.tokenizer(float.config.vocab)?;
+                let quantized = quantize(&float, &tokenizer, calibration)?;
+                (quantized.model, tokenizer)
+            }
+        };
+        Ok(Self { name: source.name.clone(), model, tokenizer })
+    }
+
+    /// Tokens of a prompt, behind the begin token when the model has one.
+    ///
+    /// # Errors
+    /// The tokenizer refuses the text, or nothing is left of it.
+    pub fn prompt(&self, text: &str) -> Result<Vec<u32>> {
+        let mut tokens: Vec<u32> = self.model.arch.bos.into_iter().collect();
+        tokens.extend(self.tokenizer.encode(text)?);
+        if tokens.is_empty() {
+            return Err(Error::Argument("the prompt is empty and the model has no begin token".into()));
+        }
+        Ok(tokens)
+    }
 }

@@ -48,7 +48,9 @@ pub enum Verb {
 
 /// `accllm quantize`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  accllm quantize ./my-llama ./my-llama-w2 --calib text-like-its-training.txt")]
+#[command(
+    after_help = "Example:\n  accllm quantize ./my-llama ./my-llama-w2 --calib text-like-its-training.txt"
+)]
 pub struct Quantize {
     /// Hugging Face folder (config.json, *.safetensors, tokenizer.json), or `bundled`.
     pub model: String,
@@ -57,12 +59,9 @@ pub struct Quantize {
     /// Text for calibration, blank lines between documents [default: built-in stories].
     #[arg(long, value_name = "FILE")]
     pub calib: Option<PathBuf>,
-    /// Tokens of calibration text to use.
-    #[arg(long, default_value_t = 10240, value_name = "N")]
+    /// Most tokens of calibration text to use, in windows of 320.
+    #[arg(long, default_value_t = accllm::model::Calibration::TOKENS, value_name = "N")]
     pub calib_tokens: usize,
-    /// Seed of everything random in the quantizer.
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
 }
 
 /// A row of the table that `accllm eval` prints.
@@ -86,8 +85,10 @@ pub enum StageArg {
 
 /// `accllm eval`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  accllm eval\n  accllm eval ./my-llama --text wiki.txt --window 1024 --windows 5\n  \
-    accllm eval ./my-llama-w2 --stage integer --json")]
+#[command(
+    after_help = "Examples:\n  accllm eval\n  accllm eval ./my-llama --text wiki.txt --window 1024 --windows 5\n  \
+    accllm eval ./my-llama-w2 --stage integer --json"
+)]
 pub struct Eval {
     /// Checkpoint, quantized model (integer row only), or `bundled`.
     #[arg(default_value = "bundled")]
@@ -101,9 +102,15 @@ pub struct Eval {
     /// Windows to score; 0 for all.
     #[arg(long, default_value_t = 64, value_name = "N")]
     pub windows: usize,
-    /// Row to measure.
-    #[arg(long, value_enum, default_value_t = StageArg::All)]
-    pub stage: StageArg,
+    /// Rows to measure.
+    #[arg(long, value_enum, default_values_t = [StageArg::All], value_delimiter = ',', value_name = "ROW,...")]
+    pub stage: Vec<StageArg>,
+    /// Sinks of the last two rows [default: the model's].
+    #[arg(long, value_name = "N")]
+    pub attention_sinks: Option<usize>,
+    /// Attention window of the last two rows [default: the model's].
+    #[arg(long, value_name = "N")]
+    pub attention_window: Option<usize>,
     /// Calibration text [default: built-in stories].
     #[arg(long, value_name = "FILE")]
     pub calib: Option<PathBuf>,
@@ -128,7 +135,9 @@ pub struct Shape {
 
 /// `accllm compile`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  accllm compile bundled -o tinytales.accllm --config edge --sinks 4 --window 60")]
+#[command(
+    after_help = "Example:\n  accllm compile bundled -o tinytales.accllm --config edge --sinks 4 --window 60"
+)]
 pub struct Compile {
     /// Model.
     #[arg(default_value = "bundled")]

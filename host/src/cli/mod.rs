@@ -2,7 +2,9 @@
 
 mod args;
 mod devices;
+mod eval;
 mod out;
+mod quantize;
 
 pub use args::Cli;
 use args::Verb;
@@ -15,6 +17,8 @@ pub fn run(cli: Cli) -> Result<()> {
     let out = Out::new(cli.json);
     match cli.verb {
         Verb::Devices => devices::run(&out),
+        Verb::Quantize(args) => quantize::run(&args, &out),
+        Verb::Eval(args) => eval::run(&args, &out),
         _ => Err(Error::Argument("this verb is not there yet".into())),
     }
 }

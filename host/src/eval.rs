@@ -1,0 +1,133 @@
+//! Perplexity of each step from the float model to the integer model.
+
+use crate::model::{Calibration, Kind, Source, quantize};
+use crate::{Error, Result};
+use accllm_quant::float::{FloatModel, Lambda};
+use accllm_quant::model::{LambdaShape, QuantModel};
+use accllm_quant::perplexity::{Perplexity, Protocol, Scorer, perplexity};
+use accllm_quant::quantize::{Quantized, Simulated};
+use accllm_quant::tokenizer::TextTokenizer;
+
+/// A step; each includes the ones before, up to [`Stage::Integer`], which is the real thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Stored weights, float arithmetic.
+    Float,
+    /// Quantized weights in float arithmetic.
+    Weights,
+    /// Simulated static 8-bit inputs of the linear layers.
+    Activations,
+    /// Simulated 4-bit KV cache.
+    KvCache,
+    /// Sinks and window only.
+    Lambda,
+    /// The integer model, full numerics.
+    Integer,
+}
+
+impl Stage {
+    /// All, in order.
+    pub const ALL: [Self; 6] =
+        [Self::Float, Self::Weights, Self::Activations, Self::KvCache, Self::Lambda, Self::Integer];
+
+    /// Key in reports and on the command line.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Float => "float",
+            Self::Weights => "w2",
+            Self::Activations => "a8",
+            Self::KvCache => "kv4",
+            Self::Lambda => "lambda",
+            Self::Integer => "integer",
+        }
+    }
+
+    /// What the step adds, for people.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Float => "float",
+            Self::Weights => "+ 2:4 and W2 weights, W4 head",
+            Self::Activations => "+ A8 activations (simulated)",
+            Self::KvCache => "+ KV4 cache (simulated)",
+            Self::Lambda => "+ Λ attention (simulated)",
+            Self::Integer => "integer model",
+        }
+    }
+}
+
+/// A model in all the forms that the stages need.
+pub struct Evaluation {
+    /// Checkpoint and quantizer's outcome; `None` for a folder that holds only integers.
+    float: Option<(FloatModel, Quantized)>,
+    integer: QuantModel,
+    /// The model's tokenizer.
+    pub tokenizer: TextTokenizer,
+}
+
+impl Evaluation {
+    /// Reads `source`, quantizing it when it is a checkpoint.
+    ///
+    /// # Errors
+    /// A damaged or unsupported model, or an unusable calibration text.
+    pub fn open(source: &Source, calibration: &Calibration) -> Result<Self> {
+        if source.kind == Kind::Quantized {
+            let integer = QuantModel::load(source.folder())?;
+            let tokenizer = source.tokenizer(integer.arch.vocab)?;
+            return Ok(Self { float: None, integer, tokenizer });
+        }
+        let float = source.float()?;
+        let tokenizer = source.tokenizer(float.config.vocab)?;
+        let quantized = quantize(&float, &tokenizer, calibration)?;
+        let integer = quantized.model.clone();
+        Ok(Self { float: Some((float, quantized)), integer, tokenizer })
+    }
+
+    /// The integer model.
+    pub fn integer(&self) -> &QuantModel {
+        &self.integer
+    }
+
+    /// Sets the attention shape of the last two stages.
+    pub fn set_lambda(&mut self, lambda: LambdaShape) {
+        self.integer.lambda = lambda;
+    }
+
+    /// The stages that can be measured.
+    pub fn stages(&self) -> Vec<Stage> {
+        if self.float.is_some() { Stage::ALL.to_vec() } else { vec![Stage::Integer] }
+    }
+
+    /// Measures one stage over `stream`.
+    ///
+    /// # Errors
+    /// The stage needs the checkpoint, or the stream is too short for the protocol.
+    pub fn measure(&self, stage: Stage, stream: &[u32], protocol: Protocol) -> Result<Perplexity> {
+        let score = |model: &dyn Scorer| Ok(perplexity(model, stream, protocol)?);
+        if stage == Stage::Integer {
+            return score(&self.integer);
+        }
+        let (float, quantized) = self.float.as_ref().ok_or_else(|| {
+            Error::Argument(format!(
+                "stage `{}` needs float weights, and a quantized model has none; give the checkpoint, or --stage integer",
+                stage.key()
+            ))
+        })?;
+        let simulated = |a8, kv4, lambda| Simulated {
+            model: &quantized.dequantized,
+            steps: &quantized.steps,
+            a8,
+            h_wide: self.integer.h_wide,
+            kv4,
+            lambda,
+        };
+        let shape = self.integer.lambda;
+        let shape = Lambda { sinks: shape.n_sink, window: shape.n_window };
+        match stage {
+            Stage::Float => score(float),
+            Stage::Weights => score(&quantized.dequantized),
+            Stage::Activations => score(&simulated(true, false, None)),
+            Stage::KvCache => score(&simulated(true, true, None)),
+            Stage::Lambda | Stage::Integer => score(&simulated(true, true, Some(shape))),
+        }
+    }
+}
