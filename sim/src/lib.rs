@@ -1,4 +1,5 @@
 //! Simulation: builds the SystemVerilog with Verilator, models the memory behind it. See docs/architecture.md.
 
+pub mod golden;
 pub mod memory;
 pub mod verilate;

@@ -1,0 +1,74 @@
+//! The inner loops: beats to levels, dot products of levels and activations.
+
+use std::sync::LazyLock;
+
+use accllm_hw::beat::{Beat, PATTERNS, WeightFormat};
+use accllm_hw::config::{COLS, GROUP, MACS};
+
+/// Levels of a beat, one per column (or multiplier), 16 bits wide for multiply-add.
+pub(super) type Levels = [i16; COLS];
+
+/// Four columns of a 2:4 group, by its 7 bits.
+static SPARSE: LazyLock<[[i16; 4]; 128]> = LazyLock::new(|| {
+    std::array::from_fn(|bits| {
+        let levels = WeightFormat::W2Sparse.levels();
+        let (a, b) = PATTERNS[(bits & 7).min(PATTERNS.len() - 1)];
+        let mut out = [0; 4];
+        out[a] = levels[bits >> 3 & 3].into();
+        out[b] = levels[bits >> 5 & 3].into();
+        out
+    })
+});
+
+/// Four columns of a dense 2-bit beat, by their byte.
+static DENSE: LazyLock<[[i16; 4]; 256]> = LazyLock::new(|| {
+    std::array::from_fn(|byte| std::array::from_fn(|i| 2 * (byte >> (2 * i) & 3) as i16 - 3))
+});
+
+/// Levels of a 2:4 beat; its scales are its last 8 bytes.
+pub(super) fn levels_w2s(beat: &Beat, out: &mut Levels) {
+    let table = &*SPARSE;
+    for (quads, bytes) in out.chunks_exact_mut(32).zip(beat[..56].chunks_exact(7)) {
+        let mut word = 0u64;
+        for (i, &b) in bytes.iter().enumerate() {
+            word |= u64::from(b) << (8 * i);
+        }
+        for (i, quad) in quads.chunks_exact_mut(4).enumerate() {
+            quad.copy_from_slice(&table[(word >> (7 * i)) as usize & 127]);
+        }
+    }
+}
+
+/// Levels of a dense 2-bit beat.
+pub(super) fn levels_w2d(beat: &Beat, out: &mut Levels) {
+    let table = &*DENSE;
+    for (quad, &byte) in out.chunks_exact_mut(4).zip(beat) {
+        quad.copy_from_slice(&table[usize::from(byte)]);
+    }
+}
+
+/// Levels of the 128 multipliers of a 4-bit beat (W4, K, V), in the first half of `out`.
+pub(super) fn levels_nibbles(beat: &Beat, out: &mut Levels) {
+    let (low, high) = out[..MACS].split_at_mut(64);
+    let ((g0, g1), (g2, g3)) = (low.split_at_mut(GROUP), high.split_at_mut(GROUP));
+    let signed = |v: u8| i16::from((v << 4) as i8 >> 4);
+    for (s, pair) in beat.chunks_exact(2).enumerate() {
+        g0[s] = signed(pair[0]);
+        g1[s] = i16::from(pair[0] as i8 >> 4);
+        g2[s] = signed(pair[1]);
+        g3[s] = i16::from(pair[1] as i8 >> 4);
+    }
+}
+
+/// Sum of products of two rows of equal length.
+#[inline]
+pub(super) fn dot(a: &[i16], b: &[i16]) -> i32 {
+    a.iter().zip(b).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum()
+}
+
+/// Sum over groups of 32 columns of `scale * dot`.
+#[inline]
+pub(super) fn scaled_dot(levels: &[i16], x: &[i16], scales: &[u8]) -> i64 {
+    let groups = levels.chunks_exact(GROUP).zip(x.chunks_exact(GROUP)).zip(scales);
+    groups.map(|((l, x), &s)| i64::from(dot(l, x) * i32::from(s))).sum()
+}
