@@ -1,0 +1,66 @@
+// AXI4-Lite slave protocol: turns the five channels into one-cycle write and read strobes.
+// `rd_data` is expected in the cycle after `rd_valid` and must then hold until the next `rd_valid`.
+// Does not decode addresses and answers OKAY to everything.
+module axil_slave (
+    input  logic        clk,
+    input  logic        rst,
+    input  logic [11:0] s_axi_control_awaddr,
+    input  logic        s_axi_control_awvalid,
+    output logic        s_axi_control_awready,
+    input  logic [31:0] s_axi_control_wdata,
+    input  logic [ 3:0] s_axi_control_wstrb,
+    input  logic        s_axi_control_wvalid,
+    output logic        s_axi_control_wready,
+    output logic [ 1:0] s_axi_control_bresp,
+    output logic        s_axi_control_bvalid,
+    input  logic        s_axi_control_bready,
+    input  logic [11:0] s_axi_control_araddr,
+    input  logic        s_axi_control_arvalid,
+    output logic        s_axi_control_arready,
+    output logic [31:0] s_axi_control_rdata,
+    output logic [ 1:0] s_axi_control_rresp,
+    output logic        s_axi_control_rvalid,
+    input  logic        s_axi_control_rready,
+    output logic        wr_valid,
+    output logic [11:0] wr_addr,
+    output logic [31:0] wr_data,
+    output logic [ 3:0] wr_strb,
+    output logic        rd_valid,
+    output logic [11:0] rd_addr,
+    input  logic [31:0] rd_data
+);
+  logic aw_held, w_held;
+
+  assign s_axi_control_awready = !aw_held;
+  assign s_axi_control_wready = !w_held;
+  assign s_axi_control_bresp = 2'b00;
+  assign s_axi_control_rresp = 2'b00;
+  assign wr_valid = aw_held && w_held && !s_axi_control_bvalid;
+  assign s_axi_control_arready = !s_axi_control_rvalid;
+  assign rd_valid = s_axi_control_arvalid && s_axi_control_arready;
+  assign rd_addr = s_axi_control_araddr;
+  assign s_axi_control_rdata = rd_data;
+
+  always_ff @(posedge clk) begin
+    if (s_axi_control_awvalid && s_axi_control_awready) wr_addr <= s_axi_control_awaddr;
+    if (s_axi_control_wvalid && s_axi_control_wready) begin
+      wr_data <= s_axi_control_wdata;
+      wr_strb <= s_axi_control_wstrb;
+    end
+    if (rst) begin
+      aw_held <= 1'b0;
+      w_held <= 1'b0;
+      s_axi_control_bvalid <= 1'b0;
+      s_axi_control_rvalid <= 1'b0;
+    end else begin
+      if (wr_valid) aw_held <= 1'b0;
+      else if (s_axi_control_awvalid) aw_held <= 1'b1;
+      if (wr_valid) w_held <= 1'b0;
+      else if (s_axi_control_wvalid) w_held <= 1'b1;
+      if (wr_valid) s_axi_control_bvalid <= 1'b1;
+      else if (s_axi_control_bready) s_axi_control_bvalid <= 1'b0;
+      if (rd_valid) s_axi_control_rvalid <= 1'b1;
+      else if (s_axi_control_rready) s_axi_control_rvalid <= 1'b0;
+    end
+  end
+endmodule

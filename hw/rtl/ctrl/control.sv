@@ -1,0 +1,189 @@
+// The control part of the engine: host registers, run phases, program loader, sequencer, issue queues, semaphores,
+// faults, watchdog and counters. Knows units only by their handshakes; contains no data path and no memory port.
+module control
+  import accllm_isa_pkg::*;
+  import accllm_regs_pkg::*;
+  import accllm_types_pkg::*;
+  import accllm_ctrl_pkg::*;
+#(
+    parameter int CHANNELS = 2,
+    parameter int LANES = 2,
+    parameter int IMEM = 512,
+    parameter int MAT_QUEUE = 16,
+    parameter int VEC_QUEUE = 32,
+    parameter int FAULTS = 4
+) (
+    input  logic             clk,
+    input  logic             rst,
+    input  logic      [11:0] s_axi_control_awaddr,
+    input  logic             s_axi_control_awvalid,
+    output logic             s_axi_control_awready,
+    input  logic      [31:0] s_axi_control_wdata,
+    input  logic      [ 3:0] s_axi_control_wstrb,
+    input  logic             s_axi_control_wvalid,
+    output logic             s_axi_control_wready,
+    output logic      [ 1:0] s_axi_control_bresp,
+    output logic             s_axi_control_bvalid,
+    input  logic             s_axi_control_bready,
+    input  logic      [11:0] s_axi_control_araddr,
+    input  logic             s_axi_control_arvalid,
+    output logic             s_axi_control_arready,
+    output logic      [31:0] s_axi_control_rdata,
+    output logic      [ 1:0] s_axi_control_rresp,
+    output logic             s_axi_control_rvalid,
+    input  logic             s_axi_control_rready,
+    output logic             interrupt,
+    output settings_t        settings,
+    output logic      [63:0] channel_base [CHANNELS],
+    output logic             clear,                     // pulse to all units
+    input  logic             drained,                   // of all units and ports
+    output consts_t          consts,
+    // Prefetcher, matrix unit, vector unit.
+    output logic             pre_start_valid,
+    input  logic             pre_start_ready,
+    output uop_t             pre_uop,
+    input  logic             pre_done,
+    output logic             mat_start_valid,
+    input  logic             mat_start_ready,
+    output uop_t             mat_uop,
+    input  logic             mat_done,
+    output logic             vec_start_valid,
+    input  logic             vec_start_ready,
+    output uop_t             vec_uop,
+    input  logic             vec_done,
+    output logic      [15:0] vec_pc,                    // instruction that the vector unit runs
+    // Auxiliary port, client of the loader.
+    output logic             rq_valid,
+    input  logic             rq_ready,
+    output logic      [31:0] rq_beat,
+    output logic      [15:0] rq_beats,
+    input  logic             rd_valid,
+    output logic             rd_ready,
+    input  logic     [511:0] rd_data,
+    // Reports.
+    input  fault_t           unit_faults  [  FAULTS],
+    input  logic             progress,                  // a beat, a vector word or a bus transfer moved
+    input  logic      [15:0] stall_channel,             // first channel without a beat
+    input  events_t          events,
+    input  logic             result_valid,
+    input  logic      [31:0] result_index,
+    input  logic      [31:0] result_value
+);
+  localparam int OWN = 4;  // fault sources in here, before those of the units
+  phase_t phase;
+  logic start, done, busy, begin_run, load_start, load_done, seq_start, finished, hit, expired, watchdog_restart;
+  logic [31:0] args[15], status, fault_pc, fault_info;
+  logic [63:0] counter_values[COUNTERS];
+  fault_t faults[OWN+FAULTS];
+  assign busy = phase != PHASE_IDLE;
+
+  axil_regs #(.CHANNELS(CHANNELS), .LANES(LANES)) u_regs (.counters(counter_values), .*);
+
+  wire load = settings.program_len != 0;
+  run_control u_run (.*);
+
+  // Program.
+  logic imem_we, imem_re, executed, enable, units_idle;
+  logic [$clog2(IMEM)-1:0] imem_waddr, imem_raddr;
+  logic [255:0] imem_wdata, imem_rdata;
+  logic [15:0] length, seq_pc;
+  program_loader #(.IMEM(IMEM)) u_loader (
+      .start(load_start), .addr(settings.program_addr), .len(settings.program_len), .limit(settings.aux_limit),
+      .done(load_done), .fault(faults[0]), .w_en(imem_we), .w_addr(imem_waddr), .w_data(imem_wdata), .*
+  );
+  imem #(.IMEM(IMEM)) u_imem (
+      .w_en(imem_we), .w_addr(imem_waddr), .w_data(imem_wdata),
+      .r_en(imem_re), .r_addr(imem_raddr), .r_data(imem_rdata), .*
+  );
+
+  // Sequencer: a matrix operation goes to the matrix unit and to the prefetcher at once.
+  logic mat_valid, vec_valid, mat_ready, vec_ready, mat_room, pre_room;
+  op_t op, pre_op;
+  logic [3:0] pfw;
+  assign enable = phase == PHASE_RUN && !hit;
+  assign mat_ready = mat_room && pre_room;
+  sequencer #(.IMEM(IMEM)) u_sequencer (
+      .start(seq_start), .imem_en(imem_re), .imem_addr(imem_raddr), .imem_data(instr_t'(imem_rdata)),
+      .pc(seq_pc), .fault(faults[1]), .*
+  );
+  always_comb begin
+    pre_op = op;
+    {pre_op.sig1, pre_op.sig0, pre_op.wait1} = '0;
+    pre_op.wait0 = pfw;
+  end
+
+  // Issue queues. Priority at the semaphores: prefetcher, matrix, vector.
+  logic [3:0] want[5], raise[4];
+  logic [15:0] raise_pc[4], mat_pc, pre_pc;
+  logic [4:0] grant;
+  logic pre_active, pre_running, pre_waiting, mat_active, mat_running, mat_waiting, vec_active, vec_running, vec_waiting;
+  logic [3:0] no_raise[2], no_want;
+  issue #(.DEPTH(MAT_QUEUE), .FLIGHT(4)) u_issue_pre (
+      .in_valid(mat_valid && mat_ready), .in_ready(pre_room), .in_op(pre_op),
+      .want0(want[0]), .want1(no_want), .grant0(grant[0]), .grant1(1'b0),
+      .start_valid(pre_start_valid), .start_ready(pre_start_ready), .uop(pre_uop), .done(pre_done),
+      .raise0(no_raise[0]), .raise1(no_raise[1]),
+      .active(pre_active), .running(pre_running), .waiting(pre_waiting), .pc(pre_pc), .*
+  );
+  issue #(.DEPTH(MAT_QUEUE), .FLIGHT(4)) u_issue_mat (
+      .in_valid(mat_valid && mat_ready), .in_ready(mat_room), .in_op(op),
+      .want0(want[1]), .want1(want[2]), .grant0(grant[1]), .grant1(grant[2]),
+      .start_valid(mat_start_valid), .start_ready(mat_start_ready), .uop(mat_uop), .done(mat_done),
+      .raise0(raise[0]), .raise1(raise[1]),
+      .active(mat_active), .running(mat_running), .waiting(mat_waiting), .pc(mat_pc), .*
+  );
+  issue #(.DEPTH(VEC_QUEUE), .FLIGHT(4)) u_issue_vec (
+      .in_valid(vec_valid), .in_ready(vec_ready), .in_op(op),
+      .want0(want[3]), .want1(want[4]), .grant0(grant[3]), .grant1(grant[4]),
+      .start_valid(vec_start_valid), .start_ready(vec_start_ready), .uop(vec_uop), .done(vec_done),
+      .raise0(raise[2]), .raise1(raise[3]),
+      .active(vec_active), .running(vec_running), .waiting(vec_waiting), .pc(vec_pc), .*
+  );
+  assign units_idle = !pre_active && !mat_active && !vec_active;
+  assign raise_pc = '{mat_pc, mat_pc, vec_pc, vec_pc};
+  semaphores u_semaphores (.fault(faults[2]), .*);
+
+  // Faults: those that an instruction made come before the one that says that nothing moves.
+  logic moved, stalled;
+  logic [15:0] stall_pc;
+  assign moved = phase != PHASE_ABORT && (progress || (mat_valid && mat_ready) || (vec_valid && vec_ready) ||
+                                          pre_done || mat_done || vec_done || imem_we);
+  watchdog u_watchdog (.restart(watchdog_restart), .progress(moved), .limit(settings.watchdog), .*);
+  assign stalled = expired && (phase == PHASE_FLUSH || phase == PHASE_LOAD || phase == PHASE_RUN);
+  assign stall_pc = mat_active ? mat_pc : vec_active ? vec_pc : pre_active ? pre_pc : phase == PHASE_RUN ? seq_pc : '0;
+  always_comb begin
+    faults[3] = '{valid: stalled, code: FAULT_STALL, pc: stall_pc, info: '0};
+    faults[3].info[STALL_MAT_WAITS] = mat_waiting;
+    faults[3].info[STALL_MAT_RUNS] = mat_running;
+    faults[3].info[STALL_VEC_WAITS] = vec_waiting;
+    faults[3].info[STALL_VEC_RUNS] = vec_running;
+    faults[3].info[STALL_PRE_WAITS] = pre_waiting;
+    faults[3].info[STALL_PRE_RUNS] = pre_running;
+    faults[3].info[STALL_STREAM] = events.mat_stall_stream;
+    faults[3].info[STALL_LOAD] = phase == PHASE_LOAD;
+    faults[3].info[STALL_FLUSH] = phase == PHASE_FLUSH;
+    if (events.mat_stall_stream) faults[3].info[31:16] = stall_channel;
+  end
+  for (genvar i = 0; i < FAULTS; i++) begin : gen_faults
+    assign faults[OWN+i] = unit_faults[i];
+  end
+  fault_unit #(.SOURCES(OWN + FAULTS)) u_faults (
+      .enable(phase == PHASE_FLUSH || phase == PHASE_LOAD || phase == PHASE_RUN), .*
+  );
+
+  counters u_counters (
+      .running(busy), .mat_wait(mat_waiting && !mat_running), .mat_idle(!mat_active), .vec_busy(vec_running),
+      .vec_wait(vec_waiting && !vec_running), .prefetch_wait(pre_waiting && !pre_running),
+      .counters(counter_values), .*
+  );
+
+  always_ff @(posedge clk) begin
+    if (!rst && enable) begin
+      assert (!pre_done || pre_running) else $error("prefetcher: done without an operation");
+      assert (!mat_done || mat_running) else $error("matrix unit: done without an operation");
+      assert (!vec_done || vec_running) else $error("vector unit: done without an operation");
+    end
+  end
+
+  wire unused = &{1'b0, no_want, no_raise[0], no_raise[1]};
+endmodule

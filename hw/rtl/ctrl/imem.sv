@@ -1,0 +1,20 @@
+// Instruction memory: one write port, one read port with data one cycle after `r_en`, held until the next.
+// Does not check addresses; the loader and the sequencer do.
+module imem #(
+    parameter int IMEM = 512
+) (
+    input  logic                    clk,
+    input  logic                    w_en,
+    input  logic [$clog2(IMEM)-1:0] w_addr,
+    input  logic [           255:0] w_data,
+    input  logic                    r_en,
+    input  logic [$clog2(IMEM)-1:0] r_addr,
+    output logic [           255:0] r_data
+);
+  (* ram_style = "block" *) logic [255:0] mem[IMEM];
+
+  always_ff @(posedge clk) begin
+    if (w_en) mem[w_addr] <= w_data;
+    if (r_en) r_data <= mem[r_addr];
+  end
+endmodule

@@ -1,0 +1,3 @@
+//! RTL against its models, through Verilator.
+
+mod ctrl;
