@@ -5,6 +5,7 @@ mod devices;
 mod eval;
 mod out;
 mod quantize;
+mod run;
 
 pub use args::Cli;
 use args::Verb;
@@ -19,6 +20,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Verb::Devices => devices::run(&out),
         Verb::Quantize(args) => quantize::run(&args, &out),
         Verb::Eval(args) => eval::run(&args, &out),
+        Verb::Run(args) => run::run(&args, &out),
         _ => Err(Error::Argument("this verb is not there yet".into())),
     }
 }
