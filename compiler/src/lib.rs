@@ -1,1 +1,17 @@
-//! See docs/architecture.md.
+//! From a quantized model to the engine's instructions and memory image.
+
+pub mod emit;
+pub mod error;
+pub mod image;
+pub mod label;
+pub mod lambda;
+pub mod layout;
+pub mod program;
+pub mod spec;
+
+pub use error::{Error, Result};
+pub use image::MemoryImage;
+pub use lambda::Step;
+pub use layout::{Lambda, Layout, Settings};
+pub use program::Program;
+pub use spec::ModelSpec;

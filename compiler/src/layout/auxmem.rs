@@ -1,0 +1,57 @@
+//! Auxiliary memory, in beats.
+
+use super::Shape;
+use accllm_hw::config::{BEAT_BYTES, Config};
+use accllm_hw::isa::INSTR_BYTES;
+use serde::{Deserialize, Serialize};
+
+/// i16 elements of a beat.
+pub(crate) const I16: usize = BEAT_BYTES / 2;
+/// i32 elements of a beat.
+pub(crate) const I32: usize = BEAT_BYTES / 4;
+
+/// Map of the auxiliary memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuxMap {
+    /// Program (always the size of the instruction memory).
+    pub program: usize,
+    /// Norm constants: for each layer g of the attention norm and of the MLP norm, then of the final norm and zeros.
+    pub norms: usize,
+    /// Beats of one pair.
+    pub norm_pair: usize,
+    /// Embedding rows.
+    pub embed: usize,
+    /// Beats of a row.
+    pub embed_row: usize,
+    /// IO block of a step, written by the host: token ids (i32) ...
+    pub ids: usize,
+    /// ... and RoPE rows (i16).
+    pub rope: usize,
+    /// Logits (i32), written by the engine.
+    pub logits: usize,
+    /// One past the last beat.
+    pub end: usize,
+}
+
+impl AuxMap {
+    pub(super) fn new(shape: &Shape, config: &Config) -> Self {
+        let mut at = 0;
+        let mut take = |beats: usize| {
+            at += beats;
+            at - beats
+        };
+        let norm_pair = 2 * shape.hidden / I16;
+        let embed_row = shape.hidden / I16;
+        Self {
+            program: take(config.imem * INSTR_BYTES / BEAT_BYTES),
+            norms: take((shape.dims.layers + 1) * norm_pair),
+            norm_pair,
+            embed: take(shape.dims.vocab * embed_row),
+            embed_row,
+            ids: take(shape.block.next_multiple_of(32) / I32),
+            rope: take(shape.block * shape.rope_row() / I16),
+            logits: take(shape.vocab / I32),
+            end: at,
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Where everything is: channel memory, auxiliary memory and on-chip buffers.
+
+mod act;
+mod auxmem;
+mod channel;
+mod shape;
+mod vmem;
+
+pub use act::{ActMap, ScalarMap, ScoreMap};
+pub use auxmem::AuxMap;
+pub(crate) use auxmem::I32 as AUX_I32;
+pub use channel::{KvMap, Stream, WeightMap};
+pub use shape::{Lambda, Settings, Shape};
+pub use vmem::{Chunk, VmemMap};
+
+use crate::error::{Error, Result};
+use crate::spec::ModelSpec;
+use accllm_hw::config::Config;
+use serde::{Deserialize, Serialize};
+
+/// The memory map of a model on a configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Layout {
+    /// Sizes derived from model, configuration and settings.
+    pub shape: Shape,
+    /// Weight streams in the channels.
+    pub weights: WeightMap,
+    /// KV cache in the channels.
+    pub kv: KvMap,
+    /// Auxiliary memory.
+    pub aux: AuxMap,
+    /// Vector memory.
+    pub vmem: VmemMap,
+    /// Activation buffer.
+    pub act: ActMap,
+    /// Score buffer.
+    pub score: ScoreMap,
+    /// Scalar file.
+    pub scalars: ScalarMap,
+}
+
+impl Layout {
+    /// Lays out a model.
+    ///
+    /// # Errors
+    /// The model or the settings are outside the engine's limits, or a buffer of the configuration is too small.
+    pub fn new(spec: &ModelSpec, config: &Config, settings: &Settings) -> Result<Self> {
+        spec.check()?;
+        match settings.block {
+            Some(_) => Self::with_block(spec, config, settings),
+            None => {
+                // The largest block that fits; the error of the smallest says what stands in the way.
+                let mut block = config.block;
+                loop {
+                    let tried = Self::with_block(spec, config, &Settings { block: Some(block), ..*settings });
+                    match tried {
+                        Err(Error::TooSmall { .. }) if block > 1 => block = block.div_ceil(2).min(block - 1),
+                        other => return other,
+                    }
+                }
+            }
+        }
+    }
+
+    fn with_block(spec: &ModelSpec, config: &Config, settings: &Settings) -> Result<Self> {
+        let shape = Shape::new(spec, config, settings)?;
+        let score = ScoreMap::new(&shape, config)?;
+        let scalars = ScalarMap::new(&shape, &score, config)?;
+        let act = ActMap::new(&shape, &score, config)?;
+        let vmem = VmemMap::new(&shape, &score, config)?;
+        let weights = WeightMap::new(spec, &shape, &vmem)?;
+        let kv = KvMap::new(&shape, weights.end, config)?;
+        let aux = AuxMap::new(&shape, config);
+        Ok(Self { shape, weights, kv, aux, vmem, act, score, scalars })
+    }
+}
+
+/// Error: a buffer of the configuration is too small.
+fn too_small(
+    shape: &Shape,
+    buffer: &'static str,
+    unit: &'static str,
+    needed: usize,
+    available: usize,
+    help: &str,
+) -> Result<()> {
+    if needed <= available {
+        return Ok(());
+    }
+    Err(Error::TooSmall {
+        config: shape.config.clone(),
+        buffer,
+        needed,
+        available,
+        unit,
+        help: help.to_string(),
+    })
+}

@@ -1,0 +1,202 @@
+//! Sizes derived from the model, the configuration and the settings.
+
+use crate::error::{Error, Result};
+use crate::spec::{Dims, Linear, ModelSpec};
+use accllm_hw::config::{Config, GROUP};
+use serde::{Deserialize, Serialize};
+
+/// Λ-shaped attention: the first `n_sink` and the last `n_window` tokens are visible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lambda {
+    /// Sink tokens.
+    pub n_sink: usize,
+    /// Window tokens, the current one included.
+    pub n_window: usize,
+}
+
+/// Choices of a compilation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Attention shape.
+    pub lambda: Lambda,
+    /// Tokens of a prefill block; `None`: the largest that fits the configuration.
+    pub block: Option<usize>,
+}
+
+impl Settings {
+    /// These sinks and window, the largest block that fits.
+    pub fn new(n_sink: usize, n_window: usize) -> Self {
+        Self { lambda: Lambda { n_sink, n_window }, block: None }
+    }
+
+    /// With blocks of `block` tokens.
+    #[must_use]
+    pub fn with_block(self, block: usize) -> Self {
+        Self { block: Some(block), ..self }
+    }
+}
+
+/// Sizes that the whole layout uses.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Shape {
+    /// Configuration's name.
+    pub config: String,
+    /// Channels.
+    pub channels: usize,
+    /// Token lanes.
+    pub lanes: usize,
+    /// Elements of a vector word.
+    pub vec: usize,
+    /// Sizes of the model.
+    pub dims: Dims,
+    /// Attention shape.
+    pub lambda: Lambda,
+    /// Tokens of a block, at most.
+    pub block: usize,
+    /// 16-bit probabilities.
+    pub prob_wide: bool,
+    /// 16-bit input of down_proj.
+    pub h_wide: bool,
+    /// Hidden size in multiples of 32.
+    pub hidden: usize,
+    /// MLP width in multiples of 32.
+    pub ff: usize,
+    /// Vocabulary in multiples of 32.
+    pub vocab: usize,
+    /// Padded head dimension of q and k, 64 or 128.
+    pub hdp: usize,
+    /// Padded head dimension of V.
+    pub v_dim: usize,
+    /// Columns of a head in o_proj's input.
+    pub hds: usize,
+    /// Query heads per KV head.
+    pub group: usize,
+    /// Slots of the sink region.
+    pub sink_pad: usize,
+    /// Slots of the window ring.
+    pub ring: usize,
+    /// K slots of one step over all channels.
+    pub k_slots: usize,
+}
+
+impl Shape {
+    pub(super) fn new(spec: &ModelSpec, config: &Config, settings: &Settings) -> Result<Self> {
+        let d = &spec.dims;
+        let lambda = settings.lambda;
+        let setting = |name, what: String, help: &str| Err(Error::Setting { name, what, help: help.into() });
+        if lambda.n_window == 0 {
+            return setting("n_window", "is 0".into(), "a token sees at least itself: use 1 or more");
+        }
+        if lambda.n_sink.saturating_add(lambda.n_window) > 8192 {
+            let what = format!("{} sinks and a window of {}", lambda.n_sink, lambda.n_window);
+            return setting("n_window", what, "together they may be 8192 at most");
+        }
+        let block = settings.block.unwrap_or(config.block);
+        if block == 0 || block > config.block {
+            let what = format!("is {block}");
+            return setting("block", what, &format!("'{}' takes 1..={}", config.name, config.block));
+        }
+        let hdp = if d.head_dim <= 64 { 64 } else { 128 };
+        let unit = config.slot_block(hdp);
+        let group = d.heads / d.kv_heads;
+        let shape = Self {
+            config: config.name.to_string(),
+            channels: config.channels,
+            lanes: config.lanes,
+            vec: config.vec,
+            dims: *d,
+            lambda,
+            block,
+            prob_wide: spec.prob_wide,
+            h_wide: spec.h_wide,
+            hidden: d.hidden.next_multiple_of(GROUP),
+            ff: d.ff.next_multiple_of(GROUP),
+            vocab: d.vocab.next_multiple_of(GROUP),
+            hdp,
+            v_dim: config.v_dim(d.head_dim),
+            hds: d.head_dim.next_multiple_of(GROUP),
+            group,
+            sink_pad: lambda.n_sink.next_multiple_of(unit),
+            ring: (lambda.n_window + block - 1).next_multiple_of(unit),
+            k_slots: config.channels * config.tokens_per_beat(hdp),
+        };
+        let wide = |on: bool| if on { 2 } else { 1 };
+        let rows = (block * group * wide(spec.prob_wide)).max(block * wide(spec.h_wide));
+        let help = if block == 1 {
+            "take a configuration with more lane_rows".to_string()
+        } else {
+            format!("use a block of {} or less", (block * config.lane_rows / rows).max(1))
+        };
+        super::too_small(&shape, "accumulators", "lane rows", rows, config.lane_rows, &help)?;
+        Ok(shape)
+    }
+
+    /// Rows of q in its padded layout.
+    pub fn q_rows(&self) -> usize {
+        self.dims.heads * self.hdp
+    }
+
+    /// Rows of k in its padded layout.
+    pub fn k_rows(&self) -> usize {
+        self.dims.kv_heads * self.hdp
+    }
+
+    /// Rows of v in its padded layout.
+    pub fn v_rows(&self) -> usize {
+        self.dims.kv_heads * self.v_dim
+    }
+
+    /// Output rows of a linear layer, as laid out (a multiple of the channels).
+    pub fn rows(&self, linear: Linear) -> usize {
+        match linear {
+            Linear::Q => self.q_rows(),
+            Linear::K => self.k_rows(),
+            Linear::V => self.v_rows(),
+            Linear::O | Linear::Down => self.hidden,
+            Linear::Gate | Linear::Up => self.ff,
+            Linear::Head => self.vocab,
+        }
+    }
+
+    /// Columns of a linear layer in the quantized model (a multiple of 32).
+    pub fn cols(&self, linear: Linear) -> usize {
+        match linear {
+            Linear::O => self.dims.heads * self.hds,
+            Linear::Down => self.ff,
+            _ => self.hidden,
+        }
+    }
+
+    /// Rows and columns in the checkpoint.
+    pub fn checkpoint_size(&self, linear: Linear) -> (usize, usize) {
+        let d = &self.dims;
+        match linear {
+            Linear::Q => (d.heads * d.head_dim, d.hidden),
+            Linear::K | Linear::V => (d.kv_heads * d.head_dim, d.hidden),
+            Linear::O => (d.hidden, d.heads * d.head_dim),
+            Linear::Gate | Linear::Up => (d.ff, d.hidden),
+            Linear::Down => (d.hidden, d.ff),
+            Linear::Head => (d.vocab, d.hidden),
+        }
+    }
+
+    /// Slots of a KV head: sinks and window.
+    pub fn slots(&self) -> usize {
+        self.sink_pad + self.ring
+    }
+
+    /// Lane-row steps of `rows` lane rows.
+    pub fn steps(&self, rows: usize) -> usize {
+        rows.div_ceil(self.lanes)
+    }
+
+    /// RoPE elements of a token: cos and sin for the window, and again for the sinks where there are any.
+    pub fn rope_row(&self) -> usize {
+        if self.lambda.n_sink == 0 { self.hdp } else { 2 * self.hdp }
+    }
+
+    /// Rotated query heads of a token, elements: window, and again for the sinks where there are any.
+    pub fn q_rot_row(&self) -> usize {
+        if self.lambda.n_sink == 0 { self.q_rows() } else { 2 * self.q_rows() }
+    }
+}

@@ -1,0 +1,145 @@
+//! Vector memory (32-bit elements).
+
+use super::{ScoreMap, Shape, too_small};
+use crate::error::Result;
+use accllm_hw::config::{Config, GROUP};
+use serde::{Deserialize, Serialize};
+
+/// A range of output rows that one instruction computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chunk {
+    /// First row.
+    pub first: usize,
+    /// Rows, a multiple of 32.
+    pub rows: usize,
+}
+
+/// Vector memory map. Regions of attention, MLP and head lie over each other: their lifetimes do not meet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VmemMap {
+    /// Token ids.
+    pub ids: usize,
+    /// RoPE rows, `rope_row` elements a token.
+    pub rope: usize,
+    /// Norm constants: attention norm, then MLP norm; at the end the final norm.
+    pub g: usize,
+    /// Residual stream, `hidden` elements a token.
+    pub resid: usize,
+    /// Output of o_proj and of down_proj, `hidden` elements a token.
+    pub delta: usize,
+    /// k projection.
+    pub k: usize,
+    /// Rotated k.
+    pub k_rot: usize,
+    /// v projection.
+    pub v: usize,
+    /// q projection.
+    pub q: usize,
+    /// Rotated q: for each token the window's, then the sinks'.
+    pub q_rot: usize,
+    /// Attention sums, `att_row` elements a row, the second set `att_set` on.
+    pub att: usize,
+    /// Elements of a row.
+    pub att_row: usize,
+    /// Elements of a set.
+    pub att_set: usize,
+    /// Gate, one or two buffers for the chunks in turn; rows of `ff_chunk` elements a token.
+    pub gate: Vec<usize>,
+    /// Up, likewise.
+    pub up: Vec<usize>,
+    /// Elements of a token in a gate or up buffer.
+    pub ff_chunk: usize,
+    /// Logits, one or two buffers for the chunks in turn.
+    pub logits: Vec<usize>,
+    /// Rows of a chunk of the head.
+    pub head_chunk: usize,
+    /// Elements in use.
+    pub end: usize,
+}
+
+struct Bump(usize);
+
+impl Bump {
+    fn take(&mut self, elements: usize) -> usize {
+        self.0 += elements.next_multiple_of(GROUP);
+        self.0 - elements.next_multiple_of(GROUP)
+    }
+}
+
+impl VmemMap {
+    pub(super) fn new(shape: &Shape, score: &ScoreMap, config: &Config) -> Result<Self> {
+        let b = shape.block;
+        let mut at = Bump(0);
+        let ids = at.take(b);
+        let rope = at.take(b * shape.rope_row());
+        let g = at.take(2 * shape.hidden);
+        let resid = at.take(b * shape.hidden);
+        let delta = at.take(b * shape.hidden);
+        let start = at.0;
+        let k = at.take(b * shape.k_rows());
+        let k_rot = at.take(b * shape.k_rows());
+        let v = at.take(b * shape.v_rows());
+        let q = at.take(b * shape.q_rows());
+        let q_rot = at.take(b * shape.q_rot_row());
+        let att_row = shape.v_dim;
+        let att_set = b * shape.group * att_row;
+        let att = at.take(att_set * score.sets);
+        let help = "use a smaller block, or a configuration with a larger vmem";
+        too_small(shape, "the vector memory", "elements", at.0, config.vmem, help)?;
+        let free = config.vmem - start;
+        let mut mlp = Bump(start);
+        // Whole MLP at once; else two pairs of buffers that chunks use in turn.
+        let (ff_chunk, pairs) = if 2 * b * shape.ff <= free {
+            (shape.ff, 1)
+        } else {
+            ((free / (4 * b) / GROUP * GROUP).min(shape.ff), 2)
+        };
+        let least = start + 4 * b * GROUP;
+        too_small(shape, "the vector memory", "elements", least, config.vmem, help)?;
+        let mut pair = || (0..pairs).map(|_| mlp.take(b * ff_chunk)).collect::<Vec<_>>();
+        let (gate, up) = (pair(), pair());
+        let mut head = Bump(start);
+        let share = (shape.vocab / 8).max(2048).min(free / 2).min(65504);
+        let head_chunk = if shape.vocab <= share { shape.vocab } else { share / GROUP * GROUP };
+        let buffers = if head_chunk == shape.vocab { 1 } else { 2 };
+        let logits = (0..buffers).map(|_| head.take(head_chunk)).collect();
+        let end = at.0.max(mlp.0).max(head.0);
+        too_small(shape, "the vector memory", "elements", end, config.vmem, help)?;
+        Ok(Self {
+            ids,
+            rope,
+            g,
+            resid,
+            delta,
+            k,
+            k_rot,
+            v,
+            q,
+            q_rot,
+            att,
+            att_row,
+            att_set,
+            gate,
+            up,
+            ff_chunk,
+            logits,
+            head_chunk,
+            end,
+        })
+    }
+
+    /// Chunks of `rows` rows, `size` at a time.
+    fn chunks(rows: usize, size: usize) -> impl Iterator<Item = Chunk> {
+        (0..rows).step_by(size.max(1)).map(move |first| Chunk { first, rows: size.min(rows - first) })
+    }
+
+    /// Chunks of gate and up.
+    pub fn ff_chunks(&self, shape: &Shape) -> impl Iterator<Item = Chunk> + use<> {
+        Self::chunks(shape.ff, self.ff_chunk)
+    }
+
+    /// Chunks of the head.
+    pub fn head_chunks(&self, shape: &Shape) -> impl Iterator<Item = Chunk> + use<> {
+        Self::chunks(shape.vocab, self.head_chunk)
+    }
+}

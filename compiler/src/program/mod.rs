@@ -1,0 +1,46 @@
+//! A compiled program with everything that its users need to know.
+
+use crate::emit::emit;
+use crate::error::{Error, Result};
+use crate::label::Label;
+use crate::layout::{Layout, Settings};
+use crate::spec::ModelSpec;
+use accllm_hw::config::{Config, find};
+use accllm_hw::isa::Instr;
+
+/// A program for one model, configuration and attention shape. It serves decode and prefill at every position.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Program {
+    /// The model, without its tensors.
+    pub spec: ModelSpec,
+    /// Memory map.
+    pub layout: Layout,
+    /// Instructions.
+    pub code: Vec<Instr>,
+    /// What each instruction does.
+    pub labels: Vec<Label>,
+}
+
+impl Program {
+    /// Compiles a model for a configuration.
+    ///
+    /// # Errors
+    /// The model is outside the engine's limits, or does not fit the configuration.
+    pub fn compile(spec: &ModelSpec, config: &Config, settings: &Settings) -> Result<Self> {
+        let layout = Layout::new(spec, config, settings)?;
+        let (code, labels) = emit(spec, &layout, config)?;
+        Ok(Self { spec: spec.clone(), layout, code, labels })
+    }
+
+    /// The configuration.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn config(&self) -> Result<&'static Config> {
+        find(&self.layout.shape.config).map_err(|what| Error::Setting {
+            name: "configuration",
+            what,
+            help: "use one of these".into(),
+        })
+    }
+}

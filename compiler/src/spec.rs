@@ -1,0 +1,263 @@
+//! What the compiler needs to know of a quantized model apart from its tensors.
+
+use crate::error::{Result, model};
+use accllm_hw::beat::WeightFormat;
+use accllm_quant::model::{Layer, Norm as QuantNorm, QuantModel};
+use serde::{Deserialize, Serialize};
+
+/// Sizes of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Dims {
+    /// Width of the residual stream.
+    pub hidden: usize,
+    /// Width of the MLP.
+    pub ff: usize,
+    /// Layers.
+    pub layers: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// KV heads; divides `heads`.
+    pub kv_heads: usize,
+    /// Width of a head.
+    pub head_dim: usize,
+    /// Tokens in the vocabulary.
+    pub vocab: usize,
+    /// RoPE base.
+    pub rope_theta: f64,
+}
+
+/// Constants of one RMSNorm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Norm {
+    /// Added to the sum of squares.
+    pub eps: u32,
+    /// Shift after the multiplication with g.
+    pub gs: u8,
+}
+
+/// Constants of one layer (docs/numerics.md §3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(missing_docs)] // named and explained in docs/numerics.md
+pub struct LayerConsts {
+    pub attn_norm: Norm,
+    pub mlp_norm: Norm,
+    pub rot_shift_q: u8,
+    pub rot_shift_k: u8,
+    pub v_shift: u8,
+    pub zm: u16,
+    pub zs: u8,
+    pub og: u16,
+    pub os: u8,
+    pub hs: u8,
+}
+
+/// The linear layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[allow(missing_docs)] // named after the tensors
+pub enum Linear {
+    Q,
+    K,
+    V,
+    O,
+    Gate,
+    Up,
+    Down,
+    Head,
+}
+
+impl Linear {
+    /// The linear layers of one decoder layer, in the order of [`LayerSpec::formats`].
+    pub const LAYER: [Self; 7] = [Self::Q, Self::K, Self::V, Self::O, Self::Gate, Self::Up, Self::Down];
+
+    /// Name in the quantized model's tensors.
+    pub fn name(self) -> &'static str {
+        ["q", "k", "v", "o", "gate", "up", "down", "head"][self as usize]
+    }
+}
+
+/// Constants and weight formats of a layer. Equal specs can share one loop body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LayerSpec {
+    /// Constants.
+    pub consts: LayerConsts,
+    /// Format of each of [`Linear::LAYER`].
+    #[serde(with = "formats")]
+    pub formats: [WeightFormat; 7],
+}
+
+impl LayerSpec {
+    /// Format of one linear layer of the layer; the head is not one of them.
+    pub fn format(&self, linear: Linear) -> Option<WeightFormat> {
+        self.formats.get(linear as usize).copied()
+    }
+}
+
+/// A model without its tensors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelSpec {
+    /// Sizes.
+    pub dims: Dims,
+    /// Left shift of embedding entries.
+    pub embed_shift: u8,
+    /// 16-bit probabilities.
+    pub prob_wide: bool,
+    /// 16-bit input of down_proj.
+    pub h_wide: bool,
+    /// The layers.
+    pub layers: Vec<LayerSpec>,
+    /// Final norm.
+    pub final_norm: Norm,
+    /// Format of the head.
+    #[serde(with = "format")]
+    pub head: WeightFormat,
+}
+
+impl From<&QuantNorm> for Norm {
+    fn from(n: &QuantNorm) -> Self {
+        Self { eps: n.eps, gs: n.gs }
+    }
+}
+
+impl From<&Layer> for LayerSpec {
+    fn from(l: &Layer) -> Self {
+        let c = &l.constants;
+        let consts = LayerConsts {
+            attn_norm: (&l.attn_norm).into(),
+            mlp_norm: (&l.mlp_norm).into(),
+            rot_shift_q: c.rot_shift_q,
+            rot_shift_k: c.rot_shift_k,
+            v_shift: c.v_shift,
+            zm: c.zm,
+            zs: c.zs,
+            og: c.og,
+            os: c.os,
+            hs: c.hs,
+        };
+        Self { consts, formats: l.linears().map(|(_, w)| w.format) }
+    }
+}
+
+impl From<&QuantModel> for ModelSpec {
+    fn from(m: &QuantModel) -> Self {
+        let a = &m.arch;
+        Self {
+            dims: Dims {
+                hidden: a.hidden,
+                ff: a.ff,
+                layers: a.layers,
+                heads: a.heads,
+                kv_heads: a.kv_heads,
+                head_dim: a.head_dim,
+                vocab: a.vocab,
+                rope_theta: a.rope_theta,
+            },
+            embed_shift: m.embed_shift,
+            prob_wide: m.prob_wide,
+            h_wide: m.h_wide,
+            layers: m.layers.iter().map(LayerSpec::from).collect(),
+            final_norm: (&m.final_norm).into(),
+            head: m.head.format,
+        }
+    }
+}
+
+impl ModelSpec {
+    /// Refuses what the engine does not support.
+    ///
+    /// # Errors
+    /// The first value outside the limits of docs/numerics.md.
+    pub fn check(&self) -> Result<()> {
+        let d = &self.dims;
+        let named = [
+            ("hidden", d.hidden, 8192),
+            ("ff", d.ff, 65504),
+            ("layers", d.layers, 1024),
+            ("heads", d.heads, 1024),
+            ("kv_heads", d.kv_heads, 1024),
+            ("head_dim", d.head_dim, 128),
+            ("vocab", d.vocab, 1 << 22),
+        ];
+        for (name, value, limit) in named {
+            if value == 0 || value > limit {
+                return Err(model(format!("{name} is {value}"), format!("the engine takes 1..={limit}")));
+            }
+        }
+        if d.head_dim % 2 != 0 {
+            return Err(model(format!("head_dim is {}", d.head_dim), "RoPE needs an even number"));
+        }
+        if d.heads % d.kv_heads != 0 || d.heads / d.kv_heads > 16 {
+            return Err(model(
+                format!("{} query heads on {} KV heads", d.heads, d.kv_heads),
+                "the engine takes 1..=16 query heads per KV head",
+            ));
+        }
+        if self.layers.len() != d.layers {
+            return Err(model(
+                format!("{} layer descriptions for {} layers", self.layers.len(), d.layers),
+                "quantize the model again",
+            ));
+        }
+        self.check_constants()
+    }
+
+    fn check_constants(&self) -> Result<()> {
+        let bad = |l: usize, name: &str, value: u8, limit: u8| {
+            model(format!("layer {l}: {name} is {value}"), format!("docs/numerics.md allows 0..={limit}"))
+        };
+        for (l, layer) in self.layers.iter().enumerate() {
+            let c = &layer.consts;
+            let named = [
+                ("attn_norm.gs", c.attn_norm.gs, 47),
+                ("mlp_norm.gs", c.mlp_norm.gs, 47),
+                ("rot_shift_q", c.rot_shift_q, 15),
+                ("rot_shift_k", c.rot_shift_k, 15),
+                ("v_shift", c.v_shift, 31),
+                ("zs", c.zs, 47),
+                ("os", c.os, 47),
+                ("hs", c.hs, 47),
+            ];
+            if let Some(&(name, value, limit)) = named.iter().find(|(_, v, limit)| v > limit) {
+                return Err(bad(l, name, value, limit));
+            }
+        }
+        if self.embed_shift > 10 {
+            return Err(model(
+                format!("embed_shift is {}", self.embed_shift),
+                "more than 10 leaves the 26 bits of the residual",
+            ));
+        }
+        Ok(())
+    }
+}
+
+mod format {
+    use accllm_hw::beat::WeightFormat;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(f: &WeightFormat, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(f.name())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<WeightFormat, D::Error> {
+        let name = String::deserialize(d)?;
+        WeightFormat::from_name(&name).ok_or_else(|| D::Error::custom(format!("weight format '{name}'")))
+    }
+}
+
+mod formats {
+    use accllm_hw::beat::WeightFormat;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(f: &[WeightFormat; 7], s: S) -> Result<S::Ok, S::Error> {
+        f.map(WeightFormat::name).serialize(s)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<[WeightFormat; 7], D::Error> {
+        let mut out = [WeightFormat::W4; 7];
+        for (o, name) in out.iter_mut().zip(<[String; 7]>::deserialize(d)?) {
+            *o = WeightFormat::from_name(&name)
+                .ok_or_else(|| D::Error::custom(format!("weight format '{name}'")))?;
+        }
+        Ok(out)
+    }
+}
