@@ -1,6 +1,6 @@
 //! Perplexity of each step from the float model to the integer model.
 
-use crate::model::{Calibration, Kind, Source, quantize};
+use crate::model::{Calibration, quantize};
 use crate::{Error, Result};
 use accllm_quant::float::{FloatModel, Lambda};
 use accllm_quant::model::{LambdaShape, QuantModel};
@@ -60,26 +60,26 @@ pub struct Evaluation {
     /// Checkpoint and quantizer's outcome; `None` for a folder that holds only integers.
     float: Option<(FloatModel, Quantized)>,
     integer: QuantModel,
-    /// The model's tokenizer.
-    pub tokenizer: TextTokenizer,
 }
 
 impl Evaluation {
-    /// Reads `source`, quantizing it when it is a checkpoint.
+    /// A checkpoint and what the quantizer makes of it.
     ///
     /// # Errors
-    /// A damaged or unsupported model, or an unusable calibration text.
-    pub fn open(source: &Source, calibration: &Calibration) -> Result<Self> {
-        if source.kind == Kind::Quantized {
-            let integer = QuantModel::load(source.folder())?;
-            let tokenizer = source.tokenizer(integer.arch.vocab)?;
-            return Ok(Self { float: None, integer, tokenizer });
-        }
-        let float = source.float()?;
-        let tokenizer = source.tokenizer(float.config.vocab)?;
-        let quantized = quantize(&float, &tokenizer, calibration)?;
+    /// An unusable calibration text, or a weight that cannot be represented.
+    pub fn of_checkpoint(
+        float: FloatModel,
+        tokenizer: &TextTokenizer,
+        calibration: &Calibration,
+    ) -> Result<Self> {
+        let quantized = quantize(&float, tokenizer, calibration)?;
         let integer = quantized.model.clone();
-        Ok(Self { float: Some((float, quantized)), integer, tokenizer })
+        Ok(Self { float: Some((float, quantized)), integer })
+    }
+
+    /// A quantized model; only [`Stage::Integer`] can be measured.
+    pub fn of_integers(integer: QuantModel) -> Self {
+        Self { float: None, integer }
     }
 
     /// The integer model.
@@ -88,8 +88,13 @@ impl Evaluation {
     }
 
     /// Sets the attention shape of the last two stages.
-    pub fn set_lambda(&mut self, lambda: LambdaShape) {
+    ///
+    /// # Errors
+    /// It is outside the limits of the contract.
+    pub fn set_lambda(&mut self, lambda: LambdaShape) -> Result<()> {
+        lambda.check(std::path::Path::new("command line"))?;
         self.integer.lambda = lambda;
+        Ok(())
     }
 
     /// The stages that can be measured.

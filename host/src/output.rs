@@ -9,32 +9,44 @@ use std::path::Path;
 /// # Errors
 /// The folder does not exist or cannot be written; `path` is then as it was before.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = match path.parent() {
-        Some(p) if !p.as_os_str().is_empty() => p,
-        _ => Path::new("."),
-    };
-    if path.is_dir() {
-        return Err(Error::Argument(format!(
-            "cannot write {}: it is a folder; give a file name",
-            path.display()
-        )));
-    }
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| Error::io("write", path, e))?;
+    refuse_folder(path)?;
+    let mut file =
+        tempfile::NamedTempFile::new_in(folder_of(path)).map_err(|e| Error::io("write", path, e))?;
     file.write_all(bytes).map_err(|e| Error::io("write", path, e))?;
     file.persist(path).map_err(|e| Error::io("write", path, e.error))?;
     Ok(())
 }
 
-/// Fails early, before minutes of work, when `path` could not be written at the end.
+/// Fails early, before minutes of work, when the file `path` could not be written at the end.
 ///
 /// # Errors
 /// As [`write_whole`].
-pub fn check_writable(path: &Path) -> Result<()> {
-    let folder = match path.parent() {
+pub fn check_file(path: &Path) -> Result<()> {
+    refuse_folder(path)?;
+    check_folder(path)
+}
+
+/// Fails early when nothing called `path` could be created.
+///
+/// # Errors
+/// The folder that would hold it does not exist or cannot be written.
+pub fn check_folder(path: &Path) -> Result<()> {
+    tempfile::NamedTempFile::new_in(folder_of(path)).map(drop).map_err(|e| Error::io("write", path, e))
+}
+
+fn refuse_folder(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        let path = path.display();
+        return Err(Error::Argument(format!("cannot write {path}: it is a folder; give a file name")));
+    }
+    Ok(())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(p) if !p.as_os_str().is_empty() => p,
         _ => Path::new("."),
-    };
-    tempfile::NamedTempFile::new_in(folder).map(drop).map_err(|e| Error::io("write", path, e))
+    }
 }
 
 #[cfg(test)]
@@ -51,7 +63,8 @@ mod tests {
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
         let gone = dir.path().join("no/such/folder/a.bin");
         assert!(write_whole(&gone, b"x").unwrap_err().to_string().contains("no/such/folder"));
-        assert!(check_writable(&gone).is_err());
+        assert!(check_file(&gone).is_err() && check_folder(&gone).is_err());
+        assert!(check_file(dir.path()).is_err());
         assert!(write_whole(dir.path(), b"x").unwrap_err().to_string().contains("is a folder"));
     }
 }

@@ -187,7 +187,7 @@ pub struct Run {
     #[arg(long, default_value = "Once upon a time")]
     pub prompt: String,
     /// Tokens to write.
-    #[arg(long, default_value_t = 64, value_name = "N")]
+    #[arg(long, default_value_t = 64, value_name = "N", allow_negative_numbers = true)]
     pub tokens: usize,
     /// Go on when the model ends its text.
     #[arg(long)]

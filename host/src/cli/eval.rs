@@ -3,9 +3,9 @@
 use super::args::{Eval, StageArg};
 use super::out::Out;
 use accllm::eval::{Evaluation, Stage};
-use accllm::model::{self, Calibration, Source};
+use accllm::model::{self, Calibration, Kind, Source};
 use accllm::{Error, Result, bundled};
-use accllm_quant::model::LambdaShape;
+use accllm_quant::model::{LambdaShape, QuantModel};
 use accllm_quant::perplexity::Protocol;
 use serde::Serialize;
 
@@ -37,14 +37,26 @@ pub fn run(args: &Eval, out: &Out) -> Result<()> {
         Some(path) => model::read_text(path)?,
         None => bundled::VALIDATION.into(),
     };
-    let busy = out.busy("quantizing");
-    let mut models = Evaluation::open(&source, &calibration)?;
+    let busy = out.busy("reading the model");
+    let (mut models, stream) = match source.kind {
+        Kind::Quantized => {
+            let model = QuantModel::load(source.folder())?;
+            let tokenizer = source.tokenizer(model.arch.vocab)?;
+            let stream = model::stream(&text, &tokenizer, model.arch.bos, &model.arch.eos)?;
+            (Evaluation::of_integers(model), stream)
+        }
+        Kind::Checkpoint => {
+            let float = source.float()?;
+            let tokenizer = source.tokenizer(float.config.vocab)?;
+            let stream = model::stream(&text, &tokenizer, float.config.bos, &float.config.eos)?;
+            enough(args, &stream)?;
+            busy.set_message("quantizing");
+            (Evaluation::of_checkpoint(float, &tokenizer, &calibration)?, stream)
+        }
+    };
     let lambda = lambda(args, models.integer().lambda);
-    models.set_lambda(lambda);
+    models.set_lambda(lambda)?;
     let stages = stages(args, &models)?;
-    busy.set_message("reading the text");
-    let arch = &models.integer().arch;
-    let stream = model::stream(&text, &models.tokenizer, arch.bos, &arch.eos)?;
     let protocol = Protocol { window: args.window, windows: (args.windows != 0).then_some(args.windows) };
     let mut report = Report {
         model: source.name.clone(),
@@ -74,6 +86,21 @@ pub fn run(args: &Eval, out: &Out) -> Result<()> {
     }
     busy.finish_and_clear();
     out.report(&report)
+}
+
+/// Refuses a text that is too short before the quantizer's work, not after it.
+fn enough(args: &Eval, stream: &[u32]) -> Result<()> {
+    let whole = stream.len().checked_div(args.window).unwrap_or(0);
+    if args.window < 2 || whole < args.windows.max(1) {
+        return Err(Error::Argument(format!(
+            "the text has {} tokens, which is {whole} whole windows of {}; {} are needed \
+             (--windows, --window of at least 2)",
+            stream.len(),
+            args.window,
+            args.windows.max(1)
+        )));
+    }
+    Ok(())
 }
 
 fn lambda(args: &Eval, default: LambdaShape) -> LambdaShape {

@@ -23,7 +23,7 @@ struct Report {
 /// Quantizes a checkpoint into a folder.
 pub fn run(args: &Quantize, out: &Out) -> Result<()> {
     let start = Instant::now();
-    output::check_writable(&args.out)?;
+    output::check_folder(&args.out)?;
     let source = Source::find(&args.model)?;
     let calibration = Calibration::open(args.calib.as_deref(), args.calib_tokens)?;
     let busy = out.busy("reading the checkpoint");

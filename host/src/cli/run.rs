@@ -1,6 +1,6 @@
 //! `accllm run`.
 
-use super::args::{DeviceArg, Run};
+use super::args::{DeviceArg, MemoryArg, Run};
 use super::out::Out;
 use accllm::engine::Reference;
 use accllm::generate::{Request, Stop, generate};
@@ -8,6 +8,7 @@ use accllm::model::{Calibration, Ready, Source};
 use accllm::{Error, Result};
 use accllm_quant::model::LambdaShape;
 use serde::Serialize;
+use std::path::Path;
 use std::time::Instant;
 
 #[derive(Serialize)]
@@ -29,6 +30,7 @@ struct Report {
 
 /// Writes a text.
 pub fn run(args: &Run, out: &Out) -> Result<()> {
+    check(args)?;
     let source = Source::find(&args.model)?;
     let busy = out.busy("preparing the model");
     let ready = Ready::open(&source, &Calibration::open(None, Calibration::TOKENS)?)?;
@@ -42,6 +44,30 @@ pub fn run(args: &Run, out: &Out) -> Result<()> {
         DeviceArg::Integer => integer(args, out, &ready, lambda),
         _ => Err(Error::Argument("this device is not there yet".into())),
     }
+}
+
+/// Refuses what has no meaning, before any work.
+fn check(args: &Run) -> Result<()> {
+    let only =
+        |option: &str, devices: &str| Err(Error::Argument(format!("{option} needs --device {devices}")));
+    accllm_hw::config::find(&args.shape.config).map_err(Error::Argument)?;
+    let (n_sink, n_window) = (args.shape.sinks.unwrap_or(0), args.shape.window.unwrap_or(1));
+    LambdaShape { n_sink, n_window }.check(Path::new("command line"))?;
+    if args.lockstep && args.device == DeviceArg::Integer {
+        return only("--lockstep", "golden or verilator");
+    }
+    if args.device != DeviceArg::Verilator {
+        if args.wave.is_some() {
+            return only("--wave", "verilator");
+        }
+        if args.memory != MemoryArg::Ideal {
+            return only("--memory", "verilator");
+        }
+    }
+    if let Some(path) = &args.wave {
+        accllm::output::check_file(path)?;
+    }
+    Ok(())
 }
 
 fn integer(args: &Run, out: &Out, ready: &Ready, lambda: LambdaShape) -> Result<()> {

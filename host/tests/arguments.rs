@@ -1,0 +1,60 @@
+//! Arguments without meaning, and outputs that cannot be written.
+
+mod common;
+
+use common::{accllm, arg, fails};
+
+#[test]
+fn names_that_do_not_exist() {
+    fails(&["run", "--device", "tpu"], &["tpu", "integer", "golden", "verilator"]);
+    fails(&["run", "--device", "golden", "--config", "huge"], &["huge", "tiny", "edge", "u280"]);
+    fails(&["compile", "-o", "never.accllm", "--config", "huge"], &["huge", "tiny, edge, u280"]);
+    fails(&["info", "--config", ""], &["tiny, edge, u280"]);
+    fails(&["eval", "--stage", "w3"], &["w3", "integer"]);
+    fails(&["frobnicate"], &["frobnicate", "--help"]);
+}
+
+#[test]
+fn outputs_that_cannot_be_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let gone = dir.path().join("missing/prog.accllm");
+    fails(&["compile", "-o", arg(&gone)], &["cannot write", "missing"]);
+    fails(&["compile", "-o", arg(dir.path())], &["is a folder"]);
+    fails(&["quantize", "bundled", arg(&dir.path().join("missing/out"))], &["cannot write", "missing"]);
+    let full = dir.path().join("full");
+    std::fs::create_dir(&full).unwrap();
+    std::fs::write(full.join("precious.txt"), "keep").unwrap();
+    fails(&["quantize", "bundled", arg(&full)], &["full"]);
+    assert_eq!(std::fs::read(full.join("precious.txt")).unwrap(), b"keep");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "something was left behind");
+}
+
+#[test]
+fn texts_and_sizes() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = dir.path().join("text.txt");
+    fails(&["eval", "--text", arg(&text)], &["cannot read", "text.txt"]);
+    std::fs::write(&text, "Too short.").unwrap();
+    fails(&["eval", "--text", arg(&text)], &["windows"]);
+    std::fs::write(&text, [0xff, 0xfe, 0x00]).unwrap();
+    fails(&["eval", "--text", arg(&text)], &["text.txt", "UTF-8"]);
+    fails(&["eval", "--window", "1", "--stage", "integer"], &["at least 2"]);
+    fails(&["run", "--window", "0"], &["n_window", "0"]);
+    fails(&["run", "--sinks", "9000"], &["n_sink"]);
+    fails(&["run", "--tokens", "-1"], &["--tokens"]);
+}
+
+#[test]
+fn options_that_do_not_go_together() {
+    fails(&["run", "--wave", "w.fst"], &["--wave", "verilator"]);
+    fails(&["run", "--memory", "stalling"], &["--memory", "verilator"]);
+    fails(&["run", "--lockstep"], &["--lockstep", "golden", "verilator"]);
+}
+
+#[test]
+fn help_has_examples() {
+    for verb in ["quantize", "eval", "compile", "run"] {
+        assert!(accllm(&[verb, "--help"]).out.contains("accllm "), "{verb}");
+    }
+    assert!(accllm(&["--help"]).out.contains("Examples:"));
+}

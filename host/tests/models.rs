@@ -1,0 +1,68 @@
+//! Models that are missing, damaged or of the wrong kind: a clear message, a failing exit, nothing written.
+
+mod common;
+
+use common::{accllm, arg, checkpoint_copy, fails};
+use std::fs;
+
+#[test]
+fn no_such_model() {
+    for verb in [&["run"][..], &["eval"], &["info"], &["compile", "-o", "never.accllm"]] {
+        let args = [verb, &["no/such/model"]].concat();
+        fails(&args, &["no model folder no/such/model", "`bundled`"]);
+    }
+    assert!(!std::path::Path::new("never.accllm").exists());
+    let empty = tempfile::tempdir().unwrap();
+    fails(&["run", arg(empty.path())], &["no model in", "config.json", "quant.json"]);
+}
+
+#[test]
+fn damaged_checkpoints() {
+    let dir = checkpoint_copy();
+    let weights = dir.path().join("model.safetensors");
+    let whole = fs::read(&weights).unwrap();
+    let out = dir.path().join("out");
+    for len in [0, 7, 100, whole.len() / 2, whole.len() - 1] {
+        fs::write(&weights, &whole[..len]).unwrap();
+        fails(&["quantize", arg(dir.path()), arg(&out)], &["model.safetensors"]);
+        assert!(!out.exists());
+    }
+    fs::remove_file(&weights).unwrap();
+    fails(&["eval", arg(dir.path())], &["safetensors"]);
+
+    fs::write(&weights, &whole).unwrap();
+    fs::write(dir.path().join("tokenizer.json"), "{}").unwrap();
+    fails(&["run", arg(dir.path())], &["tokenizer.json"]);
+    fs::remove_file(dir.path().join("tokenizer.json")).unwrap();
+    fails(&["run", arg(dir.path())], &["cannot read", "tokenizer.json"]);
+
+    let config = dir.path().join("config.json");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("LlamaForCausalLM", "MambaForCausalLM")).unwrap();
+    fails(&["run", arg(dir.path())], &["Mamba", "supported", "LlamaForCausalLM"]);
+    fs::write(&config, "{").unwrap();
+    fails(&["run", arg(dir.path())], &["config.json", "damaged"]);
+}
+
+#[test]
+fn quantized_folders() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = dir.path().join("w2");
+    let ran = accllm(&["quantize", "bundled", arg(&model)]);
+    assert!(ran.ok, "{}", ran.err);
+    assert!(ran.out.contains("28 of 28 linears"), "{}", ran.out);
+    fails(&["eval", arg(&model), "--stage", "float"], &["no float weights"]);
+    fails(&["quantize", arg(&model), arg(&dir.path().join("again"))], &["quantized model", "checkpoint"]);
+
+    let story = |model: &str| accllm(&["run", model, "--tokens", "5"]).out;
+    assert_eq!(story(arg(&model)), story("bundled"));
+
+    let tensors = model.join("quant.safetensors");
+    let whole = fs::read(&tensors).unwrap();
+    fs::write(&tensors, &whole[..whole.len() / 3]).unwrap();
+    fails(&["run", arg(&model)], &["quant.safetensors", "damaged"]);
+    let manifest = model.join("quant.json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, text.replace("\"version\": 1", "\"version\": 99")).unwrap();
+    fails(&["run", arg(&model)], &["version", "99"]);
+}
