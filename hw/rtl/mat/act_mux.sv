@@ -1,0 +1,29 @@
+// Activation words for the tiles' multipliers, one calculation for all tiles: word i serves multipliers 2i and 2i+1. With
+// 2:4 beats that is group i of 256 columns; with dense ones columns 2i and 2i+1 of one half. Interleaves the lanes of a
+// pair and turns them into offset binary (tile_group says how).
+module act_mux
+  import accllm_mat_pkg::*;
+#(
+    parameter int LANES = 2,
+    localparam int PAIRS = LANES / 2
+) (
+    input  logic                clk,
+    input  logic                valid,                // T1
+    input  format_t             format,
+    input  logic                half,
+    input  logic [        31:0] a      [LANES] [64],
+    output logic [64*PAIRS-1:0] x      [64]           // T2
+);
+  for (genvar i = 0; i < 64; i++) begin : gen_word
+    for (genvar p = 0; p < PAIRS; p++) begin : gen_pair
+      wire [31:0] low0 = half ? a[2*p][32+i/2] : a[2*p][i/2];
+      wire [31:0] low1 = half ? a[2*p+1][32+i/2] : a[2*p+1][i/2];
+      wire [31:0] e = format == SPARSE ? a[2*p][i] : low0 >> (16 * (i % 2));
+      wire [31:0] o = format == SPARSE ? a[2*p+1][i] : low1 >> (16 * (i % 2));
+      logic [63:0] q;
+      always_ff @(posedge clk)
+        if (valid) q <= {o[31:16], e[31:16], o[15:0], e[15:0]} ^ 64'h8080808080808080;
+      assign x[i][64*p+:64] = q;
+    end
+  end
+endmodule

@@ -1,0 +1,130 @@
+// AXI4 read master of one channel: takes segments (beat offset, number of beats), reads them in bursts and hands the
+// beats out in order, `s_data` one cycle after `s_pop`. A burst is begun only when the FIFO has room for all of it, so
+// read data are always taken. `stop` holds back new bursts; `clear` forgets everything, and `drained` is low until the
+// bursts on their way have come in. Does not check ranges.
+module chan_reader
+  import accllm_types_pkg::*;
+  import accllm_regs_pkg::*;
+#(
+    parameter int CHANNEL = 0,
+    parameter int FIFO = 64
+) (
+    input  logic         clk,
+    input  logic         rst,
+    input  logic         clear,
+    input  logic         stop,
+    output logic         drained,
+    output fault_t       fault,
+    output logic         beat_read,  // counter event: a beat came in
+    // Multiples of a beat; no exclusive accesses:
+    // verilator lint_off UNUSEDSIGNAL
+    input  logic [ 63:0] base,       // byte address of the channel's memory
+    input  logic [  1:0] rresp,
+    // verilator lint_on UNUSEDSIGNAL
+    input  logic         seg_valid,
+    output logic         seg_ready,
+    input  logic [ 31:0] seg_beat,
+    input  logic [ 31:0] seg_beats,
+    output logic         arvalid,
+    input  logic         arready,
+    output logic [ 63:0] araddr,
+    output logic [  7:0] arlen,
+    input  logic         rvalid,
+    output logic         rready,
+    input  logic [511:0] rdata,
+    input  logic         rlast,
+    output logic         s_valid,
+    input  logic         s_pop,
+    output logic [511:0] s_data
+);
+  localparam int AW = $clog2(FIFO);
+  localparam logic [6:0] BURST = FIFO >= 256 ? 7'd64 : 7'(FIFO / 4);
+
+  // Segments that wait.
+  logic [31:0] q_beat[4], q_beats[4];
+  logic [1:0] q_in, q_out;
+  logic [2:0] q_count;
+  // The segment that is being read, and the next burst of it.
+  logic [57:0] at;
+  logic [31:0] left;
+  logic [6:0] to_page, part, len;
+  // Beats of room not promised to a burst; beats on their way.
+  logic [AW:0] room, pending;
+  logic flushing;
+
+  assign seg_ready = !q_count[2];
+  assign to_page = 7'd64 - {1'b0, at[5:0]};
+  assign part = to_page < BURST ? to_page : BURST;
+  assign len = left < 32'(part) ? left[6:0] : part;
+  wire push = seg_valid && seg_ready;
+  wire issue = left != 0 && (!arvalid || arready) && 32'(room) >= 32'(len) && !stop && !flushing && !clear;
+  wire load = q_count != 0 && (left == 0 || (issue && left == 32'(len)));
+  wire take = rvalid && rready;
+  assign rready = 1'b1;
+  assign beat_read = take;
+  assign drained = !flushing && pending == 0;
+
+  always_ff @(posedge clk) begin
+    if (push) begin
+      q_beat[q_in]  <= seg_beat;
+      q_beats[q_in] <= seg_beats;
+    end
+    if (load) at <= base[63:6] + 58'(q_beat[q_out]);
+    else if (issue) at <= at + 58'(len);
+    if (issue) begin
+      araddr <= {at, 6'd0};
+      arlen  <= 8'(len - 7'd1);
+    end
+  end
+
+  always_ff @(posedge clk) begin
+    if (rst || clear) begin
+      q_in <= '0;
+      q_out <= '0;
+      q_count <= '0;
+      left <= '0;
+      room <= (AW + 1)'(FIFO);
+    end else begin
+      q_in <= q_in + 2'(push);
+      q_out <= q_out + 2'(load);
+      q_count <= q_count + 3'(push) - 3'(load);
+      if (load) left <= q_beats[q_out];
+      else if (issue) left <= left - 32'(len);
+      room <= room + (AW + 1)'(s_pop) - (issue ? (AW + 1)'(len) : '0);
+    end
+  end
+
+  always_ff @(posedge clk) begin
+    if (rst) begin
+      arvalid  <= 1'b0;
+      pending  <= '0;
+      flushing <= 1'b0;
+    end else begin
+      arvalid <= issue || (arvalid && !arready);
+      pending <= pending - (AW + 1)'(take) + (issue ? (AW + 1)'(len) : '0);
+      flushing <= (clear || flushing) && pending != (AW + 1)'(take);
+      assert (!take || pending != 0)
+      else $error("chan_reader: a beat that was not asked for");
+      assert (!rlast || !take || pending != 0)
+      else $error("chan_reader: end of a burst that was not asked for");
+    end
+  end
+
+  always_ff @(posedge clk) begin
+    fault <= '{valid: take && rresp[1] && !flushing && !rst, code: FAULT_AXI_READ, pc: '0, info: 32'(CHANNEL)};
+  end
+
+  stream_fifo #(
+      .WIDTH(512),
+      .DEPTH(FIFO)
+  ) fifo (
+      .clk,
+      .rst,
+      .clear,
+      .w_valid(take && !flushing && !clear),
+      .w_data(rdata),
+      .r_valid(s_valid),
+      .r_pop(s_pop),
+      .r_data(s_data)
+  );
+endmodule
