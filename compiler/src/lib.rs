@@ -8,6 +8,7 @@ pub mod lambda;
 pub mod layout;
 pub mod program;
 pub mod spec;
+pub mod synthetic;
 
 pub use error::{Error, Result};
 pub use image::MemoryImage;

@@ -54,7 +54,7 @@ impl Layout {
                 loop {
                     let tried = Self::with_block(spec, config, &Settings { block: Some(block), ..*settings });
                     match tried {
-                        Err(Error::TooSmall { .. }) if block > 1 => block = block.div_ceil(2).min(block - 1),
+                        Err(Error::TooSmall { .. }) if block > 1 => block -= 1,
                         other => return other,
                     }
                 }

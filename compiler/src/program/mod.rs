@@ -28,8 +28,14 @@ impl Program {
     /// The model is outside the engine's limits, or does not fit the configuration.
     pub fn compile(spec: &ModelSpec, config: &Config, settings: &Settings) -> Result<Self> {
         let layout = Layout::new(spec, config, settings)?;
-        let (code, labels) = emit(spec, &layout, config)?;
-        Ok(Self { spec: spec.clone(), layout, code, labels })
+        match emit(spec, &layout, config) {
+            Ok((code, labels)) => Ok(Self { spec: spec.clone(), layout, code, labels }),
+            // Blocks of one token need no loops over tokens: try them where the block was left open.
+            Err(Error::TooSmall { .. }) if settings.block.is_none() && layout.shape.block > 1 => {
+                Self::compile(spec, config, &settings.with_block(1))
+            }
+            Err(e) => Err(e),
+        }
     }
 
     /// The configuration.
