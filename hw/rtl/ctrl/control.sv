@@ -36,6 +36,7 @@ module control
     output settings_t        settings,
     output logic      [63:0] channel_base [CHANNELS],
     output logic             clear,                     // pulse to all units
+    output logic             stop,                      // a fault is held: begin nothing
     input  logic             drained,                   // of all units and ports
     output consts_t          consts,
     // Prefetcher, matrix unit, vector unit.
@@ -52,6 +53,7 @@ module control
     output uop_t             vec_uop,
     input  logic             vec_done,
     output logic      [15:0] vec_pc,                    // instruction that the vector unit runs
+    output logic      [31:0] state,                     // who waits: FAULT_INFO bits of STALL; instruction in 31:16
     // Auxiliary port, client of the loader.
     output logic             rq_valid,
     input  logic             rq_ready,
@@ -76,6 +78,7 @@ module control
   logic [63:0] counter_values[COUNTERS];
   fault_t faults[OWN+FAULTS];
   assign busy = phase != PHASE_IDLE;
+  assign stop = hit;
 
   axil_regs #(.CHANNELS(CHANNELS), .LANES(LANES)) u_regs (.counters(counter_values), .*);
 
@@ -152,18 +155,23 @@ module control
   assign stalled = expired && (phase == PHASE_FLUSH || phase == PHASE_LOAD || phase == PHASE_RUN);
   assign stall_pc = mat_active ? mat_pc : vec_active ? vec_pc : pre_active ? pre_pc : phase == PHASE_RUN ? seq_pc : '0;
   always_comb begin
-    faults[3] = '{valid: stalled, code: FAULT_STALL, pc: stall_pc, info: '0};
-    faults[3].info[STALL_MAT_WAITS] = mat_waiting;
-    faults[3].info[STALL_MAT_RUNS] = mat_running;
-    faults[3].info[STALL_VEC_WAITS] = vec_waiting;
-    faults[3].info[STALL_VEC_RUNS] = vec_running;
-    faults[3].info[STALL_PRE_WAITS] = pre_waiting;
-    faults[3].info[STALL_PRE_RUNS] = pre_running;
-    faults[3].info[STALL_STREAM] = events.mat_stall_stream;
-    faults[3].info[STALL_LOAD] = phase == PHASE_LOAD;
-    faults[3].info[STALL_FLUSH] = phase == PHASE_FLUSH;
-    if (events.mat_stall_stream) faults[3].info[31:16] = stall_channel;
+    state = {stall_pc, 16'd0};
+    state[STALL_MAT_WAITS] = mat_waiting;
+    state[STALL_MAT_RUNS] = mat_running;
+    state[STALL_VEC_WAITS] = vec_waiting;
+    state[STALL_VEC_RUNS] = vec_running;
+    state[STALL_PRE_WAITS] = pre_waiting;
+    state[STALL_PRE_RUNS] = pre_running;
+    state[STALL_STREAM] = events.mat_stall_stream;
+    state[STALL_LOAD] = phase == PHASE_LOAD;
+    state[STALL_FLUSH] = phase == PHASE_FLUSH;
   end
+  assign faults[3] = '{
+          valid: stalled,
+          code: FAULT_STALL,
+          pc: stall_pc,
+          info: {events.mat_stall_stream ? stall_channel : 16'd0, state[15:0]}
+      };
   for (genvar i = 0; i < FAULTS; i++) begin : gen_faults
     assign faults[OWN+i] = unit_faults[i];
   end

@@ -1,7 +1,8 @@
 // AXI4 read master of one channel: takes segments (beat offset, number of beats), reads them in bursts and hands the
 // beats out in order, `s_data` one cycle after `s_pop`. A burst is begun only when the FIFO has room for all of it, so
 // read data are always taken. `stop` holds back new bursts; `clear` forgets everything, and `drained` is low until the
-// bursts on their way have come in. Does not check ranges.
+// bursts on their way have come in. An error response is reported with the instruction of its segment. Does not check
+// ranges.
 module chan_reader
   import accllm_types_pkg::*;
   import accllm_regs_pkg::*;
@@ -25,6 +26,7 @@ module chan_reader
     output logic         seg_ready,
     input  logic [ 31:0] seg_beat,
     input  logic [ 31:0] seg_beats,
+    input  logic [ 15:0] seg_pc,
     output logic         arvalid,
     input  logic         arready,
     output logic [ 63:0] araddr,
@@ -42,12 +44,19 @@ module chan_reader
 
   // Segments that wait.
   logic [31:0] q_beat[4], q_beats[4];
+  logic [15:0] q_pc[4];
   logic [1:0] q_in, q_out;
   logic [2:0] q_count;
   // The segment that is being read, and the next burst of it.
   logic [57:0] at;
   logic [31:0] left;
   logic [6:0] to_page, part, len;
+  // Segments of which beats are still to come, oldest first, and how many came of the oldest.
+  localparam int OPEN = 16;
+  logic [31:0] o_beats[OPEN], o_got;
+  logic [15:0] o_pc[OPEN];
+  logic [3:0] o_in, o_out;
+  logic [4:0] o_count;
   // Beats of room not promised to a burst; beats on their way.
   logic [AW:0] room, pending;
   logic flushing;
@@ -58,8 +67,9 @@ module chan_reader
   assign len = left < 32'(part) ? left[6:0] : part;
   wire push = seg_valid && seg_ready;
   wire issue = left != 0 && (!arvalid || arready) && 32'(room) >= 32'(len) && !stop && !flushing && !clear;
-  wire load = q_count != 0 && (left == 0 || (issue && left == 32'(len)));
+  wire load = q_count != 0 && !o_count[4] && (left == 0 || (issue && left == 32'(len)));
   wire take = rvalid && rready;
+  wire complete = take && !flushing && o_got + 32'd1 == o_beats[o_out];
   assign rready = 1'b1;
   assign beat_read = take;
   assign drained = !flushing && pending == 0;
@@ -68,6 +78,11 @@ module chan_reader
     if (push) begin
       q_beat[q_in]  <= seg_beat;
       q_beats[q_in] <= seg_beats;
+      q_pc[q_in] <= seg_pc;
+    end
+    if (load) begin
+      o_beats[o_in] <= q_beats[q_out];
+      o_pc[o_in] <= q_pc[q_out];
     end
     if (load) at <= base[63:6] + 58'(q_beat[q_out]);
     else if (issue) at <= at + 58'(len);
@@ -84,7 +99,15 @@ module chan_reader
       q_count <= '0;
       left <= '0;
       room <= (AW + 1)'(FIFO);
+      o_in <= '0;
+      o_out <= '0;
+      o_count <= '0;
+      o_got <= '0;
     end else begin
+      o_in <= o_in + 4'(load);
+      o_out <= o_out + 4'(complete);
+      o_count <= o_count + 5'(load) - 5'(complete);
+      if (take && !flushing) o_got <= complete ? '0 : o_got + 32'd1;
       q_in <= q_in + 2'(push);
       q_out <= q_out + 2'(load);
       q_count <= q_count + 3'(push) - 3'(load);
@@ -111,7 +134,7 @@ module chan_reader
   end
 
   always_ff @(posedge clk) begin
-    fault <= '{valid: take && rresp[1] && !flushing && !rst, code: FAULT_AXI_READ, pc: '0, info: 32'(CHANNEL)};
+    fault <= '{valid: take && rresp[1] && !flushing && !rst, code: FAULT_AXI_READ, pc: o_pc[o_out], info: 32'(CHANNEL)};
   end
 
   stream_fifo #(

@@ -26,7 +26,8 @@ module prefetch
     output logic                       seg_valid,
     input  logic        [CHANNELS-1:0] seg_ready,
     output logic        [        31:0] seg_beat,
-    output logic        [        31:0] seg_beats
+    output logic        [        31:0] seg_beats,
+    output logic        [        15:0] seg_pc
 );
   typedef enum logic [2:0] {IDLE, PRODUCT, TOTAL, CHECK, PUSH, FAULT} state_t;
   state_t state;
@@ -51,6 +52,7 @@ module prefetch
   assign seg_valid = state == PUSH && &seg_ready && !stop;
   assign seg_beat = at;
   assign seg_beats = beats[31:0];
+  assign seg_pc = pc;
   assign done = (state == CHECK && empty) || (pushed && segments == 8'd1);
   assign fault = '{valid: state == FAULT, code: FAULT_READ_RANGE, pc: pc, info: at};
 

@@ -79,7 +79,8 @@ module tb_ctrl
 );
   settings_t settings;
   logic [63:0] channel_base[CHANNELS];
-  logic aux_drained;
+  logic aux_drained, stop;
+  logic [31:0] state;
   consts_t consts;
   logic [15:0] vec_pc;
   fault_t unit_faults[2], aux_fault;
@@ -115,5 +116,5 @@ module tb_ctrl
   );
   aux_port u_aux (.drained(aux_drained), .fault(aux_fault), .*);
 
-  wire unused = &{1'b0, channel_base[0], m_axi_rlast};
+  wire unused = &{1'b0, channel_base[0], m_axi_rlast, stop, state};
 endmodule

@@ -84,6 +84,7 @@ module tb_mat
   logic seg_valid, s_pop, act_en, pf_busy, mat_busy;
   logic [CHANNELS-1:0] seg_ready, s_valid, chan_drained, chan_fault;
   logic [31:0] seg_beat, seg_beats;
+  logic [15:0] seg_pc;
   logic [511:0] s_data[CHANNELS];
   logic [$clog2(ACT)-1:0] act_addr;
   logic [31:0] act_data[LANES][64];
@@ -122,6 +123,7 @@ module tb_mat
         .seg_ready(seg_ready[c]),
         .seg_beat,
         .seg_beats,
+        .seg_pc,
         .arvalid(m_axi_arvalid[c]),
         .arready(m_axi_arready[c]),
         .araddr(m_axi_araddr[c]),

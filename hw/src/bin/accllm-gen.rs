@@ -1,9 +1,16 @@
-//! Writes the generated files, or with `--check` fails where one differs from its table.
+//! Writes the generated files; with `--check` fails where one differs from its table; with `--params NAME` prints the
+//! parameters of `accllm_core` for that configuration as Verilator options.
 
 use std::{path::Path, process::ExitCode};
 
 fn main() -> ExitCode {
-    let check = std::env::args().nth(1).as_deref() == Some("--check");
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if let [flag, name] = &args[..]
+        && flag == "--params"
+    {
+        return params(name);
+    }
+    let check = args.first().is_some_and(|a| a == "--check");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut failed = false;
     for (path, text) in accllm_hw::gen_files() {
@@ -22,4 +29,18 @@ fn main() -> ExitCode {
         }
     }
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn params(name: &str) -> ExitCode {
+    match accllm_hw::config::find(name) {
+        Ok(config) => {
+            let all: Vec<_> = config.rtl_params().iter().map(|(n, v)| format!("-G{n}={v}")).collect();
+            println!("{}", all.join(" "));
+            ExitCode::SUCCESS
+        }
+        Err(e) => {
+            eprintln!("{e}");
+            ExitCode::FAILURE
+        }
+    }
 }
