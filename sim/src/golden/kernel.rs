@@ -28,11 +28,9 @@ static DENSE: LazyLock<[[i16; 4]; 256]> = LazyLock::new(|| {
 /// Levels of a 2:4 beat; its scales are its last 8 bytes.
 pub(super) fn levels_w2s(beat: &Beat, out: &mut Levels) {
     let table = &*SPARSE;
-    for (quads, bytes) in out.chunks_exact_mut(32).zip(beat[..56].chunks_exact(7)) {
-        let mut word = 0u64;
-        for (i, &b) in bytes.iter().enumerate() {
-            word |= u64::from(b) << (8 * i);
-        }
+    for (eight, quads) in out.chunks_exact_mut(32).enumerate() {
+        // Eight groups are 7 bytes; the word's top byte belongs to the next eight.
+        let word = u64::from_le_bytes(std::array::from_fn(|i| beat[7 * eight + i]));
         for (i, quad) in quads.chunks_exact_mut(4).enumerate() {
             quad.copy_from_slice(&table[(word >> (7 * i)) as usize & 127]);
         }
@@ -60,15 +58,16 @@ pub(super) fn levels_nibbles(beat: &Beat, out: &mut Levels) {
     }
 }
 
-/// Sum of products of two rows of equal length.
+/// Sum of products of two rows of equal length, at most 2^7 products of a level and an activation: it cannot
+/// overflow, and said so (wrapping) it becomes vector instructions.
 #[inline]
 pub(super) fn dot(a: &[i16], b: &[i16]) -> i32 {
-    a.iter().zip(b).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum()
+    a.iter().zip(b).fold(0, |s: i32, (&a, &b)| s.wrapping_add(i32::from(a).wrapping_mul(i32::from(b))))
 }
 
-/// Sum over groups of 32 columns of `scale * dot`.
+/// Sum over the groups of 32 columns of a beat of `scale * dot`, below 2^27.
 #[inline]
-pub(super) fn scaled_dot(levels: &[i16], x: &[i16], scales: &[u8]) -> i64 {
+pub(super) fn scaled_dot(levels: &[i16], x: &[i16], scales: &[u8]) -> i32 {
     let groups = levels.chunks_exact(GROUP).zip(x.chunks_exact(GROUP)).zip(scales);
-    groups.map(|((l, x), &s)| i64::from(dot(l, x) * i32::from(s))).sum()
+    groups.fold(0, |sum: i32, ((l, x), &s)| sum.wrapping_add(dot(l, x).wrapping_mul(s.into())))
 }

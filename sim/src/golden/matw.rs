@@ -79,7 +79,7 @@ impl Job<'_> {
                 let (word, col) = (self.word + v / per_word * self.x, v % per_word * columns);
                 for (r, acc) in acc.iter_mut().enumerate() {
                     let x = self.inputs.columns(word, r, col, columns);
-                    *acc += scaled_dot(&levels[..columns], x, scales);
+                    *acc += i64::from(scaled_dot(&levels[..columns], x, scales));
                 }
             }
             let param = get_param(&params, row);
