@@ -23,7 +23,8 @@ package accllm_mat_pkg;
     logic        wide;
     logic        pair;    // K: two tokens a beat
     logic        empty;   // nothing to do
-    logic        fault;   // more lane rows than there are
+    logic        illegal; // a format or head dimension that does not exist
+    logic        fault;   // that, more lane rows than there are, or places that are not aligned
     logic [31:0] steps;
     logic [31:0] beats;   // value beats of a step
     logic [31:0] b;

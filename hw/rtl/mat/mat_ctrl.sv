@@ -86,6 +86,7 @@ module mat_ctrl
 
   mat_queue #(
       .LANES(LANES),
+      .VEC(VEC),
       .LANE_ROWS(LANE_ROWS)
   ) queue (
       .clk,

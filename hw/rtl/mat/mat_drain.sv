@@ -57,7 +57,8 @@ module mat_drain
   kind_t kind;
   logic wide, pair;
   logic [15:0] pc, rows, lsteps, ls, rows_left;
-  logic [31:0] seq, steps_left, aux, row_at, step_at;
+  logic [31:0] seq, steps_left, aux, step_at;
+  logic [39:0] row_at, at;  // wide enough for 64 rows of any stride
   logic [LW-1:0] lane;
   logic [1:0] word;
   logic [3:0] p_count;
@@ -76,7 +77,7 @@ module mat_drain
                         : pair ? 32'(2 * CHANNELS) : 32'(CHANNELS));
   wire [31:0] align = kind == KIND_W ? 32'(CHANNELS - 1) : kind == KIND_V ? 32'(VWIDTH - 1)
                     : pair ? 32'(2 * CHANNELS - 1) : 32'(CHANNELS - 1);
-  wire outside = d0_addr >= (kind == KIND_K ? 32'(SBUF) : 32'(VMEM)) || (d0_addr & align) != 0;
+  wire outside = at >= (kind == KIND_K ? 40'(SBUF) : 40'(VMEM)) || (at[31:0] & align) != 0;
   wire end_group = run && end_step && kind != KIND_V
                 && (steps_left == 32'd1 || (pair ? p_count == 4'd14 : p_count == 4'd15));
 
@@ -93,7 +94,8 @@ module mat_drain
   assign d0_wide = wide;
   assign d0_pair = pair;
   assign d0_word = word;
-  assign d0_addr = row_at + 32'(word) * 32'(VWIDTH);
+  assign at = row_at + 40'(word) * 40'(VWIDTH);
+  assign d0_addr = at[31:0];
   assign d0_seq = seq;
   assign d0_done = finish;
   for (genvar l = 0; l < LANES; l++) begin : gen_lanes
@@ -136,7 +138,7 @@ module mat_drain
       seq <= next.seq;
       steps_left <= next.steps;
       aux <= next.aux;
-      row_at <= next.c;
+      row_at <= 40'(next.c);
       step_at <= next.c;
       lane <= LW'(next.wide);
       word <= '0;
@@ -146,7 +148,7 @@ module mat_drain
       word <= end_row ? '0 : word + 2'd1;
       if (end_row) begin
         lane   <= end_entry ? LW'(wide) : lane + (wide ? LW'(2) : LW'(1));
-        row_at <= end_step ? step_next : row_at + (kind == KIND_K ? score_row : aux);
+        row_at <= end_step ? 40'(step_next) : row_at + 40'(kind == KIND_K ? score_row : aux);
       end
       if (end_entry) begin
         ls <= end_step ? '0 : ls + 16'd1;

@@ -172,7 +172,7 @@ module mat_issue
       t1_decode <= value && ls == 0;
       t1_valid  <= value && !outside;
       fault.valid <= (value && outside) || (load && next.fault);
-      fault.code <= FAULT_ONCHIP_RANGE;
+      fault.code <= load && next.fault && next.illegal ? FAULT_ILLEGAL : FAULT_ONCHIP_RANGE;
       fault.pc <= load && next.fault ? next.pc : pc;
       fault.info <= load && next.fault ? 32'(next.rows) : address;
     end

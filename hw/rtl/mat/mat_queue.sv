@@ -6,6 +6,7 @@ module mat_queue
   import accllm_mat_pkg::*;
 #(
     parameter int LANES = 2,
+    parameter int VEC = 8,
     parameter int LANE_ROWS = 32
 ) (
     input  logic                       clk,
@@ -25,6 +26,7 @@ module mat_queue
   mat_op_t    op;
   assign start_ready = !count[2];
   wire take = start_valid && start_ready;
+  wire unaligned = uop.op != OP_MATK && ((uop.c | uop.aux) & 32'(VEC - 1)) != 0;
   wire [32:0] rows = op.wide ? {uop.m, 1'b0} : {1'b0, uop.m};
 
   always_comb begin
@@ -37,12 +39,14 @@ module mat_queue
     op.steps = uop.op == OP_MATV ? 32'(uop.sh) : uop.n;
     op.beats = uop.op == OP_MATW ? 32'(uop.k) : uop.op == OP_MATK ? 32'd1 : uop.n;
     op.empty = op.steps == 0 || op.beats == 0 || uop.m == 0;
-    op.fault = rows > 33'(LANE_ROWS) && !op.empty;
+    op.illegal = uop.op == OP_MATW ? uop.flags[1:0] == 2'd3
+               : uop.op == OP_MATK && !op.empty && consts.hdp != 32'd64 && consts.hdp != 32'd128;
+    op.fault = op.illegal || (!op.empty && (rows > 33'(LANE_ROWS) || unaligned));
     op.b = uop.b;
     op.c = uop.c;
     op.aux = uop.aux;
     op.x = uop.x;
-    op.rows = rows[15:0];
+    op.rows = rows[15:0];  // at most LANE_ROWS, else a fault
     op.lsteps = 16'((rows[16:0] + 17'(LANES - 1)) >> $clog2(LANES));
   end
 

@@ -35,8 +35,8 @@ module tile_group
           s0 <= {c0[1], 1'b0, c0[0], 3'd0};
           s1 <= {c1[1], 1'b0, c1[0], 3'd0};
           // -2, -1, 1, 2
-          w0 <= {~sparse[4], ~sparse[4], sparse[4] == sparse[3], sparse[4] ^ sparse[3]};
-          w1 <= {~sparse[6], ~sparse[6], sparse[6] == sparse[5], sparse[6] ^ sparse[5]};
+          w0 <= {~sparse[4], ~sparse[4], ~sparse[4] | sparse[3], sparse[4] ^ sparse[3]};
+          w1 <= {~sparse[6], ~sparse[6], ~sparse[6] | sparse[5], sparse[6] ^ sparse[5]};
         end
         DENSE: begin
           s0 <= 6'd0;

@@ -1,3 +1,4 @@
 //! RTL against its models, through Verilator.
 
 mod ctrl;
+mod mat;

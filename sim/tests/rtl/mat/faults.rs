@@ -1,0 +1,1 @@
+//! Faults of the matrix unit and its readers, and work after them.

@@ -1,0 +1,1 @@
+//! Cycles: beats per cycle with an ideal memory, and simulation speed.
