@@ -53,6 +53,7 @@ module control
     output uop_t             vec_uop,
     input  logic             vec_done,
     output logic      [15:0] vec_pc,                    // instruction that the vector unit runs
+    output logic      [ 1:0] dispatch,                  // an operation goes to the matrix, to the vector unit's queue
     output logic      [31:0] state,                     // who waits: FAULT_INFO bits of STALL; instruction in 31:16
     // Auxiliary port, client of the loader.
     output logic             rq_valid,
@@ -105,6 +106,7 @@ module control
   logic [3:0] pfw;
   assign enable = phase == PHASE_RUN && !hit;
   assign mat_ready = mat_room && pre_room;
+  assign dispatch = {vec_valid && vec_ready, mat_valid && mat_ready};
   sequencer #(.IMEM(IMEM)) u_sequencer (
       .start(seq_start), .imem_en(imem_re), .imem_addr(imem_raddr), .imem_data(instr_t'(imem_rdata)),
       .pc(seq_pc), .fault(faults[1]), .*
@@ -149,7 +151,7 @@ module control
   // Faults: those that an instruction made come before the one that says that nothing moves.
   logic moved, stalled;
   logic [15:0] stall_pc;
-  assign moved = phase != PHASE_ABORT && (progress || (mat_valid && mat_ready) || (vec_valid && vec_ready) ||
+  assign moved = phase != PHASE_ABORT && (progress || dispatch != 0 ||
                                           pre_done || mat_done || vec_done || imem_we);
   watchdog u_watchdog (.restart(watchdog_restart), .progress(moved), .limit(settings.watchdog), .*);
   assign stalled = expired && (phase == PHASE_FLUSH || phase == PHASE_LOAD || phase == PHASE_RUN);

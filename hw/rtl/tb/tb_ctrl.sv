@@ -81,6 +81,7 @@ module tb_ctrl
   logic [63:0] channel_base[CHANNELS];
   logic aux_drained, stop;
   logic [31:0] state;
+  logic [1:0] dispatch;
   consts_t consts;
   logic [15:0] vec_pc;
   fault_t unit_faults[2], aux_fault;
@@ -116,5 +117,5 @@ module tb_ctrl
   );
   aux_port u_aux (.drained(aux_drained), .fault(aux_fault), .*);
 
-  wire unused = &{1'b0, channel_base[0], m_axi_rlast, stop, state};
+  wire unused = &{1'b0, channel_base[0], m_axi_rlast, stop, state, dispatch};
 endmodule

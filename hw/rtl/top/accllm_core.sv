@@ -1,0 +1,335 @@
+// The engine: control, prefetcher and channel readers, matrix unit, buffers, vector unit, channel writers, auxiliary port.
+// Only wiring: joins what every unit reports (drained, faults, events) and fans the AXI ports out; port CHANNELS is the
+// auxiliary memory's. The trace outputs show every change of on-chip state with the operation that made it (docs/rtl.md);
+// synthesis leaves them open.
+module accllm_core
+  import accllm_isa_pkg::*;
+  import accllm_types_pkg::*;
+  import accllm_ctrl_pkg::*;
+#(
+    parameter int CHANNELS = 2,
+    parameter int LANES = 2,
+    parameter int VEC = 8,
+    parameter int FIFO = 64,
+    parameter int VMEM = 65536,
+    parameter int ACT = 512,
+    parameter int SBUF = 4096,
+    parameter int SCALARS = 256,
+    parameter int IMEM = 512,
+    parameter int LANE_ROWS = 32,
+    parameter bit TRACE = 1'b1,
+    localparam int P = CHANNELS + 1,
+    localparam int NB = 2 * CHANNELS > VEC ? 2 * CHANNELS : VEC
+) (
+    input  logic                            ap_clk,
+    input  logic                            ap_rst_n,
+    output logic                            interrupt,
+    input  logic [                    11:0] s_axi_control_awaddr,
+    input  logic                            s_axi_control_awvalid,
+    output logic                            s_axi_control_awready,
+    input  logic [                    31:0] s_axi_control_wdata,
+    input  logic [                     3:0] s_axi_control_wstrb,
+    input  logic                            s_axi_control_wvalid,
+    output logic                            s_axi_control_wready,
+    output logic [                     1:0] s_axi_control_bresp,
+    output logic                            s_axi_control_bvalid,
+    input  logic                            s_axi_control_bready,
+    input  logic [                    11:0] s_axi_control_araddr,
+    input  logic                            s_axi_control_arvalid,
+    output logic                            s_axi_control_arready,
+    output logic [                    31:0] s_axi_control_rdata,
+    output logic [                     1:0] s_axi_control_rresp,
+    output logic                            s_axi_control_rvalid,
+    input  logic                            s_axi_control_rready,
+    output logic [                   P-1:0] m_axi_arvalid,
+    input  logic [                   P-1:0] m_axi_arready,
+    output logic [                    63:0] m_axi_araddr         [P],
+    output logic [                     7:0] m_axi_arlen          [P],
+    input  logic [                   P-1:0] m_axi_rvalid,
+    output logic [                   P-1:0] m_axi_rready,
+    input  logic [                   511:0] m_axi_rdata          [P],
+    input  logic [                     1:0] m_axi_rresp          [P],
+    input  logic [                   P-1:0] m_axi_rlast,
+    output logic [                   P-1:0] m_axi_awvalid,
+    input  logic [                   P-1:0] m_axi_awready,
+    output logic [                    63:0] m_axi_awaddr         [P],
+    output logic [                     7:0] m_axi_awlen          [P],
+    output logic [                   P-1:0] m_axi_wvalid,
+    input  logic [                   P-1:0] m_axi_wready,
+    output logic [                   511:0] m_axi_wdata          [P],
+    output logic [                    63:0] m_axi_wstrb          [P],
+    output logic [                   P-1:0] m_axi_wlast,
+    input  logic [                   P-1:0] m_axi_bvalid,
+    output logic [                   P-1:0] m_axi_bready,
+    input  logic [                     1:0] m_axi_bresp          [P],
+    // Trace: bits of `trace_valid` from 0: mv ms vv va vs vr mdone vdone, dispatch to the matrix, to the vector unit.
+    output logic [                     9:0] trace_valid,
+    output logic [                    31:0] trace_mv_seq,
+    output logic [    $clog2(VMEM/VEC)-1:0] trace_mv_addr,
+    output logic [                 VEC-1:0] trace_mv_mask,
+    output logic [              VEC*32-1:0] trace_mv_data,
+    output logic [                    31:0] trace_ms_seq,
+    output logic [     $clog2(SBUF/NB)-1:0] trace_ms_row,
+    output logic [               LANES-1:0] trace_ms_lanes,
+    output logic [                  NB-1:0] trace_ms_banks,
+    output logic [         LANES*NB*32-1:0] trace_ms_data,
+    output logic [                    31:0] trace_vv_seq,
+    output logic [    $clog2(VMEM/VEC)-1:0] trace_vv_addr,
+    output logic [                 VEC-1:0] trace_vv_mask,
+    output logic [              VEC*32-1:0] trace_vv_data,
+    output logic [                    31:0] trace_va_seq,
+    output logic [         $clog2(ACT)-1:0] trace_va_addr,
+    output logic [               LANES-1:0] trace_va_lanes,
+    output logic [                    63:0] trace_va_banks,
+    output logic [               VEC*8-1:0] trace_va_even,
+    output logic [               VEC*8-1:0] trace_va_odd,
+    output logic [                    31:0] trace_vs_seq,
+    output logic [     $clog2(SCALARS)-1:0] trace_vs_addr,
+    output logic [                     4:0] trace_vs_fields,  // f0 (scale), f1, f2, f3, base of f0
+    output logic [                    31:0] trace_vs_f0,
+    output logic [                    21:0] trace_vs_f1,
+    output logic [                    15:0] trace_vs_f2,
+    output logic [                    21:0] trace_vs_f3,
+    output logic [                    31:0] trace_vr_seq,
+    output logic [                    31:0] trace_vr_index,
+    output logic [                    31:0] trace_vr_value,
+    output logic [                    31:0] trace_mdone_seq,
+    output logic [                    31:0] trace_vdone_seq,
+    output logic [                    31:0] trace_state          // who waits, as in FAULT_INFO of STALL; instruction
+);
+  localparam int AV = $clog2(VMEM / VEC);
+  logic clk, rst;
+  assign clk = ap_clk;
+  always_ff @(posedge ap_clk) rst <= !ap_rst_n;
+
+  // Control.
+  localparam int FAULTS = 5;
+  settings_t settings;
+  consts_t consts;
+  logic [63:0] channel_base[CHANNELS];
+  logic clear, stop, drained, progress;
+  logic [1:0] dispatch;
+  logic [31:0] state;
+  logic pre_start_valid, pre_start_ready, pre_done, mat_start_valid, mat_start_ready, mat_done;
+  logic vec_start_valid, vec_start_ready, vec_done;
+  uop_t pre_uop, mat_uop, vec_uop;
+  logic [15:0] vec_pc, stall_channel;
+  logic [1:0] rq_valid, rq_ready, rd_valid, rd_ready;
+  logic [31:0] rq_beat[2];
+  logic [15:0] rq_beats[2];
+  logic [511:0] rd_data;
+  fault_t unit_faults[FAULTS];
+  events_t events;
+  logic result_valid;
+  logic [31:0] result_index, result_value;
+  control #(.CHANNELS(CHANNELS), .LANES(LANES), .IMEM(IMEM), .FAULTS(FAULTS)) u_control (
+      .rq_valid(rq_valid[0]), .rq_ready(rq_ready[0]), .rq_beat(rq_beat[0]), .rq_beats(rq_beats[0]),
+      .rd_valid(rd_valid[0]), .rd_ready(rd_ready[0]), .*
+  );
+
+  // Prefetcher and channels.
+  logic seg_valid, s_pop;
+  logic [31:0] seg_beat, seg_beats;
+  logic [15:0] seg_pc;
+  logic [CHANNELS-1:0] seg_ready, s_valid, reader_drained, reader_fault, beat_read;
+  logic [511:0] s_data[CHANNELS];
+  fault_t pre_fault, reader_faults[CHANNELS];
+  logic pre_busy, mat_busy, vec_busy;
+  prefetch #(.CHANNELS(CHANNELS)) u_prefetch (
+      .start_valid(pre_start_valid), .start_ready(pre_start_ready), .uop(pre_uop), .done(pre_done), .fault(pre_fault),
+      .busy(pre_busy), .channel_limit(settings.channel_limit), .*
+  );
+
+  logic [CHANNELS-1:0] kw_valid, kw_ready, kw_idle, kw_error;
+  logic [31:0] kw_beat;
+  logic [63:0] kw_strb;
+  logic [511:0] kw_data[CHANNELS];
+  for (genvar c = 0; c < CHANNELS; c++) begin : gen_channel
+    chan_reader #(.CHANNEL(c), .FIFO(FIFO)) u_reader (
+        .clk, .rst, .clear, .stop, .drained(reader_drained[c]), .fault(reader_faults[c]), .beat_read(beat_read[c]),
+        .base(channel_base[c]), .seg_valid, .seg_ready(seg_ready[c]), .seg_beat, .seg_beats, .seg_pc,
+        .arvalid(m_axi_arvalid[c]), .arready(m_axi_arready[c]), .araddr(m_axi_araddr[c]), .arlen(m_axi_arlen[c]),
+        .rvalid(m_axi_rvalid[c]), .rready(m_axi_rready[c]), .rdata(m_axi_rdata[c]), .rresp(m_axi_rresp[c]),
+        .rlast(m_axi_rlast[c]), .s_valid(s_valid[c]), .s_pop, .s_data(s_data[c])
+    );
+    chan_writer u_writer (
+        .clk, .rst, .base(channel_base[c]), .w_valid(kw_valid[c]), .w_ready(kw_ready[c]), .w_beat(kw_beat),
+        .w_strb(kw_strb), .w_data(kw_data[c]), .idle(kw_idle[c]), .error(kw_error[c]),
+        .awvalid(m_axi_awvalid[c]), .awready(m_axi_awready[c]), .awaddr(m_axi_awaddr[c]), .awlen(m_axi_awlen[c]),
+        .wvalid(m_axi_wvalid[c]), .wready(m_axi_wready[c]), .wdata(m_axi_wdata[c]), .wstrb(m_axi_wstrb[c]),
+        .wlast(m_axi_wlast[c]), .bvalid(m_axi_bvalid[c]), .bready(m_axi_bready[c]), .bresp(m_axi_bresp[c])
+    );
+    assign reader_fault[c] = reader_faults[c].valid;
+  end
+
+  // Matrix unit and its buffers.
+  logic act_en, qs_en, mw_valid, ms_valid, stat_busy, stat_stream, stat_out, stat_idle;
+  logic [$clog2(ACT)-1:0] act_addr;
+  logic [31:0] act_data[LANES][64];
+  logic [$clog2(SCALARS)-1:0] qs_addr;
+  logic [15:0] qs_data;
+  logic [AV-1:0] mw_addr;
+  logic [VEC-1:0] mw_mask;
+  logic [VEC*32-1:0] mw_data;
+  logic [$clog2(SBUF/NB)-1:0] ms_row;
+  logic [LANES-1:0] ms_lanes;
+  logic [NB-1:0] ms_banks;
+  logic [31:0] ms_data[LANES][NB];
+  logic [31:0] mat_seq;
+  fault_t mat_fault;
+  mat_unit #(
+      .CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .VMEM(VMEM), .ACT(ACT), .SBUF(SBUF), .SCALARS(SCALARS),
+      .LANE_ROWS(LANE_ROWS)
+  ) u_mat (
+      .start_valid(mat_start_valid), .start_ready(mat_start_ready), .uop(mat_uop), .done(mat_done), .fault(mat_fault),
+      .busy(mat_busy), .seq(mat_seq), .*
+  );
+
+  logic va_valid, sb_r_en;
+  logic [$clog2(ACT)-1:0] va_addr;
+  logic [LANES-1:0] va_lanes;
+  logic [63:0] va_banks;
+  logic [VEC*8-1:0] va_even, va_odd;
+  logic [$clog2(LANES)-1:0] sb_r_lane;
+  logic [$clog2(SBUF)-1:0] sb_r_addr;
+  logic [VEC*32-1:0] sb_r_data;
+  act_buf #(.LANES(LANES), .VEC(VEC), .ACT(ACT)) u_act (
+      .w_valid(va_valid), .w_addr(va_addr), .w_lanes(va_lanes), .w_banks(va_banks), .w_even(va_even), .w_odd(va_odd),
+      .r_en(act_en), .r_addr(act_addr), .r_data(act_data), .*
+  );
+  score_buf #(.CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .SBUF(SBUF)) u_score (
+      .w_valid(ms_valid), .w_row(ms_row), .w_lanes(ms_lanes), .w_banks(ms_banks), .w_data(ms_data),
+      .r_en(sb_r_en), .r_lane(sb_r_lane), .r_addr(sb_r_addr), .r_data(sb_r_data), .*
+  );
+
+  // Vector unit and its buffers.
+  logic vm_r_en, vw_valid, vw_ready, vs_r_en;
+  logic [AV-1:0] vm_ra_addr, vm_rb_addr, vw_addr;
+  logic [VEC*32-1:0] vm_ra_data, vm_rb_data, vw_data;
+  logic [VEC-1:0] vw_mask;
+  logic [$clog2(SCALARS)-1:0] vs_r_addr, vs_w_addr;
+  logic [31:0] vs_r_f0, vs_w_f0, vec_seq;
+  logic [21:0] vs_r_f1, vs_r_f3, vs_w_f1, vs_w_f3;
+  logic [15:0] vs_r_f2, vs_w_f2;
+  logic [4:0] vs_w_en;
+  logic wq_valid, wq_ready, w_idle;
+  logic [31:0] wq_beat;
+  logic [511:0] wq_data;
+  fault_t vec_fault;
+  vec_unit #(
+      .CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .VMEM(VMEM), .ACT(ACT), .SBUF(SBUF), .SCALARS(SCALARS)
+  ) u_vec (
+      .start_valid(vec_start_valid), .start_ready(vec_start_ready), .uop(vec_uop), .done(vec_done), .busy(vec_busy),
+      .fault(vec_fault), .seq(vec_seq), .write_low(settings.write_low), .write_high(settings.write_high),
+      .aux_rq_valid(rq_valid[1]), .aux_rq_ready(rq_ready[1]), .aux_rq_beat(rq_beat[1]), .aux_rq_beats(rq_beats[1]),
+      .aux_rd_valid(rd_valid[1]), .aux_rd_ready(rd_ready[1]), .aux_rd_data(rd_data),
+      .aux_wq_valid(wq_valid), .aux_wq_ready(wq_ready), .aux_wq_beat(wq_beat), .aux_wq_data(wq_data),
+      .aux_w_idle(w_idle), .*
+  );
+  vmem #(.VEC(VEC), .VMEM(VMEM)) u_vmem (
+      .r_en(vm_r_en), .ra_addr(vm_ra_addr), .rb_addr(vm_rb_addr), .ra_data(vm_ra_data), .rb_data(vm_rb_data), .*
+  );
+  scalar_file #(.SCALARS(SCALARS)) u_scalars (
+      .w_en(vs_w_en), .w_addr(vs_w_addr), .w_f0(vs_w_f0), .w_f1(vs_w_f1), .w_f2(vs_w_f2), .w_f3(vs_w_f3),
+      .r_en(vs_r_en), .r_addr(vs_r_addr), .r_f0(vs_r_f0), .r_f1(vs_r_f1), .r_f2(vs_r_f2), .r_f3(vs_r_f3),
+      .m_addr(qs_addr), .m_q_sum(qs_data), .*
+  );
+
+  // Auxiliary port.
+  logic aux_drained;
+  fault_t aux_fault;
+  aux_port u_aux (
+      .drained(aux_drained), .fault(aux_fault),
+      .m_axi_arvalid(m_axi_arvalid[CHANNELS]), .m_axi_arready(m_axi_arready[CHANNELS]),
+      .m_axi_araddr(m_axi_araddr[CHANNELS]), .m_axi_arlen(m_axi_arlen[CHANNELS]),
+      .m_axi_rvalid(m_axi_rvalid[CHANNELS]), .m_axi_rready(m_axi_rready[CHANNELS]),
+      .m_axi_rdata(m_axi_rdata[CHANNELS]), .m_axi_rresp(m_axi_rresp[CHANNELS]),
+      .m_axi_awvalid(m_axi_awvalid[CHANNELS]), .m_axi_awready(m_axi_awready[CHANNELS]),
+      .m_axi_awaddr(m_axi_awaddr[CHANNELS]), .m_axi_awlen(m_axi_awlen[CHANNELS]),
+      .m_axi_wvalid(m_axi_wvalid[CHANNELS]), .m_axi_wready(m_axi_wready[CHANNELS]),
+      .m_axi_wdata(m_axi_wdata[CHANNELS]), .m_axi_wstrb(m_axi_wstrb[CHANNELS]), .m_axi_wlast(m_axi_wlast[CHANNELS]),
+      .m_axi_bvalid(m_axi_bvalid[CHANNELS]), .m_axi_bready(m_axi_bready[CHANNELS]),
+      .m_axi_bresp(m_axi_bresp[CHANNELS]), .*
+  );
+
+  // What all report.
+  wire [P-1:0] r_moved = m_axi_rvalid & m_axi_rready;
+  wire [P-1:0] w_moved = m_axi_wvalid & m_axi_wready;
+  logic [AV-1:0] last_addr;  // a word that is only read is progress too
+  always_ff @(posedge clk) last_addr <= vm_ra_addr;
+  assign drained = &reader_drained && &kw_idle && aux_drained;
+  assign progress = r_moved != 0 || w_moved != 0 || s_pop || mw_valid || ms_valid || (vw_valid && vw_ready) || va_valid ||
+                    vs_w_en != 0 || vm_ra_addr != last_addr;
+  always_comb begin
+    events = '{
+        mat_busy: stat_busy,
+        mat_stall_stream: stat_stream,
+        mat_stall_out: stat_out,
+        beats_read: 6'($countones(beat_read)),
+        beats_written: 6'($countones(w_moved[CHANNELS-1:0])),
+        aux_read: r_moved[CHANNELS],
+        aux_written: w_moved[CHANNELS]
+    };
+    unit_faults = '{mat_fault, vec_fault, pre_fault, aux_fault, '0};
+    unit_faults[3].pc = vec_busy ? vec_pc : '0;
+    if (reader_fault != 0) begin
+      for (int c = CHANNELS - 1; c >= 0; c--) if (reader_fault[c]) unit_faults[4] = reader_faults[c];
+    end
+    stall_channel = '0;
+    if (stat_stream) begin
+      for (int c = CHANNELS - 1; c >= 0; c--) if (!s_valid[c]) stall_channel = 16'(c);
+    end
+  end
+
+  // Trace.
+  if (TRACE) begin : gen_trace
+    assign trace_valid = {dispatch, vec_done, mat_done, result_valid, vs_w_en != 0, va_valid, vw_valid && vw_ready,
+                          ms_valid, mw_valid};
+    assign trace_mv_seq = mat_seq;
+    assign trace_mv_addr = mw_addr;
+    assign trace_mv_mask = mw_mask;
+    assign trace_mv_data = mw_data;
+    assign trace_ms_seq = mat_seq;
+    assign trace_ms_row = ms_row;
+    assign trace_ms_lanes = ms_lanes;
+    assign trace_ms_banks = ms_banks;
+    assign trace_vv_seq = vec_seq;
+    assign trace_vv_addr = vw_addr;
+    assign trace_vv_mask = vw_mask;
+    assign trace_vv_data = vw_data;
+    assign trace_va_seq = vec_seq;
+    assign trace_va_addr = va_addr;
+    assign trace_va_lanes = va_lanes;
+    assign trace_va_banks = va_banks;
+    assign trace_va_even = va_even;
+    assign trace_va_odd = va_odd;
+    assign trace_vs_seq = vec_seq;
+    assign trace_vs_addr = vs_w_addr;
+    assign trace_vs_fields = vs_w_en;
+    assign trace_vs_f0 = vs_w_f0;
+    assign trace_vs_f1 = vs_w_f1;
+    assign trace_vs_f2 = vs_w_f2;
+    assign trace_vs_f3 = vs_w_f3;
+    assign trace_vr_seq = vec_seq;
+    assign trace_vr_index = result_index;
+    assign trace_vr_value = result_value;
+    assign trace_mdone_seq = mat_seq;
+    assign trace_vdone_seq = vec_seq;
+    assign trace_state = state;
+    for (genvar l = 0; l < LANES; l++) begin : gen_lane
+      for (genvar b = 0; b < NB; b++) begin : gen_bank
+        assign trace_ms_data[(l*NB+b)*32+:32] = ms_data[l][b];
+      end
+    end
+  end else begin : gen_no_trace
+    assign {trace_valid, trace_mv_seq, trace_mv_addr, trace_mv_mask, trace_mv_data} = '0;
+    assign {trace_ms_seq, trace_ms_row, trace_ms_lanes, trace_ms_banks, trace_ms_data} = '0;
+    assign {trace_vv_seq, trace_vv_addr, trace_vv_mask, trace_vv_data} = '0;
+    assign {trace_va_seq, trace_va_addr, trace_va_lanes, trace_va_banks, trace_va_even, trace_va_odd} = '0;
+    assign {trace_vs_seq, trace_vs_addr, trace_vs_fields, trace_vs_f0, trace_vs_f1, trace_vs_f2, trace_vs_f3} = '0;
+    assign {trace_vr_seq, trace_vr_index, trace_vr_value, trace_mdone_seq, trace_vdone_seq, trace_state} = '0;
+    wire unused_trace = &{1'b0, dispatch, state, mat_seq, vec_seq};
+  end
+
+  wire unused = &{1'b0, pre_busy, mat_busy, qs_en, stat_idle, vs_r_f2, m_axi_rlast[CHANNELS]};
+endmodule

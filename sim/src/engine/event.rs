@@ -1,0 +1,51 @@
+//! Who watches a run.
+
+use crate::lockstep::{Event, Lockstep};
+use accllm_hw::isa::Unit;
+use std::ops::ControlFlow;
+
+/// Watches a run: gets every write of the hardware as the comparator's event, and the end of every operation.
+/// Memory writes of an operation come when the memory takes the beat, before the operation's end.
+pub trait Observer {
+    /// Whether events are to be delivered; asked once at the start of a run.
+    fn wants(&self) -> bool {
+        true
+    }
+
+    /// Something was written; `Break` ends the simulation of the run there.
+    fn event(&mut self, cycle: u64, event: &Event<'_>) -> ControlFlow<()>;
+
+    /// All effects of an operation are visible.
+    fn end(&mut self, cycle: u64, unit: Unit, unit_seq: u64) -> ControlFlow<()>;
+}
+
+/// Looks at nothing: the fast path.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn wants(&self) -> bool {
+        false
+    }
+
+    fn event(&mut self, _: u64, _: &Event<'_>) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    fn end(&mut self, _: u64, _: Unit, _: u64) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+/// Compares; does not stop at a difference.
+impl Observer for Lockstep {
+    fn event(&mut self, _: u64, event: &Event<'_>) -> ControlFlow<()> {
+        Lockstep::event(self, event);
+        ControlFlow::Continue(())
+    }
+
+    fn end(&mut self, _: u64, unit: Unit, unit_seq: u64) -> ControlFlow<()> {
+        Lockstep::end(self, unit, unit_seq);
+        ControlFlow::Continue(())
+    }
+}

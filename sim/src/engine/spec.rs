@@ -1,0 +1,96 @@
+//! How an engine is built.
+
+use super::{Engine, EngineError};
+use crate::memory::MemoryModel;
+use crate::verilate::{Design, OptLevel, VerilateSpec};
+use accllm_hw::config::Config;
+
+/// What to build. Built designs are cached, see [`crate::verilate`].
+#[derive(Debug, Clone)]
+pub struct EngineSpec {
+    config: Config,
+    opt: OptLevel,
+    asserts: bool,
+    trace: bool,
+    waves: bool,
+}
+
+impl EngineSpec {
+    /// An engine of this configuration: optimised, with assertions and trace outputs, without waves.
+    pub fn new(config: &Config) -> Self {
+        Self { config: *config, opt: OptLevel::Fast, asserts: true, trace: true, waves: false }
+    }
+
+    /// How hard the C++ compiler works.
+    pub fn opt(mut self, opt: OptLevel) -> Self {
+        self.opt = opt;
+        self
+    }
+
+    /// Keeps or drops the assertions of the RTL.
+    pub fn asserts(mut self, on: bool) -> Self {
+        self.asserts = on;
+        self
+    }
+
+    /// Keeps or drops the trace outputs; without them an observer sees memory writes only.
+    pub fn trace(mut self, on: bool) -> Self {
+        self.trace = on;
+        self
+    }
+
+    /// Compiles wave dumping in, for [`Engine::open_waves`].
+    pub fn waves(mut self, on: bool) -> Self {
+        self.waves = on;
+        self
+    }
+
+    /// The Verilator description.
+    pub fn verilate(&self) -> VerilateSpec {
+        let list = include_str!("../../../hw/rtl/files.f");
+        let files = list.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
+        let sources =
+            std::iter::once("hw/rtl/lint.vlt".to_owned()).chain(files.map(|l| format!("hw/rtl/{l}")));
+        let spec = VerilateSpec::new("accllm_core", sources)
+            .clock("ap_clk")
+            .opt(self.opt)
+            .asserts(self.asserts)
+            .trace_fst(self.waves)
+            .param("TRACE", u8::from(self.trace));
+        self.config.rtl_params().into_iter().fold(spec, |spec, (name, value)| spec.param(name, value))
+    }
+
+    /// Builds the design or finds it in the cache; many engines can be made from it.
+    ///
+    /// # Errors
+    /// No tools, or the design does not compile.
+    pub fn design(&self) -> Result<EngineDesign, EngineError> {
+        Ok(EngineDesign { config: self.config, design: self.verilate().load()?, trace: self.trace })
+    }
+
+    /// [`EngineSpec::design`], then [`EngineDesign::engine`].
+    ///
+    /// # Errors
+    /// As those two.
+    pub fn build(&self, memories: Vec<Box<dyn MemoryModel>>) -> Result<Engine, EngineError> {
+        self.design()?.engine(memories)
+    }
+}
+
+/// A built design.
+#[derive(Debug, Clone)]
+pub struct EngineDesign {
+    pub(super) config: Config,
+    pub(super) design: Design,
+    pub(super) trace: bool,
+}
+
+impl EngineDesign {
+    /// An engine after reset behind which these memories lie: one per channel, then the auxiliary one.
+    ///
+    /// # Errors
+    /// Wrong number of memories, or a design whose ports differ from the contract.
+    pub fn engine(&self, memories: Vec<Box<dyn MemoryModel>>) -> Result<Engine, EngineError> {
+        Engine::new(self, memories)
+    }
+}
