@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use accllm_hw::beat::Beat;
 use accllm_hw::config::BEAT_BYTES;
+
+use crate::memory::{Store, StoreError};
 
 /// One memory port of the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,10 +66,10 @@ pub trait Memory: Sync {
 /// Beats of a page of [`Image`].
 const PAGE: usize = 256;
 
-type Page = Box<[Beat; PAGE]>;
+type Page = Arc<[Beat; PAGE]>;
 type Pages = BTreeMap<u64, Page>;
 
-/// A sparse memory image: pages exist once they are written.
+/// A sparse memory image: pages exist once they are written. Clones share pages until one of them writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
     channels: Vec<Pages>,
@@ -85,7 +88,7 @@ impl Image {
     pub fn with_fill(channels: usize, word: u32) -> Self {
         let bytes = word.to_le_bytes();
         let beat = std::array::from_fn(|i| bytes[i % 4]);
-        Self { channels: vec![Pages::new(); channels], aux: Pages::new(), blank: Box::new([beat; PAGE]) }
+        Self { channels: vec![Pages::new(); channels], aux: Pages::new(), blank: Arc::new([beat; PAGE]) }
     }
 
     /// Number of channels.
@@ -125,6 +128,16 @@ impl Image {
         };
         pages.into_iter().flatten().flat_map(|(page, beats)| (page * PAGE as u64..).zip(beats.iter()))
     }
+
+    /// Copies the written pages of `port` to the memory of a simulated port, from byte address `base` on.
+    /// What was never written is the same on both sides if this image is [`Image::with_fill`] of
+    /// [`crate::memory::POISON`].
+    ///
+    /// # Errors
+    /// The store is too small.
+    pub fn copy_to(&self, port: Port, store: &mut Store, base: u64) -> Result<(), StoreError> {
+        self.written(port).try_for_each(|(beat, data)| store.write(base + beat * BEAT_BYTES as u64, data))
+    }
 }
 
 fn no_channel(port: Port, beat: u64, channels: usize) -> MemoryError {
@@ -151,7 +164,7 @@ impl Memory for Image {
             Port::Channel(c) => self.channels.get_mut(c).ok_or_else(|| no_channel(port, beat, channels))?,
         };
         let page = pages.entry(beat / PAGE as u64).or_insert_with(|| self.blank.clone());
-        let out = &mut page[(beat % PAGE as u64) as usize];
+        let out = &mut Arc::make_mut(page)[(beat % PAGE as u64) as usize];
         for (i, (o, d)) in out.iter_mut().zip(data).enumerate() {
             if strobe >> i & 1 == 1 {
                 *o = *d;

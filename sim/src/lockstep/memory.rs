@@ -3,8 +3,10 @@
 use std::ops::Range;
 
 use accllm_hw::beat::Beat;
+use accllm_hw::config::BEAT_BYTES;
 
 use crate::golden::{Memory, MemoryError, Port};
+use crate::memory::Store;
 
 /// The first beat that differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -56,6 +58,33 @@ pub fn compare_beats(
             return Ok(found);
         }
         at += count as u64;
+    }
+    Ok(None)
+}
+
+/// As [`compare_beats`], against the memory of a simulated port whose base is at byte address `base`.
+///
+/// # Errors
+/// A memory does not have the port or the beats.
+pub fn compare_store(
+    golden: &impl Memory,
+    rtl: &Store,
+    base: u64,
+    port: Port,
+    beats: Range<u64>,
+) -> Result<Option<MemoryDifference>, MemoryError> {
+    for beat in beats {
+        let want = golden.read_beat(port, beat)?;
+        let mut have = [0; BEAT_BYTES];
+        rtl.read(base + beat * BEAT_BYTES as u64, &mut have).map_err(|e| MemoryError {
+            port,
+            beat,
+            why: e.to_string(),
+        })?;
+        let found = differs(port, beat, &want, &have);
+        if found.is_some() {
+            return Ok(found);
+        }
     }
     Ok(None)
 }

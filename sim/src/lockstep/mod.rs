@@ -13,4 +13,4 @@ mod tests;
 
 pub use compare::{Event, Lockstep, Report};
 pub use difference::{Difference, Instruction, Kind, Locate, Nowhere, Place};
-pub use memory::{MemoryDifference, compare_beats};
+pub use memory::{MemoryDifference, compare_beats, compare_store};

@@ -1,6 +1,7 @@
 use super::*;
 use crate::golden::testgen::{Case, case, ops};
 use crate::golden::{Executed, Field, Image, Memory, Port, Space, Write};
+use crate::memory::{POISON, Store};
 use accllm_hw::config::CONFIGS;
 use accllm_hw::isa::{Op, Unit};
 
@@ -167,6 +168,22 @@ fn memories() {
         "channel 1, beat 511, byte 2: RTL 0x01, golden 0xbb (2 bytes of the beat differ)"
     );
     assert!(compare_beats(&golden, &rtl, Port::Channel(2), 0..1).is_err());
+}
+
+#[test]
+fn an_image_and_its_store() {
+    let mut golden = Image::with_fill(1, POISON);
+    golden.put(Port::Channel(0), 300, &[[7; 64]; 2]).unwrap();
+    let (port, base) = (Port::Channel(0), 1 << 16);
+    let mut store = Store::new(1 << 20).unwrap();
+    golden.copy_to(port, &mut store, base).unwrap();
+    assert_eq!(compare_store(&golden, &store, base, port, 0..2000), Ok(None));
+    store.write(base + 700 * 64 + 9, &[1]).unwrap();
+    let d = compare_store(&golden, &store, base, port, 0..2000).unwrap().unwrap();
+    assert_eq!((d.beat, d.byte, d.expected, d.got, d.bytes), (700, 9, 0x0f, 1, 1));
+    assert!(compare_store(&golden, &store, base, port, 0..20_000).is_ok());
+    assert!(compare_store(&golden, &store, 1 << 30, port, 0..1).is_err());
+    assert!(golden.copy_to(port, &mut store, 1 << 30).is_err());
 }
 
 #[test]
