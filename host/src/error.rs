@@ -12,6 +12,15 @@ pub enum Error {
     /// Import, quantization or the reference model.
     #[error(transparent)]
     Quant(#[from] accllm_quant::Error),
+    /// Compilation, or a program file.
+    #[error(transparent)]
+    Compiler(#[from] accllm_compiler::Error),
+    /// The simulated engine could not be built or run.
+    #[error(transparent)]
+    Engine(#[from] accllm_sim::engine::EngineError),
+    /// A device stopped with a fault, or something behind it failed.
+    #[error("{0}")]
+    Fault(String),
     /// A file or folder could not be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -36,8 +45,25 @@ impl Error {
         Self::Io { action, path: path.to_path_buf(), source }
     }
 
+    /// A fault of the golden executor.
+    pub(crate) fn fault(fault: accllm_sim::golden::Fault) -> Self {
+        Self::Fault(format!("the golden executor faulted: {fault}"))
+    }
+
     /// True when the reader of standard output has gone (`accllm ... | head`), which is no failure.
     pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+}
+
+impl From<accllm_sim::golden::MemoryError> for Error {
+    fn from(e: accllm_sim::golden::MemoryError) -> Self {
+        Self::Fault(e.to_string())
+    }
+}
+
+impl From<accllm_sim::memory::StoreError> for Error {
+    fn from(e: accllm_sim::memory::StoreError) -> Self {
+        Self::Fault(e.to_string())
     }
 }

@@ -4,8 +4,10 @@ mod args;
 mod devices;
 mod eval;
 mod out;
+mod prepare;
 mod quantize;
 mod run;
+mod run_report;
 
 pub use args::Cli;
 use args::Verb;

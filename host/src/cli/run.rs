@@ -2,57 +2,57 @@
 
 use super::args::{DeviceArg, MemoryArg, Run};
 use super::out::Out;
-use accllm::engine::Reference;
-use accllm::generate::{Request, Stop, generate};
-use accllm::model::{Calibration, Ready, Source};
+use super::prepare;
+use super::run_report::{Report, Simulated, Text};
+use accllm::device::{Device, GoldenDevice, LockstepDevice, MemoryKind, Verilator, VerilatorOptions};
+use accllm::engine::{Checked, Engine, Reference, Session};
+use accllm::generate::{Request, generate};
+use accllm::model::Ready;
 use accllm::{Error, Result};
-use accllm_quant::model::LambdaShape;
-use serde::Serialize;
-use std::path::Path;
+use accllm_compiler::{MemoryImage, Program};
 use std::time::Instant;
-
-#[derive(Serialize)]
-struct Report {
-    model: String,
-    device: &'static str,
-    sinks: usize,
-    window: usize,
-    prompt: String,
-    prompt_tokens: usize,
-    /// The new text, without the prompt.
-    text: String,
-    /// Its tokens.
-    tokens: Vec<u32>,
-    stop: Stop,
-    /// Wall time of prompt and text on this computer.
-    seconds: f64,
-}
 
 /// Writes a text.
 pub fn run(args: &Run, out: &Out) -> Result<()> {
     check(args)?;
-    let source = Source::find(&args.model)?;
-    let busy = out.busy("preparing the model");
-    let ready = Ready::open(&source, &Calibration::open(None, Calibration::TOKENS)?)?;
-    busy.finish_and_clear();
-    let default = ready.model.lambda;
-    let lambda = LambdaShape {
-        n_sink: args.shape.sinks.unwrap_or(default.n_sink),
-        n_window: args.shape.window.unwrap_or(default.n_window),
-    };
-    match args.device {
-        DeviceArg::Integer => integer(args, out, &ready, lambda),
-        _ => Err(Error::Argument("this device is not there yet".into())),
+    let ready = prepare::model(&args.model, out)?;
+    let lambda = prepare::lambda(&args.shape, &ready);
+    let mut report = Report::new(&ready.name, lambda);
+    if args.device == DeviceArg::Integer {
+        let mut engine = Reference::new(&ready.model, lambda)?;
+        report.text = write(args, out, &ready, &mut engine)?;
+        return report.print(out);
+    }
+    let program = prepare::program(&args.shape, &ready)?;
+    let device = device(args, out, &program, &ready)?;
+    let session = Session::new(&program, device);
+    report.device = name(args.device);
+    if args.lockstep {
+        let mut engine = Checked::new(session, &ready.model, lambda)?;
+        report.text = write(args, out, &ready, &mut engine)?;
+        report.compared = Some(engine.compared());
+        report.simulated = Simulated::new(engine.session(), program.config()?);
+    } else {
+        let mut engine = session;
+        report.text = write(args, out, &ready, &mut engine)?;
+        report.simulated = Simulated::new(&engine, program.config()?);
+    }
+    report.print(out)
+}
+
+fn name(device: DeviceArg) -> &'static str {
+    match device {
+        DeviceArg::Integer => "integer",
+        DeviceArg::Golden => "golden",
+        DeviceArg::Verilator => "verilator",
     }
 }
 
 /// Refuses what has no meaning, before any work.
 fn check(args: &Run) -> Result<()> {
+    prepare::check(&args.shape)?;
     let only =
         |option: &str, devices: &str| Err(Error::Argument(format!("{option} needs --device {devices}")));
-    accllm_hw::config::find(&args.shape.config).map_err(Error::Argument)?;
-    let (n_sink, n_window) = (args.shape.sinks.unwrap_or(0), args.shape.window.unwrap_or(1));
-    LambdaShape { n_sink, n_window }.check(Path::new("command line"))?;
     if args.lockstep && args.device == DeviceArg::Integer {
         return only("--lockstep", "golden or verilator");
     }
@@ -64,14 +64,34 @@ fn check(args: &Run) -> Result<()> {
             return only("--memory", "verilator");
         }
     }
-    if let Some(path) = &args.wave {
-        accllm::output::check_file(path)?;
+    match &args.wave {
+        Some(path) => accllm::output::check_file(path),
+        None => Ok(()),
     }
-    Ok(())
 }
 
-fn integer(args: &Run, out: &Out, ready: &Ready, lambda: LambdaShape) -> Result<()> {
-    let mut engine = Reference::new(&ready.model, lambda)?;
+/// The device with the model's program and image.
+fn device(args: &Run, out: &Out, program: &Program, ready: &Ready) -> Result<Box<dyn Device>> {
+    let busy = out.busy("compiling");
+    let image = MemoryImage::new(program, &ready.model)?;
+    if args.device == DeviceArg::Golden {
+        return Ok(Box::new(GoldenDevice::new(program, &image)?));
+    }
+    busy.set_message("loading the RTL (builds it at its first use)");
+    let memory = match args.memory {
+        MemoryArg::Ideal => MemoryKind::Ideal,
+        MemoryArg::Stalling => MemoryKind::Stalling(args.seed),
+    };
+    let options = VerilatorOptions { memory, trace: args.lockstep, wave: args.wave.clone() };
+    let rtl = Verilator::new(program, &image, &options)?;
+    if args.lockstep {
+        return Ok(Box::new(LockstepDevice::new(GoldenDevice::new(program, &image)?, rtl)));
+    }
+    Ok(Box::new(rtl))
+}
+
+/// Writes the text as it comes.
+fn write(args: &Run, out: &Out, ready: &Ready, engine: &mut dyn Engine) -> Result<Text> {
     let prompt = ready.prompt(&args.prompt)?;
     let end: &[u32] = if args.ignore_end { &[] } else { &ready.model.arch.eos };
     let mut stream = ready.tokenizer.stream();
@@ -82,25 +102,23 @@ fn integer(args: &Run, out: &Out, ready: &Ready, lambda: LambdaShape) -> Result<
     let start = Instant::now();
     let mut text = String::new();
     let request = Request { prompt: &prompt, tokens: args.tokens, end };
-    let written = generate(&mut engine, &request, &mut |id| {
+    let written = generate(engine, &request, &mut |id| {
         let new = stream.push(id)?;
         text.push_str(&new);
         out.text(&new)
-    })?;
+    });
+    let seconds = start.elapsed().as_secs_f64();
     let rest = stream.finish()?;
+    // Ends the line of the story before a message about what went wrong.
     out.line(&rest)?;
     text.push_str(&rest);
-    let report = Report {
-        model: ready.name.clone(),
-        device: "integer",
-        sinks: lambda.n_sink,
-        window: lambda.n_window,
+    let written = written?;
+    Ok(Text {
         prompt: args.prompt.clone(),
         prompt_tokens: prompt.len(),
         text,
         tokens: written.tokens,
         stop: written.stop,
-        seconds: start.elapsed().as_secs_f64(),
-    };
-    out.report(&report)
+        seconds,
+    })
 }

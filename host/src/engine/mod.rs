@@ -1,9 +1,13 @@
 //! Whatever continues a text greedily: the integer reference, a device, or two of them in lockstep.
 
+mod checked;
 mod reference;
+mod session;
 
 use crate::Result;
+pub use checked::Checked;
 pub use reference::Reference;
+pub use session::{Session, Work};
 
 /// A text in progress. All engines choose the same tokens for the same model and attention shape.
 pub trait Engine {

@@ -1,0 +1,172 @@
+//! What `accllm run` reports.
+
+use super::out::Out;
+use accllm::Result;
+use accllm::device::{Compared, Device};
+use accllm::engine::Session;
+use accllm::generate::Stop;
+use accllm::perf::Figures;
+use accllm_hw::config::{BEAT_BYTES, Config};
+use accllm_quant::model::LambdaShape;
+use serde::Serialize;
+
+/// The report.
+#[derive(Serialize)]
+pub struct Report {
+    model: String,
+    pub device: &'static str,
+    sinks: usize,
+    window: usize,
+    #[serde(flatten)]
+    pub text: Text,
+    /// With `--lockstep`.
+    pub compared: Option<Compared>,
+    /// On devices with a clock.
+    pub simulated: Option<Simulated>,
+}
+
+/// The text.
+#[derive(Serialize)]
+pub struct Text {
+    pub prompt: String,
+    pub prompt_tokens: usize,
+    /// The new text, without the prompt.
+    pub text: String,
+    /// Its tokens.
+    pub tokens: Vec<u32>,
+    pub stop: Stop,
+    /// Wall time of prompt and text on this computer.
+    pub seconds: f64,
+}
+
+/// What the hardware counted.
+#[derive(Serialize)]
+pub struct Simulated {
+    config: &'static str,
+    mhz: usize,
+    peak_bytes_per_second: f64,
+    /// Simulated cycles per second of wall time are `cycles / seconds`.
+    cycles: u64,
+    prefill: Option<Figures>,
+    decode: Option<Figures>,
+}
+
+impl Report {
+    /// A report without a text yet.
+    pub fn new(model: &str, lambda: LambdaShape) -> Self {
+        let text = Text {
+            prompt: String::new(),
+            prompt_tokens: 0,
+            text: String::new(),
+            tokens: Vec::new(),
+            stop: Stop::Length,
+            seconds: 0.0,
+        };
+        Self {
+            model: model.into(),
+            device: "integer",
+            sinks: lambda.n_sink,
+            window: lambda.n_window,
+            text,
+            compared: None,
+            simulated: None,
+        }
+    }
+
+    /// Prints everything but the text, which is out already.
+    pub fn print(&self, out: &Out) -> Result<()> {
+        if self.compared.is_some() || self.simulated.is_some() {
+            out.line("")?;
+        }
+        if let Some(c) = &self.compared {
+            let (tensors, elements) = (grouped(c.tensors), grouped(c.elements));
+            out.line(&format!("bit-exact: {tensors} tensors, {elements} elements compared, 0 differ"))?;
+        }
+        if let Some(s) = &self.simulated {
+            s.print(out, self.text.seconds)?;
+        }
+        out.report(self)
+    }
+}
+
+impl Simulated {
+    /// The figures of a session; `None` on a device without a clock.
+    pub fn new<D: Device>(session: &Session<D>, config: &Config) -> Option<Self> {
+        let [prefill, decode] = [session.prefill(), session.decode()];
+        let cycles = prefill.counters.cycles + decode.counters.cycles;
+        (cycles > 0).then(|| Self {
+            config: config.name,
+            mhz: config.mhz,
+            peak_bytes_per_second: (config.channels * BEAT_BYTES * config.mhz) as f64 * 1e6,
+            cycles,
+            prefill: Figures::new(prefill, config),
+            decode: Figures::new(decode, config),
+        })
+    }
+
+    fn print(&self, out: &Out, seconds: f64) -> Result<()> {
+        out.line(&format!("simulated on '{}' at {} MHz:", self.config, self.mhz))?;
+        for (name, figures) in [("prompt", &self.prefill), ("decode", &self.decode)] {
+            if let Some(f) = figures {
+                self.figures(out, name, f)?;
+            }
+        }
+        let speed = self.cycles as f64 / seconds / 1e3;
+        out.line(&format!(
+            "simulation speed (measured): {} cycles in {seconds:.1} s, {speed:.0} kcycles/s",
+            grouped(self.cycles)
+        ))
+    }
+
+    fn figures(&self, out: &Out, name: &str, f: &Figures) -> Result<()> {
+        let line = |what: &str, text: String| out.line(&format!("  {what:<14} {text}"));
+        let s = &f.shares;
+        let percent = |x: f64| format!("{:.1}%", 100.0 * x);
+        out.line(&format!("{name}, {} tokens", f.tokens))?;
+        line("cycles/token", format!("{:.0}", f.cycles_per_token))?;
+        line(
+            "matrix unit",
+            format!(
+                "computing {}, waiting for memory {}, for the vector unit {}, for output {}, no instruction {}",
+                percent(s.computing),
+                percent(s.waiting_for_memory),
+                percent(s.waiting_for_vector),
+                percent(s.waiting_for_output),
+                percent(s.no_instruction)
+            ),
+        )?;
+        let (busy, waiting) = (percent(s.vector_busy), percent(s.vector_waiting));
+        line("vector unit", format!("busy {busy}, waiting {waiting}"))?;
+        line(
+            "HBM",
+            format!(
+                "{:.3} MB/token, {} of {:.1} GB/s",
+                f.hbm_bytes_per_token / 1e6,
+                percent(f.bandwidth_use),
+                self.peak_bytes_per_second / 1e9
+            ),
+        )?;
+        line("tokens/s", grouped(f.tokens_per_second as u64))
+    }
+}
+
+/// Digits in groups of three.
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn digits_in_threes() {
+        assert_eq!([0, 999, 1000, 1234567].map(super::grouped), ["0", "999", "1,000", "1,234,567"]);
+    }
+}

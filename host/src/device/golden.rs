@@ -1,0 +1,61 @@
+//! The golden executor as a device.
+
+use super::image::golden_memory;
+use super::limits::limits;
+use super::{Device, Outcome};
+use crate::{Error, Result};
+use accllm_compiler::{MemoryImage, Program};
+use accllm_hw::config::BEAT_BYTES;
+use accllm_hw::isa::ARGS;
+use accllm_sim::golden::{self, Golden, Image, Memory as _, Observer, Port, Silent};
+
+/// Executes the program instruction by instruction.
+pub struct GoldenDevice {
+    golden: Golden,
+    code: golden::Program,
+    memory: Image,
+}
+
+impl GoldenDevice {
+    /// Loads a program, from the image as the hardware does.
+    ///
+    /// # Errors
+    /// The program lies outside the image.
+    pub fn new(program: &Program, image: &MemoryImage) -> Result<Self> {
+        let config = program.config()?;
+        let limits = limits(program)?;
+        let memory = golden_memory(image)?;
+        let at = u32::try_from(program.layout.aux.program).unwrap_or(u32::MAX);
+        let len = u32::try_from(program.code.len()).unwrap_or(u32::MAX);
+        let code = golden::Program::load(config, &limits, &memory, at, len).map_err(Error::fault)?;
+        Ok(Self { golden: Golden::with_limits(config, limits), code, memory })
+    }
+
+    /// [`Device::run`] with an observer of everything that is written.
+    ///
+    /// # Errors
+    /// The fault, with the instruction.
+    pub fn run_observed(&mut self, args: [u32; ARGS], observer: &mut impl Observer) -> Result<Outcome> {
+        self.golden.run(&self.code, args, &mut self.memory, observer).map_err(Error::fault)?;
+        let (token, logit) = self.golden.state.result();
+        Ok(Outcome { token, logit, counters: None })
+    }
+}
+
+impl Device for GoldenDevice {
+    fn write_aux(&mut self, beat: usize, bytes: &[u8]) -> Result<()> {
+        Ok(self.memory.put_bytes(Port::Aux, beat as u64, bytes)?)
+    }
+
+    fn read_aux(&mut self, beat: usize, bytes: &mut [u8]) -> Result<()> {
+        for (i, part) in (beat as u64..).zip(bytes.chunks_mut(BEAT_BYTES)) {
+            let data = self.memory.read_beat(Port::Aux, i)?;
+            part.copy_from_slice(&data[..part.len()]);
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, args: [u32; ARGS]) -> Result<Outcome> {
+        self.run_observed(args, &mut Silent)
+    }
+}

@@ -1,0 +1,141 @@
+//! The engine's SystemVerilog in Verilator as a device.
+
+use super::limits::limits;
+use super::{Device, Outcome};
+use crate::{Error, Result};
+use accllm_compiler::{MemoryImage, Program};
+use accllm_hw::config::{BEAT_BYTES, Config};
+use accllm_hw::isa::ARGS;
+use accllm_hw::regs;
+use accllm_sim::engine::{Engine, EngineSpec, Observer, Silent};
+use accllm_sim::memory::{Ideal, MemoryModel, StallConfig, Stalling, Store};
+use std::path::PathBuf;
+
+/// Memory behind every port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemoryKind {
+    /// Fixed latency, a beat every cycle.
+    Ideal,
+    /// Random latency, gaps and back-pressure, the same for the same seed.
+    Stalling(u64),
+}
+
+/// Cycles from an address to its first beat, ideal memory: about 130 ns at 225 MHz.
+const LATENCY: u64 = 30;
+
+/// Cycles a run may take per beat of the image: more than any correct run needs.
+const CYCLES_PER_BEAT: u64 = 64;
+
+/// How the engine is simulated.
+#[derive(Debug, Clone)]
+pub struct VerilatorOptions {
+    /// Memory behind the ports.
+    pub memory: MemoryKind,
+    /// Trace outputs, which lockstep needs.
+    pub trace: bool,
+    /// Wave file to write.
+    pub wave: Option<PathBuf>,
+}
+
+/// The Verilated engine.
+pub struct Verilator {
+    engine: Engine,
+    aux: usize,
+    max_cycles: u64,
+    waves: bool,
+}
+
+impl Verilator {
+    /// Builds the model of a configuration, or finds it in the cache; takes half a minute the first time.
+    ///
+    /// # Errors
+    /// No Verilator or C++ compiler, or the model does not compile.
+    pub fn build(config: &Config) -> Result<()> {
+        EngineSpec::new(config).design()?;
+        Ok(())
+    }
+
+    /// Builds the engine, fills its memories and loads the program.
+    ///
+    /// # Errors
+    /// As [`Verilator::build`], or the wave file cannot be written.
+    pub fn new(program: &Program, image: &MemoryImage, options: &VerilatorOptions) -> Result<Self> {
+        let config = program.config()?;
+        let memories = image
+            .channels
+            .iter()
+            .chain([&image.aux])
+            .zip(0..)
+            .map(|(bytes, port)| memory(bytes, options.memory, port))
+            .collect::<Result<Vec<_>>>()?;
+        let spec = EngineSpec::new(config).trace(options.trace || options.wave.is_none());
+        let mut engine = spec.waves(options.wave.is_some()).build(memories)?;
+        if let Some(path) = &options.wave {
+            engine.open_waves(path)?;
+        }
+        engine.set_limits(&limits(program)?)?;
+        engine.write(regs::PROGRAM_ADDR, program.layout.aux.program as u32)?;
+        engine.write(regs::PROGRAM_LEN, program.code.len() as u32)?;
+        let beats = image.channels.iter().map(Vec::len).sum::<usize>() / BEAT_BYTES;
+        let max_cycles = (beats as u64 * program.layout.shape.block as u64 * CYCLES_PER_BEAT).max(1 << 24);
+        Ok(Self { engine, aux: config.channels, max_cycles, waves: options.wave.is_some() })
+    }
+
+    /// [`Device::run`] with an observer of everything that the hardware does.
+    ///
+    /// # Errors
+    /// The engine's fault, a hang, or a violation of the bus protocol.
+    pub fn run_observed(&mut self, args: [u32; ARGS], observer: &mut impl Observer) -> Result<Outcome> {
+        let report = self.engine.run(args, self.max_cycles, observer)?;
+        if let Some(fault) = report.fault() {
+            return Err(Error::Fault(format!("the engine faulted: {fault}")));
+        }
+        if let Some(violation) = self.engine.violations().first() {
+            return Err(Error::Fault(format!("the engine broke the rules of AXI: {violation}")));
+        }
+        Ok(Outcome {
+            token: report.result_index,
+            logit: report.result_value,
+            counters: Some(report.counters),
+        })
+    }
+}
+
+/// A memory with `bytes` in it.
+fn memory(bytes: &[u8], kind: MemoryKind, port: u64) -> Result<Box<dyn MemoryModel>> {
+    let size = bytes.len().next_multiple_of(BEAT_BYTES).max(BEAT_BYTES);
+    let mut store = Store::new(size as u64)?;
+    store.write(0, bytes)?;
+    Ok(match kind {
+        MemoryKind::Ideal => Box::new(Ideal::new(store, LATENCY)),
+        MemoryKind::Stalling(seed) => {
+            let config = StallConfig::new(seed.wrapping_mul(1000).wrapping_add(port));
+            Box::new(Stalling::new(store, config).map_err(|e| Error::Fault(e.to_string()))?)
+        }
+    })
+}
+
+impl Device for Verilator {
+    fn write_aux(&mut self, beat: usize, bytes: &[u8]) -> Result<()> {
+        let store = self.engine.memory_mut(self.aux).store_mut();
+        Ok(store.write((beat * BEAT_BYTES) as u64, bytes)?)
+    }
+
+    fn read_aux(&mut self, beat: usize, bytes: &mut [u8]) -> Result<()> {
+        let store = self.engine.memory(self.aux).store();
+        Ok(store.read((beat * BEAT_BYTES) as u64, bytes)?)
+    }
+
+    fn run(&mut self, args: [u32; ARGS]) -> Result<Outcome> {
+        self.run_observed(args, &mut Silent)
+    }
+}
+
+impl Drop for Verilator {
+    fn drop(&mut self) {
+        if self.waves {
+            // The last waves; nobody is left to tell about a full disk.
+            let _ = self.engine.close_waves();
+        }
+    }
+}
