@@ -85,7 +85,7 @@ fn device(args: &Run, out: &Out, program: &Program, ready: &Ready) -> Result<Box
     let options = VerilatorOptions { memory, trace: args.lockstep, wave: args.wave.clone() };
     let rtl = Verilator::new(program, &image, &options)?;
     if args.lockstep {
-        return Ok(Box::new(LockstepDevice::new(GoldenDevice::new(program, &image)?, rtl)));
+        return Ok(Box::new(LockstepDevice::new(program, GoldenDevice::new(program, &image)?, rtl)));
     }
     Ok(Box::new(rtl))
 }

@@ -1,10 +1,12 @@
 //! Golden executor and RTL side by side: every element that one writes, the other must write.
 
+use super::place::Places;
 use super::{Device, GoldenDevice, Outcome, Verilator};
 use crate::{Error, Result};
+use accllm_compiler::Program;
 use accllm_hw::isa::ARGS;
 use accllm_sim::golden::Executed;
-use accllm_sim::lockstep::{Lockstep, Nowhere, Report};
+use accllm_sim::lockstep::Lockstep;
 
 /// How much has been compared, without a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
@@ -17,6 +19,7 @@ pub struct Compared {
 
 /// Both devices; results are the RTL's.
 pub struct LockstepDevice {
+    program: Program,
     golden: GoldenDevice,
     rtl: Verilator,
     compared: Compared,
@@ -24,21 +27,8 @@ pub struct LockstepDevice {
 
 impl LockstepDevice {
     /// Two devices with the same program and image.
-    pub fn new(golden: GoldenDevice, rtl: Verilator) -> Self {
-        Self { golden, rtl, compared: Compared::default() }
-    }
-
-    fn check(&mut self, report: &Report) -> Result<()> {
-        self.compared.tensors += report.tensors;
-        self.compared.elements += report.elements;
-        match &report.difference {
-            None => Ok(()),
-            Some(d) => Err(Error::Mismatch(format!(
-                "RTL and golden executor differ after {} equal elements; the first difference: {}",
-                self.compared.elements,
-                d.message(&Nowhere)
-            ))),
-        }
+    pub fn new(program: &Program, golden: GoldenDevice, rtl: Verilator) -> Self {
+        Self { program: program.clone(), golden, rtl, compared: Compared::default() }
     }
 }
 
@@ -54,11 +44,19 @@ impl Device for LockstepDevice {
 
     fn run(&mut self, args: [u32; ARGS]) -> Result<Outcome> {
         let mut compare = Lockstep::new();
-        let golden = self.golden.run_observed(args, &mut |record: Executed| compare.expect(record))?;
+        let mut places = Places::new(&self.program, &args);
+        let golden = self.golden.run_observed(args, &mut |record: Executed| {
+            places.learn(&record);
+            compare.expect(record);
+        })?;
         let rtl = self.rtl.run_observed(args, &mut compare);
         // A difference says more than the fault or the hang that may follow from it.
         let report = if rtl.is_ok() { compare.finish() } else { compare.report() };
-        self.check(&report)?;
+        self.compared.tensors += report.tensors;
+        self.compared.elements += report.elements;
+        if let Some(d) = &report.difference {
+            return Err(Error::Mismatch(format!("RTL and golden executor differ: {}", d.message(&places))));
+        }
         let rtl = rtl?;
         if (rtl.token, rtl.logit) != (golden.token, golden.logit) {
             return Err(Error::Mismatch(format!(

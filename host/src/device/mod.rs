@@ -5,6 +5,7 @@ mod golden;
 mod image;
 mod limits;
 mod lockstep;
+mod place;
 mod verilator;
 
 use crate::Result;

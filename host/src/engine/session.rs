@@ -1,7 +1,7 @@
 //! A compiled program on a device as an engine.
 
 use super::Engine;
-use crate::device::{Counters, Device};
+use crate::device::{Counters, Device, Outcome};
 use crate::{Error, Result};
 use accllm_compiler::{Layout, Program, Step};
 
@@ -37,27 +37,25 @@ impl<D: Device> Session<D> {
         &self.device
     }
 
-    /// Runs with more than one token, or without a result.
+    /// Runs for texts of several tokens: prompts.
     pub fn prefill(&self) -> &Work {
         &self.prefill
     }
 
-    /// Runs with one token and a result.
+    /// Runs for single tokens.
     pub fn decode(&self) -> &Work {
         &self.decode
     }
 
     /// One run of the program; the next token, if the head was asked for.
-    fn step(&mut self, tokens: &[u32], head: bool) -> Result<u32> {
+    fn step(&mut self, tokens: &[u32], head: bool) -> Result<Outcome> {
         let step = Step { position: self.position, tokens: tokens.len(), head };
         let args = self.layout.args(step)?;
         let block = self.layout.io_block(self.position, tokens)?;
         self.device.write_aux(self.layout.aux.ids, &block)?;
         let outcome = self.device.run(args)?;
         self.position += tokens.len() as u64;
-        let work = if head && tokens.len() == 1 { &mut self.decode } else { &mut self.prefill };
-        work.add(tokens.len(), outcome.counters);
-        Ok(outcome.token)
+        Ok(outcome)
     }
 
     /// Logits of the last token fed.
@@ -79,7 +77,10 @@ impl<D: Device> Engine for Session<D> {
         let blocks = tokens.len().div_ceil(self.layout.shape.block);
         let mut next = Err(Error::Argument("there is no token to continue from".into()));
         for (i, block) in tokens.chunks(self.layout.shape.block).enumerate() {
-            next = Ok(self.step(block, i + 1 == blocks)?);
+            let outcome = self.step(block, i + 1 == blocks)?;
+            let work = if tokens.len() > 1 { &mut self.prefill } else { &mut self.decode };
+            work.add(block.len(), outcome.counters);
+            next = Ok(outcome.token);
         }
         next
     }

@@ -1,0 +1,126 @@
+//! Names the element of the model that an instruction writes, for messages about differences.
+
+use accllm_compiler::Program;
+use accllm_compiler::image::source_row;
+use accllm_compiler::label::Label;
+use accllm_compiler::lambda::reg;
+use accllm_compiler::spec::Linear;
+use accllm_hw::isa::{ARGS, Instr, Op};
+use accllm_sim::golden::{Executed, Space};
+use accllm_sim::lockstep::{Instruction, Locate, Place};
+use std::collections::BTreeMap;
+
+/// Knows what one run of a program computes.
+pub struct Places<'a> {
+    program: &'a Program,
+    position: u64,
+    tokens: usize,
+    /// Lowest address that an operation of the run writes in a memory, by its number.
+    first: BTreeMap<(u64, Space), u64>,
+}
+
+impl<'a> Places<'a> {
+    /// For a run with these arguments.
+    pub fn new(program: &'a Program, args: &[u32; ARGS]) -> Self {
+        let arg = |register: u8| args.get(usize::from(register) - 1).copied().unwrap_or(0);
+        let (position, tokens) = (u64::from(arg(reg::POS)), arg(reg::NTOK) as usize);
+        Self { program, position, tokens, first: BTreeMap::new() }
+    }
+
+    /// Learns where an operation writes.
+    pub fn learn(&mut self, record: &Executed) {
+        let mut last = None;
+        for w in &record.writes {
+            // Writes of an operation come in runs of one memory.
+            if last != Some(w.space) || self.first.get(&(record.seq, w.space)).is_some_and(|a| w.address < *a)
+            {
+                let first = self.first.entry((record.seq, w.space)).or_insert(w.address);
+                *first = w.address.min(*first);
+                last = Some(w.space);
+            }
+        }
+    }
+
+    fn element(&self, i: &Instruction, op: &Op, label: &Label, space: Space, address: u64) -> Where {
+        let first = self.first.get(&(i.seq, space)).copied().unwrap_or(address);
+        let offset = address.saturating_sub(first) as usize;
+        let s = &self.program.layout.shape;
+        let instr = self.program.code.get(i.pc as usize).copied().unwrap_or_default();
+        let row = |row: usize| Where {
+            token: Some(row / s.group.max(1)),
+            head: label.kv_head.map(|h| h * s.group + row % s.group.max(1)),
+            element: None,
+        };
+        match (op, space) {
+            (Op::MATW, Space::Vmem) => matrix(&instr, label, offset, |linear, o| source_row(s, linear, o)),
+            (Op::MATV, Space::Vmem) => {
+                let stride = (instr.aux as usize).max(1);
+                Where { element: Some(offset % stride), ..row(offset / stride) }
+            }
+            (Op::MATK, Space::Score(lane)) => {
+                let score = &self.program.layout.score;
+                let set = label.kv_head.map_or(0, |h| h % score.sets.max(1)) * score.steps;
+                let (at, width) = (address as usize, score.row.max(1));
+                let lane_row = (at / width).saturating_sub(set) * s.lanes + usize::from(lane);
+                Where { element: Some(at % width), ..row(lane_row) }
+            }
+            _ => {
+                let mut tokens = label.tokens_at(&i.loop_counters, self.tokens);
+                let token = if tokens.len() == 1 { tokens.next() } else { None };
+                let head = label.kv_head.map(|h| h * s.group + label.group.unwrap_or(0));
+                Where { token, head: label.group.and(head).or(label.kv_head), element: Some(offset) }
+            }
+        }
+    }
+}
+
+/// Token of the block, head, element.
+struct Where {
+    token: Option<usize>,
+    head: Option<usize>,
+    element: Option<usize>,
+}
+
+/// An output row of a linear layer, in the checkpoint's order.
+fn matrix(
+    instr: &Instr,
+    label: &Label,
+    offset: usize,
+    source: impl Fn(Linear, usize) -> Option<usize>,
+) -> Where {
+    let stride = (instr.aux as usize).max(1);
+    let (token, o) = (offset / stride, offset % stride + label.part.map_or(0, |p| p.0));
+    let name = label.tensors.first().map_or("", |t| t.name());
+    let linear = match name {
+        "q" => Some(Linear::Q),
+        "k" => Some(Linear::K),
+        "v" => Some(Linear::V),
+        _ => None,
+    };
+    let element = linear.map_or(Some(o), |l| source(l, o));
+    Where { token: Some(token), head: None, element: element.or(Some(o)) }
+}
+
+impl Locate for Places<'_> {
+    fn locate(&self, i: &Instruction, space: Space, address: u64) -> Option<Place> {
+        let label = self.program.labels.get(i.pc as usize)?;
+        let at = self.element(i, &i.op, label, space, address);
+        let tensor = match label.tensors.as_slice() {
+            [one] => one.name().to_string(),
+            [] => label.op.clone(),
+            several => {
+                let names: Vec<_> = several.iter().map(|t| t.name()).collect();
+                format!("{} ({})", label.op, names.join(", "))
+            }
+        };
+        let number = |n: usize| u32::try_from(n).ok();
+        let token = at.token.and_then(|t| u32::try_from(self.position + t as u64).ok());
+        Some(Place {
+            layer: label.layer_at(&i.loop_counters).and_then(number),
+            tensor,
+            token,
+            row: at.head.and_then(number),
+            element: at.element.and_then(number),
+        })
+    }
+}
