@@ -13,3 +13,5 @@ mod host;
 mod model;
 #[path = "ctrl/programs.rs"]
 mod programs;
+#[path = "ctrl/whole.rs"]
+mod whole;

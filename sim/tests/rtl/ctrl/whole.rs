@@ -1,0 +1,452 @@
+//! The whole core through the engine, against the golden executor: a small layer, every class of fault, waves.
+
+use accllm_hw::beat::WeightFormat;
+use accllm_hw::config::{Config, find};
+use accllm_hw::isa::{ARGS, FLAG_FIRST, FLAG_I32, FLAG_WIDE, Instr, Op, Unit};
+use accllm_sim::engine::{Engine, EngineDesign, EngineError, EngineSpec, Observer, RunReport, Silent};
+use accllm_sim::golden::testgen::Weights;
+use accllm_sim::golden::{Executed, Golden, Image, Limits, Memory, Port, Program};
+use accllm_sim::lockstep::{Lockstep, Nowhere};
+use accllm_sim::memory::{Channel, Fault, Ideal, MemoryModel, POISON, Rng, StallConfig, Stalling, Store};
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::sync::{Mutex, OnceLock};
+
+type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+
+/// Where the program lies in auxiliary memory, beats.
+const PROGRAM: u32 = 4096;
+const AUX: u32 = 8192;
+const CHANNEL: u32 = 4096;
+/// The writable part of channels and of auxiliary memory.
+const KV: u32 = 2048;
+const OUT: u32 = 6000;
+const BASES: [u64; 3] = [0x1000, 0x40, 0x8_0c0];
+
+fn config() -> Outcome<&'static Config> {
+    Ok(find("tiny")?)
+}
+
+fn design() -> Outcome<EngineDesign> {
+    static DESIGN: OnceLock<Mutex<Option<EngineDesign>>> = OnceLock::new();
+    let mut design = DESIGN.get_or_init(Mutex::default).lock().map_err(|_| "poisoned")?;
+    if design.is_none() {
+        *design = Some(EngineSpec::new(config()?).design()?);
+    }
+    Ok(design.clone().ok_or("no design")?)
+}
+
+fn limits() -> Limits {
+    Limits {
+        channel_limit: CHANNEL,
+        write_low: KV,
+        write_high: CHANNEL,
+        aux_limit: AUX,
+        aux_write_low: OUT,
+        aux_write_high: AUX,
+        work: u64::MAX,
+    }
+}
+
+fn memory(seed: u64) -> Outcome<Box<dyn MemoryModel>> {
+    let store = Store::new(1 << 20)?;
+    Ok(match seed {
+        0 => Box::new(Ideal::new(store, 40)),
+        _ => Box::new(Stalling::new(store, StallConfig::new(seed))?),
+    })
+}
+
+/// Fills the memories with an image and sets the map.
+fn prepare(engine: &mut Engine, image: &Image) -> Outcome {
+    for (i, &base) in BASES.iter().enumerate() {
+        let port = if i == 2 { Port::Aux } else { Port::Channel(i) };
+        image.copy_to(port, engine.memory_mut(i).store_mut(), base)?;
+    }
+    engine.set_bases(&BASES[..2], BASES[2])?;
+    engine.set_limits(&limits())?;
+    Ok(engine.set_watchdog(3000)?)
+}
+
+fn engine(image: &Image, seed: u64) -> Outcome<Engine> {
+    let memories = (0..3).map(|i| memory(seed * (i + 1))).collect::<Outcome<_>>()?;
+    let mut engine = design()?.engine(memories)?;
+    prepare(&mut engine, image)?;
+    Ok(engine)
+}
+
+/// Puts semaphores between operations wherever the unit changes, and holds the prefetcher back where K or V are read.
+#[derive(Default)]
+struct Asm(Vec<Instr>);
+
+impl Asm {
+    fn op(&mut self, op: Op, i: Instr) -> &mut Self {
+        let mut i = Instr { op: op as u8, ..i };
+        let unit = op.info().unit;
+        let last = self
+            .0
+            .iter_mut()
+            .rev()
+            .find(|p| Op::from_code(p.op).is_some_and(|o| o.info().unit != Unit::Control));
+        if let (Some(p), true) = (last, unit != Unit::Control) {
+            let before = Op::from_code(p.op).map(|o| o.info().unit);
+            if before != Some(unit) {
+                let s = if unit == Unit::Matrix { 1 } else { 2 };
+                p.signal[0] = s;
+                i.wait[0] = s;
+                if matches!(op, Op::MATK | Op::MATV) {
+                    p.signal[1] = 3;
+                    i.prefetch_wait = 3;
+                }
+            }
+        }
+        self.0.push(i);
+        self
+    }
+
+    fn setc(&mut self, values: &[u32]) {
+        for (x, &a) in values.iter().enumerate() {
+            self.op(Op::SETC, Instr { a, x: x as u8, ..Default::default() });
+        }
+    }
+}
+
+/// Addresses of the layer in vector memory.
+mod at {
+    pub const X: u32 = 0;
+    pub const G: u32 = 256;
+    pub const Q: u32 = 512;
+    pub const K: u32 = 768;
+    pub const V: u32 = 896;
+    pub const TURN: u32 = 1024;
+    pub const ATT: u32 = 1280;
+    pub const O: u32 = 1536;
+    pub const GATE: u32 = 2048;
+    pub const UP: u32 = 2304;
+    pub const DOWN: u32 = 2560;
+    pub const IDS: u32 = 3072;
+    pub const LOGITS: u32 = 3200;
+}
+
+/// One layer of 96 elements, 2 query heads and 1 KV head of 64, 160 hidden elements, a head of 64 rows; and its image.
+/// Register 1 is the position, 2 the ring pointer, 3 the number of tokens, 4 the beat for the logits.
+fn layer(config: &Config, seed: u64) -> Outcome<(Vec<Instr>, Image)> {
+    let mut rng = Rng::new(seed);
+    let mut image = Image::with_fill(config.channels, POISON);
+    let mut beat = 0u32;
+    let mut weights = BTreeMap::new();
+    for (name, format, rows, cols) in [
+        ("q", WeightFormat::W2Sparse, 128, 96),
+        ("k", WeightFormat::W2Sparse, 64, 96),
+        ("v", WeightFormat::W4, 64, 96),
+        ("o", WeightFormat::W4, 96, 128),
+        ("gate", WeightFormat::W2Dense, 160, 96),
+        ("up", WeightFormat::W2Sparse, 160, 96),
+        ("down", WeightFormat::W4, 96, 160),
+        ("head", WeightFormat::W4, 64, 96),
+    ] {
+        let w = Weights::random(&mut rng, format, rows, cols);
+        let streams = w.streams(config);
+        for (c, beats) in streams.iter().enumerate() {
+            image.put(Port::Channel(c), beat.into(), beats)?;
+        }
+        let (n, k) = (w.steps(config) as u16, w.beats_per_row() as u16);
+        weights.insert(name, Instr { a: beat, n, k, x: 1, m: 1, flags: format.code(), ..Default::default() });
+        beat += streams[0].len() as u32;
+    }
+    assert!(beat < KV);
+    let mut bytes = |n: usize, mask: u8| -> Vec<u8> { (0..n).map(|_| rng.next_u64() as u8 & mask).collect() };
+    image.put_bytes(Port::Aux, 0, &bytes(6 * 64, 0xff))?; // norm constants and turns
+    image.put_bytes(Port::Aux, 64, &bytes(3 * 64 * 32, 0xff))?; // embedding of 32 tokens
+    let ids: Vec<u8> = (0..64u32).flat_map(|i| ((i * 7 + seed as u32) % 32).to_le_bytes()).collect();
+    image.put_bytes(Port::Aux, 40, &ids)?;
+    // The K and V areas are never blank when a model is set up.
+    for c in 0..config.channels {
+        image.put_bytes(Port::Channel(c), KV.into(), &vec![0; 64 * 51])?;
+    }
+
+    let i = Instr::default;
+    let (kc, vc) = (KV, KV + 27);
+    let mut p = Asm::default();
+    p.setc(&[64, 4, 40, 64, 32, 2, 96, 9, 64]);
+    let head = |name: &str, b: u32, c: u32| -> Instr { Instr { b, c, ..weights[name] } };
+    let norm = |p: &mut Asm, sh: u8| {
+        p.op(Op::SUMSQ, Instr { a: at::X, n: 96, c: 0, aux: 1, ..i() });
+        p.op(Op::NORMQ, Instr { a: at::X, b: at::G, n: 96, sh, x: 1, ..i() });
+    };
+    p.op(Op::LOAD, Instr { a: 0, c: at::G, n: 96, ..i() });
+    p.op(Op::LOAD, Instr { a: 3, c: at::TURN, n: 64, ..i() });
+    p.op(Op::LOAD, Instr { a: 40, c: at::IDS, n: 64, flags: FLAG_I32, ..i() });
+    let open = p.0.len();
+    p.op(Op::LOOP, Instr { regs: [0, 0, 0, 3, 0], ..i() });
+    p.op(
+        Op::EMBED,
+        Instr { a: 64, b: at::IDS, c: at::X, n: 96, k: 3, sh: 6, aux: 32, regs: [0, 1, 0, 0, 0], ..i() },
+    );
+    norm(&mut p, 24);
+    p.op(Op::MATW, head("q", 0, at::Q)).op(Op::MATW, head("k", 0, at::K)).op(Op::MATW, head("v", 0, at::V));
+    for (a, n) in [(at::Q, 2u16), (at::K, 1)] {
+        p.op(Op::ROPE, Instr { a, b: at::TURN, c: a, n, ..i() });
+        p.op(Op::HADW, Instr { a, c: a, n: 64 * n, ..i() });
+        for (k, flags) in [(8, 0), (16, 0), (32, 1)] {
+            let sh = if flags == 1 { 3 } else { 0 };
+            p.op(Op::HADX, Instr { a, c: a, n: 64 * n, k, sh, flags, ..i() });
+        }
+    }
+    let pos = |i: Instr| Instr { regs: [0, 2, 0, 0, 1], ..i };
+    p.op(Op::STATK, Instr { a: at::K, c: 8, n: 1, ..i() });
+    p.op(Op::QK, pos(Instr { a: at::K, c: kc, n: 1, k: 27, aux: 8, ..i() }));
+    p.op(Op::QV, pos(Instr { a: at::V, c: vc, n: 1, k: 24, sh: 9, aux: 3, ..i() }));
+    p.op(Op::STATQ, Instr { a: at::Q, c: 16, n: 2, k: 2, ..i() });
+    p.op(Op::QQ, Instr { a: at::Q, b: 16, c: 8, n: 2, k: 2, x: 1, ..i() });
+    p.op(Op::MATK, Instr { a: kc, b: 8, c: 0, n: 8, m: 2, aux: 16, ..i() });
+    p.op(Op::MATK, Instr { a: kc + 9, b: 8, c: 32, n: 16, m: 2, aux: 16, ..i() });
+    for m in 0..2 {
+        let aux = 16 << 16 | 16;
+        p.op(Op::SOFTMAX, Instr { c: 32, n: 64, m, k: 900, sh: 22, x: 1, aux, regs: [1, 2, 0, 0, 0], ..i() });
+    }
+    p.op(Op::MATV, Instr { a: vc, b: 32, c: at::ATT, n: 3, m: 2, k: 3, sh: 8, x: 1, aux: 64, ..i() });
+    for h in 0..2 {
+        let (a, b, aux) = (at::ATT + 64 * h, 16 + h, 64 * h);
+        p.op(Op::ATTQ, Instr { a, b, c: 48, n: 64, k: 300, sh: 14, x: 1, aux, ..i() });
+    }
+    p.op(Op::MATW, head("o", 48, at::O));
+    p.op(Op::RADD, Instr { a: at::X, b: at::O, c: at::X, n: 96, ..i() });
+    norm(&mut p, 23);
+    p.op(Op::MATW, head("gate", 0, at::GATE)).op(Op::MATW, head("up", 0, at::UP));
+    p.op(Op::SILU, Instr { a: at::GATE, b: at::UP, c: 60, n: 160, sh: 12, x: 1, flags: FLAG_WIDE, ..i() });
+    let mut down = head("down", 60, at::DOWN);
+    down.flags |= FLAG_WIDE;
+    p.op(Op::MATW, down);
+    p.op(Op::RADD, Instr { a: at::X, b: at::DOWN, c: at::X, n: 96, ..i() });
+    norm(&mut p, 24);
+    p.op(Op::MATW, head("head", 0, at::LOGITS));
+    p.op(Op::ARGMAX, Instr { a: at::LOGITS, n: 64, flags: FLAG_FIRST, ..i() });
+    p.op(Op::STORE, Instr { a: at::LOGITS, c: OUT, n: 64, regs: [0, 0, 4, 0, 0], ..i() });
+    for (x, b) in [(1, 1), (2, 1), (4, 4)] {
+        p.op(Op::ADD, Instr { b, x, regs: [x, 0, 0, 0, 0], ..i() });
+    }
+    p.op(Op::ENDLOOP, i());
+    p.0[open].a = p.0.len() as u32;
+    p.op(Op::END, i());
+    Ok((p.0, image))
+}
+
+/// Runs both sides and compares every write and the memories; returns the report.
+fn compare(
+    engine: &mut Engine,
+    golden: &mut Golden,
+    image: &mut Image,
+    p: &[Instr],
+    args: [u32; ARGS],
+) -> Outcome<RunReport> {
+    engine.load_program(PROGRAM, p)?;
+    let mut records: Vec<Executed> = Vec::new();
+    let summary = golden.run(&Program::from_instrs(p), args, image, &mut records)?;
+    let mut lockstep = Lockstep::new();
+    records.into_iter().for_each(|r| lockstep.expect(r));
+    let report = engine.run(args, 3_000_000, &mut lockstep)?;
+    assert_eq!(report.fault(), None);
+    let compared = lockstep.finish();
+    if let Some(d) = compared.difference {
+        return Err(d.message(&Nowhere).into());
+    }
+    assert_eq!(compared.tensors, summary.matrix + summary.vector);
+    assert_eq!(report.counters.instructions, summary.instructions);
+    assert_eq!((report.result_index, report.result_value), golden.state.result());
+    assert_eq!(engine.violations(), Vec::<String>::new());
+    for (i, &base) in BASES.iter().enumerate() {
+        let (port, beats) = match i {
+            2 => (Port::Aux, OUT..OUT + 64),
+            _ => (Port::Channel(i), KV..KV + 64),
+        };
+        for beat in beats {
+            let mut have = [0; 64];
+            engine.memory(i).store().read(base + 64 * u64::from(beat), &mut have)?;
+            assert_eq!(have, image.read_beat(port, beat.into())?, "{port}, beat {beat}");
+        }
+    }
+    Ok(report)
+}
+
+fn args(position: u32, ring: u32, tokens: u32, out: u32) -> [u32; ARGS] {
+    let mut a = [0; ARGS];
+    a[..4].copy_from_slice(&[position, ring, tokens, out]);
+    a
+}
+
+#[test]
+fn a_layer_is_the_golden_executors() -> Outcome {
+    let config = config()?;
+    for seed in 0..4 {
+        let (program, mut image) = layer(config, seed)?;
+        let mut engine = engine(&image, seed)?;
+        let mut golden = Golden::with_limits(config, limits());
+        for a in [args(0, 60, 3, 0), args(3, 63, 1, 12), args(4, 0, 5, 16)] {
+            let r = compare(&mut engine, &mut golden, &mut image, &program, a)?;
+            let c = r.counters;
+            assert!(c.beats_read > 100 && c.beats_written > 10 && c.mat_busy > 100, "{c:?}");
+        }
+    }
+    Ok(())
+}
+
+fn op(op: Op) -> Instr {
+    Instr { op: op as u8, ..Default::default() }
+}
+
+/// A program of three operations; the second one (instruction 10) is the one that faults.
+fn around(i: Instr) -> Vec<Instr> {
+    let mut p = Asm::default();
+    p.setc(&[64, 4, 40, 64, 32, 2, 96, 9, 64]);
+    p.0.extend([Instr { c: 64, n: 32, ..op(Op::LOAD) }, i, op(Op::FENCE), op(Op::END)]);
+    p.0
+}
+
+#[test]
+fn every_class_of_fault_stops_in_bounded_time_and_a_good_run_follows() -> Outcome {
+    let config = config()?;
+    let matw = |a: u32| Instr { a, n: 40, m: 1, k: 1, x: 1, c: 512, ..op(Op::MATW) };
+    let store = |c: u32| Instr { c, n: 64, ..op(Op::STORE) };
+    let qk = |c: u32| Instr { c, n: 1, m: 2, k: 27, ..op(Op::QK) };
+    let qv = |c: u32| Instr { c, n: 1, m: 2, k: 24, aux: 3, ..op(Op::QV) };
+    let error = |port: usize, from: u32, to: u32| {
+        let at = |beat: u32| BASES[port] + 64 * u64::from(beat);
+        Some((port, Fault::SlaveError(at(from)..at(to))))
+    };
+    let hang = |port: usize, channel: Channel| Some((port, Fault::Hang { channel, from_cycle: 0 }));
+    let cases: Vec<(&str, Instr, Option<(usize, Fault)>, u32, Option<u32>)> = vec![
+        ("out-of-map read", matw(CHANNEL - 10), None, 3, Some(CHANNEL - 10)),
+        ("far out-of-map read", matw(u32::MAX), None, 3, Some(u32::MAX)),
+        ("out-of-map K write", qk(KV - 27), None, 4, None),
+        ("out-of-map V write", qv(CHANNEL), None, 4, None),
+        ("auxiliary read", Instr { a: AUX, c: 64, n: 32, ..op(Op::LOAD) }, None, 5, None),
+        ("auxiliary write", store(OUT - 1), None, 5, Some(OUT - 1)),
+        ("auxiliary write above", store(AUX - 3), None, 5, Some(AUX)),
+        ("token", Instr { a: 64, b: 64, c: 0, n: 32, k: 3, ..op(Op::EMBED) }, None, 5, None),
+        ("vector memory", Instr { a: 65536 - 32, c: 0, n: 64, ..op(Op::HADW) }, None, 6, None),
+        ("matrix output", Instr { c: 65536 - 16, ..matw(0) }, None, 6, None),
+        ("channel 0 error", matw(0), error(0, 20, 21), 7, Some(0)),
+        ("channel 1 error", matw(0), error(1, 41, 42), 7, Some(1)),
+        ("channel 1 write error", qv(KV), error(1, KV, KV + 200), 8, Some(1)),
+        (
+            "auxiliary read error",
+            Instr { a: 100, c: 64, n: 512, ..op(Op::LOAD) },
+            error(2, 110, 111),
+            9,
+            None,
+        ),
+        ("auxiliary write error", store(OUT), error(2, OUT, OUT + 1), 9, None),
+        ("dead channel AR", matw(0), hang(0, Channel::Ar), 10, None),
+        ("dead channel R", matw(0), hang(1, Channel::R), 10, None),
+        ("dead channel AW", qv(KV), hang(1, Channel::Aw), 10, None),
+        ("dead channel W", qv(KV), hang(0, Channel::W), 10, None),
+        ("dead channel B", qk(KV), hang(1, Channel::B), 10, None),
+        ("dead auxiliary B", store(OUT), hang(2, Channel::B), 10, None),
+        ("semaphore", Instr { wait: [5, 0], ..matw(0) }, None, 10, None),
+    ];
+    for seed in 0..3 {
+        let (program, image) = layer(config, seed)?;
+        for (name, i, fault, code, info) in &cases {
+            let mut e = engine(&image, seed)?;
+            if let Some((port, fault)) = fault {
+                // After the program has been loaded: the first run does not reach the fault.
+                e.load_program(PROGRAM, &around(op(Op::LOAD)))?;
+                assert!(e.run(args(0, 0, 0, 0), 10_000, &mut Silent)?.ok());
+                if !matches!((port, fault), (2, Fault::Hang { channel: Channel::R | Channel::Ar, .. })) {
+                    e.memory_mut(*port).inject(fault.clone());
+                }
+            }
+            e.load_program(PROGRAM, &around(*i))?;
+            let r = e.run(args(0, 0, 0, 0), 12_000, &mut Silent).map_err(|e| format!("{name}: {e}"))?;
+            assert_eq!((r.status, r.fault_pc), (*code, 10), "{name}, seed {seed}: {:?}", r.fault());
+            if let Some(info) = info {
+                assert_eq!(r.fault_info, *info, "{name}, seed {seed}");
+            }
+            assert!(
+                r.cycles < if *code == 10 { 9_000 } else { 4_000 },
+                "{name}, seed {seed}: {} cycles",
+                r.cycles
+            );
+            assert_eq!(e.violations(), Vec::<String>::new(), "{name}");
+            // Nothing outside the writable ranges has changed.
+            for (port, &base) in BASES.iter().enumerate() {
+                let (which, low) = if port == 2 { (Port::Aux, PROGRAM) } else { (Port::Channel(port), KV) };
+                for (beat, want) in image.written(which).filter(|b| b.0 < low.into()) {
+                    let mut have = [0; 64];
+                    e.memory(port).store().read(base + 64 * beat, &mut have)?;
+                    assert_eq!(have, *want, "{name}: {which} beat {beat}");
+                }
+            }
+            if matches!(fault, Some((_, Fault::Hang { .. } | Fault::SlaveError(_)))) {
+                let port = fault.as_ref().map_or(0, |f| f.0);
+                e.replace_memory(port, memory(seed)?)?;
+            }
+            // A good run on the same engine; its memories as at the beginning.
+            prepare(&mut e, &image)?;
+            let mut golden = Golden::with_limits(config, limits());
+            compare(&mut e, &mut golden, &mut image.clone(), &program, args(0, 0, 2, 0))
+                .map_err(|e| format!("after {name}: {e}"))?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_run_that_does_not_end_names_what_waits() -> Outcome {
+    let (_, image) = layer(config()?, 0)?;
+    let mut e = engine(&image, 0)?;
+    e.set_watchdog(0)?;
+    e.load_program(PROGRAM, &around(Instr { wait: [5, 0], ..op(Op::MATW) }))?;
+    let error = e.run([0; ARGS], 5_000, &mut Silent).err().ok_or("it ended")?;
+    let text = error.to_string();
+    assert!(matches!(error, EngineError::Hang { .. }), "{text}");
+    assert!(text.contains("instruction 10") && text.contains("semaphore"), "{text}");
+    // A reset gets it going again.
+    e.reset()?;
+    prepare(&mut e, &image)?;
+    e.load_program(PROGRAM, &around(op(Op::LOAD)))?;
+    assert!(e.run([0; ARGS], 5_000, &mut Silent)?.ok());
+    Ok(())
+}
+
+/// Prints the simulation speed: `cargo test -p accllm-sim --release --test rtl -- --ignored --nocapture speed`.
+#[test]
+#[ignore = "a measurement, not a check"]
+fn speed_of_the_core() -> Outcome {
+    struct Count(u64);
+    impl Observer for Count {
+        fn event(&mut self, _: u64, e: &accllm_sim::lockstep::Event<'_>) -> std::ops::ControlFlow<()> {
+            self.0 += e.data.len() as u64;
+            std::ops::ControlFlow::Continue(())
+        }
+        fn end(&mut self, _: u64, _: Unit, _: u64) -> std::ops::ControlFlow<()> {
+            std::ops::ControlFlow::Continue(())
+        }
+    }
+    let config = config()?;
+    let (program, image) = layer(config, 1)?;
+    for (what, asserts, trace) in
+        [("asserts, trace", true, true), ("trace", false, true), ("plain", false, false)]
+    {
+        let memories = (0..3).map(|_| memory(0)).collect::<Outcome<_>>()?;
+        let mut e = EngineSpec::new(config).asserts(asserts).trace(trace).build(memories)?;
+        prepare(&mut e, &image)?;
+        e.load_program(PROGRAM, &program)?;
+        let mut count = Count(0);
+        for observed in [false, true].into_iter().take(1 + usize::from(trace)) {
+            let start = std::time::Instant::now();
+            let a = args(0, 0, 40, 0);
+            let r =
+                if observed { e.run(a, 9_000_000, &mut count)? } else { e.run(a, 9_000_000, &mut Silent)? };
+            let rate = r.cycles as f64 / start.elapsed().as_secs_f64() / 1e3;
+            println!(
+                "{what}, observed {observed}: {rate:.0} kcycles/s, {} cycles, {:?}",
+                r.cycles,
+                r.fault()
+            );
+            println!("  {:?}", r.counters);
+        }
+        println!("  {} elements seen", count.0);
+    }
+    Ok(())
+}
