@@ -2,3 +2,4 @@
 
 mod ctrl;
 mod mat;
+mod vec;

@@ -1,0 +1,7 @@
+//! The vector unit against the golden executor: every opcode, under contention and stalls, at every configuration.
+
+mod bench;
+mod cases;
+mod faults;
+mod rates;
+mod tables;
