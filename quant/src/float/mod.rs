@@ -10,6 +10,8 @@ mod rope;
 mod tap;
 
 pub use attention::Lambda;
+pub(crate) use forward::{Window, run_layer};
 pub use model::{FloatLayer, FloatModel, Matrix};
+pub(crate) use ops::add_gram;
 pub use rope::Rope;
 pub use tap::{NoTap, Site, Tap};

@@ -37,6 +37,34 @@ pub(crate) fn linear(x: &[f32], w: &Matrix) -> Vec<f32> {
     y
 }
 
+/// `gram += x^T x` for `x` of `[rows, width]`; `gram` is `[width, width]`.
+pub(crate) fn add_gram(gram: &mut [f32], x: &[f32], width: usize) {
+    let rows = x.len() / width;
+    gram.par_chunks_mut(BLOCK * width).enumerate().for_each(|(block, out)| {
+        let (first, m) = (block * BLOCK, out.len() / width);
+        // SAFETY: reads column block `first..first+m` of x transposed (m x rows, strides 1 and width) and x
+        // itself (rows x width), writes out (m x width); all within the slices, and out is not aliased.
+        unsafe {
+            matrixmultiply::sgemm(
+                m,
+                rows,
+                width,
+                1.0,
+                x.as_ptr().add(first),
+                1,
+                width as isize,
+                x.as_ptr(),
+                width as isize,
+                1,
+                1.0,
+                out.as_mut_ptr(),
+                width as isize,
+                1,
+            );
+        }
+    });
+}
+
 /// RMSNorm of each row: `x / sqrt(mean(x^2) + eps) * gain`.
 pub(crate) fn rms_norm(x: &[f32], gain: &[f32], eps: f64) -> Vec<f32> {
     let width = gain.len();

@@ -44,7 +44,7 @@ pub(super) fn assemble(
         .enumerate()
         .map(|(l, ((w, g), (s, stats)))| maker.layer(l, w, g, s, stats))
         .collect::<Result<Vec<_>>>()?;
-    let head_in = size(&steps.head_in, &weights.shapes.head_in);
+    let head_in = largest(&steps.head_in);
     Ok(QuantModel {
         arch: arch(c),
         resid_frac: frac,
@@ -87,9 +87,9 @@ fn lsb(bits: i32) -> f64 {
     f64::from(-bits).exp2()
 }
 
-/// The size of `steps` over their `shape` (their ratio is the same for every channel).
-fn size(steps: &[f32], shape: &[f32]) -> f64 {
-    steps.first().zip(shape.first()).map_or(1.0, |(step, shape)| f64::from(*step) / f64::from(*shape))
+/// The factor that is left of `steps` when their shape, whose largest entry is 1, is in the weights.
+fn largest(steps: &[f32]) -> f64 {
+    f64::from(steps.iter().copied().fold(0.0, f32::max))
 }
 
 /// Most fraction bits (at most 16) that leave headroom in 26 bits and keep every norm's eps in 32 bits.
@@ -159,9 +159,6 @@ impl Maker<'_> {
     ) -> Result<Layer> {
         let name = |part: &str| format!("layer {l} {part}");
         let resid = lsb(i32::from(self.frac));
-        // The grids already hold the steps' shapes; what is left is one factor per tensor. Shapes have
-        // their largest entry at 1, so the largest step is the size.
-        let largest = |steps: &[f32]| f64::from(steps.iter().copied().fold(0.0, f32::max));
         let (attn_in, value) = (largest(&s.attn_in), largest(&s.value));
         let (mlp_in, down_in) = (largest(&s.mlp_in), largest(&s.down_in));
         let (unit_q, shift_q) = rotation(stats.pair[0], stats.rotated[0]);

@@ -1,7 +1,7 @@
 //! Ranges of activations over a calibration text.
 
 use super::simulate::hadamard;
-use crate::float::{FloatModel, Site, Tap};
+use crate::float::{FloatModel, Site, Tap, add_gram};
 use crate::perplexity::Protocol;
 use crate::{Error, Result};
 
@@ -15,6 +15,8 @@ pub struct Channels {
     pub max: Vec<f32>,
     /// Sum of squares.
     pub squares: Vec<f64>,
+    /// Sum of outer products `[width, width]`; empty unless the collector was asked for it.
+    pub gram: Vec<f32>,
     /// Rows seen.
     pub rows: usize,
 }
@@ -29,6 +31,15 @@ impl Channels {
                 *s += f64::from(*v) * f64::from(*v);
             }
             self.rows += 1;
+        }
+    }
+
+    /// [`Channels::add`] together with the outer products.
+    fn add_with_gram(&mut self, width: usize, data: &[f32], wanted: bool) {
+        self.add(width, data);
+        if wanted {
+            self.gram.resize(width * width, 0.0);
+            add_gram(&mut self.gram, data, width);
         }
     }
 
@@ -77,39 +88,58 @@ pub struct Calibration {
     pub resid: f32,
 }
 
-/// Runs `model` over the windows of `text` and collects ranges.
-pub fn calibrate(model: &FloatModel, text: &[u32], windows: Protocol) -> Result<Calibration> {
-    let whole = text.len() / windows.window.max(1);
-    let count = windows.windows.unwrap_or(whole).min(whole);
+/// The calibration windows of `text`.
+pub(super) fn windows(text: &[u32], protocol: Protocol) -> Result<Vec<&[u32]>> {
+    let window = protocol.window.max(1);
+    let whole = text.len() / window;
+    let count = protocol.windows.unwrap_or(whole).min(whole);
     if count == 0 {
         return Err(Error::Argument(format!(
-            "the calibration text has {} tokens, fewer than one window of {}; give more text",
+            "the calibration text has {} tokens, fewer than one window of {window}; give more text",
             text.len(),
-            windows.window
         )));
     }
-    let mut seen = Collector {
-        out: Calibration { layers: vec![LayerStats::default(); model.config.layers], ..Default::default() },
-        head_dim: model.config.head_dim,
-    };
-    for window in text.chunks_exact(windows.window).take(count) {
-        model.hidden(window, None, &mut seen)?;
-    }
-    match seen.out.resid.is_finite() {
-        true => Ok(seen.out),
-        false => Err(Error::Argument(
-            "the float model overflows on the calibration text; the weights do not form a working model"
-                .into(),
-        )),
-    }
+    Ok(text.chunks_exact(window).take(count).collect())
 }
 
-struct Collector {
+/// Runs `model` over the windows of `text` (fewer when the text is shorter) and collects ranges.
+pub fn calibrate(model: &FloatModel, text: &[u32], protocol: Protocol) -> Result<Calibration> {
+    let mut seen = Collector::new(model, false);
+    for window in windows(text, protocol)? {
+        model.hidden(window, None, &mut seen)?;
+    }
+    seen.finish()
+}
+
+/// A tap that gathers a [`Calibration`].
+pub(super) struct Collector {
     out: Calibration,
     head_dim: usize,
+    gram: bool,
 }
 
 impl Collector {
+    /// An empty collector; `gram` asks for outer products too.
+    pub fn new(model: &FloatModel, gram: bool) -> Self {
+        let layers = vec![LayerStats::default(); model.config.layers];
+        Self { out: Calibration { layers, ..Default::default() }, head_dim: model.config.head_dim, gram }
+    }
+
+    /// Takes what was gathered for one layer.
+    pub fn take(&mut self, layer: usize) -> LayerStats {
+        self.out.layers.get_mut(layer).map(std::mem::take).unwrap_or_default()
+    }
+
+    /// What was gathered; refuses a model that overflowed.
+    pub fn finish(self) -> Result<Calibration> {
+        match self.out.resid.is_finite() {
+            true => Ok(self.out),
+            false => Err(Error::Argument(
+                "the model overflows on the calibration text; its weights do not form a working model".into(),
+            )),
+        }
+    }
+
     /// Largest pair norm and largest Hadamard output over the heads of `data`.
     fn rotation(&self, data: &[f32], (pair, rotated): (&mut f32, &mut f32)) {
         for head in data.chunks_exact(self.head_dim) {
@@ -132,12 +162,13 @@ impl Tap for Collector {
             return;
         }
         if site == Site::FinalNorm {
-            self.out.head_in.add(width, data);
+            self.out.head_in.add_with_gram(width, data, self.gram);
             return;
         }
-        let Some(mut stats) = self.out.layers.get_mut(layer).map(std::mem::take) else { return };
+        let gram = self.gram;
+        let mut stats = self.take(layer);
         match site {
-            Site::AttnNorm => stats.attn_in.add(width, data),
+            Site::AttnNorm => stats.attn_in.add_with_gram(width, data, gram),
             Site::Query => self.rotation(data, (&mut stats.pair[0], &mut stats.rotated[0])),
             Site::Key => self.rotation(data, (&mut stats.pair[1], &mut stats.rotated[1])),
             Site::Value => {
@@ -147,12 +178,14 @@ impl Tap for Collector {
                 let rows = data.chunks_exact(width).step_by(7).flatten();
                 stats.value_rows.extend(rows.take(room));
             }
-            Site::AttnOut => stats.attn_out.add(width, data),
-            Site::MlpNorm => stats.mlp_in.add(width, data),
+            Site::AttnOut => stats.attn_out.add_with_gram(width, data, gram),
+            Site::MlpNorm => stats.mlp_in.add_with_gram(width, data, gram),
             Site::Up => stats.up.add(width, data),
-            Site::DownIn => stats.down_in.add(width, data),
+            Site::DownIn => stats.down_in.add_with_gram(width, data, gram),
             _ => {}
         }
-        self.out.layers[layer] = stats;
+        if let Some(slot) = self.out.layers.get_mut(layer) {
+            *slot = stats;
+        }
     }
 }

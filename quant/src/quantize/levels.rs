@@ -19,10 +19,10 @@ pub fn fit(w: &Matrix, power: &[f32], used: &[bool], format: WeightFormat) -> Gr
 
 /// One column of a group: weight, importance, whether it is real.
 #[derive(Clone, Copy, Default)]
-struct Column {
-    w: f32,
-    power: f32,
-    used: bool,
+pub(super) struct Column {
+    pub w: f32,
+    pub power: f32,
+    pub used: bool,
 }
 
 fn fit_row(row: &[f32], power: &[f32], used: &[bool], format: WeightFormat) -> GridRow {
@@ -53,7 +53,7 @@ fn fit_row(row: &[f32], power: &[f32], used: &[bool], format: WeightFormat) -> G
 }
 
 /// The step of least error; 0 for an all-zero group.
-fn best_step(group: &[Column; GROUP], format: WeightFormat) -> f32 {
+pub(super) fn best_step(group: &[Column], format: WeightFormat) -> f32 {
     let largest = group.iter().filter(|c| c.used).map(|c| c.w.abs()).fold(0.0, f32::max);
     if largest == 0.0 {
         return 0.0;
@@ -83,8 +83,8 @@ fn best_step(group: &[Column; GROUP], format: WeightFormat) -> f32 {
     best.1
 }
 
-/// Levels of a group for step `d`; returns the weighted error.
-fn assign(group: &[Column; GROUP], d: f32, format: WeightFormat, level: &mut [i8]) -> f32 {
+/// Levels of a group (columns in fours) for step `d`; returns the weighted error.
+pub(super) fn assign(group: &[Column], d: f32, format: WeightFormat, level: &mut [i8]) -> f32 {
     let mut total = 0.0;
     for (columns, level) in group.chunks_exact(4).zip(level.chunks_exact_mut(4)) {
         let mut gain = [f32::NEG_INFINITY; 4];
@@ -111,7 +111,7 @@ fn assign(group: &[Column; GROUP], d: f32, format: WeightFormat, level: &mut [i8
 }
 
 /// Nearest level to `x` (in steps).
-fn nearest(x: f32, format: WeightFormat) -> i8 {
+pub(super) fn nearest(x: f32, format: WeightFormat) -> i8 {
     let sign = if x < 0.0 { -1 } else { 1 };
     match format {
         WeightFormat::W2Sparse => sign * if x.abs() < 1.5 { 1 } else { 2 },

@@ -1,19 +1,20 @@
 //! From a float model to integers: calibration, step migration, pruning and weight levels, constants.
 //!
 //! Order of work in [`quantize`]:
-//! 1. Calibrate the float model: ranges per channel.
-//! 2. Choose the *shape* of every static step (its ratio between channels) and fold it into the columns of
-//!    the weight that reads the channel (MergeQuant's step migration). Weights that already lie on a W2 grid
-//!    keep it: their shape is flat.
-//! 3. Find levels, group scales and row scales of every weight.
-//! 4. Calibrate the model with those weights: the *size* of every step, and all scalar constants.
-//! 5. Write the integer constants of `docs/numerics.md`.
+//! 1. Layer by layer, on what the quantized layers before it produce: calibrate; choose the *shape* of
+//!    every static step (its ratio between channels) and fold it into the columns of the weight that reads
+//!    the channel (MergeQuant's step migration); find levels, group scales and row scales. Weights that
+//!    already lie on a W2 grid keep it, and their shape is flat.
+//! 2. Calibrate the model with those weights: the *size* of every step, and all scalar constants.
+//! 3. Write the integer constants of `docs/numerics.md`.
 
 mod assemble;
 mod calibrate;
+mod compensate;
 mod constants;
 mod grid;
 mod levels;
+mod plan;
 mod recover;
 mod shapes;
 mod simulate;
@@ -44,8 +45,11 @@ pub struct Options {
     /// Layers whose weights are stored as W4 whatever `body` says.
     pub w4_layers: Vec<usize>,
     /// How much of the difference between channels moves from activations into weights, 0 (one step per
-    /// tensor) to 1 (each channel its own step).
-    pub migration: f32,
+    /// tensor) to 1 (each channel its own step); `None` to choose per tensor by the output error.
+    pub migration: Option<f32>,
+    /// Let later columns of a weight make up for the error of earlier ones (SparseGPT). Better and slower:
+    /// the square of each layer's widths in memory, their cube in time.
+    pub compensate: bool,
     /// Default attention shape of the model; `None` for 4 sinks and up to 2,044 window tokens, within the
     /// positions the model was trained for.
     pub lambda: Option<LambdaShape>,
@@ -63,7 +67,8 @@ impl Default for Options {
             body: WeightFormat::W2Sparse,
             head: WeightFormat::W4,
             w4_layers: Vec::new(),
-            migration: 0.5,
+            migration: None,
+            compensate: true,
             lambda: None,
             prob_wide: true,
             h_wide: true,
@@ -87,8 +92,7 @@ pub struct Quantized {
 
 /// Quantizes `model`; `text` is the calibration token stream.
 pub fn quantize(model: &FloatModel, text: &[u32], options: &Options) -> Result<Quantized> {
-    let before = calibrate(model, text, options.calibration)?;
-    let weights = weights::quantize_weights(model, &before, options)?;
+    let weights = weights::quantize_weights(model, text, options)?;
     let dequantized = weights.dequantize(model);
     let after = calibrate(&dequantized, text, options.calibration)?;
     let steps = steps::choose(&model.config, &weights.shapes, &after, options);

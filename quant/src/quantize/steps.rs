@@ -59,7 +59,8 @@ fn cover(shape: &[f32], max: &[f32], codes: f32) -> Vec<f32> {
     shape.iter().map(|s| s * factor).collect()
 }
 
-/// V's steps: the size of least squared error over the calibrated rows, clipping included.
+/// V's steps: the size of least cubed error over the calibrated rows, clipping included. (Squared error clips
+/// more than perplexity likes: 9.928 against 9.904 on the bundled model with KV4 simulated.)
 fn value_steps(shape: &[f32], s: &LayerStats) -> Vec<f32> {
     let widest = cover(shape, &s.value.max, 7.5);
     let error = |fraction: f32| -> f64 {
@@ -68,7 +69,7 @@ fn value_steps(shape: &[f32], s: &LayerStats) -> Vec<f32> {
             row.iter().zip(&widest).map(|(v, w)| {
                 let step = w * fraction;
                 let code = (v / step + 0.5).floor().clamp(-8.0, 7.0);
-                f64::from(v - code * step).powi(2)
+                f64::from((v - code * step).abs()).powi(3)
             })
         });
         each.sum()

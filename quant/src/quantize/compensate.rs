@@ -1,0 +1,148 @@
+//! Fits a weight column by column and lets later columns make up for the error of earlier ones
+//! (SparseGPT: 2:4 selection and rounding together, with the layer's Hessian `X^T X`).
+
+use super::grid::{GridRow, GridWeight, join};
+use super::levels::{Column, assign, best_step, nearest};
+use crate::float::Matrix;
+use crate::model::{GROUP, WeightFormat};
+use rayon::prelude::*;
+
+/// First damping tried, as a fraction of the mean diagonal.
+const DAMPING: f64 = 0.01;
+
+/// Upper triangular `U` of `[n, n]` with `(X^T X + damping)^-1 = U^T U`.
+pub(super) struct Inverse {
+    n: usize,
+    u: Vec<f32>,
+}
+
+impl Inverse {
+    /// From the sum of outer products `gram`; `None` when it cannot be made positive definite.
+    pub fn new(gram: &[f32], n: usize) -> Option<Self> {
+        let mean = (0..n).map(|i| f64::from(gram[i * n + i])).sum::<f64>() / n as f64;
+        if !(mean.is_finite() && mean > 0.0) {
+            return None;
+        }
+        (0..4).find_map(|i| {
+            let damping = mean * DAMPING * 10f64.powi(i);
+            let m = upper_factor(gram, n, damping)?;
+            Some(Self { n, u: invert_upper(&m, n) })
+        })
+    }
+}
+
+/// Upper triangular `M` with `M M^T = gram + damping * I`.
+fn upper_factor(gram: &[f32], n: usize, damping: f64) -> Option<Vec<f64>> {
+    let mut m: Vec<f64> = gram.iter().map(|v| f64::from(*v)).collect();
+    for j in (0..n).rev() {
+        let row_j: Vec<f64> = m[j * n + j + 1..(j + 1) * n].to_vec();
+        let left = |row: &[f64]| row[j] - row[j + 1..].iter().zip(&row_j).map(|(a, b)| a * b).sum::<f64>();
+        let pivot = left(&m[j * n..(j + 1) * n]) + damping;
+        if !(pivot.is_finite() && pivot > 0.0) {
+            return None;
+        }
+        let root = pivot.sqrt();
+        m[..j * n].par_chunks_mut(n).for_each(|row| row[j] = left(row) / root);
+        m[j * n + j] = root;
+    }
+    Some(m)
+}
+
+/// Inverse of an upper triangular matrix.
+fn invert_upper(m: &[f64], n: usize) -> Vec<f32> {
+    let mut u = vec![0.0f32; n * n];
+    u.par_chunks_mut(n).enumerate().for_each(|(i, row)| {
+        let mut sum = vec![0.0f64; n];
+        sum[i] = -1.0;
+        for k in i..n {
+            let v = -sum[k] / m[k * n + k];
+            row[k] = v as f32;
+            for (s, w) in sum[k + 1..].iter_mut().zip(&m[k * n + k + 1..(k + 1) * n]) {
+                *s += v * w;
+            }
+        }
+    });
+    u
+}
+
+/// Fits `w`; `used` tells weights from padding columns (whose level stays 0). The width of `w` must be that
+/// of `inverse`.
+pub(super) fn fit_compensated(
+    w: &Matrix,
+    inverse: &Inverse,
+    used: &[bool],
+    format: WeightFormat,
+) -> GridWeight {
+    let rows = (0..w.rows).into_par_iter().map(|r| fit_row(w.row(r), inverse, used, format)).collect();
+    join(format, w.cols, rows)
+}
+
+fn fit_row(row: &[f32], inverse: &Inverse, used: &[bool], format: WeightFormat) -> GridRow {
+    let n = inverse.n;
+    let mut w = row.to_vec();
+    let column = |w: &[f32], c: usize| match c < n && used[c] {
+        true => Column { w: w[c], power: inverse.u[c * n + c].powi(-2), used: true },
+        false => Column::default(),
+    };
+    let group =
+        |w: &[f32], g: usize| -> Vec<Column> { (g * GROUP..(g + 1) * GROUP).map(|c| column(w, c)).collect() };
+    let groups = n.div_ceil(GROUP);
+    // The scale of the row must be known before its groups are compensated.
+    let largest = (0..groups).map(|g| best_step(&group(&w, g), format)).fold(0.0, f32::max);
+    let row_scale = largest / 255.0;
+    let mut level = vec![0i8; groups * GROUP];
+    let mut scale = vec![0u8; groups];
+    for (g, scale) in scale.iter_mut().enumerate() {
+        let step = best_step(&group(&w, g), format);
+        if step == 0.0 || row_scale == 0.0 {
+            continue;
+        }
+        *scale = (step / row_scale).round().clamp(1.0, 255.0) as u8;
+        let d = f32::from(*scale) * row_scale;
+        for first in (g * GROUP..(g + 1) * GROUP).step_by(4) {
+            let quad: Vec<Column> = (first..first + 4).map(|c| column(&w, c)).collect();
+            let mut kept = [0i8; 4];
+            assign(&quad, d, format, &mut kept);
+            for c in (first..first + 4).filter(|c| *c < n && used[*c]) {
+                // What is kept stays; its level follows the weight as compensated so far.
+                if format != WeightFormat::W2Sparse || kept[c - first] != 0 {
+                    level[c] = nearest(w[c] / d, format);
+                }
+                let error = (w[c] - f32::from(level[c]) * d) / inverse.u[c * n + c];
+                for (w, u) in w[c..].iter_mut().zip(&inverse.u[c * n + c..(c + 1) * n]) {
+                    *w -= error * u;
+                }
+            }
+        }
+    }
+    GridRow { level, scale, row_scale }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inverse_times_matrix_is_one() {
+        let n = 24;
+        let x: Vec<f32> = (0..n * 2 * n).map(|i| ((i * 7919 % 1013) as f32 / 506.0) - 1.0).collect();
+        let mut gram = vec![0.0f32; n * n];
+        crate::float::add_gram(&mut gram, &x, n);
+        let damping = (0..n).map(|i| f64::from(gram[i * n + i])).sum::<f64>() / n as f64 * DAMPING;
+        let u = Inverse::new(&gram, n).map(|i| i.u).unwrap_or_default();
+        assert_eq!(u.len(), n * n);
+        let at = |k: usize, i: usize| f64::from(u[k * n + i]);
+        for i in 0..n {
+            for j in 0..n {
+                let product: f64 = (0..n)
+                    .map(|k| {
+                        let inverse: f64 = (0..n).map(|l| at(l, i) * at(l, k)).sum();
+                        inverse * (f64::from(gram[k * n + j]) + if k == j { damping } else { 0.0 })
+                    })
+                    .sum();
+                let expected = if i == j { 1.0 } else { 0.0 };
+                assert!((product - expected).abs() < 1e-3, "[{i}][{j}] is {product}");
+            }
+        }
+    }
+}

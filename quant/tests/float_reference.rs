@@ -1,0 +1,84 @@
+//! Properties of the float reference that perplexity alone would not show.
+
+mod support;
+
+use accllm_quant::float::{Lambda, NoTap, Site};
+use support::{Outcome, small_float, small_text};
+
+#[test]
+fn thread_count_does_not_matter() -> Outcome {
+    let (model, text) = (small_float()?, small_text(100));
+    let run = |threads: usize| -> Result<Vec<f32>, Box<dyn std::error::Error>> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+        Ok(pool.install(|| model.logits(&text, None, &mut NoTap))?)
+    };
+    assert_eq!(run(1)?, run(5)?);
+    Ok(())
+}
+
+#[test]
+fn a_wide_lambda_is_full_attention_and_a_narrow_one_is_not() -> Outcome {
+    let (model, text) = (small_float()?, small_text(40));
+    let full = model.logits(&text, None, &mut NoTap)?;
+    let run = |sinks, window| model.logits(&text, Some(Lambda { sinks, window }), &mut NoTap);
+    assert_eq!(full, run(4, 36)?);
+    assert_eq!(full, run(0, 40)?);
+    let narrow = run(2, 8)?;
+    let seen = 10 * model.config.vocab;
+    assert_eq!(full[..seen], narrow[..seen], "ten tokens fit two sinks and a window of eight");
+    assert_ne!(full[seen..], narrow[seen..]);
+    Ok(())
+}
+
+#[test]
+fn a_lambda_query_does_not_see_what_has_left_the_window() -> Outcome {
+    // One layer, so that nothing is passed on through the tokens between.
+    let (mut model, text) = (small_float()?, small_text(30));
+    model.layers.truncate(1);
+    model.config.layers = 1;
+    let last = |text: &[u32]| -> accllm_quant::Result<Vec<f32>> {
+        let logits = model.logits(text, Some(Lambda { sinks: 2, window: 8 }), &mut NoTap)?;
+        Ok(logits[29 * model.config.vocab..].to_vec())
+    };
+    let with = |at: usize| {
+        let mut text = text.clone();
+        text[at] = (text[at] + 1) % 50;
+        text
+    };
+    let reference = last(&text)?;
+    for at in 2..22 {
+        assert_eq!(last(&with(at))?, reference, "token {at} is outside");
+    }
+    for at in [0, 1, 22, 29] {
+        assert_ne!(last(&with(at))?, reference, "token {at} is inside");
+    }
+    Ok(())
+}
+
+#[test]
+fn taps_see_every_site_and_may_edit() -> Outcome {
+    let (model, text) = (small_float()?, small_text(12));
+    let mut seen = Vec::new();
+    let before =
+        model.logits(&text, None, &mut |site: Site, layer: usize, width: usize, data: &mut [f32]| {
+            assert_eq!(data.len(), 12 * width);
+            seen.push((site, layer));
+        })?;
+    assert_eq!(seen.len(), 2 * 12 + 1);
+    assert_eq!((seen[0], seen[24]), ((Site::LayerIn, 0), (Site::FinalNorm, 2)));
+    let after = model.logits(&text, None, &mut |site: Site, _: usize, _: usize, data: &mut [f32]| {
+        if site == Site::FinalNorm {
+            data.iter_mut().for_each(|v| *v *= 2.0);
+        }
+    })?;
+    assert!(before.iter().zip(&after).all(|(a, b)| (2.0 * a - b).abs() < 1e-5));
+    Ok(())
+}
+
+#[test]
+fn tokens_outside_the_vocabulary_are_refused() -> Outcome {
+    let text =
+        small_float()?.logits(&[1, 50], None, &mut NoTap).err().map(|e| e.to_string()).unwrap_or_default();
+    assert!(text.contains("token 50 at position 1"), "{text}");
+    Ok(())
+}
