@@ -4,7 +4,7 @@ CARGO ?= cargo
 PYTHON ?= python3
 ACCLLM := $(or $(CARGO_TARGET_DIR),target)/release/accllm
 
-.PHONY: help build demo test test-full bench generate check-generated lint fmt
+.PHONY: help build demo test test-full bench generate check-generated lint lint-rtl fmt
 
 help:
 	@echo "make demo       a story out of the engine's RTL, every tensor compared (first run builds everything)"
@@ -17,20 +17,22 @@ help:
 
 build: verilator
 	$(CARGO) build --release --bin accllm
-	$(ACCLLM) devices --build tiny
+	@$(ACCLLM) devices --build tiny
 
 demo: build
-	$(ACCLLM) run --device verilator --lockstep --tokens 64 --ignore-end
-	$(ACCLLM) eval --stage float --stage integer
+	@echo
+	@$(ACCLLM) run --device verilator --lockstep --tokens 64 --ignore-end
+	@echo
+	@$(ACCLLM) eval --stage float,integer
 
-test: verilator check-generated
+test: verilator check-generated lint-rtl
 	$(CARGO) test --workspace
 
-test-full: verilator check-generated
+test-full: verilator check-generated lint-rtl
 	$(CARGO) test --workspace --release -- --include-ignored
 
 bench: build
-	$(ACCLLM) run --device verilator --tokens 64 --ignore-end
+	$(ACCLLM) run --device verilator --tokens 256 --ignore-end
 	$(ACCLLM) eval
 
 generate:
@@ -39,9 +41,12 @@ generate:
 check-generated:
 	$(CARGO) run --quiet -p accllm-hw --bin accllm-gen -- --check
 
-lint: verilator check-generated
+lint: check-generated lint-rtl
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+lint-rtl: verilator
+	hw/rtl/lint.sh
 
 fmt:
 	$(CARGO) fmt --all

@@ -43,7 +43,7 @@ pub enum Verb {
     /// Show a model's layers, sizes, padding and expected cycles on a configuration.
     Info(Info),
     /// List devices and engine configurations.
-    Devices,
+    Devices(Devices),
 }
 
 /// `accllm quantize`.
@@ -225,4 +225,12 @@ pub struct Info {
     /// Shape.
     #[command(flatten)]
     pub shape: Shape,
+}
+
+/// `accllm devices`.
+#[derive(Debug, Args)]
+pub struct Devices {
+    /// Build the RTL model of a configuration now instead of at its first use.
+    #[arg(long, value_name = "CONFIG")]
+    pub build: Vec<String>,
 }

@@ -1,9 +1,12 @@
 //! `accllm devices`: what can run a program.
 
+use super::args::Devices;
 use super::out::Out;
-use accllm::Result;
-use accllm_hw::config::CONFIGS;
+use accllm::device::Verilator;
+use accllm::{Error, Result};
+use accllm_hw::config::{BEAT_BYTES, CONFIGS, find};
 use serde::Serialize;
+use std::time::Instant;
 
 #[derive(Serialize)]
 struct Report {
@@ -29,8 +32,19 @@ struct Config {
     peak_bytes_per_second: u64,
 }
 
-/// Lists devices and configurations.
-pub fn run(out: &Out) -> Result<()> {
+/// Lists devices and configurations, or builds RTL models.
+pub fn run(args: &Devices, out: &Out) -> Result<()> {
+    let builds = args.build.iter().map(|name| find(name).map_err(Error::Argument));
+    for config in builds.collect::<Result<Vec<_>>>()? {
+        let start = Instant::now();
+        let busy = out.busy(&format!("building the RTL of '{}'", config.name));
+        Verilator::build(config)?;
+        busy.finish_and_clear();
+        out.line(&format!("RTL of '{}' is ready ({:.1} s)", config.name, start.elapsed().as_secs_f64()))?;
+    }
+    if !args.build.is_empty() && !out.is_json() {
+        return Ok(());
+    }
     let report = Report { devices: devices(), configs: configs() };
     out.line("device     what")?;
     for d in &report.devices {
@@ -65,7 +79,7 @@ fn configs() -> Vec<Config> {
             vector: c.vec,
             block: c.block,
             mhz: c.mhz,
-            peak_bytes_per_second: (c.channels * accllm_hw::config::BEAT_BYTES * c.mhz) as u64 * 1_000_000,
+            peak_bytes_per_second: (c.channels * BEAT_BYTES * c.mhz) as u64 * 1_000_000,
         })
         .collect()
 }

@@ -19,7 +19,7 @@ use out::Out;
 pub fn run(cli: Cli) -> Result<()> {
     let out = Out::new(cli.json);
     match cli.verb {
-        Verb::Devices => devices::run(&out),
+        Verb::Devices(args) => devices::run(&args, &out),
         Verb::Quantize(args) => quantize::run(&args, &out),
         Verb::Eval(args) => eval::run(&args, &out),
         Verb::Run(args) => run::run(&args, &out),

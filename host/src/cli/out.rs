@@ -1,7 +1,7 @@
 //! Standard output (reports, story) and standard error (progress).
 
 use accllm::{Error, Result};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
@@ -15,6 +15,11 @@ impl Out {
     /// Text, or JSON when `json`.
     pub fn new(json: bool) -> Self {
         Self { json }
+    }
+
+    /// Whether a JSON object is wanted.
+    pub fn is_json(&self) -> bool {
+        self.json
     }
 
     /// Writes text at once; nothing in JSON mode.
@@ -42,16 +47,6 @@ impl Out {
         let bar = ProgressBar::new_spinner().with_message(what.to_string());
         bar.set_draw_target(target());
         bar.enable_steady_tick(Duration::from_millis(100));
-        bar
-    }
-
-    /// A bar of `steps` on standard error; invisible when that is no terminal.
-    pub fn bar(&self, what: &str, steps: usize) -> ProgressBar {
-        let bar = ProgressBar::new(steps as u64).with_message(what.to_string());
-        if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} {eta}") {
-            bar.set_style(style.progress_chars("=> "));
-        }
-        bar.set_draw_target(target());
         bar
     }
 }
