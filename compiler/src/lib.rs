@@ -1,5 +1,7 @@
 //! From a quantized model to the engine's instructions and memory image.
 
+pub mod asm;
+pub mod check;
 pub mod emit;
 pub mod error;
 pub mod image;

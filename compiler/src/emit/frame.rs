@@ -9,27 +9,11 @@ use crate::spec::Norm;
 use accllm_hw::isa::{FLAG_FIRST, FLAG_I32, Op};
 
 impl Emitter<'_> {
-    /// Values of the unit constants, in the order of `accllm_hw::isa::CONSTANTS`.
-    fn constants(&self) -> [usize; 9] {
-        let (l, s) = (self.layout, &self.layout.shape);
-        [
-            s.hdp,
-            s.lambda.n_sink,
-            s.lambda.n_window,
-            s.ring,
-            s.sink_pad,
-            s.group,
-            l.score.row,
-            l.kv.k_window,
-            s.v_dim,
-        ]
-    }
-
     /// Constants, IO block, first norm constants, embedding.
     pub(super) fn start(&mut self) {
         let l = self.layout;
         let s = &l.shape;
-        for (i, v) in self.constants().into_iter().enumerate() {
+        for (i, v) in l.constants().into_iter().enumerate() {
             let d = self.b.draft(Op::SETC, "control").a(v).x(i);
             self.b.push(d);
         }

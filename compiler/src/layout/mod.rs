@@ -62,6 +62,22 @@ impl Layout {
         }
     }
 
+    /// Values of the unit constants, in the order of `accllm_hw::isa::CONSTANTS`.
+    pub fn constants(&self) -> [usize; 9] {
+        let s = &self.shape;
+        [
+            s.hdp,
+            s.lambda.n_sink,
+            s.lambda.n_window,
+            s.ring,
+            s.sink_pad,
+            s.group,
+            self.score.row,
+            self.kv.k_window,
+            s.v_dim,
+        ]
+    }
+
     fn with_block(spec: &ModelSpec, config: &Config, settings: &Settings) -> Result<Self> {
         let shape = Shape::new(spec, config, settings)?;
         let score = ScoreMap::new(&shape, config)?;

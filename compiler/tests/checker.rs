@@ -1,0 +1,186 @@
+//! The checker accepts what the compiler emits and refuses mutations of it.
+
+mod common;
+
+use accllm_compiler::{Program, Settings};
+use accllm_hw::config::{CONFIGS, find};
+use accllm_hw::isa::{Op, Unit};
+use common::{compile, llama2_7b, shapes};
+
+#[test]
+fn accepts_every_shape_on_every_configuration() {
+    for config in &CONFIGS {
+        for (name, spec, settings) in shapes() {
+            let program = compile(&spec, config.name, &settings);
+            let report = program.check();
+            assert!(
+                report.is_ok(),
+                "{name} on {}: {}",
+                config.name,
+                report.err().map_or(String::new(), |e| e.to_string())
+            );
+        }
+    }
+}
+
+#[test]
+fn accepts_every_block_size_and_odd_windows() {
+    let (_, spec, _) = shapes().swap_remove(0);
+    for block in 1..=8 {
+        for (n_sink, n_window) in [(0, 1), (1, 1), (4, 28), (33, 64), (0, 129)] {
+            let settings = Settings::new(n_sink, n_window).with_block(block);
+            let program = compile(&spec, "tiny", &settings);
+            assert!(program.check().is_ok(), "{block} {n_sink} {n_window}: {:?}", program.check());
+        }
+    }
+}
+
+#[test]
+fn accepts_llama2_7b() {
+    let program = compile(&llama2_7b(), "u280", &Settings::new(4, 2044).with_block(2));
+    assert!(program.check().is_ok(), "{:?}", program.check());
+}
+
+fn refused(program: &Program, needle: &str) {
+    let error = program.check().err().map(|e| e.to_string()).unwrap_or_default();
+    assert!(error.contains(needle), "wanted '{needle}', got '{error}'");
+}
+
+fn base() -> Program {
+    let (_, spec, settings) = shapes().swap_remove(1);
+    compile(&spec, "tiny", &settings)
+}
+
+fn position(p: &Program, op: Op, from: usize) -> usize {
+    (from..p.code.len()).find(|&i| p.code[i].op == op as u8).unwrap_or(0)
+}
+
+#[test]
+fn refuses_addresses_outside_their_area() {
+    let cases: [(Op, fn(&mut accllm_hw::isa::Instr), &str); 8] = [
+        (Op::MATW, |i| i.a += 1 << 20, "weights"),
+        (Op::MATK, |i| i.a = 0, "KV cache"),
+        (Op::QK, |i| i.c += 1 << 20, "KV cache"),
+        (Op::STORE, |i| i.c = 0, "logits"),
+        (Op::MATW, |i| i.c = 65504, "vector memory"),
+        (Op::SILU, |i| i.c += 500, "activation buffer"),
+        (Op::MATK, |i| i.c += 4000, "score buffer"),
+        (Op::STATK, |i| i.c = 255, "scalar file"),
+    ];
+    for (op, change, needle) in cases {
+        let mut p = base();
+        let at =
+            p.code.iter().position(|i| i.op == op as u8 && i.n > 0).unwrap_or_else(|| position(&p, op, 0));
+        change(&mut p.code[at]);
+        refused(&p, needle);
+    }
+}
+
+#[test]
+fn refuses_misaligned_and_malformed() {
+    let mut p = base();
+    let at = position(&p, Op::ROPE, 0);
+    p.code[at].a += 1;
+    refused(&p, "multiple");
+
+    let mut p = base();
+    let at = position(&p, Op::LOOP, 0);
+    p.code[at].a += 1;
+    refused(&p, "LOOP");
+
+    let mut p = base();
+    let at = position(&p, Op::ENDLOOP, 0);
+    p.code.remove(at);
+    p.labels.remove(at);
+    assert!(p.check().is_err());
+
+    let mut p = base();
+    p.code.pop();
+    p.labels.pop();
+    refused(&p, "END");
+
+    let mut p = base();
+    p.code[0].a += 1;
+    refused(&p, "constant 0");
+
+    let mut p = base();
+    let at = position(&p, Op::RADD, 0);
+    p.code[at].k = 1;
+    refused(&p, "must be zero");
+}
+
+/// Dropping any wait or any signal is found: each orders something, or balances something.
+#[test]
+fn refuses_every_missing_wait_and_signal() {
+    let good = base();
+    for pc in 0..good.code.len() {
+        let i = good.code[pc];
+        for change in 0..3 {
+            let mut p = good.clone();
+            let target = &mut p.code[pc];
+            match change {
+                0 => target.wait = [0; 2],
+                1 => target.signal = [0; 2],
+                _ => target.prefetch_wait = 0,
+            }
+            if *target != i {
+                assert!(
+                    p.check().is_err(),
+                    "instruction {pc} ({}), change {change}",
+                    good.disassemble_line(pc)
+                );
+            }
+        }
+    }
+}
+
+/// A wait and its signal may be dropped together only where something else orders the same things.
+#[test]
+fn refuses_unordered_units() {
+    let mut p = base();
+    for i in &mut p.code {
+        for s in i.wait.iter_mut().chain(&mut i.signal) {
+            *s = 0;
+        }
+        i.prefetch_wait = 0;
+    }
+    refused(&p, "without waiting for");
+    // Keys and values may not be prefetched before they are appended.
+    let mut p = base();
+    for i in &mut p.code {
+        for s in i.signal.iter_mut().filter(|s| **s == 3) {
+            *s = 0;
+        }
+        if i.prefetch_wait == 3 {
+            i.prefetch_wait = 0;
+        }
+    }
+    refused(&p, "prefetcher");
+}
+
+#[test]
+fn refuses_a_semaphore_of_two_units() {
+    let mut p = base();
+    let at = (0..p.code.len())
+        .find(|&i| Op::from_code(p.code[i].op).is_some_and(|o| o.info().unit == Unit::Vector))
+        .unwrap_or(0);
+    p.code[at].wait[1] = 1;
+    refused(&p, "two units");
+}
+
+#[test]
+fn says_what_does_not_fit() {
+    let (_, spec, _) = shapes().swap_remove(1);
+    let Some(config) = find("tiny").ok() else { return };
+    for (settings, needle) in [
+        (Settings::new(4, 4000), "score buffer"),
+        (Settings::new(4, 8190), "8192"),
+        (Settings::new(4, 0), "n_window"),
+        (Settings::new(4, 64).with_block(8), "lane rows"),
+        (Settings::new(4, 64).with_block(9), "block"),
+    ] {
+        let error =
+            Program::compile(&spec, config, &settings).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(error.contains(needle), "{error}");
+    }
+}
