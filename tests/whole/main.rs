@@ -1,0 +1,3 @@
+//! Whole-path tests.
+
+mod reference;
