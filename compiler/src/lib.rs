@@ -5,6 +5,7 @@ pub mod check;
 pub mod emit;
 pub mod error;
 pub mod image;
+pub mod info;
 pub mod label;
 pub mod lambda;
 pub mod layout;

@@ -1,5 +1,7 @@
 //! A compiled program with everything that its users need to know.
 
+pub mod file;
+
 use crate::emit::emit;
 use crate::error::{Error, Result};
 use crate::label::Label;
