@@ -27,7 +27,7 @@ module vec_ctrl
     output logic           again,       // before the second pass
     input  logic           empty,
     input  logic   [  7:0] bad,
-    input  logic           bad_score,
+    input  logic           bad_late,
     input  logic   [ 31:0] token,
     input  logic   [ 63:0] product,
     output logic           rq_valid,
@@ -97,7 +97,7 @@ module vec_ctrl
         end else state <= INIT;
         INIT: begin
           rq_beat <= uop.a;
-          if (bad_score) begin
+          if (bad_late) begin
             fault <= '{valid: 1'b1, code: FAULT_ONCHIP_RANGE, pc: uop.pc, info: product[31:0]};
             state <= HALT;
           end else state <= op.embed ? TOKEN : op.load ? ASK : RUN;

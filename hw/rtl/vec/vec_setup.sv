@@ -25,7 +25,7 @@ module vec_setup
     output logic    [39:0] scalar_1,   // scalars read before the loop
     output logic    [39:0] scalar_2,
     output logic    [ 7:0] bad,        // fault code, 0 = none
-    output logic           bad_score
+    output logic           bad_late    // the same, one cycle later: `product` is outside a buffer
 );
   localparam int LV = $clog2(VEC);
   localparam int LL = $clog2(LANES);
@@ -39,9 +39,10 @@ module vec_setup
   wire hdp_bad = consts.hdp != 64 && consts.hdp != 128;
   wire gqa_bad = consts.gqa == 0 || consts.gqa > 16;
 
-  // One multiplier: EMBED id * k; SOFTMAX lane step * SCORE_ROW; ATTQ, SILU first word * x; query scalars m * GQA.
-  assign factor_a = op.embed ? id : op.softmax ? 32'(uop.m[31:LL]) : op.by_query ? uop.m : 32'(uop.aux[31:8]);
-  assign factor_b = op.embed ? 32'(uop.k) : op.softmax ? consts.score_row : op.by_query ? consts.gqa : 32'(uop.x);
+  // One multiplier: EMBED id * k; SOFTMAX lane step * SCORE_ROW; ATTQ, SILU first word * x; query scalars m * GQA;
+  // QV elements of n heads.
+  assign factor_a = op.embed ? id : op.softmax ? 32'(uop.m[31:LL]) : op.by_query ? uop.m : op.qv ? n : 32'(uop.aux[31:8]);
+  assign factor_b = op.embed ? 32'(uop.k) : op.softmax ? consts.score_row : op.by_query ? consts.gqa : op.qv ? consts.v_dim : 32'(uop.x);
 
   always_comb begin
     setup.rows = op.heads || op.hadx ? n : 32'd1;
@@ -63,7 +64,8 @@ module vec_setup
 
   assign scalar_1 = op.softmax ? 40'(uop.aux[15:0]) + {8'd0, uop.m} : op.attq ? {8'd0, uop.b} : op.sumsq ? {8'd0, uop.c} : {8'd0, uop.aux};
   assign scalar_2 = 40'(uop.aux[31:16]) + {8'd0, uop.m};
-  assign bad_score = op.softmax && (product[63:32] != 0 || product[LV-1:0] != 0);
+  assign bad_late = op.softmax && (product[63:32] != 0 || product[LV-1:0] != 0)
+                 || op.qv && (product[63:32] != 0 || {1'b0, product[31:0]} + {1'b0, uop.a} > 33'(VMEM));
 
   wire constant_bad = ((op.heads && !op.qv) && hdp_bad) || (op.by_query && gqa_bad)
                    || (op.qv && (consts.v_dim == 0 || consts.v_dim % (4 * CHANNELS) != 0));
@@ -78,8 +80,11 @@ module vec_setup
                 || (op.load || op.embed || op.store || op.softmax) && n[4:0] != 0
                 || op.softmax && consts.sink_pad[4:0] != 0
                 || (op.attq || op.silu) && uop.aux[4:0] != 0;
-  wire range_bad = op.embed && uop.b >= 32'(VMEM) || op.softmax && slots[32] || op.from_aux && n > 32'(VMEM)
-                || op.i32 && n[31:20] != 0;
+  // Where another check than that of vector memory could find something first: the whole range, before the loop.
+  wire range_bad = op.embed && uop.b >= 32'(VMEM) || op.softmax && slots[32] || op.from_aux && {1'b0, uop.c} + {1'b0, n} > 33'(VMEM)
+                || op.store && {1'b0, uop.a} + {1'b0, n} > 33'(VMEM) || op.i32 && n[31:20] != 0
+                || op.qk && ({8'd0, uop.a} + (consts.hdp == 64 ? {2'd0, n, 6'd0} : {1'd0, n, 7'd0}) > 40'(VMEM)
+                          || {1'b0, uop.aux} + {1'b0, n} > 33'(SCALARS));
   assign bad = empty ? FAULT_NONE
              : constant_bad ? FAULT_ILLEGAL
              : scalar_bad || align_bad || range_bad ? FAULT_ONCHIP_RANGE : FAULT_NONE;

@@ -96,7 +96,7 @@ module vec_unit
   uop_t u;
   vop_t op;
   vsetup_t setup;
-  logic checking, init, again, run, second, halt, empty, bad_score, last_start;
+  logic checking, init, again, run, second, halt, empty, bad_late, last_start;
   logic [7:0] setup_bad;
   logic [31:0] factor_a, factor_b, token;
   logic [63:0] product;
@@ -133,7 +133,7 @@ module vec_unit
   // Control.
   vec_ctrl #(.VEC(VEC)) u_ctrl (
       .clk, .rst, .clear, .start_valid, .start_ready, .start_uop(uop), .done, .busy, .fault, .uop(u), .op,
-      .checking, .init, .again, .empty, .bad(setup_bad), .bad_score, .token, .product,
+      .checking, .init, .again, .empty, .bad(setup_bad), .bad_late, .token, .product,
       .rq_valid(aux_rq_valid), .rq_ready(aux_rq_ready), .rq_beat(aux_rq_beat), .rq_beats(aux_rq_beats),
       .run, .second, .step, .step_final, .source_bad, .target_bad(dst_bad || act_bad),
       .write_bad(kv_bad), .write_info(kv_bad_beat), .axi_error(kw_error != 0), .axi_info(error_channel),
@@ -153,7 +153,7 @@ module vec_unit
 
   vec_setup #(.CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .VMEM(VMEM), .SCALARS(SCALARS)) u_setup (
       .op, .uop(u), .consts, .id(token), .factor_a, .factor_b, .product, .setup, .empty, .scalar_1, .scalar_2,
-      .bad(setup_bad), .bad_score
+      .bad(setup_bad), .bad_late
   );
 
   // Sources.

@@ -61,12 +61,81 @@ macro_rules! ports {
 }
 
 ports!(
-    rst, clear, start_valid, start_ready, uop, consts, done, busy, fault_valid, fault_code, fault_pc, fault_info, seq,
-    write_low, write_high, mw_valid, mw_addr, mw_mask, mw_data, vw_fire, vw_addr, vw_mask, vw_data, va_valid, va_addr,
-    va_lanes, va_banks, va_even, va_odd, sb_r_en, sb_r_lane, sb_r_addr, sb_r_data, vs_w_en, vs_w_addr, vs_w_f0, vs_w_f1,
-    vs_w_f2, vs_w_f3, ts_valid, ts_addr, ts_f0, ts_f1, ts_f2, ts_f3, m_addr, m_q_sum, rq_valid, rq_ready, rq_beat,
-    rq_beats, rd_valid, rd_ready, rd_data, wq_valid, wq_ready, wq_beat, wq_data, w_idle, base, awvalid, awready, awaddr,
-    awlen, wvalid, wready, wdata, wstrb, wlast, bvalid, bready, bresp, result_valid, result_index, result_value
+    rst,
+    clear,
+    start_valid,
+    start_ready,
+    uop,
+    consts,
+    done,
+    busy,
+    fault_valid,
+    fault_code,
+    fault_pc,
+    fault_info,
+    seq,
+    write_low,
+    write_high,
+    mw_valid,
+    mw_addr,
+    mw_mask,
+    mw_data,
+    vw_fire,
+    vw_addr,
+    vw_mask,
+    vw_data,
+    va_valid,
+    va_addr,
+    va_lanes,
+    va_banks,
+    va_even,
+    va_odd,
+    sb_r_en,
+    sb_r_lane,
+    sb_r_addr,
+    sb_r_data,
+    vs_w_en,
+    vs_w_addr,
+    vs_w_f0,
+    vs_w_f1,
+    vs_w_f2,
+    vs_w_f3,
+    ts_valid,
+    ts_addr,
+    ts_f0,
+    ts_f1,
+    ts_f2,
+    ts_f3,
+    m_addr,
+    m_q_sum,
+    rq_valid,
+    rq_ready,
+    rq_beat,
+    rq_beats,
+    rd_valid,
+    rd_ready,
+    rd_data,
+    wq_valid,
+    wq_ready,
+    wq_beat,
+    wq_data,
+    w_idle,
+    base,
+    awvalid,
+    awready,
+    awaddr,
+    awlen,
+    wvalid,
+    wready,
+    wdata,
+    wstrb,
+    wlast,
+    bvalid,
+    bready,
+    bresp,
+    result_valid,
+    result_index,
+    result_value
 );
 
 /// A channel's write slave.
@@ -84,6 +153,10 @@ pub struct Bench {
     pub m: Model,
     pub rng: Rng,
     pub pace: Pace,
+    /// Added to operand m of the next operation.
+    pub offset_m: u32,
+    /// Instruction index of the last case.
+    pub last_pc: u32,
     /// Channel whose writes are answered with an error.
     pub broken: Option<usize>,
     /// What the design holds.
@@ -153,6 +226,8 @@ impl Bench {
             m,
             rng: Rng::new(seed),
             pace,
+            offset_m: 0,
+            last_pc: 0,
             broken: None,
             state: State::new(cfg),
             limits: Limits::open(0, 0),
@@ -199,7 +274,8 @@ impl Bench {
             self.tick()?;
             self.state.vmem_mut()[0] = value;
             self.m.set_u64(self.p.mw_valid, 0);
-            let instr = Instr { op: Op::ARGMAX as u8, flags: FLAG_FIRST, n: 1, aux: index, ..Default::default() };
+            let instr =
+                Instr { op: Op::ARGMAX as u8, flags: FLAG_FIRST, n: 1, aux: index, ..Default::default() };
             let run = self.run(&instr, 0)?;
             assert_eq!(run.fault, None);
         }
@@ -240,20 +316,42 @@ impl Bench {
         self.sync(&case.state)?;
         self.limits = case.limits;
         self.image = case.image.clone();
-        let pc = self.rng.range(0, 65535) as u32;
-        self.run(&case.instr, pc)
+        self.last_pc = self.rng.range(0, 65535) as u32;
+        self.run(&case.instr, self.last_pc)
     }
 
-    /// Runs one instruction to `done` or a fault; the state follows what the design wrote.
-    pub fn run(&mut self, i: &Instr, pc: u32) -> Outcome<Run> {
+    /// Begins a case and leaves it alone after some cycles.
+    pub fn run_some(&mut self, case: &Case, cycles: u64) -> Outcome {
+        self.sync(&case.state)?;
+        self.limits = case.limits;
+        self.image = case.image.clone();
+        self.start(&case.instr, 0);
+        for i in 0..cycles {
+            self.tick()?;
+            // Taken in the first cycle.
+            if i == 0 {
+                self.m.set_u64(self.p.start_valid, 0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Offers an instruction.
+    fn start(&mut self, i: &Instr, pc: u32) {
         let (p, m) = (&self.p, &mut self.m);
         m.set_u64(p.write_low, self.limits.write_low.into());
         m.set_u64(p.write_high, self.limits.write_high.into());
         let op = u32::from(i.flags) | u32::from(i.op) << 8 | pc << 16;
         let x = u32::from(i.x) | u32::from(i.sh) << 8 | u32::from(i.k) << 16;
-        let words = [i.aux, x, i.m.into(), i.n.into(), i.c, i.b, i.a, op, self.seq];
+        let token = u32::from(i.m) + std::mem::take(&mut self.offset_m);
+        let words = [i.aux, x, token, i.n.into(), i.c, i.b, i.a, op, self.seq];
         m.words_mut(p.uop, 0).copy_from_slice(&words);
         m.set_u64(p.start_valid, 1);
+    }
+
+    /// Runs one instruction to `done` or a fault; the state follows what the design wrote.
+    pub fn run(&mut self, i: &Instr, pc: u32) -> Outcome<Run> {
+        self.start(i, pc);
         self.writes.clear();
         let start = self.cycle;
         let mut started = false;
@@ -269,7 +367,11 @@ impl Bench {
             }
             if m.get_u64(p.fault_valid) != 0 {
                 let get = |port| m.get_u64(port) as u32;
-                break Some(Reported { code: get(p.fault_code), pc: get(p.fault_pc), info: get(p.fault_info) });
+                break Some(Reported {
+                    code: get(p.fault_code),
+                    pc: get(p.fault_pc),
+                    info: get(p.fault_info),
+                });
             }
             if m.get_u64(p.done) != 0 {
                 assert_eq!(m.get_u64(p.seq), self.seq.into());
@@ -281,7 +383,10 @@ impl Bench {
         };
         let cycles = self.cycle - start;
         if fault.is_none() {
-            assert!(self.slaves.iter().all(|s| s.responses.is_empty() && !s.offered), "done before the writes are");
+            assert!(
+                self.slaves.iter().all(|s| s.responses.is_empty() && !s.offered),
+                "done before the writes are"
+            );
             assert!(self.aux_open.is_empty(), "done before the auxiliary writes are");
             assert_eq!(self.reading.1, 0, "beats left");
         }
@@ -316,12 +421,16 @@ impl Bench {
                 // Sometimes an empty write, sometimes one to a word that nothing else uses.
                 let word = self.cfg.vmem / self.cfg.vec - 1;
                 let v = self.cfg.vec;
-                let mask = if self.rng.percent(50) { 0 } else { self.rng.next_u64() & (u64::MAX >> (64 - v)) };
+                let mask =
+                    if self.rng.percent(50) { 0 } else { self.rng.next_u64() & (u64::MAX >> (64 - v)) };
                 let data: Vec<i32> = (0..v).map(|_| self.rng.next_u64() as i32).collect();
                 self.drive_matrix(word, mask, &data);
                 let at = word * v;
                 let vmem = self.state.vmem_mut();
-                data.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1).for_each(|(i, &d)| vmem[at + i] = d);
+                data.iter()
+                    .enumerate()
+                    .filter(|(i, _)| mask >> i & 1 == 1)
+                    .for_each(|(i, &d)| vmem[at + i] = d);
             } else {
                 self.m.set_u64(self.p.mw_valid, 0);
             }
@@ -424,7 +533,8 @@ impl Bench {
             }
         }
         if bit(p.va_valid) {
-            let (word, lanes, banks) = (m.get_u64(p.va_addr) as usize, m.get_u64(p.va_lanes), m.get_u64(p.va_banks));
+            let (word, lanes, banks) =
+                (m.get_u64(p.va_addr) as usize, m.get_u64(p.va_lanes), m.get_u64(p.va_banks));
             for lane in (0..self.cfg.lanes).filter(|l| lanes >> l & 1 == 1) {
                 let data = m.words(if lane % 2 == 0 { p.va_even } else { p.va_odd }, 0);
                 for bank in (0..64).filter(|b| banks >> b & 1 == 1) {

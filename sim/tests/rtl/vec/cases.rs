@@ -28,7 +28,12 @@ fn check(config: &str, pace: Pace, ops: &[Op], seeds: std::ops::Range<u64>) -> O
             let run = b.run_case(&case).map_err(|e| format!("seed {seed}: {}: {e}", case.describe()))?;
             assert_eq!(run.fault, None, "seed {seed}: {}", case.describe());
             if run.writes != want {
-                return Err(format!("seed {seed}: {}:\n{}", case.describe(), differences(&run.writes, &want)).into());
+                return Err(format!(
+                    "seed {seed}: {}:\n{}",
+                    case.describe(),
+                    differences(&run.writes, &want)
+                )
+                .into());
             }
         }
     }

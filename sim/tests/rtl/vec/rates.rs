@@ -1,1 +1,75 @@
-//! Rates.
+//! Cycles: a word a cycle in every pass, and a small fixed part.
+
+use super::bench::{Bench, Outcome, Pace};
+use accllm_hw::isa::{OPS, Op, Unit};
+use accllm_sim::golden::Constant;
+use accllm_sim::golden::testgen::{Case, case};
+use accllm_sim::verilate::OptLevel;
+
+/// Cycles that the words of an operation take.
+fn words(case: &Case, op: Op) -> u64 {
+    let (i, v) = (&case.instr, case.config.vec as u64);
+    let n = u64::from(i.n);
+    let constant = |c| u64::from(case.state.constant(c));
+    match op {
+        Op::LOAD if i.flags & 1 == 1 => n / v.min(16),
+        Op::STORE => n / v.min(16),
+        Op::NORMQ | Op::ATTQ | Op::SILU => n.next_multiple_of(32) / v,
+        Op::ROPE | Op::STATK | Op::STATQ | Op::QK | Op::QQ => n * constant(Constant::Hdp) / v,
+        Op::QV => n * constant(Constant::VDim) / v,
+        Op::SOFTMAX => 2 * ((n + constant(Constant::SinkPad)) / v),
+        _ => n.div_ceil(v),
+    }
+}
+
+#[test]
+fn a_word_a_cycle() -> Outcome {
+    for (config, seeds) in [("tiny", 12), ("edge", 6), ("u280", 6)] {
+        let mut b = Bench::new(config, Pace::FREE, 9)?;
+        let mut line = format!("{config}: cycles beside the words:");
+        for op in OPS.iter().filter(|i| i.unit == Unit::Vector).map(|i| i.op) {
+            let (mut least, mut most) = (u64::MAX, 0);
+            for seed in 0..seeds {
+                let case = case(b.cfg, op, seed).ok_or("no such case")?;
+                let run = b.run_case(&case)?;
+                assert_eq!(run.fault, None);
+                let over = run.cycles - words(&case, op);
+                (least, most) = (least.min(over), most.max(over));
+            }
+            line += &format!(" {op:?} {least}");
+            if most != least {
+                line += &format!("..{most}");
+            }
+            let bound = if op == Op::SOFTMAX { 30 } else { 20 };
+            assert!(most <= bound, "{config}: {op:?} takes {most} cycles beside its words");
+        }
+        println!("{line}");
+    }
+    Ok(())
+}
+
+/// Simulation speed; run with `--ignored --nocapture` on a quiet machine.
+#[test]
+#[ignore = "measures speed"]
+fn speed() -> Outcome {
+    for config in ["tiny", "edge", "u280"] {
+        let mut b = Bench::build(config, Pace::FREE, 9, OptLevel::Fast)?;
+        let case = case(b.cfg, Op::SILU, 3).ok_or("no such case")?;
+        b.sync(&case.state)?;
+        let start = std::time::Instant::now();
+        let idle = 300_000;
+        b.m.cycles(idle)?;
+        let idle_speed = idle as f64 / start.elapsed().as_secs_f64() / 1e3;
+        b.limits = case.limits;
+        let start = std::time::Instant::now();
+        let mut busy = 0;
+        while busy < 100_000 {
+            busy += b.run(&case.instr, 0)?.cycles;
+        }
+        let busy_speed = busy as f64 / start.elapsed().as_secs_f64() / 1e3;
+        println!(
+            "{config}: {idle_speed:.0} kcycles/s idle, {busy_speed:.0} kcycles/s in SILU (with the bench)"
+        );
+    }
+    Ok(())
+}

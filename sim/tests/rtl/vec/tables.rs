@@ -6,7 +6,14 @@ use accllm_sim::memory::Rng;
 use accllm_sim::verilate::{Model, OptLevel, VerilateSpec};
 
 fn model() -> Outcome<Model> {
-    let names = ["pkg/accllm_tables_pkg", "vec/vec_sigmoid", "vec/vec_exp2", "vec/vec_recip", "vec/vec_rsqrt", "tb/tb_tables"];
+    let names = [
+        "pkg/accllm_tables_pkg",
+        "vec/vec_sigmoid",
+        "vec/vec_exp2",
+        "vec/vec_recip",
+        "vec/vec_rsqrt",
+        "tb/tb_tables",
+    ];
     let sources = names.iter().map(|n| format!("hw/rtl/{n}.sv"));
     let sources = std::iter::once("hw/rtl/lint.vlt".to_owned()).chain(sources);
     let mut m = VerilateSpec::new("tb_tables", sources).opt(OptLevel::Quick).build()?;
@@ -80,7 +87,12 @@ fn reciprocals_everywhere() -> Outcome {
             let (want_r, want_k) = recip(old.0);
             assert_eq!((m.get_u64(r), m.get_u64(k)), (want_r.into(), want_k.into()), "recip {}", old.0);
             let (want_r, want_e) = rsqrt(old.1);
-            assert_eq!((m.get_u64(root_r), m.get_u64(root_e)), (want_r.into(), want_e.into()), "rsqrt {}", old.1);
+            assert_eq!(
+                (m.get_u64(root_r), m.get_u64(root_e)),
+                (want_r.into(), want_e.into()),
+                "rsqrt {}",
+                old.1
+            );
         }
     }
     Ok(())
