@@ -16,5 +16,6 @@ pub mod generate;
 pub mod model;
 pub mod output;
 pub mod perf;
+pub mod tensors;
 
 pub use error::{Error, Result};

@@ -1,7 +1,7 @@
 //! Lockstep on the library: RTL and golden executor agree; damage in one of them is found and named.
 
-use accllm::device::{GoldenDevice, LockstepDevice, MemoryKind, Verilator, VerilatorOptions};
-use accllm::engine::{Checked, Engine as _, Reference, Session};
+use accllm::device::{Device as _, GoldenDevice, LockstepDevice, MemoryKind, Verilator, VerilatorOptions};
+use accllm::engine::{Engine as _, Reference, Session};
 use accllm::generate::{Request, generate};
 use accllm::model::{Calibration, Ready, Source};
 use accllm_compiler::{MemoryImage, ModelSpec, Program, Settings};
@@ -34,12 +34,12 @@ fn agreement_and_damage() {
 
     // The window wraps within the text.
     let rtl = Verilator::new(&program, &image, &OPTIONS).unwrap();
-    let session = Session::new(&program, LockstepDevice::new(&program, golden(), rtl));
-    let mut engine = Checked::new(session, &ready.model, LAMBDA).unwrap();
+    let device = LockstepDevice::new(&program, &ready.model, golden(), Some(rtl)).unwrap();
+    let mut engine = Session::new(&program, device);
     let mut reference = Reference::new(&ready.model, LAMBDA).unwrap();
     let story = generate(&mut engine, &request, &mut |_| Ok(())).unwrap();
     assert_eq!(story, generate(&mut reference, &request, &mut |_| Ok(())).unwrap());
-    let compared = engine.compared();
+    let compared = engine.device().compared().unwrap();
     assert!(compared.tensors > 4000 && compared.elements > 1_000_000, "{compared:?}");
 
     // One weight bit of layer 2's up projection, in the memory of the RTL only.
@@ -47,13 +47,14 @@ fn agreement_and_damage() {
     let mut damaged = image.clone();
     damaged.channels[1][(stream.beat + 1) * BEAT_BYTES] ^= 1;
     let rtl = Verilator::new(&program, &damaged, &OPTIONS).unwrap();
-    let mut engine = Session::new(&program, LockstepDevice::new(&program, golden(), rtl));
+    let device = LockstepDevice::new(&program, &ready.model, golden(), Some(rtl)).unwrap();
+    let mut engine = Session::new(&program, device);
     let error = engine.feed(&prompt).unwrap_err().to_string();
     assert!(error.contains("layer 2, up, token ") && error.contains("MATW"), "{error}");
 
     // The same bit for both: only the integer reference can tell.
     let device = GoldenDevice::new(&program, &damaged).unwrap();
-    let mut engine = Checked::new(Session::new(&program, device), &ready.model, LAMBDA).unwrap();
-    let error = engine.feed(&prompt).unwrap_err().to_string();
-    assert!(error.contains("integer reference differ: logits"), "{error}");
+    let device = LockstepDevice::new(&program, &ready.model, device, None).unwrap();
+    let error = Session::new(&program, device).feed(&prompt).unwrap_err().to_string();
+    assert!(error.contains("integer reference differ: layer 2, up, token "), "{error}");
 }

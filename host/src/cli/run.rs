@@ -5,7 +5,7 @@ use super::out::Out;
 use super::prepare;
 use super::run_report::{Report, Simulated, Text};
 use accllm::device::{Device, GoldenDevice, LockstepDevice, MemoryKind, Verilator, VerilatorOptions};
-use accllm::engine::{Checked, Engine, Reference, Session};
+use accllm::engine::{Engine, Reference, Session};
 use accllm::generate::{Request, generate};
 use accllm::model::Ready;
 use accllm::{Error, Result};
@@ -25,18 +25,11 @@ pub fn run(args: &Run, out: &Out) -> Result<()> {
     }
     let program = prepare::program(&args.shape, &ready)?;
     let device = device(args, out, &program, &ready)?;
-    let session = Session::new(&program, device);
+    let mut engine = Session::new(&program, device);
     report.device = name(args.device);
-    if args.lockstep {
-        let mut engine = Checked::new(session, &ready.model, lambda)?;
-        report.text = write(args, out, &ready, &mut engine)?;
-        report.compared = Some(engine.compared());
-        report.simulated = Simulated::new(engine.session(), program.config()?);
-    } else {
-        let mut engine = session;
-        report.text = write(args, out, &ready, &mut engine)?;
-        report.simulated = Simulated::new(&engine, program.config()?);
-    }
+    report.text = write(args, out, &ready, &mut engine)?;
+    report.compared = engine.device().compared();
+    report.simulated = Simulated::new(&engine, program.config()?);
     report.print(out)
 }
 
@@ -71,23 +64,27 @@ fn check(args: &Run) -> Result<()> {
 }
 
 /// The device with the model's program and image.
-fn device(args: &Run, out: &Out, program: &Program, ready: &Ready) -> Result<Box<dyn Device>> {
+fn device<'m>(args: &Run, out: &Out, program: &Program, ready: &'m Ready) -> Result<Box<dyn Device + 'm>> {
     let busy = out.busy("compiling");
     let image = MemoryImage::new(program, &ready.model)?;
-    if args.device == DeviceArg::Golden {
-        return Ok(Box::new(GoldenDevice::new(program, &image)?));
-    }
-    busy.set_message("loading the RTL (builds it at its first use)");
-    let memory = match args.memory {
-        MemoryArg::Ideal => MemoryKind::Ideal,
-        MemoryArg::Stalling => MemoryKind::Stalling(args.seed),
+    let golden = || GoldenDevice::new(program, &image);
+    let rtl = match args.device {
+        DeviceArg::Verilator => {
+            busy.set_message("loading the RTL (builds it at its first use)");
+            let memory = match args.memory {
+                MemoryArg::Ideal => MemoryKind::Ideal,
+                MemoryArg::Stalling => MemoryKind::Stalling(args.seed),
+            };
+            let options = VerilatorOptions { memory, trace: args.lockstep, wave: args.wave.clone() };
+            Some(Verilator::new(program, &image, &options)?)
+        }
+        _ => None,
     };
-    let options = VerilatorOptions { memory, trace: args.lockstep, wave: args.wave.clone() };
-    let rtl = Verilator::new(program, &image, &options)?;
-    if args.lockstep {
-        return Ok(Box::new(LockstepDevice::new(program, GoldenDevice::new(program, &image)?, rtl)));
-    }
-    Ok(Box::new(rtl))
+    Ok(match rtl {
+        rtl if args.lockstep => Box::new(LockstepDevice::new(program, &ready.model, golden()?, rtl)?),
+        Some(rtl) => Box::new(rtl),
+        None => Box::new(golden()?),
+    })
 }
 
 /// Writes the text as it comes.

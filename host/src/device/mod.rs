@@ -52,7 +52,7 @@ pub trait Device {
     }
 }
 
-impl Device for Box<dyn Device> {
+impl Device for Box<dyn Device + '_> {
     fn write_aux(&mut self, beat: usize, bytes: &[u8]) -> Result<()> {
         (**self).write_aux(beat, bytes)
     }

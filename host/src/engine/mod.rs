@@ -1,11 +1,9 @@
 //! Whatever continues a text greedily: the integer reference, a device, or two of them in lockstep.
 
-mod checked;
 mod reference;
 mod session;
 
 use crate::Result;
-pub use checked::Checked;
 pub use reference::Reference;
 pub use session::{Session, Work};
 

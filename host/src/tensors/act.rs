@@ -1,0 +1,134 @@
+//! Tensors in the activation buffer: inputs of the linear layers, query codes, probabilities.
+
+use super::{Context, Found};
+use accllm_compiler::label::Tensor;
+use accllm_hw::config::{COLS, MACS};
+use accllm_quant::int::Point;
+use accllm_sim::golden::Space;
+use std::collections::BTreeMap;
+
+/// A byte of the buffer: word from the tensor's first, lane, column.
+struct Byte {
+    word: usize,
+    lane: usize,
+    col: usize,
+    value: i32,
+}
+
+/// Elements of the instruction's tensors in the activation buffer.
+pub(super) fn elements(c: &Context<'_>, out: &mut Vec<Found>) {
+    let a = &c.layout.act;
+    match c.label.tensors.first() {
+        Some(Tensor::AttnIn) => columns(c, (a.norm, a.norm_x), Point::AttnIn, out),
+        Some(Tensor::MlpIn) => columns(c, (a.norm, a.norm_x), Point::MlpIn, out),
+        Some(Tensor::HeadIn) => columns(c, (a.norm, a.norm_x), Point::HeadIn, out),
+        Some(Tensor::MlpH) => hidden(c, out),
+        Some(Tensor::AttnO8) => attention(c, out),
+        Some(Tensor::Q8Win) => queries(c, a.q_win, Point::Q8Win, out),
+        Some(Tensor::Q8Sink) => queries(c, a.q_sink, Point::Q8Sink, out),
+        Some(Tensor::Prob) => probabilities(c, out),
+        _ => {}
+    }
+}
+
+fn bytes<'c>(c: &'c Context<'_>, base: usize) -> impl Iterator<Item = Byte> + 'c {
+    c.record.writes.iter().filter_map(move |w| match w.space {
+        Space::Act(lane) => {
+            let (word, col) = (w.address as usize / COLS, w.address as usize % COLS);
+            Some(Byte { word: word.checked_sub(base)?, lane: lane.into(), col, value: w.value })
+        }
+        _ => None,
+    })
+}
+
+/// Lane row and column of a byte where words of neighbouring columns are `x` apart.
+fn at(c: &Context<'_>, b: &Byte, x: usize) -> (usize, usize) {
+    ((b.word % x) * c.layout.shape.lanes + b.lane, (b.word / x) * COLS + b.col)
+}
+
+/// A norm's output: row = token, but the head's only token is in row 0.
+fn columns(c: &Context<'_>, (base, x): (usize, usize), point: Point, out: &mut Vec<Found>) {
+    for b in bytes(c, base) {
+        let (row, col) = at(c, &b, x);
+        let token = if point == Point::HeadIn { c.block - 1 } else { row };
+        if col < c.layout.shape.dims.hidden {
+            out.push(Found { point, token, head: None, element: col, value: b.value });
+        }
+    }
+}
+
+/// `mlp_h`: int8, or 16 bits as high and low half in two rows.
+fn hidden(c: &Context<'_>, out: &mut Vec<Found>) {
+    let (a, s) = (&c.layout.act, &c.layout.shape);
+    let rows = bytes(c, a.h).map(|b| (at(c, &b, a.h_x), b.value));
+    for ((token, col), value) in join(rows, s.h_wide) {
+        if col < s.dims.ff {
+            out.push(Found { point: Point::MlpH, token, head: None, element: col, value });
+        }
+    }
+}
+
+/// `attn_o8`: heads side by side, `hds` columns each.
+fn attention(c: &Context<'_>, out: &mut Vec<Found>) {
+    let (a, s) = (&c.layout.act, &c.layout.shape);
+    for b in bytes(c, a.attn) {
+        let (token, col) = at(c, &b, a.attn_x);
+        let (head, element) = (col / s.hds, col % s.hds);
+        if element < s.dims.head_dim {
+            out.push(Found { point: Point::AttnO8, token, head: Some(head), element, value: b.value });
+        }
+    }
+}
+
+/// Query codes: a word per lane step and KV head, columns repeated.
+fn queries(c: &Context<'_>, base: usize, point: Point, out: &mut Vec<Found>) {
+    let (a, s) = (&c.layout.act, &c.layout.shape);
+    for b in bytes(c, base) {
+        let row = (b.word % a.q_x) * s.lanes + b.lane;
+        let head = (b.word / a.q_x) * s.group + row % s.group;
+        if b.col < MACS {
+            let element = b.col % s.hdp;
+            out.push(Found { point, token: row / s.group, head: Some(head), element, value: b.value });
+        }
+    }
+}
+
+/// Probabilities of the visible slots, in the reference's order.
+fn probabilities(c: &Context<'_>, out: &mut Vec<Found>) {
+    let (a, s) = (&c.layout.act, &c.layout.shape);
+    let Some(kv) = c.label.kv_head else { return };
+    let base = a.prob + kv % c.layout.score.sets.max(1) * a.prob_set;
+    let token = c.tokens.start;
+    let order = c.visible(token);
+    let rows = bytes(c, base).filter(|b| b.col % MACS < 32).map(|b| {
+        let row = (b.word % a.prob_x) * s.lanes + b.lane;
+        let slot = (b.word / a.prob_x) * 64 + b.col / MACS * 32 + b.col % MACS;
+        ((row, slot), b.value)
+    });
+    for ((row, slot), value) in join(rows, s.prob_wide) {
+        let head = Some(kv * s.group + row % s.group);
+        match order.get(&slot) {
+            Some(&element) if row / s.group == token => {
+                out.push(Found { point: Point::Prob, token, head, element, value });
+            }
+            _ => {}
+        }
+    }
+}
+
+/// With `wide`, joins the halves in rows 2r and 2r + 1.
+fn join(
+    rows: impl Iterator<Item = ((usize, usize), i32)>,
+    wide: bool,
+) -> impl Iterator<Item = ((usize, usize), i32)> {
+    let mut joined = BTreeMap::new();
+    for ((row, col), value) in rows {
+        let (row, value) = match (wide, row % 2) {
+            (false, _) => (row, value),
+            (true, 0) => (row / 2, value * 256),
+            (true, _) => (row / 2, value),
+        };
+        *joined.entry((row, col)).or_insert(0) += value;
+    }
+    joined.into_iter()
+}

@@ -1,0 +1,86 @@
+//! Tensors in vector memory: residual stream, outputs of the linear layers, rotated heads, attention sums.
+
+use super::{Context, Found};
+use accllm_compiler::image::source_row;
+use accllm_compiler::label::Tensor;
+use accllm_compiler::spec::Linear;
+use accllm_hw::isa::Op;
+use accllm_quant::int::Point;
+use accllm_sim::golden::Space;
+
+/// Token of the block, head, element.
+type Place = (usize, Option<usize>, usize);
+
+/// Elements of the instruction's tensors in vector memory.
+pub(super) fn elements(c: &Context<'_>, out: &mut Vec<Found>) {
+    let writes = || c.record.writes.iter().filter(|w| w.space == Space::Vmem);
+    let Some(first) = writes().map(|w| w.address).min() else { return };
+    for w in writes() {
+        let offset = (w.address - first) as usize;
+        if let Some((point, (token, head, element))) = place(c, offset) {
+            out.push(Found { point, token, head, element, value: w.value });
+        }
+    }
+}
+
+fn place(c: &Context<'_>, offset: usize) -> Option<(Point, Place)> {
+    let (s, d) = (&c.layout.shape, &c.layout.shape.dims);
+    let (point, place) = match c.label.tensors.first()? {
+        Tensor::Embed => (Point::Embed, (c.tokens.start, None, offset)),
+        Tensor::ResidAttn => (Point::ResidAttn, (offset / s.hidden, None, offset % s.hidden)),
+        Tensor::Resid => (Point::Resid, (offset / s.hidden, None, offset % s.hidden)),
+        Tensor::Q => (Point::Q, projection(c, Linear::Q, offset)?),
+        Tensor::K => (Point::K, projection(c, Linear::K, offset)?),
+        Tensor::V => (Point::V, projection(c, Linear::V, offset)?),
+        Tensor::AttnOut => (Point::AttnOut, rows(c, offset)),
+        Tensor::Gate => (Point::Gate, rows(c, offset)),
+        Tensor::Up => (Point::Up, rows(c, offset)),
+        Tensor::MlpOut => (Point::MlpOut, rows(c, offset)),
+        Tensor::Logits => {
+            let (_, head, element) = rows(c, offset);
+            (Point::Logits, (c.block - 1, head, element))
+        }
+        Tensor::KRot => {
+            let row = s.k_rows();
+            (Point::KRot, heads(offset / row, offset % row, s.hdp))
+        }
+        Tensor::QWin => {
+            let (token, r) = (offset / s.q_rot_row(), offset % s.q_rot_row());
+            let point = if r < s.q_rows() { Point::QWin } else { Point::QSink };
+            (point, heads(token, r % s.q_rows(), s.hdp))
+        }
+        Tensor::AttnAcc => {
+            let stride = (c.instr.aux as usize).max(1);
+            let (r, element) = (offset / stride, offset % stride);
+            let head = c.label.kv_head? * s.group + r % s.group;
+            (Point::AttnAcc, (r / s.group, Some(head), element))
+        }
+        _ => return None,
+    };
+    // Padding is not part of the tensor.
+    let width = match point {
+        Point::Gate | Point::Up => d.ff,
+        Point::Logits => d.vocab,
+        Point::AttnAcc => d.head_dim,
+        Point::Embed | Point::ResidAttn | Point::Resid | Point::AttnOut | Point::MlpOut => d.hidden,
+        _ => usize::MAX,
+    };
+    (place.2 < width).then_some((point, place))
+}
+
+/// Output of a MATW: rows of each token, a part of the layer's rows.
+fn rows(c: &Context<'_>, offset: usize) -> Place {
+    debug_assert_eq!(c.record.op, Op::MATW);
+    let stride = (c.instr.aux as usize).max(1);
+    (offset / stride, None, offset % stride + c.label.part.map_or(0, |p| p.0))
+}
+
+/// The same, for heads that the compiler lays out in its own order.
+fn projection(c: &Context<'_>, linear: Linear, offset: usize) -> Option<Place> {
+    let (token, head, o) = rows(c, offset);
+    Some((token, head, source_row(&c.layout.shape, linear, o)?))
+}
+
+fn heads(token: usize, r: usize, width: usize) -> Place {
+    (token, Some(r / width), r % width)
+}
