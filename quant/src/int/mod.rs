@@ -4,6 +4,7 @@
 
 mod attention;
 mod cache;
+mod emit;
 mod matmul;
 mod session;
 mod tap;

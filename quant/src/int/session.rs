@@ -1,7 +1,8 @@
 //! Runs a quantized model over tokens, keeping the KV cache.
 
-use super::attention::{Angles, HeadOutput, Query, attend, rotate};
+use super::attention::{Angles, Query, attend, rotate};
 use super::cache::Cache;
+use super::emit::{emit, emit_head};
 use super::matmul::{Acts, linear};
 use super::tap::{At, IntTap, NoIntTap, Point};
 use crate::model::{LambdaShape, Layer, LayerConstants, Norm, QuantModel};
@@ -243,38 +244,6 @@ fn add(x: &mut [i32], y: &[i32]) {
     for (a, b) in x.iter_mut().zip(y) {
         *a = fixed::resid_add(*a, *b);
     }
-}
-
-/// Reports a `[tokens, width]` tensor token by token.
-fn emit(tap: &mut dyn IntTap, point: Point, layer: Option<usize>, base: u64, width: usize, data: &[i32]) {
-    if tap.active() {
-        for (t, row) in data.chunks_exact(width).enumerate() {
-            tap.tensor(At { point, layer, token: base + t as u64, head: None }, row);
-        }
-    }
-}
-
-/// Reports what attention computed for one token and query head.
-fn emit_head(
-    tap: &mut dyn IntTap,
-    (l, token, h): (usize, u64, usize),
-    window: &Query,
-    sink: &Query,
-    out: &HeadOutput,
-) {
-    let mut say = |point, data: &[i32]| tap.tensor(At { point, layer: Some(l), token, head: Some(h) }, data);
-    let widen = |codes: &[i16]| codes.iter().map(|v| i32::from(*v)).collect::<Vec<_>>();
-    say(Point::QWin, &window.rot);
-    say(Point::QSink, &sink.rot);
-    say(Point::Q8Win, &widen(&window.codes));
-    say(Point::Q8Sink, &widen(&sink.codes));
-    say(Point::QScale, &[i32::from(window.scale), i32::from(sink.scale)]);
-    say(Point::QSum, &[window.sum, sink.sum]);
-    say(Point::Score, &out.score);
-    say(Point::Prob, &out.prob);
-    say(Point::ProbSum, &[out.sum as i32]);
-    say(Point::AttnAcc, &out.acc);
-    say(Point::AttnO8, &out.o8);
 }
 
 impl Scorer for QuantModel {

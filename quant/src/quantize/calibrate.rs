@@ -104,7 +104,7 @@ pub(super) fn windows(text: &[u32], protocol: Protocol) -> Result<Vec<&[u32]>> {
 
 /// Runs `model` over the windows of `text` (fewer when the text is shorter) and collects ranges.
 pub fn calibrate(model: &FloatModel, text: &[u32], protocol: Protocol) -> Result<Calibration> {
-    let mut seen = Collector::new(model, false);
+    let mut seen = Collector::new(model);
     for window in windows(text, protocol)? {
         model.hidden(window, None, &mut seen)?;
     }
@@ -119,10 +119,19 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    /// An empty collector; `gram` asks for outer products too.
-    pub fn new(model: &FloatModel, gram: bool) -> Self {
+    /// An empty collector.
+    pub fn new(model: &FloatModel) -> Self {
         let layers = vec![LayerStats::default(); model.config.layers];
-        Self { out: Calibration { layers, ..Default::default() }, head_dim: model.config.head_dim, gram }
+        Self {
+            out: Calibration { layers, ..Default::default() },
+            head_dim: model.config.head_dim,
+            gram: false,
+        }
+    }
+
+    /// Asks for outer products too, or no longer.
+    pub fn want_gram(&mut self, wanted: bool) {
+        self.gram = wanted;
     }
 
     /// Takes what was gathered for one layer.
@@ -162,7 +171,7 @@ impl Tap for Collector {
             return;
         }
         if site == Site::FinalNorm {
-            self.out.head_in.add_with_gram(width, data, self.gram);
+            self.out.head_in.add(width, data);
             return;
         }
         let gram = self.gram;

@@ -41,16 +41,29 @@ pub(super) fn quantize_weights(model: &FloatModel, text: &[u32], options: &Optio
     let texts = windows(text, options.calibration)?;
     let window = Window::new(c, options.calibration.window, None);
     let mut streams = texts.iter().map(|w| model.embed_tokens(w)).collect::<Result<Vec<_>>>()?;
-    let mut seen = Collector::new(model, options.compensate);
+    let mut seen = Collector::new(model);
     let (mut layers, mut shapes) = (Vec::new(), Vec::new());
     for (l, w) in model.layers.iter().enumerate() {
-        for x in &streams {
-            run_layer(c, (l, w), &window, &mut x.clone(), &mut seen);
-        }
-        let (grids, shape) = layer(c, l, w, &seen.take(l), options);
-        let back = dequantize_layer(c, &grids, &shape, w);
+        let found = find_grids(c, l, w, options);
+        // Weights that all keep their grids need no second run with the quantized layer.
+        let exact = found.iter().all(Option::is_some);
+        seen.want_gram(options.compensate && !exact);
         for x in &mut streams {
-            run_layer(c, (l, &back), &window, x, &mut NoTap);
+            let mut copy = Vec::new();
+            let x = if exact {
+                x
+            } else {
+                copy.clone_from(x);
+                &mut copy
+            };
+            run_layer(c, (l, w), &window, x, &mut seen);
+        }
+        let (grids, shape) = layer(c, (l, w), &seen.take(l), found, options);
+        if !exact {
+            let back = dequantize_layer(c, &grids, &shape, w);
+            for x in &mut streams {
+                run_layer(c, (l, &back), &window, x, &mut NoTap);
+            }
         }
         layers.push(grids);
         shapes.push(shape);
@@ -85,18 +98,24 @@ fn check_options(c: &LlamaConfig, options: &Options) -> Result<()> {
     }
 }
 
+/// The grids of those of a layer's seven linears that already lie on one; none of a layer forced to W4.
+fn find_grids(c: &LlamaConfig, number: usize, w: &FloatLayer, options: &Options) -> [Option<GridWeight>; 7] {
+    if options.w4_layers.contains(&number) {
+        return [const { None }; 7];
+    }
+    let o = spread_heads(&w.o, c.head_dim);
+    [&w.q, &w.k, &w.v, &o, &w.gate, &w.up, &w.down].map(recover)
+}
+
 fn layer(
     c: &LlamaConfig,
-    number: usize,
-    w: &FloatLayer,
+    (number, w): (usize, &FloatLayer),
     s: &LayerStats,
+    found: [Option<GridWeight>; 7],
     options: &Options,
 ) -> (LayerGrids, LayerShapes) {
     let forced = options.w4_layers.contains(&number);
     let format = if forced { WeightFormat::W4 } else { options.body };
-    let find = |w: &Matrix| if forced { None } else { recover(w) };
-    let wide_o = spread_heads(&w.o, c.head_dim);
-    let found = [&w.q, &w.k, &w.v, &wide_o, &w.gate, &w.up, &w.down].map(find);
     let recovered = found.iter().flatten().count();
     let [q, k, v, o, gate, up, down] = found;
     // A weight that keeps its own grid takes no shape into its columns.
@@ -131,7 +150,7 @@ fn layer(
         q: q.unwrap_or_else(|| attn.fit(&w.q)),
         k: k.unwrap_or_else(|| attn.fit(&w.k)),
         v: v.unwrap_or_else(|| attn.fit(&w.v)),
-        o: o.unwrap_or_else(|| out().fit(&wide_o)),
+        o: o.unwrap_or_else(|| out().fit(&spread_heads(&w.o, c.head_dim))),
         gate: gate.unwrap_or_else(|| mlp.fit(&w.gate)),
         up: up.unwrap_or_else(|| mlp.fit(&w.up)),
         down: down.unwrap_or_else(|| last.fit(&w.down)),
