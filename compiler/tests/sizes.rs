@@ -1,0 +1,73 @@
+//! Sizes of known shapes, and the host's arithmetic.
+
+mod common;
+
+use accllm_compiler::label::{Moment, Space};
+use accllm_compiler::lambda::reg;
+use accllm_compiler::{Settings, Step};
+use common::{compile, llama2_7b, shapes};
+
+#[test]
+fn llama2_7b_on_u280() {
+    let p = compile(&llama2_7b(), "u280", &Settings::new(4, 2044));
+    let info = p.info();
+    println!("{info}");
+    for context in [0, 128, 2047, 1_000_000] {
+        println!(
+            "context {context}: {} beats, {} bytes a token",
+            p.beats_per_token(context),
+            p.bytes_per_token(context)
+        );
+    }
+    assert!(info.instruction_bytes() < 256 << 10);
+    // 6.48e9 layer weights at 2 bit and a head of 131e6 at 4.25 bit, parameters besides.
+    let bytes = (p.layout.weights.end * 32 * 64) as f64;
+    let ideal = 6.476e9 * 2.0 / 8.0 + 131.1e6 * 4.25 / 8.0;
+    assert!((1.0..1.01).contains(&(bytes / ideal)), "{bytes} for {ideal}");
+    assert!((0..32).all(|l| info.layer_padding(l) < 0.001));
+    assert_eq!(p.beats_per_token(4000), p.beats_per_token(1_000_000_000));
+}
+
+#[test]
+fn arguments_of_steps() {
+    let (_, spec, _) = shapes().swap_remove(0);
+    let p = compile(&spec, "tiny", &Settings::new(4, 24));
+    let l = &p.layout;
+    assert_eq!(l.shape.ring, 32);
+    let arg = |position, tokens, register: u8| {
+        let step = Step { position, tokens, head: true };
+        l.args(step).map(|a| a[usize::from(register) - 1]).unwrap_or(u32::MAX)
+    };
+    assert_eq!(arg(0, 1, reg::RING), 28);
+    assert_eq!(arg(4, 1, reg::RING), 0);
+    assert_eq!(arg(37, 1, reg::RING), 1);
+    assert_eq!(arg(0, 1, reg::WSLOTS), 32);
+    assert_eq!(arg(0, 1, reg::KSTEPS), 1);
+    assert_eq!(arg(10, 3, reg::KSTEPS), (13 - 4_u32).div_ceil(4));
+    assert_eq!(arg(1_000_000, 8, reg::NTOK), 8);
+    for (position, tokens) in [(0, 0), (0, 9), (1 << 31, 1)] {
+        assert!(l.args(Step { position, tokens, head: true }).is_err());
+    }
+    assert!(l.io_block(0, &[101]).is_err());
+    assert_eq!(l.io_block(5, &[1, 2]).map(|b| b.len()).unwrap_or(0), 2 * 64 + 2 * 2 * 64 * 2);
+    let seen: Vec<u64> = l.visible(40).collect();
+    assert_eq!(seen, (0..4).chain(17..=40).collect::<Vec<_>>());
+    assert_eq!(l.visible(2).collect::<Vec<_>>(), [0, 1, 2]);
+}
+
+#[test]
+fn places_have_names() {
+    let (_, spec, _) = shapes().swap_remove(1);
+    let p = compile(&spec, "tiny", &Settings::new(4, 24).with_block(4));
+    let pc = p.labels.iter().position(|l| l.op == "q_proj").unwrap_or(0);
+    // Query head 5, padded element 35 = second half, pair 3.
+    let address = p.layout.vmem.q + 2 * p.layout.shape.q_rows() + 5 * 64 + 35;
+    let at = Moment { pc, loops: &[1], position: 100, tokens: 4 };
+    let place = p.locate(at, Space::Vmem, address as u64).to_string();
+    assert!(place.starts_with("layer 1, q_proj, q, token 2 (position 102), element 355 ["), "{place}");
+    let pc = p.labels.iter().position(|l| l.op == "softmax").unwrap_or(0);
+    let at = Moment { pc, loops: &[0, 3], position: 10, tokens: 4 };
+    let outputs = p.outputs(at);
+    assert!(outputs.iter().all(|o| o.row.token == 3 && o.row.head == Some(0)));
+    assert_eq!(outputs.iter().map(|o| o.cells.len()).collect::<Vec<_>>(), [14, 1]);
+}
