@@ -201,6 +201,9 @@ pub struct Run {
     /// Memory behind the engine (verilator).
     #[arg(long, value_enum, default_value_t = MemoryArg::Ideal)]
     pub memory: MemoryArg,
+    /// Program written by `accllm compile` from MODEL, instead of compiling it now.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "sinks", "window", "block"])]
+    pub program: Option<PathBuf>,
     /// Seed of the stalling memory.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,

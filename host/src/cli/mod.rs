@@ -1,8 +1,11 @@
 //! The command line: one module per verb.
 
 mod args;
+mod compile;
 mod devices;
+mod disasm;
 mod eval;
+mod info;
 mod out;
 mod prepare;
 mod quantize;
@@ -12,7 +15,7 @@ mod run_report;
 pub use args::Cli;
 use args::Verb;
 
-use accllm::{Error, Result};
+use accllm::Result;
 use out::Out;
 
 /// Does what the arguments say.
@@ -23,6 +26,8 @@ pub fn run(cli: Cli) -> Result<()> {
         Verb::Quantize(args) => quantize::run(&args, &out),
         Verb::Eval(args) => eval::run(&args, &out),
         Verb::Run(args) => run::run(&args, &out),
-        _ => Err(Error::Argument("this verb is not there yet".into())),
+        Verb::Compile(args) => compile::run(&args, &out),
+        Verb::Disasm(args) => disasm::run(&args, &out),
+        Verb::Info(args) => info::run(&args, &out),
     }
 }

@@ -4,7 +4,7 @@ use super::args::Shape;
 use super::out::Out;
 use accllm::model::{Calibration, Ready, Source};
 use accllm::{Error, Result};
-use accllm_compiler::{ModelSpec, Program, Settings};
+use accllm_compiler::{MemoryImage, ModelSpec, Program, Settings};
 use accllm_hw::config::{Config, find};
 use accllm_quant::model::LambdaShape;
 use std::path::Path;
@@ -46,9 +46,24 @@ pub fn lambda(shape: &Shape, ready: &Ready) -> LambdaShape {
     }
 }
 
-/// Compiles the model.
+/// Compiles the model, and proves that the program stays within its memory map.
 pub fn program(shape: &Shape, ready: &Ready) -> Result<Program> {
     let lambda = lambda(shape, ready);
     let settings = Settings { block: shape.block, ..Settings::new(lambda.n_sink, lambda.n_window) };
-    Ok(Program::compile(&ModelSpec::from(&ready.model), config(shape)?, &settings)?)
+    let program = Program::compile(&ModelSpec::from(&ready.model), config(shape)?, &settings)?;
+    program.check()?;
+    Ok(program)
+}
+
+/// Reads a compiled program, which must be one of the model.
+pub fn load(file: &Path, ready: &Ready) -> Result<(Program, MemoryImage)> {
+    let (program, image) = Program::load(file)?;
+    if program.spec != ModelSpec::from(&ready.model) {
+        return Err(Error::Argument(format!(
+            "{} was compiled from another model than {}; give that model, or compile this one",
+            file.display(),
+            ready.name
+        )));
+    }
+    Ok((program, image))
 }

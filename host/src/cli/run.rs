@@ -10,22 +10,32 @@ use accllm::generate::{Request, generate};
 use accllm::model::Ready;
 use accllm::{Error, Result};
 use accllm_compiler::{MemoryImage, Program};
+use accllm_quant::model::LambdaShape;
 use std::time::Instant;
 
 /// Writes a text.
 pub fn run(args: &Run, out: &Out) -> Result<()> {
     check(args)?;
     let ready = prepare::model(&args.model, out)?;
-    let lambda = prepare::lambda(&args.shape, &ready);
-    let mut report = Report::new(&ready.name, lambda);
     if args.device == DeviceArg::Integer {
+        let lambda = prepare::lambda(&args.shape, &ready);
+        let mut report = Report::new(&ready.name, lambda);
         let mut engine = Reference::new(&ready.model, lambda)?;
         report.text = write(args, out, &ready, &mut engine)?;
         return report.print(out);
     }
-    let program = prepare::program(&args.shape, &ready)?;
-    let device = device(args, out, &program, &ready)?;
-    let mut engine = Session::new(&program, device);
+    let (program, image) = match &args.program {
+        Some(file) => prepare::load(file, &ready)?,
+        None => {
+            let program = prepare::program(&args.shape, &ready)?;
+            let image = MemoryImage::new(&program, &ready.model)?;
+            (program, image)
+        }
+    };
+    let lambda = program.layout.shape.lambda;
+    let lambda = LambdaShape { n_sink: lambda.n_sink, n_window: lambda.n_window };
+    let mut report = Report::new(&ready.name, lambda);
+    let mut engine = Session::new(&program, device(args, out, &program, &image, &ready)?);
     report.device = name(args.device);
     report.text = write(args, out, &ready, &mut engine)?;
     report.compared = engine.device().compared();
@@ -46,6 +56,9 @@ fn check(args: &Run) -> Result<()> {
     prepare::check(&args.shape)?;
     let only =
         |option: &str, devices: &str| Err(Error::Argument(format!("{option} needs --device {devices}")));
+    if args.program.is_some() && args.device == DeviceArg::Integer {
+        return only("--program", "golden or verilator");
+    }
     if args.lockstep && args.device == DeviceArg::Integer {
         return only("--lockstep", "golden or verilator");
     }
@@ -64,19 +77,23 @@ fn check(args: &Run) -> Result<()> {
 }
 
 /// The device with the model's program and image.
-fn device<'m>(args: &Run, out: &Out, program: &Program, ready: &'m Ready) -> Result<Box<dyn Device + 'm>> {
-    let busy = out.busy("compiling");
-    let image = MemoryImage::new(program, &ready.model)?;
-    let golden = || GoldenDevice::new(program, &image);
+fn device<'m>(
+    args: &Run,
+    out: &Out,
+    program: &Program,
+    image: &MemoryImage,
+    ready: &'m Ready,
+) -> Result<Box<dyn Device + 'm>> {
+    let golden = || GoldenDevice::new(program, image);
     let rtl = match args.device {
         DeviceArg::Verilator => {
-            busy.set_message("loading the RTL (builds it at its first use)");
+            let _busy = out.busy("loading the RTL (builds it at its first use)");
             let memory = match args.memory {
                 MemoryArg::Ideal => MemoryKind::Ideal,
                 MemoryArg::Stalling => MemoryKind::Stalling(args.seed),
             };
             let options = VerilatorOptions { memory, trace: args.lockstep, wave: args.wave.clone() };
-            Some(Verilator::new(program, &image, &options)?)
+            Some(Verilator::new(program, image, &options)?)
         }
         _ => None,
     };
