@@ -182,10 +182,10 @@ impl ModelSpec {
                 return Err(model(format!("{name} is {value}"), format!("the engine takes 1..={limit}")));
             }
         }
-        if d.head_dim % 2 != 0 {
+        if !d.head_dim.is_multiple_of(2) {
             return Err(model(format!("head_dim is {}", d.head_dim), "RoPE needs an even number"));
         }
-        if d.heads % d.kv_heads != 0 || d.heads / d.kv_heads > 16 {
+        if !d.heads.is_multiple_of(d.kv_heads) || d.heads / d.kv_heads > 16 {
             return Err(model(
                 format!("{} query heads on {} KV heads", d.heads, d.kv_heads),
                 "the engine takes 1..=16 query heads per KV head",

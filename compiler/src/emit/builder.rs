@@ -36,10 +36,7 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    fn fit<T: TryFrom<usize>>(&mut self, field: &str, value: usize) -> T
-    where
-        T: Default,
-    {
+    fn fit<T: TryFrom<usize> + Default>(&mut self, field: &str, value: usize) -> T {
         T::try_from(value).unwrap_or_else(|_| {
             self.wide = Some(format!("{field} = {value} in {}", self.label));
             T::default()

@@ -18,8 +18,8 @@ impl Emitter<'_> {
         self.b.wait_tokens();
         let chunks: Vec<Chunk> = l.vmem.ff_chunks(s).collect();
         let buffers = l.vmem.gate.len();
-        for i in 0..chunks.len().min(buffers) {
-            self.gate_up(i, chunks[i], i == 0)?;
+        for (i, &chunk) in chunks.iter().enumerate().take(buffers) {
+            self.gate_up(i, chunk, i == 0)?;
         }
         // The vector unit's constants for the next layer (after the last one: of the final norm).
         let next = l.aux.norms + (self.run.first + 1) * l.aux.norm_pair;
