@@ -180,3 +180,22 @@ fn integers_stay_close_to_the_simulation() -> Outcome {
     assert!((a.nll - b.nll).abs() < 0.002, "integer {} simulated {}", a.nll, b.nll);
     Ok(())
 }
+
+#[test]
+fn hopeless_calibrations_are_refused() -> Outcome {
+    use accllm_quant::perplexity::Protocol;
+    use accllm_quant::quantize::quantize;
+    let float = support::small_float()?;
+    let refusal = |text: &[u32], options: Options| {
+        quantize(&float, text, &options).err().map(|e| e.to_string()).unwrap_or_default()
+    };
+    let window = |window| Options { calibration: Protocol { window, windows: None }, ..Options::default() };
+    assert!(refusal(&small_text(20), window(32)).contains("fewer than one window"));
+    assert!(refusal(&small_text(20), window(0)).contains("too short"));
+    assert!(refusal(&[1, 50, 2, 3], window(4)).contains("token 50"));
+    let bad = Options { migration: Some(f32::NAN), ..small_options() };
+    assert!(refusal(&small_text(256), bad).contains("migration"));
+    let bad = Options { w4_layers: vec![2], ..small_options() };
+    assert!(refusal(&small_text(256), bad).contains("layer 2"));
+    Ok(())
+}

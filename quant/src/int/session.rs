@@ -33,7 +33,8 @@ pub struct Session<'m> {
 }
 
 impl<'m> Session<'m> {
-    /// An empty session with the model's default attention shape.
+    /// An empty session with the model's default attention shape. The model must have passed
+    /// [`QuantModel::check`], as every loaded or quantized one has.
     pub fn new(model: &'m QuantModel) -> Self {
         Self::start(model, model.lambda)
     }

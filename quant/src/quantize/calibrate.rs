@@ -90,7 +90,12 @@ pub struct Calibration {
 
 /// The calibration windows of `text`.
 pub(super) fn windows(text: &[u32], protocol: Protocol) -> Result<Vec<&[u32]>> {
-    let window = protocol.window.max(1);
+    let window = protocol.window;
+    if window < 2 {
+        return Err(Error::Argument(format!(
+            "a calibration window of {window} tokens is too short; use at least 2"
+        )));
+    }
     let whole = text.len() / window;
     let count = protocol.windows.unwrap_or(whole).min(whole);
     if count == 0 {
