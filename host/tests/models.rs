@@ -51,7 +51,7 @@ fn quantized_folders() {
     let ran = accllm(&["quantize", "bundled", arg(&model)]);
     assert!(ran.ok, "{}", ran.err);
     assert!(ran.out.contains("28 of 28 linears"), "{}", ran.out);
-    fails(&["eval", arg(&model), "--stage", "float"], &["no float weights"]);
+    fails(&["eval", arg(&model), "--stage", "float"], &["quantized model has none"]);
     fails(&["quantize", arg(&model), arg(&dir.path().join("again"))], &["quantized model", "checkpoint"]);
 
     let story = |model: &str| accllm(&["run", model, "--tokens", "5"]).out;
