@@ -19,50 +19,26 @@ module tile_group
     input  logic [64*PAIRS-1:0] x,
     output logic [32*PAIRS-1:0] sum      // T3
 );
-  logic [5:0] s0, s1;  // shift that brings a column down: 0, 8, 32, 40
-  logic signed [3:0] w0, w1;
-  logic [1:0] c0, c1;
-  wire [2:0] p = sparse[2:0];
+  code_t code;
   wire [3:0] two = half ? dense1 : dense0;
-
-  assign c0 = p < 3'd3 ? 2'd0 : p < 3'd5 ? 2'd1 : 2'd2;
-  assign c1 = p == 3'd0 ? 2'd1 : p == 3'd1 || p == 3'd3 ? 2'd2 : 2'd3;
-
   always_ff @(posedge clk) begin
     if (decode) begin
-      case (format)
-        SPARSE: begin
-          s0 <= {c0[1], 1'b0, c0[0], 3'd0};
-          s1 <= {c1[1], 1'b0, c1[0], 3'd0};
-          // -2, -1, 1, 2
-          w0 <= {~sparse[4], ~sparse[4], ~sparse[4] | sparse[3], sparse[4] ^ sparse[3]};
-          w1 <= {~sparse[6], ~sparse[6], ~sparse[6] | sparse[5], sparse[6] ^ sparse[5]};
-        end
-        DENSE: begin
-          s0 <= 6'd0;
-          s1 <= 6'd8;
-          // -3, -1, 1, 3
-          w0 <= {~two[1], ~two[1], two[0], 1'b1};
-          w1 <= {~two[3], ~two[3], two[2], 1'b1};
-        end
-        default: begin
-          s0 <= 6'd0;
-          s1 <= 6'd8;
-          w0 <= four[3:0];
-          w1 <= four[7:4];
-        end
-      endcase
+      if (format == SPARSE) code <= SPARSE_CODES[sparse];
+      else if (format == DENSE) code <= DENSE_CODES[two];
+      else code <= {four ^ 8'h88, 6'd8, 6'd0};
     end
   end
+  wire signed [31:0] w0 = $signed({28'd0, code.w0}) - 32'sd8;
+  wire signed [31:0] w1 = $signed({28'd0, code.w1}) - 32'sd8;
 
   for (genvar i = 0; i < PAIRS; i++) begin : gen_pair
     wire [63:0] word = x[64*i+:64];
-    wire [31:0] b0 = 32'(word >> s0) & 32'h00ff00ff;
-    wire [31:0] b1 = 32'(word >> s1) & 32'h00ff00ff;
+    wire [31:0] b0 = 32'(word >> code.s0) & 32'h00ff00ff;
+    wire [31:0] b1 = 32'(word >> code.s1) & 32'h00ff00ff;
     wire signed [31:0] a0 = b0 - 32'h00800080;
     wire signed [31:0] a1 = b1 - 32'h00800080;
     logic signed [31:0] q;
-    always_ff @(posedge clk) if (valid) q <= a0 * 32'(w0) + a1 * 32'(w1);
+    always_ff @(posedge clk) if (valid) q <= a0 * w0 + a1 * w1;
     assign sum[32*i+:32] = q;
   end
 endmodule

@@ -8,6 +8,7 @@ use accllm_sim::verilate::{Design, Model, OptLevel, Port, VerilateSpec};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Mutex;
+use std::time::Instant;
 
 pub type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
@@ -67,9 +68,12 @@ pub struct Bench {
     pub cycle: u64,
     /// Cycles in which tiles computed, beats, results were waited for, and without operation.
     pub stats: [u64; 4],
+    /// Time spent in the model.
+    pub seconds: f64,
     beats: Vec<Vec<Beat>>,
     act: Vec<Vec<[i8; 256]>>,
     sum_asked: Option<usize>,
+    taken: [bool; 2],
     p: Ports,
 }
 
@@ -165,9 +169,11 @@ impl Bench {
             fault: None,
             cycle: 0,
             stats: [0; 4],
+            seconds: 0.0,
             beats: vec![Vec::new(); cfg.channels],
             act: vec![vec![[0; 256]; cfg.lanes]; cfg.act],
             sum_asked: None,
+            taken: [false; 2],
             p,
         };
         b.m.set_u64(b.p.rst, 1);
@@ -260,7 +266,9 @@ impl Bench {
 
     /// One clock.
     pub fn clock(&mut self) -> Outcome {
+        let start = Instant::now();
         self.m.fall()?;
+        self.seconds += start.elapsed().as_secs_f64();
         let (arvalid, rready) = (self.m.get_u64(self.p.arvalid), self.m.get_u64(self.p.rready));
         for c in 0..self.cfg.channels {
             self.memory[c].step(&MasterOut {
@@ -272,7 +280,9 @@ impl Bench {
             });
         }
         self.record();
+        let start = Instant::now();
         self.m.rise()?;
+        self.seconds += start.elapsed().as_secs_f64();
         if let Some(i) = self.sum_asked.take() {
             self.m.set_u64(self.p.qs.2, u64::from(self.q_sum[i] as u16));
         }
@@ -310,6 +320,9 @@ impl Bench {
                 }
             }
         }
+        for (taken, (valid, ready, _)) in self.taken.iter_mut().zip(self.p.start) {
+            *taken = self.m.get_u64(valid) & self.m.get_u64(ready) != 0;
+        }
         if self.m.get_u64(self.p.start[1].2) != 0 {
             self.done.push(self.cycle);
         }
@@ -328,25 +341,24 @@ impl Bench {
         let end = self.cycle + limit;
         while self.done.len() < uops.len() && self.fault.is_none() {
             if self.cycle > end {
-                return Err(format!("no end after {limit} cycles: {} of {} done", self.done.len(), uops.len()).into());
+                let done = self.done.len();
+                return Err(format!("no end after {limit} cycles: {done} of {} done", uops.len()).into());
             }
-            let mut offered = [false; 2];
             for i in 0..2 {
-                offered[i] = next[i] < uops.len() && wait[i] == 0;
+                let offer = next[i] < uops.len() && wait[i] == 0;
                 wait[i] = wait[i].saturating_sub(1);
-                if offered[i] {
+                if offer {
                     self.m.words_mut(self.p.uops[i], 0).copy_from_slice(&uops[next[i]].words());
                 }
-                self.m.set_u64(self.p.start[i].0, offered[i].into());
+                self.m.set_u64(self.p.start[i].0, offer.into());
             }
-            self.m.fall()?;
+            self.clock()?;
             for i in 0..2 {
-                if offered[i] && self.m.get_u64(self.p.start[i].1) != 0 {
+                if self.taken[i] {
                     next[i] += 1;
                     wait[i] = self.rng.range(0, gap);
                 }
             }
-            self.clock()?;
         }
         for (valid, ..) in self.p.start {
             self.m.set_u64(valid, 0);
