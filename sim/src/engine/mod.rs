@@ -209,21 +209,17 @@ impl Engine {
         Err(EngineError::Register { address })
     }
 
-    /// Remembers a base that was written (during a run the engine ignores such writes, but then nobody makes them).
+    /// Remembers a base that was written.
     fn note_base(&mut self, address: u32, value: u32) {
-        let slot = match address {
-            regs::AUX_BASE | 0x5c => Some(self.config.channels),
-            _ => address.checked_sub(regs::CHANNEL_BASE).map(|a| a as usize / 8),
+        let (port, byte) = match address.checked_sub(regs::CHANNEL_BASE) {
+            Some(offset) => (offset as usize / 8, offset % 8),
+            None if (regs::AUX_BASE..regs::AUX_BASE + 8).contains(&address) => {
+                (self.config.channels, address - regs::AUX_BASE)
+            }
+            None => return,
         };
-        if let Some(base) = slot.and_then(|s| self.bases.get_mut(s)) {
-            let shift = if address & 4 == 0 { 0 } else { 32 };
-            let shift = if address == regs::AUX_BASE {
-                0
-            } else if address == 0x5c {
-                32
-            } else {
-                shift
-            };
+        if let Some(base) = self.bases.get_mut(port) {
+            let shift = 8 * (byte & 4);
             *base = *base & !(0xffff_ffff << shift) | u64::from(value) << shift;
         }
     }
