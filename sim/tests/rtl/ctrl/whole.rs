@@ -399,7 +399,9 @@ fn every_class_of_fault_stops_in_bounded_time_and_a_good_run_follows() -> Outcom
         Some((port, Fault::SlaveError(at(from)..at(to))))
     };
     let hang = |port: usize, channel: Channel| Some((port, Fault::Hang { channel, from_cycle: 0 }));
-    let cases: Vec<(&str, Instr, Option<(usize, Fault)>, u32, Option<u32>)> = vec![
+    // Name, instruction, fault of a memory, STATUS, FAULT_INFO.
+    type Case<'a> = (&'a str, Instr, Option<(usize, Fault)>, u32, Option<u32>);
+    let cases: Vec<Case<'_>> = vec![
         ("out-of-map read", matw(CHANNEL - 10), None, 3, Some(CHANNEL - 10)),
         ("far out-of-map read", matw(u32::MAX), None, 3, Some(u32::MAX)),
         ("out-of-map K write", qk(KV - 27), None, 4, None),
