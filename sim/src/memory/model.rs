@@ -1,6 +1,7 @@
 //! What every memory model offers.
 
 use super::check::{Channel, Violations};
+use super::hbm2::DramCounters;
 use super::signals::{MasterOut, SlaveOut};
 use super::store::Store;
 use std::ops::Range;
@@ -58,6 +59,10 @@ pub trait MemoryModel: Send {
     fn store_mut(&mut self) -> &mut Store;
     /// What the port has done.
     fn counters(&self) -> &Counters;
+    /// What the DRAM behind the port has done, if one is modelled.
+    fn dram(&self) -> Option<&DramCounters> {
+        None
+    }
     /// The rules the master has broken; a correct master leaves this empty.
     fn violations(&self) -> &Violations;
     /// Adds a fault.

@@ -3,6 +3,7 @@
 
 use super::check::{Channel, Checker, Rule, Violations};
 use super::faults::Faults;
+use super::hbm2::DramCounters;
 use super::model::{Counters, Fault, MemoryModel};
 use super::signals::{BEAT_BYTES, Beat, MasterOut, SlaveOut, resp};
 use super::store::Store;
@@ -23,6 +24,21 @@ pub trait Timing: Send {
     fn go(&mut self, channel: Channel) -> bool;
     /// Whether written data become visible only with the response, as the bus allows.
     fn late_commit(&self) -> bool;
+    /// A read burst has been accepted in cycle `now`.
+    #[inline]
+    fn read_burst(&mut self, _now: u64, _addr: u64, _beats: u32) {}
+    /// A write beat has been accepted in cycle `now`; `last` of its burst.
+    #[inline]
+    fn write_beat(&mut self, _now: u64, _addr: u64, _last: bool) {}
+    /// Called once per clock, before [`Timing::go`] is asked about cycle `next`.
+    #[inline]
+    fn advance(&mut self, _next: u64) {}
+    /// All open bursts were dropped.
+    fn reset(&mut self) {}
+    /// Counters of the DRAM, if one is modelled.
+    fn dram(&self) -> Option<&DramCounters> {
+        None
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -92,6 +108,7 @@ impl<T: Timing> Slave<T> {
             let beats = u32::from(m.arlen) + 1;
             self.checker.burst(now, Channel::Ar, m.araddr, beats);
             let at = now + self.timing.read_latency().max(1);
+            self.timing.read_burst(now, m.araddr, beats);
             self.reads.push_back(Burst { addr: m.araddr, remaining: beats, at, resp: 0, held: 0 });
             self.counters.read_bursts += 1;
         }
@@ -129,6 +146,7 @@ impl<T: Timing> Slave<T> {
         } else {
             self.store.write_beat(burst.addr, m.wdata, m.wstrb);
         }
+        self.timing.write_beat(now, burst.addr, burst.remaining == 1);
         burst.addr = burst.addr.wrapping_add(BEAT_BYTES as u64);
         burst.remaining -= 1;
         if burst.remaining == 0 {
@@ -141,6 +159,7 @@ impl<T: Timing> Slave<T> {
 
     /// Computes what to drive in the next cycle.
     fn drive(&mut self, next: u64) {
+        self.timing.advance(next);
         if !self.out.rvalid
             && let Some(burst) = self.reads.front_mut()
             && burst.at <= next
@@ -234,5 +253,10 @@ impl<T: Timing> MemoryModel for Slave<T> {
         self.responses.clear();
         self.pending.clear();
         self.checker.reset();
+        self.timing.reset();
+    }
+
+    fn dram(&self) -> Option<&DramCounters> {
+        self.timing.dram()
     }
 }

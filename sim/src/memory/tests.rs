@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use std::error::Error;
 use std::ops::Range;
 
-type Outcome = Result<(), Box<dyn Error>>;
+pub(in crate::memory) type Outcome = Result<(), Box<dyn Error>>;
 
-const SIZE: usize = 1 << 16;
+pub(in crate::memory) const SIZE: usize = 1 << 16;
 
 struct Write {
     addr: usize,
@@ -158,7 +158,7 @@ impl Master {
 }
 
 /// Runs traffic, drains it, compares everything; returns the number of cycles.
-fn traffic(memory: &mut dyn MemoryModel, seed: u64, slow: u8) -> Outcome {
+pub(in crate::memory) fn traffic(memory: &mut dyn MemoryModel, seed: u64, slow: u8) -> Outcome {
     let mut image = vec![0; SIZE];
     let mut rng = Rng::new(seed);
     image.iter_mut().for_each(|b| *b = rng.next_u64() as u8);

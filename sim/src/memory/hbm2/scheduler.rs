@@ -1,0 +1,323 @@
+//! The controller of a pseudo-channel: when every beat moves on the data bus.
+//!
+//! Called once per kernel clock; in that time the bus carries at most one beat, so a clock is a few
+//! comparisons, and rows are looked at only when the queue or a bank has changed.
+
+use super::banks::{Banks, Open};
+use super::counters::DramCounters;
+use super::ticks::{LONGEST, Ticks};
+use crate::memory::check::Channel;
+use crate::memory::signals::BEAT_BYTES;
+use crate::memory::slave::Timing;
+use std::collections::VecDeque;
+
+/// Beats in one row of one bank unit, in the order in which they came.
+#[derive(Debug, Clone, Copy)]
+struct Access {
+    bank: usize,
+    row: u64,
+    beats: u32,
+    /// Tick at which the controller has it.
+    ready: u64,
+    /// Its last beat ends a burst.
+    last: bool,
+}
+
+/// Answers that reach the port after a fixed time, and wait there until they are taken.
+#[derive(Debug, Clone, Copy, Default)]
+struct Pipe {
+    /// Bit i: one arrives i cycles from now.
+    coming: u64,
+    arrived: u32,
+    /// Coming and arrived.
+    all: u32,
+}
+
+impl Pipe {
+    #[inline]
+    fn push(&mut self, cycles: u64) {
+        self.coming |= 1 << cycles;
+        self.all += 1;
+    }
+
+    /// A cycle passes.
+    #[inline]
+    fn shift(&mut self) {
+        self.coming >>= 1;
+        self.arrived += (self.coming & 1) as u32;
+    }
+
+    #[inline]
+    fn take(&mut self) -> bool {
+        let some = self.arrived > 0;
+        self.arrived -= u32::from(some);
+        self.all -= u32::from(some);
+        some
+    }
+}
+
+const READ: usize = 0;
+const WRITE: usize = 1;
+
+/// The pace of [`super::Hbm2`].
+#[derive(Debug, Clone)]
+pub struct DramTiming {
+    k: Ticks,
+    banks: Banks,
+    counters: DramCounters,
+    /// Waiting accesses: reads, writes.
+    queues: [VecDeque<Access>; 2],
+    /// Direction of the data bus.
+    direction: usize,
+    /// Tick before which a beat in this direction is not possible.
+    column_ok: [u64; 2],
+    /// Beats since the bus turned.
+    batch: u64,
+    /// Tick from which opening rows is worth another look.
+    look_at: u64,
+    next_refresh: u64,
+    /// No beat has moved since the last refresh.
+    refreshed: bool,
+    /// End of the last beat, or of a time in which the port held the bus.
+    free: u64,
+    /// Read beats and write responses on their way to the port.
+    delivered: Pipe,
+    responses: Pipe,
+    /// Beats of open read bursts.
+    open_beats: usize,
+}
+
+impl DramTiming {
+    /// An idle memory; `phase` of a refresh interval has passed.
+    pub(super) fn new(k: Ticks, phase: f64) -> Self {
+        let passed = (k.refi as f64 * phase.clamp(0.0, 1.0)) as u64;
+        Self {
+            banks: Banks::new(&k),
+            counters: DramCounters::default(),
+            queues: Default::default(),
+            direction: READ,
+            column_ok: [0; 2],
+            batch: 0,
+            look_at: 0,
+            next_refresh: k.refi - passed,
+            refreshed: false,
+            free: 0,
+            delivered: Pipe::default(),
+            responses: Pipe::default(),
+            open_beats: 0,
+            k,
+        }
+    }
+
+    fn place(&self, addr: u64) -> (usize, u64) {
+        let unit = addr >> self.k.row_shift;
+        ((unit & ((1 << self.k.bank_shift) - 1)) as usize, unit >> self.k.bank_shift)
+    }
+
+    /// Turns the bus when there is reason to.
+    fn choose(&mut self, t0: u64) {
+        let [reads, writes] = &self.queues;
+        let turn = match writes.front() {
+            None => self.direction == WRITE,
+            Some(oldest) if self.direction == WRITE => {
+                (self.batch >= self.k.write_batch || oldest.ready > t0)
+                    && reads.front().is_some_and(|r| r.ready <= t0)
+            }
+            Some(oldest) => {
+                oldest.ready <= t0
+                    && (reads.is_empty()
+                        || writes.len() >= self.k.write_high
+                        || t0 - oldest.ready >= self.k.write_age)
+            }
+        };
+        if turn {
+            self.direction ^= 1;
+            self.batch = 0;
+            self.look_at = 0;
+        }
+    }
+
+    /// Opens rows for the accesses at the head of the queue, in any order of banks, in order for each bank.
+    fn open_rows(&mut self, t0: u64, t1: u64) {
+        let (mut claimed, mut blocked) = (0u64, 0u64);
+        self.look_at = u64::MAX;
+        for access in self.queues[self.direction].iter().take(self.k.look_ahead) {
+            let bit = 1 << access.bank;
+            if blocked & bit != 0 {
+                continue;
+            }
+            if self.banks.is_open(access.bank, access.row) {
+                claimed |= bit;
+                continue;
+            }
+            if claimed & bit != 0 {
+                blocked |= bit; // until the earlier access is through
+                continue;
+            }
+            match self.banks.open(&self.k, access.bank, access.row, t0.max(access.ready), t1) {
+                Open::NotBefore(t) => {
+                    self.look_at = self.look_at.min(t);
+                    blocked |= bit;
+                }
+                Open::Activated => {
+                    self.counters.row_empty += 1;
+                    claimed |= bit;
+                }
+                Open::Replaced => {
+                    self.counters.row_misses += 1;
+                    claimed |= bit;
+                }
+            }
+        }
+    }
+
+    /// Moves the next beat if its time is before `t1`.
+    fn column(&mut self, t0: u64, t1: u64) {
+        let (d, k) = (self.direction, &self.k);
+        let Some(head) = self.queues[d].front_mut() else { return };
+        if !self.banks.is_open(head.bank, head.row) {
+            return;
+        }
+        let t = t0.max(head.ready).max(self.column_ok[d]).max(self.banks.column_from(head.bank));
+        if t >= t1 {
+            return;
+        }
+        if d == READ && self.delivered.all >= k.read_buffer {
+            self.free = t1; // the port holds the bus
+            return;
+        }
+        // What the bus waited for.
+        let waited_from = self.free.max(head.ready);
+        let gap = t.saturating_sub(waited_from);
+        if gap > 0 {
+            let turn = self.column_ok[d].saturating_sub(waited_from).min(gap);
+            if self.refreshed {
+                self.counters.refresh_ticks += gap;
+            } else {
+                self.counters.turnaround_ticks += turn;
+                self.counters.row_ticks += gap - turn;
+            }
+        }
+        self.refreshed = false;
+        self.free = t + k.beat;
+        self.batch += 1;
+        self.counters.turnarounds += u64::from(self.batch == 1);
+        self.counters.busy_ticks += k.beat;
+        head.beats -= 1;
+        let done = head.beats == 0;
+        let cycles = |ticks: u64| (t - t0 + ticks + k.cycle - 1) >> k.cycle_shift;
+        self.column_ok[d] = t + k.beat;
+        if d == READ {
+            self.counters.read_beats += 1;
+            self.column_ok[WRITE] = t + k.read_to_write;
+            self.banks.column(head.bank, t + k.read_to_pre);
+            self.delivered.push(cycles(k.read_return));
+        } else {
+            self.counters.write_beats += 1;
+            self.column_ok[READ] = t + k.write_to_read;
+            self.banks.column(head.bank, t + k.write_to_pre);
+            if head.last {
+                self.responses.push(cycles(k.write_return));
+            }
+        }
+        if done {
+            self.queues[d].pop_front();
+            self.look_at = 0;
+        }
+    }
+}
+
+impl Timing for DramTiming {
+    fn max_reads(&self) -> usize {
+        self.k.read_bursts
+    }
+
+    fn max_writes(&self) -> usize {
+        self.k.write_bursts
+    }
+
+    fn read_latency(&mut self) -> u64 {
+        1
+    }
+
+    fn write_latency(&mut self) -> u64 {
+        1
+    }
+
+    #[inline]
+    fn go(&mut self, channel: Channel) -> bool {
+        match channel {
+            Channel::R => {
+                let go = self.delivered.take();
+                self.open_beats -= usize::from(go);
+                go
+            }
+            Channel::B => self.responses.take(),
+            Channel::Ar => self.open_beats + LONGEST <= self.k.read_beats,
+            Channel::Aw => true,
+            Channel::W => self.queues[WRITE].len() < self.k.write_buffer,
+        }
+    }
+
+    fn late_commit(&self) -> bool {
+        false
+    }
+
+    fn read_burst(&mut self, now: u64, addr: u64, beats: u32) {
+        let ready = now * self.k.cycle + self.k.request;
+        self.open_beats += beats as usize;
+        let (mut addr, mut left) = (addr, u64::from(beats));
+        while left > 0 {
+            let (bank, row) = self.place(addr);
+            let row_bytes = 1u64 << self.k.row_shift;
+            let n = ((row_bytes - addr % row_bytes).div_ceil(BEAT_BYTES as u64)).min(left);
+            left -= n;
+            self.queues[READ].push_back(Access { bank, row, beats: n as u32, ready, last: left == 0 });
+            addr = addr.wrapping_add(n * BEAT_BYTES as u64);
+        }
+        self.look_at = 0;
+    }
+
+    fn write_beat(&mut self, now: u64, addr: u64, last: bool) {
+        let (bank, row) = self.place(addr);
+        let ready = now * self.k.cycle + self.k.request;
+        self.queues[WRITE].push_back(Access { bank, row, beats: 1, ready, last });
+        self.look_at = 0;
+    }
+
+    #[inline]
+    fn advance(&mut self, next: u64) {
+        self.delivered.shift();
+        self.responses.shift();
+        let t0 = next * self.k.cycle;
+        if t0 >= self.next_refresh {
+            self.banks.refresh(&self.k, t0);
+            self.next_refresh += self.k.refi;
+            self.counters.refreshes += 1;
+            self.refreshed = true;
+            self.look_at = 0;
+        }
+        if self.queues[READ].is_empty() && self.queues[WRITE].is_empty() {
+            return;
+        }
+        let t1 = t0 + self.k.cycle;
+        if self.direction == WRITE || !self.queues[WRITE].is_empty() {
+            self.choose(t0);
+        }
+        if self.look_at < t1 {
+            self.open_rows(t0, t1);
+        }
+        self.column(t0, t1);
+    }
+
+    fn reset(&mut self) {
+        self.queues.iter_mut().for_each(VecDeque::clear);
+        (self.delivered, self.responses) = Default::default();
+        self.open_beats = 0;
+        self.look_at = 0;
+    }
+
+    fn dram(&self) -> Option<&DramCounters> {
+        Some(&self.counters)
+    }
+}
