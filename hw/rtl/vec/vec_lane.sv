@@ -91,12 +91,13 @@ module vec_lane
   end
 
   // Stage 5: shifted and saturated; the result of operations with one product.
-  wire signed [63:0] total = !op.rope ? p : upper[4] ? p + 64'(q) : p - 64'(q);
-  wire signed [63:0] moved = (total + $signed(half_4)) >>> shift_4;
-  wire signed [31:0] bounded = moved < 64'(low_4) ? low_4 : moved > 64'(high_4) ? high_4 : moved[31:0];
   logic signed [23:0] g4;
   always_ff @(posedge clk) begin
-    if (adv && v[4] && op.late) begin
+    automatic logic signed [63:0] moved;
+    automatic logic signed [31:0] bounded;
+    if (adv && v[4]) begin
+      moved = ((!op.rope ? p : upper[4] ? p + 64'(q) : p - 64'(q)) + $signed(half_4)) >>> shift_4;
+      bounded = moved < 64'(low_4) ? low_4 : moved > 64'(high_4) ? high_4 : moved[31:0];
       s <= bounded;
       g4 <= g3;
     end
@@ -111,19 +112,20 @@ module vec_lane
       .clk, .en(adv && v[5] && op.softmax), .visible, .d({zmax[31], zmax} - {s[31], s}), .wide(op.wide), .p(prob)
   );
 
-  // Results.
-  wire signed [32:0] sum = op.qv ? {a[31], a}
-                         : op.hadx && upper[2] ? {a[31], a} - {b[31], b} : {a[31], a} + {b[31], b};
-  wire signed [63:0] near = op.hadx ? 64'($signed(sum[31:0])) : 64'(sum);
-  wire signed [63:0] out = ((op.early ? near : p2) + $signed(half_o)) >>> shift_o;
-  wire signed [31:0] clamped = out < 64'(low_o) ? low_o : out > 64'(high_o) ? high_o : out[31:0];
+  // Results; of operations with one product straight from stage 5.
+  logic signed [31:0] result;
+  assign o = op.middle ? s : result;
   always_ff @(posedge clk) begin
-    if (o_load) begin
-      o <= op.middle ? bounded
-         : op.softmax ? {16'd0, prob}
-         : op.hadw ? hw
-         : op.embed ? a << shift_o
-         : op.load ? a : clamped;
+    automatic logic signed [32:0] sum;
+    automatic logic signed [63:0] moved;
+    if (o_load && !op.middle) begin
+      sum = op.qv ? {a[31], a} : op.hadx && upper[2] ? {a[31], a} - {b[31], b} : {a[31], a} + {b[31], b};
+      moved = ((!op.early ? p2 : op.hadx ? 64'($signed(sum[31:0])) : 64'(sum)) + $signed(half_o)) >>> shift_o;
+      result <= op.softmax ? {16'd0, prob}
+              : op.hadw ? hw
+              : op.embed ? a << shift_o
+              : op.load ? a
+              : moved < 64'(low_o) ? low_o : moved > 64'(high_o) ? high_o : moved[31:0];
     end
   end
 

@@ -172,13 +172,13 @@ module vec_unit
       .clk, .init, .base(setup.scalar), .grouped(op.by_query), .group(consts.gqa[4:0]), .pitch(u.k), .next(step && last),
       .addr(head_addr), .outside(head_outside)
   );
-  assign vm_r_en = adv;
+  assign vm_r_en = checking || step;
   assign vm_ra_addr = checking ? u.b[LV+:AV] : a_word[AV-1:0];
   assign vm_rb_addr = b_word[AV-1:0];
-  assign sb_r_en = adv;
+  assign sb_r_en = step && op.softmax;
   assign sb_r_lane = u.m[$clog2(LANES)-1:0];
   assign sb_r_addr = {a_word[$clog2(SBUF)-LV-1:0], {LV{1'b0}}};
-  assign vs_r_en = adv;
+  assign vs_r_en = checking || init || step;
   assign vs_r_addr = checking ? scalar_1[AS-1:0] : init ? scalar_2[AS-1:0] : head_addr;
   vec_load #(.VEC(VEC)) u_load (
       .clk, .init, .i32(op.i32), .take(adv && v[1] && op.from_aux),

@@ -47,6 +47,8 @@ pub struct Run {
     pub fault: Option<Reported>,
     /// Cycles from the start to `done`.
     pub cycles: u64,
+    /// Time spent in the design.
+    pub seconds: f64,
 }
 
 macro_rules! ports {
@@ -172,6 +174,7 @@ pub struct Bench {
     aux_open: VecDeque<u64>,
     score_asked: Option<(usize, usize)>,
     cycle: u64,
+    spent: std::time::Duration,
     seq: u32,
     p: Ports,
 }
@@ -239,6 +242,7 @@ impl Bench {
             aux_open: VecDeque::new(),
             score_asked: None,
             cycle: 0,
+            spent: std::time::Duration::ZERO,
             seq: 0,
             p,
         })
@@ -354,6 +358,7 @@ impl Bench {
         self.start(i, pc);
         self.writes.clear();
         let start = self.cycle;
+        self.spent = std::time::Duration::ZERO;
         let mut started = false;
         let fault = loop {
             if !started {
@@ -393,7 +398,7 @@ impl Bench {
         self.seq += 1;
         let mut writes = self.writes.clone();
         writes.sort_unstable();
-        Ok(Run { writes, fault, cycles })
+        Ok(Run { writes, fault, cycles, seconds: self.spent.as_secs_f64() })
     }
 
     /// `clear`, and until all traffic has ended.
@@ -462,9 +467,13 @@ impl Bench {
         m.set_u64(p.awready, aw);
         m.set_u64(p.wready, w);
         m.set_u64(p.bvalid, b);
+        let start = std::time::Instant::now();
         m.fall()?;
+        self.spent += start.elapsed();
         self.observe(aux, (aw, w, b))?;
+        let start = std::time::Instant::now();
         self.m.rise()?;
+        self.spent += start.elapsed();
         self.answer_score();
         self.cycle += 1;
         Ok(())

@@ -106,3 +106,20 @@ fn the_matrix_unit_reads_q_sum() -> Outcome {
     }
     Ok(())
 }
+
+#[test]
+fn heads_of_v_with_a_gap_between_them() -> Outcome {
+    for config in ["tiny", "u280"] {
+        let mut b = Bench::new(config, Pace::FREE, 2)?;
+        for seed in 0..12 {
+            let mut case = case(b.cfg, Op::QV, seed).ok_or("no such case")?;
+            case.instr.k += 5;
+            case.limits.write_high += 5 * u32::from(case.instr.n);
+            let mut want = case.golden()?.2.writes;
+            want.sort_unstable();
+            let run = b.run_case(&case)?;
+            assert!(run.fault.is_none() && run.writes == want, "seed {seed}: {}", case.describe());
+        }
+    }
+    Ok(())
+}

@@ -245,3 +245,19 @@ fn positions_beyond_16_bits() -> Outcome {
     }
     Ok(())
 }
+
+#[test]
+fn a_token_beyond_the_vocabulary_is_a_fault() -> Outcome {
+    let mut b = Bench::new("tiny", Pace::FREE, 6)?;
+    for seed in 0..10 {
+        let mut case = case(b.cfg, Op::EMBED, seed).ok_or("no such case")?;
+        let id = case.state.vmem()[case.instr.b as usize] as u32;
+        case.instr.aux = id + 1;
+        assert_eq!(b.run_case(&case)?.fault, None);
+        case.instr.aux = id;
+        let fault = b.run_case(&case)?.fault.ok_or("no fault")?;
+        assert_eq!((fault.code, fault.pc, fault.info), (FaultCode::AuxRange.number(), b.last_pc, id));
+        b.clear()?;
+    }
+    Ok(())
+}
