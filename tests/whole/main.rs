@@ -1,3 +1,6 @@
 //! Whole-path tests.
 
+mod faults;
+mod long;
 mod reference;
+mod rtl;

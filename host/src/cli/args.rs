@@ -168,6 +168,8 @@ pub enum MemoryArg {
     Ideal,
     /// Latency, random stalls and back-pressure.
     Stalling,
+    /// Timing of the U280's HBM2 and, at the auxiliary port, DDR4.
+    Hbm2,
 }
 
 /// `accllm run`.

@@ -91,8 +91,9 @@ fn device<'m>(
             let memory = match args.memory {
                 MemoryArg::Ideal => MemoryKind::Ideal,
                 MemoryArg::Stalling => MemoryKind::Stalling(args.seed),
+                MemoryArg::Hbm2 => MemoryKind::Hbm2,
             };
-            let options = VerilatorOptions { memory, trace: args.lockstep, wave: args.wave.clone() };
+            let options = VerilatorOptions { memory, trace: args.lockstep, wave: args.wave.clone(), rtl: None };
             Some(Verilator::new(program, image, &options)?)
         }
         _ => None,

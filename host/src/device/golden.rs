@@ -40,6 +40,35 @@ impl GoldenDevice {
         let (token, logit) = self.golden.state.result();
         Ok(Outcome { token, logit, counters: None })
     }
+
+    /// Writes the memories' contents over an image of the same program: all state of a text is in them.
+    ///
+    /// # Errors
+    /// The image is smaller than what was written.
+    pub fn copy_memory(&self, image: &mut MemoryImage) -> Result<()> {
+        for (c, channel) in image.channels.iter_mut().enumerate() {
+            copy(&self.memory, Port::Channel(c), channel)?;
+        }
+        copy(&self.memory, Port::Aux, &mut image.aux)
+    }
+
+    /// Beats of memory in use.
+    pub fn written_beats(&self) -> usize {
+        let ports = (0..self.memory.channels()).map(Port::Channel).chain([Port::Aux]);
+        ports.map(|p| self.memory.written(p).count()).sum()
+    }
+}
+
+/// Pages are allocated whole: beats past the end of an image must not have been written.
+fn copy(memory: &Image, port: Port, to: &mut [u8]) -> Result<()> {
+    for (i, data) in memory.written(port) {
+        match to.get_mut(i as usize * BEAT_BYTES..).and_then(|t| t.get_mut(..BEAT_BYTES)) {
+            Some(t) => t.copy_from_slice(data),
+            None if data.iter().all(|b| *b == 0) => {}
+            None => return Err(Error::Argument(format!("{port}: beat {i} lies past the image"))),
+        }
+    }
+    Ok(())
 }
 
 impl Device for GoldenDevice {

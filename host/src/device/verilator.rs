@@ -8,7 +8,7 @@ use accllm_hw::config::{BEAT_BYTES, Config};
 use accllm_hw::isa::ARGS;
 use accllm_hw::regs;
 use accllm_sim::engine::{Engine, EngineSpec, Observer, Silent};
-use accllm_sim::memory::{Ideal, MemoryModel, StallConfig, Stalling, Store};
+use accllm_sim::memory::{Hbm2, Ideal, MemoryModel, StallConfig, Stalling, Store};
 use std::path::PathBuf;
 
 /// Memory behind every port.
@@ -18,6 +18,8 @@ pub enum MemoryKind {
     Ideal,
     /// Random latency, gaps and back-pressure, the same for the same seed.
     Stalling(u64),
+    /// The U280's: HBM2 behind the channels, DDR4 behind the auxiliary port (docs/hbm2.md).
+    Hbm2,
 }
 
 /// Cycles from an address to its first beat, ideal memory: about 130 ns at 225 MHz.
@@ -35,6 +37,8 @@ pub struct VerilatorOptions {
     pub trace: bool,
     /// Wave file to write.
     pub wave: Option<PathBuf>,
+    /// Folder of the RTL where it is not the repository's `hw/rtl`.
+    pub rtl: Option<PathBuf>,
 }
 
 /// The Verilated engine.
@@ -66,9 +70,10 @@ impl Verilator {
             .iter()
             .chain([&image.aux])
             .zip(0..)
-            .map(|(bytes, port)| memory(bytes, options.memory, port))
+            .map(|(bytes, port)| memory(bytes, options.memory, port, port == config.channels as u64))
             .collect::<Result<Vec<_>>>()?;
         let spec = EngineSpec::new(config).trace(options.trace || options.wave.is_none());
+        let spec = options.rtl.iter().fold(spec, EngineSpec::rtl);
         let mut engine = spec.waves(options.wave.is_some()).build(memories)?;
         if let Some(path) = &options.wave {
             engine.open_waves(path)?;
@@ -102,12 +107,16 @@ impl Verilator {
 }
 
 /// A memory with `bytes` in it.
-fn memory(bytes: &[u8], kind: MemoryKind, port: u64) -> Result<Box<dyn MemoryModel>> {
+fn memory(bytes: &[u8], kind: MemoryKind, port: u64, aux: bool) -> Result<Box<dyn MemoryModel>> {
     let size = bytes.len().next_multiple_of(BEAT_BYTES).max(BEAT_BYTES);
     let mut store = Store::new(size as u64)?;
     store.write(0, bytes)?;
     Ok(match kind {
         MemoryKind::Ideal => Box::new(Ideal::new(store, LATENCY)),
+        MemoryKind::Hbm2 => {
+            let made = if aux { Hbm2::ddr4(store) } else { Hbm2::hbm2(store, port) };
+            Box::new(made.map_err(|e| Error::Fault(e.to_string()))?)
+        }
         MemoryKind::Stalling(seed) => {
             let config = StallConfig::new(seed.wrapping_mul(1000).wrapping_add(port));
             Box::new(Stalling::new(store, config).map_err(|e| Error::Fault(e.to_string()))?)

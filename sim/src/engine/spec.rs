@@ -4,6 +4,7 @@ use super::{Engine, EngineError};
 use crate::memory::MemoryModel;
 use crate::verilate::{Design, OptLevel, VerilateSpec};
 use accllm_hw::config::Config;
+use std::path::PathBuf;
 
 /// What to build. Built designs are cached, see [`crate::verilate`].
 #[derive(Debug, Clone)]
@@ -13,12 +14,13 @@ pub struct EngineSpec {
     asserts: bool,
     trace: bool,
     waves: bool,
+    rtl: PathBuf,
 }
 
 impl EngineSpec {
     /// An engine of this configuration: optimised, with assertions and trace outputs, without waves.
     pub fn new(config: &Config) -> Self {
-        Self { config: *config, opt: OptLevel::Fast, asserts: true, trace: true, waves: false }
+        Self { config: *config, opt: OptLevel::Fast, asserts: true, trace: true, waves: false, rtl: "hw/rtl".into() }
     }
 
     /// How hard the C++ compiler works.
@@ -45,12 +47,18 @@ impl EngineSpec {
         self
     }
 
+    /// Takes the sources from another folder than `hw/rtl`, with the same files: a variant of the design.
+    pub fn rtl(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.rtl = folder.into();
+        self
+    }
+
     /// The Verilator description.
     pub fn verilate(&self) -> VerilateSpec {
         let list = include_str!("../../../hw/rtl/files.f");
         let files = list.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
         let sources =
-            std::iter::once("hw/rtl/lint.vlt".to_owned()).chain(files.map(|l| format!("hw/rtl/{l}")));
+            std::iter::once("lint.vlt").chain(files).map(|file| self.rtl.join(file));
         let spec = VerilateSpec::new("accllm_core", sources)
             .clock("ap_clk")
             .opt(self.opt)
