@@ -72,7 +72,7 @@ fn reciprocals_everywhere() -> Outcome {
     // Every mantissa of the tables at several exponents, every small number, and random ones of every length.
     let mut cases: Vec<(u32, u64)> = (0..200_000u32).map(|i| (i, i.into())).collect();
     cases.extend((1u64 << 14..1 << 16).flat_map(|v| {
-        let low = v * 0x9e37_79b9 & 0xffff;
+        let low = (v * 0x9e37_79b9) & 0xffff;
         [(((v << 16) | low) as u32, (v << 47) | low), ((v << 9) as u32, v << 20), (v as u32, v << 33)]
     }));
     cases.extend((0..200_000).map(|i| (rng.next_u64() as u32 >> (i % 32), rng.next_u64() >> (i % 64))));
