@@ -18,13 +18,17 @@ module act_buf #(
     output logic [           31:0] r_data [LANES] [64]
 );
   for (genvar l = 0; l < LANES; l++) begin : gen_lane
+    (* ram_style = "ultra" *)logic [2047:0] mem[ACT];
+    logic [2047:0] q;
+    wire [VEC*8-1:0] d = l % 2 == 0 ? w_even : w_odd;
+    always_ff @(posedge clk) begin
+      if (w_valid && w_lanes[l]) begin
+        for (int i = 0; i < 64; i++) if (w_banks[i]) mem[w_addr][32*i+:32] <= d[(i%(VEC/4))*32+:32];
+      end
+    end
+    always_ff @(posedge clk) if (r_en) q <= mem[r_addr];
     for (genvar i = 0; i < 64; i++) begin : gen_bank
-      logic [31:0] mem[ACT];
-      logic [31:0] q;
-      wire [31:0] d = l % 2 == 0 ? w_even[(i%(VEC/4))*32+:32] : w_odd[(i%(VEC/4))*32+:32];
-      always_ff @(posedge clk) if (w_valid && w_lanes[l] && w_banks[i]) mem[w_addr] <= d;
-      always_ff @(posedge clk) if (r_en) q <= mem[r_addr];
-      assign r_data[l][i] = q;
+      assign r_data[l][i] = q[32*i+:32];
     end
   end
 endmodule

@@ -16,13 +16,15 @@ module act_mux
 );
   for (genvar i = 0; i < 64; i++) begin : gen_word
     for (genvar p = 0; p < PAIRS; p++) begin : gen_pair
-      wire [31:0] low0 = half ? a[2*p][32+i/2] : a[2*p][i/2];
-      wire [31:0] low1 = half ? a[2*p+1][32+i/2] : a[2*p+1][i/2];
-      wire [31:0] e = format == SPARSE ? a[2*p][i] : low0 >> (16 * (i % 2));
-      wire [31:0] o = format == SPARSE ? a[2*p+1][i] : low1 >> (16 * (i % 2));
+      localparam int S = 16 * (i % 2);
       logic [63:0] q;
       always_ff @(posedge clk)
-        if (valid) q <= {o[31:16], e[31:16], o[15:0], e[15:0]} ^ 64'h8080808080808080;
+        if (valid) begin
+          if (format == SPARSE)
+            q <= {a[2*p+1][i][31:16], a[2*p][i][31:16], a[2*p+1][i][15:0], a[2*p][i][15:0]} ^ 64'h8080808080808080;
+          else if (half) q <= {32'd0, a[2*p+1][32+i/2][S+:16], a[2*p][32+i/2][S+:16]} ^ 64'h0000000080808080;
+          else q <= {32'd0, a[2*p+1][i/2][S+:16], a[2*p][i/2][S+:16]} ^ 64'h0000000080808080;
+        end
       assign x[i][64*p+:64] = q;
     end
   end

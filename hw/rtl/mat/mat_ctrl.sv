@@ -1,5 +1,5 @@
 // Control of all tiles: queue of operations, the issue and drain walkers, q_sums, and the delay lines that bring their
-// commands to the pipeline stages (t1: beat and activation word are there, t5: accumulate; d0: read sums, d4: results).
+// commands to the pipeline stages (t1: beat and activation word are there, t5: accumulate; d0: read sums, d5: results).
 // After a fault nothing is issued or drained until `rst` (which is also the engine's clear).
 module mat_ctrl
   import accllm_isa_pkg::*;
@@ -51,28 +51,30 @@ module mat_ctrl
     output logic                              t5_first,
     output logic    [                 EW-1:0] t5_entry,
     output logic                              d0_valid,
-    output kind_t                             d0_kind,
     output logic    [                 EW-1:0] d0_entry,
-    output logic    [                 LW-1:0] d0_lane,
     output logic    [                    1:0] d0_bank,
-    output logic    [                    3:0] d0_param,
+    output logic    [                    2:0] d0_words,
     output logic                              d1_valid,
     output kind_t                             d1_kind,
-    output logic                              d1_wide,
-    output logic                              d1_pair,
-    output logic    [                   15:0] d1_qsum    [LANES],
+    output logic    [                 LW-1:0] d1_lane,
+    output logic                              d1_second,
     output logic                              d2_valid,
     output kind_t                             d2_kind,
+    output logic                              d2_wide,
+    output logic                              d2_pair,
+    output logic    [                   15:0] d2_qsum    [LANES],
     output logic                              d3_valid,
     output kind_t                             d3_kind,
     output logic                              d4_valid,
     output kind_t                             d4_kind,
-    output logic                              d4_pair,
-    output logic    [                    1:0] d4_word,
-    output logic    [              LANES-1:0] d4_lanes,
-    output logic    [                   31:0] d4_addr,
-    output logic    [                   31:0] d4_seq,
-    output logic                              d4_done,
+    output logic                              d5_valid,
+    output kind_t                             d5_kind,
+    output logic                              d5_pair,
+    output logic    [                    1:0] d5_word,
+    output logic    [              LANES-1:0] d5_lanes,
+    output logic    [                   31:0] d5_addr,
+    output logic    [                   31:0] d5_seq,
+    output logic                              d5_done,
     output logic                              stat_busy,
     output logic                              stat_stream,
     output logic                              stat_out,
@@ -151,12 +153,16 @@ module mat_ctrl
   end
   assign finished = t5_valid && t5_last;
 
-  logic [1:0] d0_slot;
-  logic [SW-1:0] d0_step;
-  logic d0_wide, d0_pair, d0_done, d1_done, d2_done, d3_done, d2_pair, d3_pair;
-  logic [1:0] d0_word, d1_word, d2_word, d3_word;
-  logic [LANES-1:0] d0_lanes, d1_lanes, d2_lanes, d3_lanes;
-  logic [31:0] d0_addr, d1_addr, d2_addr, d3_addr, d0_seq, d1_seq, d2_seq, d3_seq;
+  kind_t d0_kind;
+  logic [1:0] d0_slot, d1_slot;
+  logic [3:0] d0_param;
+  logic [SW-1:0] d0_step, d1_step;
+  logic [LW-1:0] d0_lane;
+  logic d0_wide, d0_pair, d0_done, d1_wide, d1_pair, d1_done, d2_done, d3_done, d4_done, d3_pair, d4_pair;
+  logic [1:0] d0_word, d1_word, d2_word, d3_word, d4_word;
+  logic [LANES-1:0] d0_lanes, d1_lanes, d2_lanes, d3_lanes, d4_lanes;
+  logic [31:0] d0_addr, d1_addr, d2_addr, d3_addr, d4_addr, d0_seq, d1_seq, d2_seq, d3_seq, d4_seq;
+  assign d0_words = d0_param[3:1];
   mat_drain #(
       .CHANNELS(CHANNELS),
       .LANES(LANES),
@@ -198,18 +204,23 @@ module mat_ctrl
     d2_valid <= d1_valid && !rst;
     d3_valid <= d2_valid && !rst;
     d4_valid <= d3_valid && !rst;
+    d5_valid <= d4_valid && !rst;
     d1_done  <= d0_done && !rst;
     d2_done  <= d1_done && !rst;
     d3_done  <= d2_done && !rst;
     d4_done  <= d3_done && !rst;
+    d5_done  <= d4_done && !rst;
+    {d1_slot, d1_step, d1_lane, d1_second} <= {d0_slot, d0_step, d0_lane, d0_param[0]};
     {d1_kind, d1_pair, d1_word, d1_lanes, d1_wide} <= {d0_kind, d0_pair, d0_word, d0_lanes, d0_wide};
-    {d2_kind, d2_pair, d2_word, d2_lanes} <= {d1_kind, d1_pair, d1_word, d1_lanes};
+    {d2_kind, d2_pair, d2_word, d2_lanes, d2_wide} <= {d1_kind, d1_pair, d1_word, d1_lanes, d1_wide};
     {d3_kind, d3_pair, d3_word, d3_lanes} <= {d2_kind, d2_pair, d2_word, d2_lanes};
     {d4_kind, d4_pair, d4_word, d4_lanes} <= {d3_kind, d3_pair, d3_word, d3_lanes};
+    {d5_kind, d5_pair, d5_word, d5_lanes} <= {d4_kind, d4_pair, d4_word, d4_lanes};
     {d1_addr, d1_seq} <= {d0_addr, d0_seq};
     {d2_addr, d2_seq} <= {d1_addr, d1_seq};
     {d3_addr, d3_seq} <= {d2_addr, d2_seq};
     {d4_addr, d4_seq} <= {d3_addr, d3_seq};
+    {d5_addr, d5_seq} <= {d4_addr, d4_seq};
   end
 
   mat_qsum #(
@@ -226,10 +237,10 @@ module mat_ctrl
       .qs_en,
       .qs_addr,
       .qs_data,
-      .r_en(d0_valid && d0_kind == KIND_K),
-      .r_slot(d0_slot),
-      .r_step(d0_step),
-      .r_sum(d1_qsum),
+      .r_en(d1_valid && d1_kind == KIND_K),
+      .r_slot(d1_slot),
+      .r_step(d1_step),
+      .r_sum(d2_qsum),
       .fault(qsum_fault)
   );
 

@@ -1,5 +1,5 @@
 // Walks the results of the operations in order: reads finished accumulator entries, one row of all tiles a cycle (scores:
-// all lanes of an entry at once), says where the results go, and ends operations. Cycle d0 reads the entry; d1..d4 follow
+// all lanes of an entry at once), says where the results go, and ends operations. Cycle d0 reads the entry; d1..d5 follow
 // the values through tile_finish. Does not touch data.
 module mat_drain
   import accllm_types_pkg::*;

@@ -57,16 +57,17 @@ module mat_unit
   wire flush = rst || clear;
 
   logic t1_param, t1_scale, t1_decode, t1_half, t1_unit, t1_valid, t2_valid, t3_valid, t4_valid, t5_valid, t5_first;
-  logic d0_valid, d1_valid, d2_valid, d3_valid, d4_valid, d1_wide, d1_pair, d4_pair, d4_done;
-  logic [1:0] t1_bank, d0_bank, d4_word;
-  logic [3:0] t1_sidx, d0_param;
+  logic d0_valid, d1_valid, d2_valid, d3_valid, d4_valid, d5_valid, d1_second, d2_wide, d2_pair, d5_pair, d5_done;
+  logic [1:0] t1_bank, d0_bank, d5_word;
+  logic [2:0] d0_words;
+  logic [3:0] t1_sidx;
   format_t t1_format;
-  kind_t d0_kind, d1_kind, d2_kind, d3_kind, d4_kind;
+  kind_t d1_kind, d2_kind, d3_kind, d4_kind, d5_kind;
   logic [EW-1:0] t5_entry, d0_entry;
-  logic [LW-1:0] d0_lane;
-  logic [LANES-1:0] d4_lanes;
-  logic [15:0] d1_qsum[LANES];
-  logic [31:0] d4_addr, d4_seq;
+  logic [LW-1:0] d1_lane;
+  logic [LANES-1:0] d5_lanes;
+  logic [15:0] d2_qsum[LANES];
+  logic [31:0] d5_addr, d5_seq;
   mat_ctrl #(
       .CHANNELS(CHANNELS),
       .LANES(LANES),
@@ -104,9 +105,9 @@ module mat_unit
         .ENTRIES(ENTRIES)
     ) tile (
         .beat(s_data[c]),
-        .d4_w(w[c]),
-        .d4_v(dims),
-        .d4_k(k[c]),
+        .d5_w(w[c]),
+        .d5_v(dims),
+        .d5_k(k[c]),
         .*
     );
     for (genvar g = 0; g < 4; g++) begin : gen_dim

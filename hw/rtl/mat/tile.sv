@@ -1,5 +1,5 @@
 // The arithmetic of one channel: 128 multipliers for LANES lanes, group scales, accumulators per lane-row step, and the
-// way from sums to results. Does what mat_issue (t1..t5) and mat_drain (d0..d3) say; holds no control state.
+// way from sums to results. Does what mat_issue (t1..t5) and mat_drain (d0..d4) say; holds no control state.
 module tile
   import accllm_mat_pkg::*;
 #(
@@ -27,23 +27,25 @@ module tile
     input  logic                t5_first,
     input  logic [      EW-1:0] t5_entry,
     input  logic                d0_valid,
-    input  kind_t               d0_kind,
     input  logic [      EW-1:0] d0_entry,
-    input  logic [      LW-1:0] d0_lane,
     input  logic [         1:0] d0_bank,
-    input  logic [         3:0] d0_param,
+    input  logic [         2:0] d0_words,
     input  logic                d1_valid,
     input  kind_t               d1_kind,
-    input  logic                d1_wide,
-    input  logic                d1_pair,
-    input  logic [        15:0] d1_qsum[LANES],
+    input  logic [      LW-1:0] d1_lane,
+    input  logic                d1_second,
     input  logic                d2_valid,
     input  kind_t               d2_kind,
+    input  logic                d2_wide,
+    input  logic                d2_pair,
+    input  logic [        15:0] d2_qsum[LANES],
     input  logic                d3_valid,
     input  kind_t               d3_kind,
-    output logic [        31:0] d4_w,
-    output logic [        31:0] d4_v   [4],
-    output logic [        31:0] d4_k   [LANES*2]
+    input  logic                d4_valid,
+    input  kind_t               d4_kind,
+    output logic [        31:0] d5_w,
+    output logic [        31:0] d5_v   [4],
+    output logic [        31:0] d5_k   [LANES*2]
 );
   // Multipliers 2i and 2i+1; the nibble of multiplier m is 4 * (m % 32) + m / 32.
   for (genvar i = 0; i < 64; i++) begin : gen_group
@@ -96,7 +98,7 @@ module tile
     end
   end
 
-  logic signed [39:0] d0_sum[LANES*4];
+  logic signed [39:0] d1_sum[LANES*4];
   for (genvar l = 0; l < LANES; l++) begin : gen_lane
     for (genvar g = 0; g < 4; g++) begin : gen_quarter
       wire [15:0] a = l % 2 == 0 ? gen_sum[2*g].gen_pair[l/2].even : gen_sum[2*g].gen_pair[l/2].odd;
@@ -113,43 +115,45 @@ module tile
           .add_en(t5_valid),
           .first(t5_first),
           .entry(t5_entry),
+          .r_en(d0_valid),
           .r_entry(d0_entry),
-          .r_sum(d0_sum[l*4+g])
+          .r_sum(d1_sum[l*4+g])
       );
     end
   end
 
-  logic [63:0] d0_words;
+  logic [63:0] d1_words;
   tile_params params (
       .clk,
       .w_en(t1_param),
       .w_bank(t1_bank),
       .w_beat(beat),
+      .r_en(d0_valid),
       .r_bank(d0_bank),
-      .r_pair(d0_param[3:1]),
-      .r_words(d0_words)
+      .r_pair(d0_words),
+      .r_words(d1_words)
   );
   tile_finish #(
       .LANES(LANES)
   ) finish (
       .clk,
-      .d0_valid,
-      .d0_kind,
-      .d0_lane,
-      .d0_second(d0_param[0]),
-      .d0_words,
-      .d0_sum,
       .d1_valid,
       .d1_kind,
-      .d1_wide,
-      .d1_pair,
-      .d1_qsum,
+      .d1_lane,
+      .d1_second,
+      .d1_words,
+      .d1_sum,
       .d2_valid,
       .d2_kind,
+      .d2_wide,
+      .d2_pair,
+      .d2_qsum,
       .d3_valid,
       .d3_kind,
-      .d4_w,
-      .d4_v,
-      .d4_k
+      .d4_valid,
+      .d4_kind,
+      .d5_w,
+      .d5_v,
+      .d5_k
   );
 endmodule

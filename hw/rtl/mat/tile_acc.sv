@@ -13,13 +13,14 @@ module tile_acc #(
     input  logic               add_en,    // T5
     input  logic               first,
     input  logic        [EW-1:0] entry,
+    input  logic               r_en,
     input  logic        [EW-1:0] r_entry,
-    output logic signed [39:0] r_sum
+    output logic signed [39:0] r_sum      // one cycle later
 );
   logic signed [39:0] mem[ENTRIES];
   logic signed [25:0] part;
   always_ff @(posedge clk)
     if (scale_en) part <= 26'(a) * $signed({18'd0, scale_a}) + 26'(b) * $signed({18'd0, scale_b});
   always_ff @(posedge clk) if (add_en) mem[entry] <= 40'(part) + (first ? 40'sd0 : mem[entry]);
-  assign r_sum = mem[r_entry];
+  always_ff @(posedge clk) if (r_en) r_sum <= mem[r_entry];
 endmodule
