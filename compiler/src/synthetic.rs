@@ -126,6 +126,20 @@ pub fn shapes() -> Vec<(&'static str, Synthetic)> {
                 formats: [W2Dense; 7],
                 lambda: lambda(40, 33),
                 seed: 5,
+                ..base.clone()
+            },
+        ),
+        // MLP and head in chunks.
+        (
+            "chunks",
+            Synthetic {
+                ff: 5000,
+                vocab: 5001,
+                heads: 4,
+                kv_heads: 4,
+                head_dim: 16,
+                lambda: lambda(2, 30),
+                seed: 6,
                 ..base
             },
         ),

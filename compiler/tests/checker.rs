@@ -2,10 +2,51 @@
 
 mod common;
 
+use accllm_compiler::Error;
 use accllm_compiler::{Program, Settings};
+use accllm_hw::beat::WeightFormat;
 use accllm_hw::config::{CONFIGS, find};
 use accllm_hw::isa::{Op, Unit};
 use common::{compile, llama2_7b, shapes};
+use proptest::prelude::*;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Whatever compiles is proved; what does not says which buffer is too small.
+    #[test]
+    fn any_shape_is_proved_or_does_not_fit(
+        sizes in (1usize..300, 1usize..700, 1usize..4, 1usize..3000),
+        heads in (1usize..5, 1usize..5, 1usize..65),
+        lambda in (0usize..70, 1usize..300),
+        formats in proptest::array::uniform7(0usize..3),
+        (config, block, wide, uniform) in (0usize..3, 1usize..17, any::<bool>(), any::<bool>()),
+    ) {
+        let (_, mut spec, _) = shapes().swap_remove(0);
+        let d = &mut spec.dims;
+        (d.hidden, d.ff, d.layers, d.vocab) = sizes;
+        (d.kv_heads, d.heads, d.head_dim) = (heads.0, heads.0 * heads.1, 2 * heads.2);
+        let mut layer = spec.layers[0];
+        layer.formats = formats.map(|f| WeightFormat::ALL[f]);
+        spec.layers = vec![layer; sizes.2];
+        if !uniform {
+            for (l, layer) in spec.layers.iter_mut().enumerate() {
+                layer.consts.zm -= l as u16;
+            }
+        }
+        (spec.prob_wide, spec.h_wide) = (wide, !wide);
+        let config = &CONFIGS[config];
+        let settings = Settings::new(lambda.0, lambda.1).with_block(block.min(config.block));
+        match Program::compile(&spec, config, &settings) {
+            Ok(p) => {
+                let report = p.check();
+                prop_assert!(report.is_ok(), "{:?}", report.err().map(|e| e.to_string()));
+            }
+            Err(Error::TooSmall { .. }) => {}
+            Err(e) => prop_assert!(false, "{e}"),
+        }
+    }
+}
 
 #[test]
 fn accepts_every_shape_on_every_configuration() {

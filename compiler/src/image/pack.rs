@@ -3,6 +3,7 @@
 use super::source_row;
 use crate::error::{Error, Result};
 use crate::layout::{Shape, Stream};
+use crate::spec::Linear;
 use accllm_hw::beat::{Beat, WeightFormat, pack_w2d, pack_w2s, pack_w4, row_param, set_param};
 use accllm_hw::config::{BEAT_BYTES, GROUP, PARAMS};
 use accllm_quant::model::Linear as Weight;
@@ -32,7 +33,8 @@ pub fn stream_bytes(
     }
     let source =
         |step: usize| source_row(shape, stream.linear, stream.chunk.first + step * shape.channels + channel);
-    let mut packer = Packer { format: stream.weight_format(), scale_at: None, values: 0, out };
+    let padding = Padding::of(shape, stream.linear);
+    let mut packer = Packer { format: stream.weight_format(), padding, scale_at: None, values: 0, out };
     for step in 0..stream.steps {
         if step % PARAMS == 0 {
             let mut beat = [0; BEAT_BYTES];
@@ -54,8 +56,42 @@ pub fn stream_bytes(
     Ok(())
 }
 
+/// Columns that hold no weight: from `used` on, in every `block`. Their activations are 0.
+struct Padding {
+    block: usize,
+    used: usize,
+}
+
+impl Padding {
+    fn of(shape: &Shape, linear: Linear) -> Self {
+        match linear {
+            Linear::O => Self { block: shape.hds, used: shape.dims.head_dim },
+            _ => Self { block: usize::MAX, used: shape.checkpoint_size(linear).1 },
+        }
+    }
+
+    fn contains(&self, column: usize) -> bool {
+        column % self.block >= self.used
+    }
+
+    /// A 2:4 group always keeps two columns. Where it has fewer levels, padding columns must be the others.
+    fn complete(&self, first: usize, level: &mut [i8], scale: &[u8]) -> bool {
+        level.chunks_exact_mut(4).enumerate().all(|(i, quad)| {
+            let mut kept = quad.iter().filter(|l| **l != 0).count();
+            for (c, l) in quad.iter_mut().enumerate() {
+                if kept < 2 && *l == 0 && self.contains(first + 4 * i + c) {
+                    *l = WeightFormat::W2Sparse.levels()[0];
+                    kept += 1;
+                }
+            }
+            kept == 2 || kept < 2 && scale[4 * i / GROUP] == 0
+        })
+    }
+}
+
 struct Packer<'o> {
     format: WeightFormat,
+    padding: Padding,
     /// Where the scale beat in use begins.
     scale_at: Option<usize>,
     /// Value beats so far.
@@ -77,9 +113,12 @@ impl Packer<'_> {
             let part = scales.get(v * per_beat..).unwrap_or(&[]);
             let part = &part[..part.len().min(per_beat)];
             scale[..part.len()].copy_from_slice(part);
-            let beat = self.beat(&level[..columns], &scale[..per_beat]).ok_or_else(|| {
-                format!("columns {}.. do not fit the format {}", v * columns, self.format.name())
-            })?;
+            let sparse = self.format == WeightFormat::W2Sparse;
+            let complete = !sparse || self.padding.complete(v * columns, &mut level, &scale);
+            let beat =
+                self.beat(&level[..columns], &scale[..per_beat]).filter(|_| complete).ok_or_else(|| {
+                    format!("columns {}.. do not fit the format {}", v * columns, self.format.name())
+                })?;
             let chunk = self.format.scale_chunk();
             if chunk > 0 {
                 let nth = self.values % chunk;
