@@ -93,7 +93,8 @@ fn device<'m>(
                 MemoryArg::Stalling => MemoryKind::Stalling(args.seed),
                 MemoryArg::Hbm2 => MemoryKind::Hbm2,
             };
-            let options = VerilatorOptions { memory, trace: args.lockstep, wave: args.wave.clone(), rtl: None };
+            let options =
+                VerilatorOptions { memory, trace: args.lockstep, wave: args.wave.clone(), rtl: None };
             Some(Verilator::new(program, image, &options)?)
         }
         _ => None,
