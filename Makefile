@@ -21,7 +21,7 @@ build: verilator
 
 demo: build
 	@echo
-	@$(ACCLLM) run --device verilator --lockstep --tokens 64 --ignore-end
+	@$(ACCLLM) run --device verilator --memory hbm2 --lockstep --tokens 64 --ignore-end
 	@echo
 	@$(ACCLLM) eval --stage float,integer
 
@@ -32,7 +32,7 @@ test-full: verilator check-generated lint-rtl
 	$(CARGO) test --workspace --release -- --include-ignored
 
 bench: build
-	$(ACCLLM) run --device verilator --tokens 256 --ignore-end
+	$(ACCLLM) run --device verilator --memory hbm2 --tokens 256 --ignore-end
 	$(ACCLLM) eval
 
 generate:

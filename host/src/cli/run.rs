@@ -39,7 +39,7 @@ pub fn run(args: &Run, out: &Out) -> Result<()> {
     report.device = name(args.device);
     report.text = write(args, out, &ready, &mut engine)?;
     report.compared = engine.device().compared();
-    report.simulated = Simulated::new(&engine, program.config()?);
+    report.simulated = Simulated::new(&engine, program.config()?, memory(args.memory));
     report.print(out)
 }
 
@@ -48,6 +48,14 @@ fn name(device: DeviceArg) -> &'static str {
         DeviceArg::Integer => "integer",
         DeviceArg::Golden => "golden",
         DeviceArg::Verilator => "verilator",
+    }
+}
+
+fn memory(memory: MemoryArg) -> &'static str {
+    match memory {
+        MemoryArg::Ideal => "ideal",
+        MemoryArg::Stalling => "stalling",
+        MemoryArg::Hbm2 => "hbm2",
     }
 }
 

@@ -43,6 +43,8 @@ pub struct Text {
 #[derive(Serialize)]
 pub struct Simulated {
     config: &'static str,
+    /// Memory model behind the ports.
+    memory: &'static str,
     mhz: usize,
     peak_bytes_per_second: f64,
     /// Simulated cycles per second of wall time are `cycles / seconds`.
@@ -91,11 +93,12 @@ impl Report {
 
 impl Simulated {
     /// The figures of a session; `None` on a device without a clock.
-    pub fn new<D: Device>(session: &Session<D>, config: &Config) -> Option<Self> {
+    pub fn new<D: Device>(session: &Session<D>, config: &Config, memory: &'static str) -> Option<Self> {
         let [prefill, decode] = [session.prefill(), session.decode()];
         let cycles = prefill.counters.cycles + decode.counters.cycles;
         (cycles > 0).then(|| Self {
             config: config.name,
+            memory,
             mhz: config.mhz,
             peak_bytes_per_second: (config.channels * BEAT_BYTES * config.mhz) as f64 * 1e6,
             cycles,
@@ -105,7 +108,8 @@ impl Simulated {
     }
 
     fn print(&self, out: &Out, seconds: f64) -> Result<()> {
-        out.line(&format!("simulated on '{}' at {} MHz:", self.config, self.mhz))?;
+        let (config, mhz, memory) = (self.config, self.mhz, self.memory);
+        out.line(&format!("simulated on '{config}' at {mhz} MHz, {memory} memory:"))?;
         for (name, figures) in [("prompt", &self.prefill), ("decode", &self.decode)] {
             if let Some(f) = figures {
                 self.figures(out, name, f)?;
