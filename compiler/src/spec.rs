@@ -191,6 +191,9 @@ impl ModelSpec {
                 "the engine takes 1..=16 query heads per KV head",
             ));
         }
+        if !(d.rope_theta.is_finite() && d.rope_theta > 0.0) {
+            return Err(model(format!("rope_theta is {}", d.rope_theta), "it must be above 0"));
+        }
         if self.layers.len() != d.layers {
             return Err(model(
                 format!("{} layer descriptions for {} layers", self.layers.len(), d.layers),

@@ -5,35 +5,35 @@ use super::builder::{Opd, sem};
 use crate::error::Result;
 use crate::label::Tensor;
 use crate::lambda::reg;
-use crate::layout::Chunk;
 use crate::spec::Linear;
 use accllm_hw::isa::{FLAG_WIDE, Op};
 
 impl Emitter<'_> {
-    /// Norm, gate, up, silu, down. Chunks of gate and up use two pairs of buffers in turn.
+    /// Norm, gate, up, silu, down, with gate and up in chunks.
     pub(super) fn mlp(&mut self) -> Result<()> {
         let l = self.layout;
         let s = &l.shape;
         self.norm(l.vmem.g + s.hidden, self.consts().mlp_norm, "mlp_norm", Tensor::MlpIn);
         self.b.wait_tokens();
-        let chunks: Vec<Chunk> = l.vmem.ff_chunks(s).collect();
-        let buffers = l.vmem.gate.len();
-        for (i, &chunk) in chunks.iter().enumerate().take(buffers) {
-            self.gate_up(i, chunk, i == 0)?;
+        let chunks = &l.vmem.ff;
+        // Chunks that need not wait for the buffer of an earlier one.
+        let free = if l.vmem.ff_whole { chunks.len() } else { chunks.len().min(2) };
+        for i in 0..free {
+            self.gate_up(i, i == 0)?;
         }
         // The vector unit's constants for the next layer (after the last one: of the final norm).
         let next = l.aux.norms + (self.run.first + 1) * l.aux.norm_pair;
         let d = self.b.draft(Op::LOAD, "load_norm").a(self.by_layer(next, reg::NORM)).c(l.vmem.g);
         self.b.push(d.n(2 * s.hidden));
-        for (i, &chunk) in chunks.iter().enumerate() {
-            self.silu(i, chunk);
-            if let Some(&after) = chunks.get(i + buffers) {
+        for i in 0..chunks.len() {
+            self.silu(i);
+            if i + free < chunks.len() {
                 self.b.wait_tokens();
-                self.gate_up(i + buffers, after, true)?;
+                self.gate_up(i + free, true)?;
             }
         }
         // Tokens of the chunks that no later chunk has waited for.
-        for i in 0..chunks.len().min(buffers) {
+        for i in 0..free {
             if i > 0 {
                 self.b.wait_once();
             }
@@ -48,18 +48,18 @@ impl Emitter<'_> {
     }
 
     /// MATW of a chunk of gate and up; signals once per token.
-    fn gate_up(&mut self, i: usize, chunk: Chunk, wait: bool) -> Result<()> {
+    fn gate_up(&mut self, i: usize, wait: bool) -> Result<()> {
         let v = &self.layout.vmem;
         let act = &self.layout.act;
-        let buffer = i % v.gate.len();
+        let chunk = v.ff[i];
         let parts = [
-            (Linear::Gate, v.gate[buffer], Tensor::Gate, "gate_proj"),
-            (Linear::Up, v.up[buffer], Tensor::Up, "up_proj"),
+            (Linear::Gate, v.gate[i], Tensor::Gate, "gate_proj"),
+            (Linear::Up, v.up[i], Tensor::Up, "up_proj"),
         ];
         for (linear, to, tensor, name) in parts {
             let up = linear == Linear::Up;
             let d = self.matw(self.stream(linear, i)?, name).b(act.norm).c(to).m(Opd(0, reg::NTOK));
-            let d = d.x(act.norm_x).aux(v.ff_chunk).makes(&[tensor]).part(chunk.first, chunk.rows);
+            let d = d.x(act.norm_x).aux(v.ff_row).makes(&[tensor]).part(chunk.first, chunk.rows);
             self.b.push(d.wait_if(wait && !up, sem::V2M).signal_if(up, sem::M2V));
         }
         self.b.signal_tokens();
@@ -67,14 +67,14 @@ impl Emitter<'_> {
     }
 
     /// silu(gate) * up of a chunk; waits and signals once per token.
-    fn silu(&mut self, i: usize, chunk: Chunk) {
+    fn silu(&mut self, i: usize) {
         let l = self.layout;
         let v = &l.vmem;
-        let buffer = i % v.gate.len();
+        let chunk = v.ff[i];
         let hs = self.consts().hs;
         let [t0, t1, _] = reg::T;
-        self.b.tokens(&[(t0, v.ff_chunk), (t1, 1)], |b| {
-            let d = b.draft(Op::SILU, "silu").a(Opd(v.gate[buffer], t0)).b(Opd(v.up[buffer], t0));
+        self.b.tokens(&[(t0, v.ff_row), (t1, 1)], |b| {
+            let d = b.draft(Op::SILU, "silu").a(Opd(v.gate[i], t0)).b(Opd(v.up[i], t0));
             let d = d.c(l.act.h).n(chunk.rows).m(Opd(0, t1)).sh(hs).x(l.act.h_x).aux(chunk.first);
             let d = d.flag(FLAG_WIDE, l.shape.h_wide).makes(&[Tensor::MlpH]).part(chunk.first, chunk.rows);
             b.push(d.wait(sem::M2V).signal(sem::V2M));

@@ -59,12 +59,14 @@ impl Layout {
         let (s, d) = (&self.shape, &self.shape.dims);
         let (t, h) = (row.token, row.head.unwrap_or(0));
         let v = &self.vmem;
-        let vmem = |at: usize, n: usize| (at..at + n).map(|a| Cell::One(Space::Vmem, a as u64)).collect();
-        let chunk = |buffers: &[usize], size: usize, whole: usize, stride: usize| {
-            let (first, n) = row.part.unwrap_or((0, whole));
-            let buffer = buffers[first / size % buffers.len()];
-            let n = n.min(whole.saturating_sub(first));
-            (buffer + t * stride..).take(n).map(|a| Cell::One(Space::Vmem, a as u64)).collect()
+        let vmem = |at: usize, n: usize| -> Vec<Cell> {
+            (at..at + n).map(|a| Cell::One(Space::Vmem, a as u64)).collect()
+        };
+        let (first, count) = row.part.unwrap_or((0, usize::MAX));
+        let part = |whole: usize| count.min(whole.saturating_sub(first));
+        let ff = |places: &[usize]| {
+            let chunk = v.ff.iter().position(|c| c.first == first).unwrap_or(0);
+            vmem(places[chunk] + t * v.ff_row, part(d.ff))
         };
         let q_rot = |sink: usize| v.q_rot + t * s.q_rot_row() + sink * s.q_rows() + h * s.hdp;
         match row.tensor {
@@ -102,11 +104,10 @@ impl Layout {
                 vmem(v.att + set * v.att_set + (t * s.group + h % s.group) * v.att_row, d.head_dim)
             }
             Tensor::AttnO8 => self.columns((self.act.attn, self.act.attn_x), t, h * s.hds, d.head_dim),
-            Tensor::Gate => chunk(&v.gate, v.ff_chunk, d.ff, v.ff_chunk),
-            Tensor::Up => chunk(&v.up, v.ff_chunk, d.ff, v.ff_chunk),
+            Tensor::Gate => ff(&v.gate),
+            Tensor::Up => ff(&v.up),
             Tensor::MlpH => {
-                let (first, n) = row.part.unwrap_or((0, d.ff));
-                let n = n.min(d.ff.saturating_sub(first));
+                let n = part(d.ff);
                 let to = (self.act.h, self.act.h_x);
                 if !s.h_wide {
                     return self.columns(to, t, first, n);
@@ -114,7 +115,7 @@ impl Layout {
                 let [high, low] = [2 * t, 2 * t + 1].map(|r| self.columns(to, r, first, n));
                 split(high, low)
             }
-            Tensor::Logits => chunk(&v.logits, v.head_chunk, d.vocab, 0),
+            Tensor::Logits => vmem(v.logits[first / v.head_chunk % v.logits.len()], part(d.vocab)),
             Tensor::Argmax => vec![Cell::One(Space::Result, 0)],
         }
     }

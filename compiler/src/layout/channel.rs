@@ -92,7 +92,7 @@ impl WeightMap {
                 push(linear, whole(linear));
             }
             push(Linear::O, whole(Linear::O));
-            for chunk in vmem.ff_chunks(shape) {
+            for &chunk in &vmem.ff {
                 push(Linear::Gate, chunk);
                 push(Linear::Up, chunk);
             }

@@ -43,12 +43,16 @@ pub struct VmemMap {
     pub att_row: usize,
     /// Elements of a set.
     pub att_set: usize,
-    /// Gate, one or two buffers for the chunks in turn; rows of `ff_chunk` elements a token.
+    /// Chunks of gate and up.
+    pub ff: Vec<Chunk>,
+    /// Gate of each chunk. Where the whole MLP fits, chunks are columns of one buffer; else they use two in turn.
     pub gate: Vec<usize>,
-    /// Up, likewise.
+    /// Up of each chunk.
     pub up: Vec<usize>,
-    /// Elements of a token in a gate or up buffer.
-    pub ff_chunk: usize,
+    /// Elements from token to token in gate and up.
+    pub ff_row: usize,
+    /// Whether each chunk has a place of its own.
+    pub ff_whole: bool,
     /// Logits, one or two buffers for the chunks in turn.
     pub logits: Vec<usize>,
     /// Rows of a chunk of the head.
@@ -64,6 +68,15 @@ impl Bump {
         self.0 += elements.next_multiple_of(GROUP);
         self.0 - elements.next_multiple_of(GROUP)
     }
+}
+
+/// The MLP in a large and a small chunk: silu of the large one runs while the tiles compute the small one.
+fn tail_chunks(ff: usize) -> Vec<Chunk> {
+    let tail = (ff / 12).next_multiple_of(GROUP);
+    if ff < 512 {
+        return vec![Chunk { first: 0, rows: ff }];
+    }
+    vec![Chunk { first: 0, rows: ff - tail }, Chunk { first: ff - tail, rows: tail }]
 }
 
 impl VmemMap {
@@ -88,16 +101,23 @@ impl VmemMap {
         too_small(shape, "the vector memory", "elements", at.0, config.vmem, help)?;
         let free = config.vmem - start;
         let mut mlp = Bump(start);
-        // Whole MLP at once; else two pairs of buffers that chunks use in turn.
-        let (ff_chunk, pairs) = if 2 * b * shape.ff <= free {
-            (shape.ff, 1)
-        } else {
-            ((free / (4 * b) / GROUP * GROUP).min(shape.ff), 2)
-        };
         let least = start + 4 * b * GROUP;
         too_small(shape, "the vector memory", "elements", least, config.vmem, help)?;
-        let mut pair = || (0..pairs).map(|_| mlp.take(b * ff_chunk)).collect::<Vec<_>>();
-        let (gate, up) = (pair(), pair());
+        let ff_whole = 2 * b * shape.ff <= free;
+        let ff_row = if ff_whole { shape.ff } else { (free / (4 * b) / GROUP * GROUP).min(shape.ff) };
+        let mut pair = || -> [usize; 2] {
+            let count = if ff_whole { 1 } else { 2 };
+            let at: Vec<usize> = (0..count).map(|_| mlp.take(b * ff_row)).collect();
+            std::array::from_fn(|i| at[i % count])
+        };
+        let (gates, ups) = (pair(), pair());
+        let ff: Vec<Chunk> =
+            if ff_whole { tail_chunks(shape.ff) } else { Self::chunks(shape.ff, ff_row).collect() };
+        let place = |buffers: [usize; 2]| -> Vec<usize> {
+            let own = |c: &Chunk| if ff_whole { c.first } else { 0 };
+            ff.iter().enumerate().map(|(i, c)| buffers[i % 2] + own(c)).collect()
+        };
+        let (gate, up) = (place(gates), place(ups));
         let mut head = Bump(start);
         let share = (shape.vocab / 8).max(2048).min(free / 2).min(65504);
         let head_chunk = if shape.vocab <= share { shape.vocab } else { share / GROUP * GROUP };
@@ -119,9 +139,11 @@ impl VmemMap {
             att,
             att_row,
             att_set,
+            ff,
             gate,
             up,
-            ff_chunk,
+            ff_row,
+            ff_whole,
             logits,
             head_chunk,
             end,
@@ -131,11 +153,6 @@ impl VmemMap {
     /// Chunks of `rows` rows, `size` at a time.
     fn chunks(rows: usize, size: usize) -> impl Iterator<Item = Chunk> {
         (0..rows).step_by(size.max(1)).map(move |first| Chunk { first, rows: size.min(rows - first) })
-    }
-
-    /// Chunks of gate and up.
-    pub fn ff_chunks(&self, shape: &Shape) -> impl Iterator<Item = Chunk> + use<> {
-        Self::chunks(shape.ff, self.ff_chunk)
     }
 
     /// Chunks of the head.

@@ -192,9 +192,26 @@ impl Program {
         let settings = crate::Settings { lambda: s.lambda, block: Some(s.block) };
         let config = self.config().map_err(|e| e.to_string())?;
         match Layout::new(&self.spec, config, &settings) {
-            Ok(l) if l == self.layout => Ok(()),
+            Ok(l) if l == self.layout => self.sane_labels(),
             Ok(_) => Err("its memory map is of another version of the compiler".into()),
             Err(e) => Err(e.to_string()),
+        }
+    }
+}
+
+impl Program {
+    /// Labels name what exists, so that looking places up cannot go astray.
+    fn sane_labels(&self) -> std::result::Result<(), String> {
+        let s = &self.layout.shape;
+        let sane = |l: &Label| {
+            l.layer.is_none_or(|r| r.first < s.dims.layers)
+                && l.kv_head.is_none_or(|h| h < s.dims.kv_heads)
+                && l.group.is_none_or(|g| g < s.group)
+                && l.part.is_none_or(|(first, n)| first <= s.vocab.max(s.ff) && n <= s.vocab.max(s.ff))
+        };
+        match self.labels.iter().position(|l| !sane(l)) {
+            Some(pc) => Err(format!("the label of instruction {pc} names what does not exist")),
+            None => Ok(()),
         }
     }
 }
