@@ -224,6 +224,42 @@ mod tests {
     }
 
     #[test]
+    fn composed_functions_against_f64() {
+        let q12 = |x: i32| f64::from(x) / 4096.0;
+        // silu(g) through a product with u = 1 (Q.12), all gates below 32, steps of 1/4096.
+        let silu = (-(1 << 17)..1 << 17)
+            .map(|g| {
+                let got = f64::from(silu_mul(g, 1, 0, true)) / 4096.0;
+                let g = q12(g);
+                let want = g / (1.0 + (-g).exp());
+                if want.abs() < 7.9 { (got - want).abs() } else { 0.0 }
+            })
+            .fold(0.0, f64::max);
+        // Probability, all distances in log2 units from 0 to 16.
+        let probability = (0..1 << 16)
+            .map(|d| (f64::from(prob(-d, 0, true)) / f64::from(PROB_ONE) - (-q12(d)).exp2()).abs())
+            .fold(0.0, f64::max);
+        // RMSNorm element at full scale, vectors of 1..=8192 equal elements of every magnitude.
+        let mut norm = 0f64;
+        for n in [1usize, 3, 64, 576, 4096, 8192] {
+            for bits in 1..25 {
+                let x = vec![(1 << bits) + (n as i32 % 7); n];
+                let r = tables::rsqrt(sum_squares(&x, 1));
+                let got = f64::from(norm_element(x[0], r, 127, 20)) / 127.0;
+                let x = f64::from(x[0]);
+                norm = norm.max((got - x / (n as f64 * x * x + 1.0).sqrt()).abs());
+            }
+        }
+        println!(
+            "largest error: silu {silu:.2e}, probability {probability:.2e} of full scale, norm {norm:.2e} of full scale"
+        );
+        assert!(
+            silu < 5e-4 && probability < 8e-5 && norm < 0.5 / 127.0 + 2e-4,
+            "{silu} {probability} {norm}"
+        );
+    }
+
+    #[test]
     fn extremes_do_not_wrap() {
         assert_eq!(k_step(&[-32768, 32767]), (4369, (-32768 + 8 * 4369) as i16));
         assert_eq!(q_step(&[-32768]), 259);
