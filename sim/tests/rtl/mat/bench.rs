@@ -2,12 +2,12 @@
 
 use super::reference::{Space, Uop, World, Write};
 use accllm_hw::beat::Beat;
-use accllm_hw::config::{Config, find};
+use accllm_hw::config::{CONFIGS, Config, find};
 use accllm_sim::memory::{Fault, Ideal, MasterOut, MemoryModel, Rng, StallConfig, Stalling, Store};
 use accllm_sim::verilate::{Design, Model, OptLevel, Port, VerilateSpec};
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
 use std::time::Instant;
 
 pub type Outcome<T = ()> = Result<T, Box<dyn Error>>;
@@ -68,13 +68,26 @@ pub struct Bench {
     pub cycle: u64,
     /// Cycles in which tiles computed, beats, results were waited for, and without operation.
     pub stats: [u64; 4],
+    /// Cycles that the prefetcher starts before the matrix unit.
+    pub lead: u64,
     /// Time spent in the model.
     pub seconds: f64,
     beats: Vec<Vec<Beat>>,
     act: Vec<Vec<[i8; 256]>>,
     sum_asked: Option<usize>,
     taken: [bool; 2],
+    /// Reads of beats that nobody wrote, before this run.
+    unwritten: Vec<u64>,
     p: Ports,
+}
+
+/// `tiny` with as many accumulator entries as `u280`.
+static DEEP: LazyLock<Config> =
+    LazyLock::new(|| Config { name: "deep", lane_rows: 64, ..*find("tiny").unwrap_or(&CONFIGS[0]) });
+
+/// A named configuration, or `deep`.
+pub fn config(name: &str) -> Outcome<&'static Config> {
+    Ok(if name == DEEP.name { &DEEP } else { find(name)? })
 }
 
 fn design(name: &str, opt: OptLevel, asserts: bool) -> Outcome<Design> {
@@ -84,8 +97,16 @@ fn design(name: &str, opt: OptLevel, asserts: bool) -> Outcome<Design> {
     if let Some(d) = designs.get(&key) {
         return Ok(d.clone());
     }
-    let c = find(name)?;
-    let used = ["pkg/", "buf/act_buf", "buf/score_buf", "mem/stream_fifo", "mem/chan_reader", "mem/prefetch", "mat/"];
+    let c = config(name)?;
+    let used = [
+        "pkg/",
+        "buf/act_buf",
+        "buf/score_buf",
+        "mem/stream_fifo",
+        "mem/chan_reader",
+        "mem/prefetch",
+        "mat/",
+    ];
     let list = include_str!("../../../../hw/rtl/files.f");
     let mut sources = vec!["hw/rtl/lint.vlt".to_owned()];
     let files = list.lines().filter(|l| used.iter().any(|u| l.starts_with(u)));
@@ -115,7 +136,7 @@ impl Bench {
     }
 
     pub fn build(config: &str, pace: Pace, seed: u64, opt: OptLevel, asserts: bool) -> Outcome<Self> {
-        let cfg = find(config)?;
+        let cfg = self::config(config)?;
         let m = design(config, opt, asserts)?.model()?;
         let memory = (0..cfg.channels)
             .map(|c| -> Outcome<Box<dyn MemoryModel>> {
@@ -169,11 +190,13 @@ impl Bench {
             fault: None,
             cycle: 0,
             stats: [0; 4],
+            lead: 0,
             seconds: 0.0,
             beats: vec![Vec::new(); cfg.channels],
             act: vec![vec![[0; 256]; cfg.lanes]; cfg.act],
             sum_asked: None,
             taken: [false; 2],
+            unwritten: Vec::new(),
             p,
         };
         b.m.set_u64(b.p.rst, 1);
@@ -337,10 +360,14 @@ impl Bench {
         self.writes.clear();
         self.done.clear();
         self.fault = None;
-        let (mut next, mut wait) = ([0; 2], [0u64; 2]);
+        self.unwritten = self.memory.iter().map(|m| m.store().unwritten_reads()).collect();
+        let (mut next, mut wait) = ([0; 2], [0, self.lead]);
         let end = self.cycle + limit;
         while self.done.len() < uops.len() && self.fault.is_none() {
             if self.cycle > end {
+                for (valid, ..) in self.p.start {
+                    self.m.set_u64(valid, 0);
+                }
                 let done = self.done.len();
                 return Err(format!("no end after {limit} cycles: {done} of {} done", uops.len()).into());
             }
@@ -401,8 +428,10 @@ impl Bench {
             return Err(format!("writes of operations that do not exist: {:?}", self.writes.keys()).into());
         }
         for (c, m) in self.memory.iter().enumerate() {
-            if !m.violations().is_empty() || m.store().unwritten_reads() != 0 {
-                return Err(format!("channel {c}: {:?}, {} unwritten", m.violations().first(), m.store().unwritten_reads()).into());
+            let unwritten = m.store().unwritten_reads() - self.unwritten[c];
+            if !m.violations().is_empty() || unwritten != 0 {
+                let first = m.violations().first();
+                return Err(format!("channel {c}: {first:?}, {unwritten} beats that nobody wrote").into());
             }
         }
         let [en, lane_port, addr, data] = ["r_en", "r_lane", "r_addr", "r_data"].map(|n| self.m.port(n));

@@ -82,7 +82,7 @@ pub fn operation(b: &mut Bench, mode: Mode, rows: Option<usize>, long: bool) -> 
     let most = if r.percent(60) { 2 * cfg.lanes } else { cfg.lane_rows };
     let mut rows = rows.unwrap_or_else(|| r.range(1, most as u64) as usize).max(1);
     if wide {
-        rows = (rows + 1) / 2 * 2;
+        rows = rows.next_multiple_of(2);
     }
     let lsteps = rows.div_ceil(cfg.lanes) as u64;
     let mut u = Uop::new(match mode {
@@ -126,7 +126,8 @@ pub fn operation(b: &mut Bench, mode: Mode, rows: Option<usize>, long: bool) -> 
         }
     }
     if mode != Mode::Keys {
-        let width = if u.op == Op::MATW { u.n as usize * cfg.channels } else { usize::from(u.sh) * 4 * cfg.channels };
+        let width =
+            if u.op == Op::MATW { u.n as usize * cfg.channels } else { usize::from(u.sh) * 4 * cfg.channels };
         let slots = width.div_ceil(cfg.vec) as u64;
         let stride = r.range(slots, slots + 2);
         u.aux = (stride * cfg.vec as u64) as u32;

@@ -89,12 +89,16 @@ fn speed() -> Outcome {
         let decode = weights(WeightFormat::W2Sparse, 100, 10, 1);
         let wide = Uop { flags: FLAG_WIDE, ..decode };
         let prefill = weights(WeightFormat::W2Sparse, 100, 10, 4 * b.cfg.lanes as u32);
-        let keys = Uop { n: (row as usize / (2 * b.cfg.channels)).min(200) as u32, m: 2, ..Uop::new(Op::MATK) };
+        let keys =
+            Uop { n: (row as usize / (2 * b.cfg.channels)).min(200) as u32, m: 2, ..Uop::new(Op::MATK) };
         assert!(decode.beats(64).0 <= BEATS as u64);
-        for (name, u) in [("2:4, one token", decode), ("2:4, wide", wide), ("2:4, block", prefill), ("keys", keys)] {
+        for (name, u) in
+            [("2:4, one token", decode), ("2:4, wide", wide), ("2:4, block", prefill), ("keys", keys)]
+        {
             let seconds = b.seconds;
             let (clock, from, stats) = (std::time::Instant::now(), b.cycle, b.stats);
-            let uops: Vec<Uop> = (0..if config == "u280" { 8 } else { 40 }).map(|seq| Uop { seq, ..u }).collect();
+            let uops: Vec<Uop> =
+                (0..if config == "u280" { 8 } else { 40 }).map(|seq| Uop { seq, ..u }).collect();
             b.run(&uops, 0, 1_000_000)?;
             let n = (b.cycle - from) as f64 / 1e3;
             println!(
