@@ -41,7 +41,8 @@ pub fn json(args: &[&str], keys: &[&str]) -> serde_json::Value {
     let value: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     let mut found: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
     let mut keys = keys.to_vec();
-    (found.sort_unstable(), keys.sort_unstable());
+    found.sort_unstable();
+    keys.sort_unstable();
     assert_eq!(found, keys, "{args:?}");
     value
 }
