@@ -72,7 +72,8 @@ pub struct WeightMap {
 
 impl WeightMap {
     /// The projections of attention in the order of their instructions. K comes first so that its append hides behind
-    /// q, and V last so that the preparation of q hides behind it.
+    /// q, and V last so that the preparation of q hides behind it. Decode of one layer of LLaMA-2-7B's shape on u280,
+    /// full window of 2,044, ideal memory, simulated RTL: K Q V and Q K V 33,642 cycles, K V Q 35,186.
     pub const ATTENTION: [Linear; 3] = [Linear::K, Linear::Q, Linear::V];
 
     pub(super) fn new(spec: &ModelSpec, shape: &Shape, vmem: &VmemMap) -> Result<Self> {

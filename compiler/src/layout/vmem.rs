@@ -70,10 +70,11 @@ impl Bump {
     }
 }
 
-/// The MLP in a large and a small chunk: silu of the large one runs while the tiles compute the small one.
-fn tail_chunks(ff: usize) -> Vec<Chunk> {
+/// The MLP in a large and a small chunk: silu of the large one runs while the tiles compute the small one. Not
+/// where silu is too short to be worth the instructions.
+fn tail_chunks(ff: usize, vec: usize) -> Vec<Chunk> {
     let tail = (ff / 12).next_multiple_of(GROUP);
-    if ff < 512 {
+    if ff < 128 * vec {
         return vec![Chunk { first: 0, rows: ff }];
     }
     vec![Chunk { first: 0, rows: ff - tail }, Chunk { first: ff - tail, rows: tail }]
@@ -111,8 +112,11 @@ impl VmemMap {
             std::array::from_fn(|i| at[i % count])
         };
         let (gates, ups) = (pair(), pair());
-        let ff: Vec<Chunk> =
-            if ff_whole { tail_chunks(shape.ff) } else { Self::chunks(shape.ff, ff_row).collect() };
+        let ff: Vec<Chunk> = if ff_whole {
+            tail_chunks(shape.ff, shape.vec)
+        } else {
+            Self::chunks(shape.ff, ff_row).collect()
+        };
         let place = |buffers: [usize; 2]| -> Vec<usize> {
             let own = |c: &Chunk| if ff_whole { c.first } else { 0 };
             ff.iter().enumerate().map(|(i, c)| buffers[i % 2] + own(c)).collect()
