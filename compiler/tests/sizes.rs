@@ -2,7 +2,6 @@
 
 mod common;
 
-use accllm_compiler::label::{Moment, Space};
 use accllm_compiler::lambda::reg;
 use accllm_compiler::{Settings, Step};
 use common::{compile, llama2_7b, shapes};
@@ -53,21 +52,4 @@ fn arguments_of_steps() {
     let seen: Vec<u64> = l.visible(40).collect();
     assert_eq!(seen, (0..4).chain(17..=40).collect::<Vec<_>>());
     assert_eq!(l.visible(2).collect::<Vec<_>>(), [0, 1, 2]);
-}
-
-#[test]
-fn places_have_names() {
-    let (_, spec, _) = shapes().swap_remove(1);
-    let p = compile(&spec, "tiny", &Settings::new(4, 24).with_block(4));
-    let pc = p.labels.iter().position(|l| l.op == "q_proj").unwrap_or(0);
-    // Query head 5, padded element 35 = second half, pair 3.
-    let address = p.layout.vmem.q + 2 * p.layout.shape.q_rows() + 5 * 64 + 35;
-    let at = Moment { pc, loops: &[1], position: 100, tokens: 4 };
-    let place = p.locate(at, Space::Vmem, address as u64).to_string();
-    assert!(place.starts_with("layer 1, q_proj, q, token 2 (position 102), element 355 ["), "{place}");
-    let pc = p.labels.iter().position(|l| l.op == "softmax").unwrap_or(0);
-    let at = Moment { pc, loops: &[0, 3], position: 10, tokens: 4 };
-    let outputs = p.outputs(at);
-    assert!(outputs.iter().all(|o| o.row.token == 3 && o.row.head == Some(0)));
-    assert_eq!(outputs.iter().map(|o| o.cells.len()).collect::<Vec<_>>(), [14, 1]);
 }

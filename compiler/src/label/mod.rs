@@ -1,15 +1,7 @@
 //! What each instruction of a program computes, in the names of docs/numerics.md.
 
-mod cell;
-mod cells;
-mod place;
-mod space;
 mod tensor;
 
-pub use cell::Cell;
-pub use cells::RowRef;
-pub use place::{Moment, Output, Place};
-pub use space::{Field, Space};
 pub use tensor::Tensor;
 
 use serde::{Deserialize, Serialize};
