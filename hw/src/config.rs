@@ -83,7 +83,7 @@ pub const CONFIGS: [Config; 3] = [
         act: 1 << 9,
         sbuf: 1 << 12,
         scalars: 256,
-        imem: 512,
+        imem: 1024,
         block: 8,
         lane_rows: 32,
         mhz: 225,

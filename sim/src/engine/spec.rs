@@ -20,7 +20,14 @@ pub struct EngineSpec {
 impl EngineSpec {
     /// An engine of this configuration: optimised, with assertions and trace outputs, without waves.
     pub fn new(config: &Config) -> Self {
-        Self { config: *config, opt: OptLevel::Fast, asserts: true, trace: true, waves: false, rtl: "hw/rtl".into() }
+        Self {
+            config: *config,
+            opt: OptLevel::Fast,
+            asserts: true,
+            trace: true,
+            waves: false,
+            rtl: "hw/rtl".into(),
+        }
     }
 
     /// How hard the C++ compiler works.
@@ -57,8 +64,7 @@ impl EngineSpec {
     pub fn verilate(&self) -> VerilateSpec {
         let list = include_str!("../../../hw/rtl/files.f");
         let files = list.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
-        let sources =
-            std::iter::once("lint.vlt").chain(files).map(|file| self.rtl.join(file));
+        let sources = std::iter::once("lint.vlt").chain(files).map(|file| self.rtl.join(file));
         let spec = VerilateSpec::new("accllm_core", sources)
             .clock("ap_clk")
             .opt(self.opt)
