@@ -77,6 +77,12 @@ fn edge_rates() -> Outcome {
     rates("edge")
 }
 
+#[test]
+#[ignore = "long"]
+fn u280_rates() -> Outcome {
+    rates("u280")
+}
+
 /// `cargo test --release -p accllm-sim --test rtl -- --ignored --nocapture mat::rates::speed`
 #[test]
 #[ignore = "a measurement, not a check"]
