@@ -13,6 +13,7 @@ fn story(config: &Config) {
     const LAMBDA: LambdaShape = LambdaShape { n_sink: 4, n_window: 60 };
     let ready = bundled();
     let compiled = Compiled::new(&ready.model, config, LAMBDA.n_sink, LAMBDA.n_window);
+    assert!(compiled.program.layout.shape.block >= 4, "prefill in blocks");
     let text =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../data/tinytales_val.txt")).unwrap();
     let mut prompt = ready.prompt(&text[..2000]).unwrap();

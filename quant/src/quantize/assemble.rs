@@ -21,6 +21,8 @@ const V_SHIFT: u8 = 8;
 const RESID_ROOM: f64 = 2.0;
 /// Headroom of q and k.
 const QK_ROOM: f64 = 1.25;
+/// Largest shift of a norm's gain.
+const MAX_SHIFT: u8 = 47;
 /// Headroom of up.
 const UP_ROOM: f64 = 4.0;
 
@@ -35,14 +37,14 @@ pub(super) fn assemble(
     let c = &model.config;
     let frac = resid_frac(c, f64::from(stats.resid))?;
     let (embed, embed_shift) = embedding(&model.embed.data, frac)?;
-    let maker = Maker { c, frac };
+    let maker = Maker::new(model, frac, steps, stats)?;
     let layers = model
         .layers
         .iter()
         .zip(&weights.layers)
-        .zip(steps.layers.iter().zip(&stats.layers))
+        .zip(&steps.layers)
         .enumerate()
-        .map(|(l, ((w, g), (s, stats)))| maker.layer(l, w, g, s, stats))
+        .map(|(l, ((w, g), s))| maker.layer(l, w, g, s))
         .collect::<Result<Vec<_>>>()?;
     let head_in = largest(&steps.head_in);
     Ok(QuantModel {
@@ -55,7 +57,7 @@ pub(super) fn assemble(
         lambda: options.lambda.unwrap_or_else(|| default_lambda(c)),
         embed,
         layers,
-        final_norm: maker.norm("final_norm", &model.final_norm, &steps.head_in)?,
+        final_norm: maker.norm("final_norm", &model.final_norm, &steps.head_in, MAX_SHIFT)?,
         head: linear("head", &weights.head, |_| head_in / lsb(i32::from(LOGIT_FRAC)))?,
     })
 }
@@ -132,46 +134,71 @@ fn linear(name: &str, w: &GridWeight, factor_of: impl Fn(usize) -> f64) -> Resul
     })
 }
 
+/// Constants are the same in all layers, so that one loop of instructions serves them all; what differs is folded
+/// into gains and row scales.
 struct Maker<'a> {
     c: &'a LlamaConfig,
     /// Fraction bits of the residual stream.
     frac: u8,
+    /// Real value of one LSB of q, and the shift after its Hadamard transform.
+    q: (f64, u8),
+    /// Of k.
+    k: (f64, u8),
+    /// Shift after `silu(gate) * up`.
+    hs: u8,
+    /// Shifts of the norm gains before attention and MLP.
+    gains: [u8; 2],
 }
 
-impl Maker<'_> {
-    fn norm(&self, name: &str, gamma: &[f32], steps: &[f32]) -> Result<Norm> {
+impl<'a> Maker<'a> {
+    fn new(model: &'a FloatModel, frac: u8, steps: &Steps, stats: &Calibration) -> Result<Self> {
+        let most = |of: &dyn Fn(&LayerStats) -> f32| stats.layers.iter().map(of).fold(0.0, f32::max);
+        let both = steps.layers.iter().zip(&stats.layers);
+        let hs = both.map(|(s, stats)| up_shift(&s.down_in, &stats.up.max)).min().unwrap_or(0);
+        let mut maker = Self {
+            c: &model.config,
+            frac,
+            q: rotation(most(&|s| s.pair[0]), most(&|s| s.rotated[0])),
+            k: rotation(most(&|s| s.pair[1]), most(&|s| s.rotated[1])),
+            hs,
+            gains: [MAX_SHIFT; 2],
+        };
+        let mut gains = maker.gains;
+        for (w, s) in model.layers.iter().zip(&steps.layers) {
+            for (gain, (g, s)) in gains.iter_mut().zip([(&w.attn_norm, &s.attn_in), (&w.mlp_norm, &s.mlp_in)])
+            {
+                *gain = maker.norm("a norm", g, s, *gain)?.gs;
+            }
+        }
+        maker.gains = gains;
+        Ok(maker)
+    }
+
+    /// With a shift of at most `max_shift`.
+    fn norm(&self, name: &str, gamma: &[f32], steps: &[f32], max_shift: u8) -> Result<Norm> {
         let n = self.c.hidden as f64;
         let scale = n.sqrt() * 2f64.powi(-20);
         let values: Vec<f64> =
             gamma.iter().zip(steps).map(|(g, s)| scale * f64::from(*g) / f64::from(*s)).collect();
-        let (g, gs) = vector(&values, 47, &format!("the gain of {name}"))?;
+        let (g, gs) = vector(&values, max_shift, &format!("the gain of {name}"))?;
         let eps = (n * self.c.norm_eps * f64::from(2 * self.frac).exp2()).round();
         Ok(Norm { eps: eps.clamp(1.0, f64::from(u32::MAX)) as u32, gs, g })
     }
 
-    fn layer(
-        &self,
-        l: usize,
-        w: &FloatLayer,
-        g: &LayerGrids,
-        s: &LayerSteps,
-        stats: &LayerStats,
-    ) -> Result<Layer> {
+    fn layer(&self, l: usize, w: &FloatLayer, g: &LayerGrids, s: &LayerSteps) -> Result<Layer> {
         let name = |part: &str| format!("layer {l} {part}");
         let resid = lsb(i32::from(self.frac));
         let (attn_in, value) = (largest(&s.attn_in), largest(&s.value));
         let (mlp_in, down_in) = (largest(&s.mlp_in), largest(&s.down_in));
-        let (unit_q, shift_q) = rotation(stats.pair[0], stats.rotated[0]);
-        let (unit_k, shift_k) = rotation(stats.pair[1], stats.rotated[1]);
+        let ((unit_q, shift_q), (unit_k, shift_k), hs) = (self.q, self.k, self.hs);
         let (zm, zs) = factor(self.score_factor(unit_q * unit_k, shift_q + shift_k), 47, &name("zm"))?;
         let out = f64::from(s.out);
         let (og, os) = factor(1.0 / (4096.0 * out), 47, &name("og"))?;
-        let hs = up_shift(&s.down_in, &stats.up.max);
         let up_unit = |r: usize| f64::from(s.down_in[r]) * lsb(i32::from(hs) - GATE_FRAC);
         let v_unit = |r: usize| f64::from(s.value[r]) * lsb(i32::from(V_SHIFT));
         Ok(Layer {
-            attn_norm: self.norm(&name("attn_norm"), &w.attn_norm, &s.attn_in)?,
-            mlp_norm: self.norm(&name("mlp_norm"), &w.mlp_norm, &s.mlp_in)?,
+            attn_norm: self.norm(&name("attn_norm"), &w.attn_norm, &s.attn_in, self.gains[0])?,
+            mlp_norm: self.norm(&name("mlp_norm"), &w.mlp_norm, &s.mlp_in, self.gains[1])?,
             constants: LayerConstants {
                 rot_shift_q: shift_q,
                 rot_shift_k: shift_k,

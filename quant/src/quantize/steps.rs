@@ -35,7 +35,12 @@ pub struct Steps {
 /// Sizes every step so that the calibrated ranges fit.
 pub(super) fn choose(c: &LlamaConfig, shapes: &Shapes, stats: &Calibration, options: &Options) -> Steps {
     let layers = shapes.layers.iter().zip(&stats.layers).map(|(shape, s)| layer(c, shape, s, options));
-    Steps { layers: layers.collect(), head_in: cover(&shapes.head_in, &stats.head_in.max, 127.0) }
+    let mut layers: Vec<LayerSteps> = layers.collect();
+    // One step for all layers: it is a constant of the instructions, which are shared.
+    let out = layers.iter().map(|l| l.out).fold(0.0, f32::max);
+    let out = if out > 0.0 { out } else { 1.0 };
+    layers.iter_mut().for_each(|l| l.out = out);
+    Steps { layers, head_in: cover(&shapes.head_in, &stats.head_in.max, 127.0) }
 }
 
 fn layer(c: &LlamaConfig, shape: &LayerShapes, s: &LayerStats, options: &Options) -> LayerSteps {
@@ -45,7 +50,7 @@ fn layer(c: &LlamaConfig, shape: &LayerShapes, s: &LayerStats, options: &Options
     let top = if options.h_wide { 32639.0 / H_ROOM } else { 127.0 };
     LayerSteps {
         attn_in: cover(&shape.attn_in, &s.attn_in.max, 127.0),
-        out: if out > 0.0 { out } else { 1.0 },
+        out,
         value,
         mlp_in: cover(&shape.mlp_in, &s.mlp_in.max, 127.0),
         down_in: cover(&shape.down_in, &s.down_in.max, top),

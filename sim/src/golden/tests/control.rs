@@ -69,7 +69,7 @@ fn control_faults() {
     assert_eq!(code(&[Instr { x: 32, ..instr(Op::ADD) }]), (FaultCode::Illegal, 0));
     assert_eq!(code(&[instr(Op::FENCE)]), (FaultCode::Program, 1));
     assert_eq!(code(&[]), (FaultCode::Program, 0));
-    assert_eq!(code(&vec![end(); 513]), (FaultCode::Program, 0));
+    assert_eq!(code(&vec![end(); tiny().imem + 1]), (FaultCode::Program, 0));
     assert_eq!(code(&[Instr { a: 77, ..instr(Op::LOOP) }]), (FaultCode::Program, 77));
     let forever =
         [Instr { a: 2, n: 9, regs: [0, 0, 0, 1, 0], ..instr(Op::LOOP) }, Instr { n: 65535, ..radd(0, 0) }];
