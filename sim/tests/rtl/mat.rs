@@ -99,13 +99,11 @@ fn edge_mixed() -> Outcome {
 }
 
 #[test]
-#[ignore = "long"]
 fn u280_modes() -> Outcome {
     modes("u280", 6)
 }
 
 #[test]
-#[ignore = "long"]
 fn u280_mixed() -> Outcome {
     mixed("u280", 4)
 }

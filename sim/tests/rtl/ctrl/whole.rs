@@ -369,7 +369,6 @@ fn a_layer_is_the_golden_executors_on_edge() -> Outcome {
 }
 
 #[test]
-#[ignore = "building 32 tiles takes minutes"]
 fn a_layer_is_the_golden_executors_on_u280() -> Outcome {
     layer_on(find("u280")?, 0..2)
 }

@@ -78,7 +78,6 @@ fn edge_rates() -> Outcome {
 }
 
 #[test]
-#[ignore = "long"]
 fn u280_rates() -> Outcome {
     rates("u280")
 }
