@@ -111,12 +111,6 @@ impl Layout {
         (0..sinks).chain(start..position + 1)
     }
 
-    /// Position whose rotation scores the sinks.
-    pub fn sink_position(&self, position: u64) -> u64 {
-        let l = self.shape.lambda;
-        position.min((l.n_sink + l.n_window) as u64 - 1)
-    }
-
     /// The arguments of a step, register 1 first.
     ///
     /// # Errors
@@ -162,7 +156,7 @@ impl Layout {
         let mut out: Vec<u8> = tokens.iter().flat_map(|id| id.to_le_bytes()).collect();
         out.resize((self.aux.rope - self.aux.ids) * BEAT_BYTES, 0);
         for p in (position..).take(tokens.len()) {
-            let sink = (s.lambda.n_sink > 0).then(|| self.sink_position(p));
+            let sink = (s.lambda.n_sink > 0).then(|| s.lambda.sink_position(p));
             for at in std::iter::once(p).chain(sink) {
                 let (cos, sin) = rope_row(at, d.rope_theta, d.head_dim, s.hdp);
                 out.extend(cos.iter().chain(&sin).flat_map(|v| v.to_le_bytes()));

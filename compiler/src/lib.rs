@@ -16,6 +16,6 @@ pub mod synthetic;
 pub use error::{Error, Result};
 pub use image::MemoryImage;
 pub use lambda::Step;
-pub use layout::{Lambda, Layout, Settings};
+pub use layout::{Layout, Settings};
 pub use program::Program;
 pub use spec::ModelSpec;

@@ -10,7 +10,7 @@ pub use act::{ActMap, ScalarMap, ScoreMap};
 pub use auxmem::AuxMap;
 pub(crate) use auxmem::I32 as AUX_I32;
 pub use channel::{KvMap, Stream, WeightMap};
-pub use shape::{Lambda, Settings, Shape};
+pub use shape::{Settings, Shape};
 pub use vmem::{Chunk, VmemMap};
 
 use crate::error::{Error, Result};

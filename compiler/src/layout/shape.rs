@@ -3,22 +3,14 @@
 use crate::error::{Error, Result};
 use crate::spec::{Dims, Linear, ModelSpec};
 use accllm_hw::config::{Config, GROUP};
+use accllm_quant::model::{LambdaShape, MAX_VISIBLE};
 use serde::{Deserialize, Serialize};
-
-/// Λ-shaped attention: the first `n_sink` and the last `n_window` tokens are visible.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lambda {
-    /// Sink tokens.
-    pub n_sink: usize,
-    /// Window tokens, the current one included.
-    pub n_window: usize,
-}
 
 /// Choices of a compilation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
     /// Attention shape.
-    pub lambda: Lambda,
+    pub lambda: LambdaShape,
     /// Tokens of a prefill block; `None`: the largest that fits the configuration.
     pub block: Option<usize>,
 }
@@ -26,7 +18,7 @@ pub struct Settings {
 impl Settings {
     /// These sinks and window, the largest block that fits.
     pub fn new(n_sink: usize, n_window: usize) -> Self {
-        Self { lambda: Lambda { n_sink, n_window }, block: None }
+        Self { lambda: LambdaShape { n_sink, n_window }, block: None }
     }
 
     /// With blocks of `block` tokens.
@@ -50,7 +42,7 @@ pub struct Shape {
     /// Sizes of the model.
     pub dims: Dims,
     /// Attention shape.
-    pub lambda: Lambda,
+    pub lambda: LambdaShape,
     /// Tokens of a block, at most.
     pub block: usize,
     /// 16-bit probabilities.
@@ -87,9 +79,9 @@ impl Shape {
         if lambda.n_window == 0 {
             return setting("n_window", "is 0".into(), "a token sees at least itself: use 1 or more");
         }
-        if lambda.n_sink.saturating_add(lambda.n_window) > 8192 {
+        if lambda.n_sink.saturating_add(lambda.n_window) > MAX_VISIBLE {
             let what = format!("{} sinks and a window of {}", lambda.n_sink, lambda.n_window);
-            return setting("n_window", what, "together they may be 8192 at most");
+            return setting("n_window", what, &format!("together they may be {MAX_VISIBLE} at most"));
         }
         let block = settings.block.unwrap_or(config.block);
         if block == 0 || block > config.block {

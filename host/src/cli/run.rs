@@ -10,7 +10,6 @@ use accllm::generate::{Request, generate};
 use accllm::model::Ready;
 use accllm::{Error, Result};
 use accllm_compiler::{MemoryImage, Program};
-use accllm_quant::model::LambdaShape;
 use std::time::Instant;
 
 /// Writes a text.
@@ -32,9 +31,7 @@ pub fn run(args: &Run, out: &Out) -> Result<()> {
             (program, image)
         }
     };
-    let lambda = program.layout.shape.lambda;
-    let lambda = LambdaShape { n_sink: lambda.n_sink, n_window: lambda.n_window };
-    let mut report = Report::new(&ready.name, lambda);
+    let mut report = Report::new(&ready.name, program.layout.shape.lambda);
     let mut engine = Session::new(&program, device(args, out, &program, &image, &ready)?);
     report.device = name(args.device);
     report.text = write(args, out, &ready, &mut engine)?;

@@ -9,7 +9,7 @@ use accllm_compiler::Program;
 use accllm_compiler::lambda::reg;
 use accllm_hw::isa::ARGS;
 use accllm_quant::int::{Logits, Session};
-use accllm_quant::model::{LambdaShape, QuantModel};
+use accllm_quant::model::QuantModel;
 use accllm_sim::golden::Executed;
 use accllm_sim::lockstep::Lockstep;
 
@@ -44,9 +44,7 @@ impl<'m> LockstepDevice<'m> {
         golden: GoldenDevice,
         rtl: Option<Verilator>,
     ) -> Result<Self> {
-        let lambda = program.layout.shape.lambda;
-        let lambda = LambdaShape { n_sink: lambda.n_sink, n_window: lambda.n_window };
-        let reference = Session::with_lambda(model, lambda)?;
+        let reference = Session::with_lambda(model, program.layout.shape.lambda)?;
         Ok(Self { program: program.clone(), golden, rtl, reference, compared: Compared::default() })
     }
 

@@ -2,7 +2,7 @@
 
 use accllm_compiler::Program;
 use accllm_compiler::image::source_row;
-use accllm_compiler::label::Label;
+use accllm_compiler::label::{Label, Tensor};
 use accllm_compiler::lambda::reg;
 use accllm_compiler::spec::Linear;
 use accllm_hw::isa::{ARGS, Instr, Op};
@@ -90,11 +90,10 @@ fn matrix(
 ) -> Where {
     let stride = (instr.aux as usize).max(1);
     let (token, o) = (offset / stride, offset % stride + label.part.map_or(0, |p| p.0));
-    let name = label.tensors.first().map_or("", |t| t.name());
-    let linear = match name {
-        "q" => Some(Linear::Q),
-        "k" => Some(Linear::K),
-        "v" => Some(Linear::V),
+    let linear = match label.tensors.first() {
+        Some(Tensor::Q) => Some(Linear::Q),
+        Some(Tensor::K) => Some(Linear::K),
+        Some(Tensor::V) => Some(Linear::V),
         _ => None,
     };
     let element = linear.map_or(Some(o), |l| source(l, o));
