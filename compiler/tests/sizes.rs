@@ -37,13 +37,13 @@ fn arguments_of_steps() {
         let step = Step { position, tokens, head: true };
         l.args(step).map(|a| a[usize::from(register) - 1]).unwrap_or(u32::MAX)
     };
-    assert_eq!(arg(0, 1, reg::RING), 28);
-    assert_eq!(arg(4, 1, reg::RING), 0);
-    assert_eq!(arg(37, 1, reg::RING), 1);
+    assert_eq!(arg(0, 1, reg::FIRST.ring), 28);
+    assert_eq!(arg(4, 1, reg::FIRST.ring), 0);
+    assert_eq!(arg(37, 1, reg::FIRST.ring), 1);
     assert_eq!(arg(0, 1, reg::WSLOTS), 32);
     assert_eq!(arg(0, 1, reg::KSTEPS), 1);
     assert_eq!(arg(10, 3, reg::KSTEPS), (13 - 4_u32).div_ceil(4));
-    assert_eq!(arg(1_000_000, 8, reg::NTOK), 8);
+    assert_eq!(arg(1_000_000, 8, reg::FIRST.tokens), 4);
     for (position, tokens) in [(0, 0), (0, 9), (1 << 31, 1)] {
         assert!(l.args(Step { position, tokens, head: true }).is_err());
     }
