@@ -26,7 +26,7 @@ impl Emitter<'_> {
 
     /// IO block of `rows` tokens, first norm constants.
     pub(super) fn load(&mut self, rows: usize) {
-        self.b.span = Span::Step;
+        (self.b.span, self.b.layer) = (Span::Step, None);
         let l = self.layout;
         let s = &l.shape;
         let ids = self.b.draft(Op::LOAD, "load_ids").a(l.aux.ids).c(l.vmem.ids);
@@ -106,6 +106,7 @@ impl Emitter<'_> {
     /// Loads the constants of one norm of a layer (of the final norm, after the last layer).
     pub(super) fn load_norm(&mut self, layer: LayerRef, which: NormOf) {
         self.enter(At { span: Span::Step, layer });
+        self.b.layer = None;
         let (l, n) = (self.layout, self.layout.shape.hidden);
         let (skip, to) = if which == NormOf::Mlp { (l.aux.norm_pair / 2, n) } else { (0, 0) };
         let from = self.by_layer(l.aux.norms + layer.first * l.aux.norm_pair + skip, reg::NORM);
