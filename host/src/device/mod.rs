@@ -2,7 +2,6 @@
 //! lockstep, later a card.
 
 mod golden;
-mod image;
 mod limits;
 mod lockstep;
 mod place;
