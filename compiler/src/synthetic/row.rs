@@ -92,45 +92,58 @@ fn prune(quad: &mut [i32; 4], m: [u16; 4]) {
     }
 }
 
-/// Levels of a group and the step that belongs to them; zeros stay where they are unless the format has none.
+/// Levels of a group and the step that belongs to them; zeros stay zeros.
 #[inline]
 fn quantize(format: WeightFormat, weight: &[i32; GROUP], level: &mut [i8; GROUP]) -> f32 {
-    let (small, large) = match format {
-        WeightFormat::W2Sparse => (1, 2),
-        WeightFormat::W2Dense => (1, 3),
-        WeightFormat::W4 => {
-            let largest = weight.iter().fold(0, |m, w| w.abs().max(m));
-            if largest == 0 {
-                return 0.0;
-            }
-            for (l, w) in level.iter_mut().zip(weight) {
-                *l = (*w as f32 * 7.0 / largest as f32).round() as i8;
-            }
-            return largest as f32 / 7.0;
-        }
-    };
-    let sum = |of: &dyn Fn(i32) -> i32| weight.iter().map(|&w| of(w.abs())).sum::<i32>() as f32;
-    let count = sum(&|w| i32::from(w != 0));
-    if count == 0.0 {
+    match format {
+        WeightFormat::W2Sparse => two_levels((1, 2), weight, level),
+        WeightFormat::W2Dense => two_levels((1, 3), weight, level),
+        WeightFormat::W4 => linear(weight, level),
+    }
+}
+
+/// Levels -7 to 7, the largest weight at the end.
+fn linear(weight: &[i32; GROUP], level: &mut [i8; GROUP]) -> f32 {
+    let largest = weight.iter().fold(0, |m, w| w.abs().max(m));
+    if largest == 0 {
         return 0.0;
     }
-    // Two rounds of: levels for the step, the step of least squares for the levels.
-    let mut step = 2.0 * sum(&|w| w) / count / (small + large) as f32;
-    for _ in 0..2 {
-        let middle = (step * (small + large) as f32 / 2.0) as i32;
-        let of = |w: i32| {
-            if w == 0 {
-                0
-            } else if w < middle {
-                small
-            } else {
-                large
-            }
+    // Rounding by the floor of what is above 0: vector instructions.
+    let scale = 7.0 / largest as f32;
+    for (l, &w) in level.iter_mut().zip(weight) {
+        *l = ((w as f32 * scale + 8.5) as i32 - 8) as i8;
+    }
+    largest as f32 / 7.0
+}
+
+/// Two magnitudes of levels: two rounds of levels for the step, and the step of least squares for the levels.
+fn two_levels((small, large): (i32, i32), weight: &[i32; GROUP], level: &mut [i8; GROUP]) -> f32 {
+    // Sums of at most 32 weights below 2^15: nothing wraps, and said so the loops become vector instructions.
+    let sums = |from: i32| {
+        let of = |(sum, count): (i32, i32), &w: &i32| {
+            let mask = -i32::from(w.wrapping_abs() >= from);
+            (sum.wrapping_add(w.wrapping_abs() & mask), count.wrapping_sub(mask))
         };
-        step = sum(&|w| w * of(w)) / sum(&|w| of(w) * of(w));
-        for (l, &w) in level.iter_mut().zip(weight) {
-            *l = (of(w.abs()) * w.signum()) as i8;
-        }
+        weight.iter().fold((0, 0), of)
+    };
+    let (sum, count) = sums(1);
+    if count == 0 {
+        return 0.0;
+    }
+    let mut step = 2.0 * sum as f32 / (count * (small + large)) as f32;
+    let mut middle = 0;
+    for _ in 0..2 {
+        middle = (step * (small + large) as f32 / 2.0) as i32;
+        let (large_sum, large_count) = sums(middle.max(1));
+        let products = small * sum + (large - small) * large_sum;
+        let squares = small * small * count + (large * large - small * small) * large_count;
+        step = products as f32 / squares as f32;
+    }
+    for (l, &w) in level.iter_mut().zip(weight) {
+        let above = -i32::from(w.wrapping_abs() >= middle.max(1));
+        let magnitude = small.wrapping_add(large.wrapping_sub(small) & above);
+        let (sign, some) = (w >> 31, -i32::from(w != 0));
+        *l = (((magnitude ^ sign).wrapping_sub(sign)) & some) as i8;
     }
     step
 }
