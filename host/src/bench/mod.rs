@@ -1,100 +1,290 @@
-//! Benchmarks: decode and prefill of whole models on the RTL.
+//! Benchmarks: decode and prefill of whole models on the RTL, compared with the golden executor on the way.
 
+mod model;
+mod profile;
+mod rate;
+mod report;
 pub mod shapes;
+mod work;
 
-use crate::device::{Device as _, MemoryKind, Verilator, VerilatorOptions};
+pub use model::Model;
+pub use profile::{Operation, Profile, Streamed};
+pub use rate::sequential;
+pub use report::{Agreement, Estimate, Published, Report};
+pub use work::multiplications;
+
+use crate::device::{Device, GoldenDevice, MemoryKind, Verilator, VerilatorOptions, pair};
 use crate::engine::Work;
 use crate::perf::Figures;
 use crate::{Error, Result};
-use accllm_compiler::image::ModelSource as _;
-use accllm_compiler::image::fill_image;
-use accllm_compiler::{Program, Settings, Step};
-use accllm_hw::config::find;
-use accllm_quant::model::LambdaShape;
+use accllm_compiler::{MemoryImage, Program, Step};
+use accllm_hw::config::{BEAT_BYTES, Config, MACS, find};
 use std::time::Instant;
+
+/// Told how far a benchmark is.
+pub trait Progress: Sync {
+    /// A part of `total` units begins.
+    fn begin(&self, what: &str, total: u64);
+    /// So many more of them are done.
+    fn advance(&self, units: u64);
+    /// It is over.
+    fn end(&self);
+}
 
 /// What to measure.
 #[derive(Debug, Clone)]
-#[allow(missing_docs)]
 pub struct Options {
+    /// One of [`shapes::names`].
     pub shape: String,
+    /// Configuration.
     pub config: String,
+    /// Decode with so many tokens before it.
     pub context: Option<u64>,
+    /// Prefill a prompt of so many tokens.
     pub prompt: Option<usize>,
+    /// Tokens to decode.
     pub tokens: usize,
+    /// Memory behind the engine.
     pub memory: MemoryKind,
+    /// Layers to run; all where not given.
     pub layers: Option<usize>,
-    pub lambda: LambdaShape,
+    /// Attention shape; the model's where not given.
+    pub sinks: Option<usize>,
+    /// Attention shape; the model's where not given.
+    pub window: Option<usize>,
+    /// Most tokens of a run.
     pub block: Option<usize>,
-    pub prob_wide: bool,
-    pub h_wide: bool,
+    /// 16-bit probabilities; yes where not given.
+    pub prob_wide: Option<bool>,
+    /// 16-bit input of down_proj; yes where not given.
+    pub h_wide: Option<bool>,
+    /// Seed of weights, cache and tokens.
     pub seed: u64,
+    /// Compare with the golden executor.
+    pub compare: bool,
 }
 
-/// A phase.
-#[derive(Debug, serde::Serialize)]
-#[allow(missing_docs)]
-pub struct Phase {
-    pub phase: &'static str,
-    pub figures: Option<Figures>,
-    pub seconds: f64,
+/// A model compiled for a benchmark, with its image.
+pub struct Bench<'a> {
+    options: &'a Options,
+    config: &'static Config,
+    model: Model,
+    program: Program,
+    image: MemoryImage,
+    /// Sequential beats per cycle and channel of the memory model.
+    rate: f64,
+    start: Instant,
+    generate_s: f64,
+    progress: &'a dyn Progress,
 }
 
-/// Runs a benchmark.
-///
-/// # Errors
-/// No such shape or configuration, or the RTL cannot be built or run.
-pub fn run(o: &Options) -> Result<Vec<Phase>> {
-    let config = find(&o.config).map_err(Error::Argument)?;
-    let named = shapes::SHAPES.iter().find(|s| s.name == o.shape);
-    let named = named.ok_or_else(|| {
-        Error::Argument(format!("no shape '{}'; there are: {}", o.shape, shapes::names().join(", ")))
-    })?;
-    let start = Instant::now();
-    let source = named.model(o.layers.unwrap_or(named.layers()), o.lambda, (o.prob_wide, o.h_wide), o.seed);
-    let settings = Settings { lambda: o.lambda, block: o.block };
-    let program = Program::compile(&source.spec(), config, &settings)?;
-    eprintln!("compiled {:.1}", start.elapsed().as_secs_f64());
-    program.check()?;
-    eprintln!("checked {:.1}", start.elapsed().as_secs_f64());
-    let mut image = fill_image(&program, &source, &|_| {})?;
-    eprintln!("filled {:.1}", start.elapsed().as_secs_f64());
-    let mut out = Vec::new();
-    let mut runs: Vec<(&'static str, u64, Vec<usize>)> = Vec::new();
-    let block = program.layout.shape.block;
-    if let Some(n) = o.prompt {
-        runs.push(("prefill", 0, (0..n).step_by(block).map(|at| block.min(n - at)).collect()));
-    }
-    if o.context.is_some() || o.prompt.is_none() {
-        let full = (o.lambda.n_sink + o.lambda.n_window) as u64;
-        runs.push(("decode", o.context.unwrap_or(full), vec![1; o.tokens]));
-    }
-    for (phase, context, steps) in runs {
-        source.fill_cache(&program, &mut image, context)?;
-        eprintln!("cache {:.1}", start.elapsed().as_secs_f64());
-        let options = VerilatorOptions { memory: o.memory, trace: true, wave: None, rtl: None };
-        let mut device = Verilator::new(&program, &image, &options)?;
-        let begin = Instant::now();
-        let (mut work, mut position) = (Work::default(), context);
-        let count = steps.len();
-        for (i, n) in steps.into_iter().enumerate() {
-            let tokens: Vec<u32> = (0..n as u32).map(|t| (t * 7919 + 13) % source.vocab as u32).collect();
-            let args = program.layout.args(Step {
-                position,
-                tokens: n,
-                head: i + 1 == count || phase == "decode",
-            })?;
-            let io = program.layout.io_block(position, &tokens)?;
-            device.write_aux(program.layout.aux.ids, &io)?;
-            let outcome = device.run(args)?;
-            work.add(n, outcome.counters);
-            position += n as u64;
+/// A phase to run.
+struct Phase {
+    name: &'static str,
+    context: u64,
+    /// Tokens of each run.
+    runs: Vec<usize>,
+}
+
+impl<'a> Bench<'a> {
+    /// Makes the model.
+    ///
+    /// # Errors
+    /// No such shape or configuration, or it does not fit.
+    pub fn new(options: &'a Options, progress: &'a dyn Progress) -> Result<Self> {
+        let start = Instant::now();
+        let config = find(&options.config).map_err(Error::Argument)?;
+        for (option, empty) in [("--tokens", options.tokens == 0), ("--prompt", options.prompt == Some(0))] {
+            if empty {
+                return Err(Error::Argument(format!("{option} is 0; give 1 or more")));
+            }
         }
-        out.push(Phase {
-            phase,
-            figures: Figures::new(&work, config),
-            seconds: begin.elapsed().as_secs_f64(),
-        });
+        let model = Model::open(options)?;
+        let program = model.program(options, config)?;
+        // Positions that do not exist, before minutes of work.
+        let last = options.context.unwrap_or(0).saturating_add(options.tokens as u64);
+        program.layout.check_step(Step { position: last, tokens: 1, head: true })?;
+        let generate = Instant::now();
+        let image = model.image(&program, progress)?;
+        let generate_s = generate.elapsed().as_secs_f64();
+        let rate = sequential(options.memory)?;
+        Ok(Self { options, config, model, program, image, rate, start, generate_s, progress })
     }
-    Ok(out)
+
+    /// The program.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// The memory image, to damage it.
+    pub fn image_mut(&mut self) -> &mut MemoryImage {
+        &mut self.image
+    }
+
+    /// Runs what the options ask for: the prompt from an empty cache, then decode.
+    ///
+    /// # Errors
+    /// The RTL cannot be built, faults or hangs. A difference is in the report.
+    pub fn run(&mut self) -> Result<Report> {
+        let s = &self.program.layout.shape;
+        let prefill = self.options.prompt.map(|n| Phase {
+            name: "prefill",
+            context: 0,
+            runs: (0..n).step_by(s.block).map(|at| s.block.min(n - at)).collect(),
+        });
+        let full = (s.lambda.n_sink + s.lambda.n_window) as u64;
+        let context = self.options.context.or(self.options.prompt.is_none().then_some(full));
+        let decode =
+            context.map(|context| Phase { name: "decode", context, runs: vec![1; self.options.tokens] });
+        let prefill = prefill.map(|p| self.phase(&p)).transpose()?;
+        let Some(decode) = decode.filter(|_| prefill.as_ref().is_none_or(|p| p.difference().is_none()))
+        else {
+            return prefill.ok_or_else(|| Error::Argument("there is nothing to run".into()));
+        };
+        let begin = Instant::now();
+        self.model.fill_cache(&self.program, &mut self.image, decode.context)?;
+        self.generate_s += begin.elapsed().as_secs_f64();
+        Ok(Report { prefill: prefill.map(Box::new), ..self.phase(&decode)? })
+    }
+
+    fn phase(&self, phase: &Phase) -> Result<Report> {
+        let options = VerilatorOptions { memory: self.options.memory, trace: true, wave: None, rtl: None };
+        self.progress.begin("loading the RTL (builds it at its first use)", 0);
+        let rtl = Verilator::new(&self.program, &self.image, &options);
+        self.progress.end();
+        let mut rtl = rtl?;
+        let mut golden = match self.options.compare {
+            true => Some(GoldenDevice::new(&self.program, &self.image)?),
+            false => None,
+        };
+        let beats: usize = phase.runs.iter().map(|_| self.program.beats_per_token(phase.context)).sum();
+        self.progress.begin(phase.name, (beats * self.config.channels) as u64);
+        let mut profile = Profile::new(&self.program, self.progress);
+        let (mut work, mut agreement) = (Work::default(), Agreement::default());
+        let (mut position, mut useful) = (phase.context, 0);
+        let begin = Instant::now();
+        for (i, &n) in phase.runs.iter().enumerate() {
+            // Only the prompt's last block needs logits.
+            let step =
+                Step { position, tokens: n, head: phase.name == "decode" || i + 1 == phase.runs.len() };
+            let layout = &self.program.layout;
+            let (args, io) =
+                (layout.args(step)?, layout.io_block(position, &self.model.tokens(n, position)?)?);
+            rtl.write_aux(layout.aux.ids, &io)?;
+            profile.begin();
+            let outcome = match &mut golden {
+                Some(golden) => {
+                    golden.write_aux(layout.aux.ids, &io)?;
+                    let ran = pair::run(&self.program, (golden, &mut rtl), args, |_| {}, &mut profile)?;
+                    agreement.add(&ran);
+                    ran.outcome
+                }
+                None => Some(rtl.run(args)?),
+            };
+            let Some(outcome) = outcome else { break };
+            work.add(n, outcome.counters);
+            useful += multiplications(&self.program, step);
+            position += n as u64;
+            if agreement.difference.is_some() {
+                break;
+            }
+        }
+        self.progress.end();
+        let seconds = begin.elapsed().as_secs_f64();
+        self.report(phase, (&work, useful), &profile, agreement, seconds)
+    }
+
+    fn report(
+        &self,
+        phase: &Phase,
+        (work, useful): (&Work, u64),
+        profile: &Profile<'_>,
+        agreement: Agreement,
+        seconds: f64,
+    ) -> Result<Report> {
+        let (c, shape, o) = (self.config, &self.program.layout.shape, self.options);
+        let figures = Figures::new(work, c).ok_or_else(|| match &agreement {
+            Agreement { difference: Some(d), .. } => Error::Mismatch(d.clone()),
+            _ => Error::Fault("the RTL counted no cycles".into()),
+        })?;
+        let peak = (c.channels * BEAT_BYTES * c.mhz) as f64 * 1e6;
+        let cycles = figures.cycles;
+        let streamed = profile.streaming();
+        let streaming = streamed.beats as f64 / (streamed.cycles as f64 * c.channels as f64 * self.rate);
+        let bits = |wide: bool| if wide { 16 } else { 8 };
+        let info = self.program.info();
+        Ok(Report {
+            shape: o.shape.clone(),
+            config: c.name.into(),
+            memory: o.memory.name(),
+            phase: phase.name,
+            context: phase.context,
+            prompt: (phase.name == "prefill").then_some(phase.runs.iter().sum()),
+            tokens: work.tokens,
+            runs: work.runs,
+            layers: shape.dims.layers,
+            model_layers: self.model.layers(),
+            sinks: shape.lambda.n_sink,
+            window: shape.lambda.n_window,
+            prob_bits: bits(shape.prob_wide),
+            h_bits: bits(shape.h_wide),
+            block: shape.block,
+            channels: c.channels,
+            lanes: c.lanes,
+            mhz: c.mhz,
+            cycles,
+            cycles_per_token: figures.cycles_per_token,
+            tokens_per_s: figures.tokens_per_second,
+            bytes_per_token: figures.hbm_bytes_per_token,
+            beats_per_token: figures.hbm_bytes_per_token / (BEAT_BYTES * c.channels) as f64,
+            hbm_fraction_of_peak: figures.bandwidth_use,
+            hbm_fraction_of_model: figures.bandwidth_use / self.rate,
+            model_bytes_per_s: peak * self.rate,
+            streaming_fraction_of_model: (streamed.cycles > 0).then_some(streaming),
+            mac_utilisation: useful as f64 / (cycles as f64 * (c.channels * MACS * c.lanes) as f64),
+            stalls: figures.shares,
+            operations: profile.operations(cycles),
+            instructions: info.instructions,
+            instruction_bytes: info.instruction_bytes(),
+            agreement,
+            estimated: self.estimate(work, profile),
+            published: match shape.dims.layers == self.model.layers() {
+                true => report::published(&o.shape, c.name, phase.name),
+                false => &[],
+            },
+            sim_cycles_per_s: cycles as f64 / seconds,
+            generate_s: self.generate_s,
+            wall_s: self.start.elapsed().as_secs_f64(),
+            peak_memory_bytes: report::peak_memory(),
+            prefill: None,
+        })
+    }
+
+    /// The whole model: the layers that did not run cost as much as those after the first one.
+    fn estimate(&self, work: &Work, profile: &Profile<'_>) -> Option<Estimate> {
+        let (all, ran) = (self.model.layers(), self.program.layout.shape.dims.layers);
+        let layers = profile.layers();
+        // The first layer's cycles hold the beginning of the run.
+        let first = usize::from(layers.len() > 1);
+        if ran == all || layers.is_empty() {
+            return None;
+        }
+        let counted = (layers.len() - first) as f64 * work.runs as f64;
+        let cycles_per_layer = layers.range(first..).map(|(_, c)| *c as f64).sum::<f64>() / counted;
+        let more = cycles_per_layer * (all - ran) as f64 * work.runs as f64;
+        let cycles_per_token = (work.counters.cycles as f64 + more) / work.tokens as f64;
+        let tokens_per_s = self.config.mhz as f64 * 1e6 / cycles_per_token;
+        Some(Estimate { layers: all, cycles_per_layer, cycles_per_token, tokens_per_s })
+    }
+}
+
+impl Agreement {
+    fn add(&mut self, ran: &pair::Ran) {
+        self.tensors_compared += ran.report.tensors;
+        self.elements_compared += ran.report.elements;
+        self.elements_different += ran.report.different;
+        if self.difference.is_none() {
+            self.difference.clone_from(&ran.difference);
+        }
+    }
 }

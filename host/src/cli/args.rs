@@ -225,6 +225,17 @@ pub enum BenchMemory {
     Hbm2,
 }
 
+/// Width of what is 8 or 16 bits wide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BitsArg {
+    /// One int8.
+    #[value(name = "8")]
+    Eight,
+    /// Two int8 halves on two token lanes.
+    #[value(name = "16")]
+    Sixteen,
+}
+
 /// `accllm bench`.
 #[derive(Debug, Args)]
 #[command(
@@ -252,21 +263,21 @@ pub struct Bench {
     /// Run this many of the model's layers (and the head); figures are those of the shorter model.
     #[arg(long, value_name = "N")]
     pub layers: Option<usize>,
-    /// First tokens that stay visible for ever.
-    #[arg(long, default_value_t = 4, value_name = "N")]
-    pub sinks: usize,
-    /// Last tokens that are visible, the current one included.
-    #[arg(long = "window", default_value_t = 2044, value_name = "N")]
-    pub window: usize,
+    /// First tokens that stay visible for ever [default: 4, or the bundled model's].
+    #[arg(long, value_name = "N")]
+    pub sinks: Option<usize>,
+    /// Last tokens that are visible, the current one included [default: 2044, or the bundled model's].
+    #[arg(long = "window", value_name = "N")]
+    pub window: Option<usize>,
     /// Most tokens of a prefill step [default: the configuration's].
     #[arg(long, value_name = "N")]
     pub block: Option<usize>,
-    /// Bits of softmax probabilities.
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u8).range(8..=16), value_name = "8|16")]
-    pub prob_bits: u8,
-    /// Bits of down_proj's input.
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u8).range(8..=16), value_name = "8|16")]
-    pub h_bits: u8,
+    /// Bits of softmax probabilities [default: 16].
+    #[arg(long, value_enum, value_name = "BITS")]
+    pub prob_bits: Option<BitsArg>,
+    /// Bits of down_proj's input [default: 16].
+    #[arg(long, value_enum, value_name = "BITS")]
+    pub h_bits: Option<BitsArg>,
     /// Seed of weights, cache and tokens.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,

@@ -23,6 +23,17 @@ pub enum MemoryKind {
     Hbm2,
 }
 
+impl MemoryKind {
+    /// Name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ideal => "ideal",
+            Self::Stalling(_) => "stalling",
+            Self::Hbm2 => "hbm2",
+        }
+    }
+}
+
 /// Cycles from an address to its first beat, ideal memory: about 130 ns at 225 MHz.
 const LATENCY: u64 = 30;
 
@@ -108,7 +119,12 @@ impl Verilator {
 }
 
 /// A memory with `bytes` in it; what the engine does not write stays shared.
-fn memory(bytes: &Arc<Vec<u8>>, kind: MemoryKind, port: u64, aux: bool) -> Result<Box<dyn MemoryModel>> {
+pub(crate) fn memory(
+    bytes: &Arc<Vec<u8>>,
+    kind: MemoryKind,
+    port: u64,
+    aux: bool,
+) -> Result<Box<dyn MemoryModel>> {
     let store = Store::shared(bytes.clone())?;
     Ok(match kind {
         MemoryKind::Ideal => Box::new(Ideal::new(store, LATENCY)),
