@@ -1,8 +1,7 @@
 //! Executions side by side: integer reference == golden executor, tensor by tensor, and golden executor == RTL,
 //! element by element.
 
-use super::place::Places;
-use super::{Device, GoldenDevice, Outcome, Verilator};
+use super::{Device, GoldenDevice, Outcome, Verilator, pair};
 use crate::tensors::Tensors;
 use crate::{Error, Result};
 use accllm_compiler::{Program, Step};
@@ -10,7 +9,6 @@ use accllm_hw::isa::ARGS;
 use accllm_quant::int::{Logits, Session};
 use accllm_quant::model::QuantModel;
 use accllm_sim::golden::Executed;
-use accllm_sim::lockstep::Lockstep;
 
 /// How much has been compared, without a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
@@ -87,37 +85,18 @@ impl Device for LockstepDevice<'_> {
         }
         let mut tensors = Tensors::new(&self.program, position, ids.len(), head);
         self.reference.step(&ids, Logits::Last, &mut tensors.recorder())?;
-        let mut compare = Lockstep::new();
-        let mut places = Places::new(&self.program, &args);
-        let with_rtl = self.rtl.is_some();
-        let golden = self.golden.run_observed(args, &mut |record: Executed| {
-            tensors.check(&record);
-            if with_rtl {
-                places.learn(&record);
-                compare.expect(record);
-            }
-        })?;
-        let counts = tensors.finish()?;
         let Some(rtl) = &mut self.rtl else {
-            self.count(counts);
+            let golden = self.golden.run_observed(args, &mut |record: Executed| tensors.check(&record))?;
+            self.count(tensors.finish()?);
             return Ok(golden);
         };
-        let outcome = rtl.run_observed(args, &mut compare);
-        // A difference says more than the fault or the hang that may follow from it.
-        let report = if outcome.is_ok() { compare.finish() } else { compare.report() };
-        if let Some(d) = &report.difference {
-            return Err(Error::Mismatch(format!("RTL and golden executor differ: {}", d.message(&places))));
-        }
-        let rtl = outcome?;
-        if (rtl.token, rtl.logit) != (golden.token, golden.logit) {
-            return Err(Error::Mismatch(format!(
-                "result registers: RTL token {} with logit {}, golden {} with {}",
-                rtl.token, rtl.logit, golden.token, golden.logit
-            )));
-        }
-        self.count(counts);
+        let both = (&mut self.golden, rtl);
+        let ran = pair::run(&self.program, both, args, |record| tensors.check(record), &mut ())?;
+        // The reference first: what golden executor and RTL agree on may be wrong all the same.
+        self.count(tensors.finish()?);
+        let (outcome, report) = ran.agreed()?;
         self.count((report.tensors, report.elements));
-        Ok(rtl)
+        Ok(outcome)
     }
 
     fn compared(&self) -> Option<Compared> {
