@@ -132,10 +132,9 @@ impl ModelSource for Synthetic {
         let (mult, shift) = self.requant(linear, &mut rng);
         let how = (self.values, self.format(linear));
         let padded = cols.next_multiple_of(GROUP);
-        match block == used || block == usize::MAX && padded == cols {
-            true => row::fill(how, padded, |_| true, &mut rng, space),
-            false => row::fill(how, padded, |c| c % block < used, &mut rng, space),
-        }
+        let whole = if block == usize::MAX { padded == cols } else { block == used };
+        let real = |c: usize| c % block < used;
+        row::fill(how, padded, (!whole).then_some(&real), &mut rng, space);
         Some(Row { level: &space.level, scale: &space.scale, mult, shift })
     }
 
