@@ -73,8 +73,8 @@ fn normal(format: WeightFormat, real: Option<&dyn Fn(usize) -> bool>, rng: &mut 
             }
         }
         let step = match format {
-            WeightFormat::W2Sparse => two_levels((1, 2), &mut group),
-            WeightFormat::W2Dense => two_levels((1, 3), &mut group),
+            WeightFormat::W2Sparse => two_levels((1, 2), 0.744, &mut group),
+            WeightFormat::W2Dense => two_levels((1, 3), 0.622, &mut group),
             WeightFormat::W4 => linear(&mut group),
         };
         steps.push(step);
@@ -132,8 +132,8 @@ fn linear(group: &mut Group) -> f32 {
 }
 
 /// Levels of two magnitudes in place of weights, zeros stay; the step. Two rounds of levels for the step, and the
-/// step of least squares for the levels.
-fn two_levels((small, large): (i32, i32), group: &mut Group) -> f32 {
+/// step of least squares for the levels, from `start` times the mean magnitude, which is where many weights end.
+fn two_levels((small, large): (i32, i32), start: f32, group: &mut Group) -> f32 {
     let group = group.as_flattened_mut();
     // Sums of at most 32 weights below 2^15: nothing wraps, and said so the loops become vector instructions.
     let sums = |group: &[i32], from: i32| {
@@ -147,7 +147,7 @@ fn two_levels((small, large): (i32, i32), group: &mut Group) -> f32 {
     if count == 0 {
         return 0.0;
     }
-    let mut step = 2.0 * sum as f32 / (count * (small + large)) as f32;
+    let mut step = start * sum as f32 / count as f32;
     let mut middle = 0;
     for _ in 0..2 {
         middle = ((step * (small + large) as f32 / 2.0) as i32).max(1);

@@ -157,8 +157,8 @@ impl ModelSource for Synthetic {
         let mut rng = Rng::of(self.seed, &[part::EMBED, token as u64]);
         let mut bits = 0u64;
         let value = |i: usize| {
-            bits = if i % 4 == 0 { rng.next() } else { bits >> 16 };
-            ((bits & 0xffff) * 6001 >> 16) as i16 - 3000
+            bits = if i.is_multiple_of(4) { rng.next() } else { bits >> 16 };
+            (((bits & 0xffff) * 6001) >> 16) as i16 - 3000
         };
         Some((0..self.hidden).map(value).collect())
     }
