@@ -132,10 +132,9 @@ impl ModelSource for Synthetic {
         let (mult, shift) = self.requant(linear, &mut rng);
         let how = (self.values, self.format(linear));
         let padded = cols.next_multiple_of(GROUP);
-        match block == used || block == usize::MAX && padded == cols {
-            true => row::fill(how, padded, |_| true, &mut rng, space),
-            false => row::fill(how, padded, |c| c % block < used, &mut rng, space),
-        }
+        let whole = if block == usize::MAX { padded == cols } else { block == used };
+        let real = |c: usize| c % block < used;
+        row::fill(how, padded, (!whole).then_some(&real), &mut rng, space);
         Some(Row { level: &space.level, scale: &space.scale, mult, shift })
     }
 
@@ -158,8 +157,8 @@ impl ModelSource for Synthetic {
         let mut rng = Rng::of(self.seed, &[part::EMBED, token as u64]);
         let mut bits = 0u64;
         let value = |i: usize| {
-            bits = if i % 4 == 0 { rng.next() } else { bits >> 16 };
-            ((bits & 0xffff) * 6001 >> 16) as i16 - 3000
+            bits = if i.is_multiple_of(4) { rng.next() } else { bits >> 16 };
+            (((bits & 0xffff) * 6001) >> 16) as i16 - 3000
         };
         Some((0..self.hidden).map(value).collect())
     }
