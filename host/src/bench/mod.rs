@@ -3,6 +3,8 @@
 pub mod cases;
 mod model;
 mod page;
+#[cfg(test)]
+mod plausible;
 mod profile;
 mod rate;
 mod report;
