@@ -15,7 +15,8 @@ use std::path::PathBuf;
         accllm run --device verilator --lockstep       the same story out of the RTL, every tensor compared\n  \
         accllm quantize ./my-llama ./my-llama-w2       quantize a Hugging Face folder\n  \
         accllm eval ./my-llama --text held-out.txt     perplexity after every step of the quantizer\n  \
-        accllm compile ./my-llama-w2 -o prog.accllm --config u280\n\n\
+        accllm compile ./my-llama-w2 -o prog.accllm --config u280\n  \
+        accllm bench llama2-7b                         a token of a 7B-shaped model on u280, compared\n\n\
         MODEL is a Hugging Face folder, a folder written by `accllm quantize`, or `bundled` (the default)."
 )]
 pub struct Cli {
