@@ -100,5 +100,8 @@ fn run(design: &EngineDesign, config: &Config, kind: &str, cycles: u64) -> Resul
 fn report(kind: &str, cycles: u64, busy: f64, start: Instant) {
     let seconds = start.elapsed().as_secs_f64();
     let speed = cycles as f64 / seconds / 1e3;
-    println!("{kind}: {cycles} cycles in {seconds:.2} s, {speed:.1} kcycles/s, tiles busy {:.1}%", 100.0 * busy);
+    println!(
+        "{kind}: {cycles} cycles in {seconds:.2} s, {speed:.1} kcycles/s, tiles busy {:.1}%",
+        100.0 * busy
+    );
 }

@@ -73,6 +73,13 @@ impl Axi {
         self.writes.iter_mut().for_each(VecDeque::clear);
     }
 
+    /// Ports at which a read, a written beat moves in this cycle.
+    #[inline]
+    pub(super) fn moved(&self, m: &Model) -> (u64, u64) {
+        let read = m.get_u64(self.rvalid) & m.get_u64(self.rready);
+        (read, m.get_u64(self.wvalid) & m.get_u64(self.wready))
+    }
+
     /// Steps every memory with what the masters drive now; to be called between `fall` and `rise`.
     #[inline]
     pub(super) fn sample(&mut self, m: &Model, memories: &mut [Box<dyn MemoryModel>]) {
