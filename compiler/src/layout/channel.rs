@@ -4,7 +4,7 @@ use super::{Chunk, Shape, VmemMap, too_small};
 use crate::error::{Error, Result};
 use crate::spec::{Linear, ModelSpec};
 use accllm_hw::beat::WeightFormat;
-use accllm_hw::config::{Config, MACS, PARAMS};
+use accllm_hw::config::{Config, GROUP, MACS, PARAMS};
 use serde::{Deserialize, Serialize};
 
 /// The stream of one MATW instruction.
@@ -97,7 +97,9 @@ impl WeightMap {
                 push(Linear::Gate, chunk);
                 push(Linear::Up, chunk);
             }
-            push(Linear::Down, whole(Linear::Down));
+            for chunk in Self::down_chunks(shape) {
+                push(Linear::Down, chunk);
+            }
             layers.push(streams);
         }
         let head = vmem.head_chunks(shape).map(|chunk| add((None, Linear::Head), chunk, spec.head)).collect();
@@ -108,9 +110,23 @@ impl WeightMap {
         Ok(map)
     }
 
+    /// down_proj in pieces of whole parameter beats, which prefill puts between the heads of the other group's attention.
+    fn down_chunks(shape: &Shape) -> impl Iterator<Item = Chunk> + use<> {
+        const MOST: usize = 8;
+        let rows = shape.rows(Linear::Down);
+        let pieces = if shape.block == 1 { 1 } else { shape.dims.kv_heads.min(MOST) };
+        let unit = GROUP.max(shape.channels * PARAMS);
+        VmemMap::chunks(rows, rows.div_ceil(pieces).next_multiple_of(unit))
+    }
+
     /// All streams in address order.
     pub fn streams(&self) -> impl Iterator<Item = &Stream> {
         self.layers.iter().flatten().chain(&self.head)
+    }
+
+    /// Number of streams of a layer's linear.
+    pub fn pieces(&self, layer: usize, linear: Linear) -> usize {
+        self.layers.get(layer).map_or(0, |l| l.iter().filter(|s| s.linear == linear).count())
     }
 
     /// The stream of a layer's linear (its chunk number `n`).

@@ -2,9 +2,9 @@
 //! lockstep, later a card.
 
 mod golden;
-mod image;
 mod limits;
 mod lockstep;
+pub mod pair;
 mod place;
 mod verilator;
 
@@ -13,6 +13,7 @@ use accllm_hw::isa::ARGS;
 pub use accllm_sim::engine::Counters;
 pub use golden::GoldenDevice;
 pub use lockstep::{Compared, LockstepDevice};
+pub(crate) use verilator::memory;
 pub use verilator::{MemoryKind, Verilator, VerilatorOptions};
 
 /// The result of one run of the program.

@@ -13,6 +13,9 @@ pub trait Observer {
         true
     }
 
+    /// Beats that all channels have delivered since the engine was built; told every cycle, before its events.
+    fn beats(&mut self, _delivered: u64) {}
+
     /// Something was written; `Break` ends the simulation of the run there.
     fn event(&mut self, cycle: u64, event: &Event<'_>) -> ControlFlow<()>;
 
@@ -32,6 +35,11 @@ pub trait Observer {
 impl<A: Observer, B: Observer> Observer for (&mut A, &mut B) {
     fn wants(&self) -> bool {
         self.0.wants() || self.1.wants()
+    }
+
+    fn beats(&mut self, delivered: u64) {
+        self.0.beats(delivered);
+        self.1.beats(delivered);
     }
 
     fn event(&mut self, cycle: u64, event: &Event<'_>) -> ControlFlow<()> {
