@@ -277,6 +277,9 @@ pub struct Bench {
     /// Most tokens of a prefill step [default: the configuration's].
     #[arg(long, value_name = "N")]
     pub block: Option<usize>,
+    /// Write an instruction timeline of the phase for ui.perfetto.dev or chrome://tracing.
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
     /// Bits of softmax probabilities [default: 16].
     #[arg(long, value_enum, value_name = "BITS")]
     pub prob_bits: Option<BitsArg>,

@@ -5,6 +5,7 @@ use super::out::{Bars, Out};
 use super::run_report::grouped;
 use accllm::bench::{Bench, Options, Report};
 use accllm::device::MemoryKind;
+use accllm::timeline::Record;
 use accllm::{Error, Result};
 
 /// Runs a benchmark; fails where anything differed.
@@ -40,6 +41,7 @@ fn options(args: &Arguments) -> Options {
         h_wide: wide(args.h_bits),
         seed: args.seed,
         compare: !args.no_compare,
+        timeline: args.trace.clone().map_or(Record::Off, Record::File),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Names, failed};
 use crate::Result;
 use crate::output::WholeFile;
-use accllm_compiler::Program;
+use accllm_compiler::{Program, Step as Tokens};
 use accllm_hw::config::BEAT_BYTES;
 use accllm_sim::timeline::{Cause, Sample, Slice, Track, What};
 use serde_json::{Value, json};
@@ -68,10 +68,10 @@ impl TraceFile {
     }
 
     /// A step of the program.
-    pub fn run(&mut self, cycles: Range<u64>, position: u32, tokens: u32) {
+    pub fn run(&mut self, cycles: Range<u64>, Tokens { position, tokens, .. }: Tokens) {
         let name = match tokens {
             1 => format!("token {position}"),
-            _ => format!("tokens {position}..{}", u64::from(position) + u64::from(tokens)),
+            _ => format!("tokens {position}..{}", position + tokens as u64),
         };
         self.slice_event(RUNS, &cycles, &name, "run", json!({}));
     }

@@ -7,9 +7,8 @@ mod operations;
 pub use operations::{Operation, operations};
 
 use crate::{Error, Result};
-use accllm_compiler::Program;
-use accllm_compiler::label::Label;
-use accllm_compiler::lambda::reg;
+use accllm_compiler::label::{Label, Span};
+use accllm_compiler::{Program, Step as Tokens};
 use accllm_hw::isa::{ARGS, Instr, Unit};
 use accllm_sim::timeline::{Sample, Sink, Slice, Step, Summary, Timeline};
 use json::TraceFile;
@@ -59,9 +58,8 @@ impl Recorder {
     /// That run, of a step with these arguments, is over.
     pub fn end(&mut self, args: &[u32; ARGS]) {
         let cycles = self.timeline.end_run();
-        let arg = |register: u8| args.get(usize::from(register) - 1).copied().unwrap_or(0);
         if let Output::File(file) = self.timeline.sink_mut() {
-            file.run(cycles, arg(reg::POS), arg(reg::NTOK));
+            file.run(cycles, Tokens::of_args(args));
         }
     }
 
@@ -127,6 +125,11 @@ impl Names {
         };
         let layer = label.layer_at(&step.loops);
         let mut text = layer.map_or(String::new(), |l| format!("layer {l} ")) + &label.op;
+        match label.span {
+            Span::Step => {}
+            Span::First => text += ", first group",
+            Span::Second => text += ", second group",
+        }
         match (label.kv_head, label.group) {
             (Some(h), Some(g)) => text += &format!(" head {h}.{g}"),
             (Some(h), None) => text += &format!(" head {h}"),
