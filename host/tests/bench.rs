@@ -4,6 +4,7 @@ mod common;
 
 use accllm::bench::{Bench, Options, Progress, Report};
 use accllm::device::MemoryKind;
+use accllm::timeline::Record;
 use common::{accllm, fails, json};
 use serde_json::Value;
 
@@ -172,6 +173,7 @@ fn a_damaged_weight_is_found() {
         h_wide: None,
         seed: 1,
         compare: true,
+        timeline: Record::Off,
     };
     let run = |damage: bool| -> Report {
         let mut bench = Bench::new(&options, &Quiet).unwrap();
