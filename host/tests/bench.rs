@@ -2,7 +2,8 @@
 
 mod common;
 
-use accllm::bench::{Bench, Options, Progress, Report};
+use accllm::bench::cases::{Case, Target};
+use accllm::bench::{Bench, Options, Progress, Report, page};
 use accllm::device::MemoryKind;
 use accllm::timeline::Record;
 use common::{accllm, fails, json};
@@ -156,9 +157,9 @@ impl Progress for Quiet {
     fn end(&self) {}
 }
 
-#[test]
-fn a_damaged_weight_is_found() {
-    let options = Options {
+/// Two layers of smollm2-135m on 'tiny', without waiting for memory.
+fn options() -> Options {
+    Options {
         shape: "smollm2-135m".into(),
         config: "tiny".into(),
         context: Some(5),
@@ -174,7 +175,41 @@ fn a_damaged_weight_is_found() {
         seed: 1,
         compare: true,
         timeline: Record::Off,
+    }
+}
+
+#[test]
+fn the_page_says_what_was_reached() {
+    let options = Options { tokens: 1, ..options() };
+    let report = Bench::new(&options, &Quiet).unwrap().run().unwrap();
+    let target = |least, share| Target {
+        what: "of it",
+        least,
+        share,
+        of: |r| Some((r.hbm_fraction_of_peak, !r.lanes.is_multiple_of(2))),
     };
+    let unknown = Target { of: |_| None, ..target(0.5, false) };
+    let targets = vec![target(0.5, true), target(1.5, true), unknown];
+    let text = page(&[(Case { options, targets }, report.clone())]);
+    let share = format!("{:.1}%", 100.0 * report.hbm_fraction_of_peak);
+    for row in [
+        format!(
+            "| smollm2-135m decode at 5, 2 of 30 layers | of it | 50.0% | {share} *simulated* | reached |"
+        ),
+        format!(
+            "| smollm2-135m decode at 5, 2 of 30 layers | of it | 150.0% | {share} *simulated* | **missed** |"
+        ),
+        "| smollm2-135m decode at 5, 2 of 30 layers | of it | 0.5 | - | **unknown** |".into(),
+        "| smollm2-135m decode at 5, 2 of 30 layers whole, *estimated* |".into(),
+        "- matrix operations: head ".into(),
+    ] {
+        assert!(text.contains(&row), "no {row} in\n{text}");
+    }
+}
+
+#[test]
+fn a_damaged_weight_is_found() {
+    let options = options();
     let run = |damage: bool| -> Report {
         let mut bench = Bench::new(&options, &Quiet).unwrap();
         let stream = bench.program().layout.weights.layers[1].iter().find(|s| s.name() == "L1.up").unwrap();
