@@ -34,7 +34,7 @@ proptest! {
                 layer.consts.zm -= l as u16;
             }
         }
-        (spec.prob_wide, spec.h_wide) = (wide, !wide);
+        spec.prob_wide = wide;
         let config = &CONFIGS[config];
         let settings = Settings::new(lambda.0, lambda.1).with_block(block.min(config.block));
         match Program::compile(&spec, config, &settings) {

@@ -70,7 +70,7 @@ impl Named {
         &self,
         layers: usize,
         lambda: LambdaShape,
-        (prob_wide, h_wide): (bool, bool),
+        prob_wide: bool,
         seed: u64,
     ) -> Synthetic {
         Synthetic {
@@ -85,7 +85,6 @@ impl Named {
             formats: [WeightFormat::W2Sparse; 7],
             head: WeightFormat::W4,
             prob_wide,
-            h_wide,
             values: Values::Normal,
             uniform: true,
             lambda,

@@ -275,9 +275,6 @@ pub struct Bench {
     /// Bits of softmax probabilities [default: 16].
     #[arg(long, value_enum, value_name = "BITS")]
     pub prob_bits: Option<BitsArg>,
-    /// Bits of down_proj's input [default: 16].
-    #[arg(long, value_enum, value_name = "BITS")]
-    pub h_bits: Option<BitsArg>,
     /// Seed of weights, cache and tokens.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
