@@ -7,7 +7,7 @@ use accllm::device::MemoryKind;
 use common::{accllm, fails, json};
 use serde_json::Value;
 
-const KEYS: [&str; 43] = [
+const KEYS: [&str; 42] = [
     "shape",
     "config",
     "memory",

@@ -260,8 +260,8 @@ impl Bench {
                     self.m.set_u64(addr, word as u64);
                     self.m.set_u64(lanes, 1 << lane);
                     // Taken with bank 0 only.
-                    let other = self.rng.range(0, 15);
-                    self.m.set_u64(exponent, if group == 0 { e.into() } else { other });
+                    let stray = self.rng.range(0, 15);
+                    self.m.set_u64(exponent, if group == 0 { e.into() } else { stray });
                     self.m.set_u64(banks, ((1u64 << per) - 1) << (group * per));
                     for (i, port) in data.into_iter().enumerate() {
                         for (j, w) in self.m.words_mut(port, 0).iter_mut().enumerate() {
