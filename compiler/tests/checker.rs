@@ -128,6 +128,12 @@ fn refuses_misaligned_and_malformed() {
     p.code[at].a += 1;
     refused(&p, "multiple");
 
+    // A block of columns shares an exponent: no silu begins inside of one.
+    let mut p = base();
+    let at = position(&p, Op::SILU, 0);
+    p.code[at].aux += 32;
+    refused(&p, "multiple of 256");
+
     let mut p = base();
     let at = position(&p, Op::LOOP, 0);
     p.code[at].a += 1;
@@ -230,6 +236,7 @@ fn says_what_does_not_fit() {
     let mut grouped = spec;
     grouped.dims.kv_heads = 1;
     let settings = Settings::new(4, 64).with_block(8);
-    let error = Program::compile(&grouped, config, &settings).err().map(|e| e.to_string()).unwrap_or_default();
+    let error =
+        Program::compile(&grouped, config, &settings).err().map(|e| e.to_string()).unwrap_or_default();
     assert!(error.contains("lane rows"), "{error}");
 }

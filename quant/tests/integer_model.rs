@@ -173,8 +173,7 @@ fn integers_stay_close_to_the_simulation() -> Outcome {
     use accllm_quant::quantize::{Simulated, quantize};
     let (float, text) = (support::small_float()?, small_text(640));
     let q = quantize(&float, &text, &small_options())?;
-    let simulated =
-        Simulated { model: &q.dequantized, steps: &q.steps, a8: true, kv4: true, lambda: None };
+    let simulated = Simulated { model: &q.dequantized, steps: &q.steps, a8: true, kv4: true, lambda: None };
     let protocol = Protocol { window: 64, windows: None };
     let (a, b) = (perplexity(&q.model, &text, protocol)?, perplexity(&simulated, &text, protocol)?);
     assert!((a.nll - b.nll).abs() < 0.002, "integer {} simulated {}", a.nll, b.nll);

@@ -229,7 +229,13 @@ impl Builder {
 
     /// Starts an instruction.
     pub fn draft(&self, op: Op, name: &str) -> Draft {
-        let label = Label { layer: self.layer, op: name.to_string(), span: self.span, token_loop: self.token_loop, ..Label::default() };
+        let label = Label {
+            layer: self.layer,
+            op: name.to_string(),
+            span: self.span,
+            token_loop: self.token_loop,
+            ..Label::default()
+        };
         Draft { instr: Instr { op: op as u8, ..Instr::default() }, label, wide: None }
     }
 

@@ -63,10 +63,7 @@ impl Model {
     }
 
     fn bundled(o: &Options) -> Result<Self> {
-        let fixed = [
-            ("--layers", o.layers.is_some()),
-            ("--prob-bits", o.prob_wide.is_some()),
-        ];
+        let fixed = [("--layers", o.layers.is_some()), ("--prob-bits", o.prob_wide.is_some())];
         if let Some((option, _)) = fixed.iter().find(|f| f.1) {
             let shape = shapes::BUNDLED;
             return Err(Error::Argument(format!(

@@ -1,9 +1,9 @@
 //! Names the element of the model that an instruction writes, for messages about differences.
 
-use accllm_compiler::{Program, Step};
 use accllm_compiler::image::source_row;
 use accllm_compiler::label::{Label, Tensor};
 use accllm_compiler::spec::Linear;
+use accllm_compiler::{Program, Step};
 use accllm_hw::config::COLS;
 use accllm_hw::isa::{ARGS, Instr, Op};
 use accllm_sim::golden::{Executed, Space};

@@ -217,7 +217,8 @@ impl Trace {
         for lane in (0..64).filter(|l| lanes >> l & 1 != 0) {
             // The exponent is written with column 0.
             if banks & 1 != 0 {
-                let (unit, space, data) = (Unit::Vector, Space::Exponent(lane as u8), [m.get_u64(exponent) as i32]);
+                let (unit, space, data) =
+                    (Unit::Vector, Space::Exponent(lane as u8), [m.get_u64(exponent) as i32]);
                 o.event(cycle, &Event { unit, unit_seq, space, address: word, mask: 1, data: &data })?;
             }
             let bytes = m.words(if lane % 2 == 0 { even } else { odd }, 0);

@@ -85,7 +85,8 @@ impl Job<'_> {
                 let (word, col) = (self.word + v / per_word * self.x, v % per_word * columns);
                 for (r, acc) in acc.iter_mut().enumerate() {
                     let x = self.inputs.columns(word, r, col, columns);
-                    *acc += i64::from(scaled_dot(&levels[..columns], x, scales)) << self.inputs.exponent(word, r);
+                    *acc +=
+                        i64::from(scaled_dot(&levels[..columns], x, scales)) << self.inputs.exponent(word, r);
                 }
             }
             let param = get_param(&params, row);

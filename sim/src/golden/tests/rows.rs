@@ -114,7 +114,8 @@ fn silu() {
         let (m, first) = (usize::from(i.m), i.aux as usize);
         let mut out = Expected::new();
         for (b, block) in products.chunks(256).enumerate() {
-            let codes = |e: u8| block.iter().map(|&h| clamp(round(h.into(), e), -1000, 1000)).collect::<Vec<_>>();
+            let codes =
+                |e: u8| block.iter().map(|&h| clamp(round(h.into(), e), -1000, 1000)).collect::<Vec<_>>();
             let fits = |e: &u8| codes(*e).iter().all(|m| (-128..=127).contains(m));
             let e = (0..=8).find(fits).expect("8 always fits");
             put_codes(&mut out, case, m, first + 256 * b, &codes(e), e.into());

@@ -94,9 +94,7 @@ fn speed() -> Outcome {
         let keys =
             Uop { n: (row as usize / (2 * b.cfg.channels)).min(200) as u32, m: 2, ..Uop::new(Op::MATK) };
         assert!(decode.beats(64).0 <= BEATS as u64);
-        for (name, u) in
-            [("2:4, one token", decode), ("2:4, block", prefill), ("keys", keys)]
-        {
+        for (name, u) in [("2:4, one token", decode), ("2:4, block", prefill), ("keys", keys)] {
             let seconds = b.seconds;
             let (clock, from, stats) = (std::time::Instant::now(), b.cycle, b.stats);
             let uops: Vec<Uop> =

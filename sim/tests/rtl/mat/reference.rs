@@ -171,7 +171,8 @@ impl World<'_> {
                         let lanes = self.cfg.lanes;
                         let e = self.exponents[word as usize + row / lanes][row % lanes];
                         for &(col, level, scale) in &weights {
-                            *acc += (self.x(word, row, half + col) * i64::from(level) * i64::from(scale)) << e;
+                            *acc +=
+                                (self.x(word, row, half + col) * i64::from(level) * i64::from(scale)) << e;
                         }
                     }
                     count += 1;
