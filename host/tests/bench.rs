@@ -143,7 +143,7 @@ fn nonsense_is_refused() {
     fails(&["bench", "llama2-7b", "--tokens", "0"], &["--tokens is 0"]);
     fails(&["bench", "llama2-7b", "--prompt", "0"], &["--prompt is 0"]);
     fails(&["bench", "llama2-7b", "--context", "4294967296"], &["positions end at"]);
-    fails(&["bench", "llama2-7b", "--h-bits", "9"], &["8, 16"]);
+    fails(&["bench", "llama2-7b", "--prob-bits", "9"], &["8, 16"]);
     fails(&["bench", "--page", "/no/such/folder/page.md"], &["/no/such/folder"]);
 }
 
