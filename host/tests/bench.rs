@@ -9,7 +9,7 @@ use accllm::timeline::Record;
 use common::{accllm, fails, json};
 use serde_json::Value;
 
-const KEYS: [&str; 43] = [
+const KEYS: [&str; 42] = [
     "shape",
     "config",
     "memory",
@@ -23,7 +23,6 @@ const KEYS: [&str; 43] = [
     "sinks",
     "window",
     "prob_bits",
-    "h_bits",
     "block",
     "channels",
     "lanes",
@@ -114,11 +113,11 @@ fn the_same_seed_gives_the_same_figures() {
     };
     let first = simulated(&["--context", "30"]);
     assert_eq!(first, simulated(&["--context", "30"]));
-    // The RTL alone takes the same cycles; narrow inputs take fewer multiplications.
+    // The RTL alone takes the same cycles; narrow probabilities take fewer multiplications.
     let alone = simulated(&["--context", "30", "--no-compare"]);
     assert_eq!((&alone["cycles"], &alone["elements_compared"]), (&first["cycles"], &0.into()));
-    let narrow = simulated(&["--context", "30", "--h-bits", "8", "--prob-bits", "8"]);
-    assert_eq!((&narrow["h_bits"], &narrow["prob_bits"]), (&8.into(), &8.into()));
+    let narrow = simulated(&["--context", "30", "--prob-bits", "8"]);
+    assert_eq!(&narrow["prob_bits"], 8);
     assert_eq!(narrow["elements_different"], 0);
     let work = |r: &Value| number(r, "mac_utilisation") * number(r, "cycles");
     assert!(work(&narrow) < work(&first));
@@ -145,7 +144,7 @@ fn nonsense_is_refused() {
     fails(&["bench", "llama2-7b", "--tokens", "0"], &["--tokens is 0"]);
     fails(&["bench", "llama2-7b", "--prompt", "0"], &["--prompt is 0"]);
     fails(&["bench", "llama2-7b", "--context", "4294967296"], &["positions end at"]);
-    fails(&["bench", "llama2-7b", "--h-bits", "9"], &["8, 16"]);
+    fails(&["bench", "llama2-7b", "--prob-bits", "9"], &["8, 16"]);
     fails(&["bench", "--page", "/no/such/folder/page.md"], &["/no/such/folder"]);
 }
 
@@ -171,7 +170,6 @@ fn options() -> Options {
         window: Some(60),
         block: None,
         prob_wide: None,
-        h_wide: None,
         seed: 1,
         compare: true,
         timeline: Record::Off,

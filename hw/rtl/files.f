@@ -29,6 +29,7 @@ mat/mat_unit.sv
 vec/accllm_vec_pkg.sv
 vec/vec_act.sv
 vec/vec_argmax.sv
+vec/vec_block.sv
 vec/vec_ctrl.sv
 vec/vec_decode.sv
 vec/vec_dst.sv

@@ -133,7 +133,7 @@ impl<'a> Accesses<'a> {
         if n == 0 || m == 0 {
             return;
         }
-        let wide = if i.flags & FLAG_WIDE != 0 { 2 } else { 1 };
+        let wide = if v.op == Op::MATV && i.flags & FLAG_WIDE != 0 { 2 } else { 1 };
         let steps = self.steps(m * wide);
         match v.op {
             Op::MATW => {
@@ -249,8 +249,7 @@ impl<'a> Accesses<'a> {
             Op::SILU => {
                 self.read(a, n);
                 self.read(b, n);
-                let row = if i.flags & FLAG_WIDE != 0 { 2 * m } else { m };
-                self.columns(c, x, row, aux, n);
+                self.columns(c, x, m, aux, n);
             }
             Op::RADD => {
                 self.read(a, n);

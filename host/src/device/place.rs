@@ -4,6 +4,7 @@ use accllm_compiler::image::source_row;
 use accllm_compiler::label::{Label, Tensor};
 use accllm_compiler::spec::Linear;
 use accllm_compiler::{Program, Step};
+use accllm_hw::config::COLS;
 use accllm_hw::isa::{ARGS, Instr, Op};
 use accllm_sim::golden::{Executed, Space};
 use accllm_sim::lockstep::{Instruction, Locate, Place};
@@ -64,6 +65,15 @@ impl<'a> Places<'a> {
                 let (at, width) = (address as usize, score.row.max(1));
                 let lane_row = (at / width).saturating_sub(set) * s.lanes + usize::from(lane);
                 Where { element: Some(at % width), ..row(lane_row) }
+            }
+            (Op::SILU, Space::Act(_) | Space::Exponent(_)) => {
+                let (x, first) = (usize::from(instr.x).max(1), label.part.map_or(0, |p| p.0));
+                let element = match space {
+                    Space::Exponent(_) => first / COLS + offset / x,
+                    _ => first + offset / COLS / x * COLS + offset % COLS,
+                };
+                let token = label.tokens_at(&i.loop_counters, self.tokens).next();
+                Where { token, head: None, element: Some(element) }
             }
             _ => {
                 let mut tokens = label.tokens_at(&i.loop_counters, self.tokens);

@@ -44,6 +44,7 @@ module tb_vec
     output logic [                    63:0] va_banks,
     output logic [               VEC*8-1:0] va_even,
     output logic [               VEC*8-1:0] va_odd,
+    output logic [                     3:0] va_exp,
     output logic                            sb_r_en,
     output logic [       $clog2(LANES)-1:0] sb_r_lane,
     output logic [        $clog2(SBUF)-1:0] sb_r_addr,

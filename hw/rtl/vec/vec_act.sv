@@ -1,4 +1,4 @@
-// Writes results to the activation buffer: word, lanes and banks of each word of results, halves of 16-bit results,
+// Writes results to the activation buffer: word, lanes and banks of each word of results, halves of 16-bit probabilities,
 // copies of probabilities and queries, zeros beyond the last element. A write outside the buffer is suppressed and reported.
 module vec_act
   import accllm_isa_pkg::*;
@@ -66,7 +66,7 @@ module vec_act
       word <= first_word;
       row <= first_row;
       in_group <= '0;
-      pos <= op.attq || op.silu ? uop.aux[7:0] : '0;
+      pos <= op.attq ? uop.aux[7:0] : '0;
     end else if (here) begin
       pos <= wrap ? '0 : pos + 8'(VEC);
       if (op.qq && o_last) begin

@@ -29,7 +29,7 @@ module vec_decode
     op.radd = code == OP_RADD;
     op.argmax = code == OP_ARGMAX;
     op.store = code == OP_STORE;
-    op.wide = flags[FLAG_WIDE] && (op.softmax || op.silu);
+    op.wide = flags[FLAG_WIDE] && op.softmax;
     op.i32 = flags[FLAG_I32] && op.load;
     op.last_stage = flags[FLAG_FINAL] && op.hadx;
     op.anew = flags[FLAG_FIRST] && op.argmax;

@@ -79,7 +79,8 @@ module vec_setup
                 || op.hadw && n[LV-1:0] != 0
                 || (op.load || op.embed || op.store || op.softmax) && n[4:0] != 0
                 || op.softmax && consts.sink_pad[4:0] != 0
-                || (op.attq || op.silu) && uop.aux[4:0] != 0;
+                || op.attq && uop.aux[4:0] != 0
+                || op.silu && uop.aux[7:0] != 0;
   // Where another check than that of vector memory could find something first: the whole range, before the loop.
   wire range_bad = op.embed && uop.b >= 32'(VMEM) || op.softmax && slots[32] || op.from_aux && {1'b0, uop.c} + {1'b0, n} > 33'(VMEM)
                 || op.store && {1'b0, uop.a} + {1'b0, n} > 33'(VMEM) || op.i32 && n[31:20] != 0

@@ -46,6 +46,7 @@ module vec_unit
     output logic    [                 63:0] va_banks,
     output logic    [            VEC*8-1:0] va_even,
     output logic    [            VEC*8-1:0] va_odd,
+    output logic    [                  3:0] va_exp,        // of the word; written with bank 0
     // Score buffer.
     output logic                            sb_r_en,
     output logic    [    $clog2(LANES)-1:0] sb_r_lane,
@@ -112,7 +113,10 @@ module vec_unit
   logic o_load, o_v, o_first, o_last, o_upper, pipe_active;
   logic dst_want, dst_bad, act_bad, kv_stall, kv_pending, kv_bad, store_stall;
   logic [31:0] kv_bad_beat;
-  logic [31:0] ld[VEC], lane_a[VEC], lane_h[VEC], lane_o[VEC], word_a[VEC];
+  logic block_v, block_pending;
+  logic [3:0] block_e;
+  logic [7:0] block_y[VEC];
+  logic [31:0] ld[VEC], lane_a[VEC], lane_h[VEC], lane_o[VEC], act_o[VEC], word_a[VEC];
   logic signed [63:0] lane_p[VEC];
   logic signed [31:0] lane_s[VEC], ext[VEC];
   logic signed [31:0] most, least, word_most, word_least;
@@ -137,7 +141,7 @@ module vec_unit
       .rq_valid(aux_rq_valid), .rq_ready(aux_rq_ready), .rq_beat(aux_rq_beat), .rq_beats(aux_rq_beats),
       .run, .second, .step, .step_final, .source_bad, .target_bad(dst_bad || act_bad),
       .write_bad(kv_bad), .write_info(kv_bad_beat), .axi_error(kw_error != 0), .axi_info(error_channel),
-      .pipe_busy(pipe_active || red_pending || kv_pending || aux_wq_valid),
+      .pipe_busy(pipe_active || red_pending || kv_pending || aux_wq_valid || block_pending),
       .last_start, .last_done(root_valid || inverse_valid),
       .sync(op.store ? aux_w_idle : &kw_idle), .halt
   );
@@ -208,9 +212,9 @@ module vec_unit
       half_o <= shifts ? (64'd1 << u.sh[5:0]) >> 1 : '0;
       low_4 <= op.qk ? -32'sd8 : op.qq ? -32'sd127 : op.attq ? -32'sd32768 : 32'sh8000_0000;
       high_4 <= op.qk ? 32'sd7 : op.qq ? 32'sd127 : op.attq ? 32'sd32767 : 32'sh7fff_ffff;
-      low_o <= op.qv ? -32'sd8 : op.last_stage || op.wide ? -32'sd32768 : op.late ? -32'sd128
+      low_o <= op.qv ? -32'sd8 : op.last_stage || op.silu ? -32'sd32768 : op.late ? -32'sd128
              : op.radd ? -32'sd33554432 : 32'sh8000_0000;
-      high_o <= op.qv ? 32'sd7 : op.last_stage ? 32'sd32767 : op.wide ? 32'sd32639 : op.late ? 32'sd127
+      high_o <= op.qv ? 32'sd7 : op.last_stage ? 32'sd32767 : op.silu ? 32'sd32639 : op.late ? 32'sd127
               : op.radd ? 32'sd33554431 : 32'sh7fff_ffff;
     end
     if (after_init) zq_sink <= zq[25:0];
@@ -290,9 +294,17 @@ module vec_unit
   );
   assign vw_valid = dst_want && !load_stall;
   assign vw_mask = o_mask;
+  vec_block #(.VEC(VEC)) u_block (
+      .clk, .flush, .init, .in_valid(adv && o_v && op.silu), .in_last(o_last), .mask(o_mask), .x(lane_o),
+      .out_valid(block_v), .y(block_y), .e(block_e), .pending(block_pending)
+  );
+  for (genvar l = 0; l < VEC; l++) begin : gen_act
+    assign act_o[l] = op.silu ? {24'd0, block_y[l]} : lane_o[l];
+  end
+  assign va_exp = op.silu ? block_e : '0;
   vec_act #(.LANES(LANES), .VEC(VEC), .ACT(ACT)) u_act (
-      .clk, .op, .uop(u), .consts, .init, .first_word(setup.word_act), .first_row(product[31:0]), .o_v, .o_last, .o_mask,
-      .o(lane_o), .adv, .w_valid(va_valid), .w_addr(va_addr), .w_lanes(va_lanes), .w_banks(va_banks), .w_even(va_even),
+      .clk, .op, .uop(u), .consts, .init, .first_word(setup.word_act), .first_row(product[31:0]),
+      .o_v(op.silu ? block_v : o_v), .o_last, .o_mask(op.silu ? '1 : o_mask), .o(act_o), .adv(adv || op.silu), .w_valid(va_valid), .w_addr(va_addr), .w_lanes(va_lanes), .w_banks(va_banks), .w_even(va_even),
       .w_odd(va_odd), .bad(act_bad)
   );
   logic [31:0] param_3, param_4, param_5;

@@ -51,10 +51,10 @@ fn softmax() {
             for copy in 0..4 {
                 let col = slot / 32 * 128 + copy * 32 + slot % 32;
                 if wide {
-                    out.insert(act(case, i.c, i.x, 2 * m, col), (p + 128) / 256);
-                    out.insert(act(case, i.c, i.x, 2 * m + 1, col), (p + 128) % 256 - 128);
+                    put_act(&mut out, act(case, i.c, i.x, 2 * m, col), (p + 128) / 256, 0);
+                    put_act(&mut out, act(case, i.c, i.x, 2 * m + 1, col), (p + 128) % 256 - 128, 0);
                 } else {
-                    out.insert(act(case, i.c, i.x, m, col), p);
+                    put_act(&mut out, act(case, i.c, i.x, m, col), p, 0);
                 }
             }
         }
@@ -94,7 +94,7 @@ fn attq() {
             })
             .collect();
         let mut out = Expected::new();
-        put_codes(&mut out, case, i.m.into(), i.aux as usize, &codes);
+        put_codes(&mut out, case, i.m.into(), i.aux as usize, &codes, 0);
         out
     });
 }

@@ -2,7 +2,7 @@
 
 use accllm_hw::beat::WeightFormat;
 use accllm_hw::config::{Config, find};
-use accllm_hw::isa::{ARGS, FLAG_FIRST, FLAG_I32, FLAG_WIDE, Instr, Op, Unit};
+use accllm_hw::isa::{ARGS, FLAG_FIRST, FLAG_I32, Instr, Op, Unit};
 use accllm_sim::engine::{Engine, EngineDesign, EngineError, EngineSpec, Observer, RunReport, Silent};
 use accllm_sim::golden::testgen::Weights;
 use accllm_sim::golden::{Executed, Golden, Image, Limits, Memory, Port, Program};
@@ -284,10 +284,8 @@ pub fn layer(config: &Config, seed: u64) -> Outcome<(Vec<Instr>, Image)> {
     p.op(Op::RADD, Instr { a: at::X, b: at::O, c: at::X, n: 96, ..i() });
     norm(&mut p, 23);
     p.op(Op::MATW, head("gate", 0, at::GATE)).op(Op::MATW, head("up", 0, at::UP));
-    p.op(Op::SILU, Instr { a: at::GATE, b: at::UP, c: 60, n: 160, sh: 12, x: 1, flags: FLAG_WIDE, ..i() });
-    let mut down = head("down", 60, at::DOWN);
-    down.flags |= FLAG_WIDE;
-    p.op(Op::MATW, down);
+    p.op(Op::SILU, Instr { a: at::GATE, b: at::UP, c: 60, n: 160, sh: 12, x: 1, ..i() });
+    p.op(Op::MATW, head("down", 60, at::DOWN));
     p.op(Op::RADD, Instr { a: at::X, b: at::DOWN, c: at::X, n: 96, ..i() });
     norm(&mut p, 24);
     p.op(Op::MATW, head("head", 0, at::LOGITS));

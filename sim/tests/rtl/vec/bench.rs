@@ -92,6 +92,7 @@ ports!(
     va_banks,
     va_even,
     va_odd,
+    va_exp,
     sb_r_en,
     sb_r_lane,
     sb_r_addr,
@@ -545,6 +546,9 @@ impl Bench {
             let (word, lanes, banks) =
                 (m.get_u64(p.va_addr) as usize, m.get_u64(p.va_lanes), m.get_u64(p.va_banks));
             for lane in (0..self.cfg.lanes).filter(|l| lanes >> l & 1 == 1) {
+                if banks & 1 != 0 {
+                    put(Space::Exponent(lane as u8), word, m.get_u64(p.va_exp) as i32);
+                }
                 let data = m.words(if lane % 2 == 0 { p.va_even } else { p.va_odd }, 0);
                 for bank in (0..64).filter(|b| banks >> b & 1 == 1) {
                     let bytes = data[bank % (self.cfg.vec / 4)].to_le_bytes();
