@@ -1,9 +1,10 @@
 //! Names the element of the model that an instruction writes, for messages about differences.
 
-use accllm_compiler::{Program, Step};
 use accllm_compiler::image::source_row;
 use accllm_compiler::label::{Label, Tensor};
 use accllm_compiler::spec::Linear;
+use accllm_compiler::{Program, Step};
+use accllm_hw::config::{COLS, MACS};
 use accllm_hw::isa::{ARGS, Instr, Op};
 use accllm_sim::golden::{Executed, Space};
 use accllm_sim::lockstep::{Instruction, Locate, Place};
@@ -65,11 +66,33 @@ impl<'a> Places<'a> {
                 let lane_row = (at / width).saturating_sub(set) * s.lanes + usize::from(lane);
                 Where { element: Some(at % width), ..row(lane_row) }
             }
+            (Op::SOFTMAX, Space::Act(lane)) => {
+                let (act, wide) = (&self.program.layout.act, usize::from(s.prob_wide));
+                let (word, col) = (address as usize / COLS, address as usize % COLS);
+                let set =
+                    label.kv_head.map_or(0, |h| h % self.program.layout.score.sets.max(1)) * act.prob_set;
+                let word = word.saturating_sub(act.prob + set);
+                let (step, x) = (word % act.prob_x.max(1) * s.lanes + usize::from(lane), act.prob_x.max(1));
+                let slot = word / x * 64 + col / MACS * 32 + col % 32;
+                Where { element: Some(slot), ..row(step >> wide) }
+            }
+            (Op::SOFTMAX, Space::Scalar(_)) => {
+                let scalars = &self.program.layout.scalars;
+                let first = label.kv_head.map_or(0, |h| scalars.q_win + h * scalars.q_stride);
+                row((address as usize).saturating_sub(first))
+            }
+            (Op::ATTQ, Space::Act(lane)) => {
+                let (act, hds) = (&self.program.layout.act, s.hds.max(1));
+                let (word, col) = (address as usize / COLS, address as usize % COLS);
+                let (word, x) = (word.saturating_sub(act.attn), act.attn_x.max(1));
+                let col = word / x * COLS + col;
+                let token = Some(first + word % x * s.lanes + usize::from(lane));
+                Where { token, head: Some(col / hds), element: Some(col % hds) }
+            }
             _ => {
                 let mut tokens = label.tokens_at(&i.loop_counters, self.tokens);
                 let token = if tokens.len() == 1 { tokens.next() } else { None };
-                let head = label.kv_head.map(|h| h * s.group + label.group.unwrap_or(0));
-                Where { token, head: label.group.and(head).or(label.kv_head), element: Some(offset) }
+                Where { token, head: label.kv_head, element: Some(offset) }
             }
         }
     }
