@@ -406,6 +406,40 @@ impl Bench {
         Ok(Run { writes, fault, cycles, seconds: self.spent.as_secs_f64() })
     }
 
+    /// Runs instructions on the inputs of a case, each offered while the one before still runs: what
+    /// they write, and their cycles.
+    pub fn run_all(&mut self, case: &Case, all: &[Instr]) -> Outcome<(Vec<Write>, u64)> {
+        self.sync(&case.state)?;
+        self.limits = case.limits;
+        self.image = case.image.clone();
+        self.writes.clear();
+        let (first, start) = (self.seq, self.cycle);
+        let (mut taken, mut done) = (0, 0);
+        while done < all.len() {
+            if let Some(i) = all.get(taken) {
+                self.start(i, taken as u32);
+            }
+            self.m.fall()?;
+            let takes = taken < all.len() && self.m.get_u64(self.p.start_ready) != 0;
+            self.tick()?;
+            let (p, m) = (&self.p, &mut self.m);
+            m.set_u64(p.start_valid, 0);
+            assert_eq!(m.get_u64(p.fault_valid), 0, "{all:?}");
+            taken += usize::from(takes);
+            if m.get_u64(p.done) != 0 {
+                assert_eq!(m.get_u64(p.seq), u64::from(first) + done as u64);
+                done += 1;
+            }
+            self.seq = first + taken as u32;
+            if self.cycle - start > PATIENCE {
+                return Err(format!("{all:?} do not end").into());
+            }
+        }
+        let mut writes = self.writes.clone();
+        writes.sort_unstable();
+        Ok((writes, self.cycle - start))
+    }
+
     /// `clear`, and until all traffic has ended.
     pub fn clear(&mut self) -> Outcome {
         self.m.set_u64(self.p.start_valid, 0);
