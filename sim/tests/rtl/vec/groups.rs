@@ -63,6 +63,14 @@ fn variants(case: &Case) -> Vec<(&'static str, Case)> {
         ("the first slot of the window", with(&|c| (c.instr.a, c.instr.b) = (sinks, 0))),
         ("one window token", with(&|c| c.state.set_constant(Constant::NWindow, 1))),
         ("none of the sinks", with(&|c| c.state.set_constant(Constant::NSink, 0))),
+        (
+            "a whole sink region",
+            with(&|c| {
+                let sinks = c.state.constant(Constant::SinkPad);
+                c.state.set_constant(Constant::NSink, sinks);
+                c.instr.a = sinks + ring;
+            }),
+        ),
         ("sinks only", with(&|c| c.state.set_constant(Constant::NWindow, 0))),
         (
             "nothing",
