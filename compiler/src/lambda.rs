@@ -55,8 +55,8 @@ pub mod reg {
 
 /// Names of the arguments, register 1 first.
 pub const ARG_NAMES: [&str; ARGS] = [
-    "NTOK", "POS", "RING", "ROWS", "NTOK2", "POS2", "RING2", "ROWS2", "KSTEPS", "VBLOCKS", "WSLOTS", "DECODE",
-    "PREFILL", "LASTROW", "HEAD",
+    "NTOK", "POS", "RING", "ROWS", "NTOK2", "POS2", "RING2", "ROWS2", "KSTEPS", "VBLOCKS", "WSLOTS",
+    "DECODE", "PREFILL", "LASTROW", "HEAD",
 ];
 
 /// Largest position: registers are 32 bits, and comparisons are signed.

@@ -230,6 +230,7 @@ fn says_what_does_not_fit() {
     let mut grouped = spec;
     grouped.dims.kv_heads = 1;
     let settings = Settings::new(4, 64).with_block(8);
-    let error = Program::compile(&grouped, config, &settings).err().map(|e| e.to_string()).unwrap_or_default();
+    let error =
+        Program::compile(&grouped, config, &settings).err().map(|e| e.to_string()).unwrap_or_default();
     assert!(error.contains("lane rows"), "{error}");
 }

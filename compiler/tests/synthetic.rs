@@ -175,11 +175,11 @@ fn caches_hold_as_many_tokens_as_were_asked_for() {
                     v.iter().flat_map(|b| b.as_chunks::<2>().0).filter(|pair| **pair != [0, 0]).count()
                 })
                 .collect();
-            // Where a token's four codes are all 0, once in 5,000, its slot looks empty.
-            assert!(
-                slots.iter().all(|&n| n <= expect && n + 2 >= expect),
-                "{config} at {context}: {slots:?}"
-            );
+            // Where a token's four codes are all 0, once in 5,000, its slot looks empty. Padding dims are.
+            let (real, padding) = slots.split_at((s.head_dim / 4).min(slots.len()));
+            let said = format!("{config} at {context}: {slots:?}");
+            assert!(real.iter().all(|&n| n <= expect && n + 2 >= expect), "{said}");
+            assert!(padding.iter().all(|&n| n == 0), "{said}");
             let mut again = MemoryImage::zeros(&p);
             s.fill_cache(&p, &mut again, context).unwrap();
             assert!(image == again);

@@ -17,6 +17,8 @@ pub mod sem {
     pub const KEYS: u8 = 3;
     /// Vector unit to prefetcher: values of the group are in memory.
     pub const VALUES: u8 = 4;
+    /// Vector unit to matrix unit: codes of a part of the queries.
+    pub const QUERIES: u8 = 7;
     /// MLP, vector unit to matrix unit.
     pub const MLP_V2M: u8 = 5;
     /// MLP, matrix unit to vector unit.
@@ -226,7 +228,13 @@ impl Builder {
 
     /// Starts an instruction.
     pub fn draft(&self, op: Op, name: &str) -> Draft {
-        let label = Label { layer: self.layer, op: name.to_string(), span: self.span, token_loop: self.token_loop, ..Label::default() };
+        let label = Label {
+            layer: self.layer,
+            op: name.to_string(),
+            span: self.span,
+            token_loop: self.token_loop,
+            ..Label::default()
+        };
         Draft { instr: Instr { op: op as u8, ..Instr::default() }, label, wide: None }
     }
 

@@ -1,7 +1,7 @@
 //! A synthetic model as the source of an image: every row is made when it is asked for, from a seed of its own.
 
 use super::rng::Rng;
-use super::{Synthetic, log2, row};
+use super::{Synthetic, Values, log2, row};
 use crate::image::{ModelSource, Row, RowSpace};
 use crate::spec::{Dims, LayerConsts, LayerSpec, Linear, ModelSpec, Norm};
 use accllm_hw::beat::WeightFormat;
@@ -43,7 +43,7 @@ impl Synthetic {
             zs: log2(hdp.sqrt() * 8.0e6 * 3.0e4 / 1.2e4),
             og: zm - 5000,
             os: vary(23),
-            hs: if self.h_wide { 10 } else { 17 },
+            hs: if self.h_wide { 11 } else { 18 },
         }
     }
 
@@ -73,10 +73,11 @@ impl Synthetic {
     fn requant(&self, linear: Linear, rng: &mut Rng) -> (u16, u8) {
         let input = if linear == Linear::Down && self.h_wide { 5000.0 } else { 35.0 };
         // Root mean square of level * scale.
-        let weight = match self.format(linear) {
-            WeightFormat::W2Sparse => 195.0,
-            WeightFormat::W2Dense => 370.0,
-            WeightFormat::W4 => 700.0,
+        let weight = match (self.format(linear), self.values) {
+            (WeightFormat::W2Sparse, Values::Uniform) => 195.0,
+            (WeightFormat::W2Sparse, Values::Normal) => 225.0,
+            (WeightFormat::W2Dense, _) => 390.0,
+            (WeightFormat::W4, _) => 740.0,
         };
         let acc = (self.size(linear).1 as f64).sqrt() * input * weight;
         let mult = rng.range(18_000, 60_000);

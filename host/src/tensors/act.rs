@@ -90,7 +90,13 @@ fn queries(c: &Context<'_>, base: usize, point: Point, out: &mut Vec<Found>) {
         let head = (b.word / a.q_x) * s.group + row % s.group;
         if b.col < MACS {
             let element = b.col % s.hdp;
-            out.push(Found { point, token: c.first + row / s.group, head: Some(head), element, value: b.value });
+            out.push(Found {
+                point,
+                token: c.first + row / s.group,
+                head: Some(head),
+                element,
+                value: b.value,
+            });
         }
     }
 }
