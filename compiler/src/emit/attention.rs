@@ -16,7 +16,7 @@ impl Emitter<'_> {
     pub(super) fn heads(&mut self, at: At, down: Option<At>) -> Result<()> {
         self.enter(at);
         let heads = self.layout.shape.dims.kv_heads;
-        let ahead = self.layout.score.sets;
+        let ahead = self.layout.sets(at.span).count;
         let pieces = self.layout.weights.pieces(self.layer.first, Linear::Down);
         let mut piece = 0;
         for h in 0..ahead.min(heads) {
@@ -60,8 +60,8 @@ impl Emitter<'_> {
     fn scores(&mut self, h: usize) {
         let l = self.layout;
         let s = &l.shape;
-        let set = h % l.score.sets;
-        let row = set * l.score.steps * l.score.row;
+        let sets = l.sets(self.b.span);
+        let row = sets.of(h) * sets.steps * l.score.row;
         let sinks = s.lambda.n_sink > 0;
         let at = l.kv.k_at(self.layer.first, h);
         let scalars = h * l.scalars.q_stride;
@@ -85,7 +85,8 @@ impl Emitter<'_> {
         let l = self.layout;
         let s = &l.shape;
         let c = self.consts();
-        let first = (h % l.score.sets) * l.score.set_rows;
+        let sets = l.sets(self.b.span);
+        let first = sets.of(h) * sets.rows;
         let scalar = |base: usize| base + h * l.scalars.q_stride - first;
         let scalars = scalar(l.scalars.q_win) | scalar(l.scalars.q_sink) << 16;
         let prob = l.act.prob;
@@ -102,10 +103,10 @@ impl Emitter<'_> {
     /// MATV of a KV head.
     fn weighted_sum(&mut self, h: usize) {
         let l = self.layout;
-        let set = h % l.score.sets;
+        let (sets, set) = (l.sets(self.b.span), l.sets(self.b.span).of(h));
         let at = self.by_layer(l.kv.v_at(self.layer.first, h), reg::KV);
-        let d = self.b.draft(Op::MATV, "attn").a(at).b(l.act.prob + set * l.act.prob_set);
-        let d = d.c(l.vmem.att + set * l.vmem.att_set).n(Opd(0, reg::VBLOCKS)).m(self.b.rows(l.shape.group));
+        let d = self.b.draft(Op::MATV, "attn").a(at).b(l.act.prob + set * sets.prob);
+        let d = d.c(l.vmem.att + set * sets.att).n(Opd(0, reg::VBLOCKS)).m(self.b.rows(l.shape.group));
         let d = d.k(l.kv.v_blocks).sh(l.kv.v_steps as u8).x(l.act.prob_x).aux(l.vmem.att_row);
         let d = d.flag(FLAG_WIDE, l.shape.prob_wide).head(h).makes(&[Tensor::AttnAcc]);
         let d = d.prefetch_wait_if(h == 0, sem::VALUES).wait(sem::V2M);
@@ -117,7 +118,8 @@ impl Emitter<'_> {
         let l = self.layout;
         let s = &l.shape;
         let c = self.consts();
-        let sums = l.vmem.att + (h % l.score.sets) * l.vmem.att_set;
+        let sets = l.sets(self.b.span);
+        let sums = l.vmem.att + sets.of(h) * sets.att;
         let scalars = l.scalars.q_win + h * l.scalars.q_stride;
         let last = h + 1 == s.dims.kv_heads;
         let [t0, t1, t2, ..] = reg::T;

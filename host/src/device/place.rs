@@ -46,6 +46,7 @@ impl<'a> Places<'a> {
         let s = &self.program.layout.shape;
         let instr = self.program.code.get(i.pc as usize).copied().unwrap_or_default();
         let first = label.span.of(self.tokens).start;
+        let sets = self.program.layout.sets(label.span);
         let row = |row: usize| Where {
             token: Some(first + row / s.group.max(1)),
             head: label.kv_head.map(|h| h * s.group + row % s.group.max(1)),
@@ -61,7 +62,7 @@ impl<'a> Places<'a> {
             }
             (Op::MATK, Space::Score(lane)) => {
                 let score = &self.program.layout.score;
-                let set = label.kv_head.map_or(0, |h| h % score.sets.max(1)) * score.steps;
+                let set = label.kv_head.map_or(0, |h| sets.of(h)) * sets.steps;
                 let (at, width) = (address as usize, score.row.max(1));
                 let lane_row = (at / width).saturating_sub(set) * s.lanes + usize::from(lane);
                 Where { element: Some(at % width), ..row(lane_row) }
@@ -69,12 +70,11 @@ impl<'a> Places<'a> {
             (Op::SOFTMAX, Space::Act(lane)) => {
                 let (act, wide) = (&self.program.layout.act, usize::from(s.prob_wide));
                 let (word, col) = (address as usize / COLS, address as usize % COLS);
-                let set =
-                    label.kv_head.map_or(0, |h| h % self.program.layout.score.sets.max(1)) * act.prob_set;
-                let word = word.saturating_sub(act.prob + set);
-                let (step, x) = (word % act.prob_x.max(1) * s.lanes + usize::from(lane), act.prob_x.max(1));
+                let set = label.kv_head.map_or(0, |h| sets.of(h)) * sets.prob;
+                let (word, x) = (word.saturating_sub(act.prob + set), act.prob_x.max(1));
+                let lane_row = word % x * s.lanes + usize::from(lane);
                 let slot = word / x * 64 + col / MACS * 32 + col % 32;
-                Where { element: Some(slot), ..row(step >> wide) }
+                Where { element: Some(slot), ..row(lane_row >> wide) }
             }
             (Op::SOFTMAX, Space::Scalar(_)) => {
                 let scalars = &self.program.layout.scalars;
