@@ -51,6 +51,9 @@ vec/vec_stat.sv
 vec/vec_store.sv
 vec/vec_sum.sv
 vec/vec_visible.sv
+vec/vec_score_row.sv
+vec/vec_rows.sv
+vec/vec_scan.sv
 vec/vec_unit.sv
 ctrl/accllm_ctrl_pkg.sv
 ctrl/axil_slave.sv

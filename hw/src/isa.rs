@@ -163,11 +163,12 @@ ops! {
     QV = 0x2a, Vector, "abcnmkhu";
     /// Quantize `n` query heads at `a` of token `m` with scalars `b + (h/G)*k + m*G + h%G` (q_sum is stored there), to activation word `c + (h/G)*x + lr/LANES`, lane row lr = m*G + h%G, columns 0..127, repeated 128/HDP times.
     QQ = 0x2b, Vector, "abcnmkx";
-    /// Softmax of score row `m` for a query at position `a`, ring pointer `b`, over SINK_PAD sink slots and `n` window slots (multiple of 32); zm = k, zs = sh;
-    /// scalars aux[15:0] + m (window query; receives the reciprocal of the sum) and aux[31:16] + m (sink query). Probabilities to activation word `c + (slot/64)*x + row/LANES`,
-    /// half (slot/32)%2, repeated 4 times. Flag 4: two lane rows 2m, 2m+1.
+    /// Softmax of the GQA score rows r = m, m+1, .. of a token at position `a`, ring pointer `b`, over SINK_PAD sink slots and `n` window slots (multiple of 32); zm = k, zs = sh;
+    /// scalars aux[15:0] + r (window query; receives the reciprocal of the sum) and aux[31:16] + r (sink query). Probabilities of row r to activation word
+    /// `c + (slot/64)*x + lr/LANES`, lane row lr = r, half (slot/32)%2, repeated 4 times. Flag 4: two lane rows lr = 2r, 2r+1.
     SOFTMAX = 0x2c, Vector, "abcnmkhxuf";
-    /// Normalize `n` attention sums at `a` with scalar `b`, og = k, os = sh, to activation columns aux.. (multiple of 32) of lane row `m`: word `c + (col/256)*x + m/LANES`.
+    /// Normalize the attention sums of GQA heads g = 0, 1, ..: `n` each at `a + g*V_DIM` with scalar `b + g`, og = k, os = sh, to activation columns
+    /// `aux + g*(n up to a multiple of 32)..` (aux a multiple of 32) of lane row `m`: word `c + (col/256)*x + m/LANES`.
     ATTQ = 0x2d, Vector, "abcnmkhxu";
     /// silu(gate at `a`) * up at `b`, `n` elements, shift sh, to activation columns aux.. (multiple of 256) of lane row `m`, int8 with an exponent per word: word `c + (col/256)*x + m/LANES`.
     SILU = 0x2e, Vector, "abcnmhxu";

@@ -112,7 +112,8 @@ fn queries(c: &Context<'_>, base: usize, point: Point, out: &mut Vec<Found>) {
 fn probabilities(c: &Context<'_>, out: &mut Vec<Found>) {
     let (a, s) = (&c.layout.act, &c.layout.shape);
     let Some(kv) = c.label.kv_head else { return };
-    let base = a.prob + kv % c.layout.score.sets.max(1) * a.prob_set;
+    let sets = c.layout.sets(c.label.span);
+    let base = a.prob + sets.of(kv) * sets.prob;
     let token = c.tokens.start;
     let order = c.visible(token);
     let rows = bytes(c, base).filter(|b| b.col % MACS < 32).map(|b| {

@@ -196,7 +196,11 @@ module tb_mat
       .r_en,
       .r_lane,
       .r_addr,
-      .r_data
+      .r_data,
+      .s_en(1'b0),
+      .s_lane('0),
+      .s_addr('0),
+      .s_data()
   );
 
   assign drained = &chan_drained;

@@ -49,6 +49,10 @@ module tb_vec
     output logic [       $clog2(LANES)-1:0] sb_r_lane,
     output logic [        $clog2(SBUF)-1:0] sb_r_addr,
     input  logic [              VEC*32-1:0] sb_r_data,
+    output logic                            sb_s_en,
+    output logic [       $clog2(LANES)-1:0] sb_s_lane,
+    output logic [        $clog2(SBUF)-1:0] sb_s_addr,
+    input  logic [              VEC*32-1:0] sb_s_data,
     // Scalars: writes of the unit, of the test, and the matrix unit's read port.
     output logic [                     4:0] vs_w_en,
     output logic [     $clog2(SCALARS)-1:0] vs_w_addr,

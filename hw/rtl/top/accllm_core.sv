@@ -192,22 +192,23 @@ module accllm_core
       .busy(mat_busy), .seq(mat_seq), .*
   );
 
-  logic va_valid, sb_r_en;
+  logic va_valid, sb_r_en, sb_s_en;
   logic [$clog2(ACT)-1:0] va_addr;
   logic [LANES-1:0] va_lanes;
   logic [63:0] va_banks;
   logic [VEC*8-1:0] va_even, va_odd;
   logic [3:0] va_exp;
-  logic [$clog2(LANES)-1:0] sb_r_lane;
-  logic [$clog2(SBUF)-1:0] sb_r_addr;
-  logic [VEC*32-1:0] sb_r_data;
+  logic [$clog2(LANES)-1:0] sb_r_lane, sb_s_lane;
+  logic [$clog2(SBUF)-1:0] sb_r_addr, sb_s_addr;
+  logic [VEC*32-1:0] sb_r_data, sb_s_data;
   act_buf #(.LANES(LANES), .VEC(VEC), .ACT(ACT)) u_act (
       .w_valid(va_valid), .w_addr(va_addr), .w_lanes(va_lanes), .w_banks(va_banks), .w_even(va_even), .w_odd(va_odd),
       .w_exp(va_exp), .r_en(act_en), .r_addr(act_addr), .r_data(act_data), .r_exp(act_exp), .*
   );
   score_buf #(.CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .SBUF(SBUF)) u_score (
       .w_valid(ms_valid), .w_row(ms_row), .w_lanes(ms_lanes), .w_banks(ms_banks), .w_data(ms_data),
-      .r_en(sb_r_en), .r_lane(sb_r_lane), .r_addr(sb_r_addr), .r_data(sb_r_data), .*
+      .r_en(sb_r_en), .r_lane(sb_r_lane), .r_addr(sb_r_addr), .r_data(sb_r_data),
+      .s_en(sb_s_en), .s_lane(sb_s_lane), .s_addr(sb_s_addr), .s_data(sb_s_data), .*
   );
 
   // Vector unit and its buffers.

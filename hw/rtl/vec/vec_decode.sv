@@ -41,6 +41,7 @@ module vec_decode
     op.from_aux = op.load || op.embed;
     op.reads_a = !op.from_aux && !op.softmax;
     op.reads_b = op.normq || op.rope || op.hadx || op.silu || op.radd;
+    op.by_row = op.softmax || op.attq;
     op.heads = op.rope || op.statk || op.statq || op.qk || op.qv || op.qq;
     op.by_query = op.statq || op.qq;
     op.pairs = op.rope || op.hadx;
