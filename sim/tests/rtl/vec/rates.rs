@@ -45,8 +45,7 @@ fn a_word_a_cycle() -> Outcome {
             if most != least {
                 line += &format!("..{most}");
             }
-            let bound = 20;
-            assert!(most <= bound, "{config}: {op:?} takes {most} cycles beside its words");
+            assert!(most <= 20, "{config}: {op:?} takes {most} cycles beside its words");
         }
         println!("{line}");
     }
