@@ -5,6 +5,7 @@ mod common;
 use accllm::bench::cases::{Case, Target};
 use accllm::bench::{Bench, Options, Progress, Report, page};
 use accllm::device::MemoryKind;
+use accllm::timeline::Record;
 use common::{accllm, fails, json};
 use serde_json::Value;
 
@@ -173,6 +174,7 @@ fn options() -> Options {
         h_wide: None,
         seed: 1,
         compare: true,
+        timeline: Record::Off,
     }
 }
 

@@ -2,6 +2,7 @@
 //! is the reason.
 
 use accllm::device::{Device as _, GoldenDevice, MemoryKind, Verilator, VerilatorOptions, pair};
+use accllm::timeline::Record;
 use accllm_compiler::image::ModelSource as _;
 use accllm_compiler::synthetic::Synthetic;
 use accllm_compiler::{MemoryImage, Program, Settings, Step};
@@ -15,7 +16,13 @@ fn run(golden_id: u32, rtl_id: u32) -> accllm::Result<pair::Ran> {
     let model = Synthetic::default();
     let program = Program::compile(&model.spec(), find("tiny").unwrap(), &Settings::new(4, 24))?;
     let image = MemoryImage::new(&program, &model)?;
-    let options = VerilatorOptions { memory: MemoryKind::Ideal, trace: true, wave: None, rtl: None };
+    let options = VerilatorOptions {
+        memory: MemoryKind::Ideal,
+        trace: true,
+        wave: None,
+        rtl: None,
+        timeline: Record::Off,
+    };
     let mut golden = GoldenDevice::new(&program, &image)?;
     let mut rtl = Verilator::new(&program, &image, &options)?;
     let aux = &program.layout.aux;

@@ -180,6 +180,8 @@ pub enum MemoryArg {
 #[command(after_help = "Examples:\n  accllm run\n  accllm run --prompt \"The dragon\" --tokens 120\n  \
     accllm run --device verilator --lockstep --tokens 64\n  \
     accllm run --device verilator --memory stalling --seed 7 --sinks 4 --window 60\n  \
+    accllm run --device verilator --memory hbm2 --tokens 2 --trace run.json
+  \
     accllm run --device verilator --tokens 2 --wave run.fst")]
 pub struct Run {
     /// Model.
@@ -203,6 +205,9 @@ pub struct Run {
     /// Write an FST wave file (verilator; slow, so few tokens).
     #[arg(long, value_name = "FILE")]
     pub wave: Option<PathBuf>,
+    /// Write an instruction timeline for ui.perfetto.dev or chrome://tracing (verilator).
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
     /// Memory behind the engine (verilator).
     #[arg(long, value_enum, default_value_t = MemoryArg::Ideal)]
     pub memory: MemoryArg,
@@ -274,6 +279,9 @@ pub struct Bench {
     /// Most tokens of a prefill step [default: the configuration's].
     #[arg(long, value_name = "N")]
     pub block: Option<usize>,
+    /// Write an instruction timeline of the phase for ui.perfetto.dev or chrome://tracing.
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
     /// Bits of softmax probabilities [default: 16].
     #[arg(long, value_enum, value_name = "BITS")]
     pub prob_bits: Option<BitsArg>,
