@@ -1,9 +1,10 @@
 //! Names the element of the model that an instruction writes, for messages about differences.
 
-use accllm_compiler::{Program, Step};
 use accllm_compiler::image::source_row;
 use accllm_compiler::label::{Label, Tensor};
+use accllm_compiler::lambda::reg;
 use accllm_compiler::spec::Linear;
+use accllm_compiler::{Program, Step};
 use accllm_hw::isa::{ARGS, Instr, Op};
 use accllm_sim::golden::{Executed, Space};
 use accllm_sim::lockstep::{Instruction, Locate, Place};
@@ -14,6 +15,8 @@ pub struct Places<'a> {
     program: &'a Program,
     position: u64,
     tokens: usize,
+    /// Positions of the sequences in a step of all.
+    sequences: Vec<u64>,
     /// Lowest address that an operation of the run writes in a memory, by its number.
     first: BTreeMap<(u64, Space), u64>,
 }
@@ -22,7 +25,10 @@ impl<'a> Places<'a> {
     /// For a run with these arguments.
     pub fn new(program: &'a Program, args: &[u32; ARGS]) -> Self {
         let Step { position, tokens, .. } = Step::of_args(args);
-        Self { program, position, tokens, first: BTreeMap::new() }
+        let arg = |register: u8| args[usize::from(register) - 1];
+        let sequences = if arg(reg::BATCH) == 0 { 0 } else { program.layout.shape.sequences };
+        let sequences = reg::BATCH_OF.iter().take(sequences).map(|b| arg(b.pos).into()).collect();
+        Self { program, position, tokens, sequences, first: BTreeMap::new() }
     }
 
     /// Learns where an operation writes.
@@ -114,7 +120,14 @@ impl Locate for Places<'_> {
             }
         };
         let number = |n: usize| u32::try_from(n).ok();
-        let token = at.token.and_then(|t| u32::try_from(self.position + t as u64).ok());
+        let position = |t: usize| Some(self.position + t as u64);
+        let (tensor, token) = match label.sequence.or(at.token) {
+            Some(s) if !self.sequences.is_empty() => {
+                (format!("{tensor} of sequence {s}"), self.sequences.get(s).copied())
+            }
+            _ => (tensor, at.token.and_then(position)),
+        };
+        let token = token.and_then(|t| u32::try_from(t).ok());
         Some(Place {
             layer: label.layer_at(&i.loop_counters).and_then(number),
             tensor,
