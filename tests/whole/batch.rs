@@ -8,8 +8,8 @@ use accllm_hw::config::{CONFIGS, Config, find};
 use accllm_quant::model::QuantModel;
 use accllm_tests::rtl;
 
-/// Tokens fed to each sequence before the first common step: none in sight of the sinks' end, a block and more,
-/// longer than the window, and one.
+/// Tokens fed to each sequence before the first common step: fewer than sinks, some blocks, more than the window, and
+/// one.
 const PROMPTS: [usize; 4] = [3, 21, 75, 1];
 
 /// A program and its image.
@@ -144,12 +144,13 @@ fn batches_of_all_shapes() {
 #[test]
 fn batches_on_the_rtl_of_tiny() {
     let config = find("tiny").unwrap();
-    for (name, shape) in shapes().into_iter().take(2) {
+    // Rows of each sequence next to each other, rows apart, and the short form of prefill.
+    for (name, shape) in shapes().into_iter().filter(|(name, _)| ["mqa", "gqa3", "dense2"].contains(name)) {
         let model = shape.build();
         let one = made(&model, config, settings(&shape)).expect("compiles");
         let all = Made::largest(&model, config, settings(&shape)).expect("room for two sequences");
         let device = all.both(MemoryKind::Stalling(shape.seed));
-        let batch = compare(&format!("{name} on the RTL"), &one, device, &all, 6);
+        let batch = compare(&format!("{name} on the RTL"), &one, device, &all, 4);
         let compared = batch.device().compared().unwrap();
         println!("{name}, {} sequences: {compared:?}", all.sequences());
         assert!(compared.elements > 100_000, "{compared:?}");
