@@ -9,11 +9,12 @@ use accllm::timeline::Record;
 use common::{accllm, fails, json};
 use serde_json::Value;
 
-const KEYS: [&str; 42] = [
+const KEYS: [&str; 43] = [
     "shape",
     "config",
     "memory",
     "phase",
+    "batch",
     "context",
     "prompt",
     "tokens",
@@ -123,6 +124,27 @@ fn the_same_seed_gives_the_same_figures() {
     assert!(work(&narrow) < work(&first));
 }
 
+/// A batch counts the tokens of all its sequences, which share the weights' bytes.
+#[test]
+fn several_sequences_at_once() {
+    let one = bench(&["--context", "30", "--tokens", "2"]);
+    let two = bench(&["--context", "30", "--tokens", "2", "--batch", "2"]);
+    assert_eq!((&one["batch"], &two["batch"], &two["phase"]), (&Value::Null, &2.into(), &"batch".into()));
+    assert_eq!((two["tokens"].as_u64(), two["runs"].as_u64()), (Some(4), Some(2)));
+    assert_eq!((two["elements_different"].as_u64(), &two["difference"]), (Some(0), &Value::Null));
+    assert!(number(&two, "elements_compared") > 1.5 * number(&one, "elements_compared"));
+    assert!((0.5..0.7).contains(&(number(&two, "bytes_per_token") / number(&one, "bytes_per_token"))));
+    let work = |r: &Value| number(r, "mac_utilisation") * number(r, "cycles");
+    assert!((work(&two) / work(&one) - 2.0).abs() < 1e-9);
+    // Text whose sequences differ, by way of the golden executor.
+    let args =
+        ["bench", "tinytales", "--config", "edge", "--sinks", "4", "--window", "60", "--context", "70"];
+    let ran = accllm(&[&args[..], &["--memory", "ideal", "--batch", "2"]].concat());
+    assert!(ran.ok, "{}", ran.err);
+    assert!(ran.out.contains("decode of 2 tokens of 2 sequences at once behind 70 each"), "{}", ran.out);
+    assert!(ran.out.contains("with the golden executor, 0 differ"), "{}", ran.out);
+}
+
 #[test]
 fn the_bundled_model_on_real_text() {
     let args = ["bench", "tinytales", "--config", "tiny", "--sinks", "4", "--window", "60"];
@@ -143,6 +165,9 @@ fn nonsense_is_refused() {
     fails(&["bench", "llama2-7b", "--config", "tiny", "--window", "8000"], &["tiny", "score buffer"]);
     fails(&["bench", "llama2-7b", "--tokens", "0"], &["--tokens is 0"]);
     fails(&["bench", "llama2-7b", "--prompt", "0"], &["--prompt is 0"]);
+    fails(&["bench", "llama2-7b", "--batch", "1"], &["--batch is 1", "2 or more"]);
+    fails(&["bench", "llama2-7b", "--batch", "5"], &["sequences", "1..=4"]);
+    fails(&["bench", "llama2-7b", "--batch", "2", "--prompt", "9"], &["--prompt"]);
     fails(&["bench", "llama2-7b", "--context", "4294967296"], &["positions end at"]);
     fails(&["bench", "llama2-7b", "--prob-bits", "9"], &["8, 16"]);
     fails(&["bench", "--page", "/no/such/folder/page.md"], &["/no/such/folder"]);
@@ -162,6 +187,7 @@ fn options() -> Options {
         shape: "smollm2-135m".into(),
         config: "tiny".into(),
         context: Some(5),
+        batch: None,
         prompt: None,
         tokens: 3,
         memory: MemoryKind::Ideal,

@@ -1,7 +1,7 @@
 //! Every access inside its area, aligned as the engine needs it.
 
 use super::access::{Access, Accesses, Actor, Space};
-use super::machine::Visit;
+use super::machine::{Run, Visit};
 use super::{Check, violation};
 use crate::layout::Layout;
 use crate::program::Program;
@@ -9,14 +9,16 @@ use accllm_hw::config::{COLS, Config, GROUP};
 use accllm_hw::isa::{FLAG_WIDE, Op, Unit};
 
 pub(super) struct Ranges<'a> {
+    program: &'a Program,
+    run: Run,
     layout: &'a Layout,
     config: &'a Config,
     accesses: Accesses<'a>,
 }
 
 impl<'a> Ranges<'a> {
-    pub fn new(program: &'a Program, config: &'a Config) -> Self {
-        Self { layout: &program.layout, config, accesses: Accesses::new(&program.layout) }
+    pub fn new(program: &'a Program, config: &'a Config, run: Run) -> Self {
+        Self { program, run, layout: &program.layout, config, accesses: Accesses::new(&program.layout) }
     }
 
     pub fn visit(&mut self, v: &Visit<'_>) -> Check<()> {
@@ -33,7 +35,7 @@ impl<'a> Ranges<'a> {
 
     fn area(&self, v: &Visit<'_>, access: &Access) -> Check<()> {
         let l = self.layout;
-        let kv = (l.kv.start, l.kv.end, "the KV cache");
+        let kv = self.cache(v.pc);
         let (low, high, name) = match access.space {
             Space::Vmem => (0, l.vmem.end, "the vector memory in use"),
             Space::Act => (0, self.config.act, "the activation buffer"),
@@ -54,6 +56,22 @@ impl<'a> Ranges<'a> {
             (false, _) => "reads",
         };
         violation(v.pc, format!("{verb} {start}..{end} outside of {name} ({low}..{high})"))
+    }
+
+    /// The KV cache that an instruction may access: that of its sequence.
+    fn cache(&self, pc: usize) -> (usize, usize, &'static str) {
+        let kv = &self.layout.kv;
+        let sequence = match self.run {
+            Run::Step { sequence, .. } => Some(sequence),
+            Run::Batch => self.program.labels.get(pc).and_then(|l| l.sequence),
+        };
+        match sequence {
+            Some(s) if self.layout.shape.sequences > 1 => {
+                let start = kv.start + s * kv.seq;
+                (start, start + kv.seq, "the KV cache of its sequence")
+            }
+            _ => (kv.start, kv.end, "the KV cache"),
+        }
     }
 
     fn aligned(&self, v: &Visit<'_>) -> Check<()> {

@@ -52,11 +52,15 @@ impl Layout {
             Some(_) => Self::with_block(spec, config, settings),
             None => {
                 // The largest block that fits; the error of the smallest says what stands in the way.
-                let mut block = config.block;
+                let (mut block, mut small) = (config.block, None);
                 loop {
                     let tried = Self::with_block(spec, config, &Settings { block: Some(block), ..*settings });
                     match tried {
-                        Err(Error::TooSmall { .. }) if block > 1 => block -= 1,
+                        Err(e @ Error::TooSmall { .. }) if block > 1 => (block, small) = (block - 1, Some(e)),
+                        // Smaller blocks have no room for the sequences: what does not fit stands in the way.
+                        Err(Error::Setting { name: "sequences", .. }) if small.is_some() => {
+                            return small.map_or_else(|| Err(Error::Internal("no error".into())), Err);
+                        }
                         other => return other,
                     }
                 }

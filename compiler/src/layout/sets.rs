@@ -28,11 +28,15 @@ impl Sets {
 
 impl Layout {
     /// Sets of an instruction on these tokens: those that the memory map has room for with whole groups of tokens; in
-    /// decode, where a head has the rows of one token, two in the room of one.
+    /// decode and batches, where a head has the rows of one token, two in the room of one.
     pub fn sets(&self, span: Span) -> Sets {
         let (s, score) = (&self.shape, &self.score);
         let steps = s.steps(s.group);
-        if span == Span::Step && score.sets == 1 && s.dims.kv_heads > 1 && 2 * steps <= score.steps {
+        if matches!(span, Span::Step | Span::Batch)
+            && score.sets == 1
+            && s.dims.kv_heads > 1
+            && 2 * steps <= score.steps
+        {
             let prob = steps * if s.prob_wide { 2 } else { 1 };
             return Sets { count: 2, steps, rows: steps * s.lanes, prob, att: s.group * self.vmem.att_row };
         }

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::label::Span;
+use crate::lambda::reg;
 use crate::spec::{Dims, Linear, ModelSpec};
 use accllm_hw::config::{Config, GROUP};
 use accllm_quant::model::{LambdaShape, MAX_VISIBLE};
@@ -14,18 +15,26 @@ pub struct Settings {
     pub lambda: LambdaShape,
     /// Tokens of a prefill block; `None`: the largest that fits the configuration.
     pub block: Option<usize>,
+    /// Independent sequences, each with a KV cache of its own; steps of all of them where there are several.
+    pub sequences: usize,
 }
 
 impl Settings {
     /// These sinks and window, the largest block that fits.
     pub fn new(n_sink: usize, n_window: usize) -> Self {
-        Self { lambda: LambdaShape { n_sink, n_window }, block: None }
+        Self { lambda: LambdaShape { n_sink, n_window }, block: None, sequences: 1 }
     }
 
     /// With blocks of `block` tokens.
     #[must_use]
     pub fn with_block(self, block: usize) -> Self {
         Self { block: Some(block), ..self }
+    }
+
+    /// For `sequences` independent sequences.
+    #[must_use]
+    pub fn with_sequences(self, sequences: usize) -> Self {
+        Self { sequences, ..self }
     }
 }
 
@@ -46,6 +55,8 @@ pub struct Shape {
     pub lambda: LambdaShape,
     /// Tokens of a block, at most.
     pub block: usize,
+    /// Independent sequences.
+    pub sequences: usize,
     /// Rows of one group of tokens in the buffers; a block with more than one token is two groups.
     pub half: usize,
     /// 16-bit probabilities.
@@ -106,6 +117,7 @@ impl Shape {
             dims: *d,
             lambda,
             block,
+            sequences: settings.sequences,
             half,
             prob_wide: spec.prob_wide,
             hidden: d.hidden.next_multiple_of(GROUP),
@@ -127,7 +139,30 @@ impl Shape {
             format!("use a block of {} or less", (2 * (half * config.lane_rows / rows)).max(1))
         };
         super::too_small(&shape, "accumulators", "lane rows", rows, config.lane_rows, &help)?;
+        shape.check_sequences()?;
         Ok(shape)
+    }
+
+    /// Each sequence is a token of a group: its row, and where its query rows begin, lie in the buffers.
+    fn check_sequences(&self) -> Result<()> {
+        let most = reg::BATCH_OF.len().min((self.half - 1) / self.row_stride() + 1);
+        if (1..=most).contains(&self.sequences) {
+            return Ok(());
+        }
+        Err(Error::Setting {
+            name: "sequences",
+            what: format!("is {}", self.sequences),
+            help: format!("'{}' with blocks of {} takes 1..={most}", self.config, self.block),
+        })
+    }
+
+    /// Tokens from sequence to sequence in the buffers of query codes: each begins an activation word.
+    pub fn row_stride(&self) -> usize {
+        let (mut a, mut b) = (self.lanes, self.group);
+        while b > 0 {
+            (a, b) = (b, a % b);
+        }
+        self.lanes / a
     }
 
     /// Rows of tokens in buffers that hold both groups.

@@ -55,7 +55,7 @@ pub struct VmemMap {
     pub ff_row: usize,
     /// Whether each chunk has a place of its own.
     pub ff_whole: bool,
-    /// Logits, one or two buffers for the chunks in turn.
+    /// Logits of all sequences, one or two buffers for the chunks in turn.
     pub logits: Vec<usize>,
     /// Rows of a chunk of the head.
     pub head_chunk: usize,
@@ -126,10 +126,10 @@ impl VmemMap {
         let (gate, up) = (place(gates), place(ups));
         let mut head = Bump(start);
         let free = config.vmem - start;
-        let share = (shape.vocab / 8).max(2048).min(free / 2).min(65504);
+        let share = (shape.vocab / 8).max(2048).min(free / 2 / shape.sequences).min(65504);
         let head_chunk = if shape.vocab <= share { shape.vocab } else { share / GROUP * GROUP };
         let buffers = if head_chunk == shape.vocab { 1 } else { 2 };
-        let logits = (0..buffers).map(|_| head.take(head_chunk)).collect();
+        let logits = (0..buffers).map(|_| head.take(shape.sequences * head_chunk)).collect();
         let end = at.0.max(mlp.0).max(head.0);
         too_small(shape, "the vector memory", "elements", end, config.vmem, help)?;
         Ok(Self {

@@ -61,6 +61,7 @@ pub fn all() -> Vec<Case> {
         shape: shape.into(),
         config: "u280".into(),
         context: None,
+        batch: None,
         prompt: None,
         tokens: 1,
         memory: MemoryKind::Hbm2,

@@ -148,6 +148,9 @@ pub struct Compile {
     /// Program file to write.
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
+    /// Independent sequences, each with a KV cache of its own, that one step can decode.
+    #[arg(long, default_value_t = 1, value_name = "S")]
+    pub sequences: usize,
     /// Shape.
     #[command(flatten)]
     pub shape: Shape,
@@ -246,7 +249,7 @@ pub enum BitsArg {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  accllm bench llama2-7b\n  accllm bench llama2-7b --context 128 --memory ideal --json\n  \
-    accllm bench llama2-7b --prompt 512 --layers 2\n  accllm bench tinytales --config tiny --context 64"
+    accllm bench llama2-7b --prompt 512 --layers 2\n  accllm bench llama2-7b --batch 4 --context 128 --layers 2\n  accllm bench tinytales --config tiny --context 64"
 )]
 pub struct Bench {
     /// llama2-7b, llama3-8b, smollm2-135m (random weights of the right formats), or tinytales (the bundled model).
@@ -258,10 +261,13 @@ pub struct Bench {
     /// Decode with N tokens before it [default: the full window, unless --prompt is given].
     #[arg(long, value_name = "N")]
     pub context: Option<u64>,
+    /// Decode S independent sequences at once, one token of each in a run of the program.
+    #[arg(long, value_name = "S", conflicts_with = "prompt")]
+    pub batch: Option<usize>,
     /// Prefill a prompt of N tokens from an empty cache.
     #[arg(long, value_name = "N")]
     pub prompt: Option<usize>,
-    /// Tokens to decode.
+    /// Tokens to decode, of each sequence.
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub tokens: usize,
     /// Memory behind the engine.
@@ -292,7 +298,7 @@ pub struct Bench {
     #[arg(long)]
     pub no_compare: bool,
     /// Run all cases of docs/performance.md (a quarter of an hour) and write that page.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["shape", "config", "context", "prompt", "tokens", "memory",
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["shape", "config", "context", "batch", "prompt", "tokens", "memory",
         "layers", "sinks", "window", "block", "prob_bits", "seed", "no_compare"])]
     pub page: Option<PathBuf>,
 }

@@ -56,6 +56,7 @@ fn options(args: &Arguments) -> Options {
         shape: args.shape.clone().unwrap_or_default(),
         config: args.config.clone(),
         context: args.context,
+        batch: args.batch,
         prompt: args.prompt,
         tokens: args.tokens,
         memory: match args.memory {
@@ -164,9 +165,12 @@ fn print(r: &Report, out: &Out) -> Result<()> {
 }
 
 fn title(r: &Report) -> String {
-    let what = match r.prompt {
-        Some(n) => format!("prefill of {n} tokens in blocks of {}", r.block),
-        None => format!("decode of {} tokens behind {}", r.tokens, r.context),
+    let what = match (r.prompt, r.batch) {
+        (Some(n), _) => format!("prefill of {n} tokens in blocks of {}", r.block),
+        (_, Some(n)) => {
+            format!("decode of {} tokens of {n} sequences at once behind {} each", r.tokens, r.context)
+        }
+        _ => format!("decode of {} tokens behind {}", r.tokens, r.context),
     };
     let layers = match r.layers == r.model_layers {
         true => String::new(),

@@ -1,6 +1,7 @@
 //! What can run a compiled program, behind one interface: the golden executor, the RTL in Verilator, both in
 //! lockstep, later a card.
 
+mod both;
 mod golden;
 mod limits;
 mod lockstep;
@@ -11,6 +12,7 @@ mod verilator;
 use crate::Result;
 use accllm_hw::isa::ARGS;
 pub use accllm_sim::engine::Counters;
+pub use both::PairDevice;
 pub use golden::GoldenDevice;
 pub use lockstep::{Compared, LockstepDevice};
 pub(crate) use verilator::memory;

@@ -126,9 +126,12 @@ impl Names {
         let layer = label.layer_at(&step.loops);
         let mut text = layer.map_or(String::new(), |l| format!("layer {l} ")) + &label.op;
         match label.span {
-            Span::Step => {}
+            Span::Step | Span::Batch => {}
             Span::First => text += ", first group",
             Span::Second => text += ", second group",
+        }
+        if let Some(s) = label.sequence {
+            text += &format!(" sequence {s}");
         }
         if let Some(h) = label.kv_head {
             text += &format!(" head {h}");
