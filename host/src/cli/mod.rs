@@ -1,6 +1,7 @@
 //! The command line: one module per verb.
 
 mod args;
+mod chat;
 mod compile;
 mod devices;
 mod disasm;
@@ -11,6 +12,8 @@ mod prepare;
 mod quantize;
 mod run;
 mod run_report;
+mod serve;
+mod target;
 
 pub use args::Cli;
 use args::Verb;
@@ -26,6 +29,8 @@ pub fn run(cli: Cli) -> Result<()> {
         Verb::Quantize(args) => quantize::run(&args, &out),
         Verb::Eval(args) => eval::run(&args, &out),
         Verb::Run(args) => run::run(&args, &out),
+        Verb::Chat(args) => chat::run(&args, &out),
+        Verb::Serve(args) => serve::run(&args, &out),
         Verb::Compile(args) => compile::run(&args, &out),
         Verb::Disasm(args) => disasm::run(&args, &out),
         Verb::Info(args) => info::run(&args, &out),
