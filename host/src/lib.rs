@@ -5,6 +5,7 @@
 //! - [`engine`] is whatever continues a text: the integer reference, a device, or two in lockstep.
 //! - [`session`] is a text in progress on an engine: prompts, sampling, stop strings, cancelling, saving. Start here.
 //! - [`chat`] is a conversation on a session, by the model's chat template.
+//! - [`serve`] answers over HTTP.
 //! - [`generate`](mod@generate) is the decoding loop, the same for all engines; [`sample`] chooses the tokens.
 //!
 //! The binary `accllm` (`src/main.rs`, `src/cli`) only parses arguments and prints reports.
@@ -20,6 +21,7 @@ pub mod model;
 pub mod output;
 pub mod perf;
 pub mod sample;
+pub mod serve;
 pub mod session;
 pub mod tensors;
 

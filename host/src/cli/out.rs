@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Where results go: text for people, or one JSON object.
+#[derive(Clone, Copy)]
 pub struct Out {
     json: bool,
 }
