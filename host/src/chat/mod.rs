@@ -75,44 +75,51 @@ impl<'m> Conversation<'m> {
         on_piece: &mut dyn FnMut(Piece<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<Answer> {
         self.messages.push(Message::new("user", question));
-        match self.answer(options, on_piece) {
-            Ok(answer) => {
-                self.messages.push(Message::new("assistant", &answer.text));
-                Ok(answer)
-            }
-            Err(e) => {
-                self.messages.pop();
-                self.asked = None;
-                Err(e)
-            }
+        let answer =
+            self.template.render(&self.messages).and_then(|text| self.answer(text, options, on_piece));
+        match &answer {
+            Ok(answer) => self.messages.push(Message::new("assistant", &answer.text)),
+            Err(_) => drop(self.messages.pop()),
         }
+        answer
     }
 
+    /// The answer to a rendered question.
     fn answer(
         &mut self,
+        text: String,
         options: &Options,
         on_piece: &mut dyn FnMut(Piece<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<Answer> {
-        let text = self.template.render(&self.messages)?;
-        match self.new_text(&text) {
-            Some("") => {}
-            Some(new) => self.session.push(&self.session.ready().tokenizer.encode(new)?)?,
+        let (ready, len) = (self.session.ready(), self.session.tokens().len());
+        let asked = self.asked.take();
+        let new = asked.as_deref().and_then(|asked| self.new_text(asked, &text));
+        let appended = new.is_some();
+        match new {
+            Some(new) => self.session.push(&ready.tokenizer.encode(new)?)?,
             None => {
-                self.session.replace(&self.template.encode(&text, self.session.ready())?)?;
+                self.session.replace(&self.template.encode(&text, ready)?)?;
             }
         }
-        self.asked = Some(text);
         let mut options = options.clone();
-        options.end.extend(self.template.end(self.session.ready()));
-        self.session.generate(&options, on_piece)
+        options.end.extend(self.template.end(ready));
+        let answer = self.session.generate(&options, on_piece);
+        self.asked = match &answer {
+            Ok(_) => Some(text),
+            // Where the text cannot be taken back, the next question begins it again. The answer's error comes first.
+            Err(_) => asked.filter(|_| appended && self.session.take_back(len).unwrap_or(false)),
+        };
+        answer
     }
 
-    /// What of `text` is not yet in the session. Templates may trim answers, which stay as they were written.
-    fn new_text<'t>(&self, text: &'t str) -> Option<&'t str> {
-        let rest = text.strip_prefix(self.asked.as_deref()?)?;
+    /// What of `text` is not yet in the session. Templates may trim answers and put spaces in front of them; in the
+    /// session they stay as they were written.
+    fn new_text<'t>(&self, asked: &str, text: &'t str) -> Option<&'t str> {
+        let rest = text.strip_prefix(asked)?;
         let [.., answer, _] = &self.messages[..] else { return None };
-        let a = answer.content.as_str();
-        [a, a.trim_end(), a.trim_start(), a.trim()].iter().find_map(|a| rest.strip_prefix(a))
+        let (answer, inner) = (answer.content.as_str(), rest.trim_start());
+        let same = rest.strip_prefix(answer).or_else(|| inner.strip_prefix(answer.trim_start()));
+        same.or_else(|| inner.strip_prefix(answer.trim()))
     }
 
     /// Writes conversation and session to a file.

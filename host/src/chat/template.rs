@@ -92,7 +92,11 @@ impl Template {
         Self::new(&files, &ready.name, Some(file))
     }
 
-    fn from_files(files: &TemplateFiles, model: &str) -> Result<Self> {
+    /// The template in files of the model called `model`.
+    ///
+    /// # Errors
+    /// As [`Template::of`].
+    pub fn from_files(files: &TemplateFiles, model: &str) -> Result<Self> {
         Self::new(files, model, None)
     }
 

@@ -48,7 +48,8 @@ impl Fields {
     /// Refuses what would silently be something else. Other fields (`user`, `store`, ...) do not change the answer.
     pub fn refuse_unsupported(&self) -> Answer<()> {
         for (name, allowed) in UNSUPPORTED {
-            let same = |v: &Value| is_empty(v) || v.to_string() == allowed;
+            let same =
+                |v: &Value| is_empty(v) || serde_json::from_str::<Value>(allowed).is_ok_and(|a| a == *v);
             if self.0.get(name).is_some_and(|v| !same(v)) {
                 let why = format!("'{name}' is not supported here; leave it out");
                 return Err(Refusal::bad(why).param(name).code("unsupported_parameter"));

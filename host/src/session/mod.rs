@@ -155,6 +155,19 @@ impl<'m> Session<'m> {
         Ok(kept)
     }
 
+    /// Takes the text back to its first `len` tokens; false where the window no longer holds what they need, and the
+    /// text is as before.
+    ///
+    /// # Errors
+    /// The device's.
+    pub fn take_back(&mut self, len: usize) -> Result<bool> {
+        let can = self.engine.position() <= len as u64 || self.engine.rewind(len as u64)?;
+        if can {
+            self.tokens.truncate(len);
+        }
+        Ok(can)
+    }
+
     /// Continues the text. `on_piece` sees every token at once and may end the text, which then counts as cancelled.
     /// The new tokens are part of the text; an end token is not.
     ///
