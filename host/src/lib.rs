@@ -10,6 +10,7 @@
 //!
 //! The binary `accllm` (`src/main.rs`, `src/cli`) only parses arguments and prints reports.
 
+pub mod bench;
 pub mod bundled;
 pub mod chat;
 pub mod device;

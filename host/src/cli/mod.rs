@@ -1,6 +1,7 @@
 //! The command line: one module per verb.
 
 mod args;
+mod bench;
 mod chat;
 mod compile;
 mod devices;
@@ -29,6 +30,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Verb::Quantize(args) => quantize::run(&args, &out),
         Verb::Eval(args) => eval::run(&args, &out),
         Verb::Run(args) => run::run(&args, &out),
+        Verb::Bench(args) => bench::run(&args, &out),
         Verb::Chat(args) => chat::run(&args, &out),
         Verb::Serve(args) => serve::run(&args, &out),
         Verb::Compile(args) => compile::run(&args, &out),

@@ -2,10 +2,10 @@
 //! lockstep, later a card.
 
 mod golden;
-mod image;
 mod kv;
 mod limits;
 mod lockstep;
+pub mod pair;
 mod place;
 mod verilator;
 
@@ -15,6 +15,7 @@ pub use accllm_sim::engine::Counters;
 pub use golden::GoldenDevice;
 pub use kv::{read_head, write_head};
 pub use lockstep::{Compared, LockstepDevice};
+pub(crate) use verilator::memory;
 pub use verilator::{MemoryKind, Verilator, VerilatorOptions};
 
 /// The result of one run of the program.
