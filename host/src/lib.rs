@@ -25,5 +25,6 @@ pub mod sample;
 pub mod serve;
 pub mod session;
 pub mod tensors;
+pub mod timeline;
 
 pub use error::{Error, Result};

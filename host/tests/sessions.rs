@@ -6,6 +6,7 @@ use accllm::generate::Stop;
 use accllm::model::{Calibration, Ready, Source};
 use accllm::sample::Sampling;
 use accllm::session::{Answer, Options, Session};
+use accllm::timeline::Record;
 use accllm_compiler::{MemoryImage, ModelSpec, Program, Settings};
 use accllm_hw::config::find;
 use accllm_quant::model::LambdaShape;
@@ -47,7 +48,13 @@ fn golden(config: &str) -> Session<'static> {
 /// Reference, golden executor and, where asked for, RTL, every tensor compared.
 fn lockstep(with_rtl: bool) -> Session<'static> {
     let (program, image) = program("tiny");
-    let options = VerilatorOptions { memory: MemoryKind::Ideal, trace: true, wave: None, rtl: None };
+    let options = VerilatorOptions {
+        memory: MemoryKind::Ideal,
+        trace: true,
+        timeline: Record::Off,
+        wave: None,
+        rtl: None,
+    };
     let rtl = with_rtl.then(|| Verilator::new(&program, &image, &options).unwrap());
     let golden = GoldenDevice::new(&program, &image).unwrap();
     on(&program, LockstepDevice::new(&program, &READY.model, golden, rtl).unwrap())

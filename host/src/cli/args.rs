@@ -16,7 +16,8 @@ use std::path::PathBuf;
         accllm quantize ./my-llama ./my-llama-w2       quantize a Hugging Face folder\n  \
         accllm eval ./my-llama --text held-out.txt     perplexity after every step of the quantizer\n  \
         accllm compile ./my-llama-w2 -o prog.accllm --config u280\n  \
-        accllm chat ./my-llama-w2                      talk with it; `accllm serve` does so over HTTP\n\n\
+        accllm chat ./my-llama-w2                      talk with it; `accllm serve` does so over HTTP\n  \
+        accllm bench llama2-7b                         a token of a 7B-shaped model on u280, compared\n\n\
         MODEL is a Hugging Face folder, a folder written by `accllm quantize`, or `bundled` (the default)."
 )]
 pub struct Cli {
@@ -221,6 +222,7 @@ pub struct Choice {
     accllm run --save-session story.session; accllm run --session story.session --device golden\n  \
     accllm run --device verilator --lockstep --tokens 64\n  \
     accllm run --device verilator --memory stalling --memory-seed 7 --sinks 4 --window 60\n  \
+    accllm run --device verilator --memory hbm2 --tokens 2 --trace run.json\n  \
     accllm run --device verilator --tokens 2 --wave run.fst")]
 pub struct Run {
     /// Model.
@@ -259,6 +261,9 @@ pub struct Run {
     /// Write an FST wave file (verilator; slow, so few tokens).
     #[arg(long, value_name = "FILE")]
     pub wave: Option<PathBuf>,
+    /// Write an instruction timeline for ui.perfetto.dev or chrome://tracing (verilator).
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
 }
 
 /// `accllm chat`.
@@ -410,6 +415,9 @@ pub struct Bench {
     /// Most tokens of a prefill step [default: the configuration's].
     #[arg(long, value_name = "N")]
     pub block: Option<usize>,
+    /// Write an instruction timeline of the phase for ui.perfetto.dev or chrome://tracing.
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
     /// Bits of softmax probabilities [default: 16].
     #[arg(long, value_enum, value_name = "BITS")]
     pub prob_bits: Option<BitsArg>,

@@ -17,7 +17,7 @@ const PROMPT: &str = "Once upon a time";
 
 /// Writes a text.
 pub fn run(args: &Run, out: &Out) -> Result<()> {
-    let extras = Extras { lockstep: args.lockstep, wave: args.wave.clone() };
+    let extras = Extras { lockstep: args.lockstep, wave: args.wave.clone(), trace: args.trace.clone() };
     target::check(&args.target, &extras)?;
     let sampling = target::sampling(&args.choice, args.seed)?;
     args.save_session.as_deref().map_or(Ok(()), output::check_file)?;
@@ -27,7 +27,10 @@ pub fn run(args: &Run, out: &Out) -> Result<()> {
     if let Some(path) = &args.session {
         session.load(path)?;
     }
-    let text = write(args, sampling, out, &mut session)?;
+    let text = write(args, sampling, out, &mut session);
+    // The timeline of a run that failed says why.
+    session.finish()?;
+    let text = text?;
     if let Some(path) = &args.save_session {
         session.save(path)?;
     }

@@ -7,6 +7,7 @@ use accllm::device::{Device, GoldenDevice, LockstepDevice, MemoryKind, Verilator
 use accllm::engine::{DeviceEngine, Engine, Reference};
 use accllm::model::Ready;
 use accllm::sample::Sampling;
+use accllm::timeline::Record;
 use accllm::{Error, Result};
 use accllm_compiler::{MemoryImage, Program};
 use accllm_hw::config::Config;
@@ -19,6 +20,8 @@ pub struct Extras {
     pub lockstep: bool,
     /// Wave file.
     pub wave: Option<PathBuf>,
+    /// Timeline.
+    pub trace: Option<PathBuf>,
 }
 
 /// An engine, with the model on it.
@@ -43,14 +46,14 @@ pub fn check(target: &Target, extras: &Extras) -> Result<()> {
         if extras.wave.is_some() {
             return only("--wave", "verilator");
         }
+        if extras.trace.is_some() {
+            return only("--trace", "verilator");
+        }
         if target.memory != MemoryArg::Ideal {
             return only("--memory", "verilator");
         }
     }
-    match &extras.wave {
-        Some(path) => accllm::output::check_file(path),
-        None => Ok(()),
-    }
+    [&extras.wave, &extras.trace].into_iter().flatten().try_for_each(|path| accllm::output::check_file(path))
 }
 
 /// The engine with the model's program and image.
@@ -90,8 +93,13 @@ fn device<'m>(
                 MemoryArg::Stalling => MemoryKind::Stalling(target.memory_seed),
                 MemoryArg::Hbm2 => MemoryKind::Hbm2,
             };
-            let options =
-                VerilatorOptions { memory, trace: extras.lockstep, wave: extras.wave.clone(), rtl: None };
+            let options = VerilatorOptions {
+                memory,
+                trace: extras.lockstep,
+                timeline: extras.trace.clone().map_or(Record::Off, Record::File),
+                wave: extras.wave.clone(),
+                rtl: None,
+            };
             Some(Verilator::new(program, image, &options)?)
         }
         _ => None,

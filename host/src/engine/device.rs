@@ -133,6 +133,10 @@ impl<D: Device> Engine for DeviceEngine<D> {
         self.resume(position)
     }
 
+    fn finish(&mut self) -> Result<()> {
+        self.device.finish()
+    }
+
     fn compared(&self) -> Option<Compared> {
         self.device.compared()
     }

@@ -102,6 +102,14 @@ pub trait Engine {
         next.ok_or_else(|| crate::Error::Argument("the engine returned no token".into()))
     }
 
+    /// Ends what the engine writes beside the text: waves, timelines.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// What has been compared so far; `None` on engines that compare nothing.
     fn compared(&self) -> Option<Compared> {
         None

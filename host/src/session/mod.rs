@@ -226,6 +226,14 @@ impl<'m> Session<'m> {
         Ok(Answer { text, tokens: written.tokens, stop: stopped })
     }
 
+    /// Ends what the engine writes beside the text: waves, timelines.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn finish(&mut self) -> Result<()> {
+        self.engine.finish()
+    }
+
     /// Takes the engine back to what it is known to hold.
     fn rewind(&mut self, to: u64) -> Result<()> {
         match self.engine.rewind(to)? {

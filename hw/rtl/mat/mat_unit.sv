@@ -45,6 +45,7 @@ module mat_unit
     output logic    [               NB-1:0] ms_banks,
     output logic    [                 31:0] ms_data    [LANES][NB],
     output logic    [                 31:0] seq,
+    output logic                            stat_begin,  // the next operation is begun
     output logic                            stat_busy,   // tiles compute
     output logic                            stat_stream, // waits for beats
     output logic                            stat_out,    // waits for room for results

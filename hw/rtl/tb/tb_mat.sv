@@ -69,6 +69,7 @@ module tb_mat
     output logic [                  NB-1:0] ms_banks,
     output logic [                    31:0] ms_data     [LANES][NB],
     output logic [                    31:0] seq,
+    output logic                            stat_begin,
     output logic                            stat_busy,
     output logic                            stat_stream,
     output logic                            stat_out,

@@ -1,5 +1,7 @@
 //! The trace outputs of `accllm_core`, decoded into the comparator's events.
 
+use super::activity::{Activity, Units};
+use super::axi::Axi;
 use super::event::Observer;
 use crate::golden::{Field, Space};
 use crate::lockstep::Event;
@@ -62,6 +64,7 @@ pub(super) struct Trace {
     mdone_seq: Port,
     vdone_seq: Port,
     state: Port,
+    units: Units,
     dispatched: u32,
     open: [Open; 2],
 }
@@ -112,6 +115,7 @@ impl Trace {
             mdone_seq: p("mdone_seq")?,
             vdone_seq: p("vdone_seq")?,
             state: m.port_shaped("trace_state", 32, 1)?,
+            units: Units::resolve(m)?,
             dispatched: 0,
             open: Default::default(),
         })
@@ -126,6 +130,12 @@ impl Trace {
     /// Who waits: the bits of a STALL fault's FAULT_INFO in bits 8:0, the oldest instruction in 31:16.
     pub(super) fn state(&self, m: &Model) -> u32 {
         m.get_u64(self.state) as u32
+    }
+
+    /// What every unit does in this cycle.
+    #[inline]
+    pub(super) fn activity(&self, m: &Model, axi: &Axi) -> Activity {
+        self.units.sample(m, axi)
     }
 
     /// The vector operation that runs.

@@ -28,7 +28,7 @@ fn base(port: usize) -> u64 {
     [0x1000, 0x40, 0x8_0c0][port % 3]
 }
 
-fn config() -> Outcome<&'static Config> {
+pub fn config() -> Outcome<&'static Config> {
     Ok(find("tiny")?)
 }
 
@@ -46,7 +46,7 @@ fn port(config: &Config, i: usize) -> Port {
     if i == config.channels { Port::Aux } else { Port::Channel(i) }
 }
 
-fn limits() -> Limits {
+pub fn limits() -> Limits {
     Limits {
         channel_limit: CHANNEL,
         write_low: KV,
@@ -78,7 +78,7 @@ fn prepare(engine: &mut Engine, image: &Image) -> Outcome {
     Ok(engine.set_watchdog(3000)?)
 }
 
-fn engine(config: &Config, image: &Image, seed: u64) -> Outcome<Engine> {
+pub fn engine(config: &Config, image: &Image, seed: u64) -> Outcome<Engine> {
     let memories = (0..=config.channels as u64).map(|i| memory(seed * (i + 1))).collect::<Outcome<_>>()?;
     let mut engine = design(config)?.engine(memories)?;
     prepare(&mut engine, image)?;
@@ -184,7 +184,7 @@ impl Cache {
 
 /// One layer of 96 elements, 2 query heads and 1 KV head of 64, 160 hidden elements, a head of 64 rows; and its image.
 /// Register 1 is the position, 2 the ring pointer, 3 the number of tokens, 4 the beat for the logits.
-fn layer(config: &Config, seed: u64) -> Outcome<(Vec<Instr>, Image)> {
+pub fn layer(config: &Config, seed: u64) -> Outcome<(Vec<Instr>, Image)> {
     let mut rng = Rng::new(seed);
     let mut image = Image::with_fill(config.channels, POISON);
     let mut beat = 0u32;
