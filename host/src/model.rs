@@ -108,12 +108,17 @@ impl Source {
 }
 
 impl Source {
-    fn chat(&self) -> Result<TemplateFiles> {
+    /// Reads what its chat template comes from.
+    ///
+    /// # Errors
+    /// A file is there and cannot be read.
+    pub fn chat(&self) -> Result<TemplateFiles> {
         let read = |name: &str| {
             let path = self.folder.join(name);
             path.is_file().then(|| read_text(&path)).transpose()
         };
-        Ok(TemplateFiles { config: read("tokenizer_config.json")?, jinja: read("chat_template.jinja")? })
+        let (config, jinja) = (read("tokenizer_config.json")?, read("chat_template.jinja")?);
+        Ok(TemplateFiles { config, jinja, file: None })
     }
 }
 

@@ -42,7 +42,7 @@ const INSTRUCT: &str = "{% if messages[0]['role'] == 'system' %}{% set system = 
 {% else %}{{ ' ' + message['content'].strip() + eos_token }}{% endif %}{% endfor %}";
 
 fn template(source: &str) -> accllm::Result<Template> {
-    Template::with_source(&READY, source, "test.jinja")
+    Template::from_files(&TemplateFiles::default().with_template(source.into(), "test.jinja".into()), "x")
 }
 
 fn messages(list: &[(&str, &str)]) -> Vec<Message> {
@@ -59,7 +59,7 @@ fn templates_as_models_have_them() {
     let instruct = "<s>[INST] <<Be kind>> Hi [/INST] Oh</s>[INST] So [/INST]";
     let config = r#"{"bos_token": "<s>", "eos_token": {"content": "</s>", "special": true}}"#;
     for (source, want) in [(CHATML, chatml), (HEADERS, headers), (INSTRUCT, instruct)] {
-        let files = TemplateFiles { config: Some(config.into()), jinja: Some(source.into()) };
+        let files = TemplateFiles { config: Some(config.into()), jinja: Some(source.into()), file: None };
         assert_eq!(Template::from_files(&files, "x").unwrap().render(&said).unwrap(), want);
     }
     // None: lines; the tokenizer adds the begin token, and only once.
@@ -75,7 +75,7 @@ fn templates_as_models_have_them() {
 #[test]
 fn where_templates_come_from() {
     let of = |config: &str, jinja: Option<&str>| {
-        let files = TemplateFiles { config: Some(config.into()), jinja: jinja.map(Into::into) };
+        let files = TemplateFiles { config: Some(config.into()), jinja: jinja.map(Into::into), file: None };
         Template::from_files(&files, "x")
             .and_then(|t| t.render(&messages(&[("user", "Q")])))
             .map_err(|e| e.to_string())
@@ -205,7 +205,7 @@ fn the_templates_end_token_ends_answers() {
     session.push_text("Once upon a time").unwrap();
     let all = session.generate(&Options::new(4), &mut |_| Ok(ControlFlow::Continue(()))).unwrap();
     let config = format!("{{\"eos_token\": {:?}}}", READY.tokenizer.decode(&all.tokens[2..3]).unwrap());
-    let files = TemplateFiles { config: Some(config), jinja: None };
+    let files = TemplateFiles { config: Some(config), ..TemplateFiles::default() };
     let mut chat = Conversation::new(integer(), Template::from_files(&files, "x").unwrap(), None);
     let answer = ask(&mut chat, "Once upon a time");
     assert_eq!((answer.tokens, answer.stop), (all.tokens[..2].to_vec(), Stop::End));

@@ -12,7 +12,7 @@ use accllm_quant::model::LambdaShape;
 use serde_json::Value;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, LazyLock, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -28,6 +28,8 @@ struct State {
     steps: AtomicU64,
     /// Milliseconds of a step.
     slow: AtomicU64,
+    /// Steps wait while this is set.
+    hold: AtomicBool,
     /// Steps from now after which one fails; 0: none.
     fail: AtomicU64,
 }
@@ -52,6 +54,9 @@ impl Engine for Counter {
     }
 
     fn step(&mut self, tokens: &[u32], part: Part) -> Result<Option<u32>> {
+        while self.state.hold.load(SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         std::thread::sleep(Duration::from_millis(self.state.slow.load(SeqCst)));
         if self.state.fail.load(SeqCst) > 0 && self.state.fail.fetch_sub(1, SeqCst) == 1 {
             return Err(Error::Fault("the board is on fire".into()));
@@ -393,20 +398,54 @@ fn slow_senders_are_cut_off() {
     assert!(start.elapsed() < Duration::from_secs(15));
 }
 
+/// A client that reads nothing of a long answer does not hold its connection for ever.
+#[test]
+#[cfg(target_os = "linux")]
+fn slow_readers_are_cut_off() {
+    let server = Running::new(Limits { connections: 1, tokens: 50_000, ..LIMITS });
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.connect(&server.address.into()).unwrap();
+    let mut lazy = TcpStream::from(socket);
+    let request = r#"{"prompt": [5], "max_tokens": 50000, "stream": true}"#;
+    lazy.write_all(post("/v1/completions", request).as_bytes()).unwrap();
+    server.wait_for_steps(50_000);
+    let next = server.send("GET /health HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    assert_eq!(json(&all(next)).0, 200);
+    lazy.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut bytes = Vec::new();
+    let _ = lazy.read_to_end(&mut bytes);
+    assert!(
+        !String::from_utf8_lossy(&bytes).contains("[DONE]"),
+        "all of it fits into buffers: {}",
+        bytes.len()
+    );
+}
+
+/// One request is computed, one waits, and the others are refused at once.
 #[test]
 fn a_full_queue_refuses() {
-    let server = Running::slow(LIMITS, 20);
-    let request = r#"{"prompt": [5], "max_tokens": 40}"#;
-    let first = server.post("/v1/completions", request);
-    server.wait_for_steps(1);
-    let second = server.post("/v1/completions", request);
-    // It takes a moment until the second is in the queue; from then on there is no place.
-    let third = (0..20).map(|_| all(server.post("/v1/completions", r#"{"prompt": [5], "max_tokens": 1}"#)));
-    let refused = third.into_iter().find(|a| a.starts_with("HTTP/1.1 429")).expect("a refusal");
-    assert!(refused.contains("retry-after: 1"), "{refused}");
-    assert_eq!(json(&refused).1["error"]["code"], "queue_full");
-    assert_eq!(json(&all(first)).0, 200);
-    assert_eq!(json(&all(second)).0, 200);
+    let server = Running::new(LIMITS);
+    server.state.hold.store(true, SeqCst);
+    let request = r#"{"prompt": [5], "max_tokens": 3}"#;
+    let clients: Vec<_> = (0..5)
+        .map(|_| server.post("/v1/completions", request))
+        .map(|stream| std::thread::spawn(move || all(stream)))
+        .collect();
+    let start = Instant::now();
+    while clients.iter().filter(|c| c.is_finished()).count() < 3 {
+        assert!(start.elapsed() < Duration::from_secs(15), "nobody is refused");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    server.state.hold.store(false, SeqCst);
+    let answers: Vec<_> = clients.into_iter().map(|c| c.join().unwrap()).collect();
+    let (refused, answered): (Vec<_>, Vec<_>) = answers.iter().partition(|a| a.starts_with("HTTP/1.1 429"));
+    assert_eq!((refused.len(), answered.len()), (3, 2));
+    for answer in refused {
+        assert!(answer.contains("retry-after: 1"), "{answer}");
+        assert_eq!(json(answer).1["error"]["code"], "queue_full");
+    }
+    assert!(answered.into_iter().all(|a| json(a).0 == 200));
     assert_eq!(server.complete(request).0, 200);
 }
 

@@ -221,12 +221,12 @@ fn a_session_that_cannot_be_written_leaves_the_old_file() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
     /// Replacing the text, whatever of it stays, is as good as a new session: on the reference and on a device.
     #[test]
     fn a_replaced_text_is_a_new_text(
-        texts in proptest::collection::vec((0usize..80, proptest::collection::vec(0u32..1024, 1..30)), 1..5),
+        texts in proptest::collection::vec((0usize..200, proptest::collection::vec(0u32..1024, 1..120)), 2..6),
         device: bool,
     ) {
         let mut session = if device { golden("tiny") } else { integer(LAMBDA) };

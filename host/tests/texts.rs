@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{accllm, arg, fails, quantized};
+use common::{accllm, arg, checkpoint_copy, fails, quantized};
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
@@ -176,4 +176,31 @@ fn documented_keys() {
     let out = accllm(&["chat", &model, "--json"]).out;
     let v: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(v, serde_json::json!({"model": model, "device": "integer", "turns": []}));
+}
+
+/// `quantize` takes the chat template along; a broken one matters to those who need it.
+#[test]
+fn the_template_belongs_to_the_model() {
+    let dir = checkpoint_copy();
+    let (model, out) = (arg(dir.path()), dir.path().join("w2"));
+    let config = dir.path().join("tokenizer_config.json");
+    std::fs::write(&config, r#"{"chat_template": "{% for m in messages %}{{ m.content "}"#).unwrap();
+    fails(&["chat", model], &["tokenizer_config.json", "is broken", "line 1"]);
+    fails(&["serve", model, "--port", "0"], &["is broken"]);
+    std::fs::write(
+        &config,
+        r#"{"chat_template": "{% for m in messages %}{{ m.content.upper() }}{% endfor %}"}"#,
+    )
+    .unwrap();
+    assert!(accllm(&["quantize", model, arg(&out), "--calib-tokens", "640"]).ok);
+    let answer = |model: &str, question: &str| talk(&[model, "--tokens", "8", "--json"], question).1;
+    let turn = |out: String| serde_json::from_str::<Value>(&out).unwrap()["turns"][0]["answer"].clone();
+    let lower = turn(answer(arg(&out), "once upon a time\n"));
+    assert_eq!(lower, turn(answer(arg(&out), "ONCE upon a time\n")));
+    assert_ne!(lower, turn(answer("bundled", "once upon a time\n")));
+    // Given on the command line, another one counts.
+    let plain = dir.path().join("plain.jinja");
+    std::fs::write(&plain, "<s>{{ messages[0].content }}").unwrap();
+    let args = [arg(&out), "--tokens", "8", "--json", "--chat-template", arg(&plain)];
+    assert_eq!(turn(talk(&args, "once upon a time\n").1), turn(answer("bundled", "once upon a time\n")));
 }

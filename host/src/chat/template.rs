@@ -72,6 +72,16 @@ pub struct TemplateFiles {
     pub config: Option<String>,
     /// `chat_template.jinja`, which comes before the other's.
     pub jinja: Option<String>,
+    /// Where `jinja` is from, if not from there.
+    pub file: Option<String>,
+}
+
+impl TemplateFiles {
+    /// With `source` in place of the model's template; the file that it is from, for messages.
+    #[must_use]
+    pub fn with_template(self, source: String, file: String) -> Self {
+        Self { jinja: Some(source), file: Some(file), ..self }
+    }
 }
 
 impl Template {
@@ -83,36 +93,23 @@ impl Template {
         Self::from_files(&ready.chat, &ready.name)
     }
 
-    /// `source` in place of the model's template; the file that it is from, for messages.
-    ///
-    /// # Errors
-    /// As [`Template::of`].
-    pub fn with_source(ready: &Ready, source: &str, file: &str) -> Result<Self> {
-        let files = TemplateFiles { jinja: Some(source.into()), ..ready.chat.clone() };
-        Self::new(&files, &ready.name, Some(file))
-    }
-
     /// The template in files of the model called `model`.
     ///
     /// # Errors
     /// As [`Template::of`].
     pub fn from_files(files: &TemplateFiles, model: &str) -> Result<Self> {
-        Self::new(files, model, None)
-    }
-
-    fn new(files: &TemplateFiles, model: &str, file: Option<&str>) -> Result<Self> {
         let config: TokenizerConfig = match &files.config {
             Some(text) => serde_json::from_str(text)
                 .map_err(|e| Error::Argument(format!("tokenizer_config.json of {model}: {e}")))?,
             None => TokenizerConfig::default(),
         };
-        let (origin, source) = match (&files.jinja, config.chat_template) {
-            (Some(text), _) => {
-                let file = file.map_or_else(|| format!("chat_template.jinja of {model}"), str::to_string);
-                (file, Some(text.clone()))
+        let (origin, source) = match &files.jinja {
+            Some(text) => {
+                let here = || format!("chat_template.jinja of {model}");
+                (files.file.clone().unwrap_or_else(here), Some(text.clone()))
             }
-            (None, templates) => {
-                let source = templates.map(|t| default_of(t, model)).transpose()?;
+            None => {
+                let source = config.chat_template.map(|t| default_of(t, model)).transpose()?;
                 (format!("tokenizer_config.json of {model}"), source)
             }
         };

@@ -7,7 +7,7 @@ use super::target::{self, Extras};
 use accllm::chat::{Conversation, Template, cut_short};
 use accllm::engine::Cancel;
 use accllm::generate::Stop;
-use accllm::model::{self, Ready};
+use accllm::model::{self, Source};
 use accllm::session::{Options, Session};
 use accllm::{Error, Result};
 use serde::Serialize;
@@ -50,8 +50,9 @@ pub fn run(args: &Chat, out: &Out) -> Result<()> {
     target::check(&args.target, &Extras::default())?;
     let sampling = target::sampling(&args.choice, args.seed)?;
     let cancel = interruptible()?;
-    let ready = prepare::model(&args.model, out)?;
-    let template = template(args.chat_template.as_deref(), &ready)?;
+    let source = Source::find(&args.model)?;
+    let template = template(args.chat_template.as_deref(), &source)?;
+    let ready = prepare::open(&source, out)?;
     let opened = target::open(&args.target, &Extras::default(), &ready, out)?;
     let mut chat = Conversation::new(Session::new(&ready, opened.engine), template, args.system.as_deref());
     if let Some(path) = &args.session {
@@ -89,12 +90,13 @@ pub fn run(args: &Chat, out: &Out) -> Result<()> {
     out.report(&report)
 }
 
-/// The template in `file`, or the model's.
-pub fn template(file: Option<&Path>, ready: &Ready) -> Result<Template> {
-    match file {
-        Some(path) => Template::with_source(ready, &model::read_text(path)?, &path.display().to_string()),
-        None => Template::of(ready),
-    }
+/// The template in `file`, or the model's; known before the work of reading the model.
+pub fn template(file: Option<&Path>, source: &Source) -> Result<Template> {
+    let files = match file {
+        Some(path) => source.chat()?.with_template(model::read_text(path)?, path.display().to_string()),
+        None => source.chat()?,
+    };
+    Template::from_files(&files, &source.name)
 }
 
 /// A flag that Ctrl-C sets. While it is set, which it is outside of answers, Ctrl-C ends the program.

@@ -5,6 +5,7 @@ use super::chat::template;
 use super::out::Out;
 use super::prepare;
 use super::target::{self, Extras};
+use accllm::model::Source;
 use accllm::serve::{Limits, MakeEngine, Model, Server, Stop};
 use accllm::{Error, Result};
 use serde::Serialize;
@@ -41,8 +42,9 @@ pub fn run(args: &Serve, out: &Out) -> Result<()> {
     };
     // Before minutes of work.
     let server = Server::bind(SocketAddr::new(args.host, args.port), limits)?;
-    let ready = Arc::new(prepare::model(&args.model, out)?);
-    let template = template(args.chat_template.as_deref(), &ready)?;
+    let source = Source::find(&args.model)?;
+    let template = template(args.chat_template.as_deref(), &source)?;
+    let ready = Arc::new(prepare::open(&source, out)?);
     let name = args.name.clone().unwrap_or_else(|| last_part(&args.model));
     let model = Model { ready, name: name.clone(), template, sampling };
     let (target, for_engine) = (args.target.clone(), *out);

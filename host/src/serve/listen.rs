@@ -69,9 +69,12 @@ async fn reached(stop: &mut watch::Receiver<u8>, wanted: u8) {
 
 /// All requests of a connection. Its errors are the client's: nobody is left to tell.
 async fn connection(stream: TcpStream, shared: Arc<Shared>, mut stop: watch::Receiver<u8>) {
+    let timeout = shared.limits.timeout;
     // Pieces of a stream are small and should go at once.
     let _ = stream.set_nodelay(true);
-    let timeout = shared.limits.timeout;
+    // A client that does not read its answer must not hold its connection; where this is unknown, it does.
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(timeout));
     let service = service_fn(move |request| answer(shared.clone(), request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
