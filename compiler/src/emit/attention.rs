@@ -16,7 +16,7 @@ impl Emitter<'_> {
     pub(super) fn heads(&mut self, at: At, down: Option<At>) -> Result<()> {
         self.enter(at);
         let heads = self.layout.shape.dims.kv_heads;
-        let ahead = self.layout.score.sets;
+        let ahead = self.layout.sets(at.span).count;
         let pieces = self.layout.weights.pieces(self.layer.first, Linear::Down);
         let mut piece = 0;
         for h in 0..ahead.min(heads) {
@@ -60,22 +60,22 @@ impl Emitter<'_> {
     fn scores(&mut self, h: usize) {
         let l = self.layout;
         let s = &l.shape;
-        let set = h % l.score.sets;
-        let row = set * l.score.steps * l.score.row;
+        let sets = l.sets(self.b.span);
+        let row = sets.of(h) * sets.steps * l.score.row;
         let sinks = s.lambda.n_sink > 0;
         let at = l.kv.k_at(self.layer.first, h);
         let scalars = h * l.scalars.q_stride;
         let rows = self.b.rows(s.group);
         let d = self.b.draft(Op::MATK, "score").a(self.by_layer(at + l.kv.k_window, reg::KV));
         let d = d.b(l.act.q_win + h * l.act.q_x).c(row + s.sink_pad).n(Opd(0, reg::KSTEPS)).m(rows);
-        let d = d.aux(l.scalars.q_win + scalars).head(h, None);
+        let d = d.aux(l.scalars.q_win + scalars).head(h);
         let first_of_part = h % (s.dims.kv_heads / s.q_parts) == 0;
         let d = d.prefetch_wait_if(h == 0, sem::KEYS).wait_if(first_of_part, sem::QUERIES);
         self.b.push(if sinks { d } else { d.signal(sem::M2V).makes(&[Tensor::Score]) });
         if sinks {
             let d = self.b.draft(Op::MATK, "score").a(self.by_layer(at, reg::KV));
             let d = d.b(l.act.q_sink + h * l.act.q_x).c(row).n(s.lambda.n_sink.div_ceil(s.k_slots)).m(rows);
-            let d = d.aux(l.scalars.q_sink + scalars).head(h, None).makes(&[Tensor::Score]);
+            let d = d.aux(l.scalars.q_sink + scalars).head(h).makes(&[Tensor::Score]);
             self.b.push(d.signal(sem::M2V));
         }
     }
@@ -85,31 +85,30 @@ impl Emitter<'_> {
         let l = self.layout;
         let s = &l.shape;
         let c = self.consts();
-        let first = (h % l.score.sets) * l.score.set_rows;
+        let sets = l.sets(self.b.span);
+        let first = sets.of(h) * sets.rows;
         let scalar = |base: usize| base + h * l.scalars.q_stride - first;
         let scalars = scalar(l.scalars.q_win) | scalar(l.scalars.q_sink) << 16;
         let prob = l.act.prob;
         let [t0, ..] = reg::T;
         let sync = Sync { wait: sem::M2V, signal: sem::V2M };
         self.b.tokens(sync, &[(t0, s.group), (reg::P, 1), (reg::R, 1)], |b| {
-            for g in 0..s.group {
-                let d = b.draft(Op::SOFTMAX, "softmax").a(b.position()).b(b.ring()).c(prob);
-                let d = d.n(Opd(0, reg::WSLOTS)).m(Opd(first + g, t0)).k(c.zm.into()).sh(c.zs);
-                let d = d.x(l.act.prob_x).aux(scalars).flag(FLAG_WIDE, s.prob_wide);
-                b.push(d.head(h, Some(g)).makes(&[Tensor::Prob, Tensor::ProbSum]));
-            }
+            let d = b.draft(Op::SOFTMAX, "softmax").a(b.position()).b(b.ring()).c(prob);
+            let d = d.n(Opd(0, reg::WSLOTS)).m(Opd(first, t0)).k(c.zm.into()).sh(c.zs);
+            let d = d.x(l.act.prob_x).aux(scalars).flag(FLAG_WIDE, s.prob_wide);
+            b.push(d.head(h).makes(&[Tensor::Prob, Tensor::ProbSum]));
         });
     }
 
     /// MATV of a KV head.
     fn weighted_sum(&mut self, h: usize) {
         let l = self.layout;
-        let set = h % l.score.sets;
+        let (sets, set) = (l.sets(self.b.span), l.sets(self.b.span).of(h));
         let at = self.by_layer(l.kv.v_at(self.layer.first, h), reg::KV);
-        let d = self.b.draft(Op::MATV, "attn").a(at).b(l.act.prob + set * l.act.prob_set);
-        let d = d.c(l.vmem.att + set * l.vmem.att_set).n(Opd(0, reg::VBLOCKS)).m(self.b.rows(l.shape.group));
+        let d = self.b.draft(Op::MATV, "attn").a(at).b(l.act.prob + set * sets.prob);
+        let d = d.c(l.vmem.att + set * sets.att).n(Opd(0, reg::VBLOCKS)).m(self.b.rows(l.shape.group));
         let d = d.k(l.kv.v_blocks).sh(l.kv.v_steps as u8).x(l.act.prob_x).aux(l.vmem.att_row);
-        let d = d.flag(FLAG_WIDE, l.shape.prob_wide).head(h, None).makes(&[Tensor::AttnAcc]);
+        let d = d.flag(FLAG_WIDE, l.shape.prob_wide).head(h).makes(&[Tensor::AttnAcc]);
         let d = d.prefetch_wait_if(h == 0, sem::VALUES).wait(sem::V2M);
         self.b.push(d.signal(sem::M2V));
     }
@@ -119,18 +118,16 @@ impl Emitter<'_> {
         let l = self.layout;
         let s = &l.shape;
         let c = self.consts();
-        let sums = l.vmem.att + (h % l.score.sets) * l.vmem.att_set;
+        let sets = l.sets(self.b.span);
+        let sums = l.vmem.att + sets.of(h) * sets.att;
         let scalars = l.scalars.q_win + h * l.scalars.q_stride;
         let last = h + 1 == s.dims.kv_heads;
         let [t0, t1, t2, ..] = reg::T;
         let sync = Sync { wait: sem::M2V, signal: if last { sem::V2M } else { 0 } };
         self.b.tokens(sync, &[(t0, s.group * l.vmem.att_row), (t1, 1), (t2, s.group)], |b| {
-            for g in 0..s.group {
-                let d = b.draft(Op::ATTQ, "attn_out").a(Opd(sums + g * l.vmem.att_row, t0));
-                let d = d.b(Opd(scalars + g, t2)).c(l.act.attn).n(s.hds.min(s.v_dim)).m(Opd(0, t1));
-                let d = d.k(c.og.into()).sh(c.os).x(l.act.attn_x).aux((h * s.group + g) * s.hds);
-                b.push(d.head(h, Some(g)).makes(&[Tensor::AttnO8]));
-            }
+            let d = b.draft(Op::ATTQ, "attn_out").a(Opd(sums, t0)).b(Opd(scalars, t2)).c(l.act.attn);
+            let d = d.n(s.hds.min(s.v_dim)).m(Opd(0, t1)).k(c.og.into()).sh(c.os).x(l.act.attn_x);
+            b.push(d.aux(h * s.group * s.hds).head(h).makes(&[Tensor::AttnO8]));
         });
     }
 }

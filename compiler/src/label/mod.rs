@@ -56,8 +56,6 @@ pub struct Label {
     pub token_loop: Option<u8>,
     /// KV head, where it works on one.
     pub kv_head: Option<usize>,
-    /// Query head within the KV head's group, where it works on one.
-    pub group: Option<usize>,
     /// Range of the tensor's elements, where it makes a part: first, count.
     pub part: Option<(usize, usize)>,
 }
@@ -91,10 +89,9 @@ impl std::fmt::Display for Label {
             None => {}
         }
         f.write_str(&self.op)?;
-        match (self.kv_head, self.group) {
-            (Some(h), Some(g)) => write!(f, " head {h}.{g}"),
-            (Some(h), None) => write!(f, " head {h}"),
-            _ => Ok(()),
+        match self.kv_head {
+            Some(h) => write!(f, " head {h}"),
+            None => Ok(()),
         }
     }
 }

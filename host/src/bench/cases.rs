@@ -69,7 +69,6 @@ pub fn all() -> Vec<Case> {
         window: None,
         block: None,
         prob_wide: None,
-        h_wide: None,
         seed: 1,
         compare: true,
         timeline: Record::Off,

@@ -62,8 +62,6 @@ pub struct Options {
     pub block: Option<usize>,
     /// 16-bit probabilities; yes where not given.
     pub prob_wide: Option<bool>,
-    /// 16-bit input of down_proj; yes where not given.
-    pub h_wide: Option<bool>,
     /// Seed of weights, cache and tokens.
     pub seed: u64,
     /// Compare with the golden executor.
@@ -267,7 +265,6 @@ impl<'a> Bench<'a> {
             sinks: shape.lambda.n_sink,
             window: shape.lambda.n_window,
             prob_bits: bits(shape.prob_wide),
-            h_bits: bits(shape.h_wide),
             block: shape.block,
             channels: c.channels,
             lanes: c.lanes,

@@ -421,9 +421,6 @@ pub struct Bench {
     /// Bits of softmax probabilities [default: 16].
     #[arg(long, value_enum, value_name = "BITS")]
     pub prob_bits: Option<BitsArg>,
-    /// Bits of down_proj's input [default: 16].
-    #[arg(long, value_enum, value_name = "BITS")]
-    pub h_bits: Option<BitsArg>,
     /// Seed of weights, cache and tokens.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -432,7 +429,7 @@ pub struct Bench {
     pub no_compare: bool,
     /// Run all cases of docs/performance.md (a quarter of an hour) and write that page.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["shape", "config", "context", "prompt", "tokens", "memory",
-        "layers", "sinks", "window", "block", "prob_bits", "h_bits", "seed", "no_compare"])]
+        "layers", "sinks", "window", "block", "prob_bits", "seed", "no_compare"])]
     pub page: Option<PathBuf>,
 }
 

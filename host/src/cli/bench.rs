@@ -67,7 +67,6 @@ fn options(args: &Arguments) -> Options {
         window: args.window,
         block: args.block,
         prob_wide: wide(args.prob_bits),
-        h_wide: wide(args.h_bits),
         seed: args.seed,
         compare: !args.no_compare,
         timeline: args.trace.clone().map_or(Record::Off, Record::File),

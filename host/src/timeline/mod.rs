@@ -130,10 +130,8 @@ impl Names {
             Span::First => text += ", first group",
             Span::Second => text += ", second group",
         }
-        match (label.kv_head, label.group) {
-            (Some(h), Some(g)) => text += &format!(" head {h}.{g}"),
-            (Some(h), None) => text += &format!(" head {h}"),
-            _ => {}
+        if let Some(h) = label.kv_head {
+            text += &format!(" head {h}");
         }
         if let Some((first, count)) = label.part {
             text += &format!(" elements {first}..{}", first + count);

@@ -83,6 +83,7 @@ module accllm_core
     output logic [                    63:0] trace_va_banks,
     output logic [               VEC*8-1:0] trace_va_even,
     output logic [               VEC*8-1:0] trace_va_odd,
+    output logic [                     3:0] trace_va_exp,    // exponent of the word, written with bank 0
     output logic [                    31:0] trace_vs_seq,
     output logic [     $clog2(SCALARS)-1:0] trace_vs_addr,
     output logic [                     4:0] trace_vs_fields,  // f0 (scale), f1, f2, f3, base of f0
@@ -171,6 +172,7 @@ module accllm_core
   logic act_en, qs_en, mw_valid, ms_valid, stat_begin, stat_busy, stat_stream, stat_out, stat_idle;
   logic [$clog2(ACT)-1:0] act_addr;
   logic [31:0] act_data[LANES][64];
+  logic [3:0] act_exp[LANES];
   logic [$clog2(SCALARS)-1:0] qs_addr;
   logic [15:0] qs_data;
   logic [AV-1:0] mw_addr;
@@ -190,21 +192,23 @@ module accllm_core
       .busy(mat_busy), .seq(mat_seq), .*
   );
 
-  logic va_valid, sb_r_en;
+  logic va_valid, sb_r_en, sb_s_en;
   logic [$clog2(ACT)-1:0] va_addr;
   logic [LANES-1:0] va_lanes;
   logic [63:0] va_banks;
   logic [VEC*8-1:0] va_even, va_odd;
-  logic [$clog2(LANES)-1:0] sb_r_lane;
-  logic [$clog2(SBUF)-1:0] sb_r_addr;
-  logic [VEC*32-1:0] sb_r_data;
+  logic [3:0] va_exp;
+  logic [$clog2(LANES)-1:0] sb_r_lane, sb_s_lane;
+  logic [$clog2(SBUF)-1:0] sb_r_addr, sb_s_addr;
+  logic [VEC*32-1:0] sb_r_data, sb_s_data;
   act_buf #(.LANES(LANES), .VEC(VEC), .ACT(ACT)) u_act (
       .w_valid(va_valid), .w_addr(va_addr), .w_lanes(va_lanes), .w_banks(va_banks), .w_even(va_even), .w_odd(va_odd),
-      .r_en(act_en), .r_addr(act_addr), .r_data(act_data), .*
+      .w_exp(va_exp), .r_en(act_en), .r_addr(act_addr), .r_data(act_data), .r_exp(act_exp), .*
   );
   score_buf #(.CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .SBUF(SBUF)) u_score (
       .w_valid(ms_valid), .w_row(ms_row), .w_lanes(ms_lanes), .w_banks(ms_banks), .w_data(ms_data),
-      .r_en(sb_r_en), .r_lane(sb_r_lane), .r_addr(sb_r_addr), .r_data(sb_r_data), .*
+      .r_en(sb_r_en), .r_lane(sb_r_lane), .r_addr(sb_r_addr), .r_data(sb_r_data),
+      .s_en(sb_s_en), .s_lane(sb_s_lane), .s_addr(sb_s_addr), .s_data(sb_s_data), .*
   );
 
   // Vector unit and its buffers.
@@ -308,6 +312,7 @@ module accllm_core
     assign trace_va_banks = va_banks;
     assign trace_va_even = va_even;
     assign trace_va_odd = va_odd;
+    assign trace_va_exp = va_exp;
     assign trace_vs_seq = vec_seq;
     assign trace_vs_addr = vs_w_addr;
     assign trace_vs_fields = vs_w_en;
@@ -334,7 +339,7 @@ module accllm_core
     assign {trace_valid, trace_mv_seq, trace_mv_addr, trace_mv_mask, trace_mv_data} = '0;
     assign {trace_ms_seq, trace_ms_row, trace_ms_lanes, trace_ms_banks, trace_ms_data} = '0;
     assign {trace_vv_seq, trace_vv_addr, trace_vv_mask, trace_vv_data} = '0;
-    assign {trace_va_seq, trace_va_addr, trace_va_lanes, trace_va_banks, trace_va_even, trace_va_odd} = '0;
+    assign {trace_va_seq, trace_va_addr, trace_va_lanes, trace_va_banks, trace_va_even, trace_va_odd, trace_va_exp} = '0;
     assign {trace_vs_seq, trace_vs_addr, trace_vs_fields, trace_vs_f0, trace_vs_f1, trace_vs_f2, trace_vs_f3} = '0;
     assign {trace_vr_seq, trace_vr_index, trace_vr_value, trace_mdone_seq, trace_vdone_seq} = '0;
     assign {trace_state, trace_units, trace_pc} = '0;
