@@ -130,18 +130,15 @@ pub fn group_w2s(levels: &[i8; 4]) -> Option<(u8, u8)> {
 /// scale or the activation is zero. `None` where a group keeps more than two, or a level is not of the format.
 pub fn pack_w2s(levels: &[i8], scales: &[u8]) -> Option<Beat> {
     let mut beat = [0; BEAT_BYTES];
-    let (fours, rest) = levels.as_chunks::<4>();
-    let mut put = |i: usize, group: &[i8; 4]| {
-        put_bits(&mut beat, 7 * i, 7, group_w2s(group)?.0);
-        Some(())
-    };
-    for (i, group) in fours.iter().enumerate() {
-        put(i, group)?;
-    }
-    if !rest.is_empty() {
-        let mut last = [0; 4];
-        last[..rest.len()].copy_from_slice(rest);
-        put(fours.len(), &last)?;
+    // Eight groups are 7 bytes.
+    for (bytes, levels) in beat.chunks_exact_mut(7).zip(levels.chunks(32)) {
+        let mut word = 0u64;
+        for (i, group) in levels.chunks(4).enumerate() {
+            let mut four = [0; 4];
+            four[..group.len()].copy_from_slice(group);
+            word |= u64::from(group_w2s(&four)?.0) << (7 * i);
+        }
+        bytes.copy_from_slice(&word.to_le_bytes()[..7]);
     }
     for (j, &s) in scales.iter().enumerate() {
         beat[56 + j] = s;

@@ -69,7 +69,8 @@ impl Emitter<'_> {
         let d = self.b.draft(Op::MATK, "score").a(self.by_layer(at + l.kv.k_window, reg::KV));
         let d = d.b(l.act.q_win + h * l.act.q_x).c(row + s.sink_pad).n(Opd(0, reg::KSTEPS)).m(rows);
         let d = d.aux(l.scalars.q_win + scalars).head(h, None);
-        let d = d.prefetch_wait_if(h == 0, sem::KEYS).wait_if(h == 0, sem::V2M);
+        let first_of_part = h % (s.dims.kv_heads / s.q_parts) == 0;
+        let d = d.prefetch_wait_if(h == 0, sem::KEYS).wait_if(first_of_part, sem::QUERIES);
         self.b.push(if sinks { d } else { d.signal(sem::M2V).makes(&[Tensor::Score]) });
         if sinks {
             let d = self.b.draft(Op::MATK, "score").a(self.by_layer(at, reg::KV));

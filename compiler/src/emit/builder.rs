@@ -17,6 +17,8 @@ pub mod sem {
     pub const KEYS: u8 = 3;
     /// Vector unit to prefetcher: values of the group are in memory.
     pub const VALUES: u8 = 4;
+    /// Vector unit to matrix unit: codes of a part of the queries.
+    pub const QUERIES: u8 = 7;
     /// MLP, vector unit to matrix unit.
     pub const MLP_V2M: u8 = 5;
     /// MLP, matrix unit to vector unit.

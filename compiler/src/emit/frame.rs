@@ -103,14 +103,14 @@ impl Emitter<'_> {
         });
     }
 
-    /// Loads the constants of one norm of a layer (of the final norm, after the last layer).
-    pub(super) fn load_norm(&mut self, layer: LayerRef, which: NormOf) {
+    /// Loads the constants of a layer's norms, one or both (after the last layer: of the final norm).
+    pub(super) fn load_norms(&mut self, layer: LayerRef, which: &[NormOf]) {
         self.enter(At { span: Span::Step, layer });
         self.b.layer = None;
         let (l, n) = (self.layout, self.layout.shape.hidden);
-        let (skip, to) = if which == NormOf::Mlp { (l.aux.norm_pair / 2, n) } else { (0, 0) };
+        let (skip, to) = if which == [NormOf::Mlp] { (l.aux.norm_pair / 2, n) } else { (0, 0) };
         let from = self.by_layer(l.aux.norms + layer.first * l.aux.norm_pair + skip, reg::NORM);
-        let d = self.b.draft(Op::LOAD, "load_norm").a(from).c(l.vmem.g + to).n(n);
+        let d = self.b.draft(Op::LOAD, "load_norm").a(from).c(l.vmem.g + to).n(which.len() * n);
         self.b.push(d);
     }
 

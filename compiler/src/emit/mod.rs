@@ -54,12 +54,10 @@ pub fn emit(spec: &ModelSpec, layout: &Layout, config: &Config) -> Result<(Vec<I
     let layer = LayerRef { first: 0, in_loop: None };
     let mut e = Emitter { spec, layout, b: Builder::new(), layer };
     e.constants();
-    if layout.shape.block == 1 {
-        e.decode(&runs)?;
-    } else {
-        e.b.open(Opd(0, reg::DECODE));
-        e.decode(&runs)?;
-        e.b.close();
+    e.b.open(Opd(0, reg::DECODE));
+    e.decode(&runs)?;
+    e.b.close();
+    if layout.shape.block > 1 {
         e.b.open(Opd(0, reg::PREFILL));
         e.prefill(&runs)?;
         e.b.close();
@@ -155,8 +153,7 @@ impl<'a> Emitter<'a> {
                 e.gate_up(at)?;
                 // The vector unit's constants for the next layer (after the last one: of the final norm).
                 let next = LayerRef { first: layer.first + 1, ..layer };
-                e.load_norm(next, NormOf::Attention);
-                e.load_norm(next, NormOf::Mlp);
+                e.load_norms(next, &[NormOf::Attention, NormOf::Mlp]);
                 e.activate(at)?;
                 for piece in 0..e.layout.weights.pieces(layer.first, Linear::Down) {
                     e.down(at, piece)?;
@@ -179,7 +176,7 @@ impl<'a> Emitter<'a> {
         self.attention_norm(first(single(0)));
         self.phase(Some(first(single(0))), None, None)?;
         self.attention_norm(second(single(0)));
-        self.load_norm(single(1), NormOf::Attention);
+        self.load_norms(single(1), &[NormOf::Attention]);
         for (i, run) in runs.iter().enumerate() {
             let last = run.first + run.count - 1;
             self.run(run.first, run.count - 1, true, |e, layer| {
@@ -203,7 +200,7 @@ impl<'a> Emitter<'a> {
             self.after_attention(at);
             // The second group is the last to need the layer's constants.
             if let (Span::Second, Some(next)) = (at.span, next) {
-                self.load_norm(next, NormOf::Mlp);
+                self.load_norms(next, &[NormOf::Mlp]);
             }
             self.gate_up(at)?;
         }
@@ -228,7 +225,7 @@ impl<'a> Emitter<'a> {
         if let Some(at) = mlp {
             self.after_mlp(at, next);
             if let (Span::Second, Some(next)) = (at.span, next) {
-                self.load_norm(LayerRef { first: next.first + 1, ..next }, NormOf::Attention);
+                self.load_norms(LayerRef { first: next.first + 1, ..next }, &[NormOf::Attention]);
             }
         }
         Ok(())

@@ -5,7 +5,7 @@ use super::builder::{At, Builder, Opd, Sync, sem};
 use crate::error::Result;
 use crate::label::Tensor;
 use crate::lambda::reg;
-use crate::layout::WeightMap;
+use crate::layout::{Chunk, WeightMap};
 use crate::spec::Linear;
 use accllm_hw::isa::{FLAG_FINAL, Op};
 
@@ -14,15 +14,21 @@ impl Emitter<'_> {
     pub(super) fn projections(&mut self, at: At) -> Result<()> {
         self.enter(at);
         let l = self.layout;
-        for (i, linear) in WeightMap::ATTENTION.into_iter().enumerate() {
+        let mut first = true;
+        for linear in WeightMap::ATTENTION {
             let (to, rows, tensor, name) = match linear {
                 Linear::K => (l.vmem.k, l.shape.k_rows(), Tensor::K, "k_proj"),
                 Linear::V => (l.vmem.v, l.shape.v_rows(), Tensor::V, "v_proj"),
                 _ => (l.vmem.q, l.shape.q_rows(), Tensor::Q, "q_proj"),
             };
-            let d = self.matw(self.stream(linear, 0)?, name).b(self.norm_words()).c(to).m(self.b.count());
-            let d = d.x(l.act.norm_x).aux(rows).makes(&[tensor]);
-            self.b.push(d.wait_if(i == 0, sem::V2M).signal(sem::M2V));
+            for i in 0..l.weights.pieces(at.layer.first, linear) {
+                let stream = self.stream(linear, i)?;
+                let Chunk { first: skip, rows: count } = stream.chunk;
+                let d = self.matw(stream, name).b(self.norm_words()).c(to + skip).m(self.b.count());
+                let d = d.x(l.act.norm_x).aux(rows).makes(&[tensor]).part(skip, count);
+                self.b.push(d.wait_if(first, sem::V2M).signal(sem::M2V));
+                first = false;
+            }
         }
         Ok(())
     }
@@ -34,7 +40,7 @@ impl Emitter<'_> {
             match linear {
                 Linear::K => self.keys(),
                 Linear::V => self.values(),
-                _ => self.queries(),
+                _ => (0..self.layout.shape.q_parts).for_each(|part| self.queries(part)),
             }
         }
     }
@@ -76,41 +82,48 @@ impl Emitter<'_> {
         });
     }
 
-    /// Rotates and quantizes the queries, for the window and for the sinks.
-    fn queries(&mut self) {
+    /// Rotates and quantizes a part of the queries, for the window and for the sinks.
+    fn queries(&mut self, part: usize) {
         let l = self.layout;
         let s = &l.shape;
-        let heads = s.dims.heads;
+        let (heads, kv) = (s.dims.heads / s.q_parts, s.dims.kv_heads / s.q_parts * part);
+        let rows = s.q_rows() / s.q_parts;
         let sinks = s.lambda.n_sink > 0;
         let [t0, t1, t2, t3] = reg::T;
         let rope = l.vmem.rope + self.row() * s.rope_row();
         let shift = self.consts().rot_shift_q;
-        let sync = Sync { wait: sem::M2V, signal: sem::V2M };
+        let sync = Sync { wait: sem::M2V, signal: sem::QUERIES };
         let strides = [(t0, s.q_rows()), (t1, s.rope_row()), (t2, s.q_rot_row()), (t3, 1)];
+        // The part's rotated heads: for the window, behind them for the sinks.
+        let copies = if sinks { 2 } else { 1 };
+        let window = l.vmem.q_rot + part * copies * rows;
         self.b.tokens(sync, &strides, |b| {
             let rotate = |b: &mut Builder, table: usize, to: usize| {
-                let d = b.draft(Op::ROPE, "q_rope").a(Opd(l.vmem.q, t0)).b(Opd(table, t1));
-                b.push(d.c(Opd(to, t2)).n(heads));
+                let d = b.draft(Op::ROPE, "q_rope").a(Opd(l.vmem.q + part * rows, t0)).b(Opd(table, t1));
+                b.push(d.c(Opd(to, t2)).n(heads).part(part * rows, rows));
             };
-            rotate(b, rope, l.vmem.q_rot);
+            rotate(b, rope, window);
             if sinks {
-                rotate(b, rope + s.hdp, l.vmem.q_rot + s.q_rows());
+                rotate(b, rope + s.hdp, window + rows);
             }
             let both = [Tensor::QWin, Tensor::QSink];
-            let made = &both[..if sinks { 2 } else { 1 }];
-            hadamard(b, (s.vec, s.hdp), Opd(l.vmem.q_rot, t2), s.q_rot_row(), shift, ("q_rotate", made));
+            let n = copies * rows;
+            hadamard(b, (s.vec, s.hdp), Opd(window, t2), n, shift, ("q_rotate", &both[..copies]));
+            if let Some(label) = b.labels.last_mut() {
+                label.part = Some((part * rows, rows));
+            }
             let mut codes = |from: usize, scalars: usize, act: usize, made: [Tensor; 3]| {
-                let (from, token) = (Opd(from, t2), Opd(0, t3));
+                let (from, token, scalars) = (Opd(from, t2), Opd(0, t3), scalars + kv * l.scalars.q_stride);
                 let d = b.draft(Op::STATQ, "q_scale").a(from).c(scalars).n(heads).m(token);
                 b.push(d.k(l.scalars.q_stride).makes(&made[..1]));
-                let d = b.draft(Op::QQ, "q_codes").a(from).b(scalars).c(act).n(heads).m(token);
-                b.push(d.k(l.scalars.q_stride).x(l.act.q_x).makes(&made[1..]));
+                let d = b.draft(Op::QQ, "q_codes").a(from).b(scalars).c(act + kv * l.act.q_x).n(heads);
+                b.push(d.m(token).k(l.scalars.q_stride).x(l.act.q_x).makes(&made[1..]));
             };
-            let window = [Tensor::QScaleWin, Tensor::Q8Win, Tensor::QSumWin];
-            codes(l.vmem.q_rot, l.scalars.q_win, l.act.q_win, window);
+            let made = [Tensor::QScaleWin, Tensor::Q8Win, Tensor::QSumWin];
+            codes(window, l.scalars.q_win, l.act.q_win, made);
             if sinks {
-                let sink = [Tensor::QScaleSink, Tensor::Q8Sink, Tensor::QSumSink];
-                codes(l.vmem.q_rot + s.q_rows(), l.scalars.q_sink, l.act.q_sink, sink);
+                let made = [Tensor::QScaleSink, Tensor::Q8Sink, Tensor::QSumSink];
+                codes(window + rows, l.scalars.q_sink, l.act.q_sink, made);
             }
         });
     }

@@ -88,7 +88,7 @@ impl ModelSource for QuantModel {
 
     fn norm(&self, index: usize) -> Option<Cow<'_, [i16]>> {
         let norm = match self.layers.get(index / 2) {
-            Some(layer) if index % 2 == 0 => &layer.attn_norm,
+            Some(layer) if index.is_multiple_of(2) => &layer.attn_norm,
             Some(layer) => &layer.mlp_norm,
             None if index == 2 * self.layers.len() => &self.final_norm,
             None => return None,

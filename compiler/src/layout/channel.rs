@@ -71,10 +71,9 @@ pub struct WeightMap {
 }
 
 impl WeightMap {
-    /// The projections of attention in the order of their instructions. K comes first so that its append hides behind
-    /// q, and V last so that the preparation of q hides behind it. Decode of one layer of LLaMA-2-7B's shape on u280,
-    /// full window of 2,044, ideal memory, simulated RTL: K Q V and Q K V 33,642 cycles, K V Q 35,186.
-    pub const ATTENTION: [Linear; 3] = [Linear::K, Linear::Q, Linear::V];
+    /// The projections of attention in the order of their instructions. K and V come first, so that their append hides
+    /// behind q; the preparation of each part of q hides behind the next one (docs/decisions/0007).
+    pub const ATTENTION: [Linear; 3] = [Linear::K, Linear::V, Linear::Q];
 
     pub(super) fn new(spec: &ModelSpec, shape: &Shape, vmem: &VmemMap) -> Result<Self> {
         let mut beat = 0;
@@ -90,7 +89,9 @@ impl WeightMap {
             let format = |linear: Linear| layer.format(linear).unwrap_or(WeightFormat::W4);
             let mut push = |linear, chunk| streams.push(add((Some(l), linear), chunk, format(linear)));
             for linear in Self::ATTENTION {
-                push(linear, whole(linear));
+                let rows = shape.rows(linear);
+                let parts = if linear == Linear::Q { shape.q_parts } else { 1 };
+                VmemMap::chunks(rows, rows / parts).for_each(|chunk| push(linear, chunk));
             }
             push(Linear::O, whole(Linear::O));
             for &chunk in &vmem.ff {

@@ -66,6 +66,8 @@ pub struct Shape {
     pub hds: usize,
     /// Query heads per KV head.
     pub group: usize,
+    /// Parts of q_proj, of whole KV heads: while the tiles compute one, the vector unit prepares the part before it.
+    pub q_parts: usize,
     /// Slots of the sink region.
     pub sink_pad: usize,
     /// Slots of the window ring.
@@ -95,6 +97,9 @@ impl Shape {
         let hdp = if d.head_dim <= 64 { 64 } else { 128 };
         let unit = config.slot_block(hdp);
         let group = d.heads / d.kv_heads;
+        // Not where the vector unit's work on a part is too short to be worth the instructions.
+        let long = d.heads * hdp >= 64 * config.vec;
+        let q_parts = [4, 2].into_iter().find(|n| long && d.kv_heads.is_multiple_of(*n)).unwrap_or(1);
         let shape = Self {
             config: config.name.to_string(),
             channels: config.channels,
@@ -113,6 +118,7 @@ impl Shape {
             v_dim: config.v_dim(d.head_dim),
             hds: d.head_dim.next_multiple_of(GROUP),
             group,
+            q_parts,
             sink_pad: lambda.n_sink.next_multiple_of(unit),
             ring: (lambda.n_window + block - 1).next_multiple_of(unit),
             k_slots: config.channels * config.tokens_per_beat(hdp),

@@ -204,11 +204,12 @@ impl Program {
     /// Labels name what exists, so that looking places up cannot go astray.
     fn sane_labels(&self) -> std::result::Result<(), String> {
         let s = &self.layout.shape;
+        let most = s.vocab.max(s.ff).max(s.q_rows());
         let sane = |l: &Label| {
             l.layer.is_none_or(|r| r.first < s.dims.layers)
                 && l.kv_head.is_none_or(|h| h < s.dims.kv_heads)
                 && l.group.is_none_or(|g| g < s.group)
-                && l.part.is_none_or(|(first, n)| first <= s.vocab.max(s.ff) && n <= s.vocab.max(s.ff))
+                && l.part.is_none_or(|(first, n)| first.max(n) <= most)
         };
         match self.labels.iter().position(|l| !sane(l)) {
             Some(pc) => Err(format!("the label of instruction {pc} names what does not exist")),

@@ -34,7 +34,7 @@ impl Codes {
     fn fill<'b>(&self, bytes: impl Iterator<Item = &'b mut u8>, rng: &mut Rng) {
         let mut bits = 0;
         for (i, byte) in bytes.enumerate() {
-            bits = if i % 4 == 0 { rng.next() } else { bits >> 16 };
+            bits = if i.is_multiple_of(4) { rng.next() } else { bits >> 16 };
             let nibble = |shift: u32| self.0[(bits >> shift) as usize & 255];
             *byte = nibble(0) | nibble(8) << 4;
         }

@@ -26,13 +26,14 @@ static MAGNITUDE: LazyLock<[u16; N]> = LazyLock::new(|| {
     })
 });
 
-/// Four values in units of `SIGMA`: magnitudes, and a sign bit each.
+/// Four values in units of `SIGMA`.
 pub(super) struct Four {
-    pub magnitude: [u16; 4],
-    pub negative: u8,
+    pub value: [i32; 4],
+    /// Order of their magnitudes.
+    pub rank: [i32; 4],
 }
 
-/// Draws four values at a time.
+/// Draws values.
 pub(super) struct Normal {
     table: &'static [u16; N],
 }
@@ -52,19 +53,13 @@ impl Normal {
     #[inline]
     pub(super) fn four(&self, rng: &mut Rng) -> Four {
         let bits = rng.next();
-        let magnitude = std::array::from_fn(|i| self.table[(bits >> (12 * i)) as usize % N]);
-        Four { magnitude, negative: (bits >> 48) as u8 & 15 }
-    }
-}
-
-impl Four {
-    /// The values.
-    #[inline]
-    pub(super) fn signed(&self) -> [i32; 4] {
-        std::array::from_fn(|i| {
-            let m = i32::from(self.magnitude[i]);
-            if self.negative >> i & 1 == 1 { -m } else { m }
-        })
+        let rank = std::array::from_fn(|i| (bits >> (12 * i)) as i32 & (N as i32 - 1));
+        let value = std::array::from_fn(|i| {
+            let (magnitude, sign) =
+                (i32::from(self.table[rank[i] as usize]), -((bits >> (48 + i)) as i32 & 1));
+            (magnitude ^ sign).wrapping_sub(sign)
+        });
+        Four { value, rank }
     }
 }
 
@@ -76,7 +71,7 @@ mod tests {
     fn moments_of_a_normal_distribution() {
         let (normal, mut rng) = (Normal::new(), Rng::of(7, &[]));
         let values: Vec<f64> = (0..250_000)
-            .flat_map(|_| normal.four(&mut rng).signed())
+            .flat_map(|_| normal.four(&mut rng).value)
             .map(|v| f64::from(v) / f64::from(SIGMA))
             .collect();
         let moment = |n: i32| values.iter().map(|v| v.powi(n)).sum::<f64>() / values.len() as f64;

@@ -16,11 +16,11 @@ pub enum Values {
     Normal,
 }
 
-/// Makes a row of `padded` columns, of which `real` tells weights from padding.
+/// Makes a row of `padded` columns, of which `real` tells weights from padding (all are weights where it is not given).
 pub(super) fn fill(
     (values, format): (Values, WeightFormat),
     padded: usize,
-    real: impl Fn(usize) -> bool,
+    real: Option<&dyn Fn(usize) -> bool>,
     rng: &mut Rng,
     space: &mut RowSpace,
 ) {
@@ -28,7 +28,7 @@ pub(super) fn fill(
     space.level.resize(padded, 0);
     space.scale.clear();
     match values {
-        Values::Uniform => uniform(format, real, rng, space),
+        Values::Uniform => uniform(format, |c| real.is_none_or(|real| real(c)), rng, space),
         Values::Normal => normal(format, real, rng, space),
     }
 }
@@ -54,24 +54,33 @@ fn uniform(format: WeightFormat, real: impl Fn(usize) -> bool, rng: &mut Rng, sp
     }
 }
 
-fn normal(format: WeightFormat, real: impl Fn(usize) -> bool, rng: &mut Rng, space: &mut RowSpace) {
+/// A group of 32 weights: column 4q + c at `[c][q]`, so that what is done to every four is done to vectors.
+type Group = [[i32; QUADS]; 4];
+
+/// Fours of a group.
+const QUADS: usize = GROUP / 4;
+
+fn normal(format: WeightFormat, real: Option<&dyn Fn(usize) -> bool>, rng: &mut Rng, space: &mut RowSpace) {
     let draw = Normal::new();
     let mut steps = Vec::with_capacity(space.level.len() / GROUP);
     for (first, level) in (0..).step_by(GROUP).zip(space.level.as_chunks_mut::<GROUP>().0) {
-        let mut weight = [0i32; GROUP];
-        for (first, quad) in (first..).step_by(4).zip(weight.as_chunks_mut::<4>().0) {
-            let four = draw.four(rng);
-            *quad = four.signed();
-            if format == WeightFormat::W2Sparse {
-                prune(quad, four.magnitude);
-            }
-            for (c, w) in quad.iter_mut().enumerate() {
-                if !real(first + c) {
-                    *w = 0;
+        let mut group = draw.group(rng, format == WeightFormat::W2Sparse);
+        if let Some(real) = real {
+            for (c, column) in group.iter_mut().enumerate() {
+                for (q, w) in column.iter_mut().enumerate() {
+                    *w = if real(first + 4 * q + c) { *w } else { 0 };
                 }
             }
         }
-        steps.push(quantize(format, &weight, level));
+        let step = match format {
+            WeightFormat::W2Sparse => two_levels((1, 2), 0.744, &mut group),
+            WeightFormat::W2Dense => two_levels((1, 3), 0.622, &mut group),
+            WeightFormat::W4 => linear(&mut group),
+        };
+        steps.push(step);
+        for (q, quad) in level.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+            *quad = std::array::from_fn(|c| group[c][q] as i8);
+        }
     }
     let largest = steps.iter().copied().fold(0.0, f32::max).max(1.0);
     space.scale.extend(steps.iter().map(|s| match *s {
@@ -80,70 +89,78 @@ fn normal(format: WeightFormat, real: impl Fn(usize) -> bool, rng: &mut Rng, spa
     }));
 }
 
-/// Keeps the two largest of four.
-#[inline]
-fn prune(quad: &mut [i32; 4], m: [u16; 4]) {
-    // How many of the others beat each; the lower column wins among equals.
-    for c in 0..4 {
-        let beaten = (0..4).filter(|&o| m[o] > m[c] || m[o] == m[c] && o < c).count();
-        if beaten >= 2 {
-            quad[c] = 0;
+impl Normal {
+    /// Weights of a group; where `sparse`, the two smaller of each four are 0 (among equals the later ones).
+    #[inline]
+    fn group(&self, rng: &mut Rng, sparse: bool) -> Group {
+        let mut index = [[0; QUADS]; 4];
+        let mut out = [[0; QUADS]; 4];
+        for q in 0..QUADS {
+            let four = self.four(rng);
+            for c in 0..4 {
+                (index[c][q], out[c][q]) = (four.rank[c], four.value[c]);
+            }
         }
+        if sparse {
+            let [a, b, c, d] = index;
+            for q in 0..QUADS {
+                let over = |x: &[i32; QUADS], y: &[i32; QUADS]| i32::from(x[q] >= y[q]);
+                let (ab, ac, ad) = (over(&a, &b), over(&a, &c), over(&a, &d));
+                let (bc, bd, cd) = (over(&b, &c), over(&b, &d), over(&c, &d));
+                let beaten = [3 - ab - ac - ad, ab + 2 - bc - bd, ac + bc + 1 - cd, ad + bd + cd];
+                for (out, beaten) in out.iter_mut().zip(beaten) {
+                    out[q] &= -i32::from(beaten < 2);
+                }
+            }
+        }
+        out
     }
 }
 
-/// Levels of a group and the step that belongs to them; zeros stay zeros.
-#[inline]
-fn quantize(format: WeightFormat, weight: &[i32; GROUP], level: &mut [i8; GROUP]) -> f32 {
-    match format {
-        WeightFormat::W2Sparse => two_levels((1, 2), weight, level),
-        WeightFormat::W2Dense => two_levels((1, 3), weight, level),
-        WeightFormat::W4 => linear(weight, level),
-    }
-}
-
-/// Levels -7 to 7, the largest weight at the end.
-fn linear(weight: &[i32; GROUP], level: &mut [i8; GROUP]) -> f32 {
-    let largest = weight.iter().fold(0, |m, w| w.abs().max(m));
+/// Levels -7 to 7 in place of weights, the largest weight at the end; the step.
+fn linear(group: &mut Group) -> f32 {
+    let largest = group.as_flattened().iter().fold(0, |m, w| w.wrapping_abs().max(m));
     if largest == 0 {
         return 0.0;
     }
     // Rounding by the floor of what is above 0: vector instructions.
     let scale = 7.0 / largest as f32;
-    for (l, &w) in level.iter_mut().zip(weight) {
-        *l = ((w as f32 * scale + 8.5) as i32 - 8) as i8;
+    for w in group.as_flattened_mut() {
+        *w = (*w as f32 * scale + 8.5) as i32 - 8;
     }
     largest as f32 / 7.0
 }
 
-/// Two magnitudes of levels: two rounds of levels for the step, and the step of least squares for the levels.
-fn two_levels((small, large): (i32, i32), weight: &[i32; GROUP], level: &mut [i8; GROUP]) -> f32 {
+/// Levels of two magnitudes in place of weights, zeros stay; the step. Two rounds of levels for the step, and the
+/// step of least squares for the levels, from `start` times the mean magnitude, which is where many weights end.
+fn two_levels((small, large): (i32, i32), start: f32, group: &mut Group) -> f32 {
+    let group = group.as_flattened_mut();
     // Sums of at most 32 weights below 2^15: nothing wraps, and said so the loops become vector instructions.
-    let sums = |from: i32| {
-        let of = |(sum, count): (i32, i32), &w: &i32| {
+    let sums = |group: &[i32], from: i32| {
+        let of = |(sum, count): (i32, i32), w: &i32| {
             let mask = -i32::from(w.wrapping_abs() >= from);
             (sum.wrapping_add(w.wrapping_abs() & mask), count.wrapping_sub(mask))
         };
-        weight.iter().fold((0, 0), of)
+        group.iter().fold((0, 0), of)
     };
-    let (sum, count) = sums(1);
+    let (sum, count) = sums(group, 1);
     if count == 0 {
         return 0.0;
     }
-    let mut step = 2.0 * sum as f32 / (count * (small + large)) as f32;
+    let mut step = start * sum as f32 / count as f32;
     let mut middle = 0;
     for _ in 0..2 {
-        middle = (step * (small + large) as f32 / 2.0) as i32;
-        let (large_sum, large_count) = sums(middle.max(1));
+        middle = ((step * (small + large) as f32 / 2.0) as i32).max(1);
+        let (large_sum, large_count) = sums(group, middle);
         let products = small * sum + (large - small) * large_sum;
         let squares = small * small * count + (large * large - small * small) * large_count;
         step = products as f32 / squares as f32;
     }
-    for (l, &w) in level.iter_mut().zip(weight) {
-        let above = -i32::from(w.wrapping_abs() >= middle.max(1));
+    for w in group {
+        let above = -i32::from(w.wrapping_abs() >= middle);
         let magnitude = small.wrapping_add(large.wrapping_sub(small) & above);
-        let (sign, some) = (w >> 31, -i32::from(w != 0));
-        *l = (((magnitude ^ sign).wrapping_sub(sign)) & some) as i8;
+        let (sign, some) = (*w >> 31, -i32::from(*w != 0));
+        *w = ((magnitude ^ sign).wrapping_sub(sign)) & some;
     }
     step
 }

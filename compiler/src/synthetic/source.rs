@@ -1,7 +1,7 @@
 //! A synthetic model as the source of an image: every row is made when it is asked for, from a seed of its own.
 
 use super::rng::Rng;
-use super::{Synthetic, log2, row};
+use super::{Synthetic, Values, log2, row};
 use crate::image::{ModelSource, Row, RowSpace};
 use crate::spec::{Dims, LayerConsts, LayerSpec, Linear, ModelSpec, Norm};
 use accllm_hw::beat::WeightFormat;
@@ -43,7 +43,7 @@ impl Synthetic {
             zs: log2(hdp.sqrt() * 8.0e6 * 3.0e4 / 1.2e4),
             og: zm - 5000,
             os: vary(23),
-            hs: if self.h_wide { 10 } else { 17 },
+            hs: if self.h_wide { 11 } else { 18 },
         }
     }
 
@@ -73,10 +73,11 @@ impl Synthetic {
     fn requant(&self, linear: Linear, rng: &mut Rng) -> (u16, u8) {
         let input = if linear == Linear::Down && self.h_wide { 5000.0 } else { 35.0 };
         // Root mean square of level * scale.
-        let weight = match self.format(linear) {
-            WeightFormat::W2Sparse => 195.0,
-            WeightFormat::W2Dense => 370.0,
-            WeightFormat::W4 => 700.0,
+        let weight = match (self.format(linear), self.values) {
+            (WeightFormat::W2Sparse, Values::Uniform) => 195.0,
+            (WeightFormat::W2Sparse, Values::Normal) => 225.0,
+            (WeightFormat::W2Dense, _) => 390.0,
+            (WeightFormat::W4, _) => 740.0,
         };
         let acc = (self.size(linear).1 as f64).sqrt() * input * weight;
         let mult = rng.range(18_000, 60_000);
@@ -132,10 +133,9 @@ impl ModelSource for Synthetic {
         let (mult, shift) = self.requant(linear, &mut rng);
         let how = (self.values, self.format(linear));
         let padded = cols.next_multiple_of(GROUP);
-        match block == used || block == usize::MAX && padded == cols {
-            true => row::fill(how, padded, |_| true, &mut rng, space),
-            false => row::fill(how, padded, |c| c % block < used, &mut rng, space),
-        }
+        let whole = if block == usize::MAX { padded == cols } else { block == used };
+        let real = |c: usize| c % block < used;
+        row::fill(how, padded, (!whole).then_some(&real), &mut rng, space);
         Some(Row { level: &space.level, scale: &space.scale, mult, shift })
     }
 
@@ -158,8 +158,8 @@ impl ModelSource for Synthetic {
         let mut rng = Rng::of(self.seed, &[part::EMBED, token as u64]);
         let mut bits = 0u64;
         let value = |i: usize| {
-            bits = if i % 4 == 0 { rng.next() } else { bits >> 16 };
-            ((bits & 0xffff) * 6001 >> 16) as i16 - 3000
+            bits = if i.is_multiple_of(4) { rng.next() } else { bits >> 16 };
+            (((bits & 0xffff) * 6001) >> 16) as i16 - 3000
         };
         Some((0..self.hidden).map(value).collect())
     }

@@ -1,6 +1,10 @@
 //! Benchmarks: decode and prefill of whole models on the RTL, compared with the golden executor on the way.
 
+pub mod cases;
 mod model;
+mod page;
+#[cfg(test)]
+mod plausible;
 mod profile;
 mod rate;
 mod report;
@@ -8,6 +12,7 @@ pub mod shapes;
 mod work;
 
 pub use model::Model;
+pub use page::page;
 pub use profile::{Operation, Profile, Streamed};
 pub use rate::sequential;
 pub use report::{Agreement, Estimate, Published, Report};
@@ -79,6 +84,8 @@ pub struct Bench<'a> {
     start: Instant,
     generate_s: f64,
     progress: &'a dyn Progress,
+    /// Bytes of the RTL's memory to be damaged: channel, byte.
+    damage: Vec<(usize, usize)>,
 }
 
 /// A phase to run.
@@ -118,7 +125,18 @@ impl<'a> Bench<'a> {
         let image = model.image(&program, progress)?;
         let generate_s = generate.elapsed().as_secs_f64();
         let rate = sequential(options.memory)?;
-        Ok(Self { options, config, model, program, image, rate, start, generate_s, progress })
+        Ok(Self {
+            options,
+            config,
+            model,
+            program,
+            image,
+            rate,
+            start,
+            generate_s,
+            progress,
+            damage: Vec::new(),
+        })
     }
 
     /// The program.
@@ -126,9 +144,9 @@ impl<'a> Bench<'a> {
         &self.program
     }
 
-    /// The memory image, to damage it.
-    pub fn image_mut(&mut self) -> &mut MemoryImage {
-        &mut self.image
+    /// Damages a byte of a channel in front of the RTL only, to see that the comparison finds it.
+    pub fn damage(&mut self, channel: usize, byte: usize) {
+        self.damage.push((channel, byte));
     }
 
     /// Runs what the options ask for: the prompt from an empty cache, then decode.
@@ -166,7 +184,12 @@ impl<'a> Bench<'a> {
             rtl: None,
         };
         self.progress.begin("loading the RTL (builds it at its first use)", 0);
-        let rtl = Verilator::new(&self.program, &self.image, &options);
+        let mut image = self.image.clone();
+        for &(channel, byte) in &self.damage {
+            image.port_mut(channel)[byte] ^= 1;
+        }
+        let rtl = Verilator::new(&self.program, &image, &options);
+        drop(image);
         self.progress.end();
         let mut rtl = rtl?;
         let mut golden = match self.options.compare {
@@ -175,7 +198,7 @@ impl<'a> Bench<'a> {
         };
         let beats: usize = phase.runs.iter().map(|_| self.program.beats_per_token(phase.context)).sum();
         self.progress.begin(phase.name, (beats * self.config.channels) as u64);
-        let mut profile = Profile::new(&self.program, self.progress);
+        let mut profile = Profile::new(&self.program, self.config, self.progress);
         let (mut work, mut agreement) = (Work::default(), Agreement::default());
         let (mut position, mut useful) = (phase.context, 0);
         let begin = Instant::now();

@@ -3,6 +3,7 @@
 use super::Progress;
 use crate::device::pair::Watch;
 use accllm_compiler::Program;
+use accllm_hw::config::Config;
 use accllm_hw::isa::{Op, Unit};
 use accllm_sim::golden::Executed;
 use serde::Serialize;
@@ -26,7 +27,8 @@ pub struct Operation {
 /// What is known of an operation before it ends.
 struct Begun {
     pc: usize,
-    op: Op,
+    /// A weight stream longer than the prefetch FIFO.
+    long: bool,
     layer: Option<usize>,
 }
 
@@ -36,8 +38,8 @@ struct Track {
     begun: VecDeque<Begun>,
     /// Cycle in which the operation before ended.
     end: u64,
-    /// Whether that was a weight stream.
-    weights: bool,
+    /// Whether that was a long weight stream.
+    long: bool,
     /// Beats delivered by then.
     beats: u64,
 }
@@ -54,6 +56,8 @@ pub struct Streamed {
 /// Collects the ends of operations.
 pub struct Profile<'a> {
     program: &'a Program,
+    /// Depth of the prefetch FIFO.
+    fifo: usize,
     progress: &'a dyn Progress,
     tracks: [Track; 2],
     operations: BTreeMap<(bool, usize), (u64, u64)>,
@@ -64,9 +68,10 @@ pub struct Profile<'a> {
 
 impl<'a> Profile<'a> {
     /// Of runs of `program`; `progress` is told of beats.
-    pub fn new(program: &'a Program, progress: &'a dyn Progress) -> Self {
+    pub fn new(program: &'a Program, config: &Config, progress: &'a dyn Progress) -> Self {
         Self {
             program,
+            fifo: config.fifo,
             progress,
             tracks: Default::default(),
             operations: BTreeMap::new(),
@@ -81,7 +86,8 @@ impl<'a> Profile<'a> {
         self.tracks = Default::default();
     }
 
-    /// Weight streams that directly follow another one on the matrix unit.
+    /// Weight streams that directly follow another one on the matrix unit, both longer than the prefetch FIFO: what is
+    /// shorter may have been there before it was needed, and says nothing about memory.
     pub fn streaming(&self) -> Streamed {
         self.streaming
     }
@@ -113,7 +119,11 @@ impl Watch for Profile<'_> {
     fn record(&mut self, r: &Executed) {
         let pc = r.pc as usize;
         let layer = self.program.labels.get(pc).and_then(|l| l.layer_at(&r.loop_counters));
-        self.tracks[usize::from(r.unit == Unit::Vector)].begun.push_back(Begun { pc, op: r.op, layer });
+        // A MATW has n steps of k value beats in every channel; nothing in a program changes these.
+        let beats = self.program.code.get(pc).map_or(0, |i| usize::from(i.n) * usize::from(i.k));
+        let long = r.op == Op::MATW && beats >= self.fifo;
+        let track = &mut self.tracks[usize::from(r.unit == Unit::Vector)];
+        track.begun.push_back(Begun { pc, long, layer });
     }
 
     fn beats(&mut self, delivered: u64) {
@@ -128,14 +138,13 @@ impl Watch for Profile<'_> {
         let cycles = cycle - track.end;
         let sum = self.operations.entry((vector, begun.pc)).or_default();
         *sum = (sum.0 + 1, sum.1 + cycles);
-        let weights = begun.op == Op::MATW;
         if let (Unit::Matrix, Some(layer)) = (unit, begun.layer) {
             *self.layers.entry(layer).or_default() += cycles;
         }
-        if weights && track.weights {
+        if begun.long && track.long {
             self.streaming.beats += self.beats - track.beats;
             self.streaming.cycles += cycles;
         }
-        (track.end, track.weights, track.beats) = (cycle, weights, self.beats);
+        (track.end, track.long, track.beats) = (cycle, begun.long, self.beats);
     }
 }

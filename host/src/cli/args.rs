@@ -15,7 +15,8 @@ use std::path::PathBuf;
         accllm run --device verilator --lockstep       the same story out of the RTL, every tensor compared\n  \
         accllm quantize ./my-llama ./my-llama-w2       quantize a Hugging Face folder\n  \
         accllm eval ./my-llama --text held-out.txt     perplexity after every step of the quantizer\n  \
-        accllm compile ./my-llama-w2 -o prog.accllm --config u280\n\n\
+        accllm compile ./my-llama-w2 -o prog.accllm --config u280\n  \
+        accllm bench llama2-7b                         a token of a 7B-shaped model on u280, compared\n\n\
         MODEL is a Hugging Face folder, a folder written by `accllm quantize`, or `bundled` (the default)."
 )]
 pub struct Cli {
@@ -249,7 +250,8 @@ pub enum BitsArg {
 )]
 pub struct Bench {
     /// llama2-7b, llama3-8b, smollm2-135m (random weights of the right formats), or tinytales (the bundled model).
-    pub shape: String,
+    #[arg(required_unless_present = "page")]
+    pub shape: Option<String>,
     /// Engine configuration: tiny, edge, u280.
     #[arg(long, default_value = "u280", value_name = "NAME")]
     pub config: String,
@@ -289,9 +291,13 @@ pub struct Bench {
     /// Seed of weights, cache and tokens.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Run the RTL alone, without the comparison with the golden executor.
+    /// Run the RTL alone, without the comparison with the golden executor and without cycles by operation.
     #[arg(long)]
     pub no_compare: bool,
+    /// Run all cases of docs/performance.md (a quarter of an hour) and write that page.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["shape", "config", "context", "prompt", "tokens", "memory",
+        "layers", "sinks", "window", "block", "trace", "prob_bits", "h_bits", "seed", "no_compare"])]
+    pub page: Option<PathBuf>,
 }
 
 /// `accllm disasm`.

@@ -3,13 +3,18 @@
 use super::args::{Bench as Arguments, BenchMemory, BitsArg};
 use super::out::{Bars, Out};
 use super::run_report::grouped;
-use accllm::bench::{Bench, Options, Report};
+use accllm::bench::{self, Bench, Options, Report, cases};
 use accllm::device::MemoryKind;
 use accllm::timeline::Record;
-use accllm::{Error, Result};
+use accllm::{Error, Result, output};
+use serde::Serialize;
+use std::path::Path;
 
 /// Runs a benchmark; fails where anything differed.
 pub fn run(args: &Arguments, out: &Out) -> Result<()> {
+    if let Some(file) = &args.page {
+        return page(file, out);
+    }
     let options = options(args);
     let bars = Bars::default();
     let report = Bench::new(&options, &bars)?.run()?;
@@ -21,10 +26,34 @@ pub fn run(args: &Arguments, out: &Out) -> Result<()> {
     }
 }
 
+#[derive(Serialize)]
+struct PageReport<'a> {
+    page: &'a Path,
+    cases: Vec<Report>,
+}
+
+/// Runs the cases of the page and writes it.
+fn page(file: &Path, out: &Out) -> Result<()> {
+    output::check_file(file)?;
+    let mut done = Vec::new();
+    for case in cases::all() {
+        let bars = Bars::default();
+        let report = Bench::new(&case.options, &bars)?.run()?;
+        print(&report, out)?;
+        out.line("")?;
+        if let Some(difference) = report.difference() {
+            return Err(Error::Mismatch(difference.into()));
+        }
+        done.push((case, report));
+    }
+    output::write_whole(file, bench::page(&done).as_bytes())?;
+    out.report(&PageReport { page: file, cases: done.into_iter().map(|(_, r)| r).collect() })
+}
+
 fn options(args: &Arguments) -> Options {
     let wide = |bits: Option<BitsArg>| bits.map(|b| b == BitsArg::Sixteen);
     Options {
-        shape: args.shape.clone(),
+        shape: args.shape.clone().unwrap_or_default(),
         config: args.config.clone(),
         context: args.context,
         prompt: args.prompt,

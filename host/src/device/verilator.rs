@@ -101,7 +101,12 @@ impl Verilator {
         engine.write(regs::PROGRAM_LEN, program.code.len() as u32)?;
         let beats = image.channels.iter().map(|c| c.len()).sum::<usize>() / BEAT_BYTES;
         let max_cycles = (beats as u64 * program.layout.shape.block as u64 * CYCLES_PER_BEAT).max(1 << 24);
-        Ok(Self { engine, aux: config.channels, max_cycles, waves: options.wave.is_some(), recorder })
+        let mut device =
+            Self { engine, aux: config.channels, max_cycles, waves: options.wave.is_some(), recorder: None };
+        // A step of no tokens: the engine loads the program, so that no later run has to.
+        device.run_observed([0; ARGS], &mut Silent)?;
+        device.recorder = recorder;
+        Ok(device)
     }
 
     /// The recording of the runs, if one was asked for, until [`Device::finish`].

@@ -47,9 +47,9 @@ fn place(c: &Context<'_>, offset: usize) -> Option<(Point, Place)> {
             (Point::KRot, heads(c.tokens.start + offset / row, offset % row, s.hdp))
         }
         Tensor::QWin => {
-            let (token, r) = (c.tokens.start + offset / s.q_rot_row(), offset % s.q_rot_row());
-            let point = if r < s.q_rows() { Point::QWin } else { Point::QSink };
-            (point, heads(token, r % s.q_rows(), s.hdp))
+            let (skip, rows) = c.label.part?;
+            let point = if offset < rows { Point::QWin } else { Point::QSink };
+            (point, heads(c.tokens.start, skip + offset % rows, s.hdp))
         }
         Tensor::AttnAcc => {
             let stride = (c.instr.aux as usize).max(1);
