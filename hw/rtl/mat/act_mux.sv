@@ -12,10 +12,10 @@ module act_mux
     input  format_t     format,
     input  logic        half,
     input  logic [31:0] a     [LANES] [64],
-    output logic [31:0] x0    [PAIRS] [64],  // T2
-    output logic [31:0] x1    [PAIRS] [64],
-    output logic [31:0] x2    [PAIRS] [64],
-    output logic [31:0] x3    [PAIRS] [64]
+    output logic [31:0] x0    [PAIRS*64],  // T2
+    output logic [31:0] x1    [PAIRS*64],
+    output logic [31:0] x2    [PAIRS*64],
+    output logic [31:0] x3    [PAIRS*64]
 );
   for (genvar p = 0; p < PAIRS; p++) begin : gen_pair
     for (genvar e = 0; e < 64; e++) begin : gen_word
@@ -29,10 +29,10 @@ module act_mux
       wire [31:0] l = format == SPARSE ? low : {16'd0, low_half};
       always_ff @(posedge clk) begin
         if (valid) begin
-          x0[p][e] <= {{8{h[7]}}, h[7:0], 16'd0} + {{24{l[7]}}, l[7:0]};
-          x1[p][e] <= {{8{h[15]}}, h[15:8], 16'd0} + {{24{l[15]}}, l[15:8]};
-          x2[p][e] <= {{8{h[23]}}, h[23:16], 16'd0} + {{24{l[23]}}, l[23:16]};
-          x3[p][e] <= {{8{h[31]}}, h[31:24], 16'd0} + {{24{l[31]}}, l[31:24]};
+          x0[64*p+e] <= {{8{h[7]}}, h[7:0], 16'd0} + {{24{l[7]}}, l[7:0]};
+          x1[64*p+e] <= {{8{h[15]}}, h[15:8], 16'd0} + {{24{l[15]}}, l[15:8]};
+          x2[64*p+e] <= {{8{h[23]}}, h[23:16], 16'd0} + {{24{l[23]}}, l[23:16]};
+          x3[64*p+e] <= {{8{h[31]}}, h[31:24], 16'd0} + {{24{l[31]}}, l[31:24]};
         end
       end
     end

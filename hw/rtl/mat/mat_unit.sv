@@ -84,10 +84,10 @@ module mat_unit
       .*
   );
 
-  logic [31:0] x0[PAIRS][64];
-  logic [31:0] x1[PAIRS][64];
-  logic [31:0] x2[PAIRS][64];
-  logic [31:0] x3[PAIRS][64];
+  logic [31:0] x0[PAIRS*64];
+  logic [31:0] x1[PAIRS*64];
+  logic [31:0] x2[PAIRS*64];
+  logic [31:0] x3[PAIRS*64];
   act_mux #(
       .LANES(LANES)
   ) mux (

@@ -20,10 +20,10 @@ module tile
     input  logic                t1_half,
     input  logic                t1_unit,
     input  logic                t2_valid,
-    input  logic [        31:0] x0     [PAIRS] [64],  // T2
-    input  logic [        31:0] x1     [PAIRS] [64],
-    input  logic [        31:0] x2     [PAIRS] [64],
-    input  logic [        31:0] x3     [PAIRS] [64],
+    input  logic [        31:0] x0     [PAIRS*64],  // T2
+    input  logic [        31:0] x1     [PAIRS*64],
+    input  logic [        31:0] x2     [PAIRS*64],
+    input  logic [        31:0] x3     [PAIRS*64],
     input  logic                t3_valid,
     input  logic                t4_valid,
     input  logic                t5_valid,
@@ -84,17 +84,20 @@ module tile
   logic signed [39:0] d1_sum[LANES*4];
   for (genvar p = 0; p < PAIRS; p++) begin : gen_pair
     wire [31:0] sum[8];
-    tile_mul mul (
+    tile_mul #(
+        .PAIRS(PAIRS),
+        .PAIR(p)
+    ) mul (
         .clk,
         .t2_valid,
         .s0,
         .s1,
         .w0,
         .w1,
-        .x0(x0[p]),
-        .x1(x1[p]),
-        .x2(x2[p]),
-        .x3(x3[p]),
+        .x0,
+        .x1,
+        .x2,
+        .x3,
         .t3_valid,
         .sum
     );

@@ -29,37 +29,46 @@ module tile_decode
 
   always_ff @(posedge clk) begin
     if (decode) begin : take
+      logic [7:0] code[64];
       logic [1:0] c0[64], c1[64];
       logic [3:0] v0[64], v1[64];
-      for (int k = 0; k < 8; k++) begin
-        if (format == SPARSE) begin
+      if (format == SPARSE) begin
+        for (int k = 0; k < 8; k++) begin
+          // verilator unroll_disable
+          for (int j = 0; j < 8; j++) code[8*k+j] = 8'(sparse[j] >> 7 * k);
+        end
+        // verilator unroll_disable
+        for (int i = 0; i < 64; i++) begin
+          c0[i] = 2'(code[i][2:0] >= 3'd3) + 2'(code[i][2:0] >= 3'd5);
+          c1[i] = 2'd1 + 2'(code[i][2:0] != 3'd0) + 2'(code[i][2:0] == 3'd2 || code[i][2:0] > 3'd3);
+          v0[i] = 4'd6 + 4'(code[i][4:3]) + 4'(code[i][4]);  // -2, -1, 1, 2
+          v1[i] = 4'd6 + 4'(code[i][6:5]) + 4'(code[i][6]);
+        end
+      end else if (format == DENSE) begin
+        for (int k = 0; k < 8; k++) begin
+          // verilator unroll_disable
+          for (int j = 0; j < 8; j++) code[8*k+j] = 8'(dense[j] >> 4 * k);
+        end
+        // verilator unroll_disable
+        for (int i = 0; i < 64; i++) begin
+          c0[i] = 2'd0;
+          c1[i] = 2'd1;
+          v0[i] = 4'd5 + {1'b0, code[i][1:0], 1'b0};  // -3, -1, 1, 3
+          v1[i] = 4'd5 + {1'b0, code[i][3:2], 1'b0};
+        end
+      end else begin
+        for (int k = 0; k < 8; k++) begin
           // verilator unroll_disable
           for (int j = 0; j < 8; j++) begin
-            automatic logic [6:0] bits = 7'(sparse[j] >> 7 * k);
-            c0[8*k+j] = 2'(bits[2:0] >= 3'd3) + 2'(bits[2:0] >= 3'd5);
-            c1[8*k+j] = 2'd1 + 2'(bits[2:0] != 3'd0) + 2'(bits[2:0] == 3'd2 || bits[2:0] > 3'd3);
-            v0[8*k+j] = 4'd6 + 4'(bits[4:3]) + 4'(bits[4]);  // -2, -1, 1, 2
-            v1[8*k+j] = 4'd6 + 4'(bits[6:5]) + 4'(bits[6]);
+            code[8*k+j] = {4'(four[k] >> {j[2], 1'b1, j[1:0], 2'b00}), 4'(four[k] >> {j[2], 1'b0, j[1:0], 2'b00})};
           end
-        end else if (format == DENSE) begin
-          // verilator unroll_disable
-          for (int j = 0; j < 8; j++) begin
-            automatic logic [3:0] bits = 4'(dense[j] >> 4 * k);
-            c0[8*k+j] = 2'd0;
-            c1[8*k+j] = 2'd1;
-            v0[8*k+j] = 4'd5 + {1'b0, bits[1:0], 1'b0};  // -3, -1, 1, 3
-            v1[8*k+j] = 4'd5 + {1'b0, bits[3:2], 1'b0};
-          end
-        end else begin
-          // verilator unroll_disable
-          for (int j = 0; j < 8; j++) begin
-            automatic logic [3:0] low = 4'(four[k] >> {j[2], 1'b0, j[1:0], 2'b00});
-            automatic logic [3:0] high = 4'(four[k] >> {j[2], 1'b1, j[1:0], 2'b00});
-            c0[8*k+j] = 2'd0;
-            c1[8*k+j] = 2'd1;
-            v0[8*k+j] = low ^ 4'd8;
-            v1[8*k+j] = high ^ 4'd8;
-          end
+        end
+        // verilator unroll_disable
+        for (int i = 0; i < 64; i++) begin
+          c0[i] = 2'd0;
+          c1[i] = 2'd1;
+          v0[i] = code[i][3:0] ^ 4'd8;
+          v1[i] = code[i][7:4] ^ 4'd8;
         end
       end
       s0 <= c0;
