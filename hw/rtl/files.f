@@ -13,7 +13,8 @@ mem/chan_writer.sv
 mat/accllm_mat_pkg.sv
 mat/act_mux.sv
 mat/requant.sv
-mat/tile_group.sv
+mat/tile_decode.sv
+mat/tile_mul.sv
 mat/tile_acc.sv
 mat/tile_scale.sv
 mat/tile_params.sv

@@ -86,7 +86,10 @@ module mat_unit
       .*
   );
 
-  logic [64*PAIRS-1:0] x[64];
+  logic [31:0] x0[PAIRS*64];
+  logic [31:0] x1[PAIRS*64];
+  logic [31:0] x2[PAIRS*64];
+  logic [31:0] x3[PAIRS*64];
   act_mux #(
       .LANES(LANES)
   ) mux (
@@ -95,7 +98,10 @@ module mat_unit
       .format(t1_format),
       .half(t1_half),
       .a(act_data),
-      .x
+      .x0,
+      .x1,
+      .x2,
+      .x3
   );
 
   logic [31:0] w[CHANNELS];

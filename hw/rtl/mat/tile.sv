@@ -20,7 +20,10 @@ module tile
     input  logic                t1_half,
     input  logic                t1_unit,
     input  logic                t2_valid,
-    input  logic [64*PAIRS-1:0] x      [64],       // T2
+    input  logic [        31:0] x0     [PAIRS*64],  // T2
+    input  logic [        31:0] x1     [PAIRS*64],
+    input  logic [        31:0] x2     [PAIRS*64],
+    input  logic [        31:0] x3     [PAIRS*64],
     input  logic                t3_valid,
     input  logic                t4_valid,
     input  logic                t5_valid,
@@ -48,26 +51,21 @@ module tile
     output logic [        31:0] d5_v   [4],
     output logic [        31:0] d5_k   [LANES*2]
 );
-  // Multipliers 2i and 2i+1; the nibble of multiplier m is 4 * (m % 32) + m / 32.
-  for (genvar i = 0; i < 64; i++) begin : gen_group
-    localparam int N = 16 * (2 * i % 32) + 4 * (2 * i / 32);
-    wire [32*PAIRS-1:0] sum;
-    tile_group #(
-        .PAIRS(PAIRS)
-    ) group (
-        .clk,
-        .decode(t1_decode),
-        .format(t1_format),
-        .half(t1_half),
-        .sparse(beat[7*i+:7]),
-        .dense0(beat[4*i+:4]),
-        .dense1(beat[256+4*i+:4]),
-        .four({beat[N+16+:4], beat[N+:4]}),
-        .valid(t2_valid),
-        .x(x[i]),
-        .sum
-    );
-  end
+  wire [1:0] s0[64];
+  wire [1:0] s1[64];
+  wire [3:0] w0[64];
+  wire [3:0] w1[64];
+  tile_decode weights (
+      .clk,
+      .decode(t1_decode),
+      .format(t1_format),
+      .half(t1_half),
+      .beat,
+      .s0,
+      .s1,
+      .w0,
+      .w1
+  );
 
   logic [63:0] scales;
   tile_scale scale (
@@ -84,43 +82,47 @@ module tile
       .scales
   );
 
-  // Sums of 16 products, two lanes in a word.
-  for (genvar j = 0; j < 8; j++) begin : gen_sum
-    for (genvar p = 0; p < PAIRS; p++) begin : gen_pair
-      logic [31:0] q;
-      always_ff @(posedge clk)
-        if (t3_valid)
-          q <= ((gen_group[8*j].sum[32*p+:32] + gen_group[8*j+1].sum[32*p+:32])
-              + (gen_group[8*j+2].sum[32*p+:32] + gen_group[8*j+3].sum[32*p+:32]))
-             + ((gen_group[8*j+4].sum[32*p+:32] + gen_group[8*j+5].sum[32*p+:32])
-              + (gen_group[8*j+6].sum[32*p+:32] + gen_group[8*j+7].sum[32*p+:32]));
-      wire [15:0] even = q[15:0];
-      wire [15:0] odd = q[31:16] + {15'd0, q[15]};
-    end
-  end
-
   logic signed [47:0] d1_sum[LANES*4];
-  for (genvar l = 0; l < LANES; l++) begin : gen_lane
-    for (genvar g = 0; g < 4; g++) begin : gen_quarter
-      wire [15:0] a = l % 2 == 0 ? gen_sum[2*g].gen_pair[l/2].even : gen_sum[2*g].gen_pair[l/2].odd;
-      wire [15:0] b = l % 2 == 0 ? gen_sum[2*g+1].gen_pair[l/2].even : gen_sum[2*g+1].gen_pair[l/2].odd;
+  for (genvar p = 0; p < PAIRS; p++) begin : gen_pair
+    wire [31:0] sum[8];
+    tile_mul #(
+        .PAIRS(PAIRS),
+        .PAIR(p)
+    ) mul (
+        .clk,
+        .t2_valid,
+        .s0,
+        .s1,
+        .w0,
+        .w1,
+        .x0,
+        .x1,
+        .x2,
+        .x3,
+        .t3_valid,
+        .sum
+    );
+    for (genvar l = 0; l < 2; l++) begin : gen_lane
+      wire signed [47:0] r_sum[4];
       tile_acc #(
-          .ENTRIES(ENTRIES)
+          .ENTRIES(ENTRIES),
+          .ODD(l != 0)
       ) acc (
           .clk,
           .scale_en(t4_valid),
-          .a,
-          .b,
-          .scale_a(scales[16*g+:8]),
-          .scale_b(scales[16*g+8+:8]),
+          .sum,
+          .scales,
           .add_en(t5_valid),
           .first(t5_first),
           .entry(t5_entry),
-          .exponent(t5_exp[l]),
+          .exponent(t5_exp[2*p+l]),
           .r_en(d0_valid),
           .r_entry(d0_entry),
-          .r_sum(d1_sum[l*4+g])
+          .r_sum
       );
+      for (genvar g = 0; g < 4; g++) begin : gen_quarter
+        assign d1_sum[(2*p+l)*4+g] = r_sum[g];
+      end
     end
   end
 
