@@ -20,14 +20,16 @@ pub struct Counters {
     pub aux_beats_written: u64,
     pub prefetch_wait: u64,
     pub instructions: u64,
+    pub mat_done: u64,
+    pub vec_done: u64,
 }
 
 impl Counters {
     /// Number of counters.
-    pub const COUNT: usize = 14;
+    pub const COUNT: usize = 16;
 
     /// From the values in register order.
-    pub(super) fn from_values(v: [u64; Self::COUNT]) -> Self {
+    pub fn from_values(v: [u64; Self::COUNT]) -> Self {
         Self {
             cycles: v[0],
             mat_busy: v[1],
@@ -43,6 +45,8 @@ impl Counters {
             aux_beats_written: v[11],
             prefetch_wait: v[12],
             instructions: v[13],
+            mat_done: v[14],
+            vec_done: v[15],
         }
     }
 }
