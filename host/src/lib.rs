@@ -1,7 +1,8 @@
 //! Runtime and command line of accllm: models, devices, sessions.
 //!
 //! - [`model`] opens a checkpoint or a quantized model, or the bundled one.
-//! - [`device`] runs compiled programs: golden executor, Verilator, both in lockstep.
+//! - [`device`] runs compiled programs: golden executor, Verilator, both in lockstep, a card through XRT.
+//! - [`emulation`] prepares XRT's hardware emulation.
 //! - [`engine`] is whatever continues a text: the integer reference, a device, or two in lockstep.
 //! - [`generate`](mod@generate) is the greedy decoding loop, the same for all engines.
 //!
@@ -9,6 +10,7 @@
 
 pub mod bundled;
 pub mod device;
+pub mod emulation;
 pub mod engine;
 pub mod error;
 pub mod eval;

@@ -81,6 +81,9 @@ regs! {
 /// Version of the contract (ISA, formats, register map), in VERSION.
 pub const CONTRACT_VERSION: u32 = 2;
 
+/// Code of the fault STALL, whose FAULT_INFO says who waits.
+pub const FAULT_STALL: u32 = 10;
+
 /// Fault codes of STATUS.
 pub const FAULTS: &[(u32, &str, &str)] = &[
     (1, "ILLEGAL", "illegal instruction (unknown opcode, or bad loop nesting); index in FAULT_PC"),

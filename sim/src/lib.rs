@@ -5,3 +5,4 @@ pub mod golden;
 pub mod lockstep;
 pub mod memory;
 pub mod verilate;
+pub mod xrt;

@@ -11,6 +11,7 @@ mod prepare;
 mod quantize;
 mod run;
 mod run_report;
+mod xrt;
 
 pub use args::Cli;
 use args::Verb;
@@ -29,5 +30,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Verb::Compile(args) => compile::run(&args, &out),
         Verb::Disasm(args) => disasm::run(&args, &out),
         Verb::Info(args) => info::run(&args, &out),
+        Verb::HwEmu(args) => xrt::hw_emu(&args, &out),
+        Verb::XrtDevice(args) => xrt::device(&args),
     }
 }

@@ -4,7 +4,7 @@ use super::args::{DeviceArg, MemoryArg, Run};
 use super::out::Out;
 use super::prepare;
 use super::run_report::{Report, Simulated, Text};
-use accllm::device::{Device, GoldenDevice, LockstepDevice, MemoryKind, Verilator, VerilatorOptions};
+use accllm::device::{Device, GoldenDevice, LockstepDevice, Verilator, VerilatorOptions, Xrt};
 use accllm::engine::{Engine, Reference, Session};
 use accllm::generate::{Request, generate};
 use accllm::model::Ready;
@@ -45,6 +45,7 @@ fn name(device: DeviceArg) -> &'static str {
         DeviceArg::Integer => "integer",
         DeviceArg::Golden => "golden",
         DeviceArg::Verilator => "verilator",
+        DeviceArg::Xrt => "xrt",
     }
 }
 
@@ -64,7 +65,7 @@ fn check(args: &Run) -> Result<()> {
     if args.program.is_some() && args.device == DeviceArg::Integer {
         return only("--program", "golden or verilator");
     }
-    if args.lockstep && args.device == DeviceArg::Integer {
+    if args.lockstep && matches!(args.device, DeviceArg::Integer | DeviceArg::Xrt) {
         return only("--lockstep", "golden or verilator");
     }
     if args.device != DeviceArg::Verilator {
@@ -89,15 +90,22 @@ fn device<'m>(
     image: &MemoryImage,
     ready: &'m Ready,
 ) -> Result<Box<dyn Device + 'm>> {
+    if args.device == DeviceArg::Xrt {
+        let options = args.card.options()?;
+        super::out::own_stdout()?;
+        let bar = out.bytes("uploading");
+        let xrt = Xrt::open(program, image, &options, &mut |done, total| {
+            bar.set_length(total);
+            bar.set_position(done);
+        });
+        bar.finish_and_clear();
+        return Ok(Box::new(xrt?));
+    }
     let golden = || GoldenDevice::new(program, image);
     let rtl = match args.device {
         DeviceArg::Verilator => {
             let _busy = out.busy("loading the RTL (builds it at its first use)");
-            let memory = match args.memory {
-                MemoryArg::Ideal => MemoryKind::Ideal,
-                MemoryArg::Stalling => MemoryKind::Stalling(args.seed),
-                MemoryArg::Hbm2 => MemoryKind::Hbm2,
-            };
+            let memory = args.memory.kind(args.seed);
             let options =
                 VerilatorOptions { memory, trace: args.lockstep, wave: args.wave.clone(), rtl: None };
             Some(Verilator::new(program, image, &options)?)

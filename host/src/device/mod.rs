@@ -1,5 +1,5 @@
 //! What can run a compiled program, behind one interface: the golden executor, the RTL in Verilator, both in
-//! lockstep, later a card.
+//! lockstep, a card through XRT.
 
 mod golden;
 mod image;
@@ -7,6 +7,7 @@ mod limits;
 mod lockstep;
 mod place;
 mod verilator;
+pub mod xrt;
 
 use crate::Result;
 use accllm_hw::isa::ARGS;
@@ -14,6 +15,7 @@ pub use accllm_sim::engine::Counters;
 pub use golden::GoldenDevice;
 pub use lockstep::{Compared, LockstepDevice};
 pub use verilator::{MemoryKind, Verilator, VerilatorOptions};
+pub use xrt::{Xrt, XrtOptions};
 
 /// The result of one run of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -109,19 +109,30 @@ impl Verilator {
 /// A memory with `bytes` in it.
 fn memory(bytes: &[u8], kind: MemoryKind, port: u64, aux: bool) -> Result<Box<dyn MemoryModel>> {
     let size = bytes.len().next_multiple_of(BEAT_BYTES).max(BEAT_BYTES);
-    let mut store = Store::new(size as u64)?;
-    store.write(0, bytes)?;
-    Ok(match kind {
-        MemoryKind::Ideal => Box::new(Ideal::new(store, LATENCY)),
-        MemoryKind::Hbm2 => {
-            let made = if aux { Hbm2::ddr4(store) } else { Hbm2::hbm2(store, port) };
-            Box::new(made.map_err(|e| Error::Fault(e.to_string()))?)
-        }
-        MemoryKind::Stalling(seed) => {
-            let config = StallConfig::new(seed.wrapping_mul(1000).wrapping_add(port));
-            Box::new(Stalling::new(store, config).map_err(|e| Error::Fault(e.to_string()))?)
-        }
-    })
+    let mut model = kind.model(size as u64, port, aux)?;
+    model.store_mut().write(0, bytes)?;
+    Ok(model)
+}
+
+impl MemoryKind {
+    /// An empty memory of `size` bytes for a port.
+    ///
+    /// # Errors
+    /// No memory has that size.
+    pub fn model(self, size: u64, port: u64, aux: bool) -> Result<Box<dyn MemoryModel>> {
+        let store = Store::new(size)?;
+        Ok(match self {
+            Self::Ideal => Box::new(Ideal::new(store, LATENCY)),
+            Self::Hbm2 => {
+                let made = if aux { Hbm2::ddr4(store) } else { Hbm2::hbm2(store, port) };
+                Box::new(made.map_err(|e| Error::Fault(e.to_string()))?)
+            }
+            Self::Stalling(seed) => {
+                let config = StallConfig::new(seed.wrapping_mul(1000).wrapping_add(port));
+                Box::new(Stalling::new(store, config).map_err(|e| Error::Fault(e.to_string()))?)
+            }
+        })
+    }
 }
 
 impl Device for Verilator {

@@ -64,6 +64,12 @@ impl Memory {
         }
     }
 
+    /// Whether `len` bytes from an address on lie in it.
+    pub fn contains(self, address: u64, len: u64) -> bool {
+        let offset = address.checked_sub(self.base());
+        offset.is_some_and(|o| o <= self.bytes() && self.bytes() - o >= len)
+    }
+
     /// Size.
     pub fn bytes(self) -> u64 {
         match self {

@@ -8,6 +8,7 @@ mod xml;
 pub use xml::kernel_element;
 
 use super::Kernel;
+use crate::regs::CONTRACT_VERSION;
 
 /// Files of the package, as `(name, contents)`.
 pub fn files(kernel: &Kernel) -> Vec<(String, String)> {
@@ -18,6 +19,11 @@ pub fn files(kernel: &Kernel) -> Vec<(String, String)> {
         ("link.cfg".into(), link::file(kernel)),
         (format!("{}.sv", kernel.name), wrapper::file(kernel)),
     ]
+}
+
+/// Version of the packaged IP, by which hosts tell kernels of another contract.
+pub fn version() -> String {
+    format!("{CONTRACT_VERSION}.0")
 }
 
 /// Collects what `f` writes.

@@ -134,7 +134,7 @@ impl Xclbin {
             k.instance(),
             super::SLAVE
         );
-        let kernel = vitis::kernel_element(k, r#"type="pl""#, &instance);
+        let kernel = vitis::kernel_element(k, &instance);
         format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<project name=\"{}\">\n<platform vendor=\"xilinx\" boardid=\"u280\" name=\"{}\">\n\
              <device name=\"fpga0\" fpgaDevice=\"virtexuplusHBM:xcu280:fsvh2892:-2L:e\">\n\

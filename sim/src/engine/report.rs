@@ -80,7 +80,7 @@ impl RunReport {
     pub fn fault(&self) -> Option<String> {
         let what = match self.status {
             0 => return None,
-            10 => waits(self.fault_info),
+            regs::FAULT_STALL => waits(self.fault_info),
             _ => format!("info {:#x}", self.fault_info),
         };
         Some(format!("instruction {}: {} ({what})", self.fault_pc, regs::fault_text(self.status)))
@@ -88,7 +88,7 @@ impl RunReport {
 }
 
 /// The bits of a STALL fault's FAULT_INFO, and of the trace state, in words.
-pub(super) fn waits(info: u32) -> String {
+pub fn waits(info: u32) -> String {
     const TEXT: [&str; 9] = [
         "the next matrix operation waits for a semaphore",
         "the matrix unit runs",

@@ -1,7 +1,7 @@
 //! `package_kernel.tcl` and `gen_xo.tcl`: Vivado's IP packager, then `package_xo`.
 
 use super::super::{Kernel, PROTOCOL, SLAVE};
-use super::text;
+use super::{text, version};
 use crate::r#gen::NOTE;
 use std::fmt::Write as _;
 
@@ -30,6 +30,7 @@ pub(super) fn package(kernel: &Kernel) -> String {
             "ipx::edit_ip_in_project -upgrade true -name tmp_edit_project -directory $ip_dir $ip_dir/component.xml"
         )?;
         writeln!(s, "set core [ipx::current_core]")?;
+        writeln!(s, "set_property version {} $core", version())?;
         writeln!(s, "set_property core_revision 1 $core")?;
         writeln!(s, "foreach up [ipx::get_user_parameters -of_objects $core] {{")?;
         writeln!(s, "  ipx::remove_user_parameter [get_property NAME $up] $core\n}}\n")?;

@@ -1,18 +1,20 @@
 //! `kernel.xml`, and the same element inside an xclbin.
 
 use super::super::{Kernel, PROTOCOL, SLAVE, SLAVE_RANGE};
-use super::text;
+use super::{text, version};
 use std::fmt::Write as _;
 
 /// The `<kernel>` element. `instances` are elements for its end, with the indent of the others.
-pub fn kernel_element(kernel: &Kernel, attributes: &str, instances: &str) -> String {
+pub fn kernel_element(kernel: &Kernel, instances: &str) -> String {
     let grouped = instances.is_empty();
     let indent = if grouped { "      " } else { "    " };
     text(|s| {
         writeln!(
             s,
-            r#"  <kernel name="{}" language="ip" {attributes} workGroupSize="1" interrupt="true" hwControlProtocol="{PROTOCOL}">"#,
-            kernel.name
+            r#"  <kernel name="{}" language="ip" type="pl" vlnv="accllm:RTLKernel:{}:{}" workGroupSize="1" interrupt="true" hwControlProtocol="{PROTOCOL}">"#,
+            kernel.name,
+            kernel.name,
+            version()
         )?;
         if grouped {
             writeln!(s, "    <ports>")?;
@@ -52,10 +54,9 @@ pub fn kernel_element(kernel: &Kernel, attributes: &str, instances: &str) -> Str
 }
 
 pub(super) fn file(kernel: &Kernel) -> String {
-    let vlnv = format!(r#"vlnv="accllm:RTLKernel:{}:1.0""#, kernel.name);
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!-- {} -->\n<root versionMajor=\"1\" versionMinor=\"6\">\n{}</root>\n",
         crate::r#gen::NOTE,
-        kernel_element(kernel, &vlnv, "")
+        kernel_element(kernel, "")
     )
 }
