@@ -4,13 +4,14 @@ CARGO ?= cargo
 PYTHON ?= python3
 ACCLLM := $(or $(CARGO_TARGET_DIR),target)/release/accllm
 
-.PHONY: help build demo test test-full bench generate check-generated lint lint-rtl fmt
+.PHONY: help build demo test test-full bench performance generate check-generated lint lint-rtl fmt
 
 help:
 	@echo "make demo       a story out of the engine's RTL, every tensor compared (first run builds everything)"
 	@echo "make test       all tests: units, RTL modules, whole path"
 	@echo "make test-full  also the long ones"
-	@echo "make bench      simulation speed, cycles per token, perplexity"
+	@echo "make bench      a 7B-shaped token on u280, a small one, tinytales; perplexity"
+	@echo "make performance  docs/performance.md again, with all its runs (a quarter of an hour)"
 	@echo "make lint       clippy, rustfmt, generated files, RTL lint of every configuration"
 	@echo "make generate   generated files, from the tables in hw/src"
 	@echo "make fmt        format the Rust code"
@@ -32,8 +33,13 @@ test-full: verilator check-generated lint-rtl
 	$(CARGO) test --workspace --release -- --include-ignored
 
 bench: build
-	$(ACCLLM) run --device verilator --memory hbm2 --tokens 256 --ignore-end
+	$(ACCLLM) bench llama2-7b
+	$(ACCLLM) bench smollm2-135m
+	$(ACCLLM) bench tinytales --config tiny --context 128 --tokens 64
 	$(ACCLLM) eval
+
+performance: build
+	$(ACCLLM) bench --page docs/performance.md
 
 generate:
 	$(CARGO) run --quiet -p accllm-hw --bin accllm-gen

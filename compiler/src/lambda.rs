@@ -1,41 +1,44 @@
 //! Host-side arithmetic of a step: arguments (registers 1..=15) and the contents of the IO block.
 
 use crate::error::{Error, Result};
+use crate::label::Span;
 use crate::layout::Layout;
 use accllm_hw::config::{BEAT_BYTES, GROUP};
-use accllm_hw::fixed::rope_row;
+use accllm_hw::fixed::rope_row as rope_row_at;
 use accllm_hw::isa::ARGS;
 
 /// Registers of the program: arguments first.
 pub mod reg {
-    /// Tokens of the block.
-    pub const NTOK: u8 = 1;
-    /// Tokens - 1.
-    pub const LAST: u8 = 2;
-    /// Position of the first token.
-    pub const POS: u8 = 3;
-    /// Ring pointer of the first token: (position - sinks) mod ring.
-    pub const RING: u8 = 4;
+    /// Arguments of a group of tokens ([`crate::label::Span`]).
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Group {
+        /// Tokens.
+        pub tokens: u8,
+        /// Position of the first one.
+        pub pos: u8,
+        /// Its ring pointer: (position - sinks) mod ring.
+        pub ring: u8,
+        /// Query rows of a KV head: tokens x group.
+        pub rows: u8,
+    }
+    /// First group; in decode the only token.
+    pub const FIRST: Group = Group { tokens: 1, pos: 2, ring: 3, rows: 4 };
+    /// Second group.
+    pub const SECOND: Group = Group { tokens: 5, pos: 6, ring: 7, rows: 8 };
     /// Steps of K in the window.
-    pub const KSTEPS: u8 = 5;
+    pub const KSTEPS: u8 = 9;
     /// Blocks of V, sinks and window.
-    pub const VBLOCKS: u8 = 6;
+    pub const VBLOCKS: u8 = 10;
     /// Window slots of the softmax.
-    pub const WSLOTS: u8 = 7;
-    /// Query rows of a KV head: tokens x group.
-    pub const ROWS: u8 = 8;
-    /// Tokens x hidden.
-    pub const HIDDEN: u8 = 9;
-    /// Elements of all rotated query heads.
-    pub const QROT: u8 = 10;
-    /// Elements of all rotated K heads.
-    pub const KROT: u8 = 11;
-    /// Elements of the RoPE rows.
-    pub const ROPE: u8 = 12;
-    /// (Tokens - 1) x hidden.
-    pub const LASTROW: u8 = 13;
+    pub const WSLOTS: u8 = 11;
+    /// 1: a step of one token; 0: of more.
+    pub const DECODE: u8 = 12;
+    /// 0: a step of one token; 1: of more.
+    pub const PREFILL: u8 = 13;
+    /// Residual elements before the last token's.
+    pub const LASTROW: u8 = 14;
     /// 1: compute logits of the last token; 0: do not.
-    pub const HEAD: u8 = 14;
+    pub const HEAD: u8 = 15;
     /// Weight beats from the first layer of a run of equal layers.
     pub const W: u8 = 16;
     /// KV beats, likewise.
@@ -47,13 +50,13 @@ pub mod reg {
     /// Its ring pointer.
     pub const R: u8 = 20;
     /// Token loop registers, 0 outside of loops.
-    pub const T: [u8; 3] = [21, 22, 23];
+    pub const T: [u8; 4] = [21, 22, 23, 24];
 }
 
 /// Names of the arguments, register 1 first.
 pub const ARG_NAMES: [&str; ARGS] = [
-    "NTOK", "LAST", "POS", "RING", "KSTEPS", "VBLOCKS", "WSLOTS", "ROWS", "HIDDEN", "QROT", "KROT", "ROPE",
-    "LASTROW", "HEAD", "-",
+    "NTOK", "POS", "RING", "ROWS", "NTOK2", "POS2", "RING2", "ROWS2", "KSTEPS", "VBLOCKS", "WSLOTS",
+    "DECODE", "PREFILL", "LASTROW", "HEAD",
 ];
 
 /// Largest position: registers are 32 bits, and comparisons are signed.
@@ -68,6 +71,18 @@ pub struct Step {
     pub tokens: usize,
     /// Whether the last token's logits are wanted.
     pub head: bool,
+}
+
+impl Step {
+    /// The step that [`Layout::args`] made these arguments for.
+    pub fn of_args(args: &[u32; ARGS]) -> Self {
+        let arg = |register: u8| args[usize::from(register) - 1];
+        Self {
+            position: arg(reg::FIRST.pos).into(),
+            tokens: (arg(reg::FIRST.tokens) + arg(reg::SECOND.tokens)) as usize,
+            head: arg(reg::HEAD) != 0,
+        }
+    }
 }
 
 impl Layout {
@@ -118,30 +133,31 @@ impl Layout {
     pub fn args(&self, step: Step) -> Result<[u32; ARGS]> {
         self.check_step(step)?;
         let s = &self.shape;
-        let (n, used) = (step.tokens, self.window_slots(step).max(1));
+        let used = self.window_slots(step).max(1);
         let ring = s.ring as u64;
-        let pointer = (step.position + ring - s.lambda.n_sink as u64 % ring) % ring;
         let window = used.next_multiple_of(GROUP);
         let mut args = [0; ARGS];
         let mut set = |register: u8, value: usize| args[usize::from(register) - 1] = value as u32;
-        set(reg::NTOK, n);
-        set(reg::LAST, n - 1);
-        set(reg::POS, step.position as usize);
-        set(reg::RING, pointer as usize);
+        for (span, r) in [(Span::First, reg::FIRST), (Span::Second, reg::SECOND)] {
+            let tokens = span.of(step.tokens);
+            let position = step.position + tokens.start as u64;
+            set(r.tokens, tokens.len());
+            set(r.pos, position as usize);
+            set(r.ring, ((position + ring - s.lambda.n_sink as u64 % ring) % ring) as usize);
+            set(r.rows, tokens.len() * s.group);
+        }
         set(reg::KSTEPS, used.div_ceil(s.k_slots));
         set(reg::VBLOCKS, (s.sink_pad + window) / GROUP);
         set(reg::WSLOTS, window);
-        set(reg::ROWS, n * s.group);
-        set(reg::HIDDEN, n * s.hidden);
-        set(reg::QROT, n * s.q_rot_row());
-        set(reg::KROT, n * s.k_rows());
-        set(reg::ROPE, n * s.rope_row());
-        set(reg::LASTROW, (n - 1) * s.hidden);
+        set(reg::DECODE, usize::from(step.tokens == 1));
+        set(reg::PREFILL, usize::from(step.tokens > 1));
+        set(reg::LASTROW, s.row_of(step.tokens - 1, step.tokens) * s.hidden);
         set(reg::HEAD, usize::from(step.head));
         Ok(args)
     }
 
-    /// The IO block of a step, to be written at beat [`crate::layout::AuxMap::ids`]: token ids, then RoPE rows.
+    /// The IO block of a step, to be written at beat [`crate::layout::AuxMap::ids`]: token ids, then RoPE rows, each
+    /// token's at its row ([`crate::layout::Shape::row_of`]).
     ///
     /// # Errors
     /// As [`Layout::check_step`], or a token id outside the vocabulary.
@@ -153,13 +169,20 @@ impl Layout {
             let what = format!("token id {id} is not below the vocabulary size {}", d.vocab);
             return Err(Error::Step { position, tokens: tokens.len(), what });
         }
-        let mut out: Vec<u8> = tokens.iter().flat_map(|id| id.to_le_bytes()).collect();
-        out.resize((self.aux.rope - self.aux.ids) * BEAT_BYTES, 0);
-        for p in (position..).take(tokens.len()) {
+        let rope = (self.aux.rope - self.aux.ids) * BEAT_BYTES;
+        let rope_row = s.rope_row() * size_of::<i16>();
+        let mut out = vec![0; rope + (s.row_of(tokens.len() - 1, tokens.len()) + 1) * rope_row];
+        for (t, (p, id)) in (position..).zip(tokens).enumerate() {
+            let row = s.row_of(t, tokens.len());
+            out[4 * row..][..4].copy_from_slice(&id.to_le_bytes());
             let sink = (s.lambda.n_sink > 0).then(|| s.lambda.sink_position(p));
-            for at in std::iter::once(p).chain(sink) {
-                let (cos, sin) = rope_row(at, d.rope_theta, d.head_dim, s.hdp);
-                out.extend(cos.iter().chain(&sin).flat_map(|v| v.to_le_bytes()));
+            let angles = std::iter::once(p).chain(sink);
+            let values = angles.flat_map(|at| {
+                let (cos, sin) = rope_row_at(at, d.rope_theta, d.head_dim, s.hdp);
+                cos.into_iter().chain(sin)
+            });
+            for (to, value) in out[rope + row * rope_row..].chunks_exact_mut(2).zip(values) {
+                to.copy_from_slice(&value.to_le_bytes());
             }
         }
         Ok(out)

@@ -109,7 +109,7 @@ fn refuses_addresses_outside_their_area() {
         (Op::STORE, |i| i.c = 0, "logits"),
         (Op::MATW, |i| i.c = 65504, "vector memory"),
         (Op::SILU, |i| i.c += 500, "activation buffer"),
-        (Op::MATK, |i| i.c += 4000, "score buffer"),
+        (Op::MATK, |i| i.c += 4096, "score buffer"),
         (Op::STATK, |i| i.c = 255, "scalar file"),
     ];
     for (op, change, needle) in cases {
@@ -221,11 +221,16 @@ fn says_what_does_not_fit() {
         (Settings::new(4, 4000), "score buffer"),
         (Settings::new(4, 8190), "8192"),
         (Settings::new(4, 0), "n_window"),
-        (Settings::new(4, 64).with_block(8), "lane rows"),
         (Settings::new(4, 64).with_block(9), "block"),
     ] {
         let error =
             Program::compile(&spec, config, &settings).err().map(|e| e.to_string()).unwrap_or_default();
         assert!(error.contains(needle), "{error}");
     }
+    let mut grouped = spec;
+    grouped.dims.kv_heads = 1;
+    let settings = Settings::new(4, 64).with_block(8);
+    let error =
+        Program::compile(&grouped, config, &settings).err().map(|e| e.to_string()).unwrap_or_default();
+    assert!(error.contains("lane rows"), "{error}");
 }

@@ -76,7 +76,7 @@ fn another_model_is_refused() {
     let folder = folder();
     let (program, _, path) = saved(folder.path());
     let (_, mut s) = synthetic::shapes().swap_remove(0);
-    s.wide = false;
+    s.h_wide = false;
     assert!(matches!(program.save(&s.build(), &path), Err(Error::Model { .. })));
     assert!(Program::load(&path).is_ok(), "the old file must stay");
 }

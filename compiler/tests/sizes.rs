@@ -37,18 +37,25 @@ fn arguments_of_steps() {
         let step = Step { position, tokens, head: true };
         l.args(step).map(|a| a[usize::from(register) - 1]).unwrap_or(u32::MAX)
     };
-    assert_eq!(arg(0, 1, reg::RING), 28);
-    assert_eq!(arg(4, 1, reg::RING), 0);
-    assert_eq!(arg(37, 1, reg::RING), 1);
+    assert_eq!(arg(0, 1, reg::FIRST.ring), 28);
+    assert_eq!(arg(4, 1, reg::FIRST.ring), 0);
+    assert_eq!(arg(37, 1, reg::FIRST.ring), 1);
     assert_eq!(arg(0, 1, reg::WSLOTS), 32);
     assert_eq!(arg(0, 1, reg::KSTEPS), 1);
     assert_eq!(arg(10, 3, reg::KSTEPS), (13 - 4_u32).div_ceil(4));
-    assert_eq!(arg(1_000_000, 8, reg::NTOK), 8);
+    assert_eq!(arg(1_000_000, 8, reg::FIRST.tokens), 4);
     for (position, tokens) in [(0, 0), (0, 9), (1 << 31, 1)] {
         assert!(l.args(Step { position, tokens, head: true }).is_err());
     }
     assert!(l.io_block(0, &[101]).is_err());
-    assert_eq!(l.io_block(5, &[1, 2]).map(|b| b.len()).unwrap_or(0), 2 * 64 + 2 * 2 * 64 * 2);
+    // The second token is the first one of the second group, whose rows begin at 4.
+    let io = l.io_block(5, &[1, 2]).unwrap_or_default();
+    assert_eq!(io.len(), 64 + 64 + 5 * 2 * 64 * 2);
+    assert_eq!((io[0], io[4 * 4]), (1, 2));
+    assert_eq!((arg(5, 3, reg::FIRST.tokens), arg(5, 3, reg::SECOND.tokens)), (2, 1));
+    assert_eq!((arg(5, 3, reg::SECOND.pos), arg(5, 3, reg::SECOND.ring)), (7, 3));
+    assert_eq!((arg(5, 3, reg::DECODE), arg(5, 3, reg::PREFILL)), (0, 1));
+    assert_eq!((arg(5, 1, reg::DECODE), arg(5, 1, reg::PREFILL)), (1, 0));
     let seen: Vec<u64> = l.visible(40).collect();
     assert_eq!(seen, (0..4).chain(17..=40).collect::<Vec<_>>());
     assert_eq!(l.visible(2).collect::<Vec<_>>(), [0, 1, 2]);

@@ -8,6 +8,7 @@
 //!
 //! The binary `accllm` (`src/main.rs`, `src/cli`) only parses arguments and prints reports.
 
+pub mod bench;
 pub mod bundled;
 pub mod device;
 pub mod emulation;

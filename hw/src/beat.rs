@@ -1,6 +1,7 @@
 //! Beat formats of `docs/formats.md` §1: packing and unpacking.
 
 use crate::config::BEAT_BYTES;
+use std::sync::LazyLock;
 
 /// One 512-bit memory beat.
 pub type Beat = [u8; BEAT_BYTES];
@@ -96,21 +97,48 @@ pub fn set_nibble(beat: &mut Beat, m: usize, v: i8) {
     beat[n / 2] = (beat[n / 2] & !(15 << sh)) | ((v as u8 & 15) << sh);
 }
 
+/// The 7 bits of a 2:4 group, by its four levels (-2..=2, as digits of base 5); with the number of kept columns.
+static GROUPS: LazyLock<[Option<(u8, u8)>; 625]> = LazyLock::new(|| {
+    std::array::from_fn(|index| {
+        let level = |c: u32| (index / 5usize.pow(3 - c) % 5) as i8 - 2;
+        let kept: Vec<usize> = (0..4).filter(|&c| level(c as u32) != 0).collect();
+        let pattern = PATTERNS.iter().position(|&(a, b)| kept.iter().all(|&c| c == a || c == b))?;
+        let (a, b) = PATTERNS[pattern];
+        let code = |c: usize| {
+            let levels = WeightFormat::W2Sparse.levels();
+            levels.iter().position(|&l| l == level(c as u32)).unwrap_or(0) as u8
+        };
+        Some((pattern as u8 | code(a) << 3 | code(b) << 5, kept.len() as u8))
+    })
+});
+
+/// The 7 bits of a 2:4 group of four levels (0 = pruned), and how many columns it keeps. `None` where it keeps more
+/// than two, or a level is not of the format.
+#[inline]
+pub fn group_w2s(levels: &[i8; 4]) -> Option<(u8, u8)> {
+    let digit = |l: i8| usize::from((l + 2) as u8);
+    if levels.iter().any(|l| !(-2..=2).contains(l)) {
+        return None;
+    }
+    let index = levels.iter().fold(0, |n, &l| 5 * n + digit(l));
+    GROUPS[index]
+}
+
 /// Packs 256 levels (0 = pruned) and 8 scales as a W2 2:4 beat.
 ///
 /// A group with fewer than two non-zero levels keeps further columns at level -2, code 0: allowed only where the
 /// scale or the activation is zero. `None` where a group keeps more than two, or a level is not of the format.
 pub fn pack_w2s(levels: &[i8], scales: &[u8]) -> Option<Beat> {
     let mut beat = [0; BEAT_BYTES];
-    for (i, group) in levels.chunks(4).enumerate() {
-        let kept: Vec<usize> = (0..group.len()).filter(|&c| group[c] != 0).collect();
-        let pattern = PATTERNS.iter().position(|&(a, b)| kept.iter().all(|&c| c == a || c == b))?;
-        let code = |c: usize| match group.get(c).copied().unwrap_or(0) {
-            0 => Some(0),
-            l => WeightFormat::W2Sparse.levels().iter().position(|&x| x == l).map(|p| p as u8),
-        };
-        let (a, b) = PATTERNS[pattern];
-        put_bits(&mut beat, 7 * i, 7, pattern as u8 | code(a)? << 3 | code(b)? << 5);
+    // Eight groups are 7 bytes.
+    for (bytes, levels) in beat.chunks_exact_mut(7).zip(levels.chunks(32)) {
+        let mut word = 0u64;
+        for (i, group) in levels.chunks(4).enumerate() {
+            let mut four = [0; 4];
+            four[..group.len()].copy_from_slice(group);
+            word |= u64::from(group_w2s(&four)?.0) << (7 * i);
+        }
+        bytes.copy_from_slice(&word.to_le_bytes()[..7]);
     }
     for (j, &s) in scales.iter().enumerate() {
         beat[56 + j] = s;

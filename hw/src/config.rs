@@ -108,7 +108,7 @@ pub const CONFIGS: [Config; 3] = [
         channels: 32,
         lanes: 2,
         vec: 32,
-        fifo: 1024,
+        fifo: 4096,
         vmem: 1 << 20,
         act: 1 << 12,
         sbuf: 1 << 16,

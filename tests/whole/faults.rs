@@ -45,8 +45,8 @@ fn wrong_layout() {
     let mut bad = compiled(&model);
     let stream = bad.program.layout.weights.layers[1].iter().find(|s| s.name() == "L1.up").unwrap();
     let at = (stream.beat + 1) * BEAT_BYTES;
-    for channel in &mut bad.image.channels {
-        let (first, second) = channel[at..].split_at_mut(BEAT_BYTES);
+    for channel in 0..bad.image.channels.len() {
+        let (first, second) = bad.image.port_mut(channel)[at..].split_at_mut(BEAT_BYTES);
         first.swap_with_slice(&mut second[..BEAT_BYTES]);
     }
     let said = bad.lockstep(Some(&rtl(MemoryKind::Ideal))).feed(&[5]).unwrap_err().to_string();

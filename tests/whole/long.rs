@@ -50,6 +50,6 @@ fn four_thousand_tokens() {
         token = outcome.token;
     }
     assert!(work.iter().all(|w| *w == work[0]), "work or memory changes with the position");
-    let bytes: usize = compiled.image.channels.iter().map(Vec::len).sum();
+    let bytes: usize = compiled.image.channels.iter().map(|c| c.len()).sum();
     println!("{TOKENS} tokens; image of {} beats", bytes / BEAT_BYTES);
 }

@@ -1,6 +1,7 @@
 //! The sequencer over intervals.
 
 use super::{Check, violation};
+use crate::label::Span;
 use crate::lambda::{MAX_POSITION, reg};
 use crate::layout::Layout;
 use crate::program::Program;
@@ -52,18 +53,18 @@ fn arguments(l: &Layout, tokens: usize, head: bool) -> [Interval; REGISTERS] {
     let mut set = |register: u8, lo: usize, hi: usize| {
         r[usize::from(register)] = Interval { lo: lo as u64, hi: hi as u64 };
     };
+    for (span, g) in [(Span::First, reg::FIRST), (Span::Second, reg::SECOND)] {
+        let n = span.of(tokens).len();
+        set(g.tokens, n, n);
+        set(g.rows, n * s.group, n * s.group);
+        set(g.pos, 0, MAX_POSITION as usize);
+        set(g.ring, 0, s.ring - 1);
+    }
     let mut exact = |register, v| set(register, v, v);
-    exact(reg::NTOK, tokens);
-    exact(reg::LAST, tokens - 1);
-    exact(reg::ROWS, tokens * s.group);
-    exact(reg::HIDDEN, tokens * s.hidden);
-    exact(reg::QROT, tokens * s.q_rot_row());
-    exact(reg::KROT, tokens * s.k_rows());
-    exact(reg::ROPE, tokens * s.rope_row());
-    exact(reg::LASTROW, (tokens - 1) * s.hidden);
+    exact(reg::DECODE, usize::from(tokens == 1));
+    exact(reg::PREFILL, usize::from(tokens > 1));
+    exact(reg::LASTROW, s.row_of(tokens - 1, tokens) * s.hidden);
     exact(reg::HEAD, usize::from(head));
-    set(reg::POS, 0, MAX_POSITION as usize - s.block);
-    set(reg::RING, 0, s.ring - 1);
     set(reg::KSTEPS, 1, s.ring / s.k_slots);
     set(reg::WSLOTS, GROUP, s.ring);
     set(reg::VBLOCKS, (s.sink_pad + GROUP) / GROUP, s.slots() / GROUP);

@@ -73,7 +73,7 @@ impl Program {
                     ranges.visit(v)
                 })?;
                 // Order: layer loops repeat after their third iteration but for addresses that only grow.
-                if tokens <= 2 || tokens == block {
+                if tokens <= 3 || tokens == block {
                     let mut machine = Machine::new(self, tokens, head, 3);
                     let mut order = order::Order::new(self, config);
                     machine.run(&mut |v: &Visit<'_>| {

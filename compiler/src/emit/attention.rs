@@ -1,53 +1,39 @@
-//! Attention: projections, scores, softmax, weighted sums, output projection.
+//! Attention: scores, softmax, weighted sums, output projection.
 
 use super::Emitter;
-use super::builder::{Opd, sem};
+use super::builder::{At, Opd, Sync, sem};
 use crate::error::Result;
 use crate::label::Tensor;
 use crate::lambda::reg;
-use crate::layout::WeightMap;
 use crate::spec::Linear;
 use accllm_hw::isa::{FLAG_WIDE, Op};
 
 impl Emitter<'_> {
-    /// The attention half of a layer.
-    pub(super) fn attention(&mut self) -> Result<()> {
-        let l = self.layout;
-        self.norm(l.vmem.g, self.consts().attn_norm, "attn_norm", Tensor::AttnIn);
-        self.b.wait_tokens();
-        for (i, linear) in WeightMap::ATTENTION.into_iter().enumerate() {
-            self.projection(linear, i == 0)?;
-        }
-        for linear in WeightMap::ATTENTION {
-            match linear {
-                Linear::K => self.keys(),
-                Linear::V => self.values(),
-                _ => self.queries(),
-            }
-        }
-        self.b.wait_tokens();
-        self.heads();
-        let d = self.matw(self.stream(Linear::O, 0)?, "o_proj").b(l.act.attn).c(l.vmem.delta);
-        let d = d.m(Opd(0, reg::NTOK)).x(l.act.attn_x).aux(l.shape.hidden).makes(&[Tensor::AttnOut]);
-        self.b.push(d.wait(sem::V2M).signal(sem::M2V));
-        self.residual("attn_residual", Tensor::ResidAttn);
-        Ok(())
-    }
-
     /// All KV heads. With two sets of score rows the tiles score a head while the vector unit does the softmax of
     /// the one before: matrix K0 K1 V0 K2 V1 K3 V2 .., vector S0 S1 A0 S2 A1 S3 A2 ..; with one set K0 V0 K1 V1 .., S0 A0 S1 A1 ..
-    fn heads(&mut self) {
+    ///
+    /// `down`: the group of tokens whose down_proj fills the tiles' waiting times, in pieces between the heads.
+    pub(super) fn heads(&mut self, at: At, down: Option<At>) -> Result<()> {
+        self.enter(at);
         let heads = self.layout.shape.dims.kv_heads;
         let ahead = self.layout.score.sets;
+        let pieces = self.layout.weights.pieces(self.layer.first, Linear::Down);
+        let mut piece = 0;
         for h in 0..ahead.min(heads) {
             self.scores(h);
         }
         self.softmax(0);
         for h in 0..heads {
-            self.b.wait_tokens();
             self.weighted_sum(h);
             if h + ahead < heads {
                 self.scores(h + ahead);
+            }
+            if let Some(other) = down {
+                while piece * heads < (h + 1) * pieces {
+                    self.down(other, piece)?;
+                    piece += 1;
+                }
+                self.enter(at);
             }
             if ahead > 1 && h + 1 < heads {
                 self.softmax(h + 1);
@@ -57,23 +43,34 @@ impl Emitter<'_> {
                 self.softmax(h + 1);
             }
         }
-        self.b.wait_tokens();
+        Ok(())
     }
 
-    /// MATK over window and sinks; signals once per token.
+    /// MATW of attention's output to delta.
+    pub(super) fn output(&mut self, at: At) -> Result<()> {
+        self.enter(at);
+        let l = self.layout;
+        let d = self.matw(self.stream(Linear::O, 0)?, "o_proj").b(l.act.attn).c(self.delta());
+        let d = d.m(self.b.count()).x(l.act.attn_x).aux(l.shape.hidden).makes(&[Tensor::AttnOut]);
+        self.b.push(d.wait(sem::V2M).signal(sem::M2V));
+        Ok(())
+    }
+
+    /// MATK over window and sinks.
     fn scores(&mut self, h: usize) {
         let l = self.layout;
         let s = &l.shape;
         let set = h % l.score.sets;
         let row = set * l.score.steps * l.score.row;
         let sinks = s.lambda.n_sink > 0;
-        let at = l.kv.k_at(self.run.first, h);
+        let at = l.kv.k_at(self.layer.first, h);
         let scalars = h * l.scalars.q_stride;
-        let rows = Opd(0, reg::ROWS);
+        let rows = self.b.rows(s.group);
         let d = self.b.draft(Op::MATK, "score").a(self.by_layer(at + l.kv.k_window, reg::KV));
         let d = d.b(l.act.q_win + h * l.act.q_x).c(row + s.sink_pad).n(Opd(0, reg::KSTEPS)).m(rows);
         let d = d.aux(l.scalars.q_win + scalars).head(h, None);
-        let d = d.prefetch_wait_if(h == 0, sem::KEYS).wait_if(h == 0, sem::V2M);
+        let first_of_part = h % (s.dims.kv_heads / s.q_parts) == 0;
+        let d = d.prefetch_wait_if(h == 0, sem::KEYS).wait_if(first_of_part, sem::QUERIES);
         self.b.push(if sinks { d } else { d.signal(sem::M2V).makes(&[Tensor::Score]) });
         if sinks {
             let d = self.b.draft(Op::MATK, "score").a(self.by_layer(at, reg::KV));
@@ -81,10 +78,9 @@ impl Emitter<'_> {
             let d = d.aux(l.scalars.q_sink + scalars).head(h, None).makes(&[Tensor::Score]);
             self.b.push(d.signal(sem::M2V));
         }
-        self.b.signal_tokens();
     }
 
-    /// Softmax of a KV head's rows; waits and signals once per token.
+    /// Softmax of a KV head's rows.
     fn softmax(&mut self, h: usize) {
         let l = self.layout;
         let s = &l.shape;
@@ -92,33 +88,33 @@ impl Emitter<'_> {
         let first = (h % l.score.sets) * l.score.set_rows;
         let scalar = |base: usize| base + h * l.scalars.q_stride - first;
         let scalars = scalar(l.scalars.q_win) | scalar(l.scalars.q_sink) << 16;
+        let prob = l.act.prob;
         let [t0, ..] = reg::T;
-        self.b.tokens(&[(t0, s.group), (reg::P, 1), (reg::R, 1)], |b| {
+        let sync = Sync { wait: sem::M2V, signal: sem::V2M };
+        self.b.tokens(sync, &[(t0, s.group), (reg::P, 1), (reg::R, 1)], |b| {
             for g in 0..s.group {
-                let d = b.draft(Op::SOFTMAX, "softmax").a(Opd(0, reg::P)).b(Opd(0, reg::R)).c(l.act.prob);
+                let d = b.draft(Op::SOFTMAX, "softmax").a(b.position()).b(b.ring()).c(prob);
                 let d = d.n(Opd(0, reg::WSLOTS)).m(Opd(first + g, t0)).k(c.zm.into()).sh(c.zs);
                 let d = d.x(l.act.prob_x).aux(scalars).flag(FLAG_WIDE, s.prob_wide);
-                let d = d.wait_if(g == 0, sem::M2V).signal_if(g + 1 == s.group, sem::V2M);
                 b.push(d.head(h, Some(g)).makes(&[Tensor::Prob, Tensor::ProbSum]));
             }
         });
     }
 
-    /// MATV of a KV head; signals once per token.
+    /// MATV of a KV head.
     fn weighted_sum(&mut self, h: usize) {
         let l = self.layout;
         let set = h % l.score.sets;
-        let at = self.by_layer(l.kv.v_at(self.run.first, h), reg::KV);
+        let at = self.by_layer(l.kv.v_at(self.layer.first, h), reg::KV);
         let d = self.b.draft(Op::MATV, "attn").a(at).b(l.act.prob + set * l.act.prob_set);
-        let d = d.c(l.vmem.att + set * l.vmem.att_set).n(Opd(0, reg::VBLOCKS)).m(Opd(0, reg::ROWS));
+        let d = d.c(l.vmem.att + set * l.vmem.att_set).n(Opd(0, reg::VBLOCKS)).m(self.b.rows(l.shape.group));
         let d = d.k(l.kv.v_blocks).sh(l.kv.v_steps as u8).x(l.act.prob_x).aux(l.vmem.att_row);
         let d = d.flag(FLAG_WIDE, l.shape.prob_wide).head(h, None).makes(&[Tensor::AttnAcc]);
         let d = d.prefetch_wait_if(h == 0, sem::VALUES).wait(sem::V2M);
         self.b.push(d.signal(sem::M2V));
-        self.b.signal_tokens();
     }
 
-    /// Attention output of a KV head to o_proj's input; waits once per token, and signals for the last head.
+    /// Attention output of a KV head to o_proj's input; signals for the last head.
     fn attention_out(&mut self, h: usize) {
         let l = self.layout;
         let s = &l.shape;
@@ -126,13 +122,13 @@ impl Emitter<'_> {
         let sums = l.vmem.att + (h % l.score.sets) * l.vmem.att_set;
         let scalars = l.scalars.q_win + h * l.scalars.q_stride;
         let last = h + 1 == s.dims.kv_heads;
-        let [t0, t1, t2] = reg::T;
-        self.b.tokens(&[(t0, s.group * l.vmem.att_row), (t1, 1), (t2, s.group)], |b| {
+        let [t0, t1, t2, ..] = reg::T;
+        let sync = Sync { wait: sem::M2V, signal: if last { sem::V2M } else { 0 } };
+        self.b.tokens(sync, &[(t0, s.group * l.vmem.att_row), (t1, 1), (t2, s.group)], |b| {
             for g in 0..s.group {
                 let d = b.draft(Op::ATTQ, "attn_out").a(Opd(sums + g * l.vmem.att_row, t0));
                 let d = d.b(Opd(scalars + g, t2)).c(l.act.attn).n(s.hds.min(s.v_dim)).m(Opd(0, t1));
                 let d = d.k(c.og.into()).sh(c.os).x(l.act.attn_x).aux((h * s.group + g) * s.hds);
-                let d = d.wait_if(g == 0, sem::M2V).signal_if(last && g + 1 == s.group, sem::V2M);
                 b.push(d.head(h, Some(g)).makes(&[Tensor::AttnO8]));
             }
         });

@@ -1,21 +1,28 @@
 //! Building instructions: operands, labels, loops over tokens, and the semaphores between the units.
 
 use crate::error::{Error, Result};
-use crate::label::{Label, LayerRef, Tensor, TokenRef};
+use crate::label::{Label, LayerRef, Span, Tensor};
 use crate::lambda::reg;
 use accllm_hw::isa::{Instr, Op};
 
 /// Semaphores of the program. Each is signalled by one unit and waited for by one unit, both in order: a token
-/// queue. The k-th wait therefore stands for everything before the k-th signal.
+/// queue. The k-th wait therefore stands for everything before the k-th signal. Attention (and the head) and MLP have
+/// their own, since in prefill one group of tokens is in attention while the other is in the MLP.
 pub mod sem {
-    /// Vector unit to matrix unit.
+    /// Attention, vector unit to matrix unit.
     pub const V2M: u8 = 1;
-    /// Matrix unit to vector unit.
+    /// Attention, matrix unit to vector unit.
     pub const M2V: u8 = 2;
-    /// Vector unit to prefetcher: keys of the block are in memory.
+    /// Vector unit to prefetcher: keys of the group are in memory.
     pub const KEYS: u8 = 3;
-    /// Vector unit to prefetcher: values of the block are in memory.
+    /// Vector unit to prefetcher: values of the group are in memory.
     pub const VALUES: u8 = 4;
+    /// Vector unit to matrix unit: codes of a part of the queries.
+    pub const QUERIES: u8 = 7;
+    /// MLP, vector unit to matrix unit.
+    pub const MLP_V2M: u8 = 5;
+    /// MLP, matrix unit to vector unit.
+    pub const MLP_M2V: u8 = 6;
 }
 
 /// An operand: immediate plus register.
@@ -26,6 +33,21 @@ impl From<usize> for Opd {
     fn from(v: usize) -> Self {
         Self(v, 0)
     }
+}
+
+/// Where in the model and on which tokens instructions work.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct At {
+    /// The group of tokens; [`Span::Step`] is decode.
+    pub span: Span,
+    pub layer: LayerRef,
+}
+
+/// What a loop over tokens waits for before its first instruction, and signals after its last one; 0 is nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sync {
+    pub wait: u8,
+    pub signal: u8,
 }
 
 /// An instruction under construction.
@@ -159,31 +181,61 @@ pub(super) struct Builder {
     pub labels: Vec<Label>,
     /// Layer of the instructions that follow.
     pub layer: Option<LayerRef>,
-    /// Token of the instructions that follow.
-    token: TokenRef,
-    /// Tokens of a block at most: with 1 there are no loops over tokens.
-    block: usize,
+    /// Tokens of the instructions that follow: with [`Span::Step`] there are no loops over tokens.
+    pub span: Span,
+    token_loop: Option<u8>,
     /// Starts of open loops.
     open: Vec<usize>,
     error: Option<String>,
 }
 
 impl Builder {
-    pub fn new(block: usize) -> Self {
+    pub fn new() -> Self {
         Self {
             code: Vec::new(),
             labels: Vec::new(),
             layer: None,
-            token: TokenRef::All,
-            block,
+            span: Span::Step,
+            token_loop: None,
             open: Vec::new(),
             error: None,
         }
     }
 
+    /// Arguments of the current group of tokens.
+    fn group(&self) -> reg::Group {
+        if self.span == Span::Second { reg::SECOND } else { reg::FIRST }
+    }
+
+    /// Tokens of the group.
+    pub fn count(&self) -> Opd {
+        if self.span == Span::Step { Opd(1, 0) } else { Opd(0, self.group().tokens) }
+    }
+
+    /// Query rows of a KV head.
+    pub fn rows(&self, gqa: usize) -> Opd {
+        if self.span == Span::Step { Opd(gqa, 0) } else { Opd(0, self.group().rows) }
+    }
+
+    /// Position of the token, in a loop that has [`reg::P`] among its strides.
+    pub fn position(&self) -> Opd {
+        Opd(0, if self.span == Span::Step { reg::FIRST.pos } else { reg::P })
+    }
+
+    /// Ring pointer of the token, in a loop that has [`reg::R`] among its strides.
+    pub fn ring(&self) -> Opd {
+        Opd(0, if self.span == Span::Step { reg::FIRST.ring } else { reg::R })
+    }
+
     /// Starts an instruction.
     pub fn draft(&self, op: Op, name: &str) -> Draft {
-        let label = Label { layer: self.layer, op: name.to_string(), token: self.token, ..Label::default() };
+        let label = Label {
+            layer: self.layer,
+            op: name.to_string(),
+            span: self.span,
+            token_loop: self.token_loop,
+            ..Label::default()
+        };
         Draft { instr: Instr { op: op as u8, ..Instr::default() }, label, wide: None }
     }
 
@@ -228,78 +280,49 @@ impl Builder {
         self.open.len() as u8
     }
 
-    /// Runs `body` for each token. `strides`: registers that advance from token to token.
-    pub fn tokens(&mut self, strides: &[(u8, usize)], mut body: impl FnMut(&mut Self)) {
-        if self.block == 1 {
-            return body(self);
+    /// Runs `body`, instructions of the vector unit, for each token of the group. `strides`: registers that advance from
+    /// token to token.
+    pub fn tokens(&mut self, sync: Sync, strides: &[(u8, usize)], mut body: impl FnMut(&mut Self)) {
+        if self.span == Span::Step {
+            let first = self.code.len();
+            body(self);
+            if let Some(i) = self.code.get_mut(first) {
+                i.wait[0] = sync.wait;
+            }
+            if let Some(i) = self.code.last_mut() {
+                i.signal[0] = sync.signal;
+            }
+            return;
         }
-        self.open(Opd(0, reg::NTOK));
-        self.token = TokenRef::Loop(self.depth() - 1);
+        if sync.wait != 0 {
+            self.push(self.draft(Op::RADD, "sync").wait(sync.wait));
+        }
+        for &(register, _) in strides {
+            match register {
+                reg::P => self.set(reg::P, Opd(0, self.group().pos)),
+                reg::R => self.set(reg::R, Opd(0, self.group().ring)),
+                _ => {}
+            }
+        }
+        self.open(self.count());
+        self.token_loop = Some(self.depth() - 1);
         body(self);
-        self.token = TokenRef::All;
-        self.advance(strides);
-        self.close();
-        self.reset(strides);
-    }
-
-    /// As [`Builder::tokens`]; `body` is told whether this is the last token.
-    pub fn tokens_last(&mut self, strides: &[(u8, usize)], mut body: impl FnMut(&mut Self, bool)) {
-        if self.block == 1 {
-            return body(self, true);
-        }
-        self.open(Opd(0, reg::LAST));
-        self.token = TokenRef::Loop(self.depth() - 1);
-        body(self, false);
-        self.token = TokenRef::All;
-        self.advance(strides);
-        self.close();
-        self.token = TokenRef::Last;
-        body(self, true);
-        self.token = TokenRef::All;
-        self.reset(strides);
-    }
-
-    fn advance(&mut self, strides: &[(u8, usize)]) {
+        self.token_loop = None;
         for &(register, step) in strides {
             self.add(register, step);
         }
-    }
-
-    fn reset(&mut self, strides: &[(u8, usize)]) {
-        for &(register, _) in strides {
-            let start = match register {
-                reg::P => reg::POS,
-                reg::R => reg::RING,
-                _ => 0,
-            };
-            self.set(register, Opd(0, start));
+        self.close();
+        for &(register, _) in strides.iter().filter(|(r, _)| reg::T.contains(r)) {
+            self.set(register, 0);
         }
-    }
-
-    /// A matrix instruction that only signals, for each token but one: the vector unit's loop that follows waits
-    /// once per token.
-    pub fn signal_tokens(&mut self) {
-        self.idle_tokens(|d| d.signal(sem::M2V));
-    }
-
-    /// A matrix instruction that only waits, for each token but one: the vector unit's loop before signalled once
-    /// per token. The last wait belongs to the instruction that follows.
-    pub fn wait_tokens(&mut self) {
-        self.idle_tokens(|d| d.wait(sem::V2M));
-    }
-
-    fn idle_tokens(&mut self, sync: impl Fn(Draft) -> Draft) {
-        if self.block > 1 {
-            self.open(Opd(0, reg::LAST));
-            let d = sync(self.draft(Op::MATW, "sync"));
-            self.push(d);
-            self.close();
+        if sync.signal != 0 {
+            self.push(self.draft(Op::RADD, "sync").signal(sync.signal));
         }
     }
 
     /// A matrix instruction that only waits once.
-    pub fn wait_once(&mut self) {
-        let d = self.draft(Op::MATW, "sync").wait(sem::V2M);
+    pub fn wait_once(&mut self, s: u8) {
+        let d = self.draft(Op::MATW, "sync").wait(s);
         self.push(d);
     }
 

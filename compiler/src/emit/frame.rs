@@ -1,73 +1,131 @@
-//! Before and after the layers: constants, embedding, norms, head.
+//! Around the linear layers: constants, embedding, residual, norms, head.
 
 use super::Emitter;
-use super::builder::{Opd, sem};
-use crate::label::Tensor;
+use super::builder::{At, Builder, Opd, Sync, sem};
+use crate::label::{LayerRef, Span, Tensor};
 use crate::lambda::reg;
-use crate::layout::Chunk;
+use crate::layout::{Chunk, Layout};
 use crate::spec::Norm;
 use accllm_hw::isa::{FLAG_FIRST, FLAG_I32, Op};
 
+/// The two norms of a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NormOf {
+    Attention,
+    Mlp,
+}
+
 impl Emitter<'_> {
-    /// Constants, IO block, first norm constants, embedding.
-    pub(super) fn start(&mut self) {
-        let l = self.layout;
-        let s = &l.shape;
-        for (i, v) in l.constants().into_iter().enumerate() {
+    /// Unit constants.
+    pub(super) fn constants(&mut self) {
+        for (i, v) in self.layout.constants().into_iter().enumerate() {
             let d = self.b.draft(Op::SETC, "control").a(v).x(i);
             self.b.push(d);
         }
-        for (to, from) in [(reg::P, reg::POS), (reg::R, reg::RING)] {
-            self.b.set(to, Opd(0, from));
-        }
+    }
+
+    /// IO block of `rows` tokens, first norm constants.
+    pub(super) fn load(&mut self, rows: usize) {
+        (self.b.span, self.b.layer) = (Span::Step, None);
+        let l = self.layout;
+        let s = &l.shape;
         let ids = self.b.draft(Op::LOAD, "load_ids").a(l.aux.ids).c(l.vmem.ids);
-        self.b.push(ids.n(s.block.next_multiple_of(32)).flag(FLAG_I32, true));
-        let rope = self.b.draft(Op::LOAD, "load_rope").a(l.aux.rope).c(l.vmem.rope).n(Opd(0, reg::ROPE));
+        self.b.push(ids.n(rows.next_multiple_of(32)).flag(FLAG_I32, true));
+        let rope = self.b.draft(Op::LOAD, "load_rope").a(l.aux.rope).c(l.vmem.rope).n(rows * s.rope_row());
         self.b.push(rope);
         let g = self.b.draft(Op::LOAD, "load_norm").a(l.aux.norms).c(l.vmem.g).n(2 * s.hidden);
         self.b.push(g);
-        let [t0, t1, _] = reg::T;
-        self.b.tokens(&[(t0, 1), (t1, s.hidden)], |b| {
-            let d = b.draft(Op::EMBED, "embed").a(l.aux.embed).b(Opd(l.vmem.ids, t0));
-            let d = d.c(Opd(l.vmem.resid, t1)).n(s.hidden).k(l.aux.embed_row).aux(s.dims.vocab);
-            b.push(d.sh(self.spec.embed_shift).makes(&[Tensor::Embed]));
-        });
     }
 
-    /// RMSNorm of all tokens with the constants at `g`; signals once per token.
-    pub(super) fn norm(&mut self, g: usize, norm: Norm, name: &str, tensor: Tensor) {
+    /// Residual stream of the group's tokens.
+    pub(super) fn embed(&mut self, span: Span) {
+        self.b.span = span;
         let l = self.layout;
         let s = &l.shape;
-        let [t0, t1, _] = reg::T;
-        self.b.tokens(&[(t0, s.hidden), (t1, 1)], |b| {
-            let at = Opd(l.vmem.resid, t0);
-            let sum = b.draft(Op::SUMSQ, name).a(at).c(l.scalars.norm).n(s.hidden).aux(norm.eps as usize);
-            b.push(sum);
-            let d = b.draft(Op::NORMQ, name).a(at).b(g).c(l.act.norm).n(s.hidden).m(Opd(0, t1));
-            let d = d.sh(norm.gs).x(l.act.norm_x).aux(l.scalars.norm).makes(&[tensor]);
-            b.push(d.signal(sem::V2M));
+        let (ids, resid, shift) = (l.vmem.ids + self.row(), self.resid(), self.spec.embed_shift);
+        let [t0, t1, ..] = reg::T;
+        self.b.tokens(Sync::default(), &[(t0, 1), (t1, s.hidden)], |b| {
+            let d = b.draft(Op::EMBED, "embed").a(l.aux.embed).b(Opd(ids, t0));
+            let d = d.c(Opd(resid, t1)).n(s.hidden).k(l.aux.embed_row).aux(s.dims.vocab);
+            b.push(d.sh(shift).makes(&[Tensor::Embed]));
         });
     }
 
-    /// `resid += delta` for all tokens, once the matrix unit has made delta.
-    pub(super) fn residual(&mut self, name: &str, tensor: Tensor) {
-        let v = &self.layout.vmem;
-        let d = self.b.draft(Op::RADD, name).a(v.resid).b(v.delta).c(v.resid).n(Opd(0, reg::HIDDEN));
-        self.b.push(d.wait(sem::M2V).makes(&[tensor]));
+    /// RMSNorm of the group's tokens for the projections of attention.
+    pub(super) fn attention_norm(&mut self, at: At) {
+        let sync = Sync { wait: 0, signal: sem::V2M };
+        self.residual(at.span, sync, None, Some((at.layer, NormOf::Attention)));
+    }
+
+    /// Adds o_proj's output to the residual, and normalizes it for the MLP.
+    pub(super) fn after_attention(&mut self, at: At) {
+        let sync = Sync { wait: sem::M2V, signal: sem::MLP_V2M };
+        let add = (at.layer, "attn_residual", Tensor::ResidAttn);
+        self.residual(at.span, sync, Some(add), Some((at.layer, NormOf::Mlp)));
+    }
+
+    /// Adds down_proj's output to the residual; with `next` normalizes it for that layer's attention.
+    pub(super) fn after_mlp(&mut self, at: At, next: Option<LayerRef>) {
+        let sync = Sync { wait: sem::MLP_M2V, signal: if next.is_some() { sem::V2M } else { 0 } };
+        let add = (at.layer, "mlp_residual", Tensor::Resid);
+        self.residual(at.span, sync, Some(add), next.map(|layer| (layer, NormOf::Attention)));
+    }
+
+    /// For each token of the group: residual add, RMSNorm, or both.
+    fn residual(
+        &mut self,
+        span: Span,
+        sync: Sync,
+        add: Option<(LayerRef, &str, Tensor)>,
+        norm: Option<(LayerRef, NormOf)>,
+    ) {
+        self.b.span = span;
+        let (spec, l) = (self.spec, self.layout);
+        let n = l.shape.hidden;
+        let (resid, delta, row) = (self.resid(), self.delta(), self.row());
+        let [t0, t1, ..] = reg::T;
+        self.b.tokens(sync, &[(t0, n), (t1, 1)], |b| {
+            let at = Opd(resid, t0);
+            if let Some((layer, name, tensor)) = add {
+                b.layer = Some(layer);
+                let d = b.draft(Op::RADD, name).a(at).b(Opd(delta, t0)).c(at).n(n);
+                b.push(d.makes(&[tensor]));
+            }
+            if let Some((layer, which)) = norm {
+                b.layer = Some(layer);
+                let c = &spec.layers[layer.first].consts;
+                let (g, norm, name, tensor) = match which {
+                    NormOf::Attention => (l.vmem.g, c.attn_norm, "attn_norm", Tensor::AttnIn),
+                    NormOf::Mlp => (l.vmem.g + n, c.mlp_norm, "mlp_norm", Tensor::MlpIn),
+                };
+                normalize(b, l, (at, g, Opd(row, t1)), norm, (name, tensor));
+            }
+        });
+    }
+
+    /// Loads the constants of a layer's norms, one or both (after the last layer: of the final norm).
+    pub(super) fn load_norms(&mut self, layer: LayerRef, which: &[NormOf]) {
+        self.enter(At { span: Span::Step, layer });
+        self.b.layer = None;
+        let (l, n) = (self.layout, self.layout.shape.hidden);
+        let (skip, to) = if which == [NormOf::Mlp] { (l.aux.norm_pair / 2, n) } else { (0, 0) };
+        let from = self.by_layer(l.aux.norms + layer.first * l.aux.norm_pair + skip, reg::NORM);
+        let d = self.b.draft(Op::LOAD, "load_norm").a(from).c(l.vmem.g + to).n(which.len() * n);
+        self.b.push(d);
     }
 
     /// Final norm and head of the last token, skipped where the host does not want them.
     pub(super) fn head(&mut self) {
+        (self.b.span, self.b.layer) = (Span::Step, None);
         let l = self.layout;
         let s = &l.shape;
         self.b.open(Opd(0, reg::HEAD));
         let norm = self.spec.final_norm;
         let at = Opd(l.vmem.resid, reg::LASTROW);
-        let sum = self.b.draft(Op::SUMSQ, "final_norm").a(at).c(l.scalars.norm).n(s.hidden);
-        self.b.push(sum.aux(norm.eps as usize));
-        let d = self.b.draft(Op::NORMQ, "final_norm").a(at).b(l.vmem.g).c(l.act.norm).n(s.hidden);
-        let d = d.sh(norm.gs).x(l.act.norm_x).aux(l.scalars.norm).makes(&[Tensor::HeadIn]);
-        self.b.push(d.signal(sem::V2M));
+        let signal = Sync { wait: 0, signal: sem::V2M };
+        self.b.tokens(signal, &[], |b| {
+            normalize(b, l, (at, l.vmem.g, Opd(0, 0)), norm, ("final_norm", Tensor::HeadIn));
+        });
         let streams = &l.weights.head;
         let buffers = l.vmem.logits.len();
         for (i, stream) in streams.iter().enumerate() {
@@ -88,4 +146,18 @@ impl Emitter<'_> {
         }
         self.b.close();
     }
+}
+
+/// RMSNorm of one token: residual at `at`, constants at `g`, to lane row `row`.
+fn normalize(
+    b: &mut Builder,
+    l: &Layout,
+    (at, g, row): (Opd, usize, Opd),
+    norm: Norm,
+    (name, tensor): (&str, Tensor),
+) {
+    let n = l.shape.hidden;
+    b.push(b.draft(Op::SUMSQ, name).a(at).c(l.scalars.norm).n(n).aux(norm.eps as usize));
+    let d = b.draft(Op::NORMQ, name).a(at).b(g).c(l.act.norm).n(n).m(row).sh(norm.gs);
+    b.push(d.x(l.act.norm_x).aux(l.scalars.norm).makes(&[tensor]));
 }

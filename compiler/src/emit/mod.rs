@@ -1,8 +1,13 @@
-//! Emission: one program for decode (one token) and prefill (blocks), for every position.
+//! Emission: one program, whose first part serves decode (one token) and whose second part serves prefill (blocks),
+//! for every position.
 //!
 //! The sequencer dispatches in program order to two units that run concurrently, the matrix unit (with the
 //! prefetcher ahead of it) and the vector unit. Each wait comes after its signal in program order, so that queues
 //! of any depth cannot deadlock.
+//!
+//! Prefill splits its tokens into two groups that are half a layer apart: while one is in attention, where the vector
+//! unit has much to do, the other is in the MLP, where the tiles have. Their instructions alternate so that each unit
+//! always has work of one group while it waits for the other unit's work on the other group.
 
 mod attention;
 mod builder;
@@ -13,13 +18,14 @@ mod project;
 pub use builder::sem;
 
 use crate::error::{Error, Result};
-use crate::label::{Label, LayerRef};
+use crate::label::{Label, LayerRef, Span};
 use crate::lambda::reg;
 use crate::layout::{Layout, Stream};
 use crate::spec::{LayerConsts, Linear, ModelSpec};
 use accllm_hw::config::Config;
 use accllm_hw::isa::{Instr, Op};
-use builder::{Builder, Draft, Opd};
+use builder::{At, Builder, Draft, Opd};
+use frame::NormOf;
 
 /// A run of layers with equal constants and formats, emitted once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,12 +51,16 @@ fn runs(spec: &ModelSpec) -> Vec<LayerRun> {
 /// The program does not fit the instruction memory.
 pub fn emit(spec: &ModelSpec, layout: &Layout, config: &Config) -> Result<(Vec<Instr>, Vec<Label>)> {
     let runs = runs(spec);
-    let mut e =
-        Emitter { spec, layout, b: Builder::new(layout.shape.block), run: LayerRun { first: 0, count: 1 } };
-    e.start();
-    for (i, &run) in runs.iter().enumerate() {
-        e.run = run;
-        e.layers(i > 0)?;
+    let layer = LayerRef { first: 0, in_loop: None };
+    let mut e = Emitter { spec, layout, b: Builder::new(), layer };
+    e.constants();
+    e.b.open(Opd(0, reg::DECODE));
+    e.decode(&runs)?;
+    e.b.close();
+    if layout.shape.block > 1 {
+        e.b.open(Opd(0, reg::PREFILL));
+        e.prefill(&runs)?;
+        e.b.close();
     }
     e.head();
     e.b.push(e.b.draft(Op::END, "control"));
@@ -66,7 +76,7 @@ pub fn emit(spec: &ModelSpec, layout: &Layout, config: &Config) -> Result<(Vec<I
             ));
         }
         if layout.shape.block > 1 {
-            help.push("use a block of 1, which needs no loops over tokens".into());
+            help.push("use a block of 1, which needs only the part for decode".into());
         }
         help.push("use a configuration with a larger instruction memory".into());
         return Err(Error::TooSmall {
@@ -86,42 +96,170 @@ struct Emitter<'a> {
     spec: &'a ModelSpec,
     layout: &'a Layout,
     b: Builder,
-    run: LayerRun,
+    /// Layer of the instructions that follow.
+    layer: LayerRef,
 }
 
 impl<'a> Emitter<'a> {
+    /// The instructions that follow are for these tokens and this layer.
+    fn enter(&mut self, at: At) {
+        self.layer = at.layer;
+        self.b.layer = Some(at.layer);
+        self.b.span = at.span;
+    }
+
     fn consts(&self) -> &'a LayerConsts {
-        &self.spec.layers[self.run.first].consts
+        &self.spec.layers[self.layer.first].consts
     }
 
     /// An address that advances from layer to layer with a register, where there is a loop.
     fn by_layer(&self, at: usize, register: u8) -> Opd {
-        if self.run.count > 1 { Opd(at, register) } else { Opd(at, 0) }
+        Opd(at, if self.layer.in_loop.is_some() { register } else { 0 })
     }
 
-    /// The layers of the current run. `dirty`: an earlier run may have used the registers.
-    fn layers(&mut self, dirty: bool) -> Result<()> {
-        let LayerRun { first, count } = self.run;
-        let in_loop = (count > 1).then(|| self.b.depth());
-        if count > 1 {
-            if dirty {
-                for r in [reg::W, reg::KV, reg::NORM] {
-                    self.b.set(r, 0);
+    /// Row of the group's first token in buffers that hold both groups.
+    fn row(&self) -> usize {
+        if self.b.span == Span::Second { self.layout.shape.half } else { 0 }
+    }
+
+    /// Residual of the group's first token.
+    fn resid(&self) -> usize {
+        self.layout.vmem.resid + self.row() * self.layout.shape.hidden
+    }
+
+    /// Delta of the group's first token.
+    fn delta(&self) -> usize {
+        self.layout.vmem.delta + self.row() * self.layout.shape.hidden
+    }
+
+    /// Activation words of the group's norm.
+    fn norm_words(&self) -> usize {
+        self.layout.act.norm + self.layout.shape.steps(self.row())
+    }
+
+    /// A step of one token.
+    fn decode(&mut self, runs: &[LayerRun]) -> Result<()> {
+        self.load(1);
+        self.embed(Span::Step);
+        for (i, run) in runs.iter().enumerate() {
+            self.run(run.first, run.count, i > 0, |e, layer| {
+                let at = At { span: Span::Step, layer };
+                e.attention_norm(at);
+                e.projections(at)?;
+                e.prepare(at);
+                e.heads(at, None)?;
+                e.output(at)?;
+                e.after_attention(at);
+                e.gate_up(at)?;
+                // The vector unit's constants for the next layer (after the last one: of the final norm).
+                let next = LayerRef { first: layer.first + 1, ..layer };
+                e.load_norms(next, &[NormOf::Attention, NormOf::Mlp]);
+                e.activate(at)?;
+                for piece in 0..e.layout.weights.pieces(layer.first, Linear::Down) {
+                    e.down(at, piece)?;
+                }
+                e.after_mlp(at, None);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// A step of several tokens.
+    fn prefill(&mut self, runs: &[LayerRun]) -> Result<()> {
+        let single = |first: usize| LayerRef { first, in_loop: None };
+        let first = |layer| At { span: Span::First, layer };
+        let second = |layer| At { span: Span::Second, layer };
+        self.load(self.layout.shape.token_rows());
+        self.embed(Span::First);
+        self.embed(Span::Second);
+        self.attention_norm(first(single(0)));
+        self.phase(Some(first(single(0))), None, None)?;
+        self.attention_norm(second(single(0)));
+        self.load_norms(single(1), &[NormOf::Attention]);
+        for (i, run) in runs.iter().enumerate() {
+            let last = run.first + run.count - 1;
+            self.run(run.first, run.count - 1, true, |e, layer| {
+                let next = LayerRef { first: layer.first + 1, ..layer };
+                e.phase(Some(second(layer)), Some(first(layer)), Some(next))?;
+                e.phase(Some(first(next)), Some(second(layer)), Some(next))
+            })?;
+            let next = runs.get(i + 1).map(|r| single(r.first));
+            self.phase(Some(second(single(last))), Some(first(single(last))), next)?;
+            self.phase(next.map(first), Some(second(single(last))), next)?;
+        }
+        Ok(())
+    }
+
+    /// Attention of one group beside the MLP of the other, which then goes on to layer `next`.
+    fn phase(&mut self, attention: Option<At>, mlp: Option<At>, next: Option<LayerRef>) -> Result<()> {
+        if let Some(at) = attention {
+            self.projections(at)?;
+        }
+        if let Some(at) = mlp {
+            self.after_attention(at);
+            // The second group is the last to need the layer's constants.
+            if let (Span::Second, Some(next)) = (at.span, next) {
+                self.load_norms(next, &[NormOf::Mlp]);
+            }
+            self.gate_up(at)?;
+        }
+        if let Some(at) = attention {
+            self.prepare(at);
+        }
+        if let Some(at) = mlp {
+            self.activate(at)?;
+        }
+        match (attention, mlp) {
+            (Some(at), _) => {
+                self.heads(at, mlp)?;
+                self.output(at)?;
+            }
+            (None, Some(at)) => {
+                for piece in 0..self.layout.weights.pieces(at.layer.first, Linear::Down) {
+                    self.down(at, piece)?;
                 }
             }
-            self.b.open(count);
+            (None, None) => {}
         }
-        self.b.layer = Some(LayerRef { first, in_loop });
-        self.attention()?;
-        self.mlp()?;
-        self.b.layer = None;
-        if count > 1 {
-            let l = self.layout;
-            self.b.add(reg::W, l.weights.layer_start(first + 1) - l.weights.layer_start(first));
-            self.b.add(reg::KV, l.kv.layer);
-            self.b.add(reg::NORM, l.aux.norm_pair);
-            self.b.close();
+        if let Some(at) = mlp {
+            self.after_mlp(at, next);
+            if let (Span::Second, Some(next)) = (at.span, next) {
+                self.load_norms(LayerRef { first: next.first + 1, ..next }, &[NormOf::Attention]);
+            }
         }
+        Ok(())
+    }
+
+    /// `body` for `count` layers from `first` on, in a loop where it is more than one. `dirty`: an earlier loop may have
+    /// used the registers.
+    fn run(
+        &mut self,
+        first: usize,
+        count: usize,
+        dirty: bool,
+        mut body: impl FnMut(&mut Self, LayerRef) -> Result<()>,
+    ) -> Result<()> {
+        if count == 0 {
+            return Ok(());
+        }
+        if count == 1 {
+            return body(self, LayerRef { first, in_loop: None });
+        }
+        if dirty {
+            for r in [reg::W, reg::KV, reg::NORM] {
+                self.b.set(r, 0);
+            }
+        }
+        let in_loop = Some(self.b.depth());
+        self.b.open(count);
+        body(self, LayerRef { first, in_loop })?;
+        let l = self.layout;
+        (self.b.layer, self.b.span) = (None, Span::Step);
+        self.b.add(reg::W, l.weights.layer_start(first + 1) - l.weights.layer_start(first));
+        self.b.add(reg::KV, l.kv.layer);
+        self.b.add(reg::NORM, l.aux.norm_pair);
+        self.b.close();
         Ok(())
     }
 
@@ -129,7 +267,7 @@ impl<'a> Emitter<'a> {
     fn stream(&self, linear: Linear, chunk: usize) -> Result<&'a Stream> {
         self.layout
             .weights
-            .of(self.run.first, linear, chunk)
+            .of(self.layer.first, linear, chunk)
             .ok_or_else(|| Error::Internal(format!("no weight stream for {}", linear.name())))
     }
 

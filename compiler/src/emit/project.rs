@@ -1,118 +1,149 @@
 //! Projections of attention and what the vector unit does with them: rotation, KV append, query codes.
 
 use super::Emitter;
-use super::builder::{Builder, Opd, sem};
+use super::builder::{At, Builder, Opd, Sync, sem};
 use crate::error::Result;
 use crate::label::Tensor;
 use crate::lambda::reg;
+use crate::layout::{Chunk, WeightMap};
 use crate::spec::Linear;
 use accllm_hw::isa::{FLAG_FINAL, Op};
 
 impl Emitter<'_> {
-    /// MATW of q, k or v to vector memory; signals once per token.
-    pub(super) fn projection(&mut self, linear: Linear, first: bool) -> Result<()> {
+    /// MATW of k, q and v to vector memory, once the norm is there.
+    pub(super) fn projections(&mut self, at: At) -> Result<()> {
+        self.enter(at);
         let l = self.layout;
-        let (to, rows, tensor, name) = match linear {
-            Linear::K => (l.vmem.k, l.shape.k_rows(), Tensor::K, "k_proj"),
-            Linear::V => (l.vmem.v, l.shape.v_rows(), Tensor::V, "v_proj"),
-            _ => (l.vmem.q, l.shape.q_rows(), Tensor::Q, "q_proj"),
-        };
-        let d = self.matw(self.stream(linear, 0)?, name).b(l.act.norm).c(to).m(Opd(0, reg::NTOK));
-        let d = d.x(l.act.norm_x).aux(rows).makes(&[tensor]);
-        self.b.push(d.wait_if(first, sem::V2M).signal(sem::M2V));
-        self.b.signal_tokens();
+        let mut first = true;
+        for linear in WeightMap::ATTENTION {
+            let (to, rows, tensor, name) = match linear {
+                Linear::K => (l.vmem.k, l.shape.k_rows(), Tensor::K, "k_proj"),
+                Linear::V => (l.vmem.v, l.shape.v_rows(), Tensor::V, "v_proj"),
+                _ => (l.vmem.q, l.shape.q_rows(), Tensor::Q, "q_proj"),
+            };
+            for i in 0..l.weights.pieces(at.layer.first, linear) {
+                let stream = self.stream(linear, i)?;
+                let Chunk { first: skip, rows: count } = stream.chunk;
+                let d = self.matw(stream, name).b(self.norm_words()).c(to + skip).m(self.b.count());
+                let d = d.x(l.act.norm_x).aux(rows).makes(&[tensor]).part(skip, count);
+                self.b.push(d.wait_if(first, sem::V2M).signal(sem::M2V));
+                first = false;
+            }
+        }
         Ok(())
     }
 
-    /// Hadamard transform of all heads at `at`, `n` elements, in place.
-    fn hadamard(&mut self, at: usize, n: u8, shift: u8, name: &str, tensors: &[Tensor]) {
-        let s = &self.layout.shape;
-        let d = self.b.draft(Op::HADW, name).a(at).c(at).n(Opd(0, n));
-        self.b.push(d);
-        let mut distance = s.vec;
-        while distance < s.hdp {
-            let last = 2 * distance == s.hdp;
-            let d = self.b.draft(Op::HADX, name).a(at).c(at).n(Opd(0, n)).k(distance);
-            let d = if last { d.sh(shift).flag(FLAG_FINAL, true).makes(tensors) } else { d };
-            self.b.push(d);
-            distance *= 2;
+    /// Rotates, quantizes and appends what [`Emitter::projections`] made, in the same order.
+    pub(super) fn prepare(&mut self, at: At) {
+        self.enter(at);
+        for linear in WeightMap::ATTENTION {
+            match linear {
+                Linear::K => self.keys(),
+                Linear::V => self.values(),
+                _ => (0..self.layout.shape.q_parts).for_each(|part| self.queries(part)),
+            }
         }
     }
 
-    /// Rotates, quantizes and appends the keys of the block.
-    pub(super) fn keys(&mut self) {
+    /// Rotates, quantizes and appends the keys.
+    fn keys(&mut self) {
         let l = self.layout;
         let s = &l.shape;
         let heads = s.dims.kv_heads;
-        let [t0, t1, _] = reg::T;
-        self.b.tokens(&[(t0, s.k_rows()), (t1, s.rope_row())], |b| {
-            let d = b.draft(Op::ROPE, "k_rope").a(Opd(l.vmem.k, t0)).b(Opd(l.vmem.rope, t1));
-            b.push(d.c(Opd(l.vmem.k_rot, t0)).n(heads).wait(sem::M2V));
-        });
-        self.hadamard(l.vmem.k_rot, reg::KROT, self.consts().rot_shift_k, "k_rotate", &[Tensor::KRot]);
-        let cache = self.by_layer(l.kv.k_at(self.run.first, 0), reg::KV);
-        self.b.tokens_last(&[(t0, s.k_rows()), (reg::P, 1), (reg::R, 1)], |b, last| {
-            let at = Opd(l.vmem.k_rot, t0);
-            let d = b.draft(Op::STATK, "k_scale").a(at).c(l.scalars.k).n(heads);
+        let [t0, t1, ..] = reg::T;
+        let cache = self.by_layer(l.kv.k_at(self.layer.first, 0), reg::KV);
+        let rope = l.vmem.rope + self.row() * s.rope_row();
+        let shift = self.consts().rot_shift_k;
+        let sync = Sync { wait: sem::M2V, signal: sem::KEYS };
+        self.b.tokens(sync, &[(t0, s.k_rows()), (t1, s.rope_row()), (reg::P, 1), (reg::R, 1)], |b| {
+            let rotated = Opd(l.vmem.k_rot, t0);
+            let d = b.draft(Op::ROPE, "k_rope").a(Opd(l.vmem.k, t0)).b(Opd(rope, t1));
+            b.push(d.c(rotated).n(heads));
+            hadamard(b, (s.vec, s.hdp), rotated, s.k_rows(), shift, ("k_rotate", &[Tensor::KRot]));
+            let d = b.draft(Op::STATK, "k_scale").a(rotated).c(l.scalars.k).n(heads);
             b.push(d.makes(&[Tensor::KScale, Tensor::KBase]));
-            let d = b.draft(Op::QK, "k_append").a(at).b(Opd(0, reg::R)).c(cache).n(heads);
-            let d = d.m(Opd(0, reg::P)).k(l.kv.k_head).aux(l.scalars.k).makes(&[Tensor::KCodes]);
-            b.push(d.signal_if(last, sem::KEYS));
+            let d = b.draft(Op::QK, "k_append").a(rotated).b(b.ring()).c(cache).n(heads).m(b.position());
+            b.push(d.k(l.kv.k_head).aux(l.scalars.k).makes(&[Tensor::KCodes]));
         });
     }
 
-    /// Quantizes and appends the values of the block.
-    pub(super) fn values(&mut self) {
+    /// Quantizes and appends the values.
+    fn values(&mut self) {
         let l = self.layout;
         let s = &l.shape;
         let [t0, ..] = reg::T;
-        let cache = self.by_layer(l.kv.v_at(self.run.first, 0), reg::KV);
+        let cache = self.by_layer(l.kv.v_at(self.layer.first, 0), reg::KV);
         let shift = self.consts().v_shift;
-        self.b.tokens_last(&[(t0, s.v_rows()), (reg::P, 1), (reg::R, 1)], |b, last| {
-            let d = b.draft(Op::QV, "v_append").a(Opd(l.vmem.v, t0)).b(Opd(0, reg::R)).c(cache);
-            let d = d.n(s.dims.kv_heads).m(Opd(0, reg::P)).k(l.kv.v_head).sh(shift).aux(l.kv.v_blocks);
-            let d = d.makes(&[Tensor::VCodes]).wait(sem::M2V);
-            b.push(d.signal_if(last, sem::VALUES));
+        let sync = Sync { wait: sem::M2V, signal: sem::VALUES };
+        self.b.tokens(sync, &[(t0, s.v_rows()), (reg::P, 1), (reg::R, 1)], |b| {
+            let d = b.draft(Op::QV, "v_append").a(Opd(l.vmem.v, t0)).b(b.ring()).c(cache);
+            let d = d.n(s.dims.kv_heads).m(b.position()).k(l.kv.v_head).sh(shift).aux(l.kv.v_blocks);
+            b.push(d.makes(&[Tensor::VCodes]));
         });
     }
 
-    /// Rotates and quantizes the queries, for the window and for the sinks; signals once per token.
-    pub(super) fn queries(&mut self) {
+    /// Rotates and quantizes a part of the queries, for the window and for the sinks.
+    fn queries(&mut self, part: usize) {
         let l = self.layout;
         let s = &l.shape;
-        let heads = s.dims.heads;
+        let (heads, kv) = (s.dims.heads / s.q_parts, s.dims.kv_heads / s.q_parts * part);
+        let rows = s.q_rows() / s.q_parts;
         let sinks = s.lambda.n_sink > 0;
-        let [t0, t1, t2] = reg::T;
-        self.b.tokens(&[(t0, s.q_rows()), (t1, s.rope_row()), (t2, s.q_rot_row())], |b| {
-            let rope = |b: &Builder, table: usize, to: usize| {
-                let d = b.draft(Op::ROPE, "q_rope").a(Opd(l.vmem.q, t0)).b(Opd(table, t1));
-                d.c(Opd(to, t2)).n(heads)
+        let [t0, t1, t2, t3] = reg::T;
+        let rope = l.vmem.rope + self.row() * s.rope_row();
+        let shift = self.consts().rot_shift_q;
+        let sync = Sync { wait: sem::M2V, signal: sem::QUERIES };
+        let strides = [(t0, s.q_rows()), (t1, s.rope_row()), (t2, s.q_rot_row()), (t3, 1)];
+        // The part's rotated heads: for the window, behind them for the sinks.
+        let copies = if sinks { 2 } else { 1 };
+        let window = l.vmem.q_rot + part * copies * rows;
+        self.b.tokens(sync, &strides, |b| {
+            let rotate = |b: &mut Builder, table: usize, to: usize| {
+                let d = b.draft(Op::ROPE, "q_rope").a(Opd(l.vmem.q + part * rows, t0)).b(Opd(table, t1));
+                b.push(d.c(Opd(to, t2)).n(heads).part(part * rows, rows));
             };
-            let d = rope(b, l.vmem.rope, l.vmem.q_rot).wait(sem::M2V);
-            b.push(d);
+            rotate(b, rope, window);
             if sinks {
-                let d = rope(b, l.vmem.rope + s.hdp, l.vmem.q_rot + s.q_rows());
-                b.push(d);
+                rotate(b, rope + s.hdp, window + rows);
             }
-        });
-        let both = [Tensor::QWin, Tensor::QSink];
-        let made = &both[..if sinks { 2 } else { 1 }];
-        self.hadamard(l.vmem.q_rot, reg::QROT, self.consts().rot_shift_q, "q_rotate", made);
-        self.b.tokens(&[(t0, 1), (t2, s.q_rot_row())], |b| {
-            let mut codes = |from: usize, scalars: usize, act: usize, made: [Tensor; 3], last: bool| {
-                let at = Opd(from, t2);
-                let d = b.draft(Op::STATQ, "q_scale").a(at).c(scalars).n(heads).m(Opd(0, t0));
+            let both = [Tensor::QWin, Tensor::QSink];
+            let n = copies * rows;
+            hadamard(b, (s.vec, s.hdp), Opd(window, t2), n, shift, ("q_rotate", &both[..copies]));
+            if let Some(label) = b.labels.last_mut() {
+                label.part = Some((part * rows, rows));
+            }
+            let mut codes = |from: usize, scalars: usize, act: usize, made: [Tensor; 3]| {
+                let (from, token, scalars) = (Opd(from, t2), Opd(0, t3), scalars + kv * l.scalars.q_stride);
+                let d = b.draft(Op::STATQ, "q_scale").a(from).c(scalars).n(heads).m(token);
                 b.push(d.k(l.scalars.q_stride).makes(&made[..1]));
-                let d = b.draft(Op::QQ, "q_codes").a(at).b(scalars).c(act).n(heads).m(Opd(0, t0));
-                let d = d.k(l.scalars.q_stride).x(l.act.q_x).makes(&made[1..]);
-                b.push(d.signal_if(last, sem::V2M));
+                let d = b.draft(Op::QQ, "q_codes").a(from).b(scalars).c(act + kv * l.act.q_x).n(heads);
+                b.push(d.m(token).k(l.scalars.q_stride).x(l.act.q_x).makes(&made[1..]));
             };
-            let window = [Tensor::QScaleWin, Tensor::Q8Win, Tensor::QSumWin];
-            codes(l.vmem.q_rot, l.scalars.q_win, l.act.q_win, window, !sinks);
+            let made = [Tensor::QScaleWin, Tensor::Q8Win, Tensor::QSumWin];
+            codes(window, l.scalars.q_win, l.act.q_win, made);
             if sinks {
-                let sink = [Tensor::QScaleSink, Tensor::Q8Sink, Tensor::QSumSink];
-                codes(l.vmem.q_rot + s.q_rows(), l.scalars.q_sink, l.act.q_sink, sink, true);
+                let made = [Tensor::QScaleSink, Tensor::Q8Sink, Tensor::QSumSink];
+                codes(window + rows, l.scalars.q_sink, l.act.q_sink, made);
             }
         });
+    }
+}
+
+/// Hadamard transform of all heads at `at`, `n` elements, in place. `(vec, hdp)`: widths of a vector word and a head.
+fn hadamard(
+    b: &mut Builder,
+    (vec, hdp): (usize, usize),
+    at: Opd,
+    n: usize,
+    shift: u8,
+    (name, tensors): (&str, &[Tensor]),
+) {
+    b.push(b.draft(Op::HADW, name).a(at).c(at).n(n));
+    let mut distance = vec;
+    while distance < hdp {
+        let d = b.draft(Op::HADX, name).a(at).c(at).n(n).k(distance);
+        let last = 2 * distance == hdp;
+        b.push(if last { d.sh(shift).flag(FLAG_FINAL, true).makes(tensors) } else { d });
+        distance *= 2;
     }
 }

@@ -1,16 +1,19 @@
 //! The memory image: what the host writes to the channels and to auxiliary memory before the first run.
 
+mod fill;
 mod pack;
 mod rows;
+mod source;
 
+pub use fill::fill_image;
 pub use pack::stream_bytes;
 pub use rows::source_row;
+pub use source::{ModelSource, Row, RowSpace};
 
-use crate::error::{Error, Result, model};
+use crate::error::{Result, model};
 use crate::program::Program;
-use crate::spec::{Linear, ModelSpec};
 use accllm_hw::config::{BEAT_BYTES, GROUP};
-use accllm_quant::model::{Linear as Weight, Norm, QuantModel};
+use std::sync::Arc;
 
 /// Which memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,48 +33,34 @@ pub trait ImageSink {
     fn write(&mut self, port: Port, beat: usize, bytes: &[u8]) -> Result<()>;
 }
 
-/// An image in memory. The KV cache is zero.
+/// An image in memory. The KV cache is zero. Clones share their bytes, and so do devices that load it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemoryImage {
     /// Bytes of each channel.
-    pub channels: Vec<Vec<u8>>,
+    pub channels: Vec<Arc<Vec<u8>>>,
     /// Bytes of auxiliary memory.
-    pub aux: Vec<u8>,
+    pub aux: Arc<Vec<u8>>,
 }
 
 impl MemoryImage {
     /// Zeros of a program's size.
     pub fn zeros(program: &Program) -> Self {
         let l = &program.layout;
-        Self {
-            channels: vec![vec![0; l.kv.end * BEAT_BYTES]; l.shape.channels],
-            aux: vec![0; l.aux.end * BEAT_BYTES],
-        }
+        let zeros = |beats: usize| Arc::new(vec![0; beats * BEAT_BYTES]);
+        Self { channels: (0..l.shape.channels).map(|_| zeros(l.kv.end)).collect(), aux: zeros(l.aux.end) }
     }
 
     /// The image of a model.
     ///
     /// # Errors
-    /// As [`write_image`].
-    pub fn new(program: &Program, model: &QuantModel) -> Result<Self> {
-        let mut image = Self::zeros(program);
-        write_image(program, model, &mut image)?;
-        Ok(image)
+    /// As [`fill_image`].
+    pub fn new(program: &Program, model: &dyn ModelSource) -> Result<Self> {
+        fill_image(program, model, &|_| {})
     }
-}
 
-impl ImageSink for MemoryImage {
-    fn write(&mut self, port: Port, beat: usize, bytes: &[u8]) -> Result<()> {
-        let memory = match port {
-            Port::Channel(c) => self.channels.get_mut(c),
-            Port::Aux => Some(&mut self.aux),
-        };
-        let at = beat * BEAT_BYTES;
-        let Some(to) = memory.and_then(|m| m.get_mut(at..at + bytes.len())) else {
-            return Err(Error::Internal(format!("image write to {port:?} beat {beat} outside the map")));
-        };
-        to.copy_from_slice(bytes);
-        Ok(())
+    /// The bytes of a channel, or of auxiliary memory at index `channels`, to write; no longer shared.
+    pub fn port_mut(&mut self, port: usize) -> &mut Vec<u8> {
+        Arc::make_mut(self.channels.get_mut(port).unwrap_or(&mut self.aux))
     }
 }
 
@@ -79,67 +68,71 @@ impl ImageSink for MemoryImage {
 ///
 /// # Errors
 /// The model is not the one the program was compiled for, or a weight cannot be packed.
-pub fn write_image(program: &Program, quant: &QuantModel, sink: &mut dyn ImageSink) -> Result<()> {
-    if ModelSpec::from(quant) != program.spec {
-        return Err(model("not the model that the program was compiled for", "compile this one"));
-    }
+pub fn write_image(program: &Program, source: &dyn ModelSource, sink: &mut dyn ImageSink) -> Result<()> {
+    check_source(program, source)?;
     let l = &program.layout;
     let mut bytes = Vec::new();
     for channel in 0..l.shape.channels {
         for stream in l.weights.streams() {
             bytes.clear();
-            stream_bytes(&l.shape, stream, weight(quant, stream.layer, stream.linear), channel, &mut bytes)?;
-            if bytes.len() != stream.beats * BEAT_BYTES {
-                let what = format!("{}: {} bytes for {} beats", stream.name(), bytes.len(), stream.beats);
-                return Err(Error::Internal(what));
-            }
+            stream_bytes(&l.shape, stream, source, channel, &mut bytes)?;
             sink.write(Port::Channel(channel), stream.beat, &bytes)?;
         }
     }
-    write_aux(program, quant, sink)
-}
-
-fn weight(quant: &QuantModel, layer: Option<usize>, linear: Linear) -> &Weight {
-    let Some(layer) = layer.and_then(|l| quant.layers.get(l)) else {
-        return &quant.head;
-    };
-    match linear {
-        Linear::Q => &layer.q,
-        Linear::K => &layer.k,
-        Linear::V => &layer.v,
-        Linear::O => &layer.o,
-        Linear::Gate => &layer.gate,
-        Linear::Up => &layer.up,
-        Linear::Down => &layer.down,
-        Linear::Head => &quant.head,
-    }
-}
-
-fn write_aux(program: &Program, quant: &QuantModel, sink: &mut dyn ImageSink) -> Result<()> {
-    let (aux, hidden) = (&program.layout.aux, quant.arch.hidden);
-    let mut code: Vec<u8> = program.code.iter().flat_map(|i| i.encode()).collect();
-    code.resize(code.len().next_multiple_of(BEAT_BYTES), 0);
-    sink.write(Port::Aux, aux.program, &code)?;
-    let padded = hidden.next_multiple_of(GROUP) - hidden;
-    let row = |values: &[i16], out: &mut Vec<u8>| {
-        out.extend(values.iter().flat_map(|v| v.to_le_bytes()));
-        out.resize(out.len() + 2 * padded, 0);
-    };
-    let norms = quant.layers.iter().flat_map(|l| [&l.attn_norm, &l.mlp_norm]).chain([&quant.final_norm]);
-    let mut out = Vec::new();
-    for Norm { g, .. } in norms {
-        row(g, &mut out);
-    }
-    out.resize(aux.norm_pair * (quant.layers.len() + 1) * BEAT_BYTES, 0);
-    sink.write(Port::Aux, aux.norms, &out)?;
     /// Embedding rows written at once.
     const ROWS: usize = 256;
-    for (i, rows) in quant.embed.chunks(hidden * ROWS).enumerate() {
-        out.clear();
-        for values in rows.chunks_exact(hidden) {
-            row(values, &mut out);
+    let (code, norms) = (code_bytes(program), norm_bytes(program, source)?);
+    sink.write(Port::Aux, l.aux.program, &code)?;
+    sink.write(Port::Aux, l.aux.norms, &norms)?;
+    let mut out = vec![0; ROWS * l.aux.embed_row * BEAT_BYTES];
+    for first in (0..l.shape.dims.vocab).step_by(ROWS) {
+        let rows = ROWS.min(l.shape.dims.vocab - first);
+        for (i, row) in out.chunks_exact_mut(l.aux.embed_row * BEAT_BYTES).take(rows).enumerate() {
+            embed_row(source, first + i, row)?;
         }
-        sink.write(Port::Aux, aux.embed + i * ROWS * aux.embed_row, &out)?;
+        let bytes = &out[..rows * l.aux.embed_row * BEAT_BYTES];
+        sink.write(Port::Aux, l.aux.embed + first * l.aux.embed_row, bytes)?;
+    }
+    Ok(())
+}
+
+fn check_source(program: &Program, source: &dyn ModelSource) -> Result<()> {
+    if source.spec() != program.spec {
+        return Err(model("not the model that the program was compiled for", "compile this one"));
+    }
+    Ok(())
+}
+
+/// The program in whole beats.
+fn code_bytes(program: &Program) -> Vec<u8> {
+    let mut code: Vec<u8> = program.code.iter().flat_map(|i| i.encode()).collect();
+    code.resize(code.len().next_multiple_of(BEAT_BYTES), 0);
+    code
+}
+
+/// Gains of all norms.
+fn norm_bytes(program: &Program, source: &dyn ModelSource) -> Result<Vec<u8>> {
+    let (aux, dims) = (&program.layout.aux, &program.layout.shape.dims);
+    let mut out = Vec::new();
+    for index in 0..2 * dims.layers + 1 {
+        let g = source.norm(index).filter(|g| g.len() == dims.hidden);
+        let g = g.ok_or_else(|| {
+            model(format!("norm {index} is missing or has another size"), "quantize it again")
+        })?;
+        out.extend(g.iter().flat_map(|v| v.to_le_bytes()));
+        out.resize(out.len() + 2 * (dims.hidden.next_multiple_of(GROUP) - dims.hidden), 0);
+    }
+    out.resize(aux.norm_pair * (dims.layers + 1) * BEAT_BYTES, 0);
+    Ok(out)
+}
+
+/// One embedding row, `out` as laid out.
+fn embed_row(source: &dyn ModelSource, token: usize, out: &mut [u8]) -> Result<()> {
+    let row = source.embed(token);
+    let row =
+        row.ok_or_else(|| model(format!("token {token} has no embedding"), "quantize the model again"))?;
+    for (to, v) in out.as_chunks_mut::<2>().0.iter_mut().zip(row.iter()) {
+        *to = v.to_le_bytes();
     }
     Ok(())
 }

@@ -1,12 +1,11 @@
 //! Packing the weight stream of one instruction and channel.
 
-use super::source_row;
+use super::{ModelSource, RowSpace, source_row};
 use crate::error::{Error, Result};
 use crate::layout::{Shape, Stream};
 use crate::spec::Linear;
-use accllm_hw::beat::{Beat, WeightFormat, pack_w2d, pack_w2s, pack_w4, row_param, set_param};
+use accllm_hw::beat::{Beat, WeightFormat, group_w2s, pack_w2d, pack_w2s, pack_w4, row_param};
 use accllm_hw::config::{BEAT_BYTES, GROUP, PARAMS};
-use accllm_quant::model::Linear as Weight;
 
 /// Appends the stream of `channel` to `out` (docs/formats.md §2).
 ///
@@ -15,43 +14,37 @@ use accllm_quant::model::Linear as Weight;
 pub fn stream_bytes(
     shape: &Shape,
     stream: &Stream,
-    weight: &Weight,
+    model: &dyn ModelSource,
     channel: usize,
     out: &mut Vec<u8>,
 ) -> Result<()> {
     let cols = shape.cols(stream.linear);
-    let groups = cols / GROUP;
-    let rows = weight.rows;
-    let fits = weight.level.len() == rows * cols
-        && weight.scale.len() == rows * groups
-        && weight.mult.len() == rows
-        && weight.shift.len() == rows
-        && rows == shape.checkpoint_size(stream.linear).0;
-    if !fits {
-        let what = format!("the tensor has {rows} rows of {} levels", weight.level.len() / rows.max(1));
-        return Err(Error::Weights { tensor: stream.name(), row: 0, what });
-    }
+    let start = out.len();
     let source =
         |step: usize| source_row(shape, stream.linear, stream.chunk.first + step * shape.channels + channel);
     let padding = Padding::of(shape, stream.linear);
-    let mut packer = Packer { format: stream.weight_format(), padding, scale_at: None, values: 0, out };
+    let mut packer =
+        Packer { format: stream.weight_format(), padding, params_at: 0, scale_at: None, values: 0, out };
+    let mut space = RowSpace::default();
     for step in 0..stream.steps {
         if step % PARAMS == 0 {
-            let mut beat = [0; BEAT_BYTES];
-            for i in 0..PARAMS.min(stream.steps - step) {
-                if let Some(r) = source(step + i) {
-                    set_param(&mut beat, i, row_param(weight.mult[r], weight.shift[r]));
-                }
-            }
-            packer.out.extend_from_slice(&beat);
+            packer.params_at = packer.out.len();
+            packer.out.extend_from_slice(&[0; BEAT_BYTES]);
         }
-        let row = source(step);
-        let (levels, scales) = match row {
-            Some(r) => (&weight.level[r * cols..][..cols], &weight.scale[r * groups..][..groups]),
-            None => (&[][..], &[][..]),
+        let Some(r) = source(step) else {
+            packer.row(&[], &[], stream.row_beats).map_err(Error::Internal)?;
+            continue;
         };
-        let bad = |what| Error::Weights { tensor: stream.name(), row: row.unwrap_or(0), what };
-        packer.row(levels, scales, stream.row_beats).map_err(bad)?;
+        let bad = |what| Error::Weights { tensor: stream.name(), row: r, what };
+        let row = model.row(stream.layer, stream.linear, r, &mut space);
+        let row = row.filter(|row| row.level.len() == cols && row.scale.len() == cols / GROUP);
+        let row = row.ok_or_else(|| bad(format!("it is missing, or does not have {cols} levels")))?;
+        packer.param(step % PARAMS, row_param(row.mult, row.shift));
+        packer.row(row.level, row.scale, stream.row_beats).map_err(bad)?;
+    }
+    let bytes = packer.out.len() - start;
+    if bytes != stream.beats * BEAT_BYTES {
+        return Err(Error::Internal(format!("{}: {bytes} bytes for {} beats", stream.name(), stream.beats)));
     }
     Ok(())
 }
@@ -76,8 +69,12 @@ impl Padding {
 
     /// A 2:4 group always keeps two columns. Where it has fewer levels, padding columns must be the others.
     fn complete(&self, first: usize, level: &mut [i8], scale: &[u8]) -> bool {
-        level.chunks_exact_mut(4).enumerate().all(|(i, quad)| {
-            let mut kept = quad.iter().filter(|l| **l != 0).count();
+        level.as_chunks_mut::<4>().0.iter_mut().enumerate().all(|(i, quad)| {
+            let Some((_, kept)) = group_w2s(quad) else { return false };
+            let mut kept = usize::from(kept);
+            if kept == 2 {
+                return true;
+            }
             for (c, l) in quad.iter_mut().enumerate() {
                 if kept < 2 && *l == 0 && self.contains(first + 4 * i + c) {
                     *l = WeightFormat::W2Sparse.levels()[0];
@@ -92,6 +89,8 @@ impl Padding {
 struct Packer<'o> {
     format: WeightFormat,
     padding: Padding,
+    /// Where the parameter beat in use begins.
+    params_at: usize,
     /// Where the scale beat in use begins.
     scale_at: Option<usize>,
     /// Value beats so far.
@@ -100,6 +99,11 @@ struct Packer<'o> {
 }
 
 impl Packer<'_> {
+    /// Word `i` of the parameter beat in use.
+    fn param(&mut self, i: usize, word: u32) {
+        self.out[self.params_at + 4 * i..][..4].copy_from_slice(&word.to_le_bytes());
+    }
+
     /// One row: `beats` value beats, with scale beats where they are due.
     fn row(&mut self, levels: &[i8], scales: &[u8], beats: usize) -> std::result::Result<(), String> {
         let columns = self.format.columns();

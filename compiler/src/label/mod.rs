@@ -5,6 +5,7 @@ mod tensor;
 pub use tensor::Tensor;
 
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// Which layer an instruction works on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,16 +16,29 @@ pub struct LayerRef {
     pub in_loop: Option<u8>,
 }
 
-/// Which token of the block an instruction works on.
+/// Tokens of a step that an instruction works on. Prefill goes through the layers in two groups of tokens, so that the
+/// vector unit can work on one while the matrix unit works on the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum TokenRef {
-    /// All tokens, or none in particular.
+pub enum Span {
+    /// The only token of a decode step; in prefill: all tokens, or none in particular.
     #[default]
-    All,
-    /// The counter of this loop.
-    Loop(u8),
-    /// The last one.
-    Last,
+    Step,
+    /// The first group.
+    First,
+    /// The second group.
+    Second,
+}
+
+impl Span {
+    /// The tokens (indices in the step) of a step of `tokens`.
+    pub fn of(self, tokens: usize) -> Range<usize> {
+        let half = tokens.div_ceil(2);
+        match self {
+            Self::Step => 0..tokens,
+            Self::First => 0..half,
+            Self::Second => half..tokens,
+        }
+    }
 }
 
 /// Debug label of an instruction.
@@ -36,8 +50,10 @@ pub struct Label {
     pub op: String,
     /// Tensors that are complete once it is done.
     pub tensors: Vec<Tensor>,
-    /// Token.
-    pub token: TokenRef,
+    /// Group of tokens.
+    pub span: Span,
+    /// The loop whose counter is the token within the group; `None`: all tokens of the group.
+    pub token_loop: Option<u8>,
     /// KV head, where it works on one.
     pub kv_head: Option<usize>,
     /// Query head within the KV head's group, where it works on one.
@@ -54,13 +70,13 @@ impl Label {
         Some(layer.first + step as usize)
     }
 
-    /// Tokens (indices in the block of `tokens`) that the instruction works on.
-    pub fn tokens_at(&self, loops: &[u32], tokens: usize) -> std::ops::Range<usize> {
-        match self.token {
-            TokenRef::All => 0..tokens,
-            TokenRef::Last => tokens.saturating_sub(1)..tokens,
-            TokenRef::Loop(d) => {
-                let t = loops.get(usize::from(d)).copied().unwrap_or(0) as usize;
+    /// Tokens (indices in the step of `tokens`) that the instruction works on.
+    pub fn tokens_at(&self, loops: &[u32], tokens: usize) -> Range<usize> {
+        let all = self.span.of(tokens);
+        match self.token_loop {
+            None => all,
+            Some(d) => {
+                let t = all.start + loops.get(usize::from(d)).copied().unwrap_or(0) as usize;
                 t..t + 1
             }
         }

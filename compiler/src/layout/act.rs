@@ -22,7 +22,7 @@ pub struct ScoreMap {
 impl ScoreMap {
     pub(super) fn new(shape: &Shape, config: &Config) -> Result<Self> {
         let row = shape.slots().next_multiple_of(config.score_banks());
-        let steps = shape.steps(shape.block * shape.group);
+        let steps = shape.steps(shape.half * shape.group);
         too_small(
             shape,
             "the score buffer",
@@ -60,7 +60,7 @@ pub struct ScalarMap {
 
 impl ScalarMap {
     pub(super) fn new(shape: &Shape, score: &ScoreMap, config: &Config) -> Result<Self> {
-        let q_stride = shape.block * shape.group;
+        let q_stride = shape.half * shape.group;
         let heads = shape.dims.kv_heads;
         // SOFTMAX adds its score row, of the second set too, to an unsigned base: keep room below.
         let q_win = (1 + heads).max((score.sets - 1) * score.set_rows);
@@ -109,8 +109,8 @@ impl ActMap {
             at += words;
             at - words
         };
-        let tokens = shape.steps(shape.block);
-        let h_x = shape.steps(shape.block * if shape.h_wide { 2 } else { 1 });
+        let (tokens, half) = (shape.steps(shape.token_rows()), shape.steps(shape.half));
+        let h_x = shape.steps(shape.half * if shape.h_wide { 2 } else { 1 });
         let words = |cols: usize, x: usize| cols.div_ceil(COLS) * x;
         let prob_set = score.steps * if shape.prob_wide { 2 } else { 1 };
         let prob_x = prob_set * score.sets;
@@ -128,8 +128,8 @@ impl ActMap {
             prob: take(shape.slots().div_ceil(64) * prob_x),
             prob_x,
             prob_set,
-            attn: take(words(shape.dims.heads * shape.hds, tokens)),
-            attn_x: tokens,
+            attn: take(words(shape.dims.heads * shape.hds, half)),
+            attn_x: half,
             h: take(words(shape.ff, h_x)),
             h_x,
         };

@@ -48,8 +48,8 @@ impl AuxMap {
             norm_pair,
             embed: take(shape.dims.vocab * embed_row),
             embed_row,
-            ids: take(shape.block.next_multiple_of(32) / I32),
-            rope: take(shape.block * shape.rope_row() / I16),
+            ids: take(shape.token_rows().next_multiple_of(32) / I32),
+            rope: take(shape.token_rows() * shape.rope_row() / I16),
             logits: take(shape.vocab / I32),
             end: at,
         }

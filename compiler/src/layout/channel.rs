@@ -4,7 +4,7 @@ use super::{Chunk, Shape, VmemMap, too_small};
 use crate::error::{Error, Result};
 use crate::spec::{Linear, ModelSpec};
 use accllm_hw::beat::WeightFormat;
-use accllm_hw::config::{Config, MACS, PARAMS};
+use accllm_hw::config::{Config, GROUP, MACS, PARAMS};
 use serde::{Deserialize, Serialize};
 
 /// The stream of one MATW instruction.
@@ -71,10 +71,9 @@ pub struct WeightMap {
 }
 
 impl WeightMap {
-    /// The projections of attention in the order of their instructions. K comes first so that its append hides behind
-    /// q, and V last so that the preparation of q hides behind it. Decode of one layer of LLaMA-2-7B's shape on u280,
-    /// full window of 2,044, ideal memory, simulated RTL: K Q V and Q K V 33,642 cycles, K V Q 35,186.
-    pub const ATTENTION: [Linear; 3] = [Linear::K, Linear::Q, Linear::V];
+    /// The projections of attention in the order of their instructions. K and V come first, so that their append hides
+    /// behind q; the preparation of each part of q hides behind the next one (docs/decisions/0007).
+    pub const ATTENTION: [Linear; 3] = [Linear::K, Linear::V, Linear::Q];
 
     pub(super) fn new(spec: &ModelSpec, shape: &Shape, vmem: &VmemMap) -> Result<Self> {
         let mut beat = 0;
@@ -90,14 +89,18 @@ impl WeightMap {
             let format = |linear: Linear| layer.format(linear).unwrap_or(WeightFormat::W4);
             let mut push = |linear, chunk| streams.push(add((Some(l), linear), chunk, format(linear)));
             for linear in Self::ATTENTION {
-                push(linear, whole(linear));
+                let rows = shape.rows(linear);
+                let parts = if linear == Linear::Q { shape.q_parts } else { 1 };
+                VmemMap::chunks(rows, rows / parts).for_each(|chunk| push(linear, chunk));
             }
             push(Linear::O, whole(Linear::O));
             for &chunk in &vmem.ff {
                 push(Linear::Gate, chunk);
                 push(Linear::Up, chunk);
             }
-            push(Linear::Down, whole(Linear::Down));
+            for chunk in Self::down_chunks(shape) {
+                push(Linear::Down, chunk);
+            }
             layers.push(streams);
         }
         let head = vmem.head_chunks(shape).map(|chunk| add((None, Linear::Head), chunk, spec.head)).collect();
@@ -108,9 +111,23 @@ impl WeightMap {
         Ok(map)
     }
 
+    /// down_proj in pieces of whole parameter beats, which prefill puts between the heads of the other group's attention.
+    fn down_chunks(shape: &Shape) -> impl Iterator<Item = Chunk> + use<> {
+        const MOST: usize = 8;
+        let rows = shape.rows(Linear::Down);
+        let pieces = if shape.block == 1 { 1 } else { shape.dims.kv_heads.min(MOST) };
+        let unit = GROUP.max(shape.channels * PARAMS);
+        VmemMap::chunks(rows, rows.div_ceil(pieces).next_multiple_of(unit))
+    }
+
     /// All streams in address order.
     pub fn streams(&self) -> impl Iterator<Item = &Stream> {
         self.layers.iter().flatten().chain(&self.head)
+    }
+
+    /// Number of streams of a layer's linear.
+    pub fn pieces(&self, layer: usize, linear: Linear) -> usize {
+        self.layers.get(layer).map_or(0, |l| l.iter().filter(|s| s.linear == linear).count())
     }
 
     /// The stream of a layer's linear (its chunk number `n`).

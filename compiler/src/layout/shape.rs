@@ -1,6 +1,7 @@
 //! Sizes derived from the model, the configuration and the settings.
 
 use crate::error::{Error, Result};
+use crate::label::Span;
 use crate::spec::{Dims, Linear, ModelSpec};
 use accllm_hw::config::{Config, GROUP};
 use accllm_quant::model::{LambdaShape, MAX_VISIBLE};
@@ -45,6 +46,8 @@ pub struct Shape {
     pub lambda: LambdaShape,
     /// Tokens of a block, at most.
     pub block: usize,
+    /// Rows of one group of tokens in the buffers; a block with more than one token is two groups.
+    pub half: usize,
     /// 16-bit probabilities.
     pub prob_wide: bool,
     /// 16-bit input of down_proj.
@@ -63,6 +66,8 @@ pub struct Shape {
     pub hds: usize,
     /// Query heads per KV head.
     pub group: usize,
+    /// Parts of q_proj, of whole KV heads: while the tiles compute one, the vector unit prepares the part before it.
+    pub q_parts: usize,
     /// Slots of the sink region.
     pub sink_pad: usize,
     /// Slots of the window ring.
@@ -88,9 +93,13 @@ impl Shape {
             let what = format!("is {block}");
             return setting("block", what, &format!("'{}' takes 1..={}", config.name, config.block));
         }
+        let half = if block == 1 { 1 } else { block.div_ceil(2).next_multiple_of(config.lanes) };
         let hdp = if d.head_dim <= 64 { 64 } else { 128 };
         let unit = config.slot_block(hdp);
         let group = d.heads / d.kv_heads;
+        // Not where the vector unit's work on a part is too short to be worth the instructions.
+        let long = d.heads * hdp >= 64 * config.vec;
+        let q_parts = [4, 2].into_iter().find(|n| long && d.kv_heads.is_multiple_of(*n)).unwrap_or(1);
         let shape = Self {
             config: config.name.to_string(),
             channels: config.channels,
@@ -99,6 +108,7 @@ impl Shape {
             dims: *d,
             lambda,
             block,
+            half,
             prob_wide: spec.prob_wide,
             h_wide: spec.h_wide,
             hidden: d.hidden.next_multiple_of(GROUP),
@@ -108,19 +118,34 @@ impl Shape {
             v_dim: config.v_dim(d.head_dim),
             hds: d.head_dim.next_multiple_of(GROUP),
             group,
+            q_parts,
             sink_pad: lambda.n_sink.next_multiple_of(unit),
             ring: (lambda.n_window + block - 1).next_multiple_of(unit),
             k_slots: config.channels * config.tokens_per_beat(hdp),
         };
         let wide = |on: bool| if on { 2 } else { 1 };
-        let rows = (block * group * wide(spec.prob_wide)).max(block * wide(spec.h_wide));
+        let rows = (half * group * wide(spec.prob_wide)).max(half * wide(spec.h_wide));
         let help = if block == 1 {
             "take a configuration with more lane_rows".to_string()
         } else {
-            format!("use a block of {} or less", (block * config.lane_rows / rows).max(1))
+            format!("use a block of {} or less", (2 * (half * config.lane_rows / rows)).max(1))
         };
         super::too_small(&shape, "accumulators", "lane rows", rows, config.lane_rows, &help)?;
         Ok(shape)
+    }
+
+    /// Rows of tokens in buffers that hold both groups.
+    pub fn token_rows(&self) -> usize {
+        if self.block == 1 { 1 } else { 2 * self.half }
+    }
+
+    /// Row of a token (an index in a step of `tokens`) in buffers that hold both groups: the second group begins at
+    /// row `half` ([`Span`]).
+    pub fn row_of(&self, token: usize, tokens: usize) -> usize {
+        match token.checked_sub(Span::Second.of(tokens).start) {
+            Some(behind) => self.half + behind,
+            None => token,
+        }
     }
 
     /// Rows of q in its padded layout.

@@ -14,7 +14,9 @@ pub struct Chunk {
     pub rows: usize,
 }
 
-/// Vector memory map. Regions of attention, MLP and head lie over each other: their lifetimes do not meet.
+/// Vector memory map. Token ids, RoPE rows, residual and delta hold both groups of tokens; attention and MLP one
+/// group, which they work on in turn. The head's region lies over those two, and where a block is one token they lie over
+/// each other: their lifetimes do not meet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VmemMap {
     /// Token ids.
@@ -82,13 +84,13 @@ fn tail_chunks(ff: usize, vec: usize) -> Vec<Chunk> {
 
 impl VmemMap {
     pub(super) fn new(shape: &Shape, score: &ScoreMap, config: &Config) -> Result<Self> {
-        let b = shape.block;
+        let (both, b) = (shape.token_rows(), shape.half);
         let mut at = Bump(0);
-        let ids = at.take(b);
-        let rope = at.take(b * shape.rope_row());
+        let ids = at.take(both);
+        let rope = at.take(both * shape.rope_row());
         let g = at.take(2 * shape.hidden);
-        let resid = at.take(b * shape.hidden);
-        let delta = at.take(b * shape.hidden);
+        let resid = at.take(both * shape.hidden);
+        let delta = at.take(both * shape.hidden);
         let start = at.0;
         let k = at.take(b * shape.k_rows());
         let k_rot = at.take(b * shape.k_rows());
@@ -100,9 +102,9 @@ impl VmemMap {
         let att = at.take(att_set * score.sets);
         let help = "use a smaller block, or a configuration with a larger vmem";
         too_small(shape, "the vector memory", "elements", at.0, config.vmem, help)?;
-        let free = config.vmem - start;
-        let mut mlp = Bump(start);
-        let least = start + 4 * b * GROUP;
+        let mut mlp = Bump(if shape.block == 1 { start } else { at.0 });
+        let free = config.vmem - mlp.0;
+        let least = mlp.0 + 4 * b * GROUP;
         too_small(shape, "the vector memory", "elements", least, config.vmem, help)?;
         let ff_whole = 2 * b * shape.ff <= free;
         let ff_row = if ff_whole { shape.ff } else { (free / (4 * b) / GROUP * GROUP).min(shape.ff) };
@@ -123,6 +125,7 @@ impl VmemMap {
         };
         let (gate, up) = (place(gates), place(ups));
         let mut head = Bump(start);
+        let free = config.vmem - start;
         let share = (shape.vocab / 8).max(2048).min(free / 2).min(65504);
         let head_chunk = if shape.vocab <= share { shape.vocab } else { share / GROUP * GROUP };
         let buffers = if head_chunk == shape.vocab { 1 } else { 2 };
@@ -155,7 +158,7 @@ impl VmemMap {
     }
 
     /// Chunks of `rows` rows, `size` at a time.
-    fn chunks(rows: usize, size: usize) -> impl Iterator<Item = Chunk> {
+    pub(super) fn chunks(rows: usize, size: usize) -> impl Iterator<Item = Chunk> + use<> {
         (0..rows).step_by(size.max(1)).map(move |first| Chunk { first, rows: size.min(rows - first) })
     }
 

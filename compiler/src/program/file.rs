@@ -2,18 +2,18 @@
 
 use super::Program;
 use crate::error::{Error, Result};
-use crate::image::{ImageSink, MemoryImage, Port, write_image};
+use crate::image::{ImageSink, MemoryImage, ModelSource, Port, write_image};
 use crate::label::Label;
 use crate::layout::Layout;
 use crate::spec::ModelSpec;
 use accllm_hw::config::BEAT_BYTES;
 use accllm_hw::isa::{INSTR_BYTES, Instr};
 use accllm_hw::regs::CONTRACT_VERSION;
-use accllm_quant::model::QuantModel;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// First bytes of a program file.
 pub const MAGIC: &[u8; 8] = b"ACCLLMP\0";
@@ -92,7 +92,7 @@ impl Program {
     ///
     /// # Errors
     /// The file cannot be written, or the model is not the program's.
-    pub fn save(&self, model: &QuantModel, path: &Path) -> Result<()> {
+    pub fn save(&self, model: &dyn ModelSource, path: &Path) -> Result<()> {
         let mut name = path.file_name().map(ToOwned::to_owned).unwrap_or_default();
         name.push(format!(".{}.partial", std::process::id()));
         let partial = path.with_file_name(name);
@@ -106,7 +106,7 @@ impl Program {
         result
     }
 
-    fn write(&self, model: &QuantModel, path: &Path) -> Result<()> {
+    fn write(&self, model: &dyn ModelSource, path: &Path) -> Result<()> {
         let file = File::create(path).map_err(io("create", path))?;
         let mut w = Writer {
             path: path.to_path_buf(),
@@ -181,8 +181,9 @@ impl Program {
         program.same_layout().map_err(|what| bad(&what))?;
         program.check()?;
         let l = &program.layout;
-        let channels = (0..l.shape.channels).map(|_| take(l.kv.end * BEAT_BYTES)).collect::<Result<_>>()?;
-        let aux = take(l.aux.end * BEAT_BYTES)?;
+        let mut bytes = |beats: usize| take(beats * BEAT_BYTES).map(Arc::new);
+        let channels = (0..l.shape.channels).map(|_| bytes(l.kv.end)).collect::<Result<_>>()?;
+        let aux = bytes(l.aux.end)?;
         Ok((program, MemoryImage { channels, aux }))
     }
 
@@ -203,11 +204,12 @@ impl Program {
     /// Labels name what exists, so that looking places up cannot go astray.
     fn sane_labels(&self) -> std::result::Result<(), String> {
         let s = &self.layout.shape;
+        let most = s.vocab.max(s.ff).max(s.q_rows());
         let sane = |l: &Label| {
             l.layer.is_none_or(|r| r.first < s.dims.layers)
                 && l.kv_head.is_none_or(|h| h < s.dims.kv_heads)
                 && l.group.is_none_or(|g| g < s.group)
-                && l.part.is_none_or(|(first, n)| first <= s.vocab.max(s.ff) && n <= s.vocab.max(s.ff))
+                && l.part.is_none_or(|(first, n)| first.max(n) <= most)
         };
         match self.labels.iter().position(|l| !sane(l)) {
             Some(pc) => Err(format!("the label of instruction {pc} names what does not exist")),

@@ -38,6 +38,8 @@ pub enum Verb {
     Compile(Compile),
     /// Write a text, and compare executions bit for bit.
     Run(Run),
+    /// Measure cycles, bandwidth and stalls of decode and prefill on the RTL, compared bit for bit.
+    Bench(Bench),
     /// List the instructions of a compiled program.
     Disasm(Disasm),
     /// Show a model's layers, sizes, padding and expected cycles on a configuration.
@@ -318,6 +320,81 @@ impl XrtDevice {
         }
         words
     }
+}
+
+/// Memory behind the engine of `accllm bench`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BenchMemory {
+    /// Answers at once, every cycle.
+    Ideal,
+    /// Timing of the U280's HBM2 and, at the auxiliary port, DDR4.
+    Hbm2,
+}
+
+/// Width of what is 8 or 16 bits wide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BitsArg {
+    /// One int8.
+    #[value(name = "8")]
+    Eight,
+    /// Two int8 halves on two token lanes.
+    #[value(name = "16")]
+    Sixteen,
+}
+
+/// `accllm bench`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  accllm bench llama2-7b\n  accllm bench llama2-7b --context 128 --memory ideal --json\n  \
+    accllm bench llama2-7b --prompt 512 --layers 2\n  accllm bench tinytales --config tiny --context 64"
+)]
+pub struct Bench {
+    /// llama2-7b, llama3-8b, smollm2-135m (random weights of the right formats), or tinytales (the bundled model).
+    #[arg(required_unless_present = "page")]
+    pub shape: Option<String>,
+    /// Engine configuration: tiny, edge, u280.
+    #[arg(long, default_value = "u280", value_name = "NAME")]
+    pub config: String,
+    /// Decode with N tokens before it [default: the full window, unless --prompt is given].
+    #[arg(long, value_name = "N")]
+    pub context: Option<u64>,
+    /// Prefill a prompt of N tokens from an empty cache.
+    #[arg(long, value_name = "N")]
+    pub prompt: Option<usize>,
+    /// Tokens to decode.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub tokens: usize,
+    /// Memory behind the engine.
+    #[arg(long, value_enum, default_value_t = BenchMemory::Hbm2)]
+    pub memory: BenchMemory,
+    /// Run this many of the model's layers (and the head); figures are those of the shorter model.
+    #[arg(long, value_name = "N")]
+    pub layers: Option<usize>,
+    /// First tokens that stay visible for ever [default: 4, or the bundled model's].
+    #[arg(long, value_name = "N")]
+    pub sinks: Option<usize>,
+    /// Last tokens that are visible, the current one included [default: 2044, or the bundled model's].
+    #[arg(long = "window", value_name = "N")]
+    pub window: Option<usize>,
+    /// Most tokens of a prefill step [default: the configuration's].
+    #[arg(long, value_name = "N")]
+    pub block: Option<usize>,
+    /// Bits of softmax probabilities [default: 16].
+    #[arg(long, value_enum, value_name = "BITS")]
+    pub prob_bits: Option<BitsArg>,
+    /// Bits of down_proj's input [default: 16].
+    #[arg(long, value_enum, value_name = "BITS")]
+    pub h_bits: Option<BitsArg>,
+    /// Seed of weights, cache and tokens.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Run the RTL alone, without the comparison with the golden executor and without cycles by operation.
+    #[arg(long)]
+    pub no_compare: bool,
+    /// Run all cases of docs/performance.md (a quarter of an hour) and write that page.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["shape", "config", "context", "prompt", "tokens", "memory",
+        "layers", "sinks", "window", "block", "prob_bits", "h_bits", "seed", "no_compare"])]
+    pub page: Option<PathBuf>,
 }
 
 /// `accllm disasm`.

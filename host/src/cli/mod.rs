@@ -1,6 +1,7 @@
 //! The command line: one module per verb.
 
 mod args;
+mod bench;
 mod compile;
 mod devices;
 mod disasm;
@@ -27,6 +28,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Verb::Quantize(args) => quantize::run(&args, &out),
         Verb::Eval(args) => eval::run(&args, &out),
         Verb::Run(args) => run::run(&args, &out),
+        Verb::Bench(args) => bench::run(&args, &out),
         Verb::Compile(args) => compile::run(&args, &out),
         Verb::Disasm(args) => disasm::run(&args, &out),
         Verb::Info(args) => info::run(&args, &out),

@@ -1,11 +1,12 @@
 //! Standard output (reports, story) and standard error (progress).
 
+use accllm::bench::Progress;
 use accllm::{Error, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fs::File;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// Where results go: text for people, or one JSON object.
@@ -60,6 +61,43 @@ impl Out {
         bar.enable_steady_tick(Duration::from_millis(100));
         bar
     }
+}
+
+/// A bar on standard error for each part of a benchmark; invisible when that is no terminal.
+#[derive(Default)]
+pub struct Bars(Mutex<Option<ProgressBar>>);
+
+impl Bars {
+    fn with(&self, f: impl FnOnce(&mut Option<ProgressBar>)) {
+        // A bar is whole whatever panicked while it was held.
+        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl Progress for Bars {
+    fn begin(&self, what: &str, total: u64) {
+        let bar = match total {
+            0 => ProgressBar::new_spinner(),
+            total => ProgressBar::new(total).with_style(style()),
+        };
+        let bar = bar.with_message(what.to_string());
+        bar.set_draw_target(target());
+        bar.enable_steady_tick(Duration::from_millis(100));
+        self.with(|b| *b = Some(bar));
+    }
+
+    fn advance(&self, units: u64) {
+        self.with(|b| b.iter().for_each(|b| b.inc(units)));
+    }
+
+    fn end(&self) {
+        self.with(|b| b.take().iter().for_each(ProgressBar::finish_and_clear));
+    }
+}
+
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template("{msg:<20} {wide_bar} {percent:>3}% {elapsed} eta {eta}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 fn target() -> ProgressDrawTarget {

@@ -8,7 +8,7 @@ use accllm::{Error, Result};
 use accllm_hw::config::{BEAT_BYTES, find};
 use accllm_hw::kernel::Kernel;
 use accllm_sim::engine::EngineSpec;
-use accllm_sim::memory::Fault;
+use accllm_sim::memory::{Fault, Store};
 use accllm_sim::xrt::{Board, Ended, Sockets, Trouble, serve};
 use serde::Serialize;
 use std::time::Duration;
@@ -52,11 +52,9 @@ pub fn device(args: &XrtDevice) -> Result<()> {
     let kernel = Kernel::new(config);
     let design = EngineSpec::new(config).design()?;
     let kind = args.memory.kind(args.seed);
-    let memories = kernel
-        .masters
-        .iter()
-        .enumerate()
-        .map(|(port, master)| kind.model(master.memory.bytes(), port as u64, port == config.channels));
+    let memories = kernel.masters.iter().enumerate().map(|(port, master)| {
+        kind.model(Store::new(master.memory.bytes())?, port as u64, port == config.channels)
+    });
     let mut board = Board::new(&design, &kernel, memories.collect::<Result<_>>()?).map_err(|e| failed(&e))?;
     let mut trouble = Trouble::default();
     match args.trouble {

@@ -1,6 +1,5 @@
 //! The golden executor as a device.
 
-use super::image::golden_memory;
 use super::limits::limits;
 use super::{Device, Outcome};
 use crate::{Error, Result};
@@ -17,14 +16,14 @@ pub struct GoldenDevice {
 }
 
 impl GoldenDevice {
-    /// Loads a program, from the image as the hardware does.
+    /// Loads a program, from the image as the hardware does. What is not written stays shared with the image.
     ///
     /// # Errors
     /// The program lies outside the image.
     pub fn new(program: &Program, image: &MemoryImage) -> Result<Self> {
         let config = program.config()?;
         let limits = limits(program)?;
-        let memory = golden_memory(image)?;
+        let memory = Image::shared(&image.channels, &image.aux);
         let at = u32::try_from(program.layout.aux.program).unwrap_or(u32::MAX);
         let len = u32::try_from(program.code.len()).unwrap_or(u32::MAX);
         let code = golden::Program::load(config, &limits, &memory, at, len).map_err(Error::fault)?;
@@ -44,31 +43,22 @@ impl GoldenDevice {
     /// Writes the memories' contents over an image of the same program: all state of a text is in them.
     ///
     /// # Errors
-    /// The image is smaller than what was written.
+    /// The image has other channels.
     pub fn copy_memory(&self, image: &mut MemoryImage) -> Result<()> {
-        for (c, channel) in image.channels.iter_mut().enumerate() {
-            copy(&self.memory, Port::Channel(c), channel)?;
+        for port in 0..=self.memory.channels() {
+            let from = if port < self.memory.channels() { Port::Channel(port) } else { Port::Aux };
+            for (i, to) in (0..).zip(image.port_mut(port).as_chunks_mut::<BEAT_BYTES>().0) {
+                *to = self.memory.read_beat(from, i)?;
+            }
         }
-        copy(&self.memory, Port::Aux, &mut image.aux)
+        Ok(())
     }
 
-    /// Beats of memory in use.
+    /// Beats of memory in pages of its own: those that have been written to.
     pub fn written_beats(&self) -> usize {
         let ports = (0..self.memory.channels()).map(Port::Channel).chain([Port::Aux]);
         ports.map(|p| self.memory.written(p).count()).sum()
     }
-}
-
-/// Pages are allocated whole: beats past the end of an image must not have been written.
-fn copy(memory: &Image, port: Port, to: &mut [u8]) -> Result<()> {
-    for (i, data) in memory.written(port) {
-        match to.get_mut(i as usize * BEAT_BYTES..).and_then(|t| t.get_mut(..BEAT_BYTES)) {
-            Some(t) => t.copy_from_slice(data),
-            None if data.iter().all(|b| *b == 0) => {}
-            None => return Err(Error::Argument(format!("{port}: beat {i} lies past the image"))),
-        }
-    }
-    Ok(())
 }
 
 impl Device for GoldenDevice {

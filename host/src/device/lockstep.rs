@@ -1,17 +1,14 @@
 //! Executions side by side: integer reference == golden executor, tensor by tensor, and golden executor == RTL,
 //! element by element.
 
-use super::place::Places;
-use super::{Device, GoldenDevice, Outcome, Verilator};
+use super::{Device, GoldenDevice, Outcome, Verilator, pair};
 use crate::tensors::Tensors;
 use crate::{Error, Result};
-use accllm_compiler::Program;
-use accllm_compiler::lambda::reg;
+use accllm_compiler::{Program, Step};
 use accllm_hw::isa::ARGS;
 use accllm_quant::int::{Logits, Session};
 use accllm_quant::model::QuantModel;
 use accllm_sim::golden::Executed;
-use accllm_sim::lockstep::Lockstep;
 
 /// How much has been compared, without a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
@@ -50,9 +47,12 @@ impl<'m> LockstepDevice<'m> {
 
     /// Token ids that the host wrote for a run of `n` tokens.
     fn ids(&mut self, n: usize) -> Result<Vec<u32>> {
-        let mut bytes = vec![0; 4 * n];
+        let shape = &self.program.layout.shape;
+        let mut bytes = vec![0; 4 * shape.token_rows()];
+        let rows: Vec<usize> = (0..n).map(|t| 4 * shape.row_of(t, n)).collect();
         self.golden.read_aux(self.program.layout.aux.ids, &mut bytes)?;
-        Ok(bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+        let id = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        Ok(rows.into_iter().map(id).collect())
     }
 
     fn count(&mut self, (tensors, elements): (u64, u64)) {
@@ -75,48 +75,28 @@ impl Device for LockstepDevice<'_> {
     }
 
     fn run(&mut self, args: [u32; ARGS]) -> Result<Outcome> {
-        let arg = |register: u8| args.get(usize::from(register) - 1).copied().unwrap_or(0);
-        let ids = self.ids(arg(reg::NTOK) as usize)?;
-        let position = u64::from(arg(reg::POS));
+        let Step { position, tokens, head } = Step::of_args(&args);
+        let ids = self.ids(tokens)?;
         if position != self.reference.position() {
             let at = self.reference.position();
             return Err(Error::Argument(format!(
                 "lockstep goes on at position {at}, the step is at {position}"
             )));
         }
-        let mut tensors = Tensors::new(&self.program, position, ids.len(), arg(reg::HEAD) != 0);
+        let mut tensors = Tensors::new(&self.program, position, ids.len(), head);
         self.reference.step(&ids, Logits::Last, &mut tensors.recorder())?;
-        let mut compare = Lockstep::new();
-        let mut places = Places::new(&self.program, &args);
-        let with_rtl = self.rtl.is_some();
-        let golden = self.golden.run_observed(args, &mut |record: Executed| {
-            tensors.check(&record);
-            if with_rtl {
-                places.learn(&record);
-                compare.expect(record);
-            }
-        })?;
-        let counts = tensors.finish()?;
         let Some(rtl) = &mut self.rtl else {
-            self.count(counts);
+            let golden = self.golden.run_observed(args, &mut |record: Executed| tensors.check(&record))?;
+            self.count(tensors.finish()?);
             return Ok(golden);
         };
-        let outcome = rtl.run_observed(args, &mut compare);
-        // A difference says more than the fault or the hang that may follow from it.
-        let report = if outcome.is_ok() { compare.finish() } else { compare.report() };
-        if let Some(d) = &report.difference {
-            return Err(Error::Mismatch(format!("RTL and golden executor differ: {}", d.message(&places))));
-        }
-        let rtl = outcome?;
-        if (rtl.token, rtl.logit) != (golden.token, golden.logit) {
-            return Err(Error::Mismatch(format!(
-                "result registers: RTL token {} with logit {}, golden {} with {}",
-                rtl.token, rtl.logit, golden.token, golden.logit
-            )));
-        }
-        self.count(counts);
+        let both = (&mut self.golden, rtl);
+        let ran = pair::run(&self.program, both, args, |record| tensors.check(record), &mut ())?;
+        // The reference first: what golden executor and RTL agree on may be wrong all the same.
+        self.count(tensors.finish()?);
+        let (outcome, report) = ran.agreed()?;
         self.count((report.tensors, report.elements));
-        Ok(rtl)
+        Ok(outcome)
     }
 
     fn compared(&self) -> Option<Compared> {

@@ -2,9 +2,9 @@
 //! lockstep, a card through XRT.
 
 mod golden;
-mod image;
 mod limits;
 mod lockstep;
+pub mod pair;
 mod place;
 mod verilator;
 pub mod xrt;
@@ -14,6 +14,7 @@ use accllm_hw::isa::ARGS;
 pub use accllm_sim::engine::Counters;
 pub use golden::GoldenDevice;
 pub use lockstep::{Compared, LockstepDevice};
+pub(crate) use verilator::memory;
 pub use verilator::{MemoryKind, Verilator, VerilatorOptions};
 pub use xrt::{Xrt, XrtOptions};
 

@@ -1,10 +1,9 @@
 //! Names the element of the model that an instruction writes, for messages about differences.
 
-use accllm_compiler::Program;
 use accllm_compiler::image::source_row;
 use accllm_compiler::label::{Label, Tensor};
-use accllm_compiler::lambda::reg;
 use accllm_compiler::spec::Linear;
+use accllm_compiler::{Program, Step};
 use accllm_hw::isa::{ARGS, Instr, Op};
 use accllm_sim::golden::{Executed, Space};
 use accllm_sim::lockstep::{Instruction, Locate, Place};
@@ -22,8 +21,7 @@ pub struct Places<'a> {
 impl<'a> Places<'a> {
     /// For a run with these arguments.
     pub fn new(program: &'a Program, args: &[u32; ARGS]) -> Self {
-        let arg = |register: u8| args.get(usize::from(register) - 1).copied().unwrap_or(0);
-        let (position, tokens) = (u64::from(arg(reg::POS)), arg(reg::NTOK) as usize);
+        let Step { position, tokens, .. } = Step::of_args(args);
         Self { program, position, tokens, first: BTreeMap::new() }
     }
 
@@ -46,13 +44,16 @@ impl<'a> Places<'a> {
         let offset = address.saturating_sub(first) as usize;
         let s = &self.program.layout.shape;
         let instr = self.program.code.get(i.pc as usize).copied().unwrap_or_default();
+        let first = label.span.of(self.tokens).start;
         let row = |row: usize| Where {
-            token: Some(row / s.group.max(1)),
+            token: Some(first + row / s.group.max(1)),
             head: label.kv_head.map(|h| h * s.group + row % s.group.max(1)),
             element: None,
         };
         match (op, space) {
-            (Op::MATW, Space::Vmem) => matrix(&instr, label, offset, |linear, o| source_row(s, linear, o)),
+            (Op::MATW, Space::Vmem) => {
+                matrix(&instr, label, (first, offset), |linear, o| source_row(s, linear, o))
+            }
             (Op::MATV, Space::Vmem) => {
                 let stride = (instr.aux as usize).max(1);
                 Where { element: Some(offset % stride), ..row(offset / stride) }
@@ -85,11 +86,11 @@ struct Where {
 fn matrix(
     instr: &Instr,
     label: &Label,
-    offset: usize,
+    (first, offset): (usize, usize),
     source: impl Fn(Linear, usize) -> Option<usize>,
 ) -> Where {
     let stride = (instr.aux as usize).max(1);
-    let (token, o) = (offset / stride, offset % stride + label.part.map_or(0, |p| p.0));
+    let (token, o) = (first + offset / stride, offset % stride + label.part.map_or(0, |p| p.0));
     let linear = match label.tensors.first() {
         Some(Tensor::Q) => Some(Linear::Q),
         Some(Tensor::K) => Some(Linear::K),

@@ -10,6 +10,7 @@ use accllm_hw::regs;
 use accllm_sim::engine::{Engine, EngineSpec, Observer, Silent};
 use accllm_sim::memory::{Hbm2, Ideal, MemoryModel, StallConfig, Stalling, Store};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Memory behind every port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,35 @@ pub enum MemoryKind {
     Stalling(u64),
     /// The U280's: HBM2 behind the channels, DDR4 behind the auxiliary port (docs/hbm2.md).
     Hbm2,
+}
+
+impl MemoryKind {
+    /// The model of a memory with these contents behind a port.
+    ///
+    /// # Errors
+    /// The timing's parameters are wrong.
+    pub fn model(self, store: Store, port: u64, aux: bool) -> Result<Box<dyn MemoryModel>> {
+        Ok(match self {
+            Self::Ideal => Box::new(Ideal::new(store, LATENCY)),
+            Self::Hbm2 => {
+                let made = if aux { Hbm2::ddr4(store) } else { Hbm2::hbm2(store, port) };
+                Box::new(made.map_err(|e| Error::Fault(e.to_string()))?)
+            }
+            Self::Stalling(seed) => {
+                let config = StallConfig::new(seed.wrapping_mul(1000).wrapping_add(port));
+                Box::new(Stalling::new(store, config).map_err(|e| Error::Fault(e.to_string()))?)
+            }
+        })
+    }
+
+    /// Name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ideal => "ideal",
+            Self::Stalling(_) => "stalling",
+            Self::Hbm2 => "hbm2",
+        }
+    }
 }
 
 /// Cycles from an address to its first beat, ideal memory: about 130 ns at 225 MHz.
@@ -81,9 +111,12 @@ impl Verilator {
         engine.set_limits(&limits(program)?)?;
         engine.write(regs::PROGRAM_ADDR, program.layout.aux.program as u32)?;
         engine.write(regs::PROGRAM_LEN, program.code.len() as u32)?;
-        let beats = image.channels.iter().map(Vec::len).sum::<usize>() / BEAT_BYTES;
+        let beats = image.channels.iter().map(|c| c.len()).sum::<usize>() / BEAT_BYTES;
         let max_cycles = (beats as u64 * program.layout.shape.block as u64 * CYCLES_PER_BEAT).max(1 << 24);
-        Ok(Self { engine, aux: config.channels, max_cycles, waves: options.wave.is_some() })
+        let mut device = Self { engine, aux: config.channels, max_cycles, waves: options.wave.is_some() };
+        // A step of no tokens: the engine loads the program, so that no later run has to.
+        device.run_observed([0; ARGS], &mut Silent)?;
+        Ok(device)
     }
 
     /// [`Device::run`] with an observer of everything that the hardware does.
@@ -106,33 +139,14 @@ impl Verilator {
     }
 }
 
-/// A memory with `bytes` in it.
-fn memory(bytes: &[u8], kind: MemoryKind, port: u64, aux: bool) -> Result<Box<dyn MemoryModel>> {
-    let size = bytes.len().next_multiple_of(BEAT_BYTES).max(BEAT_BYTES);
-    let mut model = kind.model(size as u64, port, aux)?;
-    model.store_mut().write(0, bytes)?;
-    Ok(model)
-}
-
-impl MemoryKind {
-    /// An empty memory of `size` bytes for a port.
-    ///
-    /// # Errors
-    /// No memory has that size.
-    pub fn model(self, size: u64, port: u64, aux: bool) -> Result<Box<dyn MemoryModel>> {
-        let store = Store::new(size)?;
-        Ok(match self {
-            Self::Ideal => Box::new(Ideal::new(store, LATENCY)),
-            Self::Hbm2 => {
-                let made = if aux { Hbm2::ddr4(store) } else { Hbm2::hbm2(store, port) };
-                Box::new(made.map_err(|e| Error::Fault(e.to_string()))?)
-            }
-            Self::Stalling(seed) => {
-                let config = StallConfig::new(seed.wrapping_mul(1000).wrapping_add(port));
-                Box::new(Stalling::new(store, config).map_err(|e| Error::Fault(e.to_string()))?)
-            }
-        })
-    }
+/// A memory with `bytes` in it; what the engine does not write stays shared.
+pub(crate) fn memory(
+    bytes: &Arc<Vec<u8>>,
+    kind: MemoryKind,
+    port: u64,
+    aux: bool,
+) -> Result<Box<dyn MemoryModel>> {
+    kind.model(Store::shared(bytes.clone())?, port, aux)
 }
 
 impl Device for Verilator {

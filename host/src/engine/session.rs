@@ -87,7 +87,7 @@ impl<D: Device> Engine for Session<D> {
 }
 
 impl Work {
-    fn add(&mut self, tokens: usize, counters: Option<Counters>) {
+    pub(crate) fn add(&mut self, tokens: usize, counters: Option<Counters>) {
         self.runs += 1;
         self.tokens += tokens as u64;
         let (Some(c), sum) = (counters, &mut self.counters) else { return };

@@ -46,11 +46,12 @@ fn at(c: &Context<'_>, b: &Byte, x: usize) -> (usize, usize) {
     ((b.word % x) * c.layout.shape.lanes + b.lane, (b.word / x) * COLS + b.col)
 }
 
-/// A norm's output: row = token, but the head's only token is in row 0.
+/// A norm's output: the token's row in both groups, but the head's only token is in row 0.
 fn columns(c: &Context<'_>, (base, x): (usize, usize), point: Point, out: &mut Vec<Found>) {
     for b in bytes(c, base) {
         let (row, col) = at(c, &b, x);
-        let token = if point == Point::HeadIn { c.block - 1 } else { row };
+        let token = if point == Point::HeadIn { c.block - 1 } else { c.tokens.start };
+        debug_assert!(point == Point::HeadIn || row == c.layout.shape.row_of(token, c.block));
         if col < c.layout.shape.dims.hidden {
             out.push(Found { point, token, head: None, element: col, value: b.value });
         }
@@ -62,6 +63,7 @@ fn hidden(c: &Context<'_>, out: &mut Vec<Found>) {
     let (a, s) = (&c.layout.act, &c.layout.shape);
     let rows = bytes(c, a.h).map(|b| (at(c, &b, a.h_x), b.value));
     for ((token, col), value) in join(rows, s.h_wide) {
+        let token = c.first + token;
         if col < s.dims.ff {
             out.push(Found { point: Point::MlpH, token, head: None, element: col, value });
         }
@@ -73,7 +75,7 @@ fn attention(c: &Context<'_>, out: &mut Vec<Found>) {
     let (a, s) = (&c.layout.act, &c.layout.shape);
     for b in bytes(c, a.attn) {
         let (token, col) = at(c, &b, a.attn_x);
-        let (head, element) = (col / s.hds, col % s.hds);
+        let (token, head, element) = (c.first + token, col / s.hds, col % s.hds);
         if element < s.dims.head_dim {
             out.push(Found { point: Point::AttnO8, token, head: Some(head), element, value: b.value });
         }
@@ -88,7 +90,13 @@ fn queries(c: &Context<'_>, base: usize, point: Point, out: &mut Vec<Found>) {
         let head = (b.word / a.q_x) * s.group + row % s.group;
         if b.col < MACS {
             let element = b.col % s.hdp;
-            out.push(Found { point, token: row / s.group, head: Some(head), element, value: b.value });
+            out.push(Found {
+                point,
+                token: c.first + row / s.group,
+                head: Some(head),
+                element,
+                value: b.value,
+            });
         }
     }
 }
@@ -108,7 +116,7 @@ fn probabilities(c: &Context<'_>, out: &mut Vec<Found>) {
     for ((row, slot), value) in join(rows, s.prob_wide) {
         let head = Some(kv * s.group + row % s.group);
         match order.get(&slot) {
-            Some(&element) if row / s.group == token => {
+            Some(&element) if c.first + row / s.group == token => {
                 out.push(Found { point: Point::Prob, token, head, element, value });
             }
             _ => {}

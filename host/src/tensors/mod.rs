@@ -78,6 +78,8 @@ struct Context<'r> {
     position: u64,
     /// Tokens of the block that the instruction works on.
     tokens: std::ops::Range<usize>,
+    /// First token of their group: rows of buffers that hold one group count from it.
+    first: usize,
     block: usize,
 }
 
@@ -113,6 +115,7 @@ impl<'a> Tensors<'a> {
             record,
             position: self.position,
             tokens: label.tokens_at(&record.loop_counters, self.tokens),
+            first: label.span.of(self.tokens).start,
             block: self.tokens,
         };
         let mut found = Vec::new();

@@ -26,7 +26,7 @@ fn place(c: &Context<'_>, t: Tensor, field: Field, entry: usize) -> Option<(Poin
         let s = &c.layout.shape;
         let at = entry.checked_sub(base)?;
         let (kv, row) = (at / m.q_stride, at % m.q_stride);
-        Some((point, row / s.group, kv * s.group + row % s.group, element))
+        Some((point, c.first + row / s.group, kv * s.group + row % s.group, element))
     };
     match (t, field) {
         (Tensor::KScale, Field::Scale) => key(Point::KScale),

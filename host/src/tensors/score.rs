@@ -29,7 +29,7 @@ pub(super) fn elements(c: &Context<'_>, out: &mut Vec<Found>) {
         let Space::Score(lane) = w.space else { continue };
         let (step, slot) = (w.address as usize / m.row, w.address as usize % m.row);
         let row = (step - first) * s.lanes + usize::from(lane);
-        let (token, head) = (row / s.group, kv * s.group + row % s.group);
+        let (token, head) = (c.first + row / s.group, kv * s.group + row % s.group);
         if let Some(&element) = order.get(token).and_then(|o| o.get(&slot)) {
             out.push(Found { point: Point::Score, token, head: Some(head), element, value: w.value });
         }

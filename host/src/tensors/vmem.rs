@@ -27,8 +27,10 @@ fn place(c: &Context<'_>, offset: usize) -> Option<(Point, Place)> {
     let (s, d) = (&c.layout.shape, &c.layout.shape.dims);
     let (point, place) = match c.label.tensors.first()? {
         Tensor::Embed => (Point::Embed, (c.tokens.start, None, offset)),
-        Tensor::ResidAttn => (Point::ResidAttn, (offset / s.hidden, None, offset % s.hidden)),
-        Tensor::Resid => (Point::Resid, (offset / s.hidden, None, offset % s.hidden)),
+        Tensor::ResidAttn => {
+            (Point::ResidAttn, (c.tokens.start + offset / s.hidden, None, offset % s.hidden))
+        }
+        Tensor::Resid => (Point::Resid, (c.tokens.start + offset / s.hidden, None, offset % s.hidden)),
         Tensor::Q => (Point::Q, projection(c, Linear::Q, offset)?),
         Tensor::K => (Point::K, projection(c, Linear::K, offset)?),
         Tensor::V => (Point::V, projection(c, Linear::V, offset)?),
@@ -42,18 +44,18 @@ fn place(c: &Context<'_>, offset: usize) -> Option<(Point, Place)> {
         }
         Tensor::KRot => {
             let row = s.k_rows();
-            (Point::KRot, heads(offset / row, offset % row, s.hdp))
+            (Point::KRot, heads(c.tokens.start + offset / row, offset % row, s.hdp))
         }
         Tensor::QWin => {
-            let (token, r) = (offset / s.q_rot_row(), offset % s.q_rot_row());
-            let point = if r < s.q_rows() { Point::QWin } else { Point::QSink };
-            (point, heads(token, r % s.q_rows(), s.hdp))
+            let (skip, rows) = c.label.part?;
+            let point = if offset < rows { Point::QWin } else { Point::QSink };
+            (point, heads(c.tokens.start, skip + offset % rows, s.hdp))
         }
         Tensor::AttnAcc => {
             let stride = (c.instr.aux as usize).max(1);
             let (r, element) = (offset / stride, offset % stride);
             let head = c.label.kv_head? * s.group + r % s.group;
-            (Point::AttnAcc, (r / s.group, Some(head), element))
+            (Point::AttnAcc, (c.first + r / s.group, Some(head), element))
         }
         _ => return None,
     };
@@ -72,7 +74,7 @@ fn place(c: &Context<'_>, offset: usize) -> Option<(Point, Place)> {
 fn rows(c: &Context<'_>, offset: usize) -> Place {
     debug_assert_eq!(c.record.op, Op::MATW);
     let stride = (c.instr.aux as usize).max(1);
-    (offset / stride, None, offset % stride + c.label.part.map_or(0, |p| p.0))
+    (c.first + offset / stride, None, offset % stride + c.label.part.map_or(0, |p| p.0))
 }
 
 /// The same, for heads that the compiler lays out in its own order.

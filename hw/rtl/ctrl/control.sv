@@ -9,8 +9,8 @@ module control
     parameter int CHANNELS = 2,
     parameter int LANES = 2,
     parameter int IMEM = 512,
-    parameter int MAT_QUEUE = 16,
-    parameter int VEC_QUEUE = 32,
+    parameter int MAT_QUEUE = 128,
+    parameter int VEC_QUEUE = 128,
     parameter int FAULTS = 4
 ) (
     input  logic             clk,

@@ -34,6 +34,8 @@ pub(super) struct Axi {
     bresp: Port,
     /// Addresses of accepted write bursts whose beats are still to come, per port.
     writes: Vec<VecDeque<u64>>,
+    /// Read beats that the channels have delivered.
+    delivered: u64,
 }
 
 impl Axi {
@@ -65,6 +67,7 @@ impl Axi {
             bready: bit("bready")?,
             bresp: array("bresp", 2)?,
             writes: vec![VecDeque::new(); ports],
+            delivered: 0,
         })
     }
 
@@ -73,11 +76,19 @@ impl Axi {
         self.writes.iter_mut().for_each(VecDeque::clear);
     }
 
+    /// Read beats that the channels have delivered.
+    #[inline]
+    pub(super) fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
     /// Steps every memory with what the masters drive now; to be called between `fall` and `rise`.
     #[inline]
     pub(super) fn sample(&mut self, m: &Model, memories: &mut [Box<dyn MemoryModel>]) {
         let (ar, aw, w) = (m.get_u64(self.arvalid), m.get_u64(self.awvalid), m.get_u64(self.wvalid));
         let (r, b, last) = (m.get_u64(self.rready), m.get_u64(self.bready), m.get_u64(self.wlast));
+        let channels = (1 << (memories.len() - 1)) - 1;
+        self.delivered += u64::from((r & m.get_u64(self.rvalid) & channels).count_ones());
         for (i, memory) in memories.iter_mut().enumerate() {
             let on = |bits: u64| bits >> i & 1 != 0;
             let mut out = MasterOut { rready: on(r), bready: on(b), ..MasterOut::idle() };

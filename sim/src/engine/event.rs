@@ -12,6 +12,9 @@ pub trait Observer {
         true
     }
 
+    /// Beats that all channels have delivered since the engine was built; told every cycle, before its events.
+    fn beats(&mut self, _delivered: u64) {}
+
     /// Something was written; `Break` ends the simulation of the run there.
     fn event(&mut self, cycle: u64, event: &Event<'_>) -> ControlFlow<()>;
 

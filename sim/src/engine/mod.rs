@@ -158,6 +158,7 @@ impl Engine {
         self.model.fall()?;
         let mut flow = ControlFlow::Continue(());
         if observe && let Some(trace) = &mut self.trace {
+            o.beats(self.axi.delivered());
             flow = self.axi.writes(&self.model, (cycle, trace.vector_op()), &self.bases, o);
             if flow.is_continue() {
                 flow = trace.events(&self.model, cycle, o);

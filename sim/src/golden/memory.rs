@@ -69,12 +69,61 @@ const PAGE: usize = 256;
 type Page = Arc<[Beat; PAGE]>;
 type Pages = BTreeMap<u64, Page>;
 
-/// A sparse memory image: pages exist once they are written. Clones share pages until one of them writes.
+/// One memory of an [`Image`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Contents {
+    /// Whole beats from beat 0 on where there is no page.
+    below: Arc<Vec<u8>>,
+    pages: Pages,
+}
+
+impl Contents {
+    /// Beats that are below all pages.
+    fn shared(&self) -> &[Beat] {
+        self.below.as_chunks().0
+    }
+
+    /// Beats from `beat` on that lie together, at most `max`.
+    fn beats<'a>(&'a self, blank: &'a Page, beat: u64, max: usize) -> &'a [Beat] {
+        let (page, at) = (beat / PAGE as u64, (beat % PAGE as u64) as usize);
+        let in_page = |p: &'a Page| &p[at..PAGE.min(at.saturating_add(max))];
+        if let Some(page) = self.pages.get(&page) {
+            return in_page(page);
+        }
+        let shared = usize::try_from(beat).ok().and_then(|b| self.shared().get(b..)).unwrap_or(&[]);
+        if shared.is_empty() {
+            return in_page(blank);
+        }
+        let next = self.pages.range(page..).next().map_or(u64::MAX, |(next, _)| next * PAGE as u64 - beat);
+        &shared[..max.min(shared.len()).min(usize::try_from(next).unwrap_or(usize::MAX))]
+    }
+
+    /// The page of a beat, to write.
+    fn page(&mut self, blank: &Page, beat: u64) -> &mut [Beat; PAGE] {
+        let page = beat / PAGE as u64;
+        let Self { below, pages } = self;
+        let page = pages.entry(page).or_insert_with(|| {
+            let mut new = blank.clone();
+            let shared: &[Beat] = below.as_chunks().0;
+            let shared =
+                usize::try_from(page * PAGE as u64).ok().and_then(|b| shared.get(b..)).unwrap_or(&[]);
+            if !shared.is_empty() {
+                let count = shared.len().min(PAGE);
+                Arc::make_mut(&mut new)[..count].copy_from_slice(&shared[..count]);
+            }
+            new
+        });
+        Arc::make_mut(page)
+    }
+}
+
+/// A sparse memory image: pages exist once they are written; contents below them may be shared with others. Clones
+/// share pages until one of them writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
-    channels: Vec<Pages>,
-    aux: Pages,
-    /// What pages that do not exist read as.
+    channels: Vec<Contents>,
+    aux: Contents,
+    /// What reads that find nothing give.
     blank: Page,
 }
 
@@ -88,7 +137,16 @@ impl Image {
     pub fn with_fill(channels: usize, word: u32) -> Self {
         let bytes = word.to_le_bytes();
         let beat = std::array::from_fn(|i| bytes[i % 4]);
-        Self { channels: vec![Pages::new(); channels], aux: Pages::new(), blank: Arc::new([beat; PAGE]) }
+        let blank = Arc::new([beat; PAGE]);
+        Self { channels: vec![Contents::default(); channels], aux: Contents::default(), blank }
+    }
+
+    /// An image with these contents (of whole beats), zeros behind. They are shared: pages are copied when they are
+    /// written to.
+    pub fn shared(channels: &[Arc<Vec<u8>>], aux: &Arc<Vec<u8>>) -> Self {
+        let contents = |below: &Arc<Vec<u8>>| Contents { below: below.clone(), pages: Pages::new() };
+        let (channels, aux) = (channels.iter().map(contents).collect(), contents(aux));
+        Self { channels, aux, ..Self::new(0) }
     }
 
     /// Number of channels.
@@ -120,22 +178,36 @@ impl Image {
         Ok(())
     }
 
-    /// Beats of `port` that lie in pages which have been written, in order.
-    pub fn written(&self, port: Port) -> impl Iterator<Item = (u64, &Beat)> {
-        let pages = match port {
+    fn contents(&self, port: Port) -> Option<&Contents> {
+        match port {
             Port::Aux => Some(&self.aux),
             Port::Channel(c) => self.channels.get(c),
-        };
-        pages.into_iter().flatten().flat_map(|(page, beats)| (page * PAGE as u64..).zip(beats.iter()))
+        }
     }
 
-    /// Copies the written pages of `port` to the memory of a simulated port, from byte address `base` on.
+    fn contents_mut(&mut self, port: Port, beat: u64) -> Result<(&mut Contents, &Page), MemoryError> {
+        let channels = self.channels.len();
+        let found = match port {
+            Port::Aux => Some(&mut self.aux),
+            Port::Channel(c) => self.channels.get_mut(c),
+        };
+        found.map(|f| (f, &self.blank)).ok_or_else(|| no_channel(port, beat, channels))
+    }
+
+    /// Beats of `port` that lie in pages which have been written, in order; not those of shared contents.
+    pub fn written(&self, port: Port) -> impl Iterator<Item = (u64, &Beat)> {
+        let pages = self.contents(port).into_iter().flat_map(|c| &c.pages);
+        pages.flat_map(|(page, beats)| (page * PAGE as u64..).zip(beats.iter()))
+    }
+
+    /// Copies shared contents and the written pages of `port` to the memory of a simulated port, from byte address `base` on.
     /// What was never written is the same on both sides if this image is [`Image::with_fill`] of
     /// [`crate::memory::POISON`].
     ///
     /// # Errors
     /// The store is too small.
     pub fn copy_to(&self, port: Port, store: &mut Store, base: u64) -> Result<(), StoreError> {
+        self.contents(port).map_or(Ok(()), |c| store.write(base, &c.below))?;
         self.written(port).try_for_each(|(beat, data)| store.write(base + beat * BEAT_BYTES as u64, data))
     }
 }
@@ -146,30 +218,51 @@ fn no_channel(port: Port, beat: u64, channels: usize) -> MemoryError {
 
 impl Memory for Image {
     fn beats(&self, port: Port, beat: u64, max: usize) -> Result<&[Beat], MemoryError> {
-        let pages = match port {
-            Port::Aux => &self.aux,
-            Port::Channel(c) => {
-                self.channels.get(c).ok_or_else(|| no_channel(port, beat, self.channels.len()))?
-            }
-        };
-        let page = pages.get(&(beat / PAGE as u64)).unwrap_or(&self.blank);
-        let at = (beat % PAGE as u64) as usize;
-        Ok(&page[at..PAGE.min(at.saturating_add(max.max(1)))])
+        let contents = self.contents(port).ok_or_else(|| no_channel(port, beat, self.channels.len()))?;
+        Ok(contents.beats(&self.blank, beat, max.max(1)))
     }
 
     fn write(&mut self, port: Port, beat: u64, data: &Beat, strobe: u64) -> Result<(), MemoryError> {
-        let channels = self.channels.len();
-        let pages = match port {
-            Port::Aux => &mut self.aux,
-            Port::Channel(c) => self.channels.get_mut(c).ok_or_else(|| no_channel(port, beat, channels))?,
-        };
-        let page = pages.entry(beat / PAGE as u64).or_insert_with(|| self.blank.clone());
-        let out = &mut Arc::make_mut(page)[(beat % PAGE as u64) as usize];
+        let (contents, blank) = self.contents_mut(port, beat)?;
+        let out = &mut contents.page(blank, beat)[(beat % PAGE as u64) as usize];
         for (i, (o, d)) in out.iter_mut().zip(data).enumerate() {
             if strobe >> i & 1 == 1 {
                 *o = *d;
             }
         }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shared_contents_are_copied_when_written() -> Result<(), MemoryError> {
+        let beats = 3 * PAGE / 2;
+        let below = Arc::new((0..beats * BEAT_BYTES).map(|i| (i * 7 / 3) as u8).collect::<Vec<u8>>());
+        let mut a = Image::shared(std::slice::from_ref(&below), &Arc::default());
+        let b = a.clone();
+        let port = Port::Channel(0);
+        // Everything lies together until a page is written.
+        assert_eq!(a.beats(port, 1, usize::MAX)?.as_flattened(), &below[BEAT_BYTES..]);
+        a.write(port, PAGE as u64 + 3, &[0x5a; BEAT_BYTES], 2)?;
+        let mut want = below.to_vec();
+        want[(PAGE + 3) * BEAT_BYTES + 1] = 0x5a;
+        for (image, want) in [(&a, &want), (&b, &below.to_vec())] {
+            let (mut at, mut found) = (0, Vec::new());
+            while at < beats as u64 {
+                let part = image.beats(port, at, beats - at as usize)?;
+                found.extend_from_slice(part.as_flattened());
+                at += part.len() as u64;
+            }
+            assert!(found == *want);
+        }
+        assert_eq!((a.written(port).count(), b.written(port).count()), (PAGE, 0));
+        // Behind the contents, in a page that exists and in one that does not.
+        assert_eq!(a.read_beat(port, beats as u64)?, [0; BEAT_BYTES]);
+        assert_eq!(a.read_beat(port, 9 * PAGE as u64)?, [0; BEAT_BYTES]);
         Ok(())
     }
 }

@@ -31,6 +31,8 @@ pub struct Report {
     pub tensors: u64,
     /// Elements compared.
     pub elements: u64,
+    /// Elements that differ: other values, missing, written twice, or not to be written.
+    pub different: u64,
     /// The first difference in program order.
     pub difference: Option<Difference>,
 }
@@ -191,13 +193,14 @@ impl Lockstep {
 
     fn close(&mut self, at: (bool, u64), expected: &Expected) {
         self.report.tensors += u64::from(!expected.writes.is_empty());
-        let missing = expected.writes.iter().zip(&expected.seen).find(|(_, seen)| !**seen);
-        if let Some((&w, _)) = missing {
+        let missing = expected.writes.iter().zip(&expected.seen).filter(|(_, seen)| !**seen);
+        for (&w, _) in missing {
             self.differ(at, Some(expected.instruction), w, Kind::Missing { expected: w.value });
         }
     }
 
     fn differ(&mut self, at: (bool, u64), instruction: Option<Instruction>, w: Write, kind: Kind) {
+        self.report.different += 1;
         let (unit, unit_seq) = (unit(at), at.1);
         let new = Difference { unit, unit_seq, instruction, space: w.space, address: w.address, kind };
         if self.report.difference.is_none_or(|old| new.key() < old.key()) {

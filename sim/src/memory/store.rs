@@ -1,6 +1,7 @@
-//! Sparse memory contents: pages appear when they are written.
+//! Sparse memory contents: pages appear when they are written. What is below may be shared with others.
 
 use super::signals::{BEAT_BYTES, Beat};
+use std::sync::Arc;
 
 /// Bytes in a page.
 const PAGE: usize = 64 << 10;
@@ -37,12 +38,17 @@ struct Page {
 }
 
 impl Page {
-    fn new() -> Box<Self> {
+    /// A page that begins with the bytes of `below`.
+    fn new(below: &[u8]) -> Box<Self> {
         let mut bytes = Box::new([0; PAGE]);
         for word in bytes.chunks_exact_mut(4) {
             word.copy_from_slice(&POISON.to_le_bytes());
         }
-        Box::new(Self { bytes, written: [0; PAGE_BEATS / 64] })
+        let below = &below[..below.len().min(PAGE)];
+        bytes[..below.len()].copy_from_slice(below);
+        let mut page = Box::new(Self { bytes, written: [0; PAGE_BEATS / 64] });
+        (0..below.len() / BEAT_BYTES).for_each(|b| page.mark(b));
+        page
     }
 
     fn mark(&mut self, beat: usize) {
@@ -57,6 +63,8 @@ impl Page {
 /// The contents behind one memory port.
 pub struct Store {
     size: u64,
+    /// Contents from address 0 on where there is no page.
+    below: Arc<Vec<u8>>,
     pages: Vec<Option<Box<Page>>>,
     unwritten_reads: u64,
 }
@@ -67,7 +75,13 @@ impl Store {
         if size == 0 || size > MAX_SIZE || !size.is_multiple_of(BEAT_BYTES as u64) {
             return Err(StoreError::Size(size));
         }
-        Ok(Self { size, pages: Vec::new(), unwritten_reads: 0 })
+        Ok(Self { size, below: Arc::default(), pages: Vec::new(), unwritten_reads: 0 })
+    }
+
+    /// A memory with these contents, which count as written. They are shared: pages are copied when they are written
+    /// to. The length must be whole beats.
+    pub fn shared(contents: Arc<Vec<u8>>) -> Result<Self, StoreError> {
+        Ok(Self { below: contents.clone(), ..Self::new(contents.len() as u64)? })
     }
 
     /// Size in bytes.
@@ -80,7 +94,7 @@ impl Store {
         self.unwritten_reads
     }
 
-    /// Host memory held, in bytes.
+    /// Host memory held besides shared contents, in bytes.
     pub fn resident(&self) -> u64 {
         (self.pages.iter().flatten().count() * PAGE) as u64
     }
@@ -109,10 +123,12 @@ impl Store {
             let offset = at % PAGE;
             let count = rest.len().min(PAGE - offset);
             let (now, later) = rest.split_at_mut(count);
-            match self.pages.get(at / PAGE) {
-                Some(Some(page)) => now.copy_from_slice(&page.bytes[offset..offset + count]),
-                _ => {
-                    for (i, byte) in now.iter_mut().enumerate() {
+            match (self.pages.get(at / PAGE), self.below.get(at..)) {
+                (Some(Some(page)), _) => now.copy_from_slice(&page.bytes[offset..offset + count]),
+                (_, below) => {
+                    let (shared, poison) = now.split_at_mut(below.map_or(0, <[u8]>::len).min(count));
+                    shared.copy_from_slice(below.map_or(&[], |b| &b[..shared.len()]));
+                    for (i, byte) in (shared.len()..).zip(poison) {
                         *byte = POISON.to_le_bytes()[(offset + i) % 4];
                     }
                 }
@@ -130,16 +146,23 @@ impl Store {
             return None;
         }
         let (page, index) = (addr as usize / PAGE, addr as usize % PAGE / BEAT_BYTES);
-        let Some(Some(page)) = self.pages.get(page) else {
-            self.unwritten_reads += 1;
-            *beat = [POISON; 16];
-            return Some(());
+        let bytes = match self.pages.get(page) {
+            Some(Some(page)) => {
+                self.unwritten_reads += u64::from(!page.is_written(index));
+                &page.bytes[index * BEAT_BYTES..(index + 1) * BEAT_BYTES]
+            }
+            _ => match self.below.get(page * PAGE + index * BEAT_BYTES..).and_then(|b| b.get(..BEAT_BYTES)) {
+                Some(bytes) => bytes,
+                None => {
+                    self.unwritten_reads += 1;
+                    *beat = [POISON; 16];
+                    return Some(());
+                }
+            },
         };
-        let bytes = &page.bytes[index * BEAT_BYTES..(index + 1) * BEAT_BYTES];
         for (word, bytes) in beat.iter_mut().zip(bytes.as_chunks::<4>().0) {
             *word = u32::from_le_bytes(*bytes);
         }
-        self.unwritten_reads += u64::from(!page.is_written(index));
         Some(())
     }
 
@@ -183,7 +206,8 @@ impl Store {
         if index >= self.pages.len() {
             self.pages.resize_with(index + 1, || None);
         }
-        self.pages[index].get_or_insert_with(Page::new)
+        let below = self.below.get(index * PAGE..).unwrap_or(&[]);
+        self.pages[index].get_or_insert_with(|| Page::new(below))
     }
 }
 
@@ -219,6 +243,33 @@ mod tests {
         assert!(matches!(s.write(u64::MAX, &[0, 0]), Err(StoreError::Range { .. })));
         assert!(matches!(s.write((1 << 30) - 1, &[0, 0]), Err(StoreError::Range { .. })));
         assert!(matches!(Store::new(65), Err(StoreError::Size(65))));
+        Ok(())
+    }
+
+    #[test]
+    fn shared_contents_are_copied_when_written() -> Result<(), StoreError> {
+        let contents: Arc<Vec<u8>> = Arc::new((0..3 * PAGE as u32 / 2).map(|i| (i * 7) as u8).collect());
+        let [mut a, b] = [Store::shared(contents.clone())?, Store::shared(contents.clone())?];
+        let read = |s: &Store| -> Result<Vec<u8>, StoreError> {
+            let mut back = vec![0; contents.len()];
+            s.read(0, &mut back)?;
+            Ok(back)
+        };
+        let mut beat = [0; 16];
+        assert_eq!((a.resident(), read(&a)?), (0, contents.to_vec()));
+        // A strobed beat in the last, shorter page: neighbours keep what is shared, the other memory everything.
+        let at = contents.len() - 64;
+        assert_eq!(a.write_beat(at as u64, &[0x5a5a_5a5a; 16], 0xf), Some(()));
+        let mut want = contents.to_vec();
+        want[at..at + 4].fill(0x5a);
+        assert_eq!((read(&a)?, read(&b)?), (want.clone(), contents.to_vec()));
+        assert_eq!((a.resident(), b.resident()), (PAGE as u64, 0));
+        for i in (0..want.len()).step_by(64) {
+            assert_eq!(a.read_beat(i as u64, &mut beat), Some(()));
+            assert_eq!(beat.map(u32::to_le_bytes).as_flattened(), &want[i..i + 64]);
+        }
+        assert_eq!((a.unwritten_reads(), a.read_beat(contents.len() as u64, &mut beat)), (0, None));
+        assert!(matches!(Store::shared(Arc::new(vec![0; 65])), Err(StoreError::Size(65))));
         Ok(())
     }
 }

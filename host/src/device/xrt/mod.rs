@@ -166,7 +166,9 @@ impl Xrt {
             (regs::AUX_WRITE_HIGH, l.aux_write_high),
             (regs::WATCHDOG, 0),
         ];
-        self.set(settings)
+        self.set(settings)?;
+        // A step of no tokens: the engine loads the program, so that no later run has to.
+        self.run([0; ARGS]).map(|_| ())
     }
 
     /// Addresses of the buffers on the card: channels, then auxiliary memory.

@@ -19,7 +19,7 @@ pub fn sizes(image: &MemoryImage) -> Vec<usize> {
 impl Xrt {
     /// Uploads the image to the buffers and, if that is wanted, reads it back and compares.
     pub(super) fn upload(&mut self, image: &MemoryImage, progress: Progress<'_>) -> Result<()> {
-        let parts: Vec<&[u8]> = image.channels.iter().chain([&image.aux]).map(Vec::as_slice).collect();
+        let parts: Vec<&[u8]> = image.channels.iter().chain([&image.aux]).map(|b| b.as_slice()).collect();
         let total: usize = parts.iter().map(|p| p.len()).sum();
         let mut done = 0;
         for (buffer, part) in parts.into_iter().enumerate() {

@@ -1,0 +1,103 @@
+//! Where the numbers of an image come from: a quantized model, or a generator. Asked row by row, so that no more of
+//! a model than its image has to be in memory.
+
+use crate::spec::{Linear, ModelSpec};
+use accllm_quant::model::{Linear as Weight, QuantModel};
+use std::borrow::Cow;
+
+/// A row of a linear layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row<'a> {
+    /// Levels of its columns, 0 where pruned or padded.
+    pub level: &'a [i8],
+    /// Scale of each 32 columns.
+    pub scale: &'a [u8],
+    /// Row multiplier.
+    pub mult: u16,
+    /// Its shift.
+    pub shift: u8,
+}
+
+/// Room for a row that is made when it is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct RowSpace {
+    /// Levels.
+    pub level: Vec<i8>,
+    /// Scales.
+    pub scale: Vec<u8>,
+}
+
+/// A model, a row at a time. Rows may be asked for in any order and from several threads; the same question has the
+/// same answer.
+pub trait ModelSource: Sync {
+    /// Sizes, constants and formats.
+    fn spec(&self) -> ModelSpec;
+
+    /// A row of a linear layer, in the checkpoint's order; the head has no layer. `None`: there is no such row.
+    fn row<'a>(
+        &'a self,
+        layer: Option<usize>,
+        linear: Linear,
+        row: usize,
+        space: &'a mut RowSpace,
+    ) -> Option<Row<'a>>;
+
+    /// Gains of a norm: attention and MLP norm of each layer in turn, then the final norm.
+    fn norm(&self, index: usize) -> Option<Cow<'_, [i16]>>;
+
+    /// Embedding of a token.
+    fn embed(&self, token: usize) -> Option<Cow<'_, [i16]>>;
+}
+
+fn weight(model: &QuantModel, layer: Option<usize>, linear: Linear) -> Option<&Weight> {
+    let Some(layer) = layer else { return Some(&model.head) };
+    let layer = model.layers.get(layer)?;
+    Some(match linear {
+        Linear::Q => &layer.q,
+        Linear::K => &layer.k,
+        Linear::V => &layer.v,
+        Linear::O => &layer.o,
+        Linear::Gate => &layer.gate,
+        Linear::Up => &layer.up,
+        Linear::Down => &layer.down,
+        Linear::Head => &model.head,
+    })
+}
+
+impl ModelSource for QuantModel {
+    fn spec(&self) -> ModelSpec {
+        ModelSpec::from(self)
+    }
+
+    fn row<'a>(
+        &'a self,
+        layer: Option<usize>,
+        linear: Linear,
+        row: usize,
+        _: &'a mut RowSpace,
+    ) -> Option<Row<'a>> {
+        let w = weight(self, layer, linear)?;
+        let (width, groups) = (w.cols_padded(), w.groups());
+        Some(Row {
+            level: w.level.get(row * width..(row + 1) * width)?,
+            scale: w.scale.get(row * groups..(row + 1) * groups)?,
+            mult: *w.mult.get(row)?,
+            shift: *w.shift.get(row)?,
+        })
+    }
+
+    fn norm(&self, index: usize) -> Option<Cow<'_, [i16]>> {
+        let norm = match self.layers.get(index / 2) {
+            Some(layer) if index.is_multiple_of(2) => &layer.attn_norm,
+            Some(layer) => &layer.mlp_norm,
+            None if index == 2 * self.layers.len() => &self.final_norm,
+            None => return None,
+        };
+        Some(Cow::Borrowed(&norm.g))
+    }
+
+    fn embed(&self, token: usize) -> Option<Cow<'_, [i16]>> {
+        let hidden = self.arch.hidden;
+        self.embed.get(token * hidden..(token + 1) * hidden).map(Cow::Borrowed)
+    }
+}

@@ -1,0 +1,150 @@
+//! A KV cache as a text of some length would have left it: seeded random codes, scales and bases of the magnitudes
+//! that the synthetic model's own keys and values have.
+
+use super::Synthetic;
+use super::normal::{Normal, SIGMA};
+use super::rng::Rng;
+use super::source::{part, target};
+use crate::error::{Result, model};
+use crate::image::MemoryImage;
+use crate::program::Program;
+use crate::spec::Linear;
+use accllm_hw::beat::key_param;
+use accllm_hw::config::{BEAT_BYTES, GROUP, MACS, PARAMS};
+use rayon::prelude::*;
+use std::sync::Arc;
+
+/// Standard deviations between the largest and the smallest of a head's elements.
+const SPAN: f64 = 5.0;
+
+/// Pairs of 4-bit codes.
+struct Codes([u8; 256]);
+
+impl Codes {
+    /// Codes with this standard deviation, by 8 random bits.
+    fn new(deviation: f64) -> Self {
+        let code = |i: usize| {
+            let value = Normal::new().quantile(i, 256) as f64 / f64::from(SIGMA) * deviation;
+            (value.round().clamp(-8.0, 7.0) as i8) as u8 & 15
+        };
+        Self(std::array::from_fn(code))
+    }
+
+    /// Fills bytes with two codes each.
+    fn fill<'b>(&self, bytes: impl Iterator<Item = &'b mut u8>, rng: &mut Rng) {
+        let mut bits = 0;
+        for (i, byte) in bytes.enumerate() {
+            bits = if i.is_multiple_of(4) { rng.next() } else { bits >> 16 };
+            let nibble = |shift: u32| self.0[(bits >> shift) as usize & 255];
+            *byte = nibble(0) | nibble(8) << 4;
+        }
+    }
+}
+
+/// Slots that hold a token: in the sinks' region, in the window's.
+struct Slots {
+    sinks: Vec<usize>,
+    window: Vec<usize>,
+}
+
+impl Slots {
+    fn new(program: &Program, context: u64) -> Self {
+        let s = &program.layout.shape;
+        let n_sink = s.lambda.n_sink as u64;
+        let oldest = context.saturating_sub(s.ring as u64).max(n_sink);
+        let at = |p: u64| program.layout.slot(p).1;
+        Self {
+            sinks: (0..context.min(n_sink)).map(at).collect(),
+            window: (oldest..context).map(at).collect(),
+        }
+    }
+}
+
+impl Synthetic {
+    /// Writes the KV cache after `context` tokens into an image of the model's program.
+    ///
+    /// # Errors
+    /// The program or the image is of another model.
+    pub fn fill_cache(&self, program: &Program, image: &mut MemoryImage, context: u64) -> Result<()> {
+        let l = &program.layout;
+        let fits = image.channels.len() == l.shape.channels
+            && image.channels.iter().all(|c| c.len() == l.kv.end * BEAT_BYTES);
+        if !fits || l.shape.dims.layers != self.layers {
+            return Err(model("the image is not one of this model", "make it with the same program"));
+        }
+        let slots = Slots::new(program, context);
+        let consts = self.consts(0);
+        let rot = target(Linear::K) * (self.head_dim as f64).sqrt() / f64::from(1u32 << consts.rot_shift_k);
+        let (scale, keys) = (SPAN * rot / 15.0, Codes::new(15.0 / SPAN));
+        let values = Codes::new(target(Linear::V) / f64::from(1u32 << consts.v_shift));
+        image.channels.par_iter_mut().enumerate().for_each(|(c, channel)| {
+            let channel = Arc::make_mut(channel).as_chunks_mut::<BEAT_BYTES>().0;
+            for layer in 0..l.shape.dims.layers {
+                for head in 0..l.shape.dims.kv_heads {
+                    let path = [part::CACHE, layer as u64, head as u64, c as u64];
+                    let mut rng = Rng::of(self.seed, &path);
+                    let k = l.kv.k_at(layer, head);
+                    let mut key = |region, slot| {
+                        key_of(program, channel, (c, region, slot), (&keys, scale), &mut rng);
+                    };
+                    slots.sinks.iter().for_each(|&s| key(k, s));
+                    slots.window.iter().for_each(|&s| key(k + l.kv.k_window, s));
+                    let sinks = slots.sinks.iter().copied();
+                    let all = sinks.chain(slots.window.iter().map(|s| s + l.shape.sink_pad));
+                    all.for_each(|slot| {
+                        value_of(program, channel, (c, l.kv.v_at(layer, head), slot), &values, &mut rng)
+                    });
+                }
+            }
+        });
+        Ok(())
+    }
+}
+
+/// The key in a slot of a region, where it is this channel's.
+fn key_of(
+    program: &Program,
+    channel: &mut [[u8; BEAT_BYTES]],
+    (c, region, slot): (usize, usize, usize),
+    (codes, scale): (&Codes, f64),
+    rng: &mut Rng,
+) {
+    let s = &program.layout.shape;
+    let tpb = MACS / s.hdp;
+    if slot / tpb % s.channels != c {
+        return;
+    }
+    let (step, half, chunk) = (slot / s.k_slots, slot % tpb, PARAMS / tpb);
+    let at = region + step / chunk * (1 + chunk);
+    // Scales differ by a fifth, bases by half a step.
+    let fraction = |bits: u64| (bits & 0xffff) as f64 / 65536.0;
+    let bits = rng.next();
+    let step_size = scale * (0.8 + 0.4 * fraction(bits));
+    let base = step_size * (fraction(bits >> 16) - 0.5);
+    let word = (step * tpb + half) % PARAMS;
+    let param = key_param(step_size.round().max(1.0) as u16, base as i16);
+    channel[at][4 * word..4 * word + 4].copy_from_slice(&param.to_le_bytes());
+    // A token of a pair has every second byte.
+    codes.fill(channel[at + 1 + step % chunk].iter_mut().skip(half).step_by(tpb), rng);
+}
+
+/// Four dims of the value in a slot, of every step.
+fn value_of(
+    program: &Program,
+    channel: &mut [[u8; BEAT_BYTES]],
+    (c, start, slot): (usize, usize, usize),
+    codes: &Codes,
+    rng: &mut Rng,
+) {
+    let (s, kv) = (&program.layout.shape, &program.layout.kv);
+    for step in 0..kv.v_steps {
+        let dim = (step * s.channels + c) * 4;
+        let real = s.dims.head_dim.saturating_sub(dim).min(4);
+        let beat = &mut channel[start + step * kv.v_blocks + slot / GROUP];
+        let bytes = &mut beat[2 * (slot % GROUP)..][..2];
+        codes.fill(bytes.iter_mut(), rng);
+        for g in real..4 {
+            bytes[g / 2] &= if g % 2 == 0 { 0xf0 } else { 0x0f };
+        }
+    }
+}

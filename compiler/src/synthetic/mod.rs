@@ -1,0 +1,173 @@
+//! Seeded random models of any shape, for tests and benchmarks. Values have the magnitudes of real models, so that
+//! no tensor is saturated throughout or zero. A [`Synthetic`] is a [`crate::image::ModelSource`]: its image is made
+//! row by row, without the model ever being in memory.
+
+mod cache;
+mod normal;
+mod rng;
+mod row;
+mod shapes;
+mod source;
+
+pub use row::Values;
+pub use shapes::shapes;
+
+use crate::image::{ModelSource as _, RowSpace};
+use crate::spec::{LayerConsts, Linear, Norm};
+use accllm_hw::beat::WeightFormat;
+use accllm_quant::model::{self as quant, Arch, LambdaShape, Layer, LayerConstants, QuantModel};
+
+/// What to make.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Synthetic {
+    /// Residual width.
+    pub hidden: usize,
+    /// MLP width.
+    pub ff: usize,
+    /// Layers.
+    pub layers: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// KV heads.
+    pub kv_heads: usize,
+    /// Head width.
+    pub head_dim: usize,
+    /// Vocabulary.
+    pub vocab: usize,
+    /// Formats of q k v o gate up down.
+    pub formats: [WeightFormat; 7],
+    /// Format of the head.
+    pub head: WeightFormat,
+    /// RoPE base.
+    pub rope_theta: f64,
+    /// 16-bit probabilities.
+    pub prob_wide: bool,
+    /// 16-bit inputs of down_proj.
+    pub h_wide: bool,
+    /// Distribution of the weights.
+    pub values: Values,
+    /// All layers with the same constants.
+    pub uniform: bool,
+    /// Default attention shape.
+    pub lambda: LambdaShape,
+    /// Seed.
+    pub seed: u64,
+}
+
+impl Default for Synthetic {
+    /// Two layers of the smallest useful size.
+    fn default() -> Self {
+        Self {
+            hidden: 64,
+            ff: 172,
+            layers: 2,
+            heads: 2,
+            kv_heads: 1,
+            head_dim: 8,
+            vocab: 101,
+            formats: [WeightFormat::W2Sparse; 7],
+            head: WeightFormat::W4,
+            rope_theta: 10000.0,
+            prob_wide: true,
+            h_wide: true,
+            values: Values::Uniform,
+            uniform: true,
+            lambda: LambdaShape { n_sink: 4, n_window: 24 },
+            seed: 1,
+        }
+    }
+}
+
+fn log2(x: f64) -> u8 {
+    x.log2().round().clamp(0.0, 47.0) as u8
+}
+
+impl Synthetic {
+    fn padded_head(&self) -> usize {
+        if self.head_dim <= 64 { 64 } else { 128 }
+    }
+
+    /// The whole model in memory.
+    pub fn build(&self) -> QuantModel {
+        QuantModel {
+            arch: Arch {
+                hidden: self.hidden,
+                ff: self.ff,
+                layers: self.layers,
+                heads: self.heads,
+                kv_heads: self.kv_heads,
+                head_dim: self.head_dim,
+                vocab: self.vocab,
+                rope_theta: self.rope_theta,
+                bos: Some(0),
+                eos: vec![1],
+                max_positions: 2048,
+            },
+            resid_frac: 12,
+            embed_shift: self.spec().embed_shift,
+            logit_frac: 12,
+            prob_wide: self.prob_wide,
+            h_wide: self.h_wide,
+            lambda: self.lambda,
+            embed: (0..self.vocab).filter_map(|t| self.embed(t)).flat_map(|e| e.into_owned()).collect(),
+            layers: self.spec().layers.iter().enumerate().map(|(l, s)| self.layer(l, &s.consts)).collect(),
+            final_norm: self.whole_norm(2 * self.layers, self.spec().final_norm),
+            head: self.linear(None, Linear::Head),
+        }
+    }
+
+    fn layer(&self, l: usize, c: &LayerConsts) -> Layer {
+        let constants = LayerConstants {
+            rot_shift_q: c.rot_shift_q,
+            rot_shift_k: c.rot_shift_k,
+            v_shift: c.v_shift,
+            zm: c.zm,
+            zs: c.zs,
+            og: c.og,
+            os: c.os,
+            hs: c.hs,
+        };
+        let [q, k, v, o, gate, up, down] = Linear::LAYER.map(|linear| self.linear(Some(l), linear));
+        let [attn_norm, mlp_norm] =
+            [(2 * l, c.attn_norm), (2 * l + 1, c.mlp_norm)].map(|(i, n)| self.whole_norm(i, n));
+        Layer { attn_norm, mlp_norm, constants, q, k, v, o, gate, up, down }
+    }
+
+    fn whole_norm(&self, index: usize, consts: Norm) -> quant::Norm {
+        let g = self.norm(index).map(|g| g.into_owned()).unwrap_or_default();
+        quant::Norm { eps: consts.eps, gs: consts.gs, g }
+    }
+
+    fn linear(&self, layer: Option<usize>, linear: Linear) -> quant::Linear {
+        let (rows, cols) = self.size(linear);
+        let format = self.format(linear);
+        let (level, scale, mult, shift) = Default::default();
+        let mut out = quant::Linear { format, rows, cols, level, scale, mult, shift };
+        let mut space = RowSpace::default();
+        for r in 0..rows {
+            let Some(row) = self.row(layer, linear, r, &mut space) else { continue };
+            out.level.extend_from_slice(row.level);
+            out.scale.extend_from_slice(row.scale);
+            out.mult.push(row.mult);
+            out.shift.push(row.shift);
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ModelSpec;
+    use std::path::Path;
+
+    #[test]
+    fn synthetic_models_obey_the_contract() {
+        for (name, s) in shapes() {
+            let m = s.build();
+            assert!(m.check(Path::new(name)).is_ok(), "{name}: {:?}", m.check(Path::new(name)));
+            assert_eq!(m, s.build());
+            assert_eq!(ModelSpec::from(&m), s.spec(), "{name}");
+        }
+    }
+}

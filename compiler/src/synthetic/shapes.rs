@@ -1,0 +1,96 @@
+//! Named shapes: those that tests go through.
+
+use super::Synthetic;
+use accllm_hw::beat::WeightFormat;
+use accllm_quant::model::LambdaShape;
+
+/// Shapes that tests go through: padded and whole heads, GQA, MQA, MHA, odd vocabularies, every format.
+pub fn shapes() -> Vec<(&'static str, Synthetic)> {
+    use WeightFormat::{W2Dense, W2Sparse, W4};
+    let base = Synthetic::default();
+    let mixed = [W4, W2Dense, W2Sparse, W2Dense, W4, W2Sparse, W4];
+    let lambda = |n_sink, n_window| LambdaShape { n_sink, n_window };
+    vec![
+        ("mqa", base.clone()),
+        (
+            "gqa3",
+            Synthetic {
+                hidden: 576,
+                ff: 172,
+                heads: 9,
+                kv_heads: 3,
+                head_dim: 64,
+                vocab: 257,
+                seed: 2,
+                ..base.clone()
+            },
+        ),
+        (
+            "mha128",
+            Synthetic {
+                hidden: 256,
+                ff: 512,
+                layers: 3,
+                heads: 2,
+                kv_heads: 2,
+                head_dim: 128,
+                vocab: 320,
+                formats: mixed,
+                head: W2Dense,
+                uniform: false,
+                lambda: lambda(0, 20),
+                seed: 3,
+                ..base.clone()
+            },
+        ),
+        (
+            "narrow",
+            Synthetic {
+                hidden: 100,
+                ff: 40,
+                layers: 1,
+                heads: 4,
+                kv_heads: 2,
+                head_dim: 80,
+                vocab: 33,
+                formats: [W4; 7],
+                head: W2Sparse,
+                prob_wide: false,
+                h_wide: false,
+                lambda: lambda(1, 40),
+                seed: 4,
+                ..base.clone()
+            },
+        ),
+        (
+            "dense2",
+            Synthetic {
+                hidden: 320,
+                ff: 544,
+                layers: 2,
+                heads: 8,
+                kv_heads: 2,
+                head_dim: 40,
+                vocab: 1000,
+                formats: [W2Dense; 7],
+                lambda: lambda(40, 33),
+                seed: 5,
+                ..base.clone()
+            },
+        ),
+        // MLP and head in chunks.
+        (
+            "chunks",
+            Synthetic {
+                ff: 5000,
+                vocab: 5001,
+                heads: 4,
+                kv_heads: 4,
+                head_dim: 16,
+                lambda: lambda(2, 30),
+                seed: 6,
+                ..base
+            },
+        ),
+    ]
+}
