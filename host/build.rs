@@ -1,6 +1,8 @@
-//! Exports `sleep` of the program (src/sleep.rs) to the libraries that it loads.
+//! Exports functions of the program (src/interpose.rs) to the libraries that it loads.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rustc-link-arg-bins=-Wl,--export-dynamic-symbol=sleep");
+    for name in ["sleep", "__assert_fail"] {
+        println!("cargo:rustc-link-arg-bins=-Wl,--export-dynamic-symbol={name}");
+    }
 }

@@ -1,7 +1,7 @@
 //! The `accllm` command.
 
 mod cli;
-mod sleep;
+mod interpose;
 
 use clap::Parser as _;
 use std::process::ExitCode;

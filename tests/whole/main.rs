@@ -2,5 +2,7 @@
 
 mod faults;
 mod long;
+mod package;
 mod reference;
 mod rtl;
+mod xclbin;

@@ -48,6 +48,8 @@ pub enum Verb {
     Devices(Devices),
     /// Write a folder with which XRT's hardware emulation runs the engine in Verilator as a card.
     HwEmu(HwEmu),
+    /// Try a card: compare with the golden executor, load another program, open it again, measure the driver.
+    XrtCheck(XrtCheck),
     /// Be the emulated card of a program that uses XRT; XRT starts this, see hw-emu.
     XrtDevice(XrtDevice),
 }
@@ -254,6 +256,30 @@ pub struct HwEmu {
     /// The emulated card.
     #[command(flatten)]
     pub device: XrtDevice,
+}
+
+/// `accllm xrt-check`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  accllm xrt-check --config u280 --xclbin build/accllm_u280.xclbin")]
+pub struct XrtCheck {
+    /// Model.
+    #[arg(default_value = "bundled")]
+    pub model: String,
+    /// The card.
+    #[command(flatten)]
+    pub card: Card,
+    /// Beginning of the text.
+    #[arg(long, default_value = "Once upon a time")]
+    pub prompt: String,
+    /// Tokens to compare, three times.
+    #[arg(long, default_value_t = 8, value_name = "N")]
+    pub tokens: usize,
+    /// Runs to time, three ways.
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    pub runs: u32,
+    /// Shape.
+    #[command(flatten)]
+    pub shape: Shape,
 }
 
 /// `accllm xrt-device`.

@@ -13,6 +13,7 @@ mod quantize;
 mod run;
 mod run_report;
 mod xrt;
+mod xrt_check;
 
 pub use args::Cli;
 use args::Verb;
@@ -33,6 +34,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Verb::Disasm(args) => disasm::run(&args, &out),
         Verb::Info(args) => info::run(&args, &out),
         Verb::HwEmu(args) => xrt::hw_emu(&args, &out),
+        Verb::XrtCheck(args) => xrt_check::run(&args, &out),
         Verb::XrtDevice(args) => xrt::device(&args),
     }
 }

@@ -3,8 +3,8 @@
 use super::args::{DeviceArg, MemoryArg, Run};
 use super::out::Out;
 use super::prepare;
-use super::run_report::{Report, Simulated, Text};
-use accllm::device::{Device, GoldenDevice, LockstepDevice, Verilator, VerilatorOptions, Xrt};
+use super::run_report::{Counted, Report, Text};
+use accllm::device::{Device, GoldenDevice, LockstepDevice, Verilator, VerilatorOptions, Xrt, xrt};
 use accllm::engine::{Engine, Reference, Session};
 use accllm::generate::{Request, generate};
 use accllm::model::Ready;
@@ -36,7 +36,11 @@ pub fn run(args: &Run, out: &Out) -> Result<()> {
     report.device = name(args.device);
     report.text = write(args, out, &ready, &mut engine)?;
     report.compared = engine.device().compared();
-    report.simulated = Simulated::new(&engine, program.config()?, memory(args.memory));
+    let counted = Counted::new(&engine, program.config()?, memory(args));
+    match args.device {
+        DeviceArg::Xrt if !xrt::emulated() => report.measured = counted,
+        _ => report.simulated = counted,
+    }
     report.print(out)
 }
 
@@ -49,8 +53,9 @@ fn name(device: DeviceArg) -> &'static str {
     }
 }
 
-fn memory(memory: MemoryArg) -> &'static str {
-    match memory {
+fn memory(args: &Run) -> &'static str {
+    match args.memory {
+        _ if args.device == DeviceArg::Xrt => "the card's",
         MemoryArg::Ideal => "ideal",
         MemoryArg::Stalling => "stalling",
         MemoryArg::Hbm2 => "hbm2",

@@ -21,8 +21,10 @@ pub struct Report {
     pub text: Text,
     /// With `--lockstep`.
     pub compared: Option<Compared>,
-    /// On devices with a clock.
-    pub simulated: Option<Simulated>,
+    /// On simulated devices with a clock.
+    pub simulated: Option<Counted>,
+    /// On a card.
+    pub measured: Option<Counted>,
 }
 
 /// The text.
@@ -41,7 +43,7 @@ pub struct Text {
 
 /// What the hardware counted.
 #[derive(Serialize)]
-pub struct Simulated {
+pub struct Counted {
     config: &'static str,
     /// Memory model behind the ports.
     memory: &'static str,
@@ -72,12 +74,13 @@ impl Report {
             text,
             compared: None,
             simulated: None,
+            measured: None,
         }
     }
 
     /// Prints everything but the text, which is out already.
     pub fn print(&self, out: &Out) -> Result<()> {
-        if self.compared.is_some() || self.simulated.is_some() {
+        if self.compared.is_some() || self.simulated.is_some() || self.measured.is_some() {
             out.line("")?;
         }
         if let Some(c) = &self.compared {
@@ -85,13 +88,22 @@ impl Report {
             out.line(&format!("bit-exact: {tensors} tensors, {elements} elements compared, 0 differ"))?;
         }
         if let Some(s) = &self.simulated {
-            s.print(out, self.text.seconds)?;
+            s.print(out, "simulated")?;
+            let speed = s.cycles as f64 / self.text.seconds / 1e3;
+            out.line(&format!(
+                "simulation speed (measured): {} cycles in {:.1} s, {speed:.0} kcycles/s",
+                grouped(s.cycles),
+                self.text.seconds
+            ))?;
+        }
+        if let Some(m) = &self.measured {
+            m.print(out, "measured")?;
         }
         out.report(self)
     }
 }
 
-impl Simulated {
+impl Counted {
     /// The figures of a session; `None` on a device without a clock.
     pub fn new<D: Device>(session: &Session<D>, config: &Config, memory: &'static str) -> Option<Self> {
         let [prefill, decode] = [session.prefill(), session.decode()];
@@ -107,19 +119,15 @@ impl Simulated {
         })
     }
 
-    fn print(&self, out: &Out, seconds: f64) -> Result<()> {
+    fn print(&self, out: &Out, how: &str) -> Result<()> {
         let (config, mhz, memory) = (self.config, self.mhz, self.memory);
-        out.line(&format!("simulated on '{config}' at {mhz} MHz, {memory} memory:"))?;
+        out.line(&format!("{how} on '{config}' at {mhz} MHz, {memory} memory:"))?;
         for (name, figures) in [("prompt", &self.prefill), ("decode", &self.decode)] {
             if let Some(f) = figures {
                 self.figures(out, name, f)?;
             }
         }
-        let speed = self.cycles as f64 / seconds / 1e3;
-        out.line(&format!(
-            "simulation speed (measured): {} cycles in {seconds:.1} s, {speed:.0} kcycles/s",
-            grouped(self.cycles)
-        ))
+        Ok(())
     }
 
     fn figures(&self, out: &Out, name: &str, f: &Figures) -> Result<()> {

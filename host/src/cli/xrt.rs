@@ -28,10 +28,10 @@ pub fn hw_emu(args: &HwEmu, out: &Out) -> Result<()> {
         .map_err(|e| Error::Xrt(format!("cannot tell where the program accllm is: {e}")))?;
     let mut command = vec![program.display().to_string(), "xrt-device".into()];
     command.extend(args.device.words());
+    let folder = Folder::write(&args.folder, config, &command)?;
     let busy = out.busy("building the RTL");
     Verilator::build(config)?;
     busy.finish_and_clear();
-    let folder = Folder::write(&args.folder, config, &command)?;
     let (environment, xclbin) = (folder.environment.display(), folder.xclbin.display());
     out.line(&format!("wrote {}", folder.path.display()))?;
     out.line(&format!("  . {environment}\n  accllm run --device xrt --config {}", config.name))?;

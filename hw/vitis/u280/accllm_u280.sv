@@ -1468,7 +1468,7 @@ module accllm_u280 (
       .CHANNELS(32),
       .LANES(2),
       .VEC(32),
-      .FIFO(1024),
+      .FIFO(4096),
       .VMEM(1048576),
       .ACT(4096),
       .SBUF(65536),

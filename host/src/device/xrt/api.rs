@@ -112,7 +112,8 @@ impl Api {
                 .map_err(|e| format!("{} is no version of XRT that accllm can use: {e}", path.display()));
         }
         Err(format!(
-            "XRT is not installed: {} (Debian: apt-get install libxrt1; for a card: AMD's xrt package)",
+            "XRT is not installed: {} (Debian: apt-get install libxrt1; for a card: AMD's xrt package; ACCLLM_XRT names \
+             the library where it is elsewhere)",
             reasons.join("; ")
         ))
     }
@@ -120,6 +121,9 @@ impl Api {
 
 /// Where the library may be.
 fn paths() -> Vec<PathBuf> {
+    if let Some(chosen) = std::env::var_os("ACCLLM_XRT").filter(|p| !p.is_empty()) {
+        return vec![chosen.into()];
+    }
     let root = std::env::var_os("XILINX_XRT").filter(|r| !r.is_empty());
     let roots = root.into_iter().chain([OsString::from("/opt/xilinx/xrt")]).map(PathBuf::from);
     let files = roots.map(|r| r.join("lib").join(LIBRARY)).filter(|f| f.is_file());

@@ -53,7 +53,10 @@ impl Card {
         if let Some(name) = device.name() {
             contract::platform(&name, &xclbin.platform).map_err(named)?;
         }
-        let id = device.load(&xclbin.bytes, &xclbin.path.display().to_string())?;
+        let handlers = emulation::Handlers::save();
+        let id = device.load(&xclbin.bytes, &xclbin.path.display().to_string());
+        handlers.restore();
+        let id = id?;
         let kernel = Kernel::open(&device, &id, &want.name)?;
         for (i, arg) in want.args.iter().enumerate() {
             let offset = kernel.offset(i);
@@ -111,15 +114,26 @@ impl Card {
         for (i, value) in args.into_iter().enumerate() {
             self.run.set(first + i, value)?;
         }
+        let state = self.start_and_wait(limit)?;
+        let registers = self.registers()?;
+        Ok(match state {
+            RunState::Completed => End::Finished(registers),
+            RunState::Failed(state) => End::GivenUp(state, registers),
+            RunState::Going => End::TimedOut(registers),
+        })
+    }
+
+    /// Starts the run and waits for its end, or until the limit.
+    pub fn start_and_wait(&mut self, limit: Duration) -> Result<RunState> {
         self.run.start()?;
         let start = Instant::now();
         loop {
             match self.run.state() {
-                RunState::Completed => return Ok(End::Finished(self.registers()?)),
-                RunState::Failed(state) => return Ok(End::GivenUp(state, self.registers()?)),
-                RunState::Going if start.elapsed() > limit => return Ok(End::TimedOut(self.registers()?)),
-                // Late by about a fiftieth.
-                RunState::Going => std::thread::sleep((start.elapsed() / 50).clamp(LOOK.0, LOOK.1)),
+                RunState::Going if start.elapsed() <= limit => {
+                    // Late by about a fiftieth.
+                    std::thread::sleep((start.elapsed() / 50).clamp(LOOK.0, LOOK.1));
+                }
+                state => return Ok(state),
             }
         }
     }
@@ -128,8 +142,12 @@ impl Card {
     fn registers(&self) -> Result<Registers> {
         let read = |offset| self.kernel.read(offset);
         let mut counters = [0; Counters::COUNT];
+        // Nothing counts more than 32 in a cycle, so that in a short run all upper halves are zero.
+        let mut short = false;
         for (c, offset) in counters.iter_mut().zip((regs::CYCLES..).step_by(8)) {
-            *c = u64::from(read(offset)?) | u64::from(read(offset + 4)?) << 32;
+            let high = if short { 0 } else { read(offset + 4)? };
+            *c = u64::from(read(offset)?) | u64::from(high) << 32;
+            short |= offset == regs::CYCLES && *c < 1 << 27;
         }
         Ok(Registers {
             status: read(regs::STATUS)?,

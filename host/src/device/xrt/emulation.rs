@@ -7,6 +7,7 @@ use crate::{Error, Result};
 use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 /// The emulation that is asked for by the environment, `hw_emu`.
 pub fn mode() -> Option<String> {
@@ -62,18 +63,54 @@ pub fn prepare(api: &Api) -> Result<()> {
     Ok(())
 }
 
+/// What the emulation has failed with, on one of its own threads.
+static FAILED: OnceLock<String> = OnceLock::new();
+
+/// Tells that a thread of XRT's emulation has failed and stands still: calls that wait for it are given up.
+pub fn given_up(why: &str) {
+    // The first reason counts.
+    let _ = FAILED.set(why.to_owned());
+}
+
+/// Signal handlers that the emulation replaces by its own, which kill the whole process group.
+pub struct Handlers(Vec<(i32, libc::sigaction)>);
+
+impl Handlers {
+    /// Those that are there now.
+    pub fn save() -> Self {
+        let read = |signal| {
+            // SAFETY: a zeroed structure is one without a handler; the call fills it.
+            let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+            // SAFETY: `action` lives during the call.
+            let done = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) };
+            (done == 0).then_some((signal, action))
+        };
+        Self([libc::SIGSEGV, libc::SIGFPE, libc::SIGABRT].into_iter().filter_map(read).collect())
+    }
+
+    /// Puts them back.
+    pub fn restore(&self) {
+        for (signal, action) in &self.0 {
+            // SAFETY: the structure is one that the system returned for this signal.
+            unsafe { libc::sigaction(*signal, action, std::ptr::null_mut()) };
+        }
+    }
+}
+
 /// Watches the device process.
 pub struct Watch {
     /// Children that were there before.
     before: BTreeSet<u32>,
     /// Children that were dead at the last look; XRT's own helpers are dead for a moment too.
     dead: BTreeSet<u32>,
+    /// Whether the emulation had failed at the last look.
+    failed: bool,
 }
 
 impl Watch {
     /// To be made before a device is loaded.
     pub fn new() -> Self {
-        Self { before: children().into_keys().collect(), dead: BTreeSet::new() }
+        Self { before: children().into_keys().collect(), dead: BTreeSet::new(), failed: false }
     }
 
     /// What has happened to the device process, if it is gone.
@@ -83,7 +120,13 @@ impl Watch {
             all.filter(|(p, dead)| *dead && !self.before.contains(p)).map(|(p, _)| p).collect();
         let gone = dead.intersection(&self.dead).next().copied();
         self.dead = dead;
-        gone.map(|pid| format!("the device process ({pid}) has ended; what it said is above"))
+        let gone = gone.map(|pid| format!("the device process ({pid}) has ended; what it said is above"));
+        // A dead process makes XRT fail a moment later: it is the better reason, so it gets another look.
+        if gone.is_none() && self.failed {
+            return FAILED.get().cloned();
+        }
+        self.failed = FAILED.get().is_some();
+        gone
     }
 }
 

@@ -62,10 +62,11 @@ pub fn fault(program: &Program, args: &[u32; ARGS], r: &Registers) -> Option<Str
     if r.status == u32::MAX {
         return Some("the card does not answer any more (its registers read as all ones)".into());
     }
+    let text = regs::fault_text(r.status);
     let info = match r.status {
         regs::FAULT_STALL => waits(r.info),
+        _ if text.contains("FAULT_INFO is the channel") => format!("channel {}", r.info),
         _ => format!("info {:#x}", r.info),
     };
-    let text = regs::fault_text(r.status);
-    Some(format!("the engine faulted: {} ({info}), at {}", text, place(program, args, r)))
+    Some(format!("the engine faulted: {text} ({info}), at {}", place(program, args, r)))
 }

@@ -7,10 +7,13 @@ mod contract;
 mod emulation;
 mod fault;
 mod handles;
+mod measure;
 mod upload;
 mod worker;
 pub mod xclbin;
 
+pub use emulation::given_up;
+pub use measure::Measured;
 pub use worker::{leave, stuck};
 
 use super::limits::limits;
@@ -79,7 +82,10 @@ pub fn available() -> Result<String> {
     emulation::check_environment()?;
     Ok(match emulation::mode() {
         Some(mode) => format!("emulation ({mode})"),
-        None => format!("{} cards", cards().len()),
+        None => match cards().join(", ").as_str() {
+            "" => "no card".into(),
+            cards => format!("cards {cards}"),
+        },
     })
 }
 
@@ -200,15 +206,32 @@ impl Xrt {
         self.worker.call("set arguments", MOVE, move |card| card.set(&want, &values))
     }
 
-    /// The bytes of auxiliary memory from `beat` on, in the host's copy.
-    fn aux(&mut self, beat: usize, len: usize) -> Result<(usize, &mut [u8])> {
+    /// Writes bytes to a channel from `beat` on.
+    ///
+    /// # Errors
+    /// They lie outside of it.
+    pub fn write_channel(&mut self, channel: usize, beat: usize, bytes: &[u8]) -> Result<()> {
+        self.write(channel, beat, bytes)
+    }
+
+    /// Reads bytes from a channel from `beat` on.
+    ///
+    /// # Errors
+    /// They lie outside of it.
+    pub fn read_channel(&mut self, channel: usize, beat: usize, bytes: &mut [u8]) -> Result<()> {
+        self.read(channel, beat, bytes)
+    }
+
+    /// The bytes of a buffer from `beat` on, in the host's copy.
+    fn copy(&mut self, buffer: usize, beat: usize, len: usize) -> Result<(usize, &mut [u8])> {
         if self.worker.is_stuck() {
             return Err(Error::Xrt(
                 "an earlier call to the card did not return; open it again in a new process".into(),
             ));
         }
-        let Some(place) = self.places.last_mut() else {
-            return Err(Error::Xrt("the card is not loaded".into()));
+        let name = self.kernel.masters.get(buffer).map_or("a buffer", |m| m.name.as_str());
+        let Some(place) = self.places.get_mut(buffer) else {
+            return Err(Error::Xrt(format!("there is no memory of {name} on the card")));
         };
         let at = beat.saturating_mul(BEAT_BYTES);
         let bytes = place.map.bytes();
@@ -216,30 +239,37 @@ impl Xrt {
         match bytes.get_mut(at..at.saturating_add(len)) {
             Some(part) => Ok((at, part)),
             None => Err(Error::Argument(format!(
-                "{len} bytes at beat {beat} do not lie inside auxiliary memory of {size} bytes"
+                "{len} bytes at beat {beat} do not lie inside {name}'s memory of {size} bytes"
             ))),
         }
     }
 
-    fn sync_aux(&mut self, way: Way, offset: usize, len: usize) -> Result<()> {
-        let buffer = self.kernel.config.channels;
-        self.worker.call("move auxiliary memory", MOVE, move |card| card.sync(buffer, way, offset, len))
+    fn write(&mut self, buffer: usize, beat: usize, bytes: &[u8]) -> Result<()> {
+        let (at, part) = self.copy(buffer, beat, bytes.len())?;
+        part.copy_from_slice(bytes);
+        self.sync(buffer, Way::ToCard, at, bytes.len())
+    }
+
+    fn read(&mut self, buffer: usize, beat: usize, bytes: &mut [u8]) -> Result<()> {
+        let (at, _) = self.copy(buffer, beat, bytes.len())?;
+        self.sync(buffer, Way::FromCard, at, bytes.len())?;
+        let (_, part) = self.copy(buffer, beat, bytes.len())?;
+        bytes.copy_from_slice(part);
+        Ok(())
+    }
+
+    fn sync(&mut self, buffer: usize, way: Way, offset: usize, len: usize) -> Result<()> {
+        self.worker.call("move memory", MOVE, move |card| card.sync(buffer, way, offset, len))
     }
 }
 
 impl Device for Xrt {
     fn write_aux(&mut self, beat: usize, bytes: &[u8]) -> Result<()> {
-        let (at, part) = self.aux(beat, bytes.len())?;
-        part.copy_from_slice(bytes);
-        self.sync_aux(Way::ToCard, at, bytes.len())
+        self.write(self.kernel.config.channels, beat, bytes)
     }
 
     fn read_aux(&mut self, beat: usize, bytes: &mut [u8]) -> Result<()> {
-        let (at, _) = self.aux(beat, bytes.len())?;
-        self.sync_aux(Way::FromCard, at, bytes.len())?;
-        let (_, part) = self.aux(beat, bytes.len())?;
-        bytes.copy_from_slice(part);
-        Ok(())
+        self.read(self.kernel.config.channels, beat, bytes)
     }
 
     fn run(&mut self, args: [u32; ARGS]) -> Result<Outcome> {

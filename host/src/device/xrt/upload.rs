@@ -1,7 +1,7 @@
 //! Upload of the memory image, checked.
 
 use super::handles::Way;
-use super::{MOVE, PAGE, Progress, Xrt};
+use super::{PAGE, Progress, Xrt};
 use crate::{Error, Result};
 use accllm_compiler::MemoryImage;
 
@@ -25,7 +25,7 @@ impl Xrt {
         for (buffer, part) in parts.into_iter().enumerate() {
             for (chunk, at) in part.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
                 self.host_copy(buffer, at, chunk.len())?.copy_from_slice(chunk);
-                self.transfer(buffer, Way::ToCard, at, chunk.len())?;
+                self.sync(buffer, Way::ToCard, at, chunk.len())?;
                 if self.verify {
                     self.read_back(buffer, at, chunk)?;
                 }
@@ -39,7 +39,7 @@ impl Xrt {
     fn read_back(&mut self, buffer: usize, at: usize, chunk: &[u8]) -> Result<()> {
         let marked = self.host_copy(buffer, at, chunk.len())?;
         marked.iter_mut().zip(chunk).for_each(|(m, c)| *m = c ^ MARK);
-        self.transfer(buffer, Way::FromCard, at, chunk.len())?;
+        self.sync(buffer, Way::FromCard, at, chunk.len())?;
         let back = self.host_copy(buffer, at, chunk.len())?;
         if back == chunk {
             return Ok(());
@@ -59,9 +59,5 @@ impl Xrt {
     fn host_copy(&mut self, buffer: usize, at: usize, len: usize) -> Result<&mut [u8]> {
         let place = self.places.get_mut(buffer).and_then(|p| p.map.bytes().get_mut(at..at + len));
         place.ok_or_else(|| Error::Xrt(format!("the card's buffer {buffer} ends before byte {}", at + len)))
-    }
-
-    fn transfer(&mut self, buffer: usize, way: Way, at: usize, len: usize) -> Result<()> {
-        self.worker.call("move the memory image", MOVE, move |card| card.sync(buffer, way, at, len))
     }
 }

@@ -8,8 +8,11 @@ use std::fmt::Write as _;
 pub(super) fn file(kernel: &Kernel) -> String {
     let (name, instance) = (&kernel.name, kernel.instance());
     text(|s| {
-        writeln!(s, "# {NOTE}\n# v++ --link --config: one kernel, every master on a memory of its own.\n")?;
-        writeln!(s, "platform={PLATFORM}\n\n[connectivity]\nnk={name}:1:{instance}\nslr={instance}:{SLR}")?;
+        writeln!(
+            s,
+            "# {NOTE}\n# v++ --link --platform {PLATFORM} --config: every master on a memory of its own.\n"
+        )?;
+        writeln!(s, "[connectivity]\nnk={name}:1:{instance}\nslr={instance}:{SLR}")?;
         for m in &kernel.masters {
             writeln!(s, "sp={instance}.{}:{}", m.name, m.memory)?;
         }
