@@ -76,6 +76,12 @@ impl Board {
         self.frozen = true;
     }
 
+    /// Makes it a card that has failed.
+    #[cfg(test)]
+    pub(super) fn fail(&mut self) {
+        self.broken = true;
+    }
+
     /// Whether a run goes on.
     pub fn running(&self) -> bool {
         self.running && !self.broken

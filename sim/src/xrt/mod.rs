@@ -9,7 +9,8 @@ mod frame;
 mod messages;
 mod server;
 mod sockets;
-
+#[cfg(test)]
+mod tests;
 mod window;
 
 pub use board::{Board, BoardError};

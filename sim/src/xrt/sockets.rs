@@ -48,7 +48,7 @@ pub struct Sockets {
     /// Calls of the host.
     pub main: UnixStream,
     back: Receiver<Option<UnixStream>>,
-    files: Files,
+    _files: Files,
 }
 
 /// What lies in the folder of the sockets.
@@ -100,7 +100,7 @@ impl Sockets {
         let path = files.back.clone();
         // The host listens for this one now and then only, so it must not hold up the first calls.
         std::thread::spawn(move || tell.send(attempt(&path, parent).ok()));
-        Ok(Self { main, back, files })
+        Ok(Self { main, back, _files: files })
     }
 
     /// The connection for calls of the device, if the host takes it within `limit`.
@@ -108,9 +108,14 @@ impl Sockets {
         self.back.recv_timeout(limit).ok().flatten()
     }
 
-    /// The socket of the main connection.
-    pub fn path(&self) -> &Path {
-        &self.files.main
+    /// Connections to the two streams that are returned, for tests.
+    #[cfg(test)]
+    pub(super) fn pair() -> io::Result<(Self, UnixStream, UnixStream)> {
+        let ((main, host), (device, back_host)) = (UnixStream::pair()?, UnixStream::pair()?);
+        let (tell, back) = mpsc::channel();
+        let _ = tell.send(Some(device));
+        let files = Files::new("no-such-user".into(), "no-such-device");
+        Ok((Self { main, back, _files: files }, host, back_host))
     }
 }
 
