@@ -118,6 +118,11 @@ impl Program {
         s.dims.layers * s.dims.kv_heads * (k + v)
     }
 
+    /// Beats that each channel reads for a token of each sequence, all with `context` tokens before it.
+    pub fn beats_per_batch(&self, context: u64) -> usize {
+        self.layout.weights.end + self.layout.shape.sequences * self.kv_beats_per_token(context)
+    }
+
     /// Beats that each channel reads for a decoded token with `context` tokens before it.
     pub fn beats_per_token(&self, context: u64) -> usize {
         self.layout.weights.end + self.kv_beats_per_token(context)

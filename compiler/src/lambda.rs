@@ -18,13 +18,15 @@ pub mod reg {
         pub pos: u8,
         /// Its ring pointer: (position - sinks) mod ring.
         pub ring: u8,
-        /// Query rows of a KV head: tokens x group.
+        /// Query rows of a KV head, tokens x group; a working register.
         pub rows: u8,
     }
     /// First group; in decode the only token.
-    pub const FIRST: Group = Group { tokens: 1, pos: 2, ring: 3, rows: 4 };
+    pub const FIRST: Group = Group { tokens: 1, pos: 2, ring: 3, rows: 25 };
     /// Second group.
-    pub const SECOND: Group = Group { tokens: 5, pos: 6, ring: 7, rows: 8 };
+    pub const SECOND: Group = Group { tokens: 4, pos: 5, ring: 6, rows: 26 };
+    /// KV beats from the first sequence's cache to that of the step's sequence.
+    pub const SEQ: u8 = 7;
     /// Steps of K in the window.
     pub const KSTEPS: u8 = 9;
     /// Blocks of V, sinks and window.
@@ -35,9 +37,9 @@ pub mod reg {
     pub const DECODE: u8 = 12;
     /// 0: a step of one token; 1: of more.
     pub const PREFILL: u8 = 13;
-    /// Residual elements before the last token's.
-    pub const LASTROW: u8 = 14;
-    /// 1: compute logits of the last token; 0: do not.
+    /// 1: a token of each sequence, with [`Batch`] instead of the arguments below KSTEPS; DECODE and PREFILL are 0.
+    pub const BATCH: u8 = 14;
+    /// 1: compute logits of the last token, or of each sequence; 0: do not.
     pub const HEAD: u8 = 15;
     /// Weight beats from the first layer of a run of equal layers.
     pub const W: u8 = 16;
@@ -51,12 +53,30 @@ pub mod reg {
     pub const R: u8 = 20;
     /// Token loop registers, 0 outside of loops.
     pub const T: [u8; 4] = [21, 22, 23, 24];
+    /// Residual elements before the last token's.
+    pub const LASTROW: u8 = 27;
+
+    /// Arguments of a sequence in a step of all sequences.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Batch {
+        /// Position of its token.
+        pub pos: u8,
+        /// Its ring pointer.
+        pub ring: u8,
+    }
+    /// The arguments of each sequence; there are registers for so many.
+    pub const BATCH_OF: [Batch; 4] = [
+        Batch { pos: 1, ring: 2 },
+        Batch { pos: 3, ring: 4 },
+        Batch { pos: 5, ring: 6 },
+        Batch { pos: 7, ring: 8 },
+    ];
 }
 
-/// Names of the arguments, register 1 first.
+/// Names of the arguments, register 1 first; in a step of all sequences the first eight are POS and RING of each.
 pub const ARG_NAMES: [&str; ARGS] = [
-    "NTOK", "POS", "RING", "ROWS", "NTOK2", "POS2", "RING2", "ROWS2", "KSTEPS", "VBLOCKS", "WSLOTS",
-    "DECODE", "PREFILL", "LASTROW", "HEAD",
+    "NTOK", "POS", "RING", "NTOK2", "POS2", "RING2", "SEQ", "-", "KSTEPS", "VBLOCKS", "WSLOTS", "DECODE",
+    "PREFILL", "BATCH", "HEAD",
 ];
 
 /// Largest position: registers are 32 bits, and comparisons are signed.
@@ -126,16 +146,42 @@ impl Layout {
         (0..sinks).chain(start..position + 1)
     }
 
-    /// The arguments of a step, register 1 first.
+    /// The ring pointer of a position.
+    fn ring_pointer(&self, position: u64) -> usize {
+        let (ring, sinks) = (self.shape.ring as u64, self.shape.lambda.n_sink as u64);
+        ((position + ring - sinks % ring) % ring) as usize
+    }
+
+    /// How much of the window a step reads that ends with `used` slots in use, by argument.
+    fn extents(&self, used: usize) -> [(u8, usize); 3] {
+        let s = &self.shape;
+        let window = used.next_multiple_of(GROUP);
+        [
+            (reg::KSTEPS, used.div_ceil(s.k_slots)),
+            (reg::VBLOCKS, (s.sink_pad + window) / GROUP),
+            (reg::WSLOTS, window),
+        ]
+    }
+
+    /// The arguments of a step of the first sequence, register 1 first.
     ///
     /// # Errors
     /// As [`Layout::check_step`].
     pub fn args(&self, step: Step) -> Result<[u32; ARGS]> {
+        self.sequence_args(0, step)
+    }
+
+    /// The arguments of a step of one sequence, register 1 first.
+    ///
+    /// # Errors
+    /// As [`Layout::check_step`], or there is no such sequence.
+    pub fn sequence_args(&self, sequence: usize, step: Step) -> Result<[u32; ARGS]> {
         self.check_step(step)?;
         let s = &self.shape;
-        let used = self.window_slots(step).max(1);
-        let ring = s.ring as u64;
-        let window = used.next_multiple_of(GROUP);
+        if sequence >= s.sequences {
+            let what = format!("sequence {sequence}; the program holds {}, counted from 0", s.sequences);
+            return Err(Error::Step { position: step.position, tokens: step.tokens, what });
+        }
         let mut args = [0; ARGS];
         let mut set = |register: u8, value: usize| args[usize::from(register) - 1] = value as u32;
         for (span, r) in [(Span::First, reg::FIRST), (Span::Second, reg::SECOND)] {
@@ -143,17 +189,63 @@ impl Layout {
             let position = step.position + tokens.start as u64;
             set(r.tokens, tokens.len());
             set(r.pos, position as usize);
-            set(r.ring, ((position + ring - s.lambda.n_sink as u64 % ring) % ring) as usize);
-            set(r.rows, tokens.len() * s.group);
+            set(r.ring, self.ring_pointer(position));
         }
-        set(reg::KSTEPS, used.div_ceil(s.k_slots));
-        set(reg::VBLOCKS, (s.sink_pad + window) / GROUP);
-        set(reg::WSLOTS, window);
+        set(reg::SEQ, sequence * self.kv.seq);
+        for (register, value) in self.extents(self.window_slots(step).max(1)) {
+            set(register, value);
+        }
         set(reg::DECODE, usize::from(step.tokens == 1));
         set(reg::PREFILL, usize::from(step.tokens > 1));
-        set(reg::LASTROW, s.row_of(step.tokens - 1, step.tokens) * s.hidden);
         set(reg::HEAD, usize::from(step.head));
         Ok(args)
+    }
+
+    /// The arguments of a step of one token of each sequence, register 1 first: their positions, in order. What of the
+    /// window is read is what the longest sequence needs; the others' masks hide the rest.
+    ///
+    /// # Errors
+    /// Not as many positions as sequences, a program for one sequence, or a position beyond [`MAX_POSITION`].
+    pub fn batch_args(&self, positions: &[u64]) -> Result<[u32; ARGS]> {
+        self.check_batch(positions.len())?;
+        let mut args = [0; ARGS];
+        let mut set = |register: u8, value: usize| args[usize::from(register) - 1] = value as u32;
+        let mut used = 1;
+        for (&position, r) in positions.iter().zip(reg::BATCH_OF) {
+            let step = Step { position, tokens: 1, head: true };
+            self.check_step(step)?;
+            set(r.pos, position as usize);
+            set(r.ring, self.ring_pointer(position));
+            used = used.max(self.window_slots(step));
+        }
+        for (register, value) in self.extents(used) {
+            set(register, value);
+        }
+        set(reg::BATCH, 1);
+        set(reg::HEAD, 1);
+        Ok(args)
+    }
+
+    fn check_batch(&self, given: usize) -> Result<()> {
+        let sequences = self.shape.sequences;
+        let bad = |what: String| Err(Error::Step { position: 0, tokens: given, what });
+        if sequences < 2 {
+            return bad("the program is for one sequence; compile it for more".into());
+        }
+        if given != sequences {
+            return bad(format!("a step of all sequences takes one token of each, {sequences}"));
+        }
+        Ok(())
+    }
+
+    /// The IO block of a step of one token of each sequence, given as `(position, token)`.
+    ///
+    /// # Errors
+    /// As [`Layout::batch_args`], or a token id outside the vocabulary.
+    pub fn batch_io(&self, tokens: &[(u64, u32)]) -> Result<Vec<u8>> {
+        self.check_batch(tokens.len())?;
+        tokens.iter().try_for_each(|t| self.check_step(Step { position: t.0, tokens: 1, head: true }))?;
+        self.io_rows(tokens.iter().enumerate().map(|(s, &(position, id))| (s, position, id)), tokens.len())
     }
 
     /// The IO block of a step, to be written at beat [`crate::layout::AuxMap::ids`]: token ids, then RoPE rows, each
@@ -164,16 +256,23 @@ impl Layout {
     pub fn io_block(&self, position: u64, tokens: &[u32]) -> Result<Vec<u8>> {
         let step = Step { position, tokens: tokens.len(), head: true };
         self.check_step(step)?;
+        let row = |t: usize| self.shape.row_of(t, tokens.len());
+        let rows = (position..).zip(tokens).enumerate().map(|(t, (p, id))| (row(t), p, *id));
+        self.io_rows(rows, tokens.len())
+    }
+
+    /// The IO block of tokens `(row, position, id)`, rows ascending.
+    fn io_rows(&self, tokens: impl Iterator<Item = (usize, u64, u32)>, count: usize) -> Result<Vec<u8>> {
         let (s, d) = (&self.shape, &self.shape.dims);
-        if let Some(id) = tokens.iter().find(|id| **id as usize >= d.vocab) {
-            let what = format!("token id {id} is not below the vocabulary size {}", d.vocab);
-            return Err(Error::Step { position, tokens: tokens.len(), what });
-        }
         let rope = (self.aux.rope - self.aux.ids) * BEAT_BYTES;
         let rope_row = s.rope_row() * size_of::<i16>();
-        let mut out = vec![0; rope + (s.row_of(tokens.len() - 1, tokens.len()) + 1) * rope_row];
-        for (t, (p, id)) in (position..).zip(tokens).enumerate() {
-            let row = s.row_of(t, tokens.len());
+        let mut out = Vec::new();
+        for (row, p, id) in tokens {
+            if id as usize >= d.vocab {
+                let what = format!("token id {id} is not below the vocabulary size {}", d.vocab);
+                return Err(Error::Step { position: p, tokens: count, what });
+            }
+            out.resize(rope + (row + 1) * rope_row, 0);
             out[4 * row..][..4].copy_from_slice(&id.to_le_bytes());
             let sink = (s.lambda.n_sink > 0).then(|| s.lambda.sink_position(p));
             let angles = std::iter::once(p).chain(sink);

@@ -34,7 +34,7 @@ proptest! {
                 layer.consts.zm -= l as u16;
             }
         }
-        (spec.prob_wide, spec.h_wide) = (wide, !wide);
+        spec.prob_wide = wide;
         let config = &CONFIGS[config];
         let settings = Settings::new(lambda.0, lambda.1).with_block(block.min(config.block));
         match Program::compile(&spec, config, &settings) {
@@ -127,6 +127,12 @@ fn refuses_misaligned_and_malformed() {
     let at = position(&p, Op::ROPE, 0);
     p.code[at].a += 1;
     refused(&p, "multiple");
+
+    // A block of columns shares an exponent: no silu begins inside of one.
+    let mut p = base();
+    let at = position(&p, Op::SILU, 0);
+    p.code[at].aux += 32;
+    refused(&p, "multiple of 256");
 
     let mut p = base();
     let at = position(&p, Op::LOOP, 0);

@@ -2,8 +2,10 @@
 
 mod common;
 
-use accllm::bench::{Bench, Options, Progress, Report};
+use accllm::bench::cases::{Case, Target};
+use accllm::bench::{Bench, Options, Progress, Report, page};
 use accllm::device::MemoryKind;
+use accllm::timeline::Record;
 use common::{accllm, fails, json};
 use serde_json::Value;
 
@@ -12,6 +14,7 @@ const KEYS: [&str; 43] = [
     "config",
     "memory",
     "phase",
+    "batch",
     "context",
     "prompt",
     "tokens",
@@ -21,7 +24,6 @@ const KEYS: [&str; 43] = [
     "sinks",
     "window",
     "prob_bits",
-    "h_bits",
     "block",
     "channels",
     "lanes",
@@ -95,6 +97,8 @@ fn decode_and_prefill() {
         assert!(number(&r["estimated"], "tokens_per_s") < number(r, "tokens_per_s"));
     }
     assert_eq!(r["prefill"]["prompt"], 5);
+    // The head's streams follow each other, and each is far longer than the FIFO of 'tiny'.
+    assert!((0.95..1.01).contains(&number(&r, "streaming_fraction_of_model")));
     assert!(number(&r["prefill"], "mac_utilisation") > number(&r, "mac_utilisation"));
 }
 
@@ -110,14 +114,35 @@ fn the_same_seed_gives_the_same_figures() {
     };
     let first = simulated(&["--context", "30"]);
     assert_eq!(first, simulated(&["--context", "30"]));
-    // The RTL alone takes the same cycles; narrow inputs take fewer multiplications.
+    // The RTL alone takes the same cycles; narrow probabilities take fewer multiplications.
     let alone = simulated(&["--context", "30", "--no-compare"]);
     assert_eq!((&alone["cycles"], &alone["elements_compared"]), (&first["cycles"], &0.into()));
-    let narrow = simulated(&["--context", "30", "--h-bits", "8", "--prob-bits", "8"]);
-    assert_eq!((&narrow["h_bits"], &narrow["prob_bits"]), (&8.into(), &8.into()));
+    let narrow = simulated(&["--context", "30", "--prob-bits", "8"]);
+    assert_eq!(&narrow["prob_bits"], 8);
     assert_eq!(narrow["elements_different"], 0);
     let work = |r: &Value| number(r, "mac_utilisation") * number(r, "cycles");
     assert!(work(&narrow) < work(&first));
+}
+
+/// A batch counts the tokens of all its sequences, which share the weights' bytes.
+#[test]
+fn several_sequences_at_once() {
+    let one = bench(&["--context", "30", "--tokens", "2"]);
+    let two = bench(&["--context", "30", "--tokens", "2", "--batch", "2"]);
+    assert_eq!((&one["batch"], &two["batch"], &two["phase"]), (&Value::Null, &2.into(), &"batch".into()));
+    assert_eq!((two["tokens"].as_u64(), two["runs"].as_u64()), (Some(4), Some(2)));
+    assert_eq!((two["elements_different"].as_u64(), &two["difference"]), (Some(0), &Value::Null));
+    assert!(number(&two, "elements_compared") > 1.5 * number(&one, "elements_compared"));
+    assert!((0.5..0.7).contains(&(number(&two, "bytes_per_token") / number(&one, "bytes_per_token"))));
+    let work = |r: &Value| number(r, "mac_utilisation") * number(r, "cycles");
+    assert!((work(&two) / work(&one) - 2.0).abs() < 1e-9);
+    // Text whose sequences differ, by way of the golden executor.
+    let args =
+        ["bench", "tinytales", "--config", "edge", "--sinks", "4", "--window", "60", "--context", "70"];
+    let ran = accllm(&[&args[..], &["--memory", "ideal", "--batch", "2"]].concat());
+    assert!(ran.ok, "{}", ran.err);
+    assert!(ran.out.contains("decode of 2 tokens of 2 sequences at once behind 70 each"), "{}", ran.out);
+    assert!(ran.out.contains("with the golden executor, 0 differ"), "{}", ran.out);
 }
 
 #[test]
@@ -140,8 +165,11 @@ fn nonsense_is_refused() {
     fails(&["bench", "llama2-7b", "--config", "tiny", "--window", "8000"], &["tiny", "score buffer"]);
     fails(&["bench", "llama2-7b", "--tokens", "0"], &["--tokens is 0"]);
     fails(&["bench", "llama2-7b", "--prompt", "0"], &["--prompt is 0"]);
+    fails(&["bench", "llama2-7b", "--batch", "1"], &["--batch is 1", "2 or more"]);
+    fails(&["bench", "llama2-7b", "--batch", "5"], &["sequences", "1..=4"]);
+    fails(&["bench", "llama2-7b", "--batch", "2", "--prompt", "9"], &["--prompt"]);
     fails(&["bench", "llama2-7b", "--context", "4294967296"], &["positions end at"]);
-    fails(&["bench", "llama2-7b", "--h-bits", "9"], &["8, 16"]);
+    fails(&["bench", "llama2-7b", "--prob-bits", "9"], &["8, 16"]);
     fails(&["bench", "--page", "/no/such/folder/page.md"], &["/no/such/folder"]);
 }
 
@@ -153,12 +181,13 @@ impl Progress for Quiet {
     fn end(&self) {}
 }
 
-#[test]
-fn a_damaged_weight_is_found() {
-    let options = Options {
+/// Two layers of smollm2-135m on 'tiny', without waiting for memory.
+fn options() -> Options {
+    Options {
         shape: "smollm2-135m".into(),
         config: "tiny".into(),
         context: Some(5),
+        batch: None,
         prompt: None,
         tokens: 3,
         memory: MemoryKind::Ideal,
@@ -167,10 +196,44 @@ fn a_damaged_weight_is_found() {
         window: Some(60),
         block: None,
         prob_wide: None,
-        h_wide: None,
         seed: 1,
         compare: true,
+        timeline: Record::Off,
+    }
+}
+
+#[test]
+fn the_page_says_what_was_reached() {
+    let options = Options { tokens: 1, ..options() };
+    let report = Bench::new(&options, &Quiet).unwrap().run().unwrap();
+    let target = |least, share| Target {
+        what: "of it",
+        least,
+        share,
+        of: |r| Some((r.hbm_fraction_of_peak, !r.lanes.is_multiple_of(2))),
     };
+    let unknown = Target { of: |_| None, ..target(0.5, false) };
+    let targets = vec![target(0.5, true), target(1.5, true), unknown];
+    let text = page(&[(Case { options, targets }, report.clone())]);
+    let share = format!("{:.1}%", 100.0 * report.hbm_fraction_of_peak);
+    for row in [
+        format!(
+            "| smollm2-135m decode at 5, 2 of 30 layers | of it | 50.0% | {share} *simulated* | reached |"
+        ),
+        format!(
+            "| smollm2-135m decode at 5, 2 of 30 layers | of it | 150.0% | {share} *simulated* | **missed** |"
+        ),
+        "| smollm2-135m decode at 5, 2 of 30 layers | of it | 0.5 | - | **unknown** |".into(),
+        "| smollm2-135m decode at 5, 2 of 30 layers whole, *estimated* |".into(),
+        "- matrix operations: head ".into(),
+    ] {
+        assert!(text.contains(&row), "no {row} in\n{text}");
+    }
+}
+
+#[test]
+fn a_damaged_weight_is_found() {
+    let options = options();
     let run = |damage: bool| -> Report {
         let mut bench = Bench::new(&options, &Quiet).unwrap();
         let stream = bench.program().layout.weights.layers[1].iter().find(|s| s.name() == "L1.up").unwrap();

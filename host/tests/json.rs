@@ -36,10 +36,12 @@ fn documented_keys() {
         "sinks",
         "window",
         "block",
+        "sequences",
         "instructions",
         "instruction_bytes",
     ];
     let report = json(&["compile", model, "-o", program, "--sinks", "4", "--window", "60"], &keys);
+    assert_eq!(report["sequences"], 1);
     let instructions = report["instructions"].as_u64().unwrap() as usize;
 
     let report = json(&["disasm", program], &["file", "config", "instructions"]);

@@ -4,5 +4,6 @@ pub mod engine;
 pub mod golden;
 pub mod lockstep;
 pub mod memory;
+pub mod timeline;
 pub mod verilate;
 pub mod xrt;

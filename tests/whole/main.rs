@@ -1,5 +1,6 @@
 //! Whole-path tests.
 
+mod batch;
 mod faults;
 mod long;
 mod package;

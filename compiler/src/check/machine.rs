@@ -39,7 +39,7 @@ pub(super) struct Visit<'a> {
     pub m: Interval,
 }
 
-/// Interprets the control instructions of a program for a number of tokens and every position.
+/// Interprets the control instructions of a program for a kind of run and every position.
 pub(super) struct Machine<'a> {
     program: &'a Program,
     registers: [Interval; REGISTERS],
@@ -47,33 +47,49 @@ pub(super) struct Machine<'a> {
     cap: usize,
 }
 
-fn arguments(l: &Layout, tokens: usize, head: bool) -> [Interval; REGISTERS] {
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Run {
+    /// Tokens of one sequence.
+    Step { sequence: usize, tokens: usize },
+    /// A token of each sequence.
+    Batch,
+}
+
+fn arguments(l: &Layout, run: Run, head: bool) -> [Interval; REGISTERS] {
     let s = &l.shape;
     let mut r = [Interval::default(); REGISTERS];
     let mut set = |register: u8, lo: usize, hi: usize| {
         r[usize::from(register)] = Interval { lo: lo as u64, hi: hi as u64 };
     };
+    set(reg::HEAD, head.into(), head.into());
+    set(reg::KSTEPS, 1, s.ring / s.k_slots);
+    set(reg::WSLOTS, GROUP, s.ring);
+    set(reg::VBLOCKS, (s.sink_pad + GROUP) / GROUP, s.slots() / GROUP);
+    let Run::Step { sequence, tokens } = run else {
+        set(reg::BATCH, 1, 1);
+        for b in reg::BATCH_OF.iter().take(s.sequences) {
+            set(b.pos, 0, MAX_POSITION as usize);
+            set(b.ring, 0, s.ring - 1);
+        }
+        return r;
+    };
     for (span, g) in [(Span::First, reg::FIRST), (Span::Second, reg::SECOND)] {
         let n = span.of(tokens).len();
         set(g.tokens, n, n);
-        set(g.rows, n * s.group, n * s.group);
         set(g.pos, 0, MAX_POSITION as usize);
         set(g.ring, 0, s.ring - 1);
     }
     let mut exact = |register, v| set(register, v, v);
     exact(reg::DECODE, usize::from(tokens == 1));
     exact(reg::PREFILL, usize::from(tokens > 1));
-    exact(reg::LASTROW, s.row_of(tokens - 1, tokens) * s.hidden);
-    exact(reg::HEAD, usize::from(head));
-    set(reg::KSTEPS, 1, s.ring / s.k_slots);
-    set(reg::WSLOTS, GROUP, s.ring);
-    set(reg::VBLOCKS, (s.sink_pad + GROUP) / GROUP, s.slots() / GROUP);
+    exact(reg::SEQ, sequence * l.kv.seq);
     r
 }
 
 impl<'a> Machine<'a> {
-    pub fn new(program: &'a Program, tokens: usize, head: bool, cap: usize) -> Self {
-        Self { program, registers: arguments(&program.layout, tokens, head), cap }
+    pub fn new(program: &'a Program, run: Run, head: bool, cap: usize) -> Self {
+        Self { program, registers: arguments(&program.layout, run, head), cap }
     }
 
     fn operand(&self, pc: usize, immediate: u64, register: u8) -> Check<Interval> {

@@ -1,22 +1,24 @@
 //! Every access inside its area, aligned as the engine needs it.
 
 use super::access::{Access, Accesses, Actor, Space};
-use super::machine::Visit;
+use super::machine::{Run, Visit};
 use super::{Check, violation};
 use crate::layout::Layout;
 use crate::program::Program;
-use accllm_hw::config::{Config, GROUP};
+use accllm_hw::config::{COLS, Config, GROUP};
 use accllm_hw::isa::{FLAG_WIDE, Op, Unit};
 
 pub(super) struct Ranges<'a> {
+    program: &'a Program,
+    run: Run,
     layout: &'a Layout,
     config: &'a Config,
     accesses: Accesses<'a>,
 }
 
 impl<'a> Ranges<'a> {
-    pub fn new(program: &'a Program, config: &'a Config) -> Self {
-        Self { layout: &program.layout, config, accesses: Accesses::new(&program.layout) }
+    pub fn new(program: &'a Program, config: &'a Config, run: Run) -> Self {
+        Self { program, run, layout: &program.layout, config, accesses: Accesses::new(&program.layout) }
     }
 
     pub fn visit(&mut self, v: &Visit<'_>) -> Check<()> {
@@ -33,7 +35,7 @@ impl<'a> Ranges<'a> {
 
     fn area(&self, v: &Visit<'_>, access: &Access) -> Check<()> {
         let l = self.layout;
-        let kv = (l.kv.start, l.kv.end, "the KV cache");
+        let kv = self.cache(v.pc);
         let (low, high, name) = match access.space {
             Space::Vmem => (0, l.vmem.end, "the vector memory in use"),
             Space::Act => (0, self.config.act, "the activation buffer"),
@@ -56,6 +58,22 @@ impl<'a> Ranges<'a> {
         violation(v.pc, format!("{verb} {start}..{end} outside of {name} ({low}..{high})"))
     }
 
+    /// The KV cache that an instruction may access: that of its sequence.
+    fn cache(&self, pc: usize) -> (usize, usize, &'static str) {
+        let kv = &self.layout.kv;
+        let sequence = match self.run {
+            Run::Step { sequence, .. } => Some(sequence),
+            Run::Batch => self.program.labels.get(pc).and_then(|l| l.sequence),
+        };
+        match sequence {
+            Some(s) if self.layout.shape.sequences > 1 => {
+                let start = kv.start + s * kv.seq;
+                (start, start + kv.seq, "the KV cache of its sequence")
+            }
+            _ => (kv.start, kv.end, "the KV cache"),
+        }
+    }
+
     fn aligned(&self, v: &Visit<'_>) -> Check<()> {
         let multiple = |name: &str, value: u64, unit: usize| {
             if value.is_multiple_of(unit as u64) {
@@ -73,7 +91,7 @@ impl<'a> Ranges<'a> {
             Op::EMBED => vmem(&[("c", c)]).and(multiple("n", n, GROUP)),
             Op::STORE => vmem(&[("a", a)]).and(multiple("n", n, GROUP)),
             Op::NORMQ => vmem(&[("a", a), ("b", b)]),
-            Op::SILU => vmem(&[("a", a), ("b", b)]).and(multiple("aux", aux, GROUP)),
+            Op::SILU => vmem(&[("a", a), ("b", b)]).and(multiple("aux", aux, COLS)),
             Op::ATTQ => vmem(&[("a", a)]).and(multiple("aux", aux, GROUP)),
             Op::ROPE | Op::RADD => vmem(&[("a", a), ("b", b), ("c", c)]),
             Op::HADW => vmem(&[("a", a), ("c", c), ("n", n)]),
@@ -93,7 +111,8 @@ impl<'a> Ranges<'a> {
     /// Lane rows fit the accumulators; ring pointers need at most one reduction.
     fn counts(&self, v: &Visit<'_>) -> Check<()> {
         if v.op.info().unit == Unit::Matrix {
-            let rows = v.m.hi * if v.instr.flags & FLAG_WIDE != 0 { 2 } else { 1 };
+            let wide = v.op == Op::MATV && v.instr.flags & FLAG_WIDE != 0;
+            let rows = v.m.hi * if wide { 2 } else { 1 };
             if rows > self.config.lane_rows as u64 {
                 let what = format!("{rows} lane rows, the tiles hold {}", self.config.lane_rows);
                 return violation(v.pc, what);

@@ -38,7 +38,7 @@ impl From<usize> for Opd {
 /// Where in the model and on which tokens instructions work.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct At {
-    /// The group of tokens; [`Span::Step`] is decode.
+    /// The group of tokens; [`Span::Step`] is decode, [`Span::Batch`] decode of all sequences.
     pub span: Span,
     pub layer: LayerRef,
 }
@@ -163,9 +163,8 @@ impl Draft {
         self
     }
 
-    pub fn head(mut self, kv_head: usize, group: Option<usize>) -> Self {
+    pub fn head(mut self, kv_head: usize) -> Self {
         self.label.kv_head = Some(kv_head);
-        self.label.group = group;
         self
     }
 
@@ -183,6 +182,12 @@ pub(super) struct Builder {
     pub layer: Option<LayerRef>,
     /// Tokens of the instructions that follow: with [`Span::Step`] there are no loops over tokens.
     pub span: Span,
+    /// Sequences of a batch.
+    sequences: usize,
+    /// The one that the instructions that follow are for; `None`: all.
+    pub sequence: Option<usize>,
+    /// What the token loop registers would hold for that sequence.
+    offsets: [usize; reg::T.len()],
     token_loop: Option<u8>,
     /// Starts of open loops.
     open: Vec<usize>,
@@ -190,12 +195,15 @@ pub(super) struct Builder {
 }
 
 impl Builder {
-    pub fn new() -> Self {
+    pub fn new(sequences: usize) -> Self {
         Self {
             code: Vec::new(),
             labels: Vec::new(),
             layer: None,
             span: Span::Step,
+            sequences,
+            sequence: None,
+            offsets: Default::default(),
             token_loop: None,
             open: Vec::new(),
             error: None,
@@ -209,22 +217,44 @@ impl Builder {
 
     /// Tokens of the group.
     pub fn count(&self) -> Opd {
-        if self.span == Span::Step { Opd(1, 0) } else { Opd(0, self.group().tokens) }
+        match self.span {
+            Span::Step => Opd(1, 0),
+            Span::Batch => Opd(self.sequences, 0),
+            _ => Opd(0, self.group().tokens),
+        }
     }
 
-    /// Query rows of a KV head.
+    /// Query rows of a KV head, of one sequence.
     pub fn rows(&self, gqa: usize) -> Opd {
-        if self.span == Span::Step { Opd(gqa, 0) } else { Opd(0, self.group().rows) }
+        match self.span {
+            Span::Step | Span::Batch => Opd(gqa, 0),
+            _ if gqa == 1 => self.count(),
+            _ => Opd(0, self.group().rows),
+        }
     }
 
     /// Position of the token, in a loop that has [`reg::P`] among its strides.
     pub fn position(&self) -> Opd {
-        Opd(0, if self.span == Span::Step { reg::FIRST.pos } else { reg::P })
+        Opd(0, self.argument(reg::FIRST.pos, |b| b.pos, reg::P))
     }
 
     /// Ring pointer of the token, in a loop that has [`reg::R`] among its strides.
     pub fn ring(&self) -> Opd {
-        Opd(0, if self.span == Span::Step { reg::FIRST.ring } else { reg::R })
+        Opd(0, self.argument(reg::FIRST.ring, |b| b.ring, reg::R))
+    }
+
+    /// A token's register in decode, in a batch, and in loops.
+    fn argument(&self, decode: u8, batch: impl Fn(&reg::Batch) -> u8, looped: u8) -> u8 {
+        match self.span {
+            Span::Step => decode,
+            Span::Batch => reg::BATCH_OF.get(self.the_sequence()).map_or(0, batch),
+            _ => looped,
+        }
+    }
+
+    /// The sequence that the instructions that follow are for; 0 where it is in a register.
+    pub fn the_sequence(&self) -> usize {
+        self.sequence.unwrap_or(0)
     }
 
     /// Starts an instruction.
@@ -234,18 +264,36 @@ impl Builder {
             op: name.to_string(),
             span: self.span,
             token_loop: self.token_loop,
+            sequence: self.sequence,
             ..Label::default()
         };
         Draft { instr: Instr { op: op as u8, ..Instr::default() }, label, wide: None }
     }
 
     /// Adds an instruction.
-    pub fn push(&mut self, d: Draft) {
+    pub fn push(&mut self, mut d: Draft) {
+        if self.span == Span::Batch {
+            d = self.unrolled(d);
+        }
         if self.error.is_none() {
             self.error = d.wide;
         }
         self.code.push(d.instr);
         self.labels.push(d.label);
+    }
+
+    /// In a batch there are no loops over tokens: offsets instead of their registers.
+    fn unrolled(&self, d: Draft) -> Draft {
+        let [a, b, c, n, m] = d
+            .instr
+            .regs
+            .map(|r| reg::T.iter().zip(self.offsets).find(|(t, _)| **t == r).map(|(_, offset)| offset));
+        let i = d.instr;
+        let d = a.into_iter().fold(d, |d, by| d.a(i.a as usize + by));
+        let d = b.into_iter().fold(d, |d, by| d.b(i.b as usize + by));
+        let d = c.into_iter().fold(d, |d, by| d.c(i.c as usize + by));
+        let d = n.into_iter().fold(d, |d, by| d.n(usize::from(i.n) + by));
+        m.into_iter().fold(d, |d, by| d.m(usize::from(i.m) + by))
     }
 
     /// `R[register] = v`.
@@ -281,11 +329,21 @@ impl Builder {
     }
 
     /// Runs `body`, instructions of the vector unit, for each token of the group. `strides`: registers that advance from
-    /// token to token.
+    /// token to token. In a batch, for each sequence, or for the one that is set, without strides.
     pub fn tokens(&mut self, sync: Sync, strides: &[(u8, usize)], mut body: impl FnMut(&mut Self)) {
-        if self.span == Span::Step {
-            let first = self.code.len();
-            body(self);
+        if matches!(self.span, Span::Step | Span::Batch) {
+            let (first, one) = (self.code.len(), self.sequence);
+            if self.span == Span::Step || one.is_some() {
+                body(self);
+            } else {
+                for s in 0..self.sequences {
+                    self.sequence = Some(s);
+                    self.offsets = reg::T
+                        .map(|t| strides.iter().find(|(r, _)| *r == t).map_or(0, |(_, stride)| s * stride));
+                    body(self);
+                }
+                (self.sequence, self.offsets) = (None, Default::default());
+            }
             if let Some(i) = self.code.get_mut(first) {
                 i.wait[0] = sync.wait;
             }

@@ -114,35 +114,44 @@ impl Emitter<'_> {
         self.b.push(d);
     }
 
-    /// Final norm and head of the last token, skipped where the host does not want them.
-    pub(super) fn head(&mut self) {
-        (self.b.span, self.b.layer) = (Span::Step, None);
+    /// Final norm and head of the last token, or in a batch of each sequence; skipped where the host does not want
+    /// them. There is one register for the most likely token, so for several the host looks for it in the logits.
+    pub(super) fn head(&mut self, span: Span) {
+        (self.b.span, self.b.layer) = (span, None);
+        let batch = span == Span::Batch;
         let l = self.layout;
         let s = &l.shape;
         self.b.open(Opd(0, reg::HEAD));
         let norm = self.spec.final_norm;
-        let at = Opd(l.vmem.resid, reg::LASTROW);
+        let [t0, t1, ..] = reg::T;
+        let at = Opd(l.vmem.resid, if batch { t0 } else { reg::LASTROW });
+        let row = Opd(0, if batch { t1 } else { 0 });
         let signal = Sync { wait: 0, signal: sem::V2M };
-        self.b.tokens(signal, &[], |b| {
-            normalize(b, l, (at, l.vmem.g, Opd(0, 0)), norm, ("final_norm", Tensor::HeadIn));
+        self.b.tokens(signal, &[(t0, s.hidden), (t1, 1)], |b| {
+            normalize(b, l, (at, l.vmem.g, row), norm, ("final_norm", Tensor::HeadIn));
         });
         let streams = &l.weights.head;
         let buffers = l.vmem.logits.len();
         for (i, stream) in streams.iter().enumerate() {
             let Chunk { first, rows } = stream.chunk;
             let buffer = l.vmem.logits[i % buffers];
-            let d = self.matw(stream, "head").b(l.act.norm).c(buffer).m(1).x(l.act.norm_x).aux(rows);
+            let d = self.matw(stream, "head").b(l.act.norm).c(buffer).m(self.b.count());
+            let d = d.x(l.act.norm_x).aux(rows);
             // The first waits for the norm, later ones for the store that read their buffer.
             let d = d.wait_if(i == 0 || i >= buffers, sem::V2M).signal(sem::M2V);
             self.b.push(d.makes(&[Tensor::Logits]).part(first, rows));
-            let best =
-                self.b.draft(Op::ARGMAX, "argmax").a(buffer).n(rows.min(s.dims.vocab - first)).aux(first);
-            let last = i + 1 == streams.len();
-            let best = best.flag(FLAG_FIRST, i == 0).wait(sem::M2V);
-            self.b.push(best.makes(if last { &[Tensor::Argmax] } else { &[] }));
-            let store = self.b.draft(Op::STORE, "store_logits").a(buffer).n(rows);
-            let store = store.c(l.aux.logits + first / crate::layout::AUX_I32);
-            self.b.push(store.signal_if(i + buffers < streams.len(), sem::V2M));
+            let again = i + buffers < streams.len();
+            let sync = Sync { wait: sem::M2V, signal: if again { sem::V2M } else { 0 } };
+            self.b.tokens(sync, &[(t0, rows), (t1, l.aux.logits_row)], |b| {
+                if !batch {
+                    let best = b.draft(Op::ARGMAX, "argmax").a(buffer).n(rows.min(s.dims.vocab - first));
+                    let last = i + 1 == streams.len();
+                    let best = best.aux(first).flag(FLAG_FIRST, i == 0);
+                    b.push(best.makes(if last { &[Tensor::Argmax] } else { &[] }));
+                }
+                let store = b.draft(Op::STORE, "store_logits").a(Opd(buffer, t0)).n(rows);
+                b.push(store.c(Opd(l.aux.logits + first / crate::layout::AUX_I32, t1)));
+            });
         }
         self.b.close();
     }

@@ -1,5 +1,6 @@
 //! Emission: one program, whose first part serves decode (one token) and whose second part serves prefill (blocks),
-//! for every position.
+//! for every position. With several sequences a third part serves decode of all of them at once: the linear layers take a
+//! token of each from one stream of weights, attention goes through the sequences one after the other.
 //!
 //! The sequencer dispatches in program order to two units that run concurrently, the matrix unit (with the
 //! prefetcher ahead of it) and the vector unit. Each wait comes after its signal in program order, so that queues
@@ -45,24 +46,52 @@ fn runs(spec: &ModelSpec) -> Vec<LayerRun> {
     out
 }
 
+/// How prefill is emitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prefill {
+    /// The groups overlap across layers: four copies of attention.
+    Fast,
+    /// They overlap within a layer: two copies of attention.
+    Short,
+}
+
 /// Emits the program with its labels.
 ///
 /// # Errors
 /// The program does not fit the instruction memory.
-pub fn emit(spec: &ModelSpec, layout: &Layout, config: &Config) -> Result<(Vec<Instr>, Vec<Label>)> {
+pub fn emit(
+    spec: &ModelSpec,
+    layout: &Layout,
+    config: &Config,
+    prefill: Prefill,
+) -> Result<(Vec<Instr>, Vec<Label>)> {
     let runs = runs(spec);
     let layer = LayerRef { first: 0, in_loop: None };
-    let mut e = Emitter { spec, layout, b: Builder::new(), layer };
+    let mut e = Emitter { spec, layout, b: Builder::new(layout.shape.sequences), layer, kv: 0 };
+    let several = layout.shape.sequences > 1;
     e.constants();
+    e.kv = if several { reg::SEQ } else { 0 };
     e.b.open(Opd(0, reg::DECODE));
-    e.decode(&runs)?;
+    e.decode(Span::Step, &runs)?;
     e.b.close();
     if layout.shape.block > 1 {
         e.b.open(Opd(0, reg::PREFILL));
-        e.prefill(&runs)?;
+        match prefill {
+            Prefill::Fast => e.prefill(&runs)?,
+            Prefill::Short => e.short_prefill(&runs)?,
+        }
         e.b.close();
     }
-    e.head();
+    if several {
+        e.kv = 0;
+        e.b.open(Opd(0, reg::BATCH));
+        e.decode(Span::Batch, &runs)?;
+        e.head(Span::Batch);
+        // The head below is of one token.
+        e.b.set(reg::HEAD, 0);
+        e.b.close();
+    }
+    e.head(Span::Step);
     e.b.push(e.b.draft(Op::END, "control"));
     let (code, labels) = e.b.finish()?;
     if code.len() > config.imem {
@@ -75,7 +104,9 @@ pub fn emit(spec: &ModelSpec, layout: &Layout, config: &Config) -> Result<(Vec<I
                 runs.len()
             ));
         }
-        if layout.shape.block > 1 {
+        if several {
+            help.push("compile for fewer sequences".into());
+        } else if layout.shape.block > 1 {
             help.push("use a block of 1, which needs only the part for decode".into());
         }
         help.push("use a configuration with a larger instruction memory".into());
@@ -98,6 +129,8 @@ struct Emitter<'a> {
     b: Builder,
     /// Layer of the instructions that follow.
     layer: LayerRef,
+    /// Register with the KV beats of the step's sequence; 0 where that is in the addresses.
+    kv: u8,
 }
 
 impl<'a> Emitter<'a> {
@@ -106,15 +139,21 @@ impl<'a> Emitter<'a> {
         self.layer = at.layer;
         self.b.layer = Some(at.layer);
         self.b.span = at.span;
+        self.b.sequence = None;
     }
 
     fn consts(&self) -> &'a LayerConsts {
         &self.spec.layers[self.layer.first].consts
     }
 
-    /// An address that advances from layer to layer with a register, where there is a loop.
+    /// An address that advances from layer to layer with a register, where there is a loop. KV addresses also advance
+    /// from sequence to sequence.
     fn by_layer(&self, at: usize, register: u8) -> Opd {
-        Opd(at, if self.layer.in_loop.is_some() { register } else { 0 })
+        match (self.layer.in_loop, register) {
+            (Some(_), _) => Opd(at, register),
+            (None, reg::KV) => Opd(at, self.kv),
+            (None, _) => Opd(at, 0),
+        }
     }
 
     /// Row of the group's first token in buffers that hold both groups.
@@ -137,13 +176,13 @@ impl<'a> Emitter<'a> {
         self.layout.act.norm + self.layout.shape.steps(self.row())
     }
 
-    /// A step of one token.
-    fn decode(&mut self, runs: &[LayerRun]) -> Result<()> {
-        self.load(1);
-        self.embed(Span::Step);
+    /// A step of one token, or of one token of each sequence.
+    fn decode(&mut self, span: Span, runs: &[LayerRun]) -> Result<()> {
+        self.load(if span == Span::Batch { self.layout.shape.sequences } else { 1 });
+        self.embed(span);
         for (i, run) in runs.iter().enumerate() {
             self.run(run.first, run.count, i > 0, |e, layer| {
-                let at = At { span: Span::Step, layer };
+                let at = At { span, layer };
                 e.attention_norm(at);
                 e.projections(at)?;
                 e.prepare(at);
@@ -173,6 +212,7 @@ impl<'a> Emitter<'a> {
         self.load(self.layout.shape.token_rows());
         self.embed(Span::First);
         self.embed(Span::Second);
+        self.counts();
         self.attention_norm(first(single(0)));
         self.phase(Some(first(single(0))), None, None)?;
         self.attention_norm(second(single(0)));
@@ -189,6 +229,47 @@ impl<'a> Emitter<'a> {
             self.phase(next.map(first), Some(second(single(last))), next)?;
         }
         Ok(())
+    }
+
+    /// A step of several tokens in fewer instructions: the second group's attention goes beside the first one's MLP, and
+    /// nothing reaches into the next layer.
+    fn short_prefill(&mut self, runs: &[LayerRun]) -> Result<()> {
+        self.load(self.layout.shape.token_rows());
+        self.embed(Span::First);
+        self.embed(Span::Second);
+        self.counts();
+        for run in runs {
+            self.run(run.first, run.count, true, |e, layer| {
+                let (first, second) = (At { span: Span::First, layer }, At { span: Span::Second, layer });
+                e.attention_norm(first);
+                e.phase(Some(first), None, None)?;
+                e.attention_norm(second);
+                e.phase(Some(second), Some(first), None)?;
+                e.phase(None, Some(second), None)?;
+                // After the last layer: of the final norm.
+                let next = LayerRef { first: layer.first + 1, ..layer };
+                e.load_norms(next, &[NormOf::Attention, NormOf::Mlp]);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Registers that follow from the numbers of tokens, while the units embed.
+    fn counts(&mut self) {
+        let s = &self.layout.shape;
+        (self.b.span, self.b.layer) = (Span::Step, None);
+        for group in [reg::FIRST, reg::SECOND] {
+            if s.group > 1 {
+                self.b.open(Opd(0, group.tokens));
+                self.b.add(group.rows, s.group);
+                self.b.close();
+            }
+        }
+        self.b.set(reg::LASTROW, (s.half - 1) * s.hidden);
+        self.b.open(Opd(0, reg::SECOND.tokens));
+        self.b.add(reg::LASTROW, s.hidden);
+        self.b.close();
     }
 
     /// Attention of one group beside the MLP of the other, which then goes on to layer `next`.
@@ -246,9 +327,9 @@ impl<'a> Emitter<'a> {
         if count == 1 {
             return body(self, LayerRef { first, in_loop: None });
         }
-        if dirty {
-            for r in [reg::W, reg::KV, reg::NORM] {
-                self.b.set(r, 0);
+        for (r, from) in [(reg::W, 0), (reg::KV, self.kv), (reg::NORM, 0)] {
+            if dirty || from != 0 {
+                self.b.set(r, Opd(0, from));
             }
         }
         let in_loop = Some(self.b.depth());

@@ -3,7 +3,7 @@
 use super::Emitter;
 use super::builder::{At, Builder, Opd, Sync, sem};
 use crate::error::Result;
-use crate::label::Tensor;
+use crate::label::{Span, Tensor};
 use crate::lambda::reg;
 use crate::layout::{Chunk, WeightMap};
 use crate::spec::Linear;
@@ -62,6 +62,7 @@ impl Emitter<'_> {
             hadamard(b, (s.vec, s.hdp), rotated, s.k_rows(), shift, ("k_rotate", &[Tensor::KRot]));
             let d = b.draft(Op::STATK, "k_scale").a(rotated).c(l.scalars.k).n(heads);
             b.push(d.makes(&[Tensor::KScale, Tensor::KBase]));
+            let cache = Opd(cache.0 + b.the_sequence() * l.kv.seq, cache.1);
             let d = b.draft(Op::QK, "k_append").a(rotated).b(b.ring()).c(cache).n(heads).m(b.position());
             b.push(d.k(l.kv.k_head).aux(l.scalars.k).makes(&[Tensor::KCodes]));
         });
@@ -76,6 +77,7 @@ impl Emitter<'_> {
         let shift = self.consts().v_shift;
         let sync = Sync { wait: sem::M2V, signal: sem::VALUES };
         self.b.tokens(sync, &[(t0, s.v_rows()), (reg::P, 1), (reg::R, 1)], |b| {
+            let cache = Opd(cache.0 + b.the_sequence() * l.kv.seq, cache.1);
             let d = b.draft(Op::QV, "v_append").a(Opd(l.vmem.v, t0)).b(b.ring()).c(cache);
             let d = d.n(s.dims.kv_heads).m(b.position()).k(l.kv.v_head).sh(shift).aux(l.kv.v_blocks);
             b.push(d.makes(&[Tensor::VCodes]));
@@ -93,7 +95,9 @@ impl Emitter<'_> {
         let rope = l.vmem.rope + self.row() * s.rope_row();
         let shift = self.consts().rot_shift_q;
         let sync = Sync { wait: sem::M2V, signal: sem::QUERIES };
-        let strides = [(t0, s.q_rows()), (t1, s.rope_row()), (t2, s.q_rot_row()), (t3, 1)];
+        // Sequences are further apart than tokens.
+        let next = if self.b.span == Span::Batch { s.row_stride() } else { 1 };
+        let strides = [(t0, s.q_rows()), (t1, s.rope_row()), (t2, s.q_rot_row()), (t3, next)];
         // The part's rotated heads: for the window, behind them for the sinks.
         let copies = if sinks { 2 } else { 1 };
         let window = l.vmem.q_rot + part * copies * rows;

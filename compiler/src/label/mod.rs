@@ -27,14 +27,16 @@ pub enum Span {
     First,
     /// The second group.
     Second,
+    /// One token of each sequence.
+    Batch,
 }
 
 impl Span {
-    /// The tokens (indices in the step) of a step of `tokens`.
+    /// The tokens (indices in the step) of a step of `tokens`; in a step of all sequences each is a sequence's.
     pub fn of(self, tokens: usize) -> Range<usize> {
         let half = tokens.div_ceil(2);
         match self {
-            Self::Step => 0..tokens,
+            Self::Step | Self::Batch => 0..tokens,
             Self::First => 0..half,
             Self::Second => half..tokens,
         }
@@ -54,10 +56,10 @@ pub struct Label {
     pub span: Span,
     /// The loop whose counter is the token within the group; `None`: all tokens of the group.
     pub token_loop: Option<u8>,
+    /// The sequence, where it works on one of several.
+    pub sequence: Option<usize>,
     /// KV head, where it works on one.
     pub kv_head: Option<usize>,
-    /// Query head within the KV head's group, where it works on one.
-    pub group: Option<usize>,
     /// Range of the tensor's elements, where it makes a part: first, count.
     pub part: Option<(usize, usize)>,
 }
@@ -72,6 +74,9 @@ impl Label {
 
     /// Tokens (indices in the step of `tokens`) that the instruction works on.
     pub fn tokens_at(&self, loops: &[u32], tokens: usize) -> Range<usize> {
+        if let Some(s) = self.sequence {
+            return s..s + 1;
+        }
         let all = self.span.of(tokens);
         match self.token_loop {
             None => all,
@@ -91,10 +96,12 @@ impl std::fmt::Display for Label {
             None => {}
         }
         f.write_str(&self.op)?;
-        match (self.kv_head, self.group) {
-            (Some(h), Some(g)) => write!(f, " head {h}.{g}"),
-            (Some(h), None) => write!(f, " head {h}"),
-            _ => Ok(()),
+        if let Some(s) = self.sequence {
+            write!(f, " sequence {s}")?;
+        }
+        match self.kv_head {
+            Some(h) => write!(f, " head {h}"),
+            None => Ok(()),
         }
     }
 }

@@ -27,8 +27,10 @@ pub struct AuxMap {
     pub ids: usize,
     /// ... and RoPE rows (i16).
     pub rope: usize,
-    /// Logits (i32), written by the engine.
+    /// Logits (i32), written by the engine, `logits_row` beats a sequence.
     pub logits: usize,
+    /// Beats of a sequence's logits.
+    pub logits_row: usize,
     /// One past the last beat.
     pub end: usize,
 }
@@ -50,7 +52,8 @@ impl AuxMap {
             embed_row,
             ids: take(shape.token_rows().next_multiple_of(32) / I32),
             rope: take(shape.token_rows() * shape.rope_row() / I16),
-            logits: take(shape.vocab / I32),
+            logits: take(shape.sequences * shape.vocab / I32),
+            logits_row: shape.vocab / I32,
             end: at,
         }
     }

@@ -141,11 +141,13 @@ impl WeightMap {
     }
 }
 
-/// The KV cache: for each layer all K heads, then all V heads.
+/// The KV cache: for each sequence and layer all K heads, then all V heads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KvMap {
     /// First beat.
     pub start: usize,
+    /// Beats of a sequence.
+    pub seq: usize,
     /// Beats of a layer.
     pub layer: usize,
     /// Beats of a K head.
@@ -180,7 +182,8 @@ impl KvMap {
         let layer = v + shape.dims.kv_heads * v_head;
         let help = "use a smaller window, or a configuration with more channels";
         too_small(shape, "the 16-bit stride between KV heads", "beats", k_head.max(v_head), 65535, help)?;
-        let end = start + layer * shape.dims.layers;
+        let seq = layer * shape.dims.layers;
+        let end = start + shape.sequences * seq;
         if u32::try_from(end).is_err() {
             return Err(Error::TooSmall {
                 config: shape.config.clone(),
@@ -191,15 +194,15 @@ impl KvMap {
                 help: help.to_string(),
             });
         }
-        Ok(Self { start, layer, k_head, k_window, v, v_head, v_blocks, v_steps, end })
+        Ok(Self { start, seq, layer, k_head, k_window, v, v_head, v_blocks, v_steps, end })
     }
 
-    /// Beat of a layer's K head.
+    /// Beat of a layer's K head, of the first sequence.
     pub fn k_at(&self, layer: usize, head: usize) -> usize {
         self.start + layer * self.layer + head * self.k_head
     }
 
-    /// Beat of a layer's V head.
+    /// Beat of a layer's V head, of the first sequence.
     pub fn v_at(&self, layer: usize, head: usize) -> usize {
         self.start + layer * self.layer + self.v + head * self.v_head
     }

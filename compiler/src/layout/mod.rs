@@ -3,6 +3,7 @@
 mod act;
 mod auxmem;
 mod channel;
+mod sets;
 mod shape;
 mod vmem;
 
@@ -10,6 +11,7 @@ pub use act::{ActMap, ScalarMap, ScoreMap};
 pub use auxmem::AuxMap;
 pub(crate) use auxmem::I32 as AUX_I32;
 pub use channel::{KvMap, Stream, WeightMap};
+pub use sets::Sets;
 pub use shape::{Settings, Shape};
 pub use vmem::{Chunk, VmemMap};
 
@@ -50,11 +52,15 @@ impl Layout {
             Some(_) => Self::with_block(spec, config, settings),
             None => {
                 // The largest block that fits; the error of the smallest says what stands in the way.
-                let mut block = config.block;
+                let (mut block, mut small) = (config.block, None);
                 loop {
                     let tried = Self::with_block(spec, config, &Settings { block: Some(block), ..*settings });
                     match tried {
-                        Err(Error::TooSmall { .. }) if block > 1 => block -= 1,
+                        Err(e @ Error::TooSmall { .. }) if block > 1 => (block, small) = (block - 1, Some(e)),
+                        // Smaller blocks have no room for the sequences: what does not fit stands in the way.
+                        Err(Error::Setting { name: "sequences", .. }) if small.is_some() => {
+                            return small.map_or_else(|| Err(Error::Internal("no error".into())), Err);
+                        }
                         other => return other,
                     }
                 }

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::label::Span;
+use crate::lambda::reg;
 use crate::spec::{Dims, Linear, ModelSpec};
 use accllm_hw::config::{Config, GROUP};
 use accllm_quant::model::{LambdaShape, MAX_VISIBLE};
@@ -14,18 +15,26 @@ pub struct Settings {
     pub lambda: LambdaShape,
     /// Tokens of a prefill block; `None`: the largest that fits the configuration.
     pub block: Option<usize>,
+    /// Independent sequences, each with a KV cache of its own; steps of all of them where there are several.
+    pub sequences: usize,
 }
 
 impl Settings {
     /// These sinks and window, the largest block that fits.
     pub fn new(n_sink: usize, n_window: usize) -> Self {
-        Self { lambda: LambdaShape { n_sink, n_window }, block: None }
+        Self { lambda: LambdaShape { n_sink, n_window }, block: None, sequences: 1 }
     }
 
     /// With blocks of `block` tokens.
     #[must_use]
     pub fn with_block(self, block: usize) -> Self {
         Self { block: Some(block), ..self }
+    }
+
+    /// For `sequences` independent sequences.
+    #[must_use]
+    pub fn with_sequences(self, sequences: usize) -> Self {
+        Self { sequences, ..self }
     }
 }
 
@@ -46,12 +55,12 @@ pub struct Shape {
     pub lambda: LambdaShape,
     /// Tokens of a block, at most.
     pub block: usize,
+    /// Independent sequences.
+    pub sequences: usize,
     /// Rows of one group of tokens in the buffers; a block with more than one token is two groups.
     pub half: usize,
     /// 16-bit probabilities.
     pub prob_wide: bool,
-    /// 16-bit input of down_proj.
-    pub h_wide: bool,
     /// Hidden size in multiples of 32.
     pub hidden: usize,
     /// MLP width in multiples of 32.
@@ -108,9 +117,9 @@ impl Shape {
             dims: *d,
             lambda,
             block,
+            sequences: settings.sequences,
             half,
             prob_wide: spec.prob_wide,
-            h_wide: spec.h_wide,
             hidden: d.hidden.next_multiple_of(GROUP),
             ff: d.ff.next_multiple_of(GROUP),
             vocab: d.vocab.next_multiple_of(GROUP),
@@ -123,15 +132,37 @@ impl Shape {
             ring: (lambda.n_window + block - 1).next_multiple_of(unit),
             k_slots: config.channels * config.tokens_per_beat(hdp),
         };
-        let wide = |on: bool| if on { 2 } else { 1 };
-        let rows = (half * group * wide(spec.prob_wide)).max(half * wide(spec.h_wide));
+        let rows = half * group * if spec.prob_wide { 2 } else { 1 };
         let help = if block == 1 {
             "take a configuration with more lane_rows".to_string()
         } else {
             format!("use a block of {} or less", (2 * (half * config.lane_rows / rows)).max(1))
         };
         super::too_small(&shape, "accumulators", "lane rows", rows, config.lane_rows, &help)?;
+        shape.check_sequences()?;
         Ok(shape)
+    }
+
+    /// Each sequence is a token of a group: its row, and where its query rows begin, lie in the buffers.
+    fn check_sequences(&self) -> Result<()> {
+        let most = reg::BATCH_OF.len().min((self.half - 1) / self.row_stride() + 1);
+        if (1..=most).contains(&self.sequences) {
+            return Ok(());
+        }
+        Err(Error::Setting {
+            name: "sequences",
+            what: format!("is {}", self.sequences),
+            help: format!("'{}' with blocks of {} takes 1..={most}", self.config, self.block),
+        })
+    }
+
+    /// Tokens from sequence to sequence in the buffers of query codes: each begins an activation word.
+    pub fn row_stride(&self) -> usize {
+        let (mut a, mut b) = (self.lanes, self.group);
+        while b > 0 {
+            (a, b) = (b, a % b);
+        }
+        self.lanes / a
     }
 
     /// Rows of tokens in buffers that hold both groups.

@@ -190,7 +190,7 @@ impl Program {
     /// The map must be the one that this compiler makes for the model: nothing in the file is taken on trust.
     fn same_layout(&self) -> std::result::Result<(), String> {
         let s = &self.layout.shape;
-        let settings = crate::Settings { lambda: s.lambda, block: Some(s.block) };
+        let settings = crate::Settings { lambda: s.lambda, block: Some(s.block), sequences: s.sequences };
         let config = self.config().map_err(|e| e.to_string())?;
         match Layout::new(&self.spec, config, &settings) {
             Ok(l) if l == self.layout => self.sane_labels(),
@@ -208,7 +208,7 @@ impl Program {
         let sane = |l: &Label| {
             l.layer.is_none_or(|r| r.first < s.dims.layers)
                 && l.kv_head.is_none_or(|h| h < s.dims.kv_heads)
-                && l.group.is_none_or(|g| g < s.group)
+                && l.sequence.is_none_or(|n| n < s.sequences)
                 && l.part.is_none_or(|(first, n)| first.max(n) <= most)
         };
         match self.labels.iter().position(|l| !sane(l)) {

@@ -2,7 +2,7 @@
 
 pub mod file;
 
-use crate::emit::emit;
+use crate::emit::{Prefill, emit};
 use crate::error::{Error, Result};
 use crate::label::Label;
 use crate::layout::{Layout, Settings};
@@ -30,10 +30,18 @@ impl Program {
     /// The model is outside the engine's limits, or does not fit the configuration.
     pub fn compile(spec: &ModelSpec, config: &Config, settings: &Settings) -> Result<Self> {
         let layout = Layout::new(spec, config, settings)?;
-        match emit(spec, &layout, config) {
+        let emitted = match emit(spec, &layout, config, Prefill::Fast) {
+            Err(Error::TooSmall { .. }) if settings.sequences > 1 => {
+                emit(spec, &layout, config, Prefill::Short)
+            }
+            other => other,
+        };
+        match emitted {
             Ok((code, labels)) => Ok(Self { spec: spec.clone(), layout, code, labels }),
             // Blocks of one token need no loops over tokens: try them where the block was left open.
-            Err(Error::TooSmall { .. }) if settings.block.is_none() && layout.shape.block > 1 => {
+            Err(Error::TooSmall { .. })
+                if settings.block.is_none() && layout.shape.block > 1 && settings.sequences == 1 =>
+            {
                 Self::compile(spec, config, &settings.with_block(1))
             }
             Err(e) => Err(e),

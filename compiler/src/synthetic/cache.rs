@@ -61,7 +61,7 @@ impl Slots {
 }
 
 impl Synthetic {
-    /// Writes the KV cache after `context` tokens into an image of the model's program.
+    /// Writes the KV cache after `context` tokens of each sequence into an image of the model's program.
     ///
     /// # Errors
     /// The program or the image is of another model.
@@ -79,21 +79,22 @@ impl Synthetic {
         let values = Codes::new(target(Linear::V) / f64::from(1u32 << consts.v_shift));
         image.channels.par_iter_mut().enumerate().for_each(|(c, channel)| {
             let channel = Arc::make_mut(channel).as_chunks_mut::<BEAT_BYTES>().0;
-            for layer in 0..l.shape.dims.layers {
+            let layers = l.shape.dims.layers;
+            let each = (0..l.shape.sequences).flat_map(|s| (0..layers).map(move |layer| (s, layer)));
+            for (s, layer) in each {
                 for head in 0..l.shape.dims.kv_heads {
-                    let path = [part::CACHE, layer as u64, head as u64, c as u64];
+                    let path = [part::CACHE, (s * layers + layer) as u64, head as u64, c as u64];
                     let mut rng = Rng::of(self.seed, &path);
-                    let k = l.kv.k_at(layer, head);
+                    let k = l.kv.k_at(layer, head) + s * l.kv.seq;
+                    let v = l.kv.v_at(layer, head) + s * l.kv.seq;
                     let mut key = |region, slot| {
                         key_of(program, channel, (c, region, slot), (&keys, scale), &mut rng);
                     };
-                    slots.sinks.iter().for_each(|&s| key(k, s));
-                    slots.window.iter().for_each(|&s| key(k + l.kv.k_window, s));
+                    slots.sinks.iter().for_each(|&slot| key(k, slot));
+                    slots.window.iter().for_each(|&slot| key(k + l.kv.k_window, slot));
                     let sinks = slots.sinks.iter().copied();
-                    let all = sinks.chain(slots.window.iter().map(|s| s + l.shape.sink_pad));
-                    all.for_each(|slot| {
-                        value_of(program, channel, (c, l.kv.v_at(layer, head), slot), &values, &mut rng)
-                    });
+                    let all = sinks.chain(slots.window.iter().map(|slot| slot + l.shape.sink_pad));
+                    all.for_each(|slot| value_of(program, channel, (c, v, slot), &values, &mut rng));
                 }
             }
         });

@@ -21,9 +21,11 @@ pub use work::multiplications;
 use crate::device::{Device, GoldenDevice, MemoryKind, Verilator, VerilatorOptions, pair};
 use crate::engine::Work;
 use crate::perf::Figures;
+use crate::timeline::Record;
 use crate::{Error, Result};
 use accllm_compiler::{MemoryImage, Program, Step};
 use accllm_hw::config::{BEAT_BYTES, Config, MACS, find};
+use accllm_hw::isa::ARGS;
 use std::time::Instant;
 
 /// Told how far a benchmark is.
@@ -45,6 +47,8 @@ pub struct Options {
     pub config: String,
     /// Decode with so many tokens before it.
     pub context: Option<u64>,
+    /// Decode so many sequences at once, each with `context` tokens before it.
+    pub batch: Option<usize>,
     /// Prefill a prompt of so many tokens.
     pub prompt: Option<usize>,
     /// Tokens to decode.
@@ -61,12 +65,12 @@ pub struct Options {
     pub block: Option<usize>,
     /// 16-bit probabilities; yes where not given.
     pub prob_wide: Option<bool>,
-    /// 16-bit input of down_proj; yes where not given.
-    pub h_wide: Option<bool>,
     /// Seed of weights, cache and tokens.
     pub seed: u64,
     /// Compare with the golden executor.
     pub compare: bool,
+    /// What is recorded of the runs, of one phase.
+    pub timeline: Record,
 }
 
 /// A model compiled for a benchmark, with its image.
@@ -88,8 +92,10 @@ pub struct Bench<'a> {
 /// A phase to run.
 struct Phase {
     name: &'static str,
+    /// Sequences of each run.
+    sequences: usize,
     context: u64,
-    /// Tokens of each run.
+    /// Tokens of each run, of each sequence.
     runs: Vec<usize>,
 }
 
@@ -105,6 +111,22 @@ impl<'a> Bench<'a> {
             if empty {
                 return Err(Error::Argument(format!("{option} is 0; give 1 or more")));
             }
+        }
+        if let Record::File(path) = &options.timeline {
+            if options.prompt.is_some() && options.context.is_some() {
+                let what = "a timeline is of one phase: give --prompt or --context, not both, with --trace";
+                return Err(Error::Argument(what.into()));
+            }
+            crate::output::check_file(path)?;
+        }
+        match options.batch {
+            Some(n) if n < 2 => {
+                return Err(Error::Argument(format!("--batch is {n}; give 2 or more sequences")));
+            }
+            Some(_) if options.prompt.is_some() => {
+                return Err(Error::Argument("--batch decodes only; run --prompt without it".into()));
+            }
+            _ => {}
         }
         let model = Model::open(options)?;
         let program = model.program(options, config)?;
@@ -147,13 +169,15 @@ impl<'a> Bench<'a> {
         let s = &self.program.layout.shape;
         let prefill = self.options.prompt.map(|n| Phase {
             name: "prefill",
+            sequences: 1,
             context: 0,
             runs: (0..n).step_by(s.block).map(|at| s.block.min(n - at)).collect(),
         });
         let full = (s.lambda.n_sink + s.lambda.n_window) as u64;
         let context = self.options.context.or(self.options.prompt.is_none().then_some(full));
-        let decode =
-            context.map(|context| Phase { name: "decode", context, runs: vec![1; self.options.tokens] });
+        let (name, sequences) = self.options.batch.map_or(("decode", 1), |n| ("batch", n));
+        let runs = vec![1; self.options.tokens];
+        let decode = context.map(|context| Phase { name, sequences, context, runs });
         let prefill = prefill.map(|p| self.phase(&p)).transpose()?;
         let Some(decode) = decode.filter(|_| prefill.as_ref().is_none_or(|p| p.difference().is_none()))
         else {
@@ -166,7 +190,13 @@ impl<'a> Bench<'a> {
     }
 
     fn phase(&self, phase: &Phase) -> Result<Report> {
-        let options = VerilatorOptions { memory: self.options.memory, trace: true, wave: None, rtl: None };
+        let options = VerilatorOptions {
+            memory: self.options.memory,
+            trace: true,
+            timeline: self.options.timeline.clone(),
+            wave: None,
+            rtl: None,
+        };
         self.progress.begin("loading the RTL (builds it at its first use)", 0);
         let mut image = self.image.clone();
         for &(channel, byte) in &self.damage {
@@ -180,7 +210,10 @@ impl<'a> Bench<'a> {
             true => Some(GoldenDevice::new(&self.program, &self.image)?),
             false => None,
         };
-        let beats: usize = phase.runs.iter().map(|_| self.program.beats_per_token(phase.context)).sum();
+        let beats = match phase.sequences {
+            1 => self.program.beats_per_token(phase.context),
+            _ => self.program.beats_per_batch(phase.context),
+        } * phase.runs.len();
         self.progress.begin(phase.name, (beats * self.config.channels) as u64);
         let mut profile = Profile::new(&self.program, self.config, self.progress);
         let (mut work, mut agreement) = (Work::default(), Agreement::default());
@@ -189,10 +222,12 @@ impl<'a> Bench<'a> {
         for (i, &n) in phase.runs.iter().enumerate() {
             // Only the prompt's last block needs logits.
             let step =
-                Step { position, tokens: n, head: phase.name == "decode" || i + 1 == phase.runs.len() };
+                Step { position, tokens: n, head: phase.name != "prefill" || i + 1 == phase.runs.len() };
             let layout = &self.program.layout;
-            let (args, io) =
-                (layout.args(step)?, layout.io_block(position, &self.model.tokens(n, position)?)?);
+            let (args, io) = match phase.sequences {
+                1 => (layout.args(step)?, layout.io_block(position, &self.model.tokens(0, n, position)?)?),
+                n => self.batch(n, position)?,
+            };
             rtl.write_aux(layout.aux.ids, &io)?;
             profile.begin();
             let outcome = match &mut golden {
@@ -205,16 +240,27 @@ impl<'a> Bench<'a> {
                 None => Some(rtl.run(args)?),
             };
             let Some(outcome) = outcome else { break };
-            work.add(n, outcome.counters);
-            useful += multiplications(&self.program, step);
+            work.add(n * phase.sequences, outcome.counters);
+            useful += phase.sequences as u64 * multiplications(&self.program, step);
             position += n as u64;
             if agreement.difference.is_some() {
                 break;
             }
         }
+        rtl.finish()?;
         self.progress.end();
         let seconds = begin.elapsed().as_secs_f64();
         self.report(phase, (&work, useful), &profile, agreement, seconds)
+    }
+
+    /// Arguments and IO block of a step of `n` sequences.
+    fn batch(&self, n: usize, position: u64) -> Result<([u32; ARGS], Vec<u8>)> {
+        let mut tokens = Vec::with_capacity(n);
+        for s in 0..n {
+            tokens.extend(self.model.tokens(s, 1, position)?.into_iter().map(|id| (position, id)));
+        }
+        let layout = &self.program.layout;
+        Ok((layout.batch_args(&vec![position; n])?, layout.batch_io(&tokens)?))
     }
 
     fn report(
@@ -242,6 +288,7 @@ impl<'a> Bench<'a> {
             memory: o.memory.name(),
             phase: phase.name,
             context: phase.context,
+            batch: (phase.sequences > 1).then_some(phase.sequences),
             prompt: (phase.name == "prefill").then_some(phase.runs.iter().sum()),
             tokens: work.tokens,
             runs: work.runs,
@@ -250,7 +297,6 @@ impl<'a> Bench<'a> {
             sinks: shape.lambda.n_sink,
             window: shape.lambda.n_window,
             prob_bits: bits(shape.prob_wide),
-            h_bits: bits(shape.h_wide),
             block: shape.block,
             channels: c.channels,
             lanes: c.lanes,

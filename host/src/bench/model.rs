@@ -58,16 +58,12 @@ impl Model {
             let what = format!("--layers is {run}; {} has {layers}: give 1 to {layers}", named.name);
             return Err(Error::Argument(what));
         }
-        let wide = (o.prob_wide.unwrap_or(true), o.h_wide.unwrap_or(true));
+        let wide = o.prob_wide.unwrap_or(true);
         Ok(Self::Random { source: named.model(run, lambda(o, LAMBDA), wide, o.seed), layers })
     }
 
     fn bundled(o: &Options) -> Result<Self> {
-        let fixed = [
-            ("--layers", o.layers.is_some()),
-            ("--prob-bits", o.prob_wide.is_some()),
-            ("--h-bits", o.h_wide.is_some()),
-        ];
+        let fixed = [("--layers", o.layers.is_some()), ("--prob-bits", o.prob_wide.is_some())];
         if let Some((option, _)) = fixed.iter().find(|f| f.1) {
             let shape = shapes::BUNDLED;
             return Err(Error::Argument(format!(
@@ -105,7 +101,7 @@ impl Model {
             Self::Random { source, .. } => source.lambda,
             Self::Bundled { ready, .. } => lambda(o, ready.model.lambda),
         };
-        let settings = Settings { lambda, block: o.block };
+        let settings = Settings { lambda, block: o.block, sequences: o.batch.unwrap_or(1) };
         let program = Program::compile(&self.source().spec(), config, &settings)?;
         program.check()?;
         Ok(program)
@@ -124,8 +120,8 @@ impl Model {
         Ok(image?)
     }
 
-    /// Puts a text of `context` tokens into the KV cache: random codes, or the text itself by way of the golden
-    /// executor.
+    /// Puts a text of `context` tokens into the KV cache of each sequence: random codes, or the text itself by way of the
+    /// golden executor.
     ///
     /// # Errors
     /// The text is not that long.
@@ -135,28 +131,35 @@ impl Model {
         }
         let layout = &program.layout;
         let mut golden = GoldenDevice::new(program, image)?;
-        let mut position = 0;
-        for block in self.tokens(context as usize, 0)?.chunks(layout.shape.block) {
-            golden.write_aux(layout.aux.ids, &layout.io_block(position, block)?)?;
-            golden.run(layout.args(Step { position, tokens: block.len(), head: false })?)?;
-            position += block.len() as u64;
+        for s in 0..layout.shape.sequences {
+            let mut position = 0;
+            for block in self.tokens(s, context as usize, 0)?.chunks(layout.shape.block) {
+                golden.write_aux(layout.aux.ids, &layout.io_block(position, block)?)?;
+                let step = Step { position, tokens: block.len(), head: false };
+                golden.run(layout.sequence_args(s, step)?)?;
+                position += block.len() as u64;
+            }
         }
         golden.copy_memory(image)
     }
 
-    /// `count` tokens from `position` on.
+    /// `count` tokens of a sequence from `position` on.
     ///
     /// # Errors
     /// The text is not that long.
-    pub fn tokens(&self, count: usize, position: u64) -> Result<Vec<u32>> {
+    pub fn tokens(&self, sequence: usize, count: usize, position: u64) -> Result<Vec<u32>> {
         match self {
             Self::Random { source, .. } => {
                 // Any spread of ids will do: each reads an embedding row of its own.
-                let id = |p: u64| p.wrapping_add(source.seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
+                let seed = source.seed.wrapping_add((sequence as u64) << 32);
+                let id = |p: u64| p.wrapping_add(seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
                 Ok((position..).take(count).map(|p| (id(p) % source.vocab as u64) as u32).collect())
             }
             Self::Bundled { text, .. } => {
-                let at = usize::try_from(position).unwrap_or(usize::MAX);
+                // Sequences begin in different places of the text.
+                const APART: u64 = 101;
+                let from = position.saturating_add(sequence as u64 * APART);
+                let at = usize::try_from(from).unwrap_or(usize::MAX);
                 let end = at.checked_add(count).filter(|end| *end <= text.len());
                 let tokens = end.and_then(|end| text.get(at..end)).ok_or_else(|| {
                     Error::Argument(format!(

@@ -62,10 +62,12 @@ pub struct Report {
     pub config: String,
     /// Memory model.
     pub memory: &'static str,
-    /// `decode` or `prefill`.
+    /// `decode`, `batch` or `prefill`.
     pub phase: &'static str,
     /// Tokens before the first one.
     pub context: u64,
+    /// Sequences decoded at once; null in other phases.
+    pub batch: Option<usize>,
     /// Tokens of the prompt; null in decode.
     pub prompt: Option<usize>,
     /// Tokens that went in.
@@ -82,8 +84,6 @@ pub struct Report {
     pub window: usize,
     /// Bits of probabilities.
     pub prob_bits: u8,
-    /// Bits of down_proj's input.
-    pub h_bits: u8,
     /// Most tokens of a run.
     pub block: usize,
     /// Channels.

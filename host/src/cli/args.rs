@@ -15,7 +15,8 @@ use std::path::PathBuf;
         accllm run --device verilator --lockstep       the same story out of the RTL, every tensor compared\n  \
         accllm quantize ./my-llama ./my-llama-w2       quantize a Hugging Face folder\n  \
         accllm eval ./my-llama --text held-out.txt     perplexity after every step of the quantizer\n  \
-        accllm compile ./my-llama-w2 -o prog.accllm --config u280\n\n\
+        accllm compile ./my-llama-w2 -o prog.accllm --config u280\n  \
+        accllm bench llama2-7b                         a token of a 7B-shaped model on u280, compared\n\n\
         MODEL is a Hugging Face folder, a folder written by `accllm quantize`, or `bundled` (the default)."
 )]
 pub struct Cli {
@@ -153,6 +154,9 @@ pub struct Compile {
     /// Program file to write.
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
+    /// Independent sequences, each with a KV cache of its own, that one step can decode.
+    #[arg(long, default_value_t = 1, value_name = "S")]
+    pub sequences: usize,
     /// Shape.
     #[command(flatten)]
     pub shape: Shape,
@@ -187,6 +191,8 @@ pub enum MemoryArg {
 #[command(after_help = "Examples:\n  accllm run\n  accllm run --prompt \"The dragon\" --tokens 120\n  \
     accllm run --device verilator --lockstep --tokens 64\n  \
     accllm run --device verilator --memory stalling --seed 7 --sinks 4 --window 60\n  \
+    accllm run --device verilator --memory hbm2 --tokens 2 --trace run.json
+  \
     accllm run --device verilator --tokens 2 --wave run.fst")]
 pub struct Run {
     /// Model.
@@ -210,6 +216,9 @@ pub struct Run {
     /// Write an FST wave file (verilator; slow, so few tokens).
     #[arg(long, value_name = "FILE")]
     pub wave: Option<PathBuf>,
+    /// Write an instruction timeline for ui.perfetto.dev or chrome://tracing (verilator).
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
     /// Memory behind the engine (verilator).
     #[arg(long, value_enum, default_value_t = MemoryArg::Ideal)]
     pub memory: MemoryArg,
@@ -372,7 +381,7 @@ pub enum BitsArg {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  accllm bench llama2-7b\n  accllm bench llama2-7b --context 128 --memory ideal --json\n  \
-    accllm bench llama2-7b --prompt 512 --layers 2\n  accllm bench tinytales --config tiny --context 64"
+    accllm bench llama2-7b --prompt 512 --layers 2\n  accllm bench llama2-7b --batch 4 --context 128 --layers 2\n  accllm bench tinytales --config tiny --context 64"
 )]
 pub struct Bench {
     /// llama2-7b, llama3-8b, smollm2-135m (random weights of the right formats), or tinytales (the bundled model).
@@ -384,10 +393,13 @@ pub struct Bench {
     /// Decode with N tokens before it [default: the full window, unless --prompt is given].
     #[arg(long, value_name = "N")]
     pub context: Option<u64>,
+    /// Decode S independent sequences at once, one token of each in a run of the program.
+    #[arg(long, value_name = "S", conflicts_with = "prompt")]
+    pub batch: Option<usize>,
     /// Prefill a prompt of N tokens from an empty cache.
     #[arg(long, value_name = "N")]
     pub prompt: Option<usize>,
-    /// Tokens to decode.
+    /// Tokens to decode, of each sequence.
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub tokens: usize,
     /// Memory behind the engine.
@@ -405,12 +417,12 @@ pub struct Bench {
     /// Most tokens of a prefill step [default: the configuration's].
     #[arg(long, value_name = "N")]
     pub block: Option<usize>,
+    /// Write an instruction timeline of the phase for ui.perfetto.dev or chrome://tracing.
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
     /// Bits of softmax probabilities [default: 16].
     #[arg(long, value_enum, value_name = "BITS")]
     pub prob_bits: Option<BitsArg>,
-    /// Bits of down_proj's input [default: 16].
-    #[arg(long, value_enum, value_name = "BITS")]
-    pub h_bits: Option<BitsArg>,
     /// Seed of weights, cache and tokens.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -418,8 +430,8 @@ pub struct Bench {
     #[arg(long)]
     pub no_compare: bool,
     /// Run all cases of docs/performance.md (a quarter of an hour) and write that page.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["shape", "config", "context", "prompt", "tokens", "memory",
-        "layers", "sinks", "window", "block", "prob_bits", "h_bits", "seed", "no_compare"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["shape", "config", "context", "batch", "prompt", "tokens", "memory",
+        "layers", "sinks", "window", "block", "prob_bits", "seed", "no_compare"])]
     pub page: Option<PathBuf>,
 }
 

@@ -5,6 +5,7 @@ use super::out::{Bars, Out};
 use super::run_report::grouped;
 use accllm::bench::{self, Bench, Options, Report, cases};
 use accllm::device::MemoryKind;
+use accllm::timeline::Record;
 use accllm::{Error, Result, output};
 use serde::Serialize;
 use std::path::Path;
@@ -55,6 +56,7 @@ fn options(args: &Arguments) -> Options {
         shape: args.shape.clone().unwrap_or_default(),
         config: args.config.clone(),
         context: args.context,
+        batch: args.batch,
         prompt: args.prompt,
         tokens: args.tokens,
         memory: match args.memory {
@@ -66,9 +68,9 @@ fn options(args: &Arguments) -> Options {
         window: args.window,
         block: args.block,
         prob_wide: wide(args.prob_bits),
-        h_wide: wide(args.h_bits),
         seed: args.seed,
         compare: !args.no_compare,
+        timeline: args.trace.clone().map_or(Record::Off, Record::File),
     }
 }
 
@@ -163,9 +165,12 @@ fn print(r: &Report, out: &Out) -> Result<()> {
 }
 
 fn title(r: &Report) -> String {
-    let what = match r.prompt {
-        Some(n) => format!("prefill of {n} tokens in blocks of {}", r.block),
-        None => format!("decode of {} tokens behind {}", r.tokens, r.context),
+    let what = match (r.prompt, r.batch) {
+        (Some(n), _) => format!("prefill of {n} tokens in blocks of {}", r.block),
+        (_, Some(n)) => {
+            format!("decode of {} tokens of {n} sequences at once behind {} each", r.tokens, r.context)
+        }
+        _ => format!("decode of {} tokens behind {}", r.tokens, r.context),
     };
     let layers = match r.layers == r.model_layers {
         true => String::new(),

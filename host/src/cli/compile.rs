@@ -16,6 +16,7 @@ struct Report {
     sinks: usize,
     window: usize,
     block: usize,
+    sequences: usize,
     instructions: usize,
     instruction_bytes: usize,
 }
@@ -26,7 +27,7 @@ pub fn run(args: &Compile, out: &Out) -> Result<()> {
     output::check_file(&args.output)?;
     let ready = prepare::model(&args.model, out)?;
     let busy = out.busy("compiling");
-    let program = prepare::program(&args.shape, &ready)?;
+    let program = prepare::batched(&args.shape, &ready, args.sequences)?;
     program.save(&ready.model, &args.output)?;
     let bytes = std::fs::metadata(&args.output).map_err(|e| Error::io("read", &args.output, e))?.len();
     busy.finish_and_clear();
@@ -39,6 +40,7 @@ pub fn run(args: &Compile, out: &Out) -> Result<()> {
         sinks: shape.lambda.n_sink,
         window: shape.lambda.n_window,
         block: shape.block,
+        sequences: shape.sequences,
         instructions: info.instructions,
         instruction_bytes: info.instruction_bytes(),
     };

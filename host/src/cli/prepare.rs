@@ -48,8 +48,13 @@ pub fn lambda(shape: &Shape, ready: &Ready) -> LambdaShape {
 
 /// Compiles the model, and proves that the program stays within its memory map.
 pub fn program(shape: &Shape, ready: &Ready) -> Result<Program> {
+    batched(shape, ready, 1)
+}
+
+/// The same for several sequences.
+pub fn batched(shape: &Shape, ready: &Ready, sequences: usize) -> Result<Program> {
     let lambda = lambda(shape, ready);
-    let settings = Settings { block: shape.block, ..Settings::new(lambda.n_sink, lambda.n_window) };
+    let settings = Settings { lambda, block: shape.block, sequences };
     let program = Program::compile(&ModelSpec::from(&ready.model), config(shape)?, &settings)?;
     program.check()?;
     Ok(program)

@@ -4,6 +4,7 @@
 use super::{Device, GoldenDevice, Outcome, Verilator, pair};
 use crate::tensors::Tensors;
 use crate::{Error, Result};
+use accllm_compiler::lambda::reg;
 use accllm_compiler::{Program, Step};
 use accllm_hw::isa::ARGS;
 use accllm_quant::int::{Logits, Session};
@@ -75,6 +76,11 @@ impl Device for LockstepDevice<'_> {
     }
 
     fn run(&mut self, args: [u32; ARGS]) -> Result<Outcome> {
+        if [reg::BATCH, reg::SEQ].iter().any(|r| args[usize::from(*r) - 1] != 0) {
+            let what =
+                "the integer reference goes along with the first sequence only; use a device without it";
+            return Err(Error::Argument(what.into()));
+        }
         let Step { position, tokens, head } = Step::of_args(&args);
         let ids = self.ids(tokens)?;
         if position != self.reference.position() {
@@ -101,5 +107,9 @@ impl Device for LockstepDevice<'_> {
 
     fn compared(&self) -> Option<Compared> {
         Some(self.compared)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.rtl.as_mut().map_or(Ok(()), Device::finish)
     }
 }

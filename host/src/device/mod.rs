@@ -1,6 +1,7 @@
 //! What can run a compiled program, behind one interface: the golden executor, the RTL in Verilator, both in
 //! lockstep, a card through XRT.
 
+mod both;
 mod golden;
 mod limits;
 mod lockstep;
@@ -12,6 +13,7 @@ pub mod xrt;
 use crate::Result;
 use accllm_hw::isa::ARGS;
 pub use accllm_sim::engine::Counters;
+pub use both::PairDevice;
 pub use golden::GoldenDevice;
 pub use lockstep::{Compared, LockstepDevice};
 pub(crate) use verilator::memory;
@@ -53,6 +55,14 @@ pub trait Device {
     fn compared(&self) -> Option<Compared> {
         None
     }
+
+    /// All runs are done: completes the files that record them.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
 }
 
 impl Device for Box<dyn Device + '_> {
@@ -70,5 +80,9 @@ impl Device for Box<dyn Device + '_> {
 
     fn compared(&self) -> Option<Compared> {
         (**self).compared()
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        (**self).finish()
     }
 }

@@ -1,9 +1,11 @@
 //! Whatever continues a text greedily: the integer reference, a device, or two of them in lockstep.
 
+mod batch;
 mod reference;
 mod session;
 
 use crate::Result;
+pub use batch::Batch;
 pub use reference::Reference;
 pub use session::{Session, Work};
 

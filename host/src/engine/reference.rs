@@ -28,7 +28,7 @@ impl Engine for Reference<'_> {
 }
 
 /// Index of the largest logit, the lowest among equals.
-fn argmax(logits: &[i32]) -> Option<u32> {
+pub(super) fn argmax(logits: &[i32]) -> Option<u32> {
     let best = logits.iter().enumerate().rev().max_by_key(|(_, v)| **v)?;
     u32::try_from(best.0).ok()
 }
