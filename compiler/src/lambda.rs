@@ -140,10 +140,7 @@ impl Layout {
 
     /// Positions that a query at `position` sees: sinks, then window, each in order.
     pub fn visible(&self, position: u64) -> impl Iterator<Item = u64> + use<> {
-        let l = self.shape.lambda;
-        let sinks = (l.n_sink as u64).min(position + 1);
-        let start = (position + 1).saturating_sub(l.n_window as u64).max(sinks);
-        (0..sinks).chain(start..position + 1)
+        self.shape.lambda.visible(position)
     }
 
     /// The ring pointer of a position.

@@ -4,12 +4,16 @@
 //! - [`device`] runs compiled programs: golden executor, Verilator, both in lockstep, a card through XRT.
 //! - [`emulation`] prepares XRT's hardware emulation.
 //! - [`engine`] is whatever continues a text: the integer reference, a device, or two in lockstep.
-//! - [`generate`](mod@generate) is the greedy decoding loop, the same for all engines.
+//! - [`session`] is a text in progress on an engine: prompts, sampling, stop strings, cancelling, saving. Start here.
+//! - [`chat`] is a conversation on a session, by the model's chat template.
+//! - [`serve`] answers over HTTP.
+//! - [`generate`](mod@generate) is the decoding loop, the same for all engines; [`sample`] chooses the tokens.
 //!
 //! The binary `accllm` (`src/main.rs`, `src/cli`) only parses arguments and prints reports.
 
 pub mod bench;
 pub mod bundled;
+pub mod chat;
 pub mod device;
 pub mod emulation;
 pub mod engine;
@@ -19,6 +23,9 @@ pub mod generate;
 pub mod model;
 pub mod output;
 pub mod perf;
+pub mod sample;
+pub mod serve;
+pub mod session;
 pub mod tensors;
 pub mod timeline;
 

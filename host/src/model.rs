@@ -1,5 +1,6 @@
 //! Models by name or folder: the bundled one, a Hugging Face checkpoint, or a quantized model.
 
+use crate::chat::TemplateFiles;
 use crate::{Error, Result, bundled};
 use accllm_quant::float::FloatModel;
 use accllm_quant::model::QuantModel;
@@ -7,6 +8,7 @@ use accllm_quant::perplexity::{self, Protocol};
 use accllm_quant::quantize::{Options, Quantized};
 use accllm_quant::tokenizer::TextTokenizer;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use tempfile::TempDir;
 
 /// What a folder holds.
@@ -36,6 +38,9 @@ pub struct Ready {
     pub model: QuantModel,
     /// Its tokenizer.
     pub tokenizer: TextTokenizer,
+    /// Where its chat template comes from.
+    pub chat: TemplateFiles,
+    fingerprint: OnceLock<String>,
 }
 
 impl Source {
@@ -99,6 +104,21 @@ impl Source {
     /// The file is missing or damaged.
     pub fn tokenizer(&self, vocab: usize) -> Result<TextTokenizer> {
         Ok(TextTokenizer::read(&self.folder.join("tokenizer.json"), vocab)?)
+    }
+}
+
+impl Source {
+    /// Reads what its chat template comes from.
+    ///
+    /// # Errors
+    /// A file is there and cannot be read.
+    pub fn chat(&self) -> Result<TemplateFiles> {
+        let read = |name: &str| {
+            let path = self.folder.join(name);
+            path.is_file().then(|| read_text(&path)).transpose()
+        };
+        let (config, jinja) = (read("tokenizer_config.json")?, read("chat_template.jinja")?);
+        Ok(TemplateFiles { config, jinja, file: None })
     }
 }
 
@@ -197,7 +217,20 @@ impl Ready {
                 (quantized.model, tokenizer)
             }
         };
-        Ok(Self { name: source.name.clone(), model, tokenizer })
+        let chat = source.chat()?;
+        Ok(Self { name: source.name.clone(), model, tokenizer, chat, fingerprint: OnceLock::new() })
+    }
+
+    /// Names the model by its contents. Takes a while for a large one, once.
+    ///
+    /// # Errors
+    /// None that a checked model has.
+    pub fn fingerprint(&self) -> Result<&str> {
+        if let Some(known) = self.fingerprint.get() {
+            return Ok(known);
+        }
+        let new = self.model.fingerprint()?;
+        Ok(self.fingerprint.get_or_init(|| new))
     }
 
     /// Tokens of a prompt, behind the begin token when the model has one.

@@ -2,23 +2,12 @@
 
 mod common;
 
-use common::{accllm, arg, json};
-
-/// A quantized copy of the bundled model, so that each call does not quantize again.
-fn quantized() -> tempfile::TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    let out = dir.path().join("w2");
-    let keys = ["model", "out", "layers", "linears", "recovered", "calibration_tokens", "seconds"];
-    let report = json(&["quantize", "bundled", arg(&out), "--calib-tokens", "640"], &keys);
-    assert_eq!(report["recovered"], 28);
-    dir
-}
+use common::{accllm, arg, json, quantized};
 
 #[test]
 fn documented_keys() {
-    let dir = quantized();
-    let model = dir.path().join("w2");
-    let model = arg(&model);
+    let (dir, model) = quantized();
+    let model = model.as_str();
 
     let keys = ["model", "window", "windows", "tokens", "sinks", "attention_window", "rows"];
     let report = json(&["eval", model, "--windows", "1", "--window", "64"], &keys);
@@ -78,6 +67,8 @@ fn documented_keys() {
         "device",
         "sinks",
         "window",
+        "position",
+        "sampling",
         "prompt",
         "prompt_tokens",
         "text",

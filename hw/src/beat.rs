@@ -193,6 +193,11 @@ pub fn key_param(scale: u16, base: i16) -> u32 {
     u32::from(scale) | u32::from(base as u16) << 16
 }
 
+/// Step and base in the parameter word of a K token.
+pub fn key_of_param(word: u32) -> (u16, i16) {
+    (word as u16, ((word >> 16) as u16).cast_signed())
+}
+
 /// Word `i` (0..16) of a parameter beat.
 pub fn get_param(beat: &Beat, i: usize) -> u32 {
     u32::from_le_bytes([beat[4 * i], beat[4 * i + 1], beat[4 * i + 2], beat[4 * i + 3]])

@@ -41,6 +41,19 @@ impl TextTokenizer {
     pub fn stream(&self) -> TextStream<'_> {
         TextStream { tokenizer: self, ids: Vec::new(), settled: 0, printed: 0 }
     }
+
+    /// Starts decoding token by token behind `before`, whose text is not repeated.
+    ///
+    /// # Errors
+    /// `before` has tokens that cannot be decoded.
+    pub fn stream_after(&self, before: &[u32]) -> Result<TextStream<'_>> {
+        /// Tokens that can matter to the text of the next one.
+        const CONTEXT: usize = 16;
+        let ids = before[before.len().saturating_sub(CONTEXT)..].to_vec();
+        let text = self.decode(&ids)?;
+        let printed = text.trim_end_matches(char::REPLACEMENT_CHARACTER).len();
+        Ok(TextStream { tokenizer: self, settled: ids.len(), ids, printed })
+    }
 }
 
 /// Turns tokens into text as they come, holding back bytes that are not yet a whole character.

@@ -18,8 +18,32 @@ fn every_format_comes_back() -> Outcome {
         let parent = tempfile::tempdir()?;
         let folder = parent.path().join("model");
         model.save(&folder, None)?;
-        assert_eq!(QuantModel::load(&folder)?, model);
+        let back = QuantModel::load(&folder)?;
+        assert_eq!((&back, back.fingerprint()?), (&model, model.fingerprint()?));
         assert_eq!(std::fs::read_dir(parent.path())?.count(), 1, "no temporary folder is left");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_fingerprint_is_of_everything() -> Outcome {
+    let model = small_quant(&small_options())?;
+    let mut seen = vec![model.fingerprint()?];
+    let changes: [fn(&mut QuantModel); 7] = [
+        |m| m.arch.rope_theta += 1.0,
+        |m| m.logit_frac ^= 1,
+        |m| m.layers[1].constants.og ^= 1,
+        |m| m.layers[0].attn_norm.g[3] ^= 1,
+        |m| m.layers[1].down.mult[0] ^= 1,
+        |m| m.embed.swap(0, 1),
+        |m| m.head.scale[0] ^= 1,
+    ];
+    for change in changes {
+        let mut other = model.clone();
+        change(&mut other);
+        let new = other.fingerprint()?;
+        assert!(new.len() == 32 && !seen.contains(&new), "{}: {new}", seen.len());
+        seen.push(new);
     }
     Ok(())
 }

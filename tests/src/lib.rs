@@ -3,7 +3,7 @@
 use accllm::device::{
     Compared, Device as _, GoldenDevice, LockstepDevice, MemoryKind, Verilator, VerilatorOptions,
 };
-use accllm::engine::{Engine as _, Session};
+use accllm::engine::{DeviceEngine, Engine as _};
 use accllm::model::{Calibration, Ready, Source};
 use accllm::timeline::Record;
 use accllm_compiler::synthetic::Synthetic;
@@ -49,7 +49,7 @@ impl<'m> Compiled<'m> {
     ///
     /// # Panics
     /// The devices cannot be built.
-    pub fn lockstep(&self, rtl: Option<&VerilatorOptions>) -> Session<LockstepDevice<'m>> {
+    pub fn lockstep(&self, rtl: Option<&VerilatorOptions>) -> DeviceEngine<LockstepDevice<'m>> {
         let rtl = rtl.map(|o| Verilator::new(&self.program, &self.image, o).expect("Verilated engine"));
         self.session(GoldenDevice::new(&self.program, &self.image).expect("program loads"), rtl)
     }
@@ -58,9 +58,9 @@ impl<'m> Compiled<'m> {
     ///
     /// # Panics
     /// The attention shape is outside the limits.
-    pub fn session(&self, golden: GoldenDevice, rtl: Option<Verilator>) -> Session<LockstepDevice<'m>> {
+    pub fn session(&self, golden: GoldenDevice, rtl: Option<Verilator>) -> DeviceEngine<LockstepDevice<'m>> {
         let device = LockstepDevice::new(&self.program, self.model, golden, rtl).expect("lockstep");
-        Session::new(&self.program, device)
+        DeviceEngine::new(&self.program, device)
     }
 }
 

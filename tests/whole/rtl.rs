@@ -7,6 +7,7 @@ use accllm_compiler::synthetic::shapes;
 use accllm_hw::config::{Config, find};
 use accllm_quant::model::LambdaShape;
 use accllm_tests::{Compiled, bundled, past_the_wrap, ragged, rtl};
+use std::ops::ControlFlow;
 
 /// A prompt of 100 tokens in prefill blocks and 64 more: the ring of 60 wraps, sinks leave the window.
 fn story(config: &Config) {
@@ -19,11 +20,11 @@ fn story(config: &Config) {
     let mut prompt = ready.prompt(&text[..2000]).unwrap();
     prompt.truncate(100);
     assert_eq!(prompt.len(), 100);
-    let request = Request { prompt: &prompt, tokens: 64, end: &[] };
+    let request = Request::greedy(&prompt, 64);
     let mut all = compiled.lockstep(Some(&rtl(MemoryKind::Stalling(7))));
-    let ours = generate(&mut all, &request, &mut |_| Ok(())).unwrap();
+    let ours = generate(&mut all, &request, &mut |_| Ok(ControlFlow::Continue(()))).unwrap();
     let mut reference = Reference::new(&ready.model, LAMBDA).unwrap();
-    assert_eq!(ours, generate(&mut reference, &request, &mut |_| Ok(())).unwrap());
+    assert_eq!(ours, generate(&mut reference, &request, &mut |_| Ok(ControlFlow::Continue(()))).unwrap());
     let compared = all.device().compared().unwrap();
     println!("tinytales on {}: {compared:?}", config.name);
     assert!(compared.tensors > 50_000 && compared.elements > 5_000_000, "{compared:?}");

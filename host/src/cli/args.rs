@@ -16,6 +16,7 @@ use std::path::PathBuf;
         accllm quantize ./my-llama ./my-llama-w2       quantize a Hugging Face folder\n  \
         accllm eval ./my-llama --text held-out.txt     perplexity after every step of the quantizer\n  \
         accllm compile ./my-llama-w2 -o prog.accllm --config u280\n  \
+        accllm chat ./my-llama-w2                      talk with it; `accllm serve` does so over HTTP\n  \
         accllm bench llama2-7b                         a token of a 7B-shaped model on u280, compared\n\n\
         MODEL is a Hugging Face folder, a folder written by `accllm quantize`, or `bundled` (the default)."
 )]
@@ -39,6 +40,10 @@ pub enum Verb {
     Compile(Compile),
     /// Write a text, and compare executions bit for bit.
     Run(Run),
+    /// Talk with a model, line by line.
+    Chat(Chat),
+    /// Serve a model over HTTP, the way OpenAI's clients expect.
+    Serve(Serve),
     /// Measure cycles, bandwidth and stalls of decode and prefill on the RTL, compared bit for bit.
     Bench(Bench),
     /// List the instructions of a compiled program.
@@ -186,30 +191,84 @@ pub enum MemoryArg {
     Hbm2,
 }
 
+/// What computes a text.
+#[derive(Debug, Clone, Args)]
+pub struct Target {
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t = DeviceArg::Integer)]
+    pub device: DeviceArg,
+    /// Memory behind the engine (verilator).
+    #[arg(long, value_enum, default_value_t = MemoryArg::Ideal)]
+    pub memory: MemoryArg,
+    /// Seed of the stalling memory.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub memory_seed: u64,
+    /// Program written by `accllm compile` from MODEL, instead of compiling it now.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "sinks", "window", "block"])]
+    pub program: Option<PathBuf>,
+    /// The card.
+    #[command(flatten)]
+    pub card: Card,
+    /// Shape.
+    #[command(flatten)]
+    pub shape: Shape,
+}
+
+/// How tokens are chosen.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Choice of tokens")]
+pub struct Choice {
+    /// 0: always the most likely token; 1: as likely as the model says; above: flatter.
+    #[arg(long, default_value_t = 0.0, value_name = "T", allow_negative_numbers = true)]
+    pub temperature: f64,
+    /// Choose among the K most likely tokens; 0 for all.
+    #[arg(long, default_value_t = 0, value_name = "K")]
+    pub top_k: usize,
+    /// Choose among the fewest most likely tokens that have probability P together.
+    #[arg(long, default_value_t = 1.0, value_name = "P", allow_negative_numbers = true)]
+    pub top_p: f64,
+}
+
 /// `accllm run`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  accllm run\n  accllm run --prompt \"The dragon\" --tokens 120\n  \
+    accllm run --temperature 0.8 --top-p 0.9 --seed 7\n  \
+    accllm run --save-session story.session; accllm run --session story.session --device golden\n  \
     accllm run --device verilator --lockstep --tokens 64\n  \
-    accllm run --device verilator --memory stalling --seed 7 --sinks 4 --window 60\n  \
-    accllm run --device verilator --memory hbm2 --tokens 2 --trace run.json
-  \
+    accllm run --device verilator --memory stalling --memory-seed 7 --sinks 4 --window 60\n  \
+    accllm run --device verilator --memory hbm2 --tokens 2 --trace run.json\n  \
     accllm run --device verilator --tokens 2 --wave run.fst")]
 pub struct Run {
     /// Model.
     #[arg(default_value = "bundled")]
     pub model: String,
-    /// Where to compute.
-    #[arg(long, value_enum, default_value_t = DeviceArg::Integer)]
-    pub device: DeviceArg,
-    /// Beginning of the text.
-    #[arg(long, default_value = "Once upon a time")]
-    pub prompt: String,
+    /// Device.
+    #[command(flatten)]
+    pub target: Target,
+    /// Beginning of the text, or with --session what is added to it [default: Once upon a time; with --session nothing].
+    #[arg(long)]
+    pub prompt: Option<String>,
     /// Tokens to write.
     #[arg(long, default_value_t = 64, value_name = "N", allow_negative_numbers = true)]
     pub tokens: usize,
     /// Go on when the model ends its text.
     #[arg(long)]
     pub ignore_end: bool,
+    /// Choice of tokens.
+    #[command(flatten)]
+    pub choice: Choice,
+    /// Of the random choices: the same seed gives the same text on every device.
+    #[arg(long, default_value_t = 0, value_name = "N", help_heading = "Choice of tokens")]
+    pub seed: u64,
+    /// End the text where STRING appears; may be given several times.
+    #[arg(long, value_name = "STRING")]
+    pub stop: Vec<String>,
+    /// Continue the text of a saved session, bit for bit, whatever device saved it.
+    #[arg(long, value_name = "FILE")]
+    pub session: Option<PathBuf>,
+    /// Save the session afterwards: text and KV cache.
+    #[arg(long, value_name = "FILE")]
+    pub save_session: Option<PathBuf>,
     /// Run a reference beside the device and compare every tensor.
     #[arg(long)]
     pub lockstep: bool,
@@ -219,36 +278,114 @@ pub struct Run {
     /// Write an instruction timeline for ui.perfetto.dev or chrome://tracing (verilator).
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
-    /// Memory behind the engine (verilator).
-    #[arg(long, value_enum, default_value_t = MemoryArg::Ideal)]
-    pub memory: MemoryArg,
-    /// Program written by `accllm compile` from MODEL, instead of compiling it now.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "sinks", "window", "block"])]
-    pub program: Option<PathBuf>,
-    /// Seed of the stalling memory.
-    #[arg(long, default_value_t = 1)]
+}
+
+/// `accllm chat`.
+#[derive(Debug, Args)]
+#[command(after_help = "A line is a question. Lines that begin with / are commands:\n  \
+    /reset       start again\n  /save FILE   save the conversation and its KV cache\n  \
+    /load FILE   go on with a saved one\n  /quit        leave (or end of input)\n\
+    Ctrl-C ends the answer; at the prompt it leaves.\n\n\
+    Examples:\n  accllm chat ./my-llama-w2 --temperature 0.7\n  \
+    printf 'Once upon a time\\nThen\\n' | accllm chat --device golden")]
+pub struct Chat {
+    /// Model.
+    #[arg(default_value = "bundled")]
+    pub model: String,
+    /// Device.
+    #[command(flatten)]
+    pub target: Target,
+    /// Most tokens of an answer.
+    #[arg(long, default_value_t = 256, value_name = "N")]
+    pub tokens: usize,
+    /// Instructions in front of the conversation.
+    #[arg(long, value_name = "TEXT")]
+    pub system: Option<String>,
+    /// Jinja template in place of the model's.
+    #[arg(long, value_name = "FILE")]
+    pub chat_template: Option<PathBuf>,
+    /// Choice of tokens.
+    #[command(flatten)]
+    pub choice: Choice,
+    /// Of the random choices.
+    #[arg(long, default_value_t = 0, value_name = "N", help_heading = "Choice of tokens")]
     pub seed: u64,
-    /// The card, for `--device xrt`.
+    /// End an answer where STRING appears; may be given several times.
+    #[arg(long, value_name = "STRING")]
+    pub stop: Vec<String>,
+    /// Go on with a saved conversation.
+    #[arg(long, value_name = "FILE")]
+    pub session: Option<PathBuf>,
+}
+
+/// `accllm serve`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  accllm serve\n  accllm serve ./my-llama-w2 --device golden --port 0\n  \
+    curl http://127.0.0.1:8080/v1/completions -H 'Content-Type: application/json' \\\n       \
+    -d '{\"model\": \"bundled\", \"prompt\": \"Once upon a time\", \"max_tokens\": 32}'\n\n\
+    Endpoints, limits and a Python example: docs/serving.md."
+)]
+pub struct Serve {
+    /// Model.
+    #[arg(default_value = "bundled")]
+    pub model: String,
+    /// Device.
     #[command(flatten)]
-    pub card: Card,
-    /// Shape.
+    pub target: Target,
+    /// Address to listen on. Anyone who reaches it can use it; there is no login.
+    #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
+    pub host: std::net::IpAddr,
+    /// Port; 0 for any that is free. The line that begins with `listening on` says which.
+    #[arg(long, default_value_t = 8080)]
+    pub port: u16,
+    /// Name of the model in requests [default: last part of MODEL].
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Jinja template in place of the model's.
+    #[arg(long, value_name = "FILE")]
+    pub chat_template: Option<PathBuf>,
+    /// Choice of tokens, for requests that say nothing.
     #[command(flatten)]
-    pub shape: Shape,
+    pub choice: Choice,
+    /// Requests that may wait while one is computed; more are refused (429).
+    #[arg(long, default_value_t = 16, value_name = "N", help_heading = "Limits")]
+    pub queue: usize,
+    /// Open connections; more wait to be accepted.
+    #[arg(long, default_value_t = 64, value_name = "N", help_heading = "Limits")]
+    pub connections: usize,
+    /// Most tokens of a prompt.
+    #[arg(long, default_value_t = 4096, value_name = "N", help_heading = "Limits")]
+    pub max_prompt: usize,
+    /// Most tokens that a request may ask for.
+    #[arg(long, default_value_t = 1024, value_name = "N", help_heading = "Limits")]
+    pub max_tokens: usize,
+    /// Most bytes of a request.
+    #[arg(long, default_value_t = 1 << 20, value_name = "BYTES", help_heading = "Limits")]
+    pub max_body: usize,
+    /// Seconds for a request to arrive, and for a connection to stay unused.
+    #[arg(long, default_value_t = 30, value_name = "SECONDS", help_heading = "Limits",
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: u64,
+    /// Seconds that requests have to end after SIGINT or SIGTERM.
+    #[arg(long, default_value_t = 10, value_name = "SECONDS", help_heading = "Limits")]
+    pub grace: u64,
 }
 
 /// Which card, with what.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Card (xrt)")]
 pub struct Card {
-    /// Index of the card, or its PCIe address (xrt).
+    /// Index of the card, or its PCIe address.
     #[arg(long, default_value = "0", value_name = "INDEX|BDF")]
     pub card: String,
-    /// The xclbin for the card (xrt).
+    /// The xclbin for the card.
     #[arg(long, env = "ACCLLM_XCLBIN", value_name = "FILE")]
     pub xclbin: Option<PathBuf>,
-    /// How long one run of the program may take (xrt) [default: 10 on a card, 3600 in emulation].
+    /// How long one run of the program may take [default: 10 on a card, 3600 in emulation].
     #[arg(long, value_name = "SECONDS")]
     pub limit: Option<u64>,
-    /// Do not read back what was uploaded (xrt).
+    /// Do not read back what was uploaded.
     #[arg(long)]
     pub no_verify: bool,
 }
@@ -301,8 +438,8 @@ pub struct XrtDevice {
     #[arg(long, value_enum, default_value_t = MemoryArg::Ideal)]
     pub memory: MemoryArg,
     /// Seed of the stalling memory.
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub memory_seed: u64,
     /// Deliberate trouble, to try what a host does about it.
     #[arg(long, value_enum)]
     pub trouble: Option<TroubleArg>,
@@ -341,8 +478,8 @@ impl XrtDevice {
             self.config.clone(),
             "--memory".to_owned(),
             value(self.memory.to_possible_value()),
-            "--seed".to_owned(),
-            self.seed.to_string(),
+            "--memory-seed".to_owned(),
+            self.memory_seed.to_string(),
         ];
         if let Some(trouble) = &self.trouble {
             words.extend(["--trouble".to_owned(), value(trouble.to_possible_value())]);

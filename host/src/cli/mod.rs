@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod chat;
 mod compile;
 mod devices;
 mod disasm;
@@ -12,6 +13,8 @@ mod prepare;
 mod quantize;
 mod run;
 mod run_report;
+mod serve;
+mod target;
 mod xrt;
 mod xrt_check;
 
@@ -30,6 +33,8 @@ pub fn run(cli: Cli) -> Result<()> {
         Verb::Eval(args) => eval::run(&args, &out),
         Verb::Run(args) => run::run(&args, &out),
         Verb::Bench(args) => bench::run(&args, &out),
+        Verb::Chat(args) => chat::run(&args, &out),
+        Verb::Serve(args) => serve::run(&args, &out),
         Verb::Compile(args) => compile::run(&args, &out),
         Verb::Disasm(args) => disasm::run(&args, &out),
         Verb::Info(args) => info::run(&args, &out),

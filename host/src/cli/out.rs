@@ -10,6 +10,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// Where results go: text for people, or one JSON object.
+#[derive(Clone, Copy)]
 pub struct Out {
     json: bool,
 }

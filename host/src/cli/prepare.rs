@@ -30,9 +30,13 @@ pub fn check(shape: &Shape) -> Result<()> {
 
 /// Reads the model, quantizing a checkpoint.
 pub fn model(name: &str, out: &Out) -> Result<Ready> {
-    let source = Source::find(name)?;
+    open(&Source::find(name)?, out)
+}
+
+/// [`model`] of a source.
+pub fn open(source: &Source, out: &Out) -> Result<Ready> {
     let busy = out.busy("preparing the model");
-    let ready = Ready::open(&source, &Calibration::open(None, Calibration::TOKENS)?);
+    let ready = Ready::open(source, &Calibration::open(None, Calibration::TOKENS)?);
     busy.finish_and_clear();
     ready
 }

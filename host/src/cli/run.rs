@@ -1,164 +1,85 @@
 //! `accllm run`.
 
-use super::args::{DeviceArg, MemoryArg, Run};
+use super::args::Run;
 use super::out::Out;
 use super::prepare;
 use super::run_report::{Counted, Report, Text};
-use accllm::device::{Device, GoldenDevice, LockstepDevice, Verilator, VerilatorOptions, Xrt, xrt};
-use accllm::engine::{Engine, Reference, Session};
-use accllm::generate::{Request, generate};
-use accllm::model::Ready;
-use accllm::timeline::Record;
-use accllm::{Error, Result};
-use accllm_compiler::{MemoryImage, Program};
+use super::target::{self, Extras};
+use accllm::Result;
+use accllm::output;
+use accllm::sample::Sampling;
+use accllm::session::{Options, Session};
+use std::ops::ControlFlow;
 use std::time::Instant;
+
+/// Prompt without `--prompt`, unless a session is continued.
+const PROMPT: &str = "Once upon a time";
 
 /// Writes a text.
 pub fn run(args: &Run, out: &Out) -> Result<()> {
-    check(args)?;
+    let extras = Extras { lockstep: args.lockstep, wave: args.wave.clone(), trace: args.trace.clone() };
+    target::check(&args.target, &extras)?;
+    let sampling = target::sampling(&args.choice, args.seed)?;
+    args.save_session.as_deref().map_or(Ok(()), output::check_file)?;
     let ready = prepare::model(&args.model, out)?;
-    if args.device == DeviceArg::Integer {
-        let lambda = prepare::lambda(&args.shape, &ready);
-        let mut report = Report::new(&ready.name, lambda);
-        let mut engine = Reference::new(&ready.model, lambda)?;
-        report.text = write(args, out, &ready, &mut engine)?;
-        return report.print(out);
+    let opened = target::open(&args.target, &extras, &ready, out)?;
+    let mut session = Session::new(&ready, opened.engine);
+    if let Some(path) = &args.session {
+        session.load(path)?;
     }
-    let (program, image) = match &args.program {
-        Some(file) => prepare::load(file, &ready)?,
-        None => {
-            let program = prepare::program(&args.shape, &ready)?;
-            let image = MemoryImage::new(&program, &ready.model)?;
-            (program, image)
-        }
-    };
-    let mut report = Report::new(&ready.name, program.layout.shape.lambda);
-    let mut engine = Session::new(&program, device(args, out, &program, &image, &ready)?);
-    report.device = name(args.device);
-    let text = write(args, out, &ready, &mut engine);
+    let text = write(args, sampling, out, &mut session);
     // The timeline of a run that failed says why.
-    engine.device_mut().finish()?;
-    report.text = text?;
-    report.compared = engine.device().compared();
-    let counted = Counted::new(&engine, program.config()?, memory(args));
-    match args.device {
-        DeviceArg::Xrt if !xrt::emulated() => report.measured = counted,
-        _ => report.simulated = counted,
+    session.finish()?;
+    let text = text?;
+    if let Some(path) = &args.save_session {
+        session.save(path)?;
     }
+    let engine = session.engine();
+    let counted = opened.config.and_then(|config| Counted::new(engine, config, target::memory(&args.target)));
+    let (simulated, measured) = if target::on_card(&args.target) { (None, counted) } else { (counted, None) };
+    let report = Report {
+        model: ready.name.clone(),
+        device: target::name(args.target.device),
+        sinks: engine.lambda().n_sink,
+        window: engine.lambda().n_window,
+        position: engine.position(),
+        sampling: (sampling.temperature > 0.0).then_some(sampling),
+        text,
+        compared: engine.compared(),
+        simulated,
+        measured,
+    };
     report.print(out)
 }
 
-fn name(device: DeviceArg) -> &'static str {
-    match device {
-        DeviceArg::Integer => "integer",
-        DeviceArg::Golden => "golden",
-        DeviceArg::Verilator => "verilator",
-        DeviceArg::Xrt => "xrt",
-    }
-}
-
-fn memory(args: &Run) -> &'static str {
-    match args.memory {
-        _ if args.device == DeviceArg::Xrt => "the card's",
-        MemoryArg::Ideal => "ideal",
-        MemoryArg::Stalling => "stalling",
-        MemoryArg::Hbm2 => "hbm2",
-    }
-}
-
-/// Refuses what has no meaning, before any work.
-fn check(args: &Run) -> Result<()> {
-    prepare::check(&args.shape)?;
-    let only =
-        |option: &str, devices: &str| Err(Error::Argument(format!("{option} needs --device {devices}")));
-    if args.program.is_some() && args.device == DeviceArg::Integer {
-        return only("--program", "golden or verilator");
-    }
-    if args.lockstep && matches!(args.device, DeviceArg::Integer | DeviceArg::Xrt) {
-        return only("--lockstep", "golden or verilator");
-    }
-    if args.device != DeviceArg::Verilator {
-        if args.wave.is_some() {
-            return only("--wave", "verilator");
-        }
-        if args.trace.is_some() {
-            return only("--trace", "verilator");
-        }
-        if args.memory != MemoryArg::Ideal {
-            return only("--memory", "verilator");
-        }
-    }
-    [&args.wave, &args.trace].into_iter().flatten().try_for_each(|path| accllm::output::check_file(path))
-}
-
-/// The device with the model's program and image.
-fn device<'m>(
-    args: &Run,
-    out: &Out,
-    program: &Program,
-    image: &MemoryImage,
-    ready: &'m Ready,
-) -> Result<Box<dyn Device + 'm>> {
-    if args.device == DeviceArg::Xrt {
-        let options = args.card.options()?;
-        super::out::own_stdout()?;
-        let bar = out.bytes("uploading");
-        let xrt = Xrt::open(program, image, &options, &mut |done, total| {
-            bar.set_length(total);
-            bar.set_position(done);
-        });
-        bar.finish_and_clear();
-        return Ok(Box::new(xrt?));
-    }
-    let golden = || GoldenDevice::new(program, image);
-    let rtl = match args.device {
-        DeviceArg::Verilator => {
-            let _busy = out.busy("loading the RTL (builds it at its first use)");
-            let options = VerilatorOptions {
-                memory: args.memory.kind(args.seed),
-                trace: args.lockstep,
-                timeline: args.trace.clone().map_or(Record::Off, Record::File),
-                wave: args.wave.clone(),
-                rtl: None,
-            };
-            Some(Verilator::new(program, image, &options)?)
-        }
-        _ => None,
-    };
-    Ok(match rtl {
-        rtl if args.lockstep => Box::new(LockstepDevice::new(program, &ready.model, golden()?, rtl)?),
-        Some(rtl) => Box::new(rtl),
-        None => Box::new(golden()?),
-    })
-}
-
 /// Writes the text as it comes.
-fn write(args: &Run, out: &Out, ready: &Ready, engine: &mut dyn Engine) -> Result<Text> {
-    let prompt = ready.prompt(&args.prompt)?;
-    let end: &[u32] = if args.ignore_end { &[] } else { &ready.model.arch.eos };
-    let mut stream = ready.tokenizer.stream();
-    for id in &prompt {
-        stream.push(*id)?;
-    }
-    out.text(&args.prompt)?;
+fn write(args: &Run, sampling: Sampling, out: &Out, session: &mut Session<'_>) -> Result<Text> {
+    let continued = !session.tokens().is_empty();
+    let prompt = args.prompt.clone().unwrap_or_else(|| if continued { "" } else { PROMPT }.into());
+    let prompt_tokens = match prompt.as_str() {
+        "" if continued => 0,
+        prompt => session.push_text(prompt)?,
+    };
+    out.text(&prompt)?;
     let start = Instant::now();
-    let mut text = String::new();
-    let request = Request { prompt: &prompt, tokens: args.tokens, end };
-    let written = generate(engine, &request, &mut |id| {
-        let new = stream.push(id)?;
-        text.push_str(&new);
-        out.text(&new)
+    let options = Options {
+        sampling,
+        stop: args.stop.clone(),
+        ignore_end: args.ignore_end,
+        ..Options::new(args.tokens)
+    };
+    let written = session.generate(&options, &mut |piece| {
+        out.text(piece.text)?;
+        Ok(ControlFlow::Continue(()))
     });
     let seconds = start.elapsed().as_secs_f64();
-    let rest = stream.finish()?;
     // Ends the line of the story before a message about what went wrong.
-    out.line(&rest)?;
-    text.push_str(&rest);
+    out.line("")?;
     let written = written?;
     Ok(Text {
-        prompt: args.prompt.clone(),
-        prompt_tokens: prompt.len(),
-        text,
+        prompt,
+        prompt_tokens,
+        text: written.text,
         tokens: written.tokens,
         stop: written.stop,
         seconds,

@@ -2,21 +2,25 @@
 
 use super::out::Out;
 use accllm::Result;
-use accllm::device::{Compared, Device};
-use accllm::engine::Session;
+use accllm::device::Compared;
+use accllm::engine::Engine;
 use accllm::generate::Stop;
 use accllm::perf::Figures;
+use accllm::sample::Sampling;
 use accllm_hw::config::{BEAT_BYTES, Config};
-use accllm_quant::model::LambdaShape;
 use serde::Serialize;
 
 /// The report.
 #[derive(Serialize)]
 pub struct Report {
-    model: String,
+    pub model: String,
     pub device: &'static str,
-    sinks: usize,
-    window: usize,
+    pub sinks: usize,
+    pub window: usize,
+    /// Tokens that the KV cache has seen.
+    pub position: u64,
+    /// Unless the most likely token was always chosen.
+    pub sampling: Option<Sampling>,
     #[serde(flatten)]
     pub text: Text,
     /// With `--lockstep`.
@@ -56,28 +60,6 @@ pub struct Counted {
 }
 
 impl Report {
-    /// A report without a text yet.
-    pub fn new(model: &str, lambda: LambdaShape) -> Self {
-        let text = Text {
-            prompt: String::new(),
-            prompt_tokens: 0,
-            text: String::new(),
-            tokens: Vec::new(),
-            stop: Stop::Length,
-            seconds: 0.0,
-        };
-        Self {
-            model: model.into(),
-            device: "integer",
-            sinks: lambda.n_sink,
-            window: lambda.n_window,
-            text,
-            compared: None,
-            simulated: None,
-            measured: None,
-        }
-    }
-
     /// Prints everything but the text, which is out already.
     pub fn print(&self, out: &Out) -> Result<()> {
         if self.compared.is_some() || self.simulated.is_some() || self.measured.is_some() {
@@ -104,9 +86,9 @@ impl Report {
 }
 
 impl Counted {
-    /// The figures of a session; `None` on a device without a clock.
-    pub fn new<D: Device>(session: &Session<D>, config: &Config, memory: &'static str) -> Option<Self> {
-        let [prefill, decode] = [session.prefill(), session.decode()];
+    /// The figures of an engine; `None` without a clock.
+    pub fn new(engine: &dyn Engine, config: &Config, memory: &'static str) -> Option<Self> {
+        let [prefill, decode] = engine.work()?;
         let cycles = prefill.counters.cycles + decode.counters.cycles;
         (cycles > 0).then(|| Self {
             config: config.name,

@@ -51,7 +51,7 @@ pub fn device(args: &XrtDevice) -> Result<()> {
     let mut sockets = Sockets::connect().map_err(|e| failed(&e))?;
     let kernel = Kernel::new(config);
     let design = EngineSpec::new(config).design()?;
-    let kind = args.memory.kind(args.seed);
+    let kind = args.memory.kind(args.memory_seed);
     let memories = kernel.masters.iter().enumerate().map(|(port, master)| {
         kind.model(Store::new(master.memory.bytes())?, port as u64, port == config.channels)
     });

@@ -30,6 +30,15 @@ impl Device for PairDevice {
         self.rtl.read_aux(beat, bytes)
     }
 
+    fn write_channel(&mut self, channel: usize, beat: usize, bytes: &[u8]) -> Result<()> {
+        self.golden.write_channel(channel, beat, bytes)?;
+        self.rtl.write_channel(channel, beat, bytes)
+    }
+
+    fn read_channel(&mut self, channel: usize, beat: usize, bytes: &mut [u8]) -> Result<()> {
+        self.rtl.read_channel(channel, beat, bytes)
+    }
+
     fn run(&mut self, args: [u32; ARGS]) -> Result<Outcome> {
         let both = (&mut self.golden, &mut self.rtl);
         let (outcome, report) = pair::run(&self.program, both, args, |_| {}, &mut ())?.agreed()?;

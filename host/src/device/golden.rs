@@ -61,17 +61,29 @@ impl GoldenDevice {
     }
 }
 
+fn read(memory: &Image, port: Port, beat: usize, bytes: &mut [u8]) -> Result<()> {
+    for (i, part) in (beat as u64..).zip(bytes.chunks_mut(BEAT_BYTES)) {
+        let data = memory.read_beat(port, i)?;
+        part.copy_from_slice(&data[..part.len()]);
+    }
+    Ok(())
+}
+
 impl Device for GoldenDevice {
     fn write_aux(&mut self, beat: usize, bytes: &[u8]) -> Result<()> {
         Ok(self.memory.put_bytes(Port::Aux, beat as u64, bytes)?)
     }
 
     fn read_aux(&mut self, beat: usize, bytes: &mut [u8]) -> Result<()> {
-        for (i, part) in (beat as u64..).zip(bytes.chunks_mut(BEAT_BYTES)) {
-            let data = self.memory.read_beat(Port::Aux, i)?;
-            part.copy_from_slice(&data[..part.len()]);
-        }
-        Ok(())
+        read(&self.memory, Port::Aux, beat, bytes)
+    }
+
+    fn write_channel(&mut self, channel: usize, beat: usize, bytes: &[u8]) -> Result<()> {
+        Ok(self.memory.put_bytes(Port::Channel(channel), beat as u64, bytes)?)
+    }
+
+    fn read_channel(&mut self, channel: usize, beat: usize, bytes: &mut [u8]) -> Result<()> {
+        read(&self.memory, Port::Channel(channel), beat, bytes)
     }
 
     fn run(&mut self, args: [u32; ARGS]) -> Result<Outcome> {

@@ -1,7 +1,7 @@
 //! Executions side by side: integer reference == golden executor, tensor by tensor, and golden executor == RTL,
 //! element by element.
 
-use super::{Device, GoldenDevice, Outcome, Verilator, pair};
+use super::{Device, GoldenDevice, Outcome, Verilator, pair, read_head};
 use crate::tensors::Tensors;
 use crate::{Error, Result};
 use accllm_compiler::lambda::reg;
@@ -73,6 +73,24 @@ impl Device for LockstepDevice<'_> {
             Some(rtl) => rtl.read_aux(beat, bytes),
             None => self.golden.read_aux(beat, bytes),
         }
+    }
+
+    fn write_channel(&mut self, channel: usize, beat: usize, bytes: &[u8]) -> Result<()> {
+        self.golden.write_channel(channel, beat, bytes)?;
+        self.rtl.as_mut().map_or(Ok(()), |rtl| rtl.write_channel(channel, beat, bytes))
+    }
+
+    fn read_channel(&mut self, channel: usize, beat: usize, bytes: &mut [u8]) -> Result<()> {
+        match &mut self.rtl {
+            Some(rtl) => rtl.read_channel(channel, beat, bytes),
+            None => self.golden.read_channel(channel, beat, bytes),
+        }
+    }
+
+    /// The reference takes its cache from the golden executor's channels.
+    fn resume(&mut self, position: u64) -> Result<()> {
+        let (golden, layout) = (&mut self.golden, &self.program.layout);
+        self.reference.restore(position, |layer, head| read_head(golden, layout, position, (layer, head)))
     }
 
     fn run(&mut self, args: [u32; ARGS]) -> Result<Outcome> {

@@ -3,6 +3,7 @@
 
 mod both;
 mod golden;
+mod kv;
 mod limits;
 mod lockstep;
 pub mod pair;
@@ -15,6 +16,7 @@ use accllm_hw::isa::ARGS;
 pub use accllm_sim::engine::Counters;
 pub use both::PairDevice;
 pub use golden::GoldenDevice;
+pub use kv::{read_head, write_head};
 pub use lockstep::{Compared, LockstepDevice};
 pub(crate) use verilator::memory;
 pub use verilator::{MemoryKind, Verilator, VerilatorOptions};
@@ -45,6 +47,28 @@ pub trait Device {
     /// They lie outside of it.
     fn read_aux(&mut self, beat: usize, bytes: &mut [u8]) -> Result<()>;
 
+    /// Writes bytes to a channel from `beat` on. A device may count on whole beats.
+    ///
+    /// # Errors
+    /// They lie outside of it.
+    fn write_channel(&mut self, channel: usize, beat: usize, bytes: &[u8]) -> Result<()>;
+
+    /// Reads bytes from a channel from `beat` on.
+    ///
+    /// # Errors
+    /// They lie outside of it.
+    fn read_channel(&mut self, channel: usize, beat: usize, bytes: &mut [u8]) -> Result<()>;
+
+    /// Says that the next run goes on at `position`, which is not where the last one ended: the text was taken back,
+    /// or its KV cache written into the channels. Only devices that keep a position of their own have to care.
+    ///
+    /// # Errors
+    /// The device cannot go on there.
+    fn resume(&mut self, position: u64) -> Result<()> {
+        let _ = position;
+        Ok(())
+    }
+
     /// Runs the program once with these arguments (registers 1..=15).
     ///
     /// # Errors
@@ -72,6 +96,18 @@ impl Device for Box<dyn Device + '_> {
 
     fn read_aux(&mut self, beat: usize, bytes: &mut [u8]) -> Result<()> {
         (**self).read_aux(beat, bytes)
+    }
+
+    fn write_channel(&mut self, channel: usize, beat: usize, bytes: &[u8]) -> Result<()> {
+        (**self).write_channel(channel, beat, bytes)
+    }
+
+    fn read_channel(&mut self, channel: usize, beat: usize, bytes: &mut [u8]) -> Result<()> {
+        (**self).read_channel(channel, beat, bytes)
+    }
+
+    fn resume(&mut self, position: u64) -> Result<()> {
+        (**self).resume(position)
     }
 
     fn run(&mut self, args: [u32; ARGS]) -> Result<Outcome> {

@@ -172,12 +172,20 @@ pub(crate) fn memory(
 
 impl Device for Verilator {
     fn write_aux(&mut self, beat: usize, bytes: &[u8]) -> Result<()> {
-        let store = self.engine.memory_mut(self.aux).store_mut();
-        Ok(store.write((beat * BEAT_BYTES) as u64, bytes)?)
+        self.write_channel(self.aux, beat, bytes)
     }
 
     fn read_aux(&mut self, beat: usize, bytes: &mut [u8]) -> Result<()> {
-        let store = self.engine.memory(self.aux).store();
+        self.read_channel(self.aux, beat, bytes)
+    }
+
+    fn write_channel(&mut self, channel: usize, beat: usize, bytes: &[u8]) -> Result<()> {
+        let store = self.engine.memory_mut(channel).store_mut();
+        Ok(store.write((beat * BEAT_BYTES) as u64, bytes)?)
+    }
+
+    fn read_channel(&mut self, channel: usize, beat: usize, bytes: &mut [u8]) -> Result<()> {
+        let store = self.engine.memory(channel).store();
         Ok(store.read((beat * BEAT_BYTES) as u64, bytes)?)
     }
 

@@ -1,13 +1,15 @@
 //! The integer reference model as an engine.
 
-use super::Engine;
+use super::{Engine, Part};
 use crate::{Error, Result};
-use accllm_quant::int::{Logits, NoIntTap, Session};
+use accllm_quant::int::{HeadCache, Logits, NoIntTap, Session};
 use accllm_quant::model::{LambdaShape, QuantModel};
 
 /// Runs the integer reference model: fast, on all cores, no hardware.
 pub struct Reference<'m> {
     session: Session<'m>,
+    /// Of the last token, if they were asked for.
+    logits: Vec<i32>,
 }
 
 impl<'m> Reference<'m> {
@@ -16,14 +18,55 @@ impl<'m> Reference<'m> {
     /// # Errors
     /// `lambda` is outside the limits of the contract.
     pub fn new(model: &'m QuantModel, lambda: LambdaShape) -> Result<Self> {
-        Ok(Self { session: Session::with_lambda(model, lambda)? })
+        Ok(Self { session: Session::with_lambda(model, lambda)?, logits: Vec::new() })
     }
 }
 
 impl Engine for Reference<'_> {
-    fn feed(&mut self, tokens: &[u32]) -> Result<u32> {
-        let logits = self.session.step(tokens, Logits::Last, &mut NoIntTap)?;
-        argmax(&logits).ok_or_else(|| Error::Argument("there is no token to continue from".into()))
+    fn lambda(&self) -> LambdaShape {
+        self.session.lambda()
+    }
+
+    fn block(&self) -> usize {
+        self.session.block_tokens()
+    }
+
+    fn position(&self) -> u64 {
+        self.session.position()
+    }
+
+    fn step(&mut self, tokens: &[u32], part: Part) -> Result<Option<u32>> {
+        let which = if part == Part::Prompt { Logits::Skip } else { Logits::Last };
+        self.logits = self.session.step(tokens, which, &mut NoIntTap)?;
+        Ok(argmax(&self.logits))
+    }
+
+    fn logits(&mut self) -> Result<Vec<i32>> {
+        match self.logits.is_empty() {
+            false => Ok(self.logits.clone()),
+            true => Err(super::no_logits()),
+        }
+    }
+
+    fn rewind(&mut self, to: u64) -> Result<bool> {
+        let can = self.session.rewind(to);
+        if can {
+            self.logits.clear();
+        }
+        Ok(can)
+    }
+
+    fn head_cache(&mut self, layer: usize, head: usize) -> Result<HeadCache> {
+        Ok(self.session.head_cache(layer, head)?)
+    }
+
+    fn restore(
+        &mut self,
+        position: u64,
+        heads: &mut dyn FnMut(usize, usize) -> Result<HeadCache>,
+    ) -> Result<()> {
+        self.logits.clear();
+        self.session.restore::<Error>(position, heads)
     }
 }
 

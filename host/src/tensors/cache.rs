@@ -2,8 +2,8 @@
 
 use super::{Context, Found};
 use accllm_compiler::label::Tensor;
-use accllm_hw::beat::{Beat, get_nibble, get_param};
-use accllm_hw::config::{BEAT_BYTES, GROUP, MACS, PARAMS};
+use accllm_hw::beat::{Beat, get_nibble, get_param, key_of_param};
+use accllm_hw::config::BEAT_BYTES;
 use accllm_quant::int::Point;
 use accllm_sim::golden::Space;
 use std::collections::BTreeMap;
@@ -35,39 +35,27 @@ pub(super) fn elements(c: &Context<'_>, out: &mut Vec<Found>) {
 }
 
 fn keys(c: &Context<'_>, beats: &Beats, layer: usize, head: usize, out: &mut Vec<Found>) {
-    let (s, kv) = (&c.layout.shape, &c.layout.kv);
     let token = c.tokens.start;
-    let (sink, slot) = c.layout.slot(c.position + token as u64);
-    let tpb = MACS / s.hdp;
-    let (step, channel, half) = (slot / s.k_slots, slot / tpb % s.channels, slot % tpb);
-    let chunk = PARAMS / tpb;
-    let region = if sink { 0 } else { kv.k_window };
-    let params = kv.k_at(layer, head) + region + step / chunk * (1 + chunk);
-    let codes = params + 1 + step % chunk;
+    let at = c.layout.key_place(layer, head, c.position + token as u64);
     let mut push = |point, element, value| out.push(Found { point, token, head: Some(head), element, value });
-    if let Some(beat) = beats.get(&(channel, codes)) {
-        for d in 0..s.hdp {
-            push(Point::KCodes, d, get_nibble(beat, half * s.hdp + d).into());
+    if let Some(beat) = beats.get(&(at.channel, at.codes)) {
+        for d in 0..c.layout.shape.hdp {
+            push(Point::KCodes, d, get_nibble(beat, at.first + d).into());
         }
     }
-    if let Some(beat) = beats.get(&(channel, params)) {
-        let word = get_param(beat, (step * tpb + half) % PARAMS);
-        let (scale, base) = (word as u16, (word >> 16) as u16);
+    if let Some(beat) = beats.get(&(at.channel, at.params)) {
+        let (scale, base) = key_of_param(get_param(beat, at.word));
         push(Point::KScale, 0, scale.into());
-        push(Point::KBase, 0, base.cast_signed().into());
+        push(Point::KBase, 0, base.into());
     }
 }
 
 fn values(c: &Context<'_>, beats: &Beats, layer: usize, head: usize, out: &mut Vec<Found>) {
-    let (s, kv) = (&c.layout.shape, &c.layout.kv);
     let token = c.tokens.start;
-    let (sink, slot) = c.layout.slot(c.position + token as u64);
-    let slot = if sink { slot } else { s.sink_pad + slot };
-    for d in 0..s.dims.head_dim {
-        let (step, channel, g) = (d / (4 * s.channels), d / 4 % s.channels, d % 4);
-        let at = kv.v_at(layer, head) + step * kv.v_blocks + slot / GROUP;
-        if let Some(beat) = beats.get(&(channel, at)) {
-            let value = get_nibble(beat, GROUP * g + slot % GROUP).into();
+    for d in 0..c.layout.shape.dims.head_dim {
+        let at = c.layout.value_place(layer, head, c.position + token as u64, d);
+        if let Some(beat) = beats.get(&(at.channel, at.beat)) {
+            let value = get_nibble(beat, at.multiplier).into();
             out.push(Found { point: Point::VCodes, token, head: Some(head), element: d, value });
         }
     }

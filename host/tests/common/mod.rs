@@ -66,3 +66,14 @@ pub fn checkpoint_copy() -> tempfile::TempDir {
 pub fn arg(path: &Path) -> &str {
     path.to_str().unwrap()
 }
+
+/// A quantized copy of the bundled model, so that each call does not quantize again; its folder as an argument.
+pub fn quantized() -> (tempfile::TempDir, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("w2");
+    let keys = ["model", "out", "layers", "linears", "recovered", "calibration_tokens", "seconds"];
+    let report = json(&["quantize", "bundled", arg(&out), "--calib-tokens", "640"], &keys);
+    assert_eq!(report["recovered"], 28);
+    let model = arg(&out).to_string();
+    (dir, model)
+}

@@ -21,9 +21,10 @@ fn the_same_text_and_cycles_as_without_xrt() {
 
 #[test]
 fn memory_timing_of_the_emulated_card_changes_cycles_only() {
-    let Some(emulation) = Emulation::new(&["--memory", "stalling", "--seed", "3"]) else { return };
+    let Some(emulation) = Emulation::new(&["--memory", "stalling", "--memory-seed", "3"]) else { return };
     let ours = emulation.run(&["--json"]).json();
-    let want = direct(&["--json", "--device", "verilator", "--memory", "stalling", "--seed", "3"]).json();
+    let want =
+        direct(&["--json", "--device", "verilator", "--memory", "stalling", "--memory-seed", "3"]).json();
     let ideal = direct(&["--json", "--device", "verilator"]).json();
     assert_eq!(ours["tokens"], want["tokens"]);
     let cycles = |r: &serde_json::Value| r["simulated"]["decode"]["cycles"].as_u64().unwrap();

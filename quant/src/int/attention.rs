@@ -66,9 +66,8 @@ pub(super) fn attend(
     c: &LayerConstants,
     prob_wide: bool,
 ) -> HeadOutput {
-    let sinks = (lambda.n_sink as u64).min(p + 1);
-    let start = (p + 1).saturating_sub(lambda.n_window as u64).max(sinks);
-    let visible = (0..sinks).chain(start..p + 1);
+    let sinks = lambda.n_sink as u64;
+    let visible = lambda.visible(p);
     let mut score = Vec::new();
     let mut prob = Vec::new();
     for j in visible.clone() {

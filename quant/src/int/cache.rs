@@ -1,5 +1,6 @@
 //! The KV cache of one layer: sink slots, then a ring of window slots.
 
+use super::HeadCache;
 use crate::model::{Arch, LambdaShape};
 use accllm_hw::fixed::{k_code, k_step, v_code};
 use accllm_hw::tables;
@@ -70,6 +71,34 @@ impl Cache {
         let row = self.row(p, head);
         let (scale, base) = self.k_meta[row];
         (&self.k[row * self.widths.0..][..self.widths.0], scale, base)
+    }
+
+    /// Copies the entries of some positions.
+    pub fn head(&self, positions: impl Iterator<Item = u64>, head: usize) -> HeadCache {
+        let mut out = HeadCache::default();
+        for p in positions {
+            let (codes, scale, base) = self.key(p, head);
+            out.k.extend_from_slice(codes);
+            out.k_meta.push((scale, base));
+            out.v.extend_from_slice(self.value(p, head));
+        }
+        out
+    }
+
+    /// Puts entries back in the places of their positions.
+    pub fn put_head(&mut self, positions: impl Iterator<Item = u64>, head: usize, from: &HeadCache) {
+        let keys = from.k.chunks_exact(self.widths.0).zip(&from.k_meta);
+        for (p, ((k, meta), v)) in positions.zip(keys.zip(from.v.chunks_exact(self.widths.1))) {
+            let row = self.row(p, head);
+            self.k[row * self.widths.0..][..self.widths.0].copy_from_slice(k);
+            self.k_meta[row] = *meta;
+            self.v[row * self.widths.1..][..self.widths.1].copy_from_slice(v);
+        }
+    }
+
+    /// Slots of the window.
+    pub fn ring(&self) -> u64 {
+        self.ring as u64
     }
 
     /// Value codes.

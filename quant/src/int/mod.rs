@@ -5,9 +5,11 @@
 mod attention;
 mod cache;
 mod emit;
+mod head_cache;
 mod matmul;
 mod session;
 mod tap;
 
+pub use head_cache::HeadCache;
 pub use session::{Logits, Session};
 pub use tap::{At, IntTap, NoIntTap, Point};

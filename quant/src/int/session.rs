@@ -3,6 +3,7 @@
 use super::attention::{Angles, Query, attend, rotate};
 use super::cache::Cache;
 use super::emit::{emit, emit_head};
+use super::head_cache::HeadCache;
 use super::matmul::{Acts, Blocks, linear};
 use super::tap::{At, IntTap, NoIntTap, Point};
 use crate::model::{LambdaShape, Layer, LayerConstants, Norm, QuantModel};
@@ -23,6 +24,8 @@ pub enum Logits {
     All,
     /// The last token only.
     Last,
+    /// None.
+    Skip,
 }
 
 /// A running text: model, position and KV caches.
@@ -30,6 +33,8 @@ pub struct Session<'m> {
     model: &'m QuantModel,
     lambda: LambdaShape,
     position: u64,
+    /// First position from which the window is whole; what the ring overwrites is not counted.
+    held: u64,
     caches: Vec<Cache>,
 }
 
@@ -48,12 +53,77 @@ impl<'m> Session<'m> {
 
     fn start(model: &'m QuantModel, lambda: LambdaShape) -> Self {
         let caches = model.layers.iter().map(|_| Cache::new(&model.arch, lambda, BLOCK)).collect();
-        Self { model, lambda, position: 0, caches }
+        Self { model, lambda, position: 0, held: 0, caches }
     }
 
     /// Position of the next token.
     pub fn position(&self) -> u64 {
         self.position
+    }
+
+    /// The attention shape.
+    pub fn lambda(&self) -> LambdaShape {
+        self.lambda
+    }
+
+    /// Most tokens that are computed together.
+    pub fn block_tokens(&self) -> usize {
+        BLOCK
+    }
+
+    /// Takes the text back to its first `to` tokens; false where the window no longer holds what they need.
+    pub fn rewind(&mut self, to: u64) -> bool {
+        let ring = self.caches.first().map_or(0, Cache::ring);
+        let held = self.held.max(self.position.saturating_sub(ring));
+        let can = self.lambda.can_rewind(held, self.position, to);
+        if can {
+            self.held = held.min(to);
+            self.position = to;
+        }
+        can
+    }
+
+    /// Keys and values of a head, of the positions that are kept.
+    ///
+    /// # Errors
+    /// There is no such head.
+    pub fn head_cache(&self, layer: usize, head: usize) -> Result<HeadCache> {
+        self.check_head(layer, head)?;
+        Ok(self.caches[layer].head(self.lambda.kept(self.position), head))
+    }
+
+    /// Makes this a text of `position` tokens whose cache is what `heads` says of each layer and KV head.
+    ///
+    /// # Errors
+    /// Those of `heads`, or a head that is not one of this model; the text is then empty.
+    pub fn restore<E: From<Error>>(
+        &mut self,
+        position: u64,
+        mut heads: impl FnMut(usize, usize) -> std::result::Result<HeadCache, E>,
+    ) -> std::result::Result<(), E> {
+        (self.position, self.held) = (0, 0);
+        let kept = self.lambda.kept(position);
+        for layer in 0..self.model.arch.layers {
+            for head in 0..self.model.arch.kv_heads {
+                let cache = heads(layer, head)?;
+                if !cache.is_sane(&self.model.arch, kept.clone().count()) {
+                    let what = format!("layer {layer}, KV head {head}: not a cache of this model");
+                    return Err(Error::Argument(what).into());
+                }
+                self.caches[layer].put_head(kept.clone(), head, &cache);
+            }
+        }
+        self.position = position;
+        self.held = position.saturating_sub(self.lambda.n_window as u64);
+        Ok(())
+    }
+
+    fn check_head(&self, layer: usize, head: usize) -> Result<()> {
+        let a = &self.model.arch;
+        match layer < a.layers && head < a.kv_heads {
+            true => Ok(()),
+            false => Err(Error::Argument(format!("there is no KV head {head} of layer {layer}"))),
+        }
     }
 
     /// Appends `tokens`; returns the logits asked for, `[tokens or 1, vocab]` with
@@ -71,7 +141,7 @@ impl<'m> Session<'m> {
             let first = match which {
                 Logits::All => 0,
                 Logits::Last if i + 1 == blocks => block.len() - 1,
-                Logits::Last => block.len(),
+                Logits::Last | Logits::Skip => block.len(),
             };
             if first < block.len() {
                 let base = self.position + first as u64;

@@ -1,16 +1,18 @@
 //! Writes a quantized model: into a temporary folder beside the target, which is then renamed.
 
 use super::manifest::{
-    FORMAT, Formats, HeadEntry, LayerEntry, MANIFEST, Manifest, NormEntry, TENSORS, TOKENIZER, VERSION,
+    CHAT, FORMAT, Formats, HeadEntry, LayerEntry, MANIFEST, Manifest, NormEntry, TENSORS, TOKENIZER, VERSION,
 };
 use super::{Layer, Linear, Norm, QuantModel};
 use crate::{Error, Result};
 use safetensors::Dtype;
 use safetensors::tensor::{TensorView, serialize_to_file};
+use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
 
 impl QuantModel {
-    /// Writes the model to `folder`, with `tokenizer` (a `tokenizer.json`) copied beside it.
+    /// Writes the model to `folder`, with `tokenizer` (a `tokenizer.json`) copied beside it, and the chat template
+    /// that is in the tokenizer's folder.
     ///
     /// An existing quantized model there is replaced; any other non-empty folder is refused. The folder
     /// appears complete or not at all.
@@ -34,9 +36,15 @@ impl QuantModel {
         std::fs::write(&path, json).map_err(|e| Error::io("write", &path, e))?;
         if let Some(source) = tokenizer {
             std::fs::copy(source, folder.join(TOKENIZER)).map_err(|e| Error::io("copy", source, e))?;
+            for name in CHAT {
+                let source = source.with_file_name(name);
+                if source.is_file() {
+                    std::fs::copy(&source, folder.join(name)).map_err(|e| Error::io("copy", &source, e))?;
+                }
+            }
         }
         let path = folder.join(TENSORS);
-        let tensors = self.tensors();
+        let tensors: Vec<_> = self.tensors().collect();
         let views = tensors
             .iter()
             .map(|t| {
@@ -45,6 +53,25 @@ impl QuantModel {
             })
             .collect::<Result<Vec<_>>>()?;
         serialize_to_file(views, None, &path).map_err(|e| Error::malformed(&path, "safetensors", e))
+    }
+
+    /// Names the model by its contents: 32 hexadecimal digits of a hash over manifest and tensors.
+    ///
+    /// # Errors
+    /// None that a checked model has.
+    pub fn fingerprint(&self) -> Result<String> {
+        let mut hash = Sha256::new();
+        let mut field = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_le_bytes());
+            hash.update(bytes);
+        };
+        let bad = |e| Error::malformed(Path::new(MANIFEST), "JSON", e);
+        field(&serde_json::to_vec(&self.manifest()).map_err(bad)?);
+        for tensor in self.tensors() {
+            field(tensor.name.as_bytes());
+            field(&tensor.bytes);
+        }
+        Ok(hash.finalize().iter().take(16).map(|b| format!("{b:02x}")).collect())
     }
 
     fn manifest(&self) -> Manifest {
@@ -63,20 +90,20 @@ impl QuantModel {
         }
     }
 
-    fn tensors(&self) -> Vec<Tensor> {
+    /// Tensor by tensor, so that a whole copy exists only where it is asked for.
+    fn tensors(&self) -> impl Iterator<Item = Tensor> + '_ {
         let a = &self.arch;
-        let mut all = vec![Tensor::i16("embed".into(), vec![a.vocab, a.hidden], &self.embed)];
-        for (l, layer) in self.layers.iter().enumerate() {
-            for (name, norm) in [("attn_norm", &layer.attn_norm), ("mlp_norm", &layer.mlp_norm)] {
-                all.push(Tensor::i16(format!("L{l}.{name}.g"), vec![a.hidden], &norm.g));
-            }
-            for (name, linear) in layer.linears() {
-                all.extend(Tensor::linear(&format!("L{l}.{name}"), linear));
-            }
-        }
-        all.push(Tensor::i16("final_norm.g".into(), vec![a.hidden], &self.final_norm.g));
-        all.extend(Tensor::linear("head", &self.head));
-        all
+        let norm = |name: String, n: &Norm| Tensor::i16(name, vec![a.hidden], &n.g);
+        let layers = self.layers.iter().enumerate().flat_map(move |(l, layer)| {
+            let norms = [("attn_norm", &layer.attn_norm), ("mlp_norm", &layer.mlp_norm)];
+            let norms = norms.into_iter().map(move |(name, n)| norm(format!("L{l}.{name}.g"), n));
+            let linears = layer.linears().into_iter();
+            norms.chain(linears.flat_map(move |(name, w)| Tensor::linear(&format!("L{l}.{name}"), w)))
+        });
+        std::iter::once_with(|| Tensor::i16("embed".into(), vec![a.vocab, a.hidden], &self.embed))
+            .chain(layers)
+            .chain(std::iter::once_with(move || norm("final_norm.g".into(), &self.final_norm)))
+            .chain(std::iter::once_with(|| Tensor::linear("head", &self.head)).flatten())
     }
 }
 

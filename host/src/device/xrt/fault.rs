@@ -45,10 +45,11 @@ pub fn place(program: &Program, args: &[u32; ARGS], r: &Registers) -> String {
         if !label.op.is_empty() {
             text += &format!(", {}", label.op);
         }
-        match (label.kv_head, label.group) {
-            (Some(h), Some(g)) => text += &format!(" of head {h}.{g}"),
-            (Some(h), None) => text += &format!(" of head {h}"),
-            _ => {}
+        if let Some(h) = label.kv_head {
+            text += &format!(" of head {h}");
+        }
+        if let Some(s) = label.sequence {
+            text += &format!(" of sequence {s}");
         }
     }
     text

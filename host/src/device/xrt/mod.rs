@@ -206,22 +206,6 @@ impl Xrt {
         self.worker.call("set arguments", MOVE, move |card| card.set(&want, &values))
     }
 
-    /// Writes bytes to a channel from `beat` on.
-    ///
-    /// # Errors
-    /// They lie outside of it.
-    pub fn write_channel(&mut self, channel: usize, beat: usize, bytes: &[u8]) -> Result<()> {
-        self.write(channel, beat, bytes)
-    }
-
-    /// Reads bytes from a channel from `beat` on.
-    ///
-    /// # Errors
-    /// They lie outside of it.
-    pub fn read_channel(&mut self, channel: usize, beat: usize, bytes: &mut [u8]) -> Result<()> {
-        self.read(channel, beat, bytes)
-    }
-
     /// The bytes of a buffer from `beat` on, in the host's copy.
     fn copy(&mut self, buffer: usize, beat: usize, len: usize) -> Result<(usize, &mut [u8])> {
         if self.worker.is_stuck() {
@@ -270,6 +254,14 @@ impl Device for Xrt {
 
     fn read_aux(&mut self, beat: usize, bytes: &mut [u8]) -> Result<()> {
         self.read(self.kernel.config.channels, beat, bytes)
+    }
+
+    fn write_channel(&mut self, channel: usize, beat: usize, bytes: &[u8]) -> Result<()> {
+        self.write(channel, beat, bytes)
+    }
+
+    fn read_channel(&mut self, channel: usize, beat: usize, bytes: &mut [u8]) -> Result<()> {
+        self.read(channel, beat, bytes)
     }
 
     fn run(&mut self, args: [u32; ARGS]) -> Result<Outcome> {

@@ -1,0 +1,127 @@
+//! The engine's thread: one request after the other.
+
+use super::MakeEngine;
+use super::refusal::{Answer, Refusal};
+use crate::engine::Cancel;
+use crate::generate::Stop;
+use crate::model::Ready;
+use crate::session::{Options, Session};
+use crate::{Error, Result};
+use hyper::StatusCode;
+use std::ops::ControlFlow;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::Instant;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// A request for the engine.
+pub(super) struct Job {
+    pub tokens: Vec<u32>,
+    pub options: Options,
+    pub reply: UnboundedSender<Event>,
+}
+
+/// What becomes of it.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// New text.
+    Piece(String),
+    /// The end.
+    Done(Done),
+    /// The engine failed.
+    Failed(String),
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Done {
+    pub stop: Stop,
+    /// New tokens.
+    pub tokens: usize,
+    /// Tokens of the prompt that were known from the request before.
+    pub kept: usize,
+}
+
+/// The way into the queue.
+pub(super) struct Jobs {
+    sender: mpsc::Sender<(Job, OwnedSemaphorePermit)>,
+    /// A permit for the request that is computed and for each that waits.
+    places: Arc<Semaphore>,
+}
+
+impl Jobs {
+    /// Adds a request, if there is a place for it.
+    pub fn push(&self, job: Job) -> Answer<()> {
+        let Ok(place) = self.places.clone().try_acquire_owned() else {
+            let what = "too many requests are waiting; try again later";
+            return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, what).code("queue_full"));
+        };
+        let gone = |_| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the engine's thread has ended");
+        self.sender.send((job, place)).map_err(gone)
+    }
+}
+
+type Log = Box<dyn Fn(&str) + Send>;
+
+/// Starts the thread, and waits until the engine is there.
+pub(super) fn start(
+    ready: Arc<Ready>,
+    engine: MakeEngine,
+    queue: usize,
+    log: Log,
+) -> Result<(Jobs, JoinHandle<()>)> {
+    let (sender, receiver) = mpsc::channel::<(Job, OwnedSemaphorePermit)>();
+    let (started, start) = mpsc::channel();
+    let thread = std::thread::spawn(move || match engine(&ready) {
+        Ok(engine) => {
+            // Nobody waits for it when the server was given up meanwhile.
+            let _ = started.send(Ok(()));
+            let mut session = Session::new(&ready, engine);
+            receiver.into_iter().for_each(|(job, _place)| answer(&mut session, &job, &log));
+        }
+        Err(e) => drop(started.send(Err(e))),
+    });
+    let places = Arc::new(Semaphore::new(queue.saturating_add(1).min(Semaphore::MAX_PERMITS)));
+    match start.recv() {
+        Ok(made) => made.map(|()| (Jobs { sender, places }, thread)),
+        Err(_) => Err(Error::Fault("the engine's thread panicked".into())),
+    }
+}
+
+fn answer(session: &mut Session<'_>, job: &Job, log: &Log) {
+    if job.options.cancel.is_set() {
+        return;
+    }
+    let start = Instant::now();
+    let event = match compute(session, job, &job.options.cancel) {
+        Ok(done) => {
+            log(&format!(
+                "{} tokens of prompt ({} known), {} of answer, {:?}, {:.2} s",
+                job.tokens.len(),
+                done.kept,
+                done.tokens,
+                done.stop,
+                start.elapsed().as_secs_f64()
+            ));
+            Event::Done(done)
+        }
+        Err(e) => {
+            log(&format!("error: {e}"));
+            // The next request begins from nothing; if even that fails, it will say so itself.
+            let _ = session.reset();
+            Event::Failed(e.to_string())
+        }
+    };
+    // The client may have gone.
+    let _ = job.reply.send(event);
+}
+
+fn compute(session: &mut Session<'_>, job: &Job, cancel: &Cancel) -> Result<Done> {
+    let kept = session.replace(&job.tokens)?;
+    let answer = session.generate(&job.options, &mut |piece| {
+        let sent = piece.text.is_empty() || job.reply.send(Event::Piece(piece.text.into())).is_ok();
+        Ok(if sent && !cancel.is_set() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    })?;
+    Ok(Done { stop: answer.stop, tokens: answer.tokens.len(), kept })
+}
