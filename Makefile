@@ -4,7 +4,7 @@ CARGO ?= cargo
 PYTHON ?= python3
 ACCLLM := $(or $(CARGO_TARGET_DIR),target)/release/accllm
 
-.PHONY: help build demo test test-full bench performance generate check-generated lint lint-rtl fmt
+.PHONY: help build demo test test-full bench performance generate check-generated lint lint-rtl fmt hw-emu xo xclbin
 
 help:
 	@echo "make demo       a story out of the engine's RTL, every tensor compared (first run builds everything)"
@@ -12,6 +12,8 @@ help:
 	@echo "make test-full  also the long ones"
 	@echo "make bench      a 7B-shaped token on u280, a small one, tinytales; perplexity"
 	@echo "make performance  docs/performance.md again, with all its runs (a quarter of an hour)"
+	@echo "make hw-emu     the demo through XRT, the engine in Verilator as the card (Debian: libxrt1)"
+	@echo "make xo         Vitis kernel object for the U280 (needs Vivado); make xclbin links it (needs Vitis)"
 	@echo "make lint       clippy, rustfmt, generated files, RTL lint of every configuration"
 	@echo "make generate   generated files, from the tables in hw/src"
 	@echo "make fmt        format the Rust code"
@@ -56,6 +58,39 @@ lint-rtl: verilator
 
 fmt:
 	$(CARGO) fmt --all
+
+# A card (docs/u280.md), and its emulation (docs/xrt.md).
+
+PLATFORM ?= xilinx_u280_gen3x16_xdma_1_202211_1
+TARGET ?= hw
+EMU := build/hw_emu
+XO := build/accllm_u280.xo
+XCLBIN := build/accllm_u280.$(TARGET).xclbin
+
+hw-emu: build
+	@$(ACCLLM) hw-emu $(EMU) --memory hbm2
+	@echo
+	@. $(EMU)/env.sh && $(ACCLLM) run --device xrt --tokens 24 --ignore-end
+	@echo
+	@. $(EMU)/env.sh && $(ACCLLM) xrt-check
+
+xo: $(XO)
+
+xclbin: $(XCLBIN)
+
+# $(call needs,PROGRAM,TARGET): says what to install where a program is missing.
+needs = command -v $(1) >/dev/null 2>&1 || { \
+  echo "make $(2): '$(1)' is not on PATH; install Vitis 2022.1 or newer and source its settings64.sh (docs/u280.md)" >&2; exit 1; }
+
+$(XO): hw/rtl/files.f $(wildcard hw/rtl/*/*.sv hw/vitis/u280/*)
+	@$(call needs,vivado,xo)
+	@mkdir -p build
+	vivado -mode batch -nolog -nojournal -source hw/vitis/u280/gen_xo.tcl -tclargs $@ build/xo
+
+$(XCLBIN): $(XO) hw/vitis/u280/link.cfg
+	@$(call needs,v++,xclbin)
+	v++ --link --target $(TARGET) --platform $(PLATFORM) --config hw/vitis/u280/link.cfg \
+	  --temp_dir build/link --output $@ $<
 
 # The pinned Verilator.
 

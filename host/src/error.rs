@@ -21,6 +21,9 @@ pub enum Error {
     /// A device stopped with a fault, or something behind it failed.
     #[error("{0}")]
     Fault(String),
+    /// XRT, its emulation, or the card behind it failed.
+    #[error("{0}")]
+    Xrt(String),
     /// A file or folder could not be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {

@@ -1,7 +1,8 @@
 //! Runtime and command line of accllm: models, devices, sessions.
 //!
 //! - [`model`] opens a checkpoint or a quantized model, or the bundled one.
-//! - [`device`] runs compiled programs: golden executor, Verilator, both in lockstep.
+//! - [`device`] runs compiled programs: golden executor, Verilator, both in lockstep, a card through XRT.
+//! - [`emulation`] prepares XRT's hardware emulation.
 //! - [`engine`] is whatever continues a text: the integer reference, a device, or two in lockstep.
 //! - [`session`] is a text in progress on an engine: prompts, sampling, stop strings, cancelling, saving. Start here.
 //! - [`chat`] is a conversation on a session, by the model's chat template.
@@ -14,6 +15,7 @@ pub mod bench;
 pub mod bundled;
 pub mod chat;
 pub mod device;
+pub mod emulation;
 pub mod engine;
 pub mod error;
 pub mod eval;

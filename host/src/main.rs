@@ -1,17 +1,22 @@
 //! The `accllm` command.
 
 mod cli;
+mod interpose;
 
 use clap::Parser as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match cli::run(cli::Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) if e.is_broken_pipe() => ExitCode::SUCCESS,
+    let code = match cli::run(cli::Cli::parse()) {
+        Ok(()) => 0,
+        Err(e) if e.is_broken_pipe() => 0,
         Err(e) => {
             eprintln!("error: {e}");
-            ExitCode::FAILURE
+            1
         }
+    };
+    if accllm::device::xrt::stuck() {
+        accllm::device::xrt::leave(code.into());
     }
+    code.into()
 }

@@ -77,6 +77,7 @@ fn documented_keys() {
         "seconds",
         "compared",
         "simulated",
+        "measured",
     ];
     let run = |more: &[&str]| {
         let args = [&["run", model, "--tokens", "6", "--prompt", "The dragon"], more].concat();

@@ -6,6 +6,7 @@ pub mod config;
 pub mod fixed;
 mod r#gen;
 pub mod isa;
+pub mod kernel;
 pub mod regs;
 pub mod tables;
 

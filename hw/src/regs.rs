@@ -43,41 +43,46 @@ regs! {
     IER = 0x008, 32 x 1, Rw, "bit 0: interrupt on done";
     ISR = 0x00c, 32 x 1, Rw, "bit 0: done happened; write 1 toggles";
     PROGRAM_ADDR = 0x010, 32 x 1, Rw, "program, beat offset in auxiliary memory";
-    PROGRAM_LEN = 0x018, 32 x 1, Rw, "program length in instructions; 0: keep the one that is loaded";
-    CHANNEL_LIMIT = 0x020, 32 x 1, Rw, "beats of every channel that may be read";
-    WRITE_LOW = 0x028, 32 x 1, Rw, "first beat of every channel that may be written (KV cache)";
-    WRITE_HIGH = 0x030, 32 x 1, Rw, "one past the last beat that may be written";
-    AUX_LIMIT = 0x038, 32 x 1, Rw, "beats of auxiliary memory that may be read";
-    AUX_WRITE_LOW = 0x040, 32 x 1, Rw, "first beat of auxiliary memory that may be written";
-    AUX_WRITE_HIGH = 0x048, 32 x 1, Rw, "one past the last";
-    WATCHDOG = 0x050, 32 x 1, Rw, "cycles without progress of any unit until a stall fault; 0 counts as 2^20";
-    AUX_BASE = 0x058, 64 x 1, Rw, "byte address of auxiliary memory";
-    ARG = 0x080, 32 x 15, Rw, "arguments, become registers 1..15 at start";
-    STATUS = 0x0c0, 32 x 1, Ro, "fault code, 0 = none (see faults)";
-    FAULT_PC = 0x0c4, 32 x 1, Ro, "index of the instruction that faulted";
-    FAULT_INFO = 0x0c8, 32 x 1, Ro, "channel or address of the fault";
-    RESULT_INDEX = 0x0cc, 32 x 1, Ro, "ARGMAX: index";
-    RESULT_VALUE = 0x0d0, 32 x 1, Ro, "ARGMAX: value (signed)";
-    VERSION = 0x0d4, 32 x 1, Ro, "contract version in bits 15:0, channels in 23:16, lanes in 31:24";
-    CYCLES = 0x100, 64 x 1, Ro, "cycles of the last run";
-    MAT_BUSY = 0x108, 64 x 1, Ro, "cycles in which the tiles computed";
-    MAT_STALL_STREAM = 0x110, 64 x 1, Ro, "cycles in which a matrix instruction waited for a channel's beats";
-    MAT_STALL_WAIT = 0x118, 64 x 1, Ro, "cycles in which the next matrix instruction waited for a semaphore";
-    MAT_STALL_OUT = 0x120, 64 x 1, Ro, "cycles in which results waited for the vector memory";
-    MAT_IDLE = 0x128, 64 x 1, Ro, "cycles without a matrix instruction";
-    VEC_BUSY = 0x130, 64 x 1, Ro, "cycles in which a vector instruction ran";
-    VEC_WAIT = 0x138, 64 x 1, Ro, "cycles in which the next vector instruction waited for a semaphore";
-    BEATS_READ = 0x140, 64 x 1, Ro, "beats read, all channels";
-    BEATS_WRITTEN = 0x148, 64 x 1, Ro, "beats written, all channels";
-    AUX_BEATS_READ = 0x150, 64 x 1, Ro, "beats read from auxiliary memory";
-    AUX_BEATS_WRITTEN = 0x158, 64 x 1, Ro, "beats written to auxiliary memory";
-    PREFETCH_WAIT = 0x160, 64 x 1, Ro, "cycles in which the prefetcher waited for a semaphore";
-    INSTRUCTIONS = 0x168, 64 x 1, Ro, "instructions executed";
-    CHANNEL_BASE = 0x200, 64 x 32, Rw, "byte address of each channel's memory";
+    PROGRAM_LEN = 0x014, 32 x 1, Rw, "program length in instructions; 0: keep the one that is loaded";
+    CHANNEL_LIMIT = 0x018, 32 x 1, Rw, "beats of every channel that may be read";
+    WRITE_LOW = 0x01c, 32 x 1, Rw, "first beat of every channel that may be written (KV cache)";
+    WRITE_HIGH = 0x020, 32 x 1, Rw, "one past the last beat that may be written";
+    AUX_LIMIT = 0x024, 32 x 1, Rw, "beats of auxiliary memory that may be read";
+    AUX_WRITE_LOW = 0x028, 32 x 1, Rw, "first beat of auxiliary memory that may be written";
+    AUX_WRITE_HIGH = 0x02c, 32 x 1, Rw, "one past the last";
+    WATCHDOG = 0x030, 32 x 1, Rw, "cycles without progress of any unit until a stall fault; 0 counts as 2^20";
+    ARG = 0x034, 32 x 15, Rw, "arguments, become registers 1..15 at start";
+    AUX_BASE = 0x070, 64 x 1, Rw, "byte address of auxiliary memory";
+    CHANNEL_BASE = 0x078, 64 x 32, Rw, "byte address of each channel's memory";
+    STATUS = 0x180, 32 x 1, Ro, "fault code, 0 = none (see faults)";
+    FAULT_PC = 0x184, 32 x 1, Ro, "index of the instruction that faulted";
+    FAULT_INFO = 0x188, 32 x 1, Ro, "channel or address of the fault";
+    RESULT_INDEX = 0x18c, 32 x 1, Ro, "ARGMAX: index";
+    RESULT_VALUE = 0x190, 32 x 1, Ro, "ARGMAX: value (signed)";
+    VERSION = 0x194, 32 x 1, Ro, "contract version in bits 15:0, channels in 23:16, lanes in 31:24";
+    CYCLES = 0x200, 64 x 1, Ro, "cycles of the last run";
+    MAT_BUSY = 0x208, 64 x 1, Ro, "cycles in which the tiles computed";
+    MAT_STALL_STREAM = 0x210, 64 x 1, Ro, "cycles in which a matrix instruction waited for a channel's beats";
+    MAT_STALL_WAIT = 0x218, 64 x 1, Ro, "cycles in which the next matrix instruction waited for a semaphore";
+    MAT_STALL_OUT = 0x220, 64 x 1, Ro, "cycles in which results waited for the vector memory";
+    MAT_IDLE = 0x228, 64 x 1, Ro, "cycles without a matrix instruction";
+    VEC_BUSY = 0x230, 64 x 1, Ro, "cycles in which a vector instruction ran";
+    VEC_WAIT = 0x238, 64 x 1, Ro, "cycles in which the next vector instruction waited for a semaphore";
+    BEATS_READ = 0x240, 64 x 1, Ro, "beats read, all channels";
+    BEATS_WRITTEN = 0x248, 64 x 1, Ro, "beats written, all channels";
+    AUX_BEATS_READ = 0x250, 64 x 1, Ro, "beats read from auxiliary memory";
+    AUX_BEATS_WRITTEN = 0x258, 64 x 1, Ro, "beats written to auxiliary memory";
+    PREFETCH_WAIT = 0x260, 64 x 1, Ro, "cycles in which the prefetcher waited for a semaphore";
+    INSTRUCTIONS = 0x268, 64 x 1, Ro, "instructions executed";
+    MAT_DONE = 0x270, 64 x 1, Ro, "matrix instructions completed";
+    VEC_DONE = 0x278, 64 x 1, Ro, "vector instructions completed";
 }
 
 /// Version of the contract (ISA, formats, register map), in VERSION.
-pub const CONTRACT_VERSION: u32 = 2;
+pub const CONTRACT_VERSION: u32 = 3;
+
+/// Code of the fault STALL, whose FAULT_INFO says who waits.
+pub const FAULT_STALL: u32 = 10;
 
 /// Fault codes of STATUS.
 pub const FAULTS: &[(u32, &str, &str)] = &[

@@ -6,3 +6,4 @@ pub mod lockstep;
 pub mod memory;
 pub mod timeline;
 pub mod verilate;
+pub mod xrt;

@@ -3,5 +3,7 @@
 mod batch;
 mod faults;
 mod long;
+mod package;
 mod reference;
 mod rtl;
+mod xclbin;

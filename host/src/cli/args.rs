@@ -52,6 +52,12 @@ pub enum Verb {
     Info(Info),
     /// List devices and engine configurations.
     Devices(Devices),
+    /// Write a folder with which XRT's hardware emulation runs the engine in Verilator as a card.
+    HwEmu(HwEmu),
+    /// Try a card: compare with the golden executor, load another program, open it again, measure the driver.
+    XrtCheck(XrtCheck),
+    /// Be the emulated card of a program that uses XRT; XRT starts this, see hw-emu.
+    XrtDevice(XrtDevice),
 }
 
 /// `accllm quantize`.
@@ -170,6 +176,8 @@ pub enum DeviceArg {
     Golden,
     /// The engine's SystemVerilog, cycle by cycle, in Verilator.
     Verilator,
+    /// A card through XRT, or XRT's hardware emulation (see hw-emu).
+    Xrt,
 }
 
 /// Memory behind the simulated engine.
@@ -198,6 +206,9 @@ pub struct Target {
     /// Program written by `accllm compile` from MODEL, instead of compiling it now.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "sinks", "window", "block"])]
     pub program: Option<PathBuf>,
+    /// The card.
+    #[command(flatten)]
+    pub card: Card,
     /// Shape.
     #[command(flatten)]
     pub shape: Shape,
@@ -359,6 +370,128 @@ pub struct Serve {
     /// Seconds that requests have to end after SIGINT or SIGTERM.
     #[arg(long, default_value_t = 10, value_name = "SECONDS", help_heading = "Limits")]
     pub grace: u64,
+}
+
+/// Which card, with what.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Card (xrt)")]
+pub struct Card {
+    /// Index of the card, or its PCIe address.
+    #[arg(long, default_value = "0", value_name = "INDEX|BDF")]
+    pub card: String,
+    /// The xclbin for the card.
+    #[arg(long, env = "ACCLLM_XCLBIN", value_name = "FILE")]
+    pub xclbin: Option<PathBuf>,
+    /// How long one run of the program may take [default: 10 on a card, 3600 in emulation].
+    #[arg(long, value_name = "SECONDS")]
+    pub limit: Option<u64>,
+    /// Do not read back what was uploaded.
+    #[arg(long)]
+    pub no_verify: bool,
+}
+
+/// `accllm hw-emu`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  accllm hw-emu build/hw_emu && . build/hw_emu/env.sh && accllm run --device xrt\n\n\
+    Needs XRT's libraries (Debian: libxrt1). The programs that run in this environment need not be accllm."
+)]
+pub struct HwEmu {
+    /// Folder to write.
+    pub folder: PathBuf,
+    /// The emulated card.
+    #[command(flatten)]
+    pub device: XrtDevice,
+}
+
+/// `accllm xrt-check`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  accllm xrt-check --config u280 --xclbin build/accllm_u280.xclbin")]
+pub struct XrtCheck {
+    /// Model.
+    #[arg(default_value = "bundled")]
+    pub model: String,
+    /// The card.
+    #[command(flatten)]
+    pub card: Card,
+    /// Beginning of the text.
+    #[arg(long, default_value = "Once upon a time")]
+    pub prompt: String,
+    /// Tokens to compare, three times.
+    #[arg(long, default_value_t = 8, value_name = "N")]
+    pub tokens: usize,
+    /// Runs to time, three ways.
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    pub runs: u32,
+    /// Shape.
+    #[command(flatten)]
+    pub shape: Shape,
+}
+
+/// `accllm xrt-device`.
+#[derive(Debug, Args)]
+pub struct XrtDevice {
+    /// Engine configuration: tiny, edge, u280.
+    #[arg(long, default_value = "tiny", value_name = "NAME")]
+    pub config: String,
+    /// Memory behind the engine.
+    #[arg(long, value_enum, default_value_t = MemoryArg::Ideal)]
+    pub memory: MemoryArg,
+    /// Seed of the stalling memory.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub memory_seed: u64,
+    /// Deliberate trouble, to try what a host does about it.
+    #[arg(long, value_enum)]
+    pub trouble: Option<TroubleArg>,
+    /// Beat of the memory where the trouble is (corrupt: channel 0).
+    #[arg(long, default_value_t = 0, value_name = "BEAT")]
+    pub at: u64,
+    /// Memory port where the trouble is; the last is the auxiliary one.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub port: usize,
+}
+
+/// Deliberate trouble of an emulated card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TroubleArg {
+    /// The process is killed in its first run.
+    Die,
+    /// Runs never end.
+    Hang,
+    /// Buffers are refused.
+    Refuse,
+    /// A bit of the upload is flipped.
+    Corrupt,
+    /// A beat answers with a bus error.
+    ReadError,
+    /// A memory port never answers.
+    Stall,
+}
+
+impl XrtDevice {
+    /// These arguments, as words of a command line.
+    pub fn words(&self) -> Vec<String> {
+        let value =
+            |v: Option<clap::builder::PossibleValue>| v.map(|v| v.get_name().to_owned()).unwrap_or_default();
+        let mut words = vec![
+            "--config".to_owned(),
+            self.config.clone(),
+            "--memory".to_owned(),
+            value(self.memory.to_possible_value()),
+            "--memory-seed".to_owned(),
+            self.memory_seed.to_string(),
+        ];
+        if let Some(trouble) = &self.trouble {
+            words.extend(["--trouble".to_owned(), value(trouble.to_possible_value())]);
+            words.extend([
+                "--at".to_owned(),
+                self.at.to_string(),
+                "--port".to_owned(),
+                self.port.to_string(),
+            ]);
+        }
+        words
+    }
 }
 
 /// Memory behind the engine of `accllm bench`.

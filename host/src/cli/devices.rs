@@ -18,6 +18,8 @@ struct Report {
 struct Device {
     name: &'static str,
     what: &'static str,
+    /// `ready`, or what is there, or why it cannot be used.
+    state: String,
 }
 
 #[derive(Serialize)]
@@ -49,6 +51,9 @@ pub fn run(args: &Devices, out: &Out) -> Result<()> {
     out.line("device     what")?;
     for d in &report.devices {
         out.line(&format!("{:<10} {}", d.name, d.what))?;
+        if d.state != "ready" {
+            out.line(&format!("{:<10}   {}", "", d.state))?;
+        }
     }
     out.line("\nconfig  channels  lanes  vector  block   MHz  peak GB/s")?;
     for c in &report.configs {
@@ -62,10 +67,13 @@ pub fn run(args: &Devices, out: &Out) -> Result<()> {
 }
 
 fn devices() -> Vec<Device> {
+    let device = |name, what, state: &str| Device { name, what, state: state.into() };
+    let xrt = accllm::device::xrt::available().unwrap_or_else(|e| e.to_string());
     vec![
-        Device { name: "integer", what: "integer reference model, all cores" },
-        Device { name: "golden", what: "golden executor: the compiled program, instruction by instruction" },
-        Device { name: "verilator", what: "the engine's SystemVerilog in Verilator, cycle by cycle" },
+        device("integer", "integer reference model, all cores", "ready"),
+        device("golden", "golden executor: the compiled program, instruction by instruction", "ready"),
+        device("verilator", "the engine's SystemVerilog in Verilator, cycle by cycle", "ready"),
+        device("xrt", "a card through XRT, or XRT's hardware emulation", &xrt),
     ]
 }
 

@@ -15,6 +15,8 @@ mod run;
 mod run_report;
 mod serve;
 mod target;
+mod xrt;
+mod xrt_check;
 
 pub use args::Cli;
 use args::Verb;
@@ -36,5 +38,8 @@ pub fn run(cli: Cli) -> Result<()> {
         Verb::Compile(args) => compile::run(&args, &out),
         Verb::Disasm(args) => disasm::run(&args, &out),
         Verb::Info(args) => info::run(&args, &out),
+        Verb::HwEmu(args) => xrt::hw_emu(&args, &out),
+        Verb::XrtCheck(args) => xrt_check::run(&args, &out),
+        Verb::XrtDevice(args) => xrt::device(&args),
     }
 }

@@ -3,9 +3,10 @@
 use accllm::bench::Progress;
 use accllm::{Error, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::fs::File;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// Where results go: text for people, or one JSON object.
@@ -43,6 +44,15 @@ impl Out {
         let text = serde_json::to_string_pretty(report)
             .map_err(|e| Error::Argument(format!("cannot print the report as JSON: {e}")))?;
         write(&format!("{text}\n"))
+    }
+
+    /// A bar on standard error for bytes that are moved; invisible when that is no terminal.
+    pub fn bytes(&self, what: &str) -> ProgressBar {
+        let style =
+            ProgressStyle::with_template("{msg} {wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}");
+        let bar = ProgressBar::new(0).with_message(what.to_string());
+        bar.set_draw_target(target());
+        style.map_or(bar.clone(), |s| bar.with_style(s))
     }
 
     /// A spinner on standard error that says what takes time; invisible when that is no terminal.
@@ -98,9 +108,29 @@ fn target() -> ProgressDrawTarget {
     }
 }
 
+/// Standard output, where a library that writes to it has been sent elsewhere.
+static OWN: OnceLock<File> = OnceLock::new();
+
+/// Sends what libraries print on standard output to standard error from now on: XRT's emulation talks there. Results
+/// still go where they should.
+pub fn own_stdout() -> Result<()> {
+    let failed = |e: rustix::io::Errno| Error::io("keep", Path::new("standard output"), e.into());
+    if OWN.get().is_none() {
+        let kept = rustix::io::fcntl_dupfd_cloexec(std::io::stdout(), 3).map_err(failed)?;
+        rustix::stdio::dup2_stdout(std::io::stderr()).map_err(failed)?;
+        // Nobody else sets it: the command line is one thread.
+        let _ = OWN.set(kept.into());
+    }
+    Ok(())
+}
+
 fn write(text: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(|e| Error::io("write", Path::new("standard output"), e))
+    let done = match OWN.get() {
+        Some(mut file) => file.write_all(text.as_bytes()),
+        None => {
+            let mut out = std::io::stdout().lock();
+            out.write_all(text.as_bytes()).and_then(|()| out.flush())
+        }
+    };
+    done.map_err(|e| Error::io("write", Path::new("standard output"), e))
 }

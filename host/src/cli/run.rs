@@ -3,7 +3,7 @@
 use super::args::Run;
 use super::out::Out;
 use super::prepare;
-use super::run_report::{Report, Simulated, Text};
+use super::run_report::{Counted, Report, Text};
 use super::target::{self, Extras};
 use accllm::Result;
 use accllm::output;
@@ -35,7 +35,8 @@ pub fn run(args: &Run, out: &Out) -> Result<()> {
         session.save(path)?;
     }
     let engine = session.engine();
-    let memory = target::memory(args.target.memory);
+    let counted = opened.config.and_then(|config| Counted::new(engine, config, target::memory(&args.target)));
+    let (simulated, measured) = if target::on_card(&args.target) { (None, counted) } else { (counted, None) };
     let report = Report {
         model: ready.name.clone(),
         device: target::name(args.target.device),
@@ -45,7 +46,8 @@ pub fn run(args: &Run, out: &Out) -> Result<()> {
         sampling: (sampling.temperature > 0.0).then_some(sampling),
         text,
         compared: engine.compared(),
-        simulated: opened.config.and_then(|config| Simulated::new(engine, config, memory)),
+        simulated,
+        measured,
     };
     report.print(out)
 }

@@ -25,8 +25,10 @@ pub struct Report {
     pub text: Text,
     /// With `--lockstep`.
     pub compared: Option<Compared>,
-    /// On devices with a clock.
-    pub simulated: Option<Simulated>,
+    /// On simulated devices with a clock.
+    pub simulated: Option<Counted>,
+    /// On a card.
+    pub measured: Option<Counted>,
 }
 
 /// The text.
@@ -45,7 +47,7 @@ pub struct Text {
 
 /// What the hardware counted.
 #[derive(Serialize)]
-pub struct Simulated {
+pub struct Counted {
     config: &'static str,
     /// Memory model behind the ports.
     memory: &'static str,
@@ -60,7 +62,7 @@ pub struct Simulated {
 impl Report {
     /// Prints everything but the text, which is out already.
     pub fn print(&self, out: &Out) -> Result<()> {
-        if self.compared.is_some() || self.simulated.is_some() {
+        if self.compared.is_some() || self.simulated.is_some() || self.measured.is_some() {
             out.line("")?;
         }
         if let Some(c) = &self.compared {
@@ -68,13 +70,22 @@ impl Report {
             out.line(&format!("bit-exact: {tensors} tensors, {elements} elements compared, 0 differ"))?;
         }
         if let Some(s) = &self.simulated {
-            s.print(out, self.text.seconds)?;
+            s.print(out, "simulated")?;
+            let speed = s.cycles as f64 / self.text.seconds / 1e3;
+            out.line(&format!(
+                "simulation speed (measured): {} cycles in {:.1} s, {speed:.0} kcycles/s",
+                grouped(s.cycles),
+                self.text.seconds
+            ))?;
+        }
+        if let Some(m) = &self.measured {
+            m.print(out, "measured")?;
         }
         out.report(self)
     }
 }
 
-impl Simulated {
+impl Counted {
     /// The figures of an engine; `None` without a clock.
     pub fn new(engine: &dyn Engine, config: &Config, memory: &'static str) -> Option<Self> {
         let [prefill, decode] = engine.work()?;
@@ -90,19 +101,15 @@ impl Simulated {
         })
     }
 
-    fn print(&self, out: &Out, seconds: f64) -> Result<()> {
+    fn print(&self, out: &Out, how: &str) -> Result<()> {
         let (config, mhz, memory) = (self.config, self.mhz, self.memory);
-        out.line(&format!("simulated on '{config}' at {mhz} MHz, {memory} memory:"))?;
+        out.line(&format!("{how} on '{config}' at {mhz} MHz, {memory} memory:"))?;
         for (name, figures) in [("prompt", &self.prefill), ("decode", &self.decode)] {
             if let Some(f) = figures {
                 self.figures(out, name, f)?;
             }
         }
-        let speed = self.cycles as f64 / seconds / 1e3;
-        out.line(&format!(
-            "simulation speed (measured): {} cycles in {seconds:.1} s, {speed:.0} kcycles/s",
-            grouped(self.cycles)
-        ))
+        Ok(())
     }
 
     fn figures(&self, out: &Out, name: &str, f: &Figures) -> Result<()> {

@@ -1,9 +1,9 @@
 //! The engine that the command line names, for the verbs that write texts.
 
 use super::args::{Choice, DeviceArg, MemoryArg, Target};
-use super::out::Out;
+use super::out::{Out, own_stdout};
 use super::prepare;
-use accllm::device::{Device, GoldenDevice, LockstepDevice, MemoryKind, Verilator, VerilatorOptions};
+use accllm::device::{Device, GoldenDevice, LockstepDevice, Verilator, VerilatorOptions, Xrt, xrt};
 use accllm::engine::{DeviceEngine, Engine, Reference};
 use accllm::model::Ready;
 use accllm::sample::Sampling;
@@ -37,9 +37,9 @@ pub fn check(target: &Target, extras: &Extras) -> Result<()> {
     let only =
         |option: &str, devices: &str| Err(Error::Argument(format!("{option} needs --device {devices}")));
     if target.program.is_some() && target.device == DeviceArg::Integer {
-        return only("--program", "golden or verilator");
+        return only("--program", "golden, verilator or xrt");
     }
-    if extras.lockstep && target.device == DeviceArg::Integer {
+    if extras.lockstep && matches!(target.device, DeviceArg::Integer | DeviceArg::Xrt) {
         return only("--lockstep", "golden or verilator");
     }
     if target.device != DeviceArg::Verilator {
@@ -52,6 +52,9 @@ pub fn check(target: &Target, extras: &Extras) -> Result<()> {
         if target.memory != MemoryArg::Ideal {
             return only("--memory", "verilator");
         }
+    }
+    if target.device == DeviceArg::Xrt {
+        target.card.options()?;
     }
     [&extras.wave, &extras.trace].into_iter().flatten().try_for_each(|path| accllm::output::check_file(path))
 }
@@ -84,17 +87,22 @@ fn device<'m>(
     ready: &'m Ready,
     out: &Out,
 ) -> Result<Box<dyn Device + 'm>> {
+    if target.device == DeviceArg::Xrt {
+        own_stdout()?;
+        let bar = out.bytes("uploading");
+        let card = Xrt::open(program, image, &target.card.options()?, &mut |done, total| {
+            bar.set_length(total);
+            bar.set_position(done);
+        });
+        bar.finish_and_clear();
+        return Ok(Box::new(card?));
+    }
     let golden = || GoldenDevice::new(program, image);
     let rtl = match target.device {
         DeviceArg::Verilator => {
             let _busy = out.busy("loading the RTL (builds it at its first use)");
-            let memory = match target.memory {
-                MemoryArg::Ideal => MemoryKind::Ideal,
-                MemoryArg::Stalling => MemoryKind::Stalling(target.memory_seed),
-                MemoryArg::Hbm2 => MemoryKind::Hbm2,
-            };
             let options = VerilatorOptions {
-                memory,
+                memory: target.memory.kind(target.memory_seed),
                 trace: extras.lockstep,
                 timeline: extras.trace.clone().map_or(Record::Off, Record::File),
                 wave: extras.wave.clone(),
@@ -117,12 +125,19 @@ pub fn name(device: DeviceArg) -> &'static str {
         DeviceArg::Integer => "integer",
         DeviceArg::Golden => "golden",
         DeviceArg::Verilator => "verilator",
+        DeviceArg::Xrt => "xrt",
     }
 }
 
-/// Name of a memory.
-pub fn memory(memory: MemoryArg) -> &'static str {
-    match memory {
+/// Whether the device is a card, not a simulated one.
+pub fn on_card(target: &Target) -> bool {
+    target.device == DeviceArg::Xrt && !xrt::emulated()
+}
+
+/// Name of the memory behind the device.
+pub fn memory(target: &Target) -> &'static str {
+    match target.memory {
+        _ if target.device == DeviceArg::Xrt => "the card's",
         MemoryArg::Ideal => "ideal",
         MemoryArg::Stalling => "stalling",
         MemoryArg::Hbm2 => "hbm2",

@@ -1,5 +1,5 @@
 //! What can run a compiled program, behind one interface: the golden executor, the RTL in Verilator, both in
-//! lockstep, later a card.
+//! lockstep, a card through XRT.
 
 mod both;
 mod golden;
@@ -9,6 +9,7 @@ mod lockstep;
 pub mod pair;
 mod place;
 mod verilator;
+pub mod xrt;
 
 use crate::Result;
 use accllm_hw::isa::ARGS;
@@ -19,6 +20,7 @@ pub use kv::{read_head, write_head};
 pub use lockstep::{Compared, LockstepDevice};
 pub(crate) use verilator::memory;
 pub use verilator::{MemoryKind, Verilator, VerilatorOptions};
+pub use xrt::{Xrt, XrtOptions};
 
 /// The result of one run of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

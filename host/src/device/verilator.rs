@@ -25,6 +25,24 @@ pub enum MemoryKind {
 }
 
 impl MemoryKind {
+    /// The model of a memory with these contents behind a port.
+    ///
+    /// # Errors
+    /// The timing's parameters are wrong.
+    pub fn model(self, store: Store, port: u64, aux: bool) -> Result<Box<dyn MemoryModel>> {
+        Ok(match self {
+            Self::Ideal => Box::new(Ideal::new(store, LATENCY)),
+            Self::Hbm2 => {
+                let made = if aux { Hbm2::ddr4(store) } else { Hbm2::hbm2(store, port) };
+                Box::new(made.map_err(|e| Error::Fault(e.to_string()))?)
+            }
+            Self::Stalling(seed) => {
+                let config = StallConfig::new(seed.wrapping_mul(1000).wrapping_add(port));
+                Box::new(Stalling::new(store, config).map_err(|e| Error::Fault(e.to_string()))?)
+            }
+        })
+    }
+
     /// Name in reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -149,18 +167,7 @@ pub(crate) fn memory(
     port: u64,
     aux: bool,
 ) -> Result<Box<dyn MemoryModel>> {
-    let store = Store::shared(bytes.clone())?;
-    Ok(match kind {
-        MemoryKind::Ideal => Box::new(Ideal::new(store, LATENCY)),
-        MemoryKind::Hbm2 => {
-            let made = if aux { Hbm2::ddr4(store) } else { Hbm2::hbm2(store, port) };
-            Box::new(made.map_err(|e| Error::Fault(e.to_string()))?)
-        }
-        MemoryKind::Stalling(seed) => {
-            let config = StallConfig::new(seed.wrapping_mul(1000).wrapping_add(port));
-            Box::new(Stalling::new(store, config).map_err(|e| Error::Fault(e.to_string()))?)
-        }
-    })
+    kind.model(Store::shared(bytes.clone())?, port, aux)
 }
 
 impl Device for Verilator {

@@ -165,5 +165,7 @@ impl Work {
         sum.aux_beats_written += c.aux_beats_written;
         sum.prefetch_wait += c.prefetch_wait;
         sum.instructions += c.instructions;
+        sum.mat_done += c.mat_done;
+        sum.vec_done += c.vec_done;
     }
 }

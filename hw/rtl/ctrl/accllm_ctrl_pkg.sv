@@ -35,7 +35,7 @@ package accllm_ctrl_pkg;
     PHASE_FINISH
   } phase_t;
 
-  localparam int COUNTERS = 14;
+  localparam int COUNTERS = 16;
 
   // What the counters count in this cycle, beside what the control part sees itself.
   typedef struct packed {

@@ -14,11 +14,15 @@ module counters
     input  logic           vec_wait,
     input  logic           prefetch_wait,
     input  logic           executed,
+    input  logic           enable,                   // operations that end after a fault do not count
+    input  logic           mat_done,
+    input  logic           vec_done,
     output logic    [63:0] counters     [COUNTERS]
 );
   logic [COUNTERS-1:0] on;
-  assign on = {executed, prefetch_wait, events.aux_written, events.aux_read, 2'b00, vec_wait, vec_busy, mat_idle,
-               events.mat_stall_out, mat_wait, events.mat_stall_stream, events.mat_busy, 1'b1};
+  assign on = {enable && vec_done, enable && mat_done, executed, prefetch_wait, events.aux_written, events.aux_read,
+               2'b00, vec_wait, vec_busy, mat_idle, events.mat_stall_out, mat_wait, events.mat_stall_stream,
+               events.mat_busy, 1'b1};
 
   always_ff @(posedge clk) begin
     if (rst || begin_run) begin

@@ -28,7 +28,7 @@ mod trace;
 pub use activity::{Activity, Queue};
 pub use error::EngineError;
 pub use event::{Observer, Silent};
-pub use report::{Counters, RunReport};
+pub use report::{Counters, RunReport, waits};
 pub use spec::{EngineDesign, EngineSpec};
 
 use crate::golden::Limits;
@@ -196,6 +196,20 @@ impl Engine {
             let _ = self.clock(0, &mut Watch::nothing(&mut Silent))?;
         }
         Ok(())
+    }
+
+    /// Lets clock cycles pass until the interrupt is raised, at most `cycles`; returns whether it is.
+    ///
+    /// # Errors
+    /// The model fails.
+    pub fn advance(&mut self, cycles: u64) -> Result<bool, EngineError> {
+        for _ in 0..cycles {
+            if self.model.get_u64(self.interrupt) != 0 {
+                return Ok(true);
+            }
+            let _ = self.clock(0, &mut Watch::nothing(&mut Silent))?;
+        }
+        Ok(self.model.get_u64(self.interrupt) != 0)
     }
 
     /// Writes a register.

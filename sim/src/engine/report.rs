@@ -20,14 +20,16 @@ pub struct Counters {
     pub aux_beats_written: u64,
     pub prefetch_wait: u64,
     pub instructions: u64,
+    pub mat_done: u64,
+    pub vec_done: u64,
 }
 
 impl Counters {
     /// Number of counters.
-    pub const COUNT: usize = 14;
+    pub const COUNT: usize = 16;
 
     /// From the values in register order.
-    pub(super) fn from_values(v: [u64; Self::COUNT]) -> Self {
+    pub fn from_values(v: [u64; Self::COUNT]) -> Self {
         Self {
             cycles: v[0],
             mat_busy: v[1],
@@ -43,6 +45,8 @@ impl Counters {
             aux_beats_written: v[11],
             prefetch_wait: v[12],
             instructions: v[13],
+            mat_done: v[14],
+            vec_done: v[15],
         }
     }
 }
@@ -76,7 +80,7 @@ impl RunReport {
     pub fn fault(&self) -> Option<String> {
         let what = match self.status {
             0 => return None,
-            10 => waits(self.fault_info),
+            regs::FAULT_STALL => waits(self.fault_info),
             _ => format!("info {:#x}", self.fault_info),
         };
         Some(format!("instruction {}: {} ({what})", self.fault_pc, regs::fault_text(self.status)))
@@ -84,7 +88,7 @@ impl RunReport {
 }
 
 /// The bits of a STALL fault's FAULT_INFO, and of the trace state, in words.
-pub(super) fn waits(info: u32) -> String {
+pub fn waits(info: u32) -> String {
     const TEXT: [&str; 9] = [
         "the next matrix operation waits for a semaphore",
         "the matrix unit runs",

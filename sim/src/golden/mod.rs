@@ -12,6 +12,7 @@ mod fault;
 mod kernel;
 mod kv;
 mod limits;
+mod locate;
 mod matk;
 mod matv;
 mod matw;
@@ -28,6 +29,7 @@ mod transfer;
 
 pub use fault::{Fault, FaultCode};
 pub use limits::Limits;
+pub use locate::{Progress, locate};
 pub use memory::{Image, Memory, MemoryError, Port};
 pub use program::Program;
 pub use record::{Executed, Field, Observer, Silent, Space, Write};

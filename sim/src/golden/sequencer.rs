@@ -35,14 +35,14 @@ pub struct Summary {
 }
 
 /// An open loop.
-struct Loop {
+pub(super) struct Loop {
     body: u32,
     done: u32,
     count: u32,
 }
 
 /// What a run forgets at its end.
-struct Run {
+pub(super) struct Run {
     registers: [u32; REGISTERS],
     loops: Vec<Loop>,
     semaphores: [u8; SEMAPHORES + 1],
@@ -50,13 +50,13 @@ struct Run {
 }
 
 impl Run {
-    fn new(args: [u32; ARGS]) -> Self {
+    pub(super) fn new(args: [u32; ARGS]) -> Self {
         let mut registers = [0; REGISTERS];
         registers[1..=ARGS].copy_from_slice(&args);
         Self { registers, loops: Vec::new(), semaphores: [0; SEMAPHORES + 1], summary: Summary::default() }
     }
 
-    fn operands(&self, i: &Instr) -> Operands {
+    pub(super) fn operands(&self, i: &Instr) -> Operands {
         let add = |v: u32, r: usize| {
             let register = self.registers.get(usize::from(i.regs[r])).copied().unwrap_or(0);
             v.wrapping_add(register)
@@ -75,7 +75,7 @@ impl Run {
         }
     }
 
-    fn loop_counters(&self) -> [u32; LOOP_DEPTH] {
+    pub(super) fn loop_counters(&self) -> [u32; LOOP_DEPTH] {
         std::array::from_fn(|d| self.loops.get(d).map_or(0, |l| l.done))
     }
 
@@ -107,7 +107,13 @@ impl Run {
     }
 
     /// Executes a control instruction; `Some(pc)` is where to go on, `None` the end of the run.
-    fn control(&mut self, pc: u32, op: Op, o: &Operands, state: &mut State) -> Result<Option<u32>, Fault> {
+    pub(super) fn control(
+        &mut self,
+        pc: u32,
+        op: Op,
+        o: &Operands,
+        constants: &mut [u32; Constant::COUNT],
+    ) -> Result<Option<u32>, Fault> {
         match op {
             Op::END => return Ok(None),
             Op::ADD => match self.registers.get_mut(o.x as usize) {
@@ -115,7 +121,7 @@ impl Run {
                 Some(_) => {}
                 None => return Err(Fault::illegal(format!("ADD: there is no register {}", o.x))),
             },
-            Op::SETC => match state.constants.get_mut(o.x as usize) {
+            Op::SETC => match constants.get_mut(o.x as usize) {
                 Some(c) => *c = o.a,
                 None => {
                     let last = Constant::COUNT - 1;
@@ -215,7 +221,7 @@ impl Golden {
         };
         exec.charge(1)?;
         if unit == Unit::Control {
-            return run.control(pc, op, &operands, &mut self.state);
+            return run.control(pc, op, &operands, &mut self.state.constants);
         }
         exec.execute(op, &operands)?;
         let writes = exec.writes;

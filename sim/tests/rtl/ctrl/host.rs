@@ -35,7 +35,7 @@ fn registers_keep_what_was_written() -> Outcome {
         let s = shadow.get_mut(&w).ok_or("no such register")?;
         *s = *s & !mask | value & mask;
     }
-    for hole in [0x14, 0x1c, 0x60, 0xbc, 0xd8, 0x170, 0x210, 0xffc] {
+    for hole in [0x88, 0x170, 0x17c, 0x198, 0x1fc, 0x280, 0xffc] {
         b.write(hole, u32::MAX)?;
         assert_eq!(b.read(hole)?, 0, "{hole:#x}");
     }
@@ -134,5 +134,6 @@ fn counters_and_results() -> Outcome {
     assert!(idle > 1900 && idle < cycles, "{idle}");
     assert!(b.read64(regs::VEC_BUSY)? > 0);
     assert_eq!((b.read64(regs::AUX_BEATS_READ)?, b.read64(regs::INSTRUCTIONS)?), (3, 3));
+    assert_eq!((b.read64(regs::MAT_DONE)?, b.read64(regs::VEC_DONE)?), (1, 1));
     Ok(())
 }

@@ -315,7 +315,9 @@ fn compare(
         return Err(d.message(&Nowhere).into());
     }
     assert_eq!(compared.tensors, summary.matrix + summary.vector);
-    assert_eq!(report.counters.instructions, summary.instructions);
+    let c = report.counters;
+    assert_eq!(c.instructions, summary.instructions);
+    assert_eq!((c.mat_done, c.vec_done), (summary.matrix, summary.vector));
     assert_eq!((report.result_index, report.result_value), golden.state.result());
     assert_eq!(engine.violations(), Vec::<String>::new());
     let config = *engine.config();
