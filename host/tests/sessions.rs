@@ -315,6 +315,13 @@ fn stop_strings_ends_and_limits() {
     let answer = answer.unwrap();
     assert_eq!((answer.text.as_str(), answer.stop), (", in a small ", Stop::StopString));
     assert_eq!(seen, answer.text);
+    // The string is not part of the text, which goes on as if nothing had been.
+    assert_eq!(READY.tokenizer.decode(session.tokens()).unwrap(), "Once upon a time, in a small");
+    let on = write(&mut session, &Options::new(9));
+    let mut fresh = integer(LAMBDA);
+    fresh.push_text("Once upon a time").unwrap();
+    let kept = session.tokens().len() - 5 - 9;
+    assert_eq!(write(&mut fresh, &Options::new(kept + 9)).tokens[kept..], on.tokens);
     let bad = Options { sampling: Sampling { top_p: -1.0, ..Sampling::default() }, ..Options::new(1) };
     assert!(session.generate(&bad, &mut { nothing }).unwrap_err().to_string().contains("top_p"));
 }

@@ -69,7 +69,7 @@ pub struct Piece<'a> {
 pub struct Answer {
     /// The text.
     pub text: String,
-    /// Its tokens; with a stop string, also those of the string.
+    /// All new tokens; with a stop string, also those of the string, which are no longer part of the session's text.
     pub tokens: Vec<u32>,
     /// Why it ended.
     pub stop: Stop,
@@ -169,7 +169,7 @@ impl<'m> Session<'m> {
     }
 
     /// Continues the text. `on_piece` sees every token at once and may end the text, which then counts as cancelled.
-    /// The new tokens are part of the text; an end token is not.
+    /// The new tokens are part of the text; an end token is not, nor are those that a stop string is in.
     ///
     /// # Errors
     /// There is no text yet, sampling options without meaning, the device's, or those of `on_piece`. The text then
@@ -203,10 +203,16 @@ impl<'m> Session<'m> {
         let mut stream = self.ready.tokenizer.stream_after(&self.tokens)?;
         let mut stop = StopStrings::new(&options.stop);
         let mut text = String::new();
+        // Where the text of each new token ends, stop string included.
+        let (mut ends, mut end) = (Vec::new(), 0);
+        let before = self.tokens.len();
         let tokens = &mut self.tokens;
         let written = generate(&mut *self.engine, &request, &mut |token| {
             tokens.push(token);
-            let new = stop.push(&stream.push(token)?);
+            let new = stream.push(token)?;
+            end += new.len();
+            ends.push(end);
+            let new = stop.push(&new);
             text.push_str(&new);
             let flow = on_piece(Piece { token: Some(token), text: &new })?;
             Ok(match flow {
@@ -222,6 +228,11 @@ impl<'m> Session<'m> {
             text.push_str(&rest);
             // There is nothing left to end.
             let _ = on_piece(Piece { token: None, text: &rest })?;
+        }
+        if stopped == Stop::StopString {
+            // Far back the window may not reach; then the string's tokens stay.
+            let whole = ends.iter().take_while(|end| **end <= text.len()).count();
+            self.take_back(before + whole)?;
         }
         Ok(Answer { text, tokens: written.tokens, stop: stopped })
     }
