@@ -12,8 +12,8 @@ pub mod shapes;
 mod work;
 
 pub use model::Model;
-pub use page::page;
-pub use profile::{Operation, Profile, Streamed};
+pub use page::{PARTS, page};
+pub use profile::{Profile, Streamed};
 pub use rate::sequential;
 pub use report::{Agreement, Estimate, Published, Report};
 pub use work::multiplications;
@@ -21,7 +21,7 @@ pub use work::multiplications;
 use crate::device::{Device, GoldenDevice, MemoryKind, Verilator, VerilatorOptions, pair};
 use crate::engine::Work;
 use crate::perf::Figures;
-use crate::timeline::Record;
+use crate::timeline::{Record, Recorder};
 use crate::{Error, Result};
 use accllm_compiler::{MemoryImage, Program, Step};
 use accllm_hw::config::{BEAT_BYTES, Config, MACS, find};
@@ -69,7 +69,7 @@ pub struct Options {
     pub seed: u64,
     /// Compare with the golden executor.
     pub compare: bool,
-    /// What is recorded of the runs, of one phase.
+    /// What is recorded of the runs, of one phase; at least the sums.
     pub timeline: Record,
 }
 
@@ -193,7 +193,10 @@ impl<'a> Bench<'a> {
         let options = VerilatorOptions {
             memory: self.options.memory,
             trace: true,
-            timeline: self.options.timeline.clone(),
+            timeline: match &self.options.timeline {
+                Record::Off => Record::Sums,
+                other => other.clone(),
+            },
             wave: None,
             rtl: None,
         };
@@ -247,10 +250,12 @@ impl<'a> Bench<'a> {
                 break;
             }
         }
-        rtl.finish()?;
         self.progress.end();
         let seconds = begin.elapsed().as_secs_f64();
-        self.report(phase, (&work, useful), &profile, agreement, seconds)
+        let operations = rtl.recorder().map(Recorder::operations).unwrap_or_default();
+        rtl.finish()?;
+        let report = self.report(phase, (&work, useful), &profile, agreement, seconds)?;
+        Ok(Report { operations, ..report })
     }
 
     /// Arguments and IO block of a step of `n` sequences.
@@ -312,7 +317,7 @@ impl<'a> Bench<'a> {
             streaming_fraction_of_model: (streamed.cycles > 0).then_some(streaming),
             mac_utilisation: useful as f64 / (cycles as f64 * (c.channels * MACS * c.lanes) as f64),
             stalls: figures.shares,
-            operations: profile.operations(cycles),
+            operations: Vec::new(),
             instructions: info.instructions,
             instruction_bytes: info.instruction_bytes(),
             agreement,

@@ -1,12 +1,25 @@
 //! `docs/performance.md`, from the reports of its cases.
 
+use super::Report;
 use super::cases::{Case, Target};
-use super::{Operation, Report};
+use crate::timeline::Operation;
 use accllm_hw::config::MACS;
 use std::fmt::Write as _;
 
 /// DSP48 slices of the U280.
 const U280_DSP: usize = 9024;
+
+/// A part of an operation's cycles.
+type Part = (&'static str, fn(&Operation) -> u64);
+
+/// Parts by which operations are listed.
+pub const PARTS: [Part; 5] = [
+    ("matrix unit in", Operation::matrix),
+    ("memory awaited in", |o| o.waiting_for_memory),
+    ("vector awaited in", |o| o.waiting_for_vector),
+    ("ends in", |o| o.ends),
+    ("vector unit in", |o| o.vector_busy),
+];
 
 /// The page.
 pub fn page(cases: &[(Case, Report)]) -> String {
@@ -65,8 +78,9 @@ empty but for those.
 const LIMITS: &str = "
 ## What limits each case
 
-Shares of all cycles. The matrix unit either computes, or waits for memory, for the vector unit, for room for its output, or has no instruction. Operations: cycles from the end of the unit's operation before to the
-operation's own end, so waiting is in them.
+Shares of all cycles. The matrix unit either computes, or waits for memory, for the vector unit, for room for its output, or has no instruction. Below that, the operations in which the matrix unit spent most of its cycles,
+waiting included; in which it waited for memory; in which it waited for the vector unit; at whose beginning or end the tiles had nothing to do while addresses, beats or results were on their way; and those in which
+the vector unit worked. Shares below 0.05% are left out.
 ";
 
 fn name(r: &Report) -> String {
@@ -157,12 +171,18 @@ fn limits(out: &mut String, r: &Report) {
         percent(s.no_instruction),
         percent(s.vector_busy)
     );
-    for unit in ["matrix", "vector"] {
-        let mut all: Vec<&Operation> = r.operations.iter().filter(|o| o.unit == unit).collect();
-        all.sort_by_key(|o| std::cmp::Reverse(o.cycles));
-        let parts: Vec<_> =
-            all.iter().take(6).map(|o| format!("{} {}", o.operation, percent(o.share))).collect();
-        let _ = writeln!(out, "- {unit} operations: {}", parts.join(", "));
+    for (what, of) in PARTS {
+        let mut all: Vec<(&str, u64)> = r.operations.iter().map(|o| (o.operation.as_str(), of(o))).collect();
+        all.sort_by_key(|(_, cycles)| std::cmp::Reverse(*cycles));
+        let shares = all.iter().map(|(name, cycles)| (name, *cycles as f64 / r.cycles as f64));
+        let parts: Vec<_> = shares
+            .filter(|(_, share)| *share >= 0.0005)
+            .take(6)
+            .map(|(name, share)| format!("{name} {}", percent(share)))
+            .collect();
+        if !parts.is_empty() {
+            let _ = writeln!(out, "- {what}: {}", parts.join(", "));
+        }
     }
 }
 

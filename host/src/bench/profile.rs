@@ -1,4 +1,4 @@
-//! Where a run's cycles went, operation by operation.
+//! What is found from the ends of operations: weight streams, and the cycles of layers.
 
 use super::Progress;
 use crate::device::pair::Watch;
@@ -6,33 +6,16 @@ use accllm_compiler::Program;
 use accllm_hw::config::Config;
 use accllm_hw::isa::{Op, Unit};
 use accllm_sim::golden::Executed;
-use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
-
-/// Cycles of one operation of the program, over all layers, heads and tokens. *Simulated*.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Operation {
-    /// `matrix` or `vector`.
-    pub unit: &'static str,
-    /// Its label, as in `accllm disasm`.
-    pub operation: String,
-    /// Times it ran.
-    pub count: u64,
-    /// Cycles from the end of the unit's operation before it to its own end, waiting included.
-    pub cycles: u64,
-    /// Share of all cycles.
-    pub share: f64,
-}
 
 /// What is known of an operation before it ends.
 struct Begun {
-    pc: usize,
     /// A weight stream longer than the prefetch FIFO.
     long: bool,
     layer: Option<usize>,
 }
 
-/// One unit.
+/// The matrix unit.
 #[derive(Default)]
 struct Track {
     begun: VecDeque<Begun>,
@@ -59,8 +42,7 @@ pub struct Profile<'a> {
     /// Depth of the prefetch FIFO.
     fifo: usize,
     progress: &'a dyn Progress,
-    tracks: [Track; 2],
-    operations: BTreeMap<(bool, usize), (u64, u64)>,
+    track: Track,
     layers: BTreeMap<usize, u64>,
     streaming: Streamed,
     beats: u64,
@@ -73,8 +55,7 @@ impl<'a> Profile<'a> {
             program,
             fifo: config.fifo,
             progress,
-            tracks: Default::default(),
-            operations: BTreeMap::new(),
+            track: Track::default(),
             layers: BTreeMap::new(),
             streaming: Streamed::default(),
             beats: 0,
@@ -83,7 +64,7 @@ impl<'a> Profile<'a> {
 
     /// The next run begins.
     pub fn begin(&mut self) {
-        self.tracks = Default::default();
+        self.track = Track::default();
     }
 
     /// Weight streams that directly follow another one on the matrix unit, both longer than the prefetch FIFO: what is
@@ -96,34 +77,18 @@ impl<'a> Profile<'a> {
     pub fn layers(&self) -> &BTreeMap<usize, u64> {
         &self.layers
     }
-
-    /// All operations, those of the matrix unit first, in the order of the program.
-    pub fn operations(&self, cycles: u64) -> Vec<Operation> {
-        let mut out: Vec<Operation> = Vec::new();
-        for (&(vector, pc), &(count, own)) in &self.operations {
-            let unit = if vector { "vector" } else { "matrix" };
-            let name = self.program.labels.get(pc).map_or("?", |l| &l.op);
-            match out.iter_mut().find(|o| (o.unit, o.operation.as_str()) == (unit, name)) {
-                Some(o) => (o.count, o.cycles) = (o.count + count, o.cycles + own),
-                None => {
-                    out.push(Operation { unit, operation: name.into(), count, cycles: own, share: 0.0 });
-                }
-            }
-        }
-        out.iter_mut().for_each(|o| o.share = o.cycles as f64 / cycles.max(1) as f64);
-        out
-    }
 }
 
 impl Watch for Profile<'_> {
     fn record(&mut self, r: &Executed) {
+        if r.unit != Unit::Matrix {
+            return;
+        }
         let pc = r.pc as usize;
         let layer = self.program.labels.get(pc).and_then(|l| l.layer_at(&r.loop_counters));
         // A MATW has n steps of k value beats in every channel; nothing in a program changes these.
         let beats = self.program.code.get(pc).map_or(0, |i| usize::from(i.n) * usize::from(i.k));
-        let long = r.op == Op::MATW && beats >= self.fifo;
-        let track = &mut self.tracks[usize::from(r.unit == Unit::Vector)];
-        track.begun.push_back(Begun { pc, long, layer });
+        self.track.begun.push_back(Begun { long: r.op == Op::MATW && beats >= self.fifo, layer });
     }
 
     fn beats(&mut self, delivered: u64) {
@@ -132,13 +97,13 @@ impl Watch for Profile<'_> {
     }
 
     fn end(&mut self, cycle: u64, unit: Unit, _: u64) {
-        let vector = unit == Unit::Vector;
-        let track = &mut self.tracks[usize::from(vector)];
+        if unit != Unit::Matrix {
+            return;
+        }
+        let track = &mut self.track;
         let Some(begun) = track.begun.pop_front() else { return };
         let cycles = cycle - track.end;
-        let sum = self.operations.entry((vector, begun.pc)).or_default();
-        *sum = (sum.0 + 1, sum.1 + cycles);
-        if let (Unit::Matrix, Some(layer)) = (unit, begun.layer) {
+        if let Some(layer) = begun.layer {
             *self.layers.entry(layer).or_default() += cycles;
         }
         if begun.long && track.long {

@@ -1,8 +1,8 @@
 //! What a benchmark reports. Cycles and all that follows from them are *simulated*; `*_s` and memory are *measured*
 //! on this computer; `estimated` says so.
 
-use super::profile::Operation;
 use crate::perf::Shares;
+use crate::timeline::Operation;
 use serde::Serialize;
 
 /// A figure from a paper.
@@ -114,7 +114,7 @@ pub struct Report {
     pub mac_utilisation: f64,
     /// Shares of the cycles.
     pub stalls: Shares,
-    /// Cycles by operation; empty without comparison.
+    /// Cycles by operation.
     pub operations: Vec<Operation>,
     /// Instructions of the program.
     pub instructions: usize,

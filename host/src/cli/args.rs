@@ -563,7 +563,7 @@ pub struct Bench {
     /// Seed of weights, cache and tokens.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Run the RTL alone, without the comparison with the golden executor and without cycles by operation.
+    /// Run the RTL alone, without the comparison with the golden executor.
     #[arg(long)]
     pub no_compare: bool,
     /// Run all cases of docs/performance.md (a quarter of an hour) and write that page.

@@ -184,11 +184,14 @@ fn title(r: &Report) -> String {
 
 /// Operations with their share of the cycles, in the order of the program.
 fn operations(r: &Report, out: &Out) -> Result<()> {
-    for unit in ["matrix", "vector"] {
-        let all = r.operations.iter().filter(|o| o.unit == unit);
-        let parts: Vec<_> = all.map(|o| format!("{} {}", o.operation, percent(o.share))).collect();
+    for (what, of) in bench::PARTS {
+        let shares = r.operations.iter().map(|o| (o, of(o) as f64 / r.cycles as f64));
+        let parts: Vec<_> = shares
+            .filter(|(_, share)| *share >= 0.0005)
+            .map(|(o, share)| format!("{} {}", o.operation, percent(share)))
+            .collect();
         if !parts.is_empty() {
-            out.line(&format!("  {:<18} {}", format!("{unit} by operation"), parts.join(", ")))?;
+            out.line(&format!("  {what:<18} {}", parts.join(", ")))?;
         }
     }
     Ok(())
