@@ -101,8 +101,6 @@ pub struct ModelSpec {
     pub embed_shift: u8,
     /// 16-bit probabilities.
     pub prob_wide: bool,
-    /// 16-bit input of down_proj.
-    pub h_wide: bool,
     /// The layers.
     pub layers: Vec<LayerSpec>,
     /// Final norm.
@@ -153,7 +151,6 @@ impl From<&QuantModel> for ModelSpec {
             },
             embed_shift: m.embed_shift,
             prob_wide: m.prob_wide,
-            h_wide: m.h_wide,
             layers: m.layers.iter().map(LayerSpec::from).collect(),
             final_norm: (&m.final_norm).into(),
             head: m.head.format,

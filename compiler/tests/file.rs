@@ -76,7 +76,7 @@ fn another_model_is_refused() {
     let folder = folder();
     let (program, _, path) = saved(folder.path());
     let (_, mut s) = synthetic::shapes().swap_remove(0);
-    s.h_wide = false;
+    s.prob_wide = !s.prob_wide;
     assert!(matches!(program.save(&s.build(), &path), Err(Error::Model { .. })));
     assert!(Program::load(&path).is_ok(), "the old file must stay");
 }

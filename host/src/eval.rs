@@ -121,7 +121,6 @@ impl Evaluation {
             model: &quantized.dequantized,
             steps: &quantized.steps,
             a8,
-            h_wide: self.integer.h_wide,
             kv4,
             lambda,
         };

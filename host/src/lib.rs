@@ -18,5 +18,6 @@ pub mod model;
 pub mod output;
 pub mod perf;
 pub mod tensors;
+pub mod timeline;
 
 pub use error::{Error, Result};

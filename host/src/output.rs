@@ -1,20 +1,66 @@
 //! Output files that appear whole or not at all.
 
 use crate::{Error, Result};
-use std::io::Write as _;
-use std::path::Path;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
 
 /// Writes `bytes` to `path`: first under a temporary name in the same folder, then renamed.
 ///
 /// # Errors
 /// The folder does not exist or cannot be written; `path` is then as it was before.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    refuse_folder(path)?;
-    let mut file =
-        tempfile::NamedTempFile::new_in(folder_of(path)).map_err(|e| Error::io("write", path, e))?;
+    let mut file = WholeFile::create(path)?;
     file.write_all(bytes).map_err(|e| Error::io("write", path, e))?;
-    file.persist(path).map_err(|e| Error::io("write", path, e.error))?;
-    Ok(())
+    file.finish()
+}
+
+/// A file that is written piece by piece under a temporary name in its folder, and appears when it is finished; dropped
+/// before, it leaves nothing.
+pub struct WholeFile {
+    path: PathBuf,
+    file: BufWriter<tempfile::NamedTempFile>,
+}
+
+impl WholeFile {
+    /// Begins.
+    ///
+    /// # Errors
+    /// As [`write_whole`].
+    pub fn create(path: &Path) -> Result<Self> {
+        refuse_folder(path)?;
+        let mut builder = tempfile::Builder::new();
+        // As other files: what the user's mask leaves of this, not a temporary file's private mode.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let file = builder.tempfile_in(folder_of(path)).map_err(|e| Error::io("write", path, e))?;
+        Ok(Self { path: path.to_path_buf(), file: BufWriter::with_capacity(1 << 16, file) })
+    }
+
+    /// The name that it will have.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Gives it its name.
+    ///
+    /// # Errors
+    /// The last piece cannot be written, or the file not be renamed.
+    pub fn finish(self) -> Result<()> {
+        let Self { path, file } = self;
+        let file = file.into_inner().map_err(|e| Error::io("write", &path, e.into_error()))?;
+        file.persist(&path).map_err(|e| Error::io("write", &path, e.error))?;
+        Ok(())
+    }
+}
+
+impl Write for WholeFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
 }
 
 /// Fails early, before minutes of work, when the file `path` could not be written at the end.

@@ -2,12 +2,14 @@
 
 mod common;
 
-use accllm::bench::{Bench, Options, Progress, Report};
+use accllm::bench::cases::{Case, Target};
+use accllm::bench::{Bench, Options, Progress, Report, page};
 use accllm::device::MemoryKind;
+use accllm::timeline::Record;
 use common::{accllm, fails, json};
 use serde_json::Value;
 
-const KEYS: [&str; 44] = [
+const KEYS: [&str; 43] = [
     "shape",
     "config",
     "memory",
@@ -22,7 +24,6 @@ const KEYS: [&str; 44] = [
     "sinks",
     "window",
     "prob_bits",
-    "h_bits",
     "block",
     "channels",
     "lanes",
@@ -96,6 +97,8 @@ fn decode_and_prefill() {
         assert!(number(&r["estimated"], "tokens_per_s") < number(r, "tokens_per_s"));
     }
     assert_eq!(r["prefill"]["prompt"], 5);
+    // The head's streams follow each other, and each is far longer than the FIFO of 'tiny'.
+    assert!((0.95..1.01).contains(&number(&r, "streaming_fraction_of_model")));
     assert!(number(&r["prefill"], "mac_utilisation") > number(&r, "mac_utilisation"));
 }
 
@@ -111,11 +114,11 @@ fn the_same_seed_gives_the_same_figures() {
     };
     let first = simulated(&["--context", "30"]);
     assert_eq!(first, simulated(&["--context", "30"]));
-    // The RTL alone takes the same cycles; narrow inputs take fewer multiplications.
+    // The RTL alone takes the same cycles; narrow probabilities take fewer multiplications.
     let alone = simulated(&["--context", "30", "--no-compare"]);
     assert_eq!((&alone["cycles"], &alone["elements_compared"]), (&first["cycles"], &0.into()));
-    let narrow = simulated(&["--context", "30", "--h-bits", "8", "--prob-bits", "8"]);
-    assert_eq!((&narrow["h_bits"], &narrow["prob_bits"]), (&8.into(), &8.into()));
+    let narrow = simulated(&["--context", "30", "--prob-bits", "8"]);
+    assert_eq!(&narrow["prob_bits"], 8);
     assert_eq!(narrow["elements_different"], 0);
     let work = |r: &Value| number(r, "mac_utilisation") * number(r, "cycles");
     assert!(work(&narrow) < work(&first));
@@ -166,7 +169,7 @@ fn nonsense_is_refused() {
     fails(&["bench", "llama2-7b", "--batch", "5"], &["sequences", "1..=4"]);
     fails(&["bench", "llama2-7b", "--batch", "2", "--prompt", "9"], &["--prompt"]);
     fails(&["bench", "llama2-7b", "--context", "4294967296"], &["positions end at"]);
-    fails(&["bench", "llama2-7b", "--h-bits", "9"], &["8, 16"]);
+    fails(&["bench", "llama2-7b", "--prob-bits", "9"], &["8, 16"]);
     fails(&["bench", "--page", "/no/such/folder/page.md"], &["/no/such/folder"]);
 }
 
@@ -178,9 +181,9 @@ impl Progress for Quiet {
     fn end(&self) {}
 }
 
-#[test]
-fn a_damaged_weight_is_found() {
-    let options = Options {
+/// Two layers of smollm2-135m on 'tiny', without waiting for memory.
+fn options() -> Options {
+    Options {
         shape: "smollm2-135m".into(),
         config: "tiny".into(),
         context: Some(5),
@@ -193,10 +196,44 @@ fn a_damaged_weight_is_found() {
         window: Some(60),
         block: None,
         prob_wide: None,
-        h_wide: None,
         seed: 1,
         compare: true,
+        timeline: Record::Off,
+    }
+}
+
+#[test]
+fn the_page_says_what_was_reached() {
+    let options = Options { tokens: 1, ..options() };
+    let report = Bench::new(&options, &Quiet).unwrap().run().unwrap();
+    let target = |least, share| Target {
+        what: "of it",
+        least,
+        share,
+        of: |r| Some((r.hbm_fraction_of_peak, !r.lanes.is_multiple_of(2))),
     };
+    let unknown = Target { of: |_| None, ..target(0.5, false) };
+    let targets = vec![target(0.5, true), target(1.5, true), unknown];
+    let text = page(&[(Case { options, targets }, report.clone())]);
+    let share = format!("{:.1}%", 100.0 * report.hbm_fraction_of_peak);
+    for row in [
+        format!(
+            "| smollm2-135m decode at 5, 2 of 30 layers | of it | 50.0% | {share} *simulated* | reached |"
+        ),
+        format!(
+            "| smollm2-135m decode at 5, 2 of 30 layers | of it | 150.0% | {share} *simulated* | **missed** |"
+        ),
+        "| smollm2-135m decode at 5, 2 of 30 layers | of it | 0.5 | - | **unknown** |".into(),
+        "| smollm2-135m decode at 5, 2 of 30 layers whole, *estimated* |".into(),
+        "- matrix operations: head ".into(),
+    ] {
+        assert!(text.contains(&row), "no {row} in\n{text}");
+    }
+}
+
+#[test]
+fn a_damaged_weight_is_found() {
+    let options = options();
     let run = |damage: bool| -> Report {
         let mut bench = Bench::new(&options, &Quiet).unwrap();
         let stream = bench.program().layout.weights.layers[1].iter().find(|s| s.name() == "L1.up").unwrap();

@@ -29,6 +29,7 @@ mat/mat_unit.sv
 vec/accllm_vec_pkg.sv
 vec/vec_act.sv
 vec/vec_argmax.sv
+vec/vec_block.sv
 vec/vec_ctrl.sv
 vec/vec_decode.sv
 vec/vec_dst.sv
@@ -50,6 +51,9 @@ vec/vec_stat.sv
 vec/vec_store.sv
 vec/vec_sum.sv
 vec/vec_visible.sv
+vec/vec_score_row.sv
+vec/vec_rows.sv
+vec/vec_scan.sv
 vec/vec_unit.sv
 ctrl/accllm_ctrl_pkg.sv
 ctrl/axil_slave.sv

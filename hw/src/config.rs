@@ -20,7 +20,7 @@ pub struct Config {
     pub name: &'static str,
     /// Memory channels = tiles (C).
     pub channels: usize,
-    /// Token lanes per tile (at least 2: the halves of a 16-bit input use two).
+    /// Token lanes per tile (at least 2: the halves of a 16-bit probability use two).
     pub lanes: usize,
     /// Elements per cycle of the vector unit (V). `channels ≤ V ≤ 32`, `V ≥ 8`.
     pub vec: usize,

@@ -174,15 +174,29 @@ pub fn resid_add(a: i32, b: i32) -> i32 {
     (i64::from(a) + i64::from(b)).clamp(-i64::from(RESID_MAX) - 1, i64::from(RESID_MAX)) as i32
 }
 
-/// silu(gate) * up, `-32768..=32639` where `wide`, else int8.
+/// silu(gate) * up, `-32768..=32639`.
 #[inline]
-pub fn silu_mul(gate: i32, up: i32, hs: u32, wide: bool) -> i32 {
+pub fn silu_mul(gate: i32, up: i32, hs: u32) -> i32 {
     let (g, u) = (sat(i64::from(gate), 24), sat(i64::from(up), 24));
     let a = g.unsigned_abs() as u32;
     let sg = if a >= 65536 { 32768 } else { i64::from(tables::sigmoid(a)) };
     let sg = if g < 0 { 32768 - sg } else { sg };
-    let h = rs(rs(g * sg, 15) * u, hs);
-    if wide { h.clamp(-32768, i64::from(PROB_ONE)) as i32 } else { sat(h, 8) as i32 }
+    rs(rs(g * sg, 15) * u, hs).clamp(-32768, i64::from(PROB_ONE)) as i32
+}
+
+/// Largest exponent of a block.
+pub const EXPONENT_MAX: u8 = 8;
+
+/// Exponent of a block of values `-32768..=32639`: the smallest with which all [`block_code`]s are int8.
+pub fn block_exponent(h: &[i32]) -> u8 {
+    let fits = |&e: &u8| h.iter().all(|&v| (-128..=127).contains(&rs(v.into(), e.into())));
+    (0..EXPONENT_MAX).find(fits).unwrap_or(EXPONENT_MAX)
+}
+
+/// Code of a value of a block with exponent `e`: `h ≈ code * 2^e`.
+#[inline]
+pub fn block_code(h: i32, e: u8) -> i8 {
+    rs(h.into(), e.into()) as i8
 }
 
 #[cfg(test)]
@@ -224,12 +238,34 @@ mod tests {
     }
 
     #[test]
+    fn exponents_are_the_smallest_and_codes_are_int8() {
+        for h in -32768..=PROB_ONE {
+            let e = block_exponent(&[h]);
+            let code = |e: u8| rs(h.into(), e.into());
+            assert!((-128..=127).contains(&code(e)), "{h} with {e}");
+            assert!(e == 0 || !(-128..=127).contains(&code(e - 1)), "{h} with {e}");
+            assert_eq!(i64::from(block_code(h, e)), code(e));
+            // The bounds that docs/numerics.md names.
+            let top = |j: u8| if j == 0 { (-128, 127) } else { (-257 << (j - 1), (255 << (j - 1)) - 1) };
+            for j in 0..=EXPONENT_MAX {
+                assert_eq!(e <= j, (top(j).0..=top(j).1).contains(&h), "{h} with {j}");
+            }
+            // Nothing is lost by more than half a step.
+            assert!((i32::from(block_code(h, e)) * (1 << e) - h).abs() <= (1 << e) / 2);
+        }
+        assert_eq!(block_exponent(&[]), 0);
+        assert_eq!(block_exponent(&[3, -129, 5]), 1);
+        assert_eq!(block_exponent(&[PROB_ONE, 0]), EXPONENT_MAX);
+        assert_eq!(block_exponent(&[-32768]), EXPONENT_MAX);
+    }
+
+    #[test]
     fn composed_functions_against_f64() {
         let q12 = |x: i32| f64::from(x) / 4096.0;
         // silu(g) through a product with u = 1 (Q.12), all gates below 32, steps of 1/4096.
         let silu = (-(1 << 17)..1 << 17)
             .map(|g| {
-                let got = f64::from(silu_mul(g, 1, 0, true)) / 4096.0;
+                let got = f64::from(silu_mul(g, 1, 0)) / 4096.0;
                 let g = q12(g);
                 let want = g / (1.0 + (-g).exp());
                 if want.abs() < 7.9 { (got - want).abs() } else { 0.0 }
@@ -264,7 +300,7 @@ mod tests {
         assert_eq!(k_step(&[-32768, 32767]), (4369, (-32768 + 8 * 4369) as i16));
         assert_eq!(q_step(&[-32768]), 259);
         assert_eq!(requant(1 << 46, u16::MAX, 0), i32::MAX);
-        assert_eq!(silu_mul(i32::MAX, i32::MIN, 0, true), -32768);
+        assert_eq!(silu_mul(i32::MAX, i32::MIN, 0), -32768);
         assert_eq!(prob(i32::MIN, i32::MAX, true), 0);
         assert_eq!(prob(5, 5, false), 127);
         assert_eq!(resid_add(RESID_MAX, 1), RESID_MAX);

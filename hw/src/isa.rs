@@ -60,7 +60,7 @@ pub const ARGS: usize = 15;
 pub const LOOP_DEPTH: usize = 4;
 /// Semaphores, 1..=15. Each is waited for by one unit only; counts to 255.
 pub const SEMAPHORES: usize = 15;
-/// Flag: 16-bit activations or probabilities as two int8 lane rows (high half first).
+/// Flag of MATV and SOFTMAX: 16-bit probabilities as two int8 lane rows (high half first).
 pub const FLAG_WIDE: u8 = 4;
 /// Flag of LOAD: 32-bit elements instead of 16-bit ones.
 pub const FLAG_I32: u8 = 1;
@@ -130,7 +130,7 @@ ops! {
 
     /// Linear layer. Weight stream at beat `a` of every channel (format in flags[1:0]), `n` steps of C rows, `k` value beats a row, `m` tokens.
     /// Activation word of value beat v, lane step s: `b + (v / (256/columns)) * x + s`. Output o of token t to vector memory `c + t*aux + o`.
-    /// Flag 4 (wide): each token is two lane rows (high, low half), joined. n = 0 or m = 0: nothing.
+    /// The sum over a value beat is multiplied by 2^e of the lane's activation word. n = 0 or m = 0: nothing.
     MATW = 0x10, Matrix, "abcnmkxuf";
     /// Scores. K region at beat `a`, `n` steps, `m` lane rows; queries at activation word `b + s`, columns 0..127; q_sum from scalar `aux + row`.
     /// Result of token slot w (from 0 in this region) to score buffer row, slot `c + w`.
@@ -163,14 +163,15 @@ ops! {
     QV = 0x2a, Vector, "abcnmkhu";
     /// Quantize `n` query heads at `a` of token `m` with scalars `b + (h/G)*k + m*G + h%G` (q_sum is stored there), to activation word `c + (h/G)*x + lr/LANES`, lane row lr = m*G + h%G, columns 0..127, repeated 128/HDP times.
     QQ = 0x2b, Vector, "abcnmkx";
-    /// Softmax of score row `m` for a query at position `a`, ring pointer `b`, over SINK_PAD sink slots and `n` window slots (multiple of 32); zm = k, zs = sh;
-    /// scalars aux[15:0] + m (window query; receives the reciprocal of the sum) and aux[31:16] + m (sink query). Probabilities to activation word `c + (slot/64)*x + row/LANES`,
-    /// half (slot/32)%2, repeated 4 times. Flag 4: two lane rows 2m, 2m+1.
+    /// Softmax of the GQA score rows r = m, m+1, .. of a token at position `a`, ring pointer `b`, over SINK_PAD sink slots and `n` window slots (multiple of 32); zm = k, zs = sh;
+    /// scalars aux[15:0] + r (window query; receives the reciprocal of the sum) and aux[31:16] + r (sink query). Probabilities of row r to activation word
+    /// `c + (slot/64)*x + lr/LANES`, lane row lr = r, half (slot/32)%2, repeated 4 times. Flag 4: two lane rows lr = 2r, 2r+1.
     SOFTMAX = 0x2c, Vector, "abcnmkhxuf";
-    /// Normalize `n` attention sums at `a` with scalar `b`, og = k, os = sh, to activation columns aux.. (multiple of 32) of lane row `m`: word `c + (col/256)*x + m/LANES`.
+    /// Normalize the attention sums of GQA heads g = 0, 1, ..: `n` each at `a + g*V_DIM` with scalar `b + g`, og = k, os = sh, to activation columns
+    /// `aux + g*(n up to a multiple of 32)..` (aux a multiple of 32) of lane row `m`: word `c + (col/256)*x + m/LANES`.
     ATTQ = 0x2d, Vector, "abcnmkhxu";
-    /// silu(gate at `a`) * up at `b`, `n` elements, shift sh, to activation columns aux.. (multiple of 32) of token `m`. Flag 4: 16 bits as lane rows 2m, 2m+1; else int8 at lane row m.
-    SILU = 0x2e, Vector, "abcnmhxuf";
+    /// silu(gate at `a`) * up at `b`, `n` elements, shift sh, to activation columns aux.. (multiple of 256) of lane row `m`, int8 with an exponent per word: word `c + (col/256)*x + m/LANES`.
+    SILU = 0x2e, Vector, "abcnmhxu";
     /// Saturating residual add of `n` elements: `c = a + b`.
     RADD = 0x2f, Vector, "abcn";
     /// Running maximum of `n` elements at `a`, indices from aux; flag 1 starts anew. Lowest index wins. Readable in the result registers.

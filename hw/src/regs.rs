@@ -77,7 +77,7 @@ regs! {
 }
 
 /// Version of the contract (ISA, formats, register map), in VERSION.
-pub const CONTRACT_VERSION: u32 = 1;
+pub const CONTRACT_VERSION: u32 = 2;
 
 /// Fault codes of STATUS.
 pub const FAULTS: &[(u32, &str, &str)] = &[

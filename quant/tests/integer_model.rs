@@ -12,7 +12,7 @@ use support::{Outcome, small_options, small_quant, small_text};
 const SHAPE: LambdaShape = LambdaShape { n_sink: 3, n_window: 9 };
 
 fn model(wide: bool) -> Result<QuantModel, Box<dyn std::error::Error>> {
-    small_quant(&Options { h_wide: wide, prob_wide: wide, ..small_options() })
+    small_quant(&Options { prob_wide: wide, ..small_options() })
 }
 
 #[test]
@@ -106,9 +106,9 @@ fn every_tensor_is_tapped() -> Outcome {
     let (model, text) = (model(true)?, small_text(5));
     let mut points: Vec<Point> = observe(&model, &text, SHAPE)?.keys().map(|k| k.0).collect();
     points.dedup();
-    assert_eq!(points.len(), 31);
+    assert_eq!(points.len(), 32);
     let names: std::collections::BTreeSet<_> = points.iter().map(|p| p.name()).collect();
-    assert_eq!(names.len(), 31);
+    assert_eq!(names.len(), 32);
     Ok(())
 }
 
@@ -173,8 +173,7 @@ fn integers_stay_close_to_the_simulation() -> Outcome {
     use accllm_quant::quantize::{Simulated, quantize};
     let (float, text) = (support::small_float()?, small_text(640));
     let q = quantize(&float, &text, &small_options())?;
-    let simulated =
-        Simulated { model: &q.dequantized, steps: &q.steps, a8: true, h_wide: true, kv4: true, lambda: None };
+    let simulated = Simulated { model: &q.dequantized, steps: &q.steps, a8: true, kv4: true, lambda: None };
     let protocol = Protocol { window: 64, windows: None };
     let (a, b) = (perplexity(&q.model, &text, protocol)?, perplexity(&simulated, &text, protocol)?);
     assert!((a.nll - b.nll).abs() < 0.002, "integer {} simulated {}", a.nll, b.nll);

@@ -4,4 +4,5 @@ pub mod engine;
 pub mod golden;
 pub mod lockstep;
 pub mod memory;
+pub mod timeline;
 pub mod verilate;

@@ -5,6 +5,7 @@ use accllm::device::{
 };
 use accllm::engine::{Engine as _, Session};
 use accllm::model::{Calibration, Ready, Source};
+use accllm::timeline::Record;
 use accllm_compiler::synthetic::Synthetic;
 use accllm_compiler::{MemoryImage, ModelSpec, Program, Settings};
 use accllm_hw::config::Config;
@@ -65,7 +66,7 @@ impl<'m> Compiled<'m> {
 
 /// The RTL under these memories.
 pub fn rtl(memory: MemoryKind) -> VerilatorOptions {
-    VerilatorOptions { memory, trace: true, wave: None, rtl: None }
+    VerilatorOptions { memory, trace: true, timeline: Record::Off, wave: None, rtl: None }
 }
 
 /// Feeds random tokens in ragged blocks up to a position; everything is compared on the way.

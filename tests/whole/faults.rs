@@ -32,8 +32,8 @@ fn wrong_arithmetic_in_the_rtl() {
 
 #[test]
 fn wrong_table_entry() {
-    // The first entry of the sigmoid table: only SILU reads it.
-    let said = difference("pkg/accllm_tables_pkg.sv", "16'd16384, 16'd16640", "16'd16384, 16'd16641");
+    // An entry of the sigmoid table, for gates around 0.7: only SILU reads it.
+    let said = difference("pkg/accllm_tables_pkg.sv", "16'd20155, 16'd20397", "16'd21155, 16'd20397");
     assert!(said.contains("mlp_h") && said.contains("SILU"), "{said}");
 }
 

@@ -133,7 +133,7 @@ impl<'a> Accesses<'a> {
         if n == 0 || m == 0 {
             return;
         }
-        let wide = if i.flags & FLAG_WIDE != 0 { 2 } else { 1 };
+        let wide = if v.op == Op::MATV && i.flags & FLAG_WIDE != 0 { 2 } else { 1 };
         let steps = self.steps(m * wide);
         match v.op {
             Op::MATW => {
@@ -232,25 +232,28 @@ impl<'a> Accesses<'a> {
                 self.strided(Space::Channel, true, (c, head), n, k);
             }
             Op::SOFTMAX => {
-                let slots = s.sink_pad as u64 + n;
-                self.add(Space::Score, false, m / lanes * self.layout.score.row as u64, slots);
+                let (slots, row) = (s.sink_pad as u64 + n, self.layout.score.row as u64);
+                let steps =
+                    |first: u64, rows: u64| (first / lanes, (first + rows - 1) / lanes - first / lanes + 1);
+                let (first, count) = steps(m, gqa);
+                self.strided(Space::Score, false, (first * row, slots), count, row);
                 for base in [aux & 0xffff, aux >> 16] {
-                    self.scalar(false, base + m, 1);
+                    self.scalar(false, base + m, gqa);
                 }
-                self.scalar(true, (aux & 0xffff) + m, 1);
-                let row = if i.flags & FLAG_WIDE != 0 { 2 * m } else { m };
-                self.strided(Space::Act, true, (c + row / lanes, 1), slots.div_ceil(64), x);
+                self.scalar(true, (aux & 0xffff) + m, gqa);
+                let wide = if i.flags & FLAG_WIDE != 0 { 2 } else { 1 };
+                let (first, count) = steps(wide * m, wide * gqa);
+                self.strided(Space::Act, true, (c + first, count), slots.div_ceil(64), x);
             }
             Op::ATTQ => {
-                self.read(a, n);
-                self.scalar(false, b, 1);
-                self.columns(c, x, m, aux, n);
+                self.strided(Space::Vmem, false, (a, n), gqa, v_dim);
+                self.scalar(false, b, gqa);
+                self.columns(c, x, m, aux, gqa * n.next_multiple_of(GROUP as u64));
             }
             Op::SILU => {
                 self.read(a, n);
                 self.read(b, n);
-                let row = if i.flags & FLAG_WIDE != 0 { 2 * m } else { m };
-                self.columns(c, x, row, aux, n);
+                self.columns(c, x, m, aux, n);
             }
             Op::RADD => {
                 self.read(a, n);

@@ -4,6 +4,7 @@ use super::{Check, violation};
 use crate::program::Program;
 use accllm_hw::beat::WeightFormat;
 use accllm_hw::config::Config;
+use accllm_hw::fixed::EXPONENT_MAX;
 use accllm_hw::isa::{FORMAT_MASK, Op};
 
 pub(super) fn check(program: &Program, config: &Config) -> Check<()> {
@@ -36,10 +37,10 @@ pub(super) fn check(program: &Program, config: &Config) -> Check<()> {
         let Some(format) = WeightFormat::ALL.get(usize::from(i.flags & FORMAT_MASK)) else {
             return violation(pc, "weight format 3 does not exist");
         };
-        // |x| ≤ 128, |level| ≤ 8, scale ≤ 255, 40-bit signed accumulator.
+        // |x| ≤ 128 * 2^8, |level| ≤ 8, scale ≤ 255, 48-bit signed accumulator, which holds all quarters' sum too.
         let level = format.levels().iter().map(|l| u64::from(l.unsigned_abs())).max().unwrap_or(0);
-        let sum = u64::from(i.k) * format.columns() as u64 * 128 * level * 255;
-        if sum >= 1 << 39 {
+        let sum = (u64::from(i.k) * format.columns() as u64 * 128 * level * 255) << EXPONENT_MAX;
+        if sum >= 1 << 47 {
             return violation(pc, format!("a row of {} value beats can overflow the accumulator", i.k));
         }
     }

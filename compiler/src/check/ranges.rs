@@ -5,7 +5,7 @@ use super::machine::{Run, Visit};
 use super::{Check, violation};
 use crate::layout::Layout;
 use crate::program::Program;
-use accllm_hw::config::{Config, GROUP};
+use accllm_hw::config::{COLS, Config, GROUP};
 use accllm_hw::isa::{FLAG_WIDE, Op, Unit};
 
 pub(super) struct Ranges<'a> {
@@ -91,7 +91,7 @@ impl<'a> Ranges<'a> {
             Op::EMBED => vmem(&[("c", c)]).and(multiple("n", n, GROUP)),
             Op::STORE => vmem(&[("a", a)]).and(multiple("n", n, GROUP)),
             Op::NORMQ => vmem(&[("a", a), ("b", b)]),
-            Op::SILU => vmem(&[("a", a), ("b", b)]).and(multiple("aux", aux, GROUP)),
+            Op::SILU => vmem(&[("a", a), ("b", b)]).and(multiple("aux", aux, COLS)),
             Op::ATTQ => vmem(&[("a", a)]).and(multiple("aux", aux, GROUP)),
             Op::ROPE | Op::RADD => vmem(&[("a", a), ("b", b), ("c", c)]),
             Op::HADW => vmem(&[("a", a), ("c", c), ("n", n)]),
@@ -111,7 +111,8 @@ impl<'a> Ranges<'a> {
     /// Lane rows fit the accumulators; ring pointers need at most one reduction.
     fn counts(&self, v: &Visit<'_>) -> Check<()> {
         if v.op.info().unit == Unit::Matrix {
-            let rows = v.m.hi * if v.instr.flags & FLAG_WIDE != 0 { 2 } else { 1 };
+            let wide = v.op == Op::MATV && v.instr.flags & FLAG_WIDE != 0;
+            let rows = v.m.hi * if wide { 2 } else { 1 };
             if rows > self.config.lane_rows as u64 {
                 let what = format!("{rows} lane rows, the tiles hold {}", self.config.lane_rows);
                 return violation(v.pc, what);

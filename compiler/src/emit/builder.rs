@@ -163,9 +163,8 @@ impl Draft {
         self
     }
 
-    pub fn head(mut self, kv_head: usize, group: Option<usize>) -> Self {
+    pub fn head(mut self, kv_head: usize) -> Self {
         self.label.kv_head = Some(kv_head);
-        self.label.group = group;
         self
     }
 

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::label::Tensor;
 use crate::lambda::reg;
 use crate::spec::Linear;
-use accllm_hw::isa::{FLAG_WIDE, Op};
+use accllm_hw::isa::Op;
 
 impl Emitter<'_> {
     /// Chunks of gate and up that need not wait for the buffer of an earlier one.
@@ -44,7 +44,7 @@ impl Emitter<'_> {
         let last = piece + 1 == l.weights.pieces(self.layer.first, Linear::Down);
         let stream = self.stream(Linear::Down, piece)?;
         let d = self.matw(stream, "down_proj").b(l.act.h).c(self.delta() + stream.chunk.first);
-        let d = d.m(self.b.count()).x(l.act.h_x).aux(l.shape.hidden).flag(FLAG_WIDE, l.shape.h_wide);
+        let d = d.m(self.b.count()).x(l.act.h_x).aux(l.shape.hidden);
         let d = d.makes(&[Tensor::MlpOut]).part(stream.chunk.first, stream.chunk.rows);
         self.b.push(d.wait_if(piece == 0, sem::MLP_V2M).signal_if(last, sem::MLP_M2V));
         Ok(())
@@ -78,8 +78,7 @@ impl Emitter<'_> {
         self.b.tokens(sync, &[(t0, v.ff_row), (t1, 1)], |b| {
             let d = b.draft(Op::SILU, "silu").a(Opd(v.gate[i], t0)).b(Opd(v.up[i], t0));
             let d = d.c(l.act.h).n(chunk.rows).m(Opd(0, t1)).sh(hs).x(l.act.h_x).aux(chunk.first);
-            let d = d.flag(FLAG_WIDE, l.shape.h_wide).makes(&[Tensor::MlpH]).part(chunk.first, chunk.rows);
-            b.push(d);
+            b.push(d.makes(&[Tensor::MlpH]).part(chunk.first, chunk.rows));
         });
     }
 }

@@ -60,8 +60,6 @@ pub struct Label {
     pub sequence: Option<usize>,
     /// KV head, where it works on one.
     pub kv_head: Option<usize>,
-    /// Query head within the KV head's group, where it works on one.
-    pub group: Option<usize>,
     /// Range of the tensor's elements, where it makes a part: first, count.
     pub part: Option<(usize, usize)>,
 }
@@ -101,10 +99,9 @@ impl std::fmt::Display for Label {
         if let Some(s) = self.sequence {
             write!(f, " sequence {s}")?;
         }
-        match (self.kv_head, self.group) {
-            (Some(h), Some(g)) => write!(f, " head {h}.{g}"),
-            (Some(h), None) => write!(f, " head {h}"),
-            _ => Ok(()),
+        match self.kv_head {
+            Some(h) => write!(f, " head {h}"),
+            None => Ok(()),
         }
     }
 }

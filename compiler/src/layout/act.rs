@@ -110,7 +110,7 @@ impl ActMap {
             at - words
         };
         let (tokens, half) = (shape.steps(shape.token_rows()), shape.steps(shape.half));
-        let h_x = shape.steps(shape.half * if shape.h_wide { 2 } else { 1 });
+        let h_x = half;
         let words = |cols: usize, x: usize| cols.div_ceil(COLS) * x;
         let prob_set = score.steps * if shape.prob_wide { 2 } else { 1 };
         let prob_x = prob_set * score.sets;

@@ -3,6 +3,7 @@
 mod act;
 mod auxmem;
 mod channel;
+mod sets;
 mod shape;
 mod vmem;
 
@@ -10,6 +11,7 @@ pub use act::{ActMap, ScalarMap, ScoreMap};
 pub use auxmem::AuxMap;
 pub(crate) use auxmem::I32 as AUX_I32;
 pub use channel::{KvMap, Stream, WeightMap};
+pub use sets::Sets;
 pub use shape::{Settings, Shape};
 pub use vmem::{Chunk, VmemMap};
 

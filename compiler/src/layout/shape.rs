@@ -61,8 +61,6 @@ pub struct Shape {
     pub half: usize,
     /// 16-bit probabilities.
     pub prob_wide: bool,
-    /// 16-bit input of down_proj.
-    pub h_wide: bool,
     /// Hidden size in multiples of 32.
     pub hidden: usize,
     /// MLP width in multiples of 32.
@@ -122,7 +120,6 @@ impl Shape {
             sequences: settings.sequences,
             half,
             prob_wide: spec.prob_wide,
-            h_wide: spec.h_wide,
             hidden: d.hidden.next_multiple_of(GROUP),
             ff: d.ff.next_multiple_of(GROUP),
             vocab: d.vocab.next_multiple_of(GROUP),
@@ -135,8 +132,7 @@ impl Shape {
             ring: (lambda.n_window + block - 1).next_multiple_of(unit),
             k_slots: config.channels * config.tokens_per_beat(hdp),
         };
-        let wide = |on: bool| if on { 2 } else { 1 };
-        let rows = (half * group * wide(spec.prob_wide)).max(half * wide(spec.h_wide));
+        let rows = half * group * if spec.prob_wide { 2 } else { 1 };
         let help = if block == 1 {
             "take a configuration with more lane_rows".to_string()
         } else {

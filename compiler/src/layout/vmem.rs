@@ -2,7 +2,7 @@
 
 use super::{ScoreMap, Shape, too_small};
 use crate::error::Result;
-use accllm_hw::config::{Config, GROUP};
+use accllm_hw::config::{COLS, Config, GROUP};
 use serde::{Deserialize, Serialize};
 
 /// A range of output rows that one instruction computes.
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct Chunk {
     /// First row.
     pub first: usize,
-    /// Rows, a multiple of 32.
+    /// Rows, a multiple of 32; in the MLP of 256, but for the last chunk.
     pub rows: usize,
 }
 
@@ -73,13 +73,13 @@ impl Bump {
 }
 
 /// The MLP in a large and a small chunk: silu of the large one runs while the tiles compute the small one. Not
-/// where silu is too short to be worth the instructions.
+/// where silu is too short to be worth the instructions. The second begins with a block of columns of silu's exponents.
 fn tail_chunks(ff: usize, vec: usize) -> Vec<Chunk> {
-    let tail = (ff / 12).next_multiple_of(GROUP);
-    if ff < 128 * vec {
+    let first = (ff - ff / 12) / COLS * COLS;
+    if ff < 128 * vec || first == 0 {
         return vec![Chunk { first: 0, rows: ff }];
     }
-    vec![Chunk { first: 0, rows: ff - tail }, Chunk { first: ff - tail, rows: tail }]
+    vec![Chunk { first: 0, rows: first }, Chunk { first, rows: ff - first }]
 }
 
 impl VmemMap {
@@ -104,10 +104,10 @@ impl VmemMap {
         too_small(shape, "the vector memory", "elements", at.0, config.vmem, help)?;
         let mut mlp = Bump(if shape.block == 1 { start } else { at.0 });
         let free = config.vmem - mlp.0;
-        let least = mlp.0 + 4 * b * GROUP;
+        let least = mlp.0 + (4 * b * COLS).min(2 * b * shape.ff);
         too_small(shape, "the vector memory", "elements", least, config.vmem, help)?;
         let ff_whole = 2 * b * shape.ff <= free;
-        let ff_row = if ff_whole { shape.ff } else { (free / (4 * b) / GROUP * GROUP).min(shape.ff) };
+        let ff_row = if ff_whole { shape.ff } else { (free / (4 * b) / COLS * COLS).min(shape.ff) };
         let mut pair = || -> [usize; 2] {
             let count = if ff_whole { 1 } else { 2 };
             let at: Vec<usize> = (0..count).map(|_| mlp.take(b * ff_row)).collect();

@@ -208,7 +208,6 @@ impl Program {
         let sane = |l: &Label| {
             l.layer.is_none_or(|r| r.first < s.dims.layers)
                 && l.kv_head.is_none_or(|h| h < s.dims.kv_heads)
-                && l.group.is_none_or(|g| g < s.group)
                 && l.sequence.is_none_or(|n| n < s.sequences)
                 && l.part.is_none_or(|(first, n)| first.max(n) <= most)
         };

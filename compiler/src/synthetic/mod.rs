@@ -42,8 +42,6 @@ pub struct Synthetic {
     pub rope_theta: f64,
     /// 16-bit probabilities.
     pub prob_wide: bool,
-    /// 16-bit inputs of down_proj.
-    pub h_wide: bool,
     /// Distribution of the weights.
     pub values: Values,
     /// All layers with the same constants.
@@ -69,7 +67,6 @@ impl Default for Synthetic {
             head: WeightFormat::W4,
             rope_theta: 10000.0,
             prob_wide: true,
-            h_wide: true,
             values: Values::Uniform,
             uniform: true,
             lambda: LambdaShape { n_sink: 4, n_window: 24 },
@@ -107,7 +104,6 @@ impl Synthetic {
             embed_shift: self.spec().embed_shift,
             logit_frac: 12,
             prob_wide: self.prob_wide,
-            h_wide: self.h_wide,
             lambda: self.lambda,
             embed: (0..self.vocab).filter_map(|t| self.embed(t)).flat_map(|e| e.into_owned()).collect(),
             layers: self.spec().layers.iter().enumerate().map(|(l, s)| self.layer(l, &s.consts)).collect(),

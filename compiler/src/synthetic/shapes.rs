@@ -56,7 +56,6 @@ pub fn shapes() -> Vec<(&'static str, Synthetic)> {
                 formats: [W4; 7],
                 head: W2Sparse,
                 prob_wide: false,
-                h_wide: false,
                 lambda: lambda(1, 40),
                 seed: 4,
                 ..base.clone()

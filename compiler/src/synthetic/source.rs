@@ -43,7 +43,7 @@ impl Synthetic {
             zs: log2(hdp.sqrt() * 8.0e6 * 3.0e4 / 1.2e4),
             og: zm - 5000,
             os: vary(23),
-            hs: if self.h_wide { 11 } else { 18 },
+            hs: 11,
         }
     }
 
@@ -71,7 +71,7 @@ impl Synthetic {
 
     /// A row multiplier and the shift that brings outputs to their usual size for inputs of the usual size.
     fn requant(&self, linear: Linear, rng: &mut Rng) -> (u16, u8) {
-        let input = if linear == Linear::Down && self.h_wide { 5000.0 } else { 35.0 };
+        let input = if linear == Linear::Down { 5000.0 } else { 35.0 };
         // Root mean square of level * scale.
         let weight = match (self.format(linear), self.values) {
             (WeightFormat::W2Sparse, Values::Uniform) => 195.0,
@@ -100,7 +100,6 @@ impl ModelSource for Synthetic {
             },
             embed_shift: 3,
             prob_wide: self.prob_wide,
-            h_wide: self.h_wide,
             layers: (0..self.layers)
                 .map(|l| LayerSpec { consts: self.consts(l), formats: self.formats })
                 .collect(),

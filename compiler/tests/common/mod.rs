@@ -51,7 +51,6 @@ pub fn llama2_7b() -> ModelSpec {
         },
         embed_shift: 3,
         prob_wide: true,
-        h_wide: true,
         layers: vec![LayerSpec { consts, formats: [WeightFormat::W2Sparse; 7] }; 32],
         final_norm: norm,
         head: WeightFormat::W4,

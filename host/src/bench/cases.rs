@@ -2,6 +2,7 @@
 
 use super::{Options, Report};
 use crate::device::MemoryKind;
+use crate::timeline::Record;
 
 /// A figure that a case is to reach.
 #[derive(Debug, Clone, Copy)]
@@ -69,9 +70,9 @@ pub fn all() -> Vec<Case> {
         window: None,
         block: None,
         prob_wide: None,
-        h_wide: None,
         seed: 1,
         compare: true,
+        timeline: Record::Off,
     };
     let decode = |shape: &str, context| Options { context: Some(context), ..base(shape) };
     let prompt = Options { prompt: Some(512), layers: Some(PREFILL_LAYERS), ..base("llama2-7b") };

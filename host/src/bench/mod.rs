@@ -21,6 +21,7 @@ pub use work::multiplications;
 use crate::device::{Device, GoldenDevice, MemoryKind, Verilator, VerilatorOptions, pair};
 use crate::engine::Work;
 use crate::perf::Figures;
+use crate::timeline::Record;
 use crate::{Error, Result};
 use accllm_compiler::{MemoryImage, Program, Step};
 use accllm_hw::config::{BEAT_BYTES, Config, MACS, find};
@@ -64,12 +65,12 @@ pub struct Options {
     pub block: Option<usize>,
     /// 16-bit probabilities; yes where not given.
     pub prob_wide: Option<bool>,
-    /// 16-bit input of down_proj; yes where not given.
-    pub h_wide: Option<bool>,
     /// Seed of weights, cache and tokens.
     pub seed: u64,
     /// Compare with the golden executor.
     pub compare: bool,
+    /// What is recorded of the runs, of one phase.
+    pub timeline: Record,
 }
 
 /// A model compiled for a benchmark, with its image.
@@ -119,6 +120,13 @@ impl<'a> Bench<'a> {
                 return Err(Error::Argument("--batch decodes only; run --prompt without it".into()));
             }
             _ => {}
+        }
+        if let Record::File(path) = &options.timeline {
+            if options.prompt.is_some() && options.context.is_some() {
+                let what = "a timeline is of one phase: give --prompt or --context, not both, with --trace";
+                return Err(Error::Argument(what.into()));
+            }
+            crate::output::check_file(path)?;
         }
         let model = Model::open(options)?;
         let program = model.program(options, config)?;
@@ -182,7 +190,13 @@ impl<'a> Bench<'a> {
     }
 
     fn phase(&self, phase: &Phase) -> Result<Report> {
-        let options = VerilatorOptions { memory: self.options.memory, trace: true, wave: None, rtl: None };
+        let options = VerilatorOptions {
+            memory: self.options.memory,
+            trace: true,
+            timeline: self.options.timeline.clone(),
+            wave: None,
+            rtl: None,
+        };
         self.progress.begin("loading the RTL (builds it at its first use)", 0);
         let mut image = self.image.clone();
         for &(channel, byte) in &self.damage {
@@ -233,6 +247,7 @@ impl<'a> Bench<'a> {
                 break;
             }
         }
+        rtl.finish()?;
         self.progress.end();
         let seconds = begin.elapsed().as_secs_f64();
         self.report(phase, (&work, useful), &profile, agreement, seconds)
@@ -282,7 +297,6 @@ impl<'a> Bench<'a> {
             sinks: shape.lambda.n_sink,
             window: shape.lambda.n_window,
             prob_bits: bits(shape.prob_wide),
-            h_bits: bits(shape.h_wide),
             block: shape.block,
             channels: c.channels,
             lanes: c.lanes,

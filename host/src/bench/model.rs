@@ -58,16 +58,12 @@ impl Model {
             let what = format!("--layers is {run}; {} has {layers}: give 1 to {layers}", named.name);
             return Err(Error::Argument(what));
         }
-        let wide = (o.prob_wide.unwrap_or(true), o.h_wide.unwrap_or(true));
+        let wide = o.prob_wide.unwrap_or(true);
         Ok(Self::Random { source: named.model(run, lambda(o, LAMBDA), wide, o.seed), layers })
     }
 
     fn bundled(o: &Options) -> Result<Self> {
-        let fixed = [
-            ("--layers", o.layers.is_some()),
-            ("--prob-bits", o.prob_wide.is_some()),
-            ("--h-bits", o.h_wide.is_some()),
-        ];
+        let fixed = [("--layers", o.layers.is_some()), ("--prob-bits", o.prob_wide.is_some())];
         if let Some((option, _)) = fixed.iter().find(|f| f.1) {
             let shape = shapes::BUNDLED;
             return Err(Error::Argument(format!(

@@ -194,7 +194,6 @@ fn verdict(r: &Report) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::bench::cases::all;
 
     #[test]

@@ -84,8 +84,6 @@ pub struct Report {
     pub window: usize,
     /// Bits of probabilities.
     pub prob_bits: u8,
-    /// Bits of down_proj's input.
-    pub h_bits: u8,
     /// Most tokens of a run.
     pub block: usize,
     /// Channels.

@@ -66,13 +66,7 @@ pub fn names() -> Vec<&'static str> {
 
 impl Named {
     /// A model of this shape: all layers in W2 2:4, the head in W4, weights as of a real model.
-    pub fn model(
-        &self,
-        layers: usize,
-        lambda: LambdaShape,
-        (prob_wide, h_wide): (bool, bool),
-        seed: u64,
-    ) -> Synthetic {
+    pub fn model(&self, layers: usize, lambda: LambdaShape, prob_wide: bool, seed: u64) -> Synthetic {
         Synthetic {
             hidden: self.hidden,
             ff: self.ff,
@@ -85,7 +79,6 @@ impl Named {
             formats: [WeightFormat::W2Sparse; 7],
             head: WeightFormat::W4,
             prob_wide,
-            h_wide,
             values: Values::Normal,
             uniform: true,
             lambda,

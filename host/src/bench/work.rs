@@ -5,8 +5,8 @@ use accllm_compiler::{Program, Step};
 use accllm_hw::beat::WeightFormat;
 
 /// Multiplications of a step, each a multiplier of one token lane busy for a cycle. Pruned weights, padding and
-/// tokens out of sight do not count. A 16-bit input counts twice, because it is multiplied as two int8 halves on
-/// two lanes.
+/// tokens out of sight do not count. A 16-bit probability counts twice, because it is multiplied as two int8 halves
+/// on two lanes.
 pub fn multiplications(program: &Program, step: Step) -> u64 {
     let (spec, shape) = (&program.spec, &program.layout.shape);
     let dims = &spec.dims;
@@ -14,7 +14,7 @@ pub fn multiplications(program: &Program, step: Step) -> u64 {
     let weights = |linear: Linear, format: WeightFormat| {
         let (rows, cols) = shape.checkpoint_size(linear);
         let kept = if format == WeightFormat::W2Sparse { rows * cols / 2 } else { rows * cols };
-        kept as u64 * halves(linear == Linear::Down && spec.h_wide)
+        kept as u64
     };
     let layers = spec.layers.iter().map(|l| {
         let linears = Linear::LAYER.iter().filter_map(|&n| l.format(n).map(|f| weights(n, f)));
@@ -42,7 +42,7 @@ mod tests {
         let model = Synthetic { prob_wide: false, ..Synthetic::default() };
         let config = find("tiny").unwrap();
         let program = Program::compile(&model.spec(), config, &Settings::new(4, 24)).unwrap();
-        let kept = (16 * 64 + 2 * 8 * 64 + 64 * 16 + 2 * 172 * 64) / 2 + 2 * (64 * 172 / 2);
+        let kept = (16 * 64 + 2 * 8 * 64 + 64 * 16 + 3 * 172 * 64) / 2;
         let count = |position, tokens, head| multiplications(&program, Step { position, tokens, head });
         let attention = |seen: u64| seen * 2 * 2 * (64 + 8);
         assert_eq!(count(0, 1, true), 2 * kept + 101 * 64 + attention(1));

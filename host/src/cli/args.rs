@@ -15,7 +15,8 @@ use std::path::PathBuf;
         accllm run --device verilator --lockstep       the same story out of the RTL, every tensor compared\n  \
         accllm quantize ./my-llama ./my-llama-w2       quantize a Hugging Face folder\n  \
         accllm eval ./my-llama --text held-out.txt     perplexity after every step of the quantizer\n  \
-        accllm compile ./my-llama-w2 -o prog.accllm --config u280\n\n\
+        accllm compile ./my-llama-w2 -o prog.accllm --config u280\n  \
+        accllm bench llama2-7b                         a token of a 7B-shaped model on u280, compared\n\n\
         MODEL is a Hugging Face folder, a folder written by `accllm quantize`, or `bundled` (the default)."
 )]
 pub struct Cli {
@@ -182,6 +183,8 @@ pub enum MemoryArg {
 #[command(after_help = "Examples:\n  accllm run\n  accllm run --prompt \"The dragon\" --tokens 120\n  \
     accllm run --device verilator --lockstep --tokens 64\n  \
     accllm run --device verilator --memory stalling --seed 7 --sinks 4 --window 60\n  \
+    accllm run --device verilator --memory hbm2 --tokens 2 --trace run.json
+  \
     accllm run --device verilator --tokens 2 --wave run.fst")]
 pub struct Run {
     /// Model.
@@ -205,6 +208,9 @@ pub struct Run {
     /// Write an FST wave file (verilator; slow, so few tokens).
     #[arg(long, value_name = "FILE")]
     pub wave: Option<PathBuf>,
+    /// Write an instruction timeline for ui.perfetto.dev or chrome://tracing (verilator).
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
     /// Memory behind the engine (verilator).
     #[arg(long, value_enum, default_value_t = MemoryArg::Ideal)]
     pub memory: MemoryArg,
@@ -279,12 +285,12 @@ pub struct Bench {
     /// Most tokens of a prefill step [default: the configuration's].
     #[arg(long, value_name = "N")]
     pub block: Option<usize>,
+    /// Write an instruction timeline of the phase for ui.perfetto.dev or chrome://tracing.
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
     /// Bits of softmax probabilities [default: 16].
     #[arg(long, value_enum, value_name = "BITS")]
     pub prob_bits: Option<BitsArg>,
-    /// Bits of down_proj's input [default: 16].
-    #[arg(long, value_enum, value_name = "BITS")]
-    pub h_bits: Option<BitsArg>,
     /// Seed of weights, cache and tokens.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -293,7 +299,7 @@ pub struct Bench {
     pub no_compare: bool,
     /// Run all cases of docs/performance.md (a quarter of an hour) and write that page.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["shape", "config", "context", "batch", "prompt", "tokens", "memory",
-        "layers", "sinks", "window", "block", "prob_bits", "h_bits", "seed", "no_compare"])]
+        "layers", "sinks", "window", "block", "prob_bits", "seed", "no_compare"])]
     pub page: Option<PathBuf>,
 }
 

@@ -5,6 +5,7 @@ use super::out::{Bars, Out};
 use super::run_report::grouped;
 use accllm::bench::{self, Bench, Options, Report, cases};
 use accllm::device::MemoryKind;
+use accllm::timeline::Record;
 use accllm::{Error, Result, output};
 use serde::Serialize;
 use std::path::Path;
@@ -67,9 +68,9 @@ fn options(args: &Arguments) -> Options {
         window: args.window,
         block: args.block,
         prob_wide: wide(args.prob_bits),
-        h_wide: wide(args.h_bits),
         seed: args.seed,
         compare: !args.no_compare,
+        timeline: args.trace.clone().map_or(Record::Off, Record::File),
     }
 }
 

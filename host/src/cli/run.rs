@@ -8,6 +8,7 @@ use accllm::device::{Device, GoldenDevice, LockstepDevice, MemoryKind, Verilator
 use accllm::engine::{Engine, Reference, Session};
 use accllm::generate::{Request, generate};
 use accllm::model::Ready;
+use accllm::timeline::Record;
 use accllm::{Error, Result};
 use accllm_compiler::{MemoryImage, Program};
 use std::time::Instant;
@@ -34,7 +35,10 @@ pub fn run(args: &Run, out: &Out) -> Result<()> {
     let mut report = Report::new(&ready.name, program.layout.shape.lambda);
     let mut engine = Session::new(&program, device(args, out, &program, &image, &ready)?);
     report.device = name(args.device);
-    report.text = write(args, out, &ready, &mut engine)?;
+    let text = write(args, out, &ready, &mut engine);
+    // The timeline of a run that failed says why.
+    engine.device_mut().finish()?;
+    report.text = text?;
     report.compared = engine.device().compared();
     report.simulated = Simulated::new(&engine, program.config()?, memory(args.memory));
     report.print(out)
@@ -71,14 +75,14 @@ fn check(args: &Run) -> Result<()> {
         if args.wave.is_some() {
             return only("--wave", "verilator");
         }
+        if args.trace.is_some() {
+            return only("--trace", "verilator");
+        }
         if args.memory != MemoryArg::Ideal {
             return only("--memory", "verilator");
         }
     }
-    match &args.wave {
-        Some(path) => accllm::output::check_file(path),
-        None => Ok(()),
-    }
+    [&args.wave, &args.trace].into_iter().flatten().try_for_each(|path| accllm::output::check_file(path))
 }
 
 /// The device with the model's program and image.
@@ -98,8 +102,13 @@ fn device<'m>(
                 MemoryArg::Stalling => MemoryKind::Stalling(args.seed),
                 MemoryArg::Hbm2 => MemoryKind::Hbm2,
             };
-            let options =
-                VerilatorOptions { memory, trace: args.lockstep, wave: args.wave.clone(), rtl: None };
+            let options = VerilatorOptions {
+                memory,
+                trace: args.lockstep,
+                timeline: args.trace.clone().map_or(Record::Off, Record::File),
+                wave: args.wave.clone(),
+                rtl: None,
+            };
             Some(Verilator::new(program, image, &options)?)
         }
         _ => None,

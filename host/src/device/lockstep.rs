@@ -108,4 +108,8 @@ impl Device for LockstepDevice<'_> {
     fn compared(&self) -> Option<Compared> {
         Some(self.compared)
     }
+
+    fn finish(&mut self) -> Result<()> {
+        self.rtl.as_mut().map_or(Ok(()), Device::finish)
+    }
 }

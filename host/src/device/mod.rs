@@ -53,6 +53,14 @@ pub trait Device {
     fn compared(&self) -> Option<Compared> {
         None
     }
+
+    /// All runs are done: completes the files that record them.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
 }
 
 impl Device for Box<dyn Device + '_> {
@@ -70,5 +78,9 @@ impl Device for Box<dyn Device + '_> {
 
     fn compared(&self) -> Option<Compared> {
         (**self).compared()
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        (**self).finish()
     }
 }

@@ -5,6 +5,7 @@ use accllm_compiler::label::{Label, Tensor};
 use accllm_compiler::lambda::reg;
 use accllm_compiler::spec::Linear;
 use accllm_compiler::{Program, Step};
+use accllm_hw::config::{COLS, MACS};
 use accllm_hw::isa::{ARGS, Instr, Op};
 use accllm_sim::golden::{Executed, Space};
 use accllm_sim::lockstep::{Instruction, Locate, Place};
@@ -51,6 +52,8 @@ impl<'a> Places<'a> {
         let s = &self.program.layout.shape;
         let instr = self.program.code.get(i.pc as usize).copied().unwrap_or_default();
         let first = label.span.of(self.tokens).start;
+        let sets = self.program.layout.sets(label.span);
+        let number = label.kv_head.map(|h| label.sequence.unwrap_or(0) * s.dims.kv_heads + h);
         let row = |row: usize| Where {
             token: Some(first + row / s.group.max(1)),
             head: label.kv_head.map(|h| h * s.group + row % s.group.max(1)),
@@ -66,16 +69,46 @@ impl<'a> Places<'a> {
             }
             (Op::MATK, Space::Score(lane)) => {
                 let score = &self.program.layout.score;
-                let set = label.kv_head.map_or(0, |h| h % score.sets.max(1)) * score.steps;
+                let set = number.map_or(0, |i| sets.of(i)) * sets.steps;
                 let (at, width) = (address as usize, score.row.max(1));
                 let lane_row = (at / width).saturating_sub(set) * s.lanes + usize::from(lane);
                 Where { element: Some(at % width), ..row(lane_row) }
             }
+            (Op::SILU, Space::Act(_) | Space::Exponent(_)) => {
+                let (x, first) = (usize::from(instr.x).max(1), label.part.map_or(0, |p| p.0));
+                let element = match space {
+                    Space::Exponent(_) => first / COLS + offset / x,
+                    _ => first + offset / COLS / x * COLS + offset % COLS,
+                };
+                let token = label.tokens_at(&i.loop_counters, self.tokens).next();
+                Where { token, head: None, element: Some(element) }
+            }
+            (Op::SOFTMAX, Space::Act(lane)) => {
+                let (act, wide) = (&self.program.layout.act, usize::from(s.prob_wide));
+                let (word, col) = (address as usize / COLS, address as usize % COLS);
+                let set = number.map_or(0, |i| sets.of(i)) * sets.prob;
+                let (word, x) = (word.saturating_sub(act.prob + set), act.prob_x.max(1));
+                let lane_row = word % x * s.lanes + usize::from(lane);
+                let slot = word / x * 64 + col / MACS * 32 + col % 32;
+                Where { element: Some(slot), ..row(lane_row >> wide) }
+            }
+            (Op::SOFTMAX, Space::Scalar(_)) => {
+                let scalars = &self.program.layout.scalars;
+                let first = label.kv_head.map_or(0, |h| scalars.q_win + h * scalars.q_stride);
+                row((address as usize).saturating_sub(first))
+            }
+            (Op::ATTQ, Space::Act(lane)) => {
+                let (act, hds) = (&self.program.layout.act, s.hds.max(1));
+                let (word, col) = (address as usize / COLS, address as usize % COLS);
+                let (word, x) = (word.saturating_sub(act.attn), act.attn_x.max(1));
+                let col = word / x * COLS + col;
+                let token = Some(first + word % x * s.lanes + usize::from(lane));
+                Where { token, head: Some(col / hds), element: Some(col % hds) }
+            }
             _ => {
                 let mut tokens = label.tokens_at(&i.loop_counters, self.tokens);
                 let token = if tokens.len() == 1 { tokens.next() } else { None };
-                let head = label.kv_head.map(|h| h * s.group + label.group.unwrap_or(0));
-                Where { token, head: label.group.and(head).or(label.kv_head), element: Some(offset) }
+                Where { token, head: label.kv_head, element: Some(offset) }
             }
         }
     }

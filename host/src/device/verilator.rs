@@ -2,6 +2,7 @@
 
 use super::limits::limits;
 use super::{Device, Outcome};
+use crate::timeline::{Record, Recorder};
 use crate::{Error, Result};
 use accllm_compiler::{MemoryImage, Program};
 use accllm_hw::config::{BEAT_BYTES, Config};
@@ -47,6 +48,8 @@ pub struct VerilatorOptions {
     pub memory: MemoryKind,
     /// Trace outputs, which lockstep needs.
     pub trace: bool,
+    /// What is recorded of the runs, see [`crate::timeline`].
+    pub timeline: Record,
     /// Wave file to write.
     pub wave: Option<PathBuf>,
     /// Folder of the RTL where it is not the repository's `hw/rtl`.
@@ -59,6 +62,7 @@ pub struct Verilator {
     aux: usize,
     max_cycles: u64,
     waves: bool,
+    recorder: Option<Recorder>,
 }
 
 impl Verilator {
@@ -84,7 +88,9 @@ impl Verilator {
             .zip(0..)
             .map(|(bytes, port)| memory(bytes, options.memory, port, port == config.channels as u64))
             .collect::<Result<Vec<_>>>()?;
-        let spec = EngineSpec::new(config).trace(options.trace || options.wave.is_none());
+        let recorder = Recorder::new(&options.timeline, program, options.memory.name())?;
+        let trace = options.trace || recorder.is_some() || options.wave.is_none();
+        let spec = EngineSpec::new(config).trace(trace);
         let spec = options.rtl.iter().fold(spec, EngineSpec::rtl);
         let mut engine = spec.waves(options.wave.is_some()).build(memories)?;
         if let Some(path) = &options.wave {
@@ -95,10 +101,17 @@ impl Verilator {
         engine.write(regs::PROGRAM_LEN, program.code.len() as u32)?;
         let beats = image.channels.iter().map(|c| c.len()).sum::<usize>() / BEAT_BYTES;
         let max_cycles = (beats as u64 * program.layout.shape.block as u64 * CYCLES_PER_BEAT).max(1 << 24);
-        let mut device = Self { engine, aux: config.channels, max_cycles, waves: options.wave.is_some() };
         // A step of no tokens: the engine loads the program, so that no later run has to.
+        let mut device =
+            Self { engine, aux: config.channels, max_cycles, waves: options.wave.is_some(), recorder: None };
         device.run_observed([0; ARGS], &mut Silent)?;
+        device.recorder = recorder;
         Ok(device)
+    }
+
+    /// The recording of the runs, if one was asked for, until [`Device::finish`].
+    pub fn recorder(&self) -> Option<&Recorder> {
+        self.recorder.as_ref()
     }
 
     /// [`Device::run`] with an observer of everything that the hardware does.
@@ -106,7 +119,15 @@ impl Verilator {
     /// # Errors
     /// The engine's fault, a hang, or a violation of the bus protocol.
     pub fn run_observed(&mut self, args: [u32; ARGS], observer: &mut impl Observer) -> Result<Outcome> {
-        let report = self.engine.run(args, self.max_cycles, observer)?;
+        let report = match &mut self.recorder {
+            None => self.engine.run(args, self.max_cycles, observer)?,
+            Some(recorder) => {
+                let both = &mut (observer, recorder.begin());
+                let report = self.engine.run(args, self.max_cycles, both);
+                recorder.end(&args);
+                report?
+            }
+        };
         if let Some(fault) = report.fault() {
             return Err(Error::Fault(format!("the engine faulted: {fault}")));
         }
@@ -155,6 +176,10 @@ impl Device for Verilator {
 
     fn run(&mut self, args: [u32; ARGS]) -> Result<Outcome> {
         self.run_observed(args, &mut Silent)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.recorder.take().map_or(Ok(()), Recorder::finish)
     }
 }
 

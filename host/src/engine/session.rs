@@ -37,6 +37,11 @@ impl<D: Device> Session<D> {
         &self.device
     }
 
+    /// The device, to finish what it records.
+    pub fn device_mut(&mut self) -> &mut D {
+        &mut self.device
+    }
+
     /// Runs for texts of several tokens: prompts.
     pub fn prefill(&self) -> &Work {
         &self.prefill

@@ -58,15 +58,22 @@ fn columns(c: &Context<'_>, (base, x): (usize, usize), point: Point, out: &mut V
     }
 }
 
-/// `mlp_h`: int8, or 16 bits as high and low half in two rows.
+/// `mlp_h` and `mlp_h_exp`.
 fn hidden(c: &Context<'_>, out: &mut Vec<Found>) {
     let (a, s) = (&c.layout.act, &c.layout.shape);
-    let rows = bytes(c, a.h).map(|b| (at(c, &b, a.h_x), b.value));
-    for ((token, col), value) in join(rows, s.h_wide) {
-        let token = c.first + token;
-        if col < s.dims.ff {
-            out.push(Found { point: Point::MlpH, token, head: None, element: col, value });
+    for b in bytes(c, a.h) {
+        let (token, element) = at(c, &b, a.h_x);
+        if element < s.dims.ff {
+            let token = c.first + token;
+            out.push(Found { point: Point::MlpH, token, head: None, element, value: b.value });
         }
+    }
+    for w in &c.record.writes {
+        let Space::Exponent(lane) = w.space else { continue };
+        let Some(word) = (w.address as usize).checked_sub(a.h) else { continue };
+        let token = c.first + (word % a.h_x) * s.lanes + usize::from(lane);
+        let element = word / a.h_x;
+        out.push(Found { point: Point::MlpHExp, token, head: None, element, value: w.value });
     }
 }
 
@@ -90,7 +97,13 @@ fn queries(c: &Context<'_>, base: usize, point: Point, out: &mut Vec<Found>) {
         let head = (b.word / a.q_x) * s.group + row % s.group;
         if b.col < MACS {
             let element = b.col % s.hdp;
-            out.push(Found { point, token: c.first + row / s.group, head: Some(head), element, value: b.value });
+            out.push(Found {
+                point,
+                token: c.first + row / s.group,
+                head: Some(head),
+                element,
+                value: b.value,
+            });
         }
     }
 }
@@ -99,7 +112,8 @@ fn queries(c: &Context<'_>, base: usize, point: Point, out: &mut Vec<Found>) {
 fn probabilities(c: &Context<'_>, out: &mut Vec<Found>) {
     let (a, s) = (&c.layout.act, &c.layout.shape);
     let Some(kv) = c.label.kv_head else { return };
-    let base = a.prob + kv % c.layout.score.sets.max(1) * a.prob_set;
+    let sets = c.layout.sets(c.label.span);
+    let base = a.prob + sets.of(kv) * sets.prob;
     let token = c.tokens.start;
     let order = c.visible(token);
     let rows = bytes(c, base).filter(|b| b.col % MACS < 32).map(|b| {

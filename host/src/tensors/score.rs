@@ -23,7 +23,8 @@ impl Context<'_> {
 pub(super) fn elements(c: &Context<'_>, out: &mut Vec<Found>) {
     let (s, m) = (&c.layout.shape, &c.layout.score);
     let (Op::MATK, Some(kv)) = (c.record.op, c.label.kv_head) else { return };
-    let first = kv % m.sets.max(1) * m.steps;
+    let sets = c.layout.sets(c.label.span);
+    let first = sets.of(kv) * sets.steps;
     let order: Vec<_> = (0..c.block).map(|t| c.visible(t)).collect();
     for w in &c.record.writes {
         let Space::Score(lane) = w.space else { continue };

@@ -27,7 +27,9 @@ fn place(c: &Context<'_>, offset: usize) -> Option<(Point, Place)> {
     let (s, d) = (&c.layout.shape, &c.layout.shape.dims);
     let (point, place) = match c.label.tensors.first()? {
         Tensor::Embed => (Point::Embed, (c.tokens.start, None, offset)),
-        Tensor::ResidAttn => (Point::ResidAttn, (c.tokens.start + offset / s.hidden, None, offset % s.hidden)),
+        Tensor::ResidAttn => {
+            (Point::ResidAttn, (c.tokens.start + offset / s.hidden, None, offset % s.hidden))
+        }
         Tensor::Resid => (Point::Resid, (c.tokens.start + offset / s.hidden, None, offset % s.hidden)),
         Tensor::Q => (Point::Q, projection(c, Linear::Q, offset)?),
         Tensor::K => (Point::K, projection(c, Linear::K, offset)?),

@@ -1,6 +1,7 @@
 // Score buffer: per lane, SBUF elements of 32 bits in rows of NB = max(2*CHANNELS, VEC) banks. One write port (matrix
-// unit: one row, any lanes, any banks) and one read port (vector unit: VEC elements at an element address that is a
-// multiple of VEC, data one cycle later, kept while `r_en` is low). Does not check addresses.
+// unit: one row, any lanes, any banks) and two read ports, each with a copy of its own (vector unit, lanes `r_` and scan
+// `s_`: VEC elements at an element address that is a multiple of VEC, data one cycle later, kept while `*_en` is low).
+// Does not check addresses.
 module score_buf #(
     parameter int CHANNELS = 2,
     parameter int LANES = 2,
@@ -17,34 +18,52 @@ module score_buf #(
     input  logic [             31:0] w_data [LANES] [NB],
     input  logic                     r_en,
     input  logic [$clog2(LANES)-1:0] r_lane,
-    // the address is a multiple of VEC:
+    output logic [       VEC*32-1:0] r_data,
+    input  logic                     s_en,
+    input  logic [$clog2(LANES)-1:0] s_lane,
+    // the addresses are multiples of VEC:
     // verilator lint_off UNUSEDSIGNAL
     input  logic [ $clog2(SBUF)-1:0] r_addr,
+    input  logic [ $clog2(SBUF)-1:0] s_addr,
     // verilator lint_on UNUSEDSIGNAL
-    output logic [       VEC*32-1:0] r_data
+    output logic [       VEC*32-1:0] s_data
 );
   localparam int GROUPS = NB / VEC;
   localparam int SEL = LANES * GROUPS;
   // Lane and group of banks, as one number.
-  logic [$clog2(SEL)-1:0] sel, sel_q;
+  logic [$clog2(SEL)-1:0] r_sel, s_sel, r_sel_q, s_sel_q;
   if (GROUPS == 1) begin : gen_whole
-    assign sel = r_lane;
+    assign r_sel = r_lane;
+    assign s_sel = s_lane;
   end else begin : gen_part
-    assign sel = {r_lane, r_addr[$clog2(NB)-1:$clog2(VEC)]};
+    assign r_sel = {r_lane, r_addr[$clog2(NB)-1:$clog2(VEC)]};
+    assign s_sel = {s_lane, s_addr[$clog2(NB)-1:$clog2(VEC)]};
   end
-  always_ff @(posedge clk) if (r_en) sel_q <= sel;
+  always_ff @(posedge clk) begin
+    if (r_en) r_sel_q <= r_sel;
+    if (s_en) s_sel_q <= s_sel;
+  end
 
   for (genvar e = 0; e < VEC; e++) begin : gen_element
-    logic [31:0] out[SEL];
+    logic [31:0] r_out[SEL], s_out[SEL];
     for (genvar s = 0; s < SEL; s++) begin : gen_bank
       localparam int L = s / GROUPS;
       localparam int B = (s % GROUPS) * VEC + e;
-      logic [31:0] mem[SBUF/NB];
-      logic [31:0] q;
-      always_ff @(posedge clk) if (w_valid && w_lanes[L] && w_banks[B]) mem[w_row] <= w_data[L][B];
-      always_ff @(posedge clk) if (r_en && sel == ($clog2(SEL))'(s)) q <= mem[r_addr[$clog2(SBUF)-1:$clog2(NB)]];
-      assign out[s] = q;
+      logic [31:0] r_mem[SBUF/NB], s_mem[SBUF/NB];
+      logic [31:0] r_q, s_q;
+      wire write = w_valid && w_lanes[L] && w_banks[B];
+      always_ff @(posedge clk) begin
+        if (write) r_mem[w_row] <= w_data[L][B];
+        if (r_en && r_sel == ($clog2(SEL))'(s)) r_q <= r_mem[r_addr[$clog2(SBUF)-1:$clog2(NB)]];
+      end
+      always_ff @(posedge clk) begin
+        if (write) s_mem[w_row] <= w_data[L][B];
+        if (s_en && s_sel == ($clog2(SEL))'(s)) s_q <= s_mem[s_addr[$clog2(SBUF)-1:$clog2(NB)]];
+      end
+      assign r_out[s] = r_q;
+      assign s_out[s] = s_q;
     end
-    assign r_data[e*32+:32] = out[sel_q];
+    assign r_data[e*32+:32] = r_out[r_sel_q];
+    assign s_data[e*32+:32] = s_out[s_sel_q];
   end
 endmodule

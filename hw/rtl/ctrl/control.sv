@@ -55,6 +55,10 @@ module control
     output logic      [15:0] vec_pc,                    // instruction that the vector unit runs
     output logic      [ 1:0] dispatch,                  // an operation goes to the matrix, to the vector unit's queue
     output logic      [31:0] state,                     // who waits: FAULT_INFO bits of STALL; instruction in 31:16
+    output logic             busy,                      // a run is on
+    output logic             executed,                  // the sequencer is through with instruction `seq_pc`
+    output logic      [15:0] seq_pc,
+    output logic      [ 2:0] queued,                    // operations of prefetcher, matrix, vector unit wait or run
     // Auxiliary port, client of the loader.
     output logic             rq_valid,
     input  logic             rq_ready,
@@ -74,7 +78,7 @@ module control
 );
   localparam int OWN = 4;  // fault sources in here, before those of the units
   phase_t phase;
-  logic start, done, busy, begin_run, load_start, load_done, seq_start, finished, hit, expired, watchdog_restart;
+  logic start, done, begin_run, load_start, load_done, seq_start, finished, hit, expired, watchdog_restart;
   logic [31:0] args[15], status, fault_pc, fault_info;
   logic [63:0] counter_values[COUNTERS];
   fault_t faults[OWN+FAULTS];
@@ -87,10 +91,10 @@ module control
   run_control u_run (.*);
 
   // Program.
-  logic imem_we, imem_re, executed, enable, units_idle;
+  logic imem_we, imem_re, enable, units_idle;
   logic [$clog2(IMEM)-1:0] imem_waddr, imem_raddr;
   logic [255:0] imem_wdata, imem_rdata;
-  logic [15:0] length, seq_pc;
+  logic [15:0] length;
   program_loader #(.IMEM(IMEM)) u_loader (
       .start(load_start), .addr(settings.program_addr), .len(settings.program_len), .limit(settings.aux_limit),
       .done(load_done), .fault(faults[0]), .w_en(imem_we), .w_addr(imem_waddr), .w_data(imem_wdata), .*
@@ -144,7 +148,8 @@ module control
       .raise0(raise[2]), .raise1(raise[3]),
       .active(vec_active), .running(vec_running), .waiting(vec_waiting), .pc(vec_pc), .*
   );
-  assign units_idle = !pre_active && !mat_active && !vec_active;
+  assign queued = {vec_active, mat_active, pre_active};
+  assign units_idle = queued == 0;
   assign raise_pc = '{mat_pc, mat_pc, vec_pc, vec_pc};
   semaphores u_semaphores (.fault(faults[2]), .*);
 

@@ -1,5 +1,6 @@
 // Control of all tiles: queue of operations, the issue and drain walkers, q_sums, and the delay lines that bring their
-// commands to the pipeline stages (t1: beat and activation word are there, t5: accumulate; d0: read sums, d5: results).
+// commands to the pipeline stages (t1: beat and activation word are there, t5: accumulate; d0: read sums, d5: results),
+// and the exponents of MATW's activation words to t5.
 // After a fault nothing is issued or drained until `rst` (which is also the engine's clear).
 module mat_ctrl
   import accllm_isa_pkg::*;
@@ -32,6 +33,7 @@ module mat_ctrl
     output logic                              s_pop,
     output logic                              act_en,
     output logic    [        $clog2(ACT)-1:0] act_addr,
+    input  logic    [                    3:0] act_exp    [LANES],
     output logic                              qs_en,
     output logic    [    $clog2(SCALARS)-1:0] qs_addr,
     input  logic    [                   15:0] qs_data,
@@ -50,6 +52,7 @@ module mat_ctrl
     output logic                              t5_valid,
     output logic                              t5_first,
     output logic    [                 EW-1:0] t5_entry,
+    output logic    [                    3:0] t5_exp     [LANES],
     output logic                              d0_valid,
     output logic    [                 EW-1:0] d0_entry,
     output logic    [                    1:0] d0_bank,
@@ -75,6 +78,7 @@ module mat_ctrl
     output logic    [                   31:0] d5_addr,
     output logic    [                   31:0] d5_seq,
     output logic                              d5_done,
+    output logic                              stat_begin,
     output logic                              stat_busy,
     output logic                              stat_stream,
     output logic                              stat_out,
@@ -132,6 +136,7 @@ module mat_ctrl
       .t1_last,
       .t1_entry,
       .fault(issue_fault),
+      .stat_begin,
       .stat_busy,
       .stat_stream,
       .stat_out,
@@ -152,6 +157,16 @@ module mat_ctrl
     {t5_first, t5_last, t5_entry} <= {t4_first, t4_last, t4_entry};
   end
   assign finished = t5_valid && t5_last;
+  for (genvar l = 0; l < LANES; l++) begin : gen_exponent
+    logic [3:0] t2, t3, t4, t5;
+    always_ff @(posedge clk) begin
+      t2 <= t1_unit ? '0 : act_exp[l];
+      t3 <= t2;
+      t4 <= t3;
+      t5 <= t4;
+    end
+    assign t5_exp[l] = t5;
+  end
 
   kind_t d0_kind;
   logic [1:0] d0_slot, d1_slot;

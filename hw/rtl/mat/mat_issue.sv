@@ -34,6 +34,7 @@ module mat_issue
     output logic                     t1_last,
     output logic    [        EW-1:0] t1_entry,
     output fault_t                   fault,
+    output logic                     stat_begin,
     output logic                     stat_busy,
     output logic                     stat_stream,
     output logic                     stat_out,
@@ -81,6 +82,7 @@ module mat_issue
   assign s_pop = run && begins;
   assign act_en = value;
   assign act_addr = address[$clog2(ACT)-1:0];
+  assign stat_begin = load;
   assign stat_busy = value;
   assign stat_stream = active && !halt && !full && !run;
   assign stat_out = active && !halt && full;

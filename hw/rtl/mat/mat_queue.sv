@@ -34,7 +34,7 @@ module mat_queue
     op.pc = uop.pc;
     op.kind = uop.op == OP_MATW ? KIND_W : uop.op == OP_MATK ? KIND_K : KIND_V;
     op.format = uop.op != OP_MATW ? FOUR : uop.flags[1:0] == 2'd0 ? SPARSE : uop.flags[1:0] == 2'd1 ? DENSE : FOUR;
-    op.wide = uop.flags[FLAG_WIDE] && uop.op != OP_MATK;
+    op.wide = uop.flags[FLAG_WIDE] && uop.op == OP_MATV;
     op.pair = uop.op == OP_MATK && consts.hdp == 32'd64;
     op.steps = uop.op == OP_MATV ? 32'(uop.sh) : uop.n;
     op.beats = uop.op == OP_MATW ? 32'(uop.k) : uop.op == OP_MATK ? 32'd1 : uop.n;

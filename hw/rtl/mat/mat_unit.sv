@@ -1,5 +1,5 @@
 // Matrix unit: one tile per channel under one controller. Takes operations, beats (`s_data` one cycle after `s_pop`),
-// activation words and q_sums (both one cycle after their address); writes rows and dims to the vector memory (mw_*),
+// activation words with exponents and q_sums (all one cycle after their address); writes rows and dims to the vector memory (mw_*),
 // scores to the score buffer (ms_*). `seq` is the dispatch number of the operation being written or done.
 module mat_unit
   import accllm_isa_pkg::*;
@@ -32,6 +32,7 @@ module mat_unit
     output logic                            act_en,
     output logic    [      $clog2(ACT)-1:0] act_addr,
     input  logic    [                 31:0] act_data   [LANES][64],
+    input  logic    [                  3:0] act_exp    [LANES],
     output logic                            qs_en,
     output logic    [  $clog2(SCALARS)-1:0] qs_addr,
     input  logic    [                 15:0] qs_data,
@@ -45,6 +46,7 @@ module mat_unit
     output logic    [               NB-1:0] ms_banks,
     output logic    [                 31:0] ms_data    [LANES][NB],
     output logic    [                 31:0] seq,
+    output logic                            stat_begin,  // the next operation is begun
     output logic                            stat_busy,   // tiles compute
     output logic                            stat_stream, // waits for beats
     output logic                            stat_out,    // waits for room for results
@@ -64,6 +66,7 @@ module mat_unit
   format_t t1_format;
   kind_t d1_kind, d2_kind, d3_kind, d4_kind, d5_kind;
   logic [EW-1:0] t5_entry, d0_entry;
+  logic [3:0] t5_exp[LANES];
   logic [LW-1:0] d1_lane;
   logic [LANES-1:0] d5_lanes;
   logic [15:0] d2_qsum[LANES];

@@ -26,6 +26,7 @@ module tile
     input  logic                t5_valid,
     input  logic                t5_first,
     input  logic [      EW-1:0] t5_entry,
+    input  logic [         3:0] t5_exp [LANES],
     input  logic                d0_valid,
     input  logic [      EW-1:0] d0_entry,
     input  logic [         1:0] d0_bank,
@@ -98,7 +99,7 @@ module tile
     end
   end
 
-  logic signed [39:0] d1_sum[LANES*4];
+  logic signed [47:0] d1_sum[LANES*4];
   for (genvar l = 0; l < LANES; l++) begin : gen_lane
     for (genvar g = 0; g < 4; g++) begin : gen_quarter
       wire [15:0] a = l % 2 == 0 ? gen_sum[2*g].gen_pair[l/2].even : gen_sum[2*g].gen_pair[l/2].odd;
@@ -115,6 +116,7 @@ module tile
           .add_en(t5_valid),
           .first(t5_first),
           .entry(t5_entry),
+          .exponent(t5_exp[l]),
           .r_en(d0_valid),
           .r_entry(d0_entry),
           .r_sum(d1_sum[l*4+g])

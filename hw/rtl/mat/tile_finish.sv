@@ -1,5 +1,5 @@
-// From accumulators to results, for one tile: W joins wide halves and requantizes one row; V joins and saturates four
-// dims of one row; K computes scale * dot + base * q_sum for all lanes. Results are there in cycle d5. Does not decide
+// From accumulators to results, for one tile: W requantizes one row; V joins wide halves and saturates four dims of
+// one row; K computes scale * dot + base * q_sum for all lanes. Results are there in cycle d5. Does not decide
 // what is read (mat_drain does) and does not store results.
 module tile_finish
   import accllm_mat_pkg::*;
@@ -13,7 +13,7 @@ module tile_finish
     input  logic        [LW-1:0] d1_lane,          // wide: the lane of the low half
     input  logic                 d1_second,        // the parameter word is the second of the pair
     input  logic        [  63:0] d1_words,         // the parameter word, with its neighbour
-    input  logic signed [  39:0] d1_sum  [LANES*4],
+    input  logic signed [  47:0] d1_sum  [LANES*4],
     input  kind_t                d2_kind,
     input  logic                 d2_valid,
     input  logic                 d2_wide,
@@ -52,15 +52,16 @@ module tile_finish
   // Rows. d2: the lane and, if wide, the one before it; d3: joined; d4: product; d5: result.
   logic signed [47:0] d3_join[4];
   for (genvar g = 0; g < 4; g++) begin : gen_quarter
-    logic signed [39:0] high, low;
+    logic signed [39:0] high;  // of V: below 2^40
+    logic signed [47:0] low;
     logic signed [47:0] join_q;
     logic signed [31:0] v_q, v;
     always_ff @(posedge clk) begin
       if (d1_row) begin
-        high <= d1_sum[{d1_lane&~LW'(1), 2'(g)}];
+        high <= d1_sum[{d1_lane&~LW'(1), 2'(g)}][39:0];
         low  <= d1_sum[{d1_lane, 2'(g)}];
       end
-      if (d2_row) join_q <= (d2_wide ? {high, 8'd0} : 48'sd0) + 48'(low);
+      if (d2_row) join_q <= (d2_wide ? {high, 8'd0} : 48'sd0) + low;
       if (d3_dim) v_q <= join_q[47:31] == {17{join_q[47]}} ? join_q[31:0] : {join_q[47], {31{~join_q[47]}}};
       if (d4_dim) v <= v_q;
     end

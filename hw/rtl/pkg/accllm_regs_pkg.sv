@@ -37,7 +37,7 @@ package accllm_regs_pkg;
   localparam logic [11:0] REG_PREFETCH_WAIT = 12'h160;  // cycles in which the prefetcher waited for a semaphore
   localparam logic [11:0] REG_INSTRUCTIONS = 12'h168;  // instructions executed
   localparam logic [11:0] REG_CHANNEL_BASE = 12'h200;  // byte address of each channel's memory
-  localparam logic [15:0] CONTRACT_VERSION = 16'd1;
+  localparam logic [15:0] CONTRACT_VERSION = 16'd2;
   localparam logic [7:0] FAULT_NONE = 8'd0;
   localparam logic [7:0] FAULT_ILLEGAL = 8'd1;
   localparam logic [7:0] FAULT_PROGRAM = 8'd2;

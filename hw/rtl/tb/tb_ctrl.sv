@@ -81,6 +81,9 @@ module tb_ctrl
   logic [63:0] channel_base[CHANNELS];
   logic aux_drained, stop;
   logic [31:0] state;
+  logic busy, executed;
+  logic [15:0] seq_pc;
+  logic [2:0] queued;
   logic [1:0] dispatch;
   consts_t consts;
   logic [15:0] vec_pc;
@@ -117,5 +120,5 @@ module tb_ctrl
   );
   aux_port u_aux (.drained(aux_drained), .fault(aux_fault), .*);
 
-  wire unused = &{1'b0, channel_base[0], m_axi_rlast, stop, state, dispatch};
+  wire unused = &{1'b0, channel_base[0], m_axi_rlast, stop, state, dispatch, busy, executed, seq_pc, queued};
 endmodule

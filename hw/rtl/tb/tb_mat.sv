@@ -52,6 +52,7 @@ module tb_mat
     input  logic [                    63:0] w_banks,
     input  logic [               VEC*8-1:0] w_even,
     input  logic [               VEC*8-1:0] w_odd,
+    input  logic [                     3:0] w_exp,
     input  logic                            r_en,
     input  logic [       $clog2(LANES)-1:0] r_lane,
     input  logic [        $clog2(SBUF)-1:0] r_addr,
@@ -69,6 +70,7 @@ module tb_mat
     output logic [                  NB-1:0] ms_banks,
     output logic [                    31:0] ms_data     [LANES][NB],
     output logic [                    31:0] seq,
+    output logic                            stat_begin,
     output logic                            stat_busy,
     output logic                            stat_stream,
     output logic                            stat_out,
@@ -88,6 +90,7 @@ module tb_mat
   logic [511:0] s_data[CHANNELS];
   logic [$clog2(ACT)-1:0] act_addr;
   logic [31:0] act_data[LANES][64];
+  logic [3:0] act_exp[LANES];
   fault_t pf_fault, mat_fault, chan_faults[CHANNELS], first_chan;
 
   prefetch #(
@@ -171,9 +174,11 @@ module tb_mat
       .w_banks,
       .w_even,
       .w_odd,
+      .w_exp,
       .r_en(act_en),
       .r_addr(act_addr),
-      .r_data(act_data)
+      .r_data(act_data),
+      .r_exp(act_exp)
   );
 
   score_buf #(
@@ -191,7 +196,11 @@ module tb_mat
       .r_en,
       .r_lane,
       .r_addr,
-      .r_data
+      .r_data,
+      .s_en(1'b0),
+      .s_lane('0),
+      .s_addr('0),
+      .s_data()
   );
 
   assign drained = &chan_drained;

@@ -83,6 +83,7 @@ module accllm_core
     output logic [                    63:0] trace_va_banks,
     output logic [               VEC*8-1:0] trace_va_even,
     output logic [               VEC*8-1:0] trace_va_odd,
+    output logic [                     3:0] trace_va_exp,    // exponent of the word, written with bank 0
     output logic [                    31:0] trace_vs_seq,
     output logic [     $clog2(SCALARS)-1:0] trace_vs_addr,
     output logic [                     4:0] trace_vs_fields,  // f0 (scale), f1, f2, f3, base of f0
@@ -95,7 +96,9 @@ module accllm_core
     output logic [                    31:0] trace_vr_value,
     output logic [                    31:0] trace_mdone_seq,
     output logic [                    31:0] trace_vdone_seq,
-    output logic [                    31:0] trace_state          // who waits, as in FAULT_INFO of STALL; instruction
+    output logic [                    31:0] trace_state,         // who waits, as in FAULT_INFO of STALL; instruction
+    output logic [                    23:0] trace_units,         // what every unit does in this cycle (docs/rtl.md)
+    output logic [                    15:0] trace_pc             // instruction that the sequencer is at
 );
   localparam int AV = $clog2(VMEM / VEC);
   logic clk, rst;
@@ -109,7 +112,10 @@ module accllm_core
   logic [63:0] channel_base[CHANNELS];
   logic clear, stop, drained, progress;
   logic [1:0] dispatch;
+  logic [2:0] queued;
   logic [31:0] state;
+  logic [15:0] seq_pc;
+  logic run_busy, executed;
   logic pre_start_valid, pre_start_ready, pre_done, mat_start_valid, mat_start_ready, mat_done;
   logic vec_start_valid, vec_start_ready, vec_done;
   uop_t pre_uop, mat_uop, vec_uop;
@@ -124,7 +130,7 @@ module accllm_core
   logic [31:0] result_index, result_value;
   control #(.CHANNELS(CHANNELS), .LANES(LANES), .IMEM(IMEM), .FAULTS(FAULTS)) u_control (
       .rq_valid(rq_valid[0]), .rq_ready(rq_ready[0]), .rq_beat(rq_beat[0]), .rq_beats(rq_beats[0]),
-      .rd_valid(rd_valid[0]), .rd_ready(rd_ready[0]), .*
+      .rd_valid(rd_valid[0]), .rd_ready(rd_ready[0]), .busy(run_busy), .*
   );
 
   // Prefetcher and channels.
@@ -163,9 +169,10 @@ module accllm_core
   end
 
   // Matrix unit and its buffers.
-  logic act_en, qs_en, mw_valid, ms_valid, stat_busy, stat_stream, stat_out, stat_idle;
+  logic act_en, qs_en, mw_valid, ms_valid, stat_begin, stat_busy, stat_stream, stat_out, stat_idle;
   logic [$clog2(ACT)-1:0] act_addr;
   logic [31:0] act_data[LANES][64];
+  logic [3:0] act_exp[LANES];
   logic [$clog2(SCALARS)-1:0] qs_addr;
   logic [15:0] qs_data;
   logic [AV-1:0] mw_addr;
@@ -185,21 +192,23 @@ module accllm_core
       .busy(mat_busy), .seq(mat_seq), .*
   );
 
-  logic va_valid, sb_r_en;
+  logic va_valid, sb_r_en, sb_s_en;
   logic [$clog2(ACT)-1:0] va_addr;
   logic [LANES-1:0] va_lanes;
   logic [63:0] va_banks;
   logic [VEC*8-1:0] va_even, va_odd;
-  logic [$clog2(LANES)-1:0] sb_r_lane;
-  logic [$clog2(SBUF)-1:0] sb_r_addr;
-  logic [VEC*32-1:0] sb_r_data;
+  logic [3:0] va_exp;
+  logic [$clog2(LANES)-1:0] sb_r_lane, sb_s_lane;
+  logic [$clog2(SBUF)-1:0] sb_r_addr, sb_s_addr;
+  logic [VEC*32-1:0] sb_r_data, sb_s_data;
   act_buf #(.LANES(LANES), .VEC(VEC), .ACT(ACT)) u_act (
       .w_valid(va_valid), .w_addr(va_addr), .w_lanes(va_lanes), .w_banks(va_banks), .w_even(va_even), .w_odd(va_odd),
-      .r_en(act_en), .r_addr(act_addr), .r_data(act_data), .*
+      .w_exp(va_exp), .r_en(act_en), .r_addr(act_addr), .r_data(act_data), .r_exp(act_exp), .*
   );
   score_buf #(.CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .SBUF(SBUF)) u_score (
       .w_valid(ms_valid), .w_row(ms_row), .w_lanes(ms_lanes), .w_banks(ms_banks), .w_data(ms_data),
-      .r_en(sb_r_en), .r_lane(sb_r_lane), .r_addr(sb_r_addr), .r_data(sb_r_data), .*
+      .r_en(sb_r_en), .r_lane(sb_r_lane), .r_addr(sb_r_addr), .r_data(sb_r_data),
+      .s_en(sb_s_en), .s_lane(sb_s_lane), .s_addr(sb_s_addr), .s_data(sb_s_data), .*
   );
 
   // Vector unit and its buffers.
@@ -303,6 +312,7 @@ module accllm_core
     assign trace_va_banks = va_banks;
     assign trace_va_even = va_even;
     assign trace_va_odd = va_odd;
+    assign trace_va_exp = va_exp;
     assign trace_vs_seq = vec_seq;
     assign trace_vs_addr = vs_w_addr;
     assign trace_vs_fields = vs_w_en;
@@ -316,6 +326,10 @@ module accllm_core
     assign trace_mdone_seq = mat_seq;
     assign trace_vdone_seq = vec_seq;
     assign trace_state = state;
+    assign trace_units = {run_busy, executed, s_pop, stat_out, stat_busy, stat_begin, vec_done, mat_done, pre_done,
+                          vec_start_valid && vec_start_ready, mat_start_valid && mat_start_ready,
+                          pre_start_valid && pre_start_ready, queued, state[8:0]};
+    assign trace_pc = seq_pc;
     for (genvar l = 0; l < LANES; l++) begin : gen_lane
       for (genvar b = 0; b < NB; b++) begin : gen_bank
         assign trace_ms_data[(l*NB+b)*32+:32] = ms_data[l][b];
@@ -325,10 +339,11 @@ module accllm_core
     assign {trace_valid, trace_mv_seq, trace_mv_addr, trace_mv_mask, trace_mv_data} = '0;
     assign {trace_ms_seq, trace_ms_row, trace_ms_lanes, trace_ms_banks, trace_ms_data} = '0;
     assign {trace_vv_seq, trace_vv_addr, trace_vv_mask, trace_vv_data} = '0;
-    assign {trace_va_seq, trace_va_addr, trace_va_lanes, trace_va_banks, trace_va_even, trace_va_odd} = '0;
+    assign {trace_va_seq, trace_va_addr, trace_va_lanes, trace_va_banks, trace_va_even, trace_va_odd, trace_va_exp} = '0;
     assign {trace_vs_seq, trace_vs_addr, trace_vs_fields, trace_vs_f0, trace_vs_f1, trace_vs_f2, trace_vs_f3} = '0;
-    assign {trace_vr_seq, trace_vr_index, trace_vr_value, trace_mdone_seq, trace_vdone_seq, trace_state} = '0;
-    wire unused_trace = &{1'b0, dispatch, state, mat_seq, vec_seq};
+    assign {trace_vr_seq, trace_vr_index, trace_vr_value, trace_mdone_seq, trace_vdone_seq} = '0;
+    assign {trace_state, trace_units, trace_pc} = '0;
+    wire unused_trace = &{1'b0, dispatch, state, mat_seq, vec_seq, run_busy, executed, seq_pc, queued, stat_begin};
   end
 
   wire unused = &{1'b0, pre_busy, mat_busy, qs_en, stat_idle, vs_r_f2, m_axi_rlast[CHANNELS]};

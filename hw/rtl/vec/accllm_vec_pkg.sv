@@ -10,6 +10,7 @@ package accllm_vec_pkg;
     logic reads_a, reads_b;  // vector memory ports
     logic from_aux;
     logic heads;  // n counts heads; else elements
+    logic by_row;  // a row for each query head of a KV head
     logic by_query;  // scalars of query heads
     logic pairs;  // two steps a word: element i, then i + distance
     logic halves;  // two steps a word: lower, upper half of its elements
@@ -26,4 +27,12 @@ package accllm_vec_pkg;
     logic [39:0] word_act;  // first activation word
     logic [31:0] score;     // first score word
   } vsetup_t;
+
+  // Largest visible raw scores of a row, where any is visible.
+  typedef struct packed {
+    logic               window_seen;
+    logic               sink_seen;
+    logic signed [31:0] window;
+    logic signed [31:0] sink;
+  } vtop_t;
 endpackage

@@ -1,4 +1,4 @@
-// Writes results to the activation buffer: word, lanes and banks of each word of results, halves of 16-bit results,
+// Writes results to the activation buffer: word, lanes and banks of each word of results, halves of 16-bit probabilities,
 // copies of probabilities and queries, zeros beyond the last element. A write outside the buffer is suppressed and reported.
 module vec_act
   import accllm_isa_pkg::*;
@@ -15,7 +15,7 @@ module vec_act
     input  consts_t                 consts,
     input  logic                    init,
     input  logic [            39:0] first_word,
-    input  logic [            31:0] first_row,   // QQ: m * GQA
+    input  logic [            31:0] first_row,   // QQ: m * GQA; SOFTMAX: its first lane row
     input  logic                    o_v,
     input  logic                    o_last,
     input  logic [         VEC-1:0] o_mask,
@@ -33,13 +33,14 @@ module vec_act
   localparam int Q = VEC / 4;  // banks of a word of results
   logic [39:0] word;
   logic [7:0] pos;  // column of the first element: in the word, or in the head or the 64 slots
-  logic [31:0] row;  // QQ: lane row of the head
+  logic [31:0] row;  // QQ: lane row of the head; SOFTMAX: of the score row
   logic [4:0] in_group;
   wire wide_head = consts.hdp == 128;
 
-  wire [39:0] at = op.qq ? word + 40'(row[31:LL]) : word;
+  wire by_row = op.qq || op.softmax;
+  wire [39:0] at = by_row ? word + 40'(row[31:LL]) : word;
   wire [LL:0] twice = {uop.m[LL-1:0], 1'b0};
-  wire [LL-1:0] lane = op.qq ? row[LL-1:0] : op.wide ? twice[LL-1:0] : uop.m[LL-1:0];
+  wire [LL-1:0] lane = by_row ? row[LL-1:0] : op.wide ? twice[LL-1:0] : uop.m[LL-1:0];
   wire here = o_v && op.to_act && adv;
   assign bad = here && at >= 40'(ACT);
   assign w_valid = here && !bad;
@@ -59,21 +60,25 @@ module vec_act
     assign w_odd[l*8+:8] = !o_mask[l] ? 8'd0 : o[l][7:0];
   end
 
-  wire wrap = op.softmax ? pos[5:0] == 6'(64 - VEC) : op.qq ? o_last : pos == 8'(256 - VEC);
+  wire row_end = op.softmax && o_last;
+  wire wrap = op.softmax ? pos[5:0] == 6'(64 - VEC) || row_end : op.qq ? o_last : pos == 8'(256 - VEC);
   wire group_end = in_group == consts.gqa[4:0] - 5'd1;
   always_ff @(posedge clk) begin
     if (init) begin
       word <= first_word;
       row <= first_row;
       in_group <= '0;
-      pos <= op.attq || op.silu ? uop.aux[7:0] : '0;
+      pos <= op.attq ? uop.aux[7:0] : '0;
     end else if (here) begin
       pos <= wrap ? '0 : pos + 8'(VEC);
       if (op.qq && o_last) begin
         in_group <= group_end ? '0 : in_group + 5'd1;
         row <= group_end ? row - 32'(in_group) : row + 32'd1;
       end
-      if (wrap && (!op.qq || group_end)) word <= word + {32'd0, uop.x};
+      if (row_end) begin
+        word <= first_word;
+        row <= row + (op.wide ? 32'd2 : 32'd1);
+      end else if (wrap && (!op.qq || group_end)) word <= word + {32'd0, uop.x};
     end
   end
 

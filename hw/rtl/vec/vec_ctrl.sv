@@ -1,7 +1,7 @@
-// Runs one operation at a time: setup, one pass over its words (SOFTMAX two), what follows the last word, and the wait
-// until its effects are visible. Does not compute addresses or data.
+// Runs one operation at a time: setup, one pass over its words, what follows the last word, and the wait until its
+// effects are visible. Does not compute addresses or data.
 //
-//   IDLE -> CHECK -> INIT (-> TOKEN -> PLACE) (-> ASK) -> RUN -> DRAIN (-> RUN) (-> LAST) -> SYNC -> IDLE
+//   IDLE -> CHECK -> INIT (-> TOKEN -> PLACE) (-> ASK) -> RUN -> DRAIN (-> LAST) -> SYNC -> IDLE
 module vec_ctrl
   import accllm_isa_pkg::*;
   import accllm_regs_pkg::*;
@@ -24,7 +24,6 @@ module vec_ctrl
     // Setup.
     output logic           checking,    // CHECK: operands are stable
     output logic           init,        // INIT: loop values are loaded
-    output logic           again,       // before the second pass
     input  logic           empty,
     input  logic   [  7:0] bad,
     input  logic           bad_late,
@@ -36,7 +35,6 @@ module vec_ctrl
     output logic   [ 15:0] rq_beats,
     // Loop.
     output logic           run,
-    output logic           second,      // second pass
     input  logic           step,        // a step was issued
     input  logic           step_final,
     input  logic           source_bad,
@@ -47,8 +45,8 @@ module vec_ctrl
     input  logic   [ 31:0] axi_info,
     input  logic           pipe_busy,
     // After the loop.
-    output logic           last_start,  // reciprocal or root of the sum
-    input  logic           last_done,
+    output logic           last_start,  // root of the sum
+    input  logic           last_done,   // it, or the reciprocal of the last row's sum
     input  logic           sync,        // writes have arrived
     output logic           halt
 );
@@ -66,7 +64,6 @@ module vec_ctrl
   assign checking = state == CHECK;
   assign init = state == INIT;
   assign run = state == RUN;
-  assign again = state == DRAIN && !pipe_busy && op.softmax && !second;
   assign halt = state == HALT;
   assign rq_valid = state == ASK;
   assign rq_beats = op.i32 ? uop.n[19:4] : uop.n[20:5];
@@ -77,14 +74,12 @@ module vec_ctrl
     if (rst || clear) begin
       state <= IDLE;
       fault <= '0;
-      second <= 1'b0;
     end else begin
       case (state)
         IDLE:
         if (start_valid) begin
           uop <= start_uop;
           op <= decoded;
-          second <= 1'b0;
           state <= CHECK;
         end
         CHECK:
@@ -118,10 +113,7 @@ module vec_ctrl
         RUN: if (step && step_final) state <= DRAIN;
         DRAIN:
         if (!pipe_busy) begin
-          if (op.softmax && !second) begin
-            second <= 1'b1;
-            state <= RUN;
-          end else if (has_last) begin
+          if (has_last) begin
             last_start <= 1'b1;
             state <= LAST;
           end else if (has_sync) state <= SYNC;

@@ -29,7 +29,7 @@ module vec_decode
     op.radd = code == OP_RADD;
     op.argmax = code == OP_ARGMAX;
     op.store = code == OP_STORE;
-    op.wide = flags[FLAG_WIDE] && (op.softmax || op.silu);
+    op.wide = flags[FLAG_WIDE] && op.softmax;
     op.i32 = flags[FLAG_I32] && op.load;
     op.last_stage = flags[FLAG_FINAL] && op.hadx;
     op.anew = flags[FLAG_FIRST] && op.argmax;
@@ -41,6 +41,7 @@ module vec_decode
     op.from_aux = op.load || op.embed;
     op.reads_a = !op.from_aux && !op.softmax;
     op.reads_b = op.normq || op.rope || op.hadx || op.silu || op.radd;
+    op.by_row = op.softmax || op.attq;
     op.heads = op.rope || op.statk || op.statq || op.qk || op.qv || op.qq;
     op.by_query = op.statq || op.qq;
     op.pairs = op.rope || op.hadx;

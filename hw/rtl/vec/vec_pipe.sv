@@ -10,12 +10,12 @@ module vec_pipe
     input  logic           flush,
     input  logic           adv,
     input  vop_t           op,
-    input  logic           second,
     input  logic           step,
     input  logic           first,
     input  logic           last,
     input  logic           upper,
     input  logic           sink,
+    input  logic           peak,       // a step for the maximum only, without results
     input  logic [VEC-1:0] mask,
     input  logic [    5:0] shift_2,    // of the step in stage 2
     output logic [    6:1] v,
@@ -23,6 +23,7 @@ module vec_pipe
     output logic [    6:1] last_q,
     output logic [    6:1] upper_q,
     output logic [    2:1] sink_q,
+    output logic [    5:1] peak_q,
     output logic [VEC-1:0] mask_2,
     output logic [VEC-1:0] mask_4,
     output logic [VEC-1:0] mask_5,
@@ -41,7 +42,7 @@ module vec_pipe
   logic [5:0] shift_3;
   // Index of the stage before the results.
   wire v_end = op.early ? v[2] : op.middle ? v[4] : v[6];
-  assign o_load = adv && v_end && (op.to_vmem || op.qk || op.qv || (op.to_act && (second || !op.softmax)));
+  assign o_load = adv && v_end && (op.to_vmem || op.qk || op.qv || op.to_act);
   assign pipe_busy = v != 0 || o_v;
 
   always_ff @(posedge clk) begin
@@ -49,7 +50,7 @@ module vec_pipe
       v <= '0;
       o_v <= 1'b0;
     end else if (adv) begin
-      v <= {v[5] && op.late, v[4] && op.late, v[3], v[2] && !op.early, v[1], step};
+      v <= {v[5] && op.late && !peak_q[5], v[4] && op.late, v[3], v[2] && !op.early, v[1], step || peak};
       o_v <= o_load;
     end
     if (adv) begin
@@ -57,6 +58,7 @@ module vec_pipe
       last_q <= {last_q[5:1], last};
       upper_q <= {upper_q[5:1], upper};
       sink_q <= {sink_q[1], sink};
+      peak_q <= {peak_q[4:1], peak};
       mask_1 <= mask;
       mask_2 <= mask_1;
       mask_3 <= mask_2;

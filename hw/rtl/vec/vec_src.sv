@@ -14,9 +14,11 @@ module vec_src
     input  uop_t               uop,
     input  vsetup_t            setup,
     input  logic               init,
-    input  logic               again,
     input  logic               run,
     input  logic               adv,
+    input  logic               peak,        // SOFTMAX: a row begins, at word `row_word` of the score buffer
+    input  logic    [    31:0] row_word,
+    input  logic               ready,       // steps may be made
     input  logic               scalar_bad,
     output logic               step,
     output logic               step_final,
@@ -46,12 +48,12 @@ module vec_src
   assign step_final = last && last_row && (upper || !doubled);
   assign mask = (whole ? '1 : tail) & (op.halves ? half : '1);
   assign bad = run && (op.reads_a && some && a_word >= WORDS || op.reads_b && some && b_word >= WORDS
-                    || op.softmax && pa >= ROWS || op.hadx && rows < setup.row_step || scalar_bad);
-  assign step = run && adv && !bad;
+                    || op.softmax && ready && pa >= ROWS || op.hadx && rows < setup.row_step || scalar_bad);
+  assign step = run && adv && ready && !bad;
 
   always_ff @(posedge clk) begin
-    if (init || again) begin
-      pa <= op.softmax ? setup.score : uop.a >> LV;
+    if (init) begin
+      pa <= uop.a >> LV;
       pb <= uop.b >> LV;
       words <= setup.words;
       rows <= setup.rows;
@@ -62,13 +64,14 @@ module vec_src
       first <= last && (upper || !doubled);
       upper <= doubled && !upper;
       if (upper || !doubled) begin
-        pa <= pa + 32'd1 + (op.pairs && last ? setup.distance : 32'd0);
+        pa <= pa + 32'd1 + ((op.pairs || op.attq) && last ? setup.distance : 32'd0);
         pb <= op.rope && last ? uop.b >> LV : pb + 32'd1;
         words <= last ? setup.words : words - 32'd1;
         if (last) rows <= rows - setup.row_step;
-        if (!(&elements)) elements <= whole ? elements - 32'(VEC) : '0;
+        if (op.attq && last) elements <= setup.elements;
+        else if (!(&elements)) elements <= whole ? elements - 32'(VEC) : '0;
       end
-    end
+    end else if (peak) pa <= row_word;
   end
 
   wire unused = &{1'b0, op, uop, setup};

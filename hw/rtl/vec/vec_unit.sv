@@ -46,11 +46,16 @@ module vec_unit
     output logic    [                 63:0] va_banks,
     output logic    [            VEC*8-1:0] va_even,
     output logic    [            VEC*8-1:0] va_odd,
+    output logic    [                  3:0] va_exp,        // of the word; written with bank 0
     // Score buffer.
     output logic                            sb_r_en,
     output logic    [    $clog2(LANES)-1:0] sb_r_lane,
     output logic    [     $clog2(SBUF)-1:0] sb_r_addr,
     input  logic    [           VEC*32-1:0] sb_r_data,
+    output logic                            sb_s_en,
+    output logic    [    $clog2(LANES)-1:0] sb_s_lane,
+    output logic    [     $clog2(SBUF)-1:0] sb_s_addr,
+    input  logic    [           VEC*32-1:0] sb_s_data,
     // Scalar file.
     output logic                            vs_r_en,
     output logic    [  $clog2(SCALARS)-1:0] vs_r_addr,
@@ -96,23 +101,31 @@ module vec_unit
   uop_t u;
   vop_t op;
   vsetup_t setup;
-  logic checking, init, again, run, second, halt, empty, bad_late, last_start;
+  logic checking, init, run, halt, empty, bad_late, last_start;
   logic [7:0] setup_bad;
   logic [31:0] factor_a, factor_b, token;
   logic [63:0] product;
   logic [39:0] scalar_1, scalar_2;
-  logic step, step_final, first, last, upper, sink, source_bad;
+  logic step, step_final, first, last, upper, sink, source_bad, peak, ready, top_valid, rows_en;
+  logic [31:0] row_word;
+  logic [AS-1:0] rows_addr;
+  logic signed [31:0] top_sink, top_window;
+  vtop_t top;
   logic [VEC-1:0] mask, seen;
   logic [31:0] a_word, b_word;
   logic [6:1] v, first_q, last_q, upper_q;
   logic [2:1] sink_q;
+  logic [5:1] peak_q;
   logic [VEC-1:0] mask_2, mask_4, mask_5, mask_6, o_mask;
   logic [5:0] shift_2, shift_4;
   logic [63:0] half_4;
   logic o_load, o_v, o_first, o_last, o_upper, pipe_active;
   logic dst_want, dst_bad, act_bad, kv_stall, kv_pending, kv_bad, store_stall;
   logic [31:0] kv_bad_beat;
-  logic [31:0] ld[VEC], lane_a[VEC], lane_h[VEC], lane_o[VEC], word_a[VEC];
+  logic block_v, block_pending;
+  logic [3:0] block_e;
+  logic [7:0] block_y[VEC];
+  logic [31:0] ld[VEC], lane_a[VEC], lane_h[VEC], lane_o[VEC], act_o[VEC], word_a[VEC];
   logic signed [63:0] lane_p[VEC];
   logic signed [31:0] lane_s[VEC], ext[VEC];
   logic signed [31:0] most, least, word_most, word_least;
@@ -133,11 +146,11 @@ module vec_unit
   // Control.
   vec_ctrl #(.VEC(VEC)) u_ctrl (
       .clk, .rst, .clear, .start_valid, .start_ready, .start_uop(uop), .done, .busy, .fault, .uop(u), .op,
-      .checking, .init, .again, .empty, .bad(setup_bad), .bad_late, .token, .product,
+      .checking, .init, .empty, .bad(setup_bad), .bad_late, .token, .product,
       .rq_valid(aux_rq_valid), .rq_ready(aux_rq_ready), .rq_beat(aux_rq_beat), .rq_beats(aux_rq_beats),
-      .run, .second, .step, .step_final, .source_bad, .target_bad(dst_bad || act_bad),
+      .run, .step, .step_final, .source_bad, .target_bad(dst_bad || act_bad),
       .write_bad(kv_bad), .write_info(kv_bad_beat), .axi_error(kw_error != 0), .axi_info(error_channel),
-      .pipe_busy(pipe_active || red_pending || kv_pending || aux_wq_valid),
+      .pipe_busy(pipe_active || red_pending || kv_pending || aux_wq_valid || block_pending),
       .last_start, .last_done(root_valid || inverse_valid),
       .sync(op.store ? aux_w_idle : &kw_idle), .halt
   );
@@ -151,7 +164,7 @@ module vec_unit
     for (int c = CHANNELS - 1; c >= 0; c--) if (kw_error[c]) error_channel = c;
   end
 
-  vec_setup #(.CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .VMEM(VMEM), .SCALARS(SCALARS)) u_setup (
+  vec_setup #(.CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .VMEM(VMEM), .SBUF(SBUF), .SCALARS(SCALARS)) u_setup (
       .op, .uop(u), .consts, .id(token), .factor_a, .factor_b, .product, .setup, .empty, .scalar_1, .scalar_2,
       .bad(setup_bad), .bad_late
   );
@@ -159,74 +172,85 @@ module vec_unit
   // Sources.
   vsetup_t loop;
   always_ff @(posedge clk) if (init) loop <= setup;
-  wire head_scalars = op.statk || op.statq || op.qk || op.qq;
+  wire head_scalars = op.statk || op.statq || op.qk || op.qq || op.attq;
   logic head_outside;
   logic [AS-1:0] head_addr, head_w_addr;
   vec_src #(.VEC(VEC), .VMEM(VMEM), .SBUF(SBUF)) u_src (
-      .clk, .op, .uop(u), .setup(init ? setup : loop), .init, .again, .run, .adv,
-      .scalar_bad(head_scalars && head_outside), .step, .step_final, .first, .last, .upper, .mask, .a_word, .b_word,
+      .clk, .op, .uop(u), .setup(init ? setup : loop), .init, .run, .adv, .peak,
+      .row_word, .ready, .scalar_bad(head_scalars && head_outside), .step, .step_final, .first, .last, .upper, .mask, .a_word, .b_word,
       .bad(source_bad)
   );
-  vec_visible #(.VEC(VEC)) u_visible (.clk, .uop(u), .consts, .init, .again, .step, .sink, .mask(seen));
+  vec_visible #(.VEC(VEC)) u_visible (.clk, .uop(u), .consts, .init, .again(peak), .step, .sink, .mask(seen));
   vec_heads #(.SCALARS(SCALARS)) u_head (
       .clk, .init, .base(setup.scalar), .grouped(op.by_query), .group(consts.gqa[4:0]), .pitch(u.k), .next(step && last),
       .addr(head_addr), .outside(head_outside)
   );
+  // SOFTMAX: rows, and the scan ahead of them.
+  vec_score_row #(.LANES(LANES)) u_row (
+      .clk, .init, .m(u.m), .base(setup.score), .step(consts.score_row >> LV), .next(step && last), .lane(sb_r_lane),
+      .word(row_word)
+  );
+  vec_scan #(.LANES(LANES), .VEC(VEC), .SBUF(SBUF)) u_scan (
+      .clk, .flush, .start_valid, .start_ready, .uop, .consts, .r_en(sb_s_en), .r_lane(sb_s_lane), .r_addr(sb_s_addr),
+      .r_data(sb_s_data), .top_valid, .top, .take(peak)
+  );
+  vec_rows #(.SCALARS(SCALARS)) u_rows (
+      .clk, .softmax(op.softmax), .checking, .run, .adv, .window(scalar_1[AS-1:0]), .sink(scalar_2[AS-1:0]),
+      .row_end(step && last), .top_valid, .peak_1(v[1] && peak_q[1]), .scale(vs_r_f0[15:0]), .zm(u.k), .s_en(rows_en),
+      .s_addr(rows_addr), .peak, .ready, .zq_window, .zq_sink
+  );
+  always_ff @(posedge clk) if (peak) {top_window, top_sink} <= {top.window, top.sink};
   assign vm_r_en = checking || step;
   assign vm_ra_addr = checking ? u.b[LV+:AV] : a_word[AV-1:0];
   assign vm_rb_addr = b_word[AV-1:0];
   assign sb_r_en = step && op.softmax;
-  assign sb_r_lane = u.m[$clog2(LANES)-1:0];
   assign sb_r_addr = {a_word[$clog2(SBUF)-LV-1:0], {LV{1'b0}}};
-  assign vs_r_en = checking || init || step;
-  assign vs_r_addr = checking ? scalar_1[AS-1:0] : init ? scalar_2[AS-1:0] : head_addr;
+  assign vs_r_en = checking || (op.softmax ? rows_en : step);
+  assign vs_r_addr = checking ? scalar_1[AS-1:0] : op.softmax ? rows_addr : head_addr;
   vec_load #(.VEC(VEC)) u_load (
       .clk, .init, .i32(op.i32), .take(adv && v[1] && op.from_aux),
       .last(last_q[1] && (upper_q[1] || !op.halves)), .rd_data(aux_rd_data), .rd_ready(aux_rd_ready), .x(ld)
   );
 
   // Scalars and constants of the operation.
-  logic after_init;
   logic [15:0] cb_base, cb_scale, cb_r;
   logic [5:0] cb_k;
   logic signed [25:0] zq_window, zq_sink;
   logic [5:0] shift_o;
   logic [63:0] half_o;
   logic signed [31:0] low_4, high_4, low_o, high_o;
-  wire [31:0] zq = 32'(vs_r_f0[15:0]) * 32'(u.k);
   wire shifts = op.qv || op.last_stage || op.normq || op.attq || op.silu || op.embed;
   always_ff @(posedge clk) begin
-    after_init <= init;
-    if (init || (adv && v[1] && first_q[1] && (op.qk || op.qq))) begin
+    if (init || (adv && v[1] && first_q[1] && (op.qk || op.qq || op.attq))) begin
       cb_base <= op.qk ? vs_r_f0[31:16] : '0;
       cb_scale <= vs_r_f0[15:0];
       {cb_k, cb_r} <= op.attq ? vs_r_f3 : vs_r_f1;
     end
     if (init) begin
-      zq_window <= zq[25:0];
       shift_o <= shifts ? u.sh[5:0] : '0;
       half_o <= shifts ? (64'd1 << u.sh[5:0]) >> 1 : '0;
       low_4 <= op.qk ? -32'sd8 : op.qq ? -32'sd127 : op.attq ? -32'sd32768 : 32'sh8000_0000;
       high_4 <= op.qk ? 32'sd7 : op.qq ? 32'sd127 : op.attq ? 32'sd32767 : 32'sh7fff_ffff;
-      low_o <= op.qv ? -32'sd8 : op.last_stage || op.wide ? -32'sd32768 : op.late ? -32'sd128
+      low_o <= op.qv ? -32'sd8 : op.last_stage || op.silu ? -32'sd32768 : op.late ? -32'sd128
              : op.radd ? -32'sd33554432 : 32'sh8000_0000;
-      high_o <= op.qv ? 32'sd7 : op.last_stage ? 32'sd32767 : op.wide ? 32'sd32639 : op.late ? 32'sd127
+      high_o <= op.qv ? 32'sd7 : op.last_stage ? 32'sd32767 : op.silu ? 32'sd32639 : op.late ? 32'sd127
               : op.radd ? 32'sd33554431 : 32'sh7fff_ffff;
     end
-    if (after_init) zq_sink <= zq[25:0];
   end
   assign shift_2 = op.softmax ? u.sh[5:0] : op.silu ? 6'd15 : op.rope ? 6'd14
                  : op.attq ? cb_k + 6'd3 : op.normq ? cb_k : cb_k + 6'd15;
-  wire signed [25:0] factor = op.normq ? {5'd0, cb_r, 5'd0} : op.softmax ? (sink_q[2] ? zq_sink : zq_window) : {10'd0, cb_r};
+  wire signed [25:0] factor = op.normq ? {5'd0, cb_r, 5'd0} : {10'd0, cb_r};
 
   // Lanes.
-  vec_pipe #(.VEC(VEC)) u_pipe (.mask(op.softmax ? seen : mask), .pipe_busy(pipe_active), .*);
+  vec_pipe #(.VEC(VEC)) u_pipe (.mask(peak ? VEC'({top.window_seen, top.sink_seen}) : op.softmax ? seen : mask), .sink(sink && !peak), .pipe_busy(pipe_active), .*);
   vec_hadamard #(.VEC(VEC)) u_hadamard (.x(lane_a), .y(lane_h));
   for (genvar l = 0; l < VEC; l++) begin : gen_lane
     assign word_a[l] = vm_ra_data[l*32+:32];
+    wire sink_factor = sink_q[2] || (l == 0 && peak_q[2]);
     vec_lane u_lane (
         .clk, .adv, .op, .v, .upper(upper_q), .o_load, .ra(vm_ra_data[l*32+:32]), .rb(vm_rb_data[l*32+:32]),
-        .sc(sb_r_data[l*32+:32]), .ld(ld[l]), .hw(lane_h[l]), .factor, .base(cb_base), .gain(u.k), .shift_4, .half_4,
+        .sc(l > 1 || !peak_q[1] ? sb_r_data[l*32+:32] : l == 0 ? top_sink : top_window), .ld(ld[l]), .hw(lane_h[l]),
+        .factor(op.softmax ? (sink_factor ? zq_sink : zq_window) : factor), .base(cb_base), .gain(u.k), .shift_4, .half_4,
         .low_4, .high_4, .shift_o, .half_o, .low_o, .high_o, .zmax(most), .visible(mask_5[l]),
         .a(lane_a[l]), .p(lane_p[l]), .s(lane_s[l]), .o(lane_o[l])
     );
@@ -236,10 +260,10 @@ module vec_unit
 
   // Reductions and what is made of them.
   wire stat = op.statk || op.statq;
-  wire most_en = adv && (op.softmax ? v[5] && !second : v[2] && (stat || op.argmax));
+  wire most_en = adv && (op.softmax ? v[5] && peak_q[5] : v[2] && (stat || op.argmax));
   wire [VEC-1:0] most_mask = op.softmax ? mask_5 : mask_2;
   vec_extreme #(.VEC(VEC)) u_most (
-      .clk, .flush, .en(most_en), .first(op.softmax ? first_q[5] : first_q[2]), .last(op.softmax ? last_q[5] : last_q[2]),
+      .clk, .flush, .en(most_en), .first(op.softmax || first_q[2]), .last(op.softmax || last_q[2]),
       .mask(most_mask), .x(ext), .word_valid(most_word), .word(word_most), .word_lane(most_lane),
       .all_valid(most_valid), .all(most), .pending(most_pending)
   );
@@ -264,20 +288,20 @@ module vec_unit
   assign result_valid = most_valid && op.argmax;
   vec_rsqrt u_root (.clk, .rst(flush), .in_valid(last_start && op.sumsq), .s(sq_sum), .out_valid(root_valid), .r(root_r), .e(root_e));
   vec_recip u_inverse (
-      .clk, .rst(flush), .in_valid(stat_ask || (last_start && op.softmax)), .s(op.softmax ? sum : {16'd0, ask_scale}),
+      .clk, .rst(flush), .in_valid(stat_ask || (sum_valid && op.softmax)), .s(op.softmax ? sum : {16'd0, ask_scale}),
       .out_valid(inverse_valid), .r(inverse_r), .k(inverse_k)
   );
 
   // Scalars written.
   logic head_w_outside;  // as `head_outside` was when the head was read
-  wire by_head = stat ? inverse_valid : sum_valid && op.qq;
+  wire by_head = stat || op.softmax ? inverse_valid : sum_valid && op.qq;
   vec_heads #(.SCALARS(SCALARS)) u_head_w (
       .clk, .init, .base(setup.scalar), .grouped(op.by_query), .group(consts.gqa[4:0]), .pitch(u.k), .next(by_head),
       .addr(head_w_addr), .outside(head_w_outside)
   );
   assign vs_w_en = {inverse_valid && op.statk, inverse_valid && op.softmax, sum_valid && op.qq,
                     root_valid || (inverse_valid && stat), inverse_valid && stat};
-  assign vs_w_addr = op.sumsq || op.softmax ? scalar_1[AS-1:0] : head_w_addr;
+  assign vs_w_addr = op.sumsq ? scalar_1[AS-1:0] : head_w_addr;
   assign vs_w_f0 = {op.statk ? stat_base : 16'd0, stat_scale};
   assign vs_w_f1 = op.sumsq ? {root_e, root_r} : {inverse_k, inverse_r};
   assign vs_w_f2 = sum[15:0];
@@ -290,9 +314,18 @@ module vec_unit
   );
   assign vw_valid = dst_want && !load_stall;
   assign vw_mask = o_mask;
+  vec_block #(.VEC(VEC)) u_block (
+      .clk, .flush, .init, .in_valid(adv && o_v && op.silu), .in_last(o_last), .mask(o_mask), .x(lane_o),
+      .out_valid(block_v), .y(block_y), .e(block_e), .pending(block_pending)
+  );
+  for (genvar l = 0; l < VEC; l++) begin : gen_act
+    assign act_o[l] = op.silu ? {24'd0, block_y[l]} : lane_o[l];
+  end
+  assign va_exp = op.silu ? block_e : '0;
   vec_act #(.LANES(LANES), .VEC(VEC), .ACT(ACT)) u_act (
-      .clk, .op, .uop(u), .consts, .init, .first_word(setup.word_act), .first_row(product[31:0]), .o_v, .o_last, .o_mask,
-      .o(lane_o), .adv, .w_valid(va_valid), .w_addr(va_addr), .w_lanes(va_lanes), .w_banks(va_banks), .w_even(va_even),
+      .clk, .op, .uop(u), .consts, .init, .first_word(setup.word_act), .first_row(op.qq ? product[31:0] : u.m << op.wide),
+      .o_v(op.silu ? block_v : o_v), .o_last, .o_mask(op.silu ? '1 : o_mask), .o(act_o), .adv(adv || op.silu),
+      .w_valid(va_valid), .w_addr(va_addr), .w_lanes(va_lanes), .w_banks(va_banks), .w_even(va_even),
       .w_odd(va_odd), .bad(act_bad)
   );
   logic [31:0] param_3, param_4, param_5;
@@ -315,5 +348,5 @@ module vec_unit
   );
 
   wire unused = &{1'b0, mask_6, least_valid, least_word, word_least, least_lane, head_w_outside, scalar_1, scalar_2, a_word,
-                  b_word, first_q, last_q, upper_q, sink_q, zq};
+                  b_word, first_q, last_q, upper_q, sink_q, peak_q};
 endmodule

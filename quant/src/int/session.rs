@@ -3,11 +3,12 @@
 use super::attention::{Angles, Query, attend, rotate};
 use super::cache::Cache;
 use super::emit::{emit, emit_head};
-use super::matmul::{Acts, linear};
+use super::matmul::{Acts, Blocks, linear};
 use super::tap::{At, IntTap, NoIntTap, Point};
 use crate::model::{LambdaShape, Layer, LayerConstants, Norm, QuantModel};
 use crate::perplexity::{Scorer, nll_of_logits};
 use crate::{Error, Result};
+use accllm_hw::config::COLS;
 use accllm_hw::{fixed, tables};
 use rayon::prelude::*;
 use std::path::Path;
@@ -131,11 +132,11 @@ impl<'m> Session<'m> {
         emit(tap, Point::Gate, at, base, a.ff, &gate);
         emit(tap, Point::Up, at, base, a.ff, &up);
         let hs = u32::from(w.constants.hs);
-        let h: Vec<i32> =
-            gate.par_iter().zip(&up).map(|(g, u)| fixed::silu_mul(*g, *u, hs, m.h_wide)).collect();
-        emit(tap, Point::MlpH, at, base, a.ff, &h);
-        let h = if m.h_wide { Acts::wide(&h, a.ff) } else { Acts::narrow(&h, a.ff) };
-        let y = linear(&w.down, &h);
+        let h: Vec<i32> = gate.par_iter().zip(&up).map(|(g, u)| fixed::silu_mul(*g, *u, hs)).collect();
+        let h = Blocks::new(&h, a.ff);
+        emit(tap, Point::MlpH, at, base, a.ff, &h.codes);
+        emit(tap, Point::MlpHExp, at, base, a.ff.div_ceil(COLS), &h.exponents);
+        let y = linear(&w.down, &Acts::blocks(&h, a.ff));
         emit(tap, Point::MlpOut, at, base, a.hidden, &y);
         add(x, &y);
         emit(tap, Point::Resid, at, base, a.hidden, x);

@@ -55,8 +55,10 @@ pub enum Point {
     Gate,
     /// Up projection, `[ff]`.
     Up,
-    /// Input of the down projection, `[ff]`.
+    /// Input of the down projection: codes (int8), `[ff]`.
     MlpH,
+    /// Its exponents, `[ff / 256, rounded up]`.
+    MlpHExp,
     /// Down projection, `[hidden]`.
     MlpOut,
     /// Residual stream leaving the layer, `[hidden]`.
@@ -98,6 +100,7 @@ impl Point {
             Self::Gate => "gate",
             Self::Up => "up",
             Self::MlpH => "mlp_h",
+            Self::MlpHExp => "mlp_h_exp",
             Self::MlpOut => "mlp_out",
             Self::Resid => "resid",
             Self::HeadIn => "head_in",

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Value of `format`.
 pub(super) const FORMAT: &str = "accllm-quant";
 /// Version written, and the only one read.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 /// File names in a model folder.
 pub(super) const MANIFEST: &str = "quant.json";
 pub(super) const TENSORS: &str = "quant.safetensors";
@@ -31,7 +31,6 @@ pub(super) struct Manifest {
     pub embed_shift: u8,
     pub logit_frac: u8,
     pub prob_wide: bool,
-    pub h_wide: bool,
     pub lambda: LambdaShape,
     pub layers: Vec<LayerEntry>,
     pub final_norm: NormEntry,

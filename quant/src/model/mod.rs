@@ -103,8 +103,6 @@ pub struct QuantModel {
     pub logit_frac: u8,
     /// Probabilities in 16 bits (two int8 halves) rather than 8.
     pub prob_wide: bool,
-    /// down_proj input in 16 bits (two int8 halves) rather than 8.
-    pub h_wide: bool,
     /// Default attention shape.
     pub lambda: LambdaShape,
     /// `[vocab, hidden]`.

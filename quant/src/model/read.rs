@@ -50,7 +50,6 @@ fn build(m: Manifest, t: &Tensors<'_>) -> Result<QuantModel> {
         embed_shift: m.embed_shift,
         logit_frac: m.logit_frac,
         prob_wide: m.prob_wide,
-        h_wide: m.h_wide,
         lambda: m.lambda,
         embed: t.i16("embed", &[a.vocab, a.hidden])?,
         layers,

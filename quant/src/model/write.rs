@@ -56,7 +56,6 @@ impl QuantModel {
             embed_shift: self.embed_shift,
             logit_frac: self.logit_frac,
             prob_wide: self.prob_wide,
-            h_wide: self.h_wide,
             lambda: self.lambda,
             layers: self.layers.iter().map(layer_entry).collect(),
             final_norm: norm_entry(&self.final_norm),

@@ -53,7 +53,6 @@ pub(super) fn assemble(
         embed_shift,
         logit_frac: LOGIT_FRAC,
         prob_wide: options.prob_wide,
-        h_wide: options.h_wide,
         lambda: options.lambda.unwrap_or_else(|| default_lambda(c)),
         embed,
         layers,

@@ -55,8 +55,6 @@ pub struct Options {
     pub lambda: Option<LambdaShape>,
     /// 16-bit probabilities.
     pub prob_wide: bool,
-    /// 16-bit input of the down projection.
-    pub h_wide: bool,
     /// Calibration windows, cut from the start of the calibration text.
     pub calibration: Protocol,
 }
@@ -71,7 +69,6 @@ impl Default for Options {
             compensate: true,
             lambda: None,
             prob_wide: true,
-            h_wide: true,
             calibration: Protocol { window: 320, windows: Some(32) },
         }
     }
@@ -95,7 +92,7 @@ pub fn quantize(model: &FloatModel, text: &[u32], options: &Options) -> Result<Q
     let weights = weights::quantize_weights(model, text, options)?;
     let dequantized = weights.dequantize(model);
     let after = calibrate(&dequantized, text, options.calibration)?;
-    let steps = steps::choose(&model.config, &weights.shapes, &after, options);
+    let steps = steps::choose(&model.config, &weights.shapes, &after);
     let quant = assemble::assemble(model, &weights, &steps, &after, options)?;
     quant.check(std::path::Path::new("quantizer output"))?;
     Ok(Quantized { model: quant, dequantized, steps, recovered: weights.recovered() })

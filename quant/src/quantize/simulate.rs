@@ -4,6 +4,8 @@ use super::Steps;
 use crate::Result;
 use crate::float::{FloatModel, Lambda, Site, Tap};
 use crate::perplexity::{Scorer, nll_of_logits};
+use accllm_hw::config::COLS;
+use accllm_hw::fixed::{block_code, block_exponent};
 
 /// A float model with some of the engine's rounding switched on.
 pub struct Simulated<'a> {
@@ -11,10 +13,8 @@ pub struct Simulated<'a> {
     pub model: &'a FloatModel,
     /// Steps to round with.
     pub steps: &'a Steps,
-    /// Round the inputs of all linears to their static steps.
+    /// Round the inputs of all linears: to their static steps, down_proj's to blocks over its own.
     pub a8: bool,
-    /// down_proj's input in 16 bits rather than 8.
-    pub h_wide: bool,
     /// Round V to 4 bits, K (after RoPE and Hadamard) to 4 and Q to 8.
     pub kv4: bool,
     /// Attention shape; `None` for full causal attention.
@@ -32,9 +32,8 @@ struct Rounding<'a>(&'a Simulated<'a>);
 
 impl Tap for Rounding<'_> {
     fn tensor(&mut self, site: Site, layer: usize, _: usize, data: &mut [f32]) {
-        let Simulated { steps, a8, kv4, h_wide, model, .. } = self.0;
+        let Simulated { steps, a8, kv4, model, .. } = self.0;
         let c = &model.config;
-        let h_top = if *h_wide { 32639.0 } else { 127.0 };
         if site == Site::FinalNorm {
             if *a8 {
                 round(data, &steps.head_in, -128.0, 127.0);
@@ -45,7 +44,7 @@ impl Tap for Rounding<'_> {
         match site {
             Site::AttnNorm if *a8 => round(data, &s.attn_in, -128.0, 127.0),
             Site::MlpNorm if *a8 => round(data, &s.mlp_in, -128.0, 127.0),
-            Site::DownIn if *a8 => round(data, &s.down_in, -h_top - 1.0, h_top),
+            Site::DownIn if *a8 => blocks(data, &s.down_in),
             Site::AttnOut if *a8 => {
                 let mut steps = super::shapes::per_query(c, &s.value);
                 steps.iter_mut().for_each(|v| *v *= s.out);
@@ -64,6 +63,20 @@ fn round(data: &mut [f32], steps: &[f32], low: f32, high: f32) {
     for row in data.chunks_exact_mut(steps.len()) {
         for (v, s) in row.iter_mut().zip(steps) {
             *v = (*v / s).round().clamp(low, high) * s;
+        }
+    }
+}
+
+/// Rounds every row to int8 with an exponent per block of columns, over static steps of 16-bit codes.
+fn blocks(data: &mut [f32], steps: &[f32]) {
+    for row in data.chunks_exact_mut(steps.len()) {
+        for (block, steps) in row.chunks_mut(COLS).zip(steps.chunks(COLS)) {
+            let pairs = block.iter().zip(steps);
+            let h: Vec<i32> = pairs.map(|(v, s)| (*v / s).round().clamp(-32768.0, 32639.0) as i32).collect();
+            let e = block_exponent(&h);
+            for ((v, h), s) in block.iter_mut().zip(&h).zip(steps) {
+                *v = f32::from(block_code(*h, e)) * f32::from(e).exp2() * s;
+            }
         }
     }
 }

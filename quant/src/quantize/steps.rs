@@ -1,11 +1,10 @@
 //! Sizes of the static steps.
 
-use super::Options;
 use super::calibrate::{Calibration, LayerStats};
 use super::shapes::{LayerShapes, Shapes, per_query};
 use crate::hf::LlamaConfig;
 
-/// Headroom of the 16-bit down_proj input over the calibrated range.
+/// Headroom of down_proj's input, as 16 bits before its blocks take their exponents, over the calibrated range.
 const H_ROOM: f32 = 2.0;
 
 /// Static steps of one layer: real value of one code.
@@ -33,8 +32,8 @@ pub struct Steps {
 }
 
 /// Sizes every step so that the calibrated ranges fit.
-pub(super) fn choose(c: &LlamaConfig, shapes: &Shapes, stats: &Calibration, options: &Options) -> Steps {
-    let layers = shapes.layers.iter().zip(&stats.layers).map(|(shape, s)| layer(c, shape, s, options));
+pub(super) fn choose(c: &LlamaConfig, shapes: &Shapes, stats: &Calibration) -> Steps {
+    let layers = shapes.layers.iter().zip(&stats.layers).map(|(shape, s)| layer(c, shape, s));
     let mut layers: Vec<LayerSteps> = layers.collect();
     // One step for all layers: it is a constant of the instructions, which are shared.
     let out = layers.iter().map(|l| l.out).fold(0.0, f32::max);
@@ -43,17 +42,16 @@ pub(super) fn choose(c: &LlamaConfig, shapes: &Shapes, stats: &Calibration, opti
     Steps { layers, head_in: cover(&shapes.head_in, &stats.head_in.max, 127.0) }
 }
 
-fn layer(c: &LlamaConfig, shape: &LayerShapes, s: &LayerStats, options: &Options) -> LayerSteps {
+fn layer(c: &LlamaConfig, shape: &LayerShapes, s: &LayerStats) -> LayerSteps {
     let value = value_steps(&shape.value, s);
     let codes = s.attn_out.max.iter().zip(per_query(c, &value)).map(|(max, step)| max / step);
     let out = codes.fold(0.0, f32::max) / 127.0;
-    let top = if options.h_wide { 32639.0 / H_ROOM } else { 127.0 };
     LayerSteps {
         attn_in: cover(&shape.attn_in, &s.attn_in.max, 127.0),
         out,
         value,
         mlp_in: cover(&shape.mlp_in, &s.mlp_in.max, 127.0),
-        down_in: cover(&shape.down_in, &s.down_in.max, top),
+        down_in: cover(&shape.down_in, &s.down_in.max, 32639.0 / H_ROOM),
     }
 }
 

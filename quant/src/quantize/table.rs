@@ -30,7 +30,6 @@ pub fn step_table(
         model: &quantized.dequantized,
         steps: &quantized.steps,
         a8,
-        h_wide: integer.h_wide,
         kv4,
         lambda,
     };

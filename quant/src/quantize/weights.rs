@@ -124,13 +124,12 @@ fn layer(
         false => choose_shape(channels, readers, codes, format, options),
     };
     let on_grid = |all: &[&Option<GridWeight>]| all.iter().any(|g| g.is_some());
-    let h_codes = if options.h_wide { 16384.0 } else { 127.0 };
     let by_kv = first_of_group(c, &w.o);
     let shapes = LayerShapes {
         attn_in: pick(on_grid(&[&q, &k, &v]), &s.attn_in, &[&w.q, &w.k, &w.v], 127.0),
         value: pick(o.is_some(), &s.value, &[&by_kv], 7.5),
         mlp_in: pick(on_grid(&[&gate, &up]), &s.mlp_in, &[&w.gate, &w.up], 127.0),
-        down_in: pick(down.is_some(), &s.down_in, &[&w.down], h_codes),
+        down_in: pick(down.is_some(), &s.down_in, &[&w.down], 16384.0),
     };
     let plan = |shape: &[f32], x: &Channels, all_found: bool| {
         let gram: &[f32] = if all_found { &[] } else { &x.gram };

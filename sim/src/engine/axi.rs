@@ -76,6 +76,13 @@ impl Axi {
         self.writes.iter_mut().for_each(VecDeque::clear);
     }
 
+    /// Ports at which a read, a written beat moves in this cycle.
+    #[inline]
+    pub(super) fn moved(&self, m: &Model) -> (u64, u64) {
+        let read = m.get_u64(self.rvalid) & m.get_u64(self.rready);
+        (read, m.get_u64(self.wvalid) & m.get_u64(self.wready))
+    }
+
     /// Read beats that the channels have delivered.
     #[inline]
     pub(super) fn delivered(&self) -> u64 {

@@ -1,5 +1,6 @@
 //! Who watches a run.
 
+use super::activity::Activity;
 use crate::lockstep::{Event, Lockstep};
 use accllm_hw::isa::Unit;
 use std::ops::ControlFlow;
@@ -20,6 +21,49 @@ pub trait Observer {
 
     /// All effects of an operation are visible.
     fn end(&mut self, cycle: u64, unit: Unit, unit_seq: u64) -> ControlFlow<()>;
+
+    /// Whether [`Observer::activity`] is to be called; asked once at the start of a run.
+    fn wants_activity(&self) -> bool {
+        false
+    }
+
+    /// A cycle passes; from the start to the end of the run, whether it counts in CYCLES or not.
+    fn activity(&mut self, _: &Activity) {}
+}
+
+/// Two observers of the same run.
+impl<A: Observer, B: Observer> Observer for (&mut A, &mut B) {
+    fn wants(&self) -> bool {
+        self.0.wants() || self.1.wants()
+    }
+
+    fn beats(&mut self, delivered: u64) {
+        self.0.beats(delivered);
+        self.1.beats(delivered);
+    }
+
+    fn event(&mut self, cycle: u64, event: &Event<'_>) -> ControlFlow<()> {
+        self.0.event(cycle, event)?;
+        self.1.event(cycle, event)
+    }
+
+    fn end(&mut self, cycle: u64, unit: Unit, unit_seq: u64) -> ControlFlow<()> {
+        self.0.end(cycle, unit, unit_seq)?;
+        self.1.end(cycle, unit, unit_seq)
+    }
+
+    fn wants_activity(&self) -> bool {
+        self.0.wants_activity() || self.1.wants_activity()
+    }
+
+    fn activity(&mut self, activity: &Activity) {
+        if self.0.wants_activity() {
+            self.0.activity(activity);
+        }
+        if self.1.wants_activity() {
+            self.1.activity(activity);
+        }
+    }
 }
 
 /// Looks at nothing: the fast path.

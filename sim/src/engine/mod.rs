@@ -16,6 +16,7 @@
 //! # }
 //! ```
 
+mod activity;
 mod axi;
 mod error;
 mod event;
@@ -24,6 +25,7 @@ mod report;
 mod spec;
 mod trace;
 
+pub use activity::{Activity, Queue};
 pub use error::EngineError;
 pub use event::{Observer, Silent};
 pub use report::{Counters, RunReport};
@@ -43,6 +45,19 @@ use trace::Trace;
 
 /// Clock cycles within which a register access must be answered.
 const REGISTER_CYCLES: u32 = 64;
+
+/// An observer and what it asked for.
+struct Watch<'a, O> {
+    observer: &'a mut O,
+    events: bool,
+    activity: bool,
+}
+
+impl<'a, O> Watch<'a, O> {
+    fn nothing(observer: &'a mut O) -> Self {
+        Self { observer, events: false, activity: false }
+    }
+}
 
 /// A running engine.
 pub struct Engine {
@@ -149,19 +164,21 @@ impl Engine {
 
     /// One clock cycle with an observer; `Break` when it wants to stop.
     #[inline]
-    fn clock(
-        &mut self,
-        cycle: u64,
-        observe: bool,
-        o: &mut impl Observer,
-    ) -> Result<ControlFlow<()>, EngineError> {
+    fn clock(&mut self, cycle: u64, w: &mut Watch<impl Observer>) -> Result<ControlFlow<()>, EngineError> {
         self.model.fall()?;
         let mut flow = ControlFlow::Continue(());
-        if observe && let Some(trace) = &mut self.trace {
-            o.beats(self.axi.delivered());
-            flow = self.axi.writes(&self.model, (cycle, trace.vector_op()), &self.bases, o);
-            if flow.is_continue() {
-                flow = trace.events(&self.model, cycle, o);
+        if (w.events || w.activity)
+            && let Some(trace) = &mut self.trace
+        {
+            if w.events {
+                w.observer.beats(self.axi.delivered());
+                flow = self.axi.writes(&self.model, (cycle, trace.vector_op()), &self.bases, w.observer);
+                if flow.is_continue() {
+                    flow = trace.events(&self.model, cycle, w.observer);
+                }
+            }
+            if w.activity {
+                w.observer.activity(&trace.activity(&self.model, &self.axi));
             }
         }
         self.axi.sample(&self.model, &mut self.memories);
@@ -176,7 +193,7 @@ impl Engine {
     /// The model fails.
     pub fn idle(&mut self, cycles: u64) -> Result<(), EngineError> {
         for _ in 0..cycles {
-            let _ = self.clock(0, false, &mut Silent)?;
+            let _ = self.clock(0, &mut Watch::nothing(&mut Silent))?;
         }
         Ok(())
     }
@@ -186,6 +203,15 @@ impl Engine {
     /// # Errors
     /// No answer, or the model fails.
     pub fn write(&mut self, address: u32, value: u32) -> Result<(), EngineError> {
+        self.write_watched(address, value, &mut Watch::nothing(&mut Silent))
+    }
+
+    fn write_watched(
+        &mut self,
+        address: u32,
+        value: u32,
+        w: &mut Watch<impl Observer>,
+    ) -> Result<(), EngineError> {
         self.model.set_u64(self.host.awaddr, address.into());
         self.model.set_u64(self.host.wdata, value.into());
         self.model.set_u64(self.host.awvalid, 1);
@@ -193,13 +219,13 @@ impl Engine {
         for _ in 0..REGISTER_CYCLES {
             self.model.fall()?;
             let aw = self.model.get_u64(self.host.awready) != 0;
-            let w = self.model.get_u64(self.host.wready) != 0;
+            let data = self.model.get_u64(self.host.wready) != 0;
             let answered = self.model.get_u64(self.host.bvalid) != 0;
-            self.idle(1)?;
+            let _ = self.clock(0, w)?;
             if aw {
                 self.model.set_u64(self.host.awvalid, 0);
             }
-            if w {
+            if data {
                 self.model.set_u64(self.host.wvalid, 0);
             }
             if answered {
@@ -336,19 +362,22 @@ impl Engine {
         for (i, &value) in args.iter().enumerate() {
             self.write(regs::ARG + 4 * i as u32, value)?;
         }
-        let observe = observer.wants();
+        let (events, activity) = (observer.wants(), observer.wants_activity());
         match &mut self.trace {
             Some(trace) => trace.begin(),
-            None if observe => return Err(EngineError::NoTrace),
+            None if events || activity => return Err(EngineError::NoTrace),
             None => {}
         }
         let mut cycle = 0;
-        self.write(regs::CTRL, 1)?;
+        // Nothing is written before the register access is answered, but cycles of the run pass.
+        let mut watch = Watch { observer, events: false, activity };
+        self.write_watched(regs::CTRL, 1, &mut watch)?;
+        watch.events = events;
         while self.model.get_u64(self.interrupt) == 0 {
             if cycle == max_cycles {
                 return Err(self.hang(max_cycles));
             }
-            if self.clock(cycle, observe, observer)?.is_break() {
+            if self.clock(cycle, &mut watch)?.is_break() {
                 return Err(EngineError::Stopped { cycle });
             }
             cycle += 1;

@@ -1,5 +1,7 @@
 //! The trace outputs of `accllm_core`, decoded into the comparator's events.
 
+use super::activity::{Activity, Units};
+use super::axi::Axi;
 use super::event::Observer;
 use crate::golden::{Field, Space};
 use crate::lockstep::Event;
@@ -55,13 +57,14 @@ pub(super) struct Trace {
     mv: Vmem,
     vv: Vmem,
     ms: [Port; 5],
-    va: [Port; 6],
+    va: [Port; 7],
     vs: [Port; 3],
     vs_f: [Port; 4],
     vr: [Port; 3],
     mdone_seq: Port,
     vdone_seq: Port,
     state: Port,
+    units: Units,
     dispatched: u32,
     open: [Open; 2],
 }
@@ -105,6 +108,7 @@ impl Trace {
                 p("va_banks")?,
                 m.port_shaped("trace_va_even", bytes, 1)?,
                 m.port_shaped("trace_va_odd", bytes, 1)?,
+                m.port_shaped("trace_va_exp", 4, 1)?,
             ],
             vs: [p("vs_seq")?, p("vs_addr")?, m.port_shaped("trace_vs_fields", 5, 1)?],
             vs_f: [p("vs_f0")?, p("vs_f1")?, p("vs_f2")?, p("vs_f3")?],
@@ -112,6 +116,7 @@ impl Trace {
             mdone_seq: p("mdone_seq")?,
             vdone_seq: p("vdone_seq")?,
             state: m.port_shaped("trace_state", 32, 1)?,
+            units: Units::resolve(m)?,
             dispatched: 0,
             open: Default::default(),
         })
@@ -126,6 +131,12 @@ impl Trace {
     /// Who waits: the bits of a STALL fault's FAULT_INFO in bits 8:0, the oldest instruction in 31:16.
     pub(super) fn state(&self, m: &Model) -> u32 {
         m.get_u64(self.state) as u32
+    }
+
+    /// What every unit does in this cycle.
+    #[inline]
+    pub(super) fn activity(&self, m: &Model, axi: &Axi) -> Activity {
+        self.units.sample(m, axi)
     }
 
     /// The vector operation that runs.
@@ -209,11 +220,17 @@ impl Trace {
     }
 
     fn act(&self, m: &Model, cycle: u64, o: &mut impl Observer) -> ControlFlow<()> {
-        let [seq, word, lanes, banks, even, odd] = self.va;
+        let [seq, word, lanes, banks, even, odd, exponent] = self.va;
         let unit_seq = self.open[VEC].unit_seq(m.get_u64(seq) as u32);
         let (word, lanes, banks) = (m.get_u64(word), m.get_u64(lanes), m.get_u64(banks));
         let words = self.vec / 4;
         for lane in (0..64).filter(|l| lanes >> l & 1 != 0) {
+            // The exponent is written with column 0.
+            if banks & 1 != 0 {
+                let (unit, space, data) =
+                    (Unit::Vector, Space::Exponent(lane as u8), [m.get_u64(exponent) as i32]);
+                o.event(cycle, &Event { unit, unit_seq, space, address: word, mask: 1, data: &data })?;
+            }
             let bytes = m.words(if lane % 2 == 0 { even } else { odd }, 0);
             for half in 0..2 {
                 let banks = banks >> (32 * half) & 0xffff_ffff;

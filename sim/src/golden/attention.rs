@@ -54,25 +54,37 @@ impl<M: Memory> Exec<'_, M> {
         if slots == 0 {
             return Ok(());
         }
+        let (first, rows) = (u64::from(o.m), self.gqa()?);
+        let last = first + rows - 1;
         self.multiple(sink_pad, GROUP, "constant SINK_PAD")?;
         self.multiple(o.n.into(), GROUP, "SOFTMAX: number of window slots")?;
-        self.score_range(u64::from(o.m) + 1, 0, slots, self.config.vec as u64)?;
-        let window = self.scalar(u64::from(o.aux & 0xffff) + u64::from(o.m))?;
-        let sink = self.scalar(u64::from(o.aux >> 16) + u64::from(o.m))?;
-        let wide = o.flag(FLAG_WIDE);
-        let (word, lane) = self.lane_row(o.c, u64::from(o.m) << u32::from(wide));
+        self.multiple(self.constant(Constant::ScoreRow), self.config.vec, "constant SCORE_ROW")?;
+        self.score_range(last + 1, 0, slots, self.config.vec as u64)?;
+        self.scalar(u64::from(o.aux & 0xffff) + last)?;
+        self.scalar(u64::from(o.aux >> 16) + last)?;
+        let (word, _) = self.lane_row(o.c, last << u32::from(o.flag(FLAG_WIDE)));
         self.act_word(word + (slots - 1) / 64 * u64::from(o.x))?;
-        self.charge_elements(2 * slots)?;
+        self.charge_elements(rows * 2 * slots)?;
 
-        let lanes = self.config.lanes;
-        let row = o.m as usize / lanes * self.state.constant(Constant::ScoreRow) as usize;
+        let mask = self.mask(o);
+        (first..=last).for_each(|row| self.softmax_row(o, &mask, row, slots));
+        Ok(())
+    }
+
+    /// One row of a SOFTMAX, ranges checked.
+    fn softmax_row(&mut self, o: &Operands, mask: &Mask, row: u64, slots: u64) {
+        let (lanes, wide, sink_pad) =
+            (self.config.lanes, o.flag(FLAG_WIDE), self.constant(Constant::SinkPad));
+        let (word, lane) = self.lane_row(o.c, row << u32::from(wide));
+        let row = row as usize;
+        let (window, sink) = ((o.aux & 0xffff) as usize + row, (o.aux >> 16) as usize + row);
+        let start = row / lanes * self.state.constant(Constant::ScoreRow) as usize;
         let scale = |at: usize| i64::from(self.state.scalars[at].scale) * i64::from(o.k);
         let (window_scale, sink_scale) = (scale(window), scale(sink));
-        let mask = self.mask(o);
         let z: Vec<Option<i32>> = (0..slots)
             .map(|slot| {
                 let factor = if slot < sink_pad { sink_scale } else { window_scale };
-                let index = self.state.score_index(row + slot as usize, o.m as usize % lanes);
+                let index = self.state.score_index(start + slot as usize, row % lanes);
                 let z = i128::from(self.state.score[index]) * i128::from(factor);
                 let z = rs_wide(z, o.shift()).clamp(i32::MIN.into(), i32::MAX.into()) as i32;
                 mask.sees(slot as i64).then_some(z)
@@ -95,18 +107,23 @@ impl<M: Memory> Exec<'_, M> {
         let (sum_r, sum_k) = recip(sum);
         let value = Scalar { sum_r, sum_k: sum_k as u8, ..self.state.scalars[window] };
         self.set_scalar(window, value, &[Field::SumR, Field::SumK]);
-        Ok(())
     }
 
     pub(super) fn attq(&mut self, o: &Operands) -> Result<(), Fault> {
         if o.n == 0 {
             return Ok(());
         }
-        let from = self.vmem(o.a.into(), o.n.into(), "ATTQ source")?;
-        let inverse = self.state.scalars[self.scalar(o.b.into())?].sum_inverse();
-        self.charge_elements(o.n.into())?;
-        let codes =
-            self.state.vmem[from].iter().map(|&acc| attn_code(acc, inverse, o.k as u16, o.shift())).collect();
+        let (heads, n, stride) = (self.gqa()? as usize, o.n as usize, self.constant(Constant::VDim));
+        let from = self.vmem_rows(o.a, heads as u32, stride, o.n.into(), "ATTQ source")?;
+        self.scalar(u64::from(o.b) + heads as u64 - 1)?;
+        self.charge_elements((heads * n) as u64)?;
+        let mut codes = Vec::with_capacity(heads * n.next_multiple_of(GROUP));
+        for g in 0..heads {
+            let inverse = self.state.scalars[o.b as usize + g].sum_inverse();
+            let sums = &self.state.vmem[from + g * stride as usize..][..n];
+            codes.extend(sums.iter().map(|&acc| attn_code(acc, inverse, o.k as u16, o.shift())));
+            codes.resize((g + 1) * n.next_multiple_of(GROUP), 0);
+        }
         let (word, lane) = self.lane_row(o.c, o.m.into());
         self.set_act_groups((word, o.x, lane), o.aux, codes)
     }

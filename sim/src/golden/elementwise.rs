@@ -1,7 +1,8 @@
 //! SUMSQ, NORMQ, SILU, RADD, ARGMAX: over rows of vector memory.
 
-use accllm_hw::fixed::{norm_element, resid_add, silu_mul, split};
-use accllm_hw::isa::{FLAG_FIRST, FLAG_WIDE};
+use accllm_hw::config::{COLS, GROUP};
+use accllm_hw::fixed::{block_code, block_exponent, norm_element, resid_add, silu_mul};
+use accllm_hw::isa::FLAG_FIRST;
 use accllm_hw::tables::rsqrt;
 
 use super::exec::{Exec, Operands};
@@ -58,20 +59,20 @@ impl<M: Memory> Exec<'_, M> {
         let gate = self.vmem(o.a.into(), o.n.into(), "SILU gate")?;
         let up = self.vmem(o.b.into(), o.n.into(), "SILU up")?;
         self.charge_elements(o.n.into())?;
-        let wide = o.flag(FLAG_WIDE);
         let vmem = &self.state.vmem;
         let products: Vec<i32> =
-            vmem[gate].iter().zip(&vmem[up]).map(|(&g, &u)| silu_mul(g, u, o.shift(), wide)).collect();
-        if !wide {
-            let (word, lane) = self.lane_row(o.c, o.m.into());
-            let codes = products.iter().map(|&h| h as i8).collect();
-            return self.set_act_groups((word, o.x, lane), o.aux, codes);
+            vmem[gate].iter().zip(&vmem[up]).map(|(&g, &u)| silu_mul(g, u, o.shift())).collect();
+        self.multiple(o.aux.into(), COLS, "SILU: activation column")?;
+        let (word, lane) = self.lane_row(o.c, o.m.into());
+        let last = (u64::from(o.aux) + u64::from(o.n) - 1) / COLS as u64;
+        self.act_word(word + last * u64::from(o.x))?;
+        for (col, block) in (u64::from(o.aux)..).step_by(COLS).zip(products.chunks(COLS)) {
+            let exponent = block_exponent(block);
+            let mut codes: Vec<i8> = block.iter().map(|&h| block_code(h, exponent)).collect();
+            codes.resize(codes.len().next_multiple_of(GROUP), 0);
+            self.set_act_block((word, o.x, lane), col, exponent, &codes);
         }
-        // Lane rows 2m and 2m + 1 are in the same word: the number of lanes is even.
-        let (word, lane) = self.lane_row(o.c, 2 * u64::from(o.m));
-        let (high, low) = products.iter().map(|&h| split(h)).unzip();
-        self.set_act_groups((word, o.x, lane), o.aux, high)?;
-        self.set_act_groups((word, o.x, lane + 1), o.aux, low)
+        Ok(())
     }
 
     pub(super) fn radd(&mut self, o: &Operands) -> Result<(), Fault> {

@@ -205,13 +205,29 @@ impl<M: Memory> Exec<'_, M> {
         }
     }
 
-    /// Writes activation columns from `col` on (word `word + (col/256)*x`), checked before.
+    /// Writes activation columns from `col` on (word `word + (col/256)*x`), checked before; words whose column 0 is
+    /// among them take the exponent 0.
     pub(super) fn set_act(&mut self, word: u64, x: u32, lane: usize, col: u64, values: &[i8]) {
+        self.set_act_block((word, x, lane), col, 0, values);
+    }
+
+    /// The same with another exponent.
+    pub(super) fn set_act_block(
+        &mut self,
+        (word, x, lane): (u64, u32, usize),
+        col: u64,
+        exponent: u8,
+        values: &[i8],
+    ) {
         for (col, &value) in (col..).zip(values) {
             let word = word + col / COLS as u64 * u64::from(x);
             let within = col as usize % COLS;
             let index = self.state.act_index(word as usize, lane, within);
             self.state.act[index] = value;
+            if within == 0 {
+                self.state.exponents[index / COLS] = exponent;
+                self.note(Space::Exponent(lane as u8), word, exponent.into());
+            }
             if let Some(w) = &mut self.writes {
                 w.push(Write {
                     space: Space::Act(lane as u8),

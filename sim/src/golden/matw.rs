@@ -3,7 +3,7 @@
 use accllm_hw::beat::{WeightFormat, get_param};
 use accllm_hw::config::{COLS, PARAMS};
 use accllm_hw::fixed::requant;
-use accllm_hw::isa::{FLAG_WIDE, FORMAT_MASK};
+use accllm_hw::isa::FORMAT_MASK;
 use rayon::prelude::*;
 
 use super::cursor::Cursor;
@@ -20,6 +20,7 @@ pub(super) struct Inputs {
     first: usize,
     lanes: usize,
     x: Vec<i16>,
+    exponents: Vec<u8>,
 }
 
 impl Inputs {
@@ -29,6 +30,12 @@ impl Inputs {
         let at = ((word - self.first + row / self.lanes) * self.lanes + row % self.lanes) * COLS + col;
         &self.x[at..at + count]
     }
+
+    /// Exponent of lane row `row`'s word.
+    #[inline]
+    fn exponent(&self, word: usize, row: usize) -> u8 {
+        self.exponents[(word - self.first + row / self.lanes) * self.lanes + row % self.lanes]
+    }
 }
 
 struct Job<'a> {
@@ -37,7 +44,6 @@ struct Job<'a> {
     k: usize,
     x: usize,
     word: usize,
-    wide: bool,
     rows: usize,
     inputs: &'a Inputs,
 }
@@ -79,16 +85,13 @@ impl Job<'_> {
                 let (word, col) = (self.word + v / per_word * self.x, v % per_word * columns);
                 for (r, acc) in acc.iter_mut().enumerate() {
                     let x = self.inputs.columns(word, r, col, columns);
-                    *acc += i64::from(scaled_dot(&levels[..columns], x, scales));
+                    *acc +=
+                        i64::from(scaled_dot(&levels[..columns], x, scales)) << self.inputs.exponent(word, r);
                 }
             }
             let param = get_param(&params, row);
             let (mult, shift) = (param as u16, param >> 16 & 63);
-            if self.wide {
-                out.extend(acc.chunks_exact(2).map(|h| requant(h[0] * 256 + h[1], mult, shift)));
-            } else {
-                out.extend(acc.iter().map(|&a| requant(a, mult, shift)));
-            }
+            out.extend(acc.iter().map(|&a| requant(a, mult, shift)));
         }
         Ok(out)
     }
@@ -99,9 +102,9 @@ impl<M: Memory> Exec<'_, M> {
     pub(super) fn inputs(&self, first: u64, last: u64) -> Result<Inputs, Fault> {
         self.act_word(last)?;
         let lanes = self.config.lanes;
-        let range = first as usize * lanes * COLS..(last as usize + 1) * lanes * COLS;
-        let x = self.state.act[range].iter().map(|&v| v.into()).collect();
-        Ok(Inputs { first: first as usize, lanes, x })
+        let words = first as usize * lanes..(last as usize + 1) * lanes;
+        let x = self.state.act[words.start * COLS..words.end * COLS].iter().map(|&v| v.into()).collect();
+        Ok(Inputs { first: first as usize, lanes, x, exponents: self.state.exponents[words].to_vec() })
     }
 
     pub(super) fn matw(&mut self, o: &Operands) -> Result<(), Fault> {
@@ -110,8 +113,7 @@ impl<M: Memory> Exec<'_, M> {
         if o.n == 0 || o.m == 0 || o.k == 0 {
             return Ok(());
         }
-        let wide = o.flag(FLAG_WIDE);
-        let rows = self.lane_rows(u64::from(o.m) << u32::from(wide))?;
+        let rows = self.lane_rows(o.m.into())?;
         let channels = self.config.channels;
         let outputs = u64::from(o.n) * channels as u64;
         let to = self.vmem_rows(o.c, o.m, o.aux.into(), outputs, "MATW output")?;
@@ -127,7 +129,7 @@ impl<M: Memory> Exec<'_, M> {
 
         let inputs = self.inputs(base, last)?;
         let (n, k) = (o.n as usize, o.k as usize);
-        let job = Job { format, n, k, x: o.x as usize, word: base as usize, wide, rows, inputs: &inputs };
+        let job = Job { format, n, k, x: o.x as usize, word: base as usize, rows, inputs: &inputs };
         // 16 rows are a multiple of every scale chunk, so each group of 16 rows of a channel stands alone.
         let group = 1 + PARAMS * k + (PARAMS * k).checked_div(format.scale_chunk()).unwrap_or(0);
         let groups = n.div_ceil(PARAMS);

@@ -30,6 +30,8 @@ pub enum Space {
     Vmem,
     /// Activation buffer of a lane; address = word * 256 + column.
     Act(u8),
+    /// Exponents of the activation buffer of a lane; address = word.
+    Exponent(u8),
     /// Score buffer of a lane; address = element.
     Score(u8),
     /// A field of the scalar file; address = entry.
@@ -47,6 +49,7 @@ impl fmt::Display for Space {
         match self {
             Self::Vmem => f.write_str("vmem"),
             Self::Act(l) => write!(f, "act.lane{l}"),
+            Self::Exponent(l) => write!(f, "exponent.lane{l}"),
             Self::Score(l) => write!(f, "score.lane{l}"),
             Self::Scalar(field) => write!(f, "scalar.{}", format!("{field:?}").to_lowercase()),
             Self::Result => f.write_str("result"),

@@ -67,6 +67,7 @@ pub struct State {
     lanes: usize,
     pub(super) vmem: Vec<i32>,
     pub(super) act: Vec<i8>,
+    pub(super) exponents: Vec<u8>,
     pub(super) score: Vec<i32>,
     pub(super) scalars: Vec<Scalar>,
     pub(super) constants: [u32; Constant::COUNT],
@@ -80,6 +81,7 @@ impl State {
             lanes: config.lanes,
             vmem: vec![0; config.vmem],
             act: vec![0; config.act * config.lanes * COLS],
+            exponents: vec![0; config.act * config.lanes],
             score: vec![0; config.sbuf * config.lanes],
             scalars: vec![Scalar::default(); config.scalars],
             constants: [0; Constant::COUNT],
@@ -105,6 +107,16 @@ impl State {
     /// Activation buffer, to write.
     pub fn act_mut(&mut self) -> &mut [i8] {
         &mut self.act
+    }
+
+    /// Exponents of activation words, 0..=8: of `word` in `lane` at `word * lanes + lane`.
+    pub fn exponents(&self) -> &[u8] {
+        &self.exponents
+    }
+
+    /// Exponents of activation words, to write.
+    pub fn exponents_mut(&mut self) -> &mut [u8] {
+        &mut self.exponents
     }
 
     /// Score buffer: `element` of `lane` is at `element * lanes + lane`.

@@ -137,7 +137,7 @@ fn address(space: Space, at: u64) -> String {
             format!("{space}[beat {}] byte {}", at / BEAT_BYTES as u64, at % BEAT_BYTES as u64)
         }
         Space::Scalar(_) | Space::Result => format!("{space}[{at}]"),
-        Space::Vmem | Space::Score(_) => format!("{space}[{at:#x}]"),
+        Space::Vmem | Space::Exponent(_) | Space::Score(_) => format!("{space}[{at:#x}]"),
     }
 }
 

@@ -67,6 +67,25 @@ pub struct Store {
     below: Arc<Vec<u8>>,
     pages: Vec<Option<Box<Page>>>,
     unwritten_reads: u64,
+    /// Counts the writes.
+    version: u64,
+    ahead: Ahead,
+}
+
+/// Beats that are copied at once for the port: one of them alone would wait for this computer's memory, and all channels
+/// have their own.
+const AHEAD: usize = 8;
+
+/// A copy of a few beats, the next that a port is likely to read.
+struct Ahead {
+    /// Address of the first.
+    addr: u64,
+    count: usize,
+    beats: [Beat; AHEAD],
+    /// One bit for each that nobody has written.
+    blank: u64,
+    /// The copy is good for this version of the contents.
+    version: u64,
 }
 
 impl Store {
@@ -75,7 +94,8 @@ impl Store {
         if size == 0 || size > MAX_SIZE || !size.is_multiple_of(BEAT_BYTES as u64) {
             return Err(StoreError::Size(size));
         }
-        Ok(Self { size, below: Arc::default(), pages: Vec::new(), unwritten_reads: 0 })
+        let ahead = Ahead { addr: 0, count: 0, beats: [[0; 16]; AHEAD], blank: 0, version: 0 };
+        Ok(Self { size, below: Arc::default(), pages: Vec::new(), unwritten_reads: 0, version: 0, ahead })
     }
 
     /// A memory with these contents, which count as written. They are shared: pages are copied when they are written
@@ -102,6 +122,7 @@ impl Store {
     /// Writes bytes from the host.
     pub fn write(&mut self, addr: u64, data: &[u8]) -> Result<(), StoreError> {
         self.check(addr, data.len())?;
+        self.version += 1;
         let (mut at, mut rest) = (addr as usize, data);
         while !rest.is_empty() {
             let (offset, beats) = (at % PAGE, at % PAGE / BEAT_BYTES);
@@ -145,25 +166,41 @@ impl Store {
         if addr >= self.size {
             return None;
         }
-        let (page, index) = (addr as usize / PAGE, addr as usize % PAGE / BEAT_BYTES);
-        let bytes = match self.pages.get(page) {
-            Some(Some(page)) => {
-                self.unwritten_reads += u64::from(!page.is_written(index));
-                &page.bytes[index * BEAT_BYTES..(index + 1) * BEAT_BYTES]
-            }
-            _ => match self.below.get(page * PAGE + index * BEAT_BYTES..).and_then(|b| b.get(..BEAT_BYTES)) {
-                Some(bytes) => bytes,
-                None => {
-                    self.unwritten_reads += 1;
-                    *beat = [POISON; 16];
-                    return Some(());
-                }
-            },
-        };
-        for (word, bytes) in beat.iter_mut().zip(bytes.as_chunks::<4>().0) {
-            *word = u32::from_le_bytes(*bytes);
+        let mut i = (addr.wrapping_sub(self.ahead.addr) / BEAT_BYTES as u64) as usize;
+        if i >= self.ahead.count || self.ahead.version != self.version {
+            self.read_ahead(addr - addr % BEAT_BYTES as u64);
+            i = 0;
         }
+        *beat = self.ahead.beats[i];
+        self.unwritten_reads += self.ahead.blank >> i & 1;
         Some(())
+    }
+
+    /// Copies the beats from `addr` on, to the end of a page at most.
+    fn read_ahead(&mut self, addr: u64) {
+        let (number, first) = (addr as usize / PAGE, addr as usize % PAGE / BEAT_BYTES);
+        let ahead = &mut self.ahead;
+        let most = AHEAD.min(PAGE_BEATS - first);
+        let page = self.pages.get(number).and_then(Option::as_ref);
+        let from = match page {
+            Some(page) => &page.bytes[first * BEAT_BYTES..],
+            None => self.below.get(addr as usize..).unwrap_or(&[]),
+        };
+        let from = from.as_chunks::<BEAT_BYTES>().0;
+        (ahead.addr, ahead.version, ahead.blank) = (addr, self.version, 0);
+        // What lies behind shared contents is blank: one such beat at a time.
+        ahead.count = most.min(from.len()).max(1);
+        for (i, beat) in ahead.beats[..ahead.count].iter_mut().enumerate() {
+            let Some(bytes) = from.get(i) else {
+                *beat = [POISON; 16];
+                ahead.blank = 1;
+                return;
+            };
+            for (word, bytes) in beat.iter_mut().zip(bytes.as_chunks::<4>().0) {
+                *word = u32::from_le_bytes(*bytes);
+            }
+            ahead.blank |= u64::from(page.is_some_and(|p| !p.is_written(first + i))) << i;
+        }
     }
 
     /// Writes the bytes of a beat whose strobe bit is set; `None` beyond the end.
@@ -175,6 +212,7 @@ impl Store {
         if strobe == 0 {
             return Some(());
         }
+        self.version += 1;
         let (page, index) = (addr as usize / PAGE, addr as usize % PAGE / BEAT_BYTES);
         let page = self.page(page);
         page.mark(index);

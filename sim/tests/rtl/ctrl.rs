@@ -13,5 +13,7 @@ mod host;
 mod model;
 #[path = "ctrl/programs.rs"]
 mod programs;
+#[path = "ctrl/timeline.rs"]
+mod timeline;
 #[path = "ctrl/whole.rs"]
 mod whole;

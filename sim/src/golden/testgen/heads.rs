@@ -187,26 +187,40 @@ pub(super) fn qq(b: &mut Builder) -> Instr {
     }
 }
 
+/// Sets GQA to any number of heads up to `most`.
+fn group(b: &mut Builder, most: usize) -> usize {
+    let gqa = if b.chance(50) { b.range(1, 4) } else { b.range(1, 16) }.min(most);
+    b.state.set_constant(Constant::Gqa, gqa as u32);
+    gqa
+}
+
 pub(super) fn softmax(b: &mut Builder) -> Instr {
     let config = b.config;
     b.attention();
     let wide = b.chance(60);
     let row = b.constant(Constant::ScoreRow);
     let rows = (config.lane_rows >> u32::from(wide)).min(config.sbuf / row * config.lanes);
-    let m = b.range(0, rows - 1);
+    let gqa = group(b, rows);
+    let m = b.range(0, rows - gqa);
     let n = GROUP * b.range(1, b.constant(Constant::Ring) / GROUP);
     let slots = b.constant(Constant::SinkPad) + n;
     let bits = b.pick(&[8, 20, 26, 31]);
     let lanes = config.lanes;
-    for slot in 0..slots {
-        let index = b.state.score_index(m / lanes * row + slot, m % lanes);
-        let value = b.signed(bits) as i32;
-        b.state.score_mut()[index] = value;
-    }
     let (window, sink) = (b.range(0, config.scalars - rows), b.range(0, config.scalars - rows));
-    set_scale(b, window + m, 259, 0);
-    set_scale(b, sink + m, 259, 0);
-    let (c, x) = b.act((m + 1) << u32::from(wide), slots * (MACS / GROUP));
+    for m in m..m + gqa {
+        // Rows of different magnitudes, of one sign, or equal all over.
+        let bits = if b.chance(50) { bits } else { b.range(2, bits as usize) as u32 };
+        let (sign, level) = (b.pick(&[0, 0, 1, -1]), b.chance(10).then(|| b.signed(bits) as i32));
+        for slot in 0..slots {
+            let index = b.state.score_index(m / lanes * row + slot, m % lanes);
+            let value = level.unwrap_or(b.signed(bits) as i32);
+            let one_sign = value.checked_abs().map_or(value, |v| sign * v);
+            b.state.score_mut()[index] = if sign == 0 { value } else { one_sign };
+        }
+        set_scale(b, window + m, 259, 0);
+        set_scale(b, sink + m, 259, 0);
+    }
+    let (c, x) = b.act((m + gqa) << u32::from(wide), slots * (MACS / GROUP));
     let (p, pointer) = position(b);
     let zm = if b.chance(10) { u16::MAX } else { b.range(1, 65535) as u16 };
     // From all values saturated to all equal, mostly between.
@@ -228,15 +242,20 @@ pub(super) fn softmax(b: &mut Builder) -> Instr {
 
 pub(super) fn attq(b: &mut Builder) -> Instr {
     let n = b.range(1, 128);
+    let gqa = group(b, 16);
+    let stride = n.next_multiple_of(b.config.vec) + b.config.vec * b.range(0, 2);
+    b.state.set_constant(Constant::VDim, stride as u32);
     let (m, col) = (b.range(0, b.config.block - 1), GROUP * b.range(0, 12));
-    let (c, x) = b.act(m + 1, col + n);
-    let scalar = b.range(0, b.config.scalars - 1);
-    let (r, k) = recip((b.rng.next_u64() >> b.range(32, 63)) as u32);
-    b.state.scalars_mut()[scalar].sum_r = r;
-    b.state.scalars_mut()[scalar].sum_k = k as u8;
+    let (c, x) = b.act(m + 1, col + gqa * n.next_multiple_of(GROUP));
+    let scalar = b.range(0, b.config.scalars - gqa);
+    for entry in scalar..scalar + gqa {
+        let (r, k) = recip((b.rng.next_u64() >> b.range(32, 63)) as u32);
+        b.state.scalars_mut()[entry].sum_r = r;
+        b.state.scalars_mut()[entry].sum_k = k as u8;
+    }
     let bits = b.pick(&[12, 20, 32]);
     Instr {
-        a: b.values(n, bits),
+        a: b.values((gqa - 1) * stride + n, bits),
         b: scalar as u32,
         c,
         n: n as u16,

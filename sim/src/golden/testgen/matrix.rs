@@ -12,9 +12,7 @@ use super::weights::Weights;
 pub(super) fn matw(b: &mut Builder) -> Instr {
     let config = b.config;
     let format = b.pick(&WeightFormat::ALL);
-    let wide = b.chance(40);
-    let tokens = b.range(1, (config.lane_rows >> u32::from(wide)).min(12));
-    let lane_rows = tokens << u32::from(wide);
+    let tokens = b.range(1, config.lane_rows.min(12));
     let (rows, cols) = (b.range(1, 40 * config.channels), b.range(1, 1200));
     let weights = Weights::random(&mut b.rng, format, rows, cols);
     let mut streams = weights.streams(&config);
@@ -25,7 +23,7 @@ pub(super) fn matw(b: &mut Builder) -> Instr {
         }
     }
     let k = weights.beats_per_row();
-    let (word, x) = b.act(lane_rows, k * format.columns());
+    let (word, x) = b.act(tokens, k * format.columns());
     if b.chance(25) {
         let extreme = b.pick(&[i8::MIN, i8::MAX]);
         b.state.act_mut().fill(extreme);
@@ -34,7 +32,7 @@ pub(super) fn matw(b: &mut Builder) -> Instr {
     let outputs = n * config.channels;
     let stride = (outputs + b.range(0, 40)).next_multiple_of(config.vec);
     Instr {
-        flags: format.code() | if wide { FLAG_WIDE } else { 0 },
+        flags: format.code(),
         a: b.streams(&streams),
         b: word,
         c: b.room(stride * (tokens - 1) + outputs),

@@ -2,6 +2,7 @@
 
 use accllm_hw::beat::Beat;
 use accllm_hw::config::{COLS, Config, GROUP};
+use accllm_hw::fixed::EXPONENT_MAX;
 
 use super::super::{Constant, Image, Limits, Port, State};
 use crate::memory::Rng;
@@ -18,13 +19,14 @@ pub(super) struct Builder {
 }
 
 impl Builder {
-    /// Random activations and scalars, vector memory and scores of zeros.
+    /// Random activations and exponents, vector memory and scores of zeros.
     pub(super) fn new(config: &Config, mut rng: Rng, image: Image) -> Self {
         let mut state = State::new(config);
         for x in state.act_mut().chunks_mut(8) {
             let bytes = rng.next_u64().to_le_bytes();
             x.iter_mut().zip(bytes).for_each(|(x, b)| *x = b as i8);
         }
+        state.exponents_mut().iter_mut().for_each(|e| *e = rng.range(0, EXPONENT_MAX.into()) as u8);
         Self { config: *config, rng, state, image, limits: Limits::open(0, 0), vmem: 0 }
     }
 

@@ -1,7 +1,7 @@
 //! Cases of the instructions on rows: transfers, norm, SiLU, residual, argmax.
 
-use accllm_hw::config::GROUP;
-use accllm_hw::isa::{FLAG_FIRST, FLAG_I32, FLAG_WIDE, Instr};
+use accllm_hw::config::{COLS, GROUP};
+use accllm_hw::isa::{FLAG_FIRST, FLAG_I32, Instr};
 use accllm_hw::tables::rsqrt;
 
 use super::place::Builder;
@@ -83,19 +83,32 @@ pub(super) fn normq(b: &mut Builder) -> Instr {
 }
 
 pub(super) fn silu(b: &mut Builder) -> Instr {
-    let n = b.range(1, 600);
-    let wide = b.chance(50);
-    let (m, col) = (b.range(0, b.config.block - 1), GROUP * b.range(0, 12));
-    let (c, x) = b.act((m + 1) << u32::from(wide), col + n);
+    let n = b.range(1, 1200);
+    let (m, col) = (b.range(0, b.config.block - 1), COLS * b.range(0, 2));
+    let (c, x) = b.act(m + 1, col + n);
     let gate_bits = b.pick(&[17, 18, 25, 32]);
+    let edges = b.chance(30);
+    let (gate, up) = if edges {
+        // Gates of which sigmoid is 1, so that the products are `up` before the shift: around the ends of exponents.
+        let near = |b: &mut Builder| {
+            let e = b.range(0, 8) as u32;
+            let end = b.pick(&[255, -257, 127 * 2, -128 * 2]) * (1 << e) / 2;
+            end + b.range(0, 4) as i32 - 2
+        };
+        let usual = b.range(1, 16) as u32;
+        let often = b.pick(&[0, 1, 20, 100]);
+        let up = (0..n).map(|_| if b.chance(often) { near(b) } else { b.signed(usual) as i32 }).collect();
+        (vec![1 << 16; n], up)
+    } else {
+        (b.row(n, gate_bits), b.row(n, 32))
+    };
     Instr {
-        flags: if wide { FLAG_WIDE } else { 0 },
-        a: b.values(n, gate_bits),
-        b: b.values(n, 32),
+        a: b.put(&gate),
+        b: b.put(&up),
         c,
         n: n as u16,
         m: m as u16,
-        sh: b.range(0, 40) as u8,
+        sh: if edges { 16 } else { b.range(0, 40) as u8 },
         x,
         aux: col as u32,
         ..Default::default()

@@ -140,7 +140,7 @@ fn queries() {
             let row = usize::from(i.m) * g + h % g;
             for col in 0..128 {
                 // The KV head selects the word as if each had 256 columns.
-                out.insert(act(case, i.c, i.x, row, h / g * 256 + col), code(col % hdp));
+                put_act(&mut out, act(case, i.c, i.x, row, h / g * 256 + col), code(col % hdp), 0);
             }
         }
         out

@@ -14,11 +14,11 @@ fn linear(
     rows: usize,
     cols: usize,
     tokens: usize,
-    wide: bool,
+    blocked: bool,
 ) {
     let mut rng = Rng::new(seed);
     let weights = Weights::random(&mut rng, format, rows, cols);
-    let (min, max) = if wide { (-32768, 32639) } else { (-128, 127) };
+    let (min, max) = (-128, 127);
     let x: Vec<i32> = (0..tokens * cols)
         .map(|_| match rng.range(0, 9) {
             0 => min,
@@ -33,25 +33,26 @@ fn linear(
     }
     // Stale values beyond the last group of 32 columns meet scales of 0; inside it there are zeros.
     golden.state.act_mut().fill(-77);
-    let halves = if wide { 2 } else { 1 };
-    let (base, stride) = (5, config.lane_steps(tokens * halves) + 1);
+    let (base, stride) = (5, config.lane_steps(tokens) + 1);
+    let blocks = cols.div_ceil(256);
+    let exponents: Vec<u8> =
+        (0..tokens * blocks).map(|_| if blocked { rng.range(0, 8) as u8 } else { 0 }).collect();
+    for (i, &e) in exponents.iter().enumerate() {
+        let (t, word) = (i / blocks, base + i % blocks * stride + i / blocks / config.lanes);
+        golden.state.exponents_mut()[word * config.lanes + t % config.lanes] = e;
+    }
     for t in 0..tokens {
         for c in 0..cols.next_multiple_of(32) {
             let v = if c < cols { x[t * cols + c] } else { 0 };
-            let (hi, lo) = ((v + 128).div_euclid(256), (v + 128).rem_euclid(256) - 128);
-            let parts = if wide { vec![hi, lo] } else { vec![v] };
-            for (h, part) in parts.into_iter().enumerate() {
-                let row = t * halves + h;
-                let word = base + c / 256 * stride + row / config.lanes;
-                let index = golden.state.act_index(word, row % config.lanes, c % 256);
-                golden.state.act_mut()[index] = part as i8;
-            }
+            let word = base + c / 256 * stride + t / config.lanes;
+            let index = golden.state.act_index(word, t % config.lanes, c % 256);
+            golden.state.act_mut()[index] = v as i8;
         }
     }
     let steps = rows.div_ceil(config.channels);
     let token_stride = (steps * config.channels).next_multiple_of(config.vec);
     let instr = Instr {
-        flags: format.code() | if wide { FLAG_WIDE } else { 0 },
+        flags: format.code(),
         a: 1000,
         b: base as u32,
         c: 64,
@@ -68,7 +69,8 @@ fn linear(
             let sum: i128 = (0..if r < rows { cols } else { 0 })
                 .map(|c| {
                     let scale = weights.scales[r * cols.div_ceil(32) + c / 32];
-                    i128::from(x[t * cols + c]) * i128::from(weights.levels[r * cols + c]) * i128::from(scale)
+                    let x = i128::from(x[t * cols + c]) << exponents[t * blocks + c / 256];
+                    x * i128::from(weights.levels[r * cols + c]) * i128::from(scale)
                 })
                 .sum();
             let want = weights.mult.get(r).map_or(0, |&m| {
@@ -83,9 +85,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
     fn matw_is_the_scaled_matrix_product(
-        seed: u64, format in 0usize..3, rows in 1usize..90, cols in 1usize..900, tokens in 1usize..5, wide: bool, big: bool,
+        seed: u64, format in 0usize..3, rows in 1usize..90, cols in 1usize..900, tokens in 1usize..5, blocked: bool, big: bool,
     ) {
-        linear(&CONFIGS[usize::from(big)], seed, WeightFormat::ALL[format], rows, cols, tokens, wide);
+        linear(&CONFIGS[usize::from(big)], seed, WeightFormat::ALL[format], rows, cols, tokens, blocked);
     }
 }
 

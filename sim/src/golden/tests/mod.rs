@@ -73,6 +73,7 @@ fn apply(state: &mut State, image: &mut Image, config: &Config, w: &Write) {
         Space::Act(lane) => {
             state.act_mut()[(at / 256 * config.lanes + usize::from(lane)) * 256 + at % 256] = w.value as i8;
         }
+        Space::Exponent(lane) => state.exponents_mut()[at * config.lanes + usize::from(lane)] = w.value as u8,
         Space::Score(lane) => state.score_mut()[at * config.lanes + usize::from(lane)] = w.value,
         Space::Scalar(field) => {
             let s = &mut state.scalars_mut()[at];
@@ -107,10 +108,21 @@ fn act(case: &Case, base: u32, x: u8, row: usize, col: usize) -> (Space, u64) {
     (Space::Act((row % lanes) as u8), (word * 256 + col % 256) as u64)
 }
 
-/// Adds codes from column `first` on, and zeros up to a multiple of 32.
-fn put_codes(out: &mut Expected, case: &Case, row: usize, first: usize, codes: &[i32]) {
+/// Adds an activation, and the exponent with a column 0.
+fn put_act(out: &mut Expected, at: (Space, u64), value: i32, exponent: i32) {
+    match at {
+        (Space::Act(lane), a) if a % 256 == 0 => {
+            out.insert((Space::Exponent(lane), a / 256), exponent);
+        }
+        _ => {}
+    }
+    out.insert(at, value);
+}
+
+/// Adds codes from column `first` on, and zeros up to a multiple of 32; and an exponent with each column 0.
+fn put_codes(out: &mut Expected, case: &Case, row: usize, first: usize, codes: &[i32], exponent: i32) {
     let i = case.instr;
     for j in 0..codes.len().div_ceil(32) * 32 {
-        out.insert(act(case, i.c, i.x, row, first + j), codes.get(j).copied().unwrap_or(0));
+        put_act(out, act(case, i.c, i.x, row, first + j), codes.get(j).copied().unwrap_or(0), exponent);
     }
 }

@@ -1,7 +1,7 @@
 //! Row instructions against formulas on wide integers.
 
 use super::*;
-use accllm_hw::isa::{FLAG_FIRST, FLAG_I32, FLAG_WIDE};
+use accllm_hw::isa::{FLAG_FIRST, FLAG_I32};
 use accllm_hw::tables::{rsqrt, sigmoid};
 
 fn aux_bytes(case: &Case, beat: u32, len: usize) -> Vec<u8> {
@@ -72,7 +72,7 @@ fn sumsq_and_normq() {
             })
             .collect();
         let mut out = Expected::new();
-        put_codes(&mut out, case, i.m.into(), 0, &codes);
+        put_codes(&mut out, case, i.m.into(), 0, &codes, 0);
         out
     });
 }
@@ -102,25 +102,23 @@ fn silu() {
     check(Op::SILU, 60, |case| {
         let i = case.instr;
         let limit = |v: i128| clamp(v, -(1 << 23), (1 << 23) - 1);
-        let wide = i.flags & FLAG_WIDE != 0;
         let products: Vec<i32> = (0..usize::from(i.n))
             .map(|j| {
                 let (g, u) = (limit(vmem(case, i.a, j)), limit(vmem(case, i.b, j)));
                 let s = if g.abs() >= 65536 { 32768 } else { i128::from(sigmoid(g.unsigned_abs())) };
                 let s = if g < 0 { 32768 - s } else { s };
                 let h = round(round(i128::from(g) * s, 15) * i128::from(u), i.sh);
-                if wide { clamp(h, -32768, 32639) } else { clamp(h, -128, 127) }
+                clamp(h, -32768, 32639)
             })
             .collect();
         let (m, first) = (usize::from(i.m), i.aux as usize);
         let mut out = Expected::new();
-        if wide {
-            let high: Vec<i32> = products.iter().map(|h| (h + 128).div_euclid(256)).collect();
-            let low: Vec<i32> = products.iter().map(|h| (h + 128).rem_euclid(256) - 128).collect();
-            put_codes(&mut out, case, 2 * m, first, &high);
-            put_codes(&mut out, case, 2 * m + 1, first, &low);
-        } else {
-            put_codes(&mut out, case, m, first, &products);
+        for (b, block) in products.chunks(256).enumerate() {
+            let codes =
+                |e: u8| block.iter().map(|&h| clamp(round(h.into(), e), -1000, 1000)).collect::<Vec<_>>();
+            let fits = |e: &u8| codes(*e).iter().all(|m| (-128..=127).contains(m));
+            let e = (0..=8).find(fits).expect("8 always fits");
+            put_codes(&mut out, case, m, first + 256 * b, &codes(e), e.into());
         }
         out
     });

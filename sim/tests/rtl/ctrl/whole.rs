@@ -2,7 +2,7 @@
 
 use accllm_hw::beat::WeightFormat;
 use accllm_hw::config::{Config, find};
-use accllm_hw::isa::{ARGS, FLAG_FIRST, FLAG_I32, FLAG_WIDE, Instr, Op, Unit};
+use accllm_hw::isa::{ARGS, FLAG_FIRST, FLAG_I32, Instr, Op, Unit};
 use accllm_sim::engine::{Engine, EngineDesign, EngineError, EngineSpec, Observer, RunReport, Silent};
 use accllm_sim::golden::testgen::Weights;
 use accllm_sim::golden::{Executed, Golden, Image, Limits, Memory, Port, Program};
@@ -28,7 +28,7 @@ fn base(port: usize) -> u64 {
     [0x1000, 0x40, 0x8_0c0][port % 3]
 }
 
-fn config() -> Outcome<&'static Config> {
+pub fn config() -> Outcome<&'static Config> {
     Ok(find("tiny")?)
 }
 
@@ -46,7 +46,7 @@ fn port(config: &Config, i: usize) -> Port {
     if i == config.channels { Port::Aux } else { Port::Channel(i) }
 }
 
-fn limits() -> Limits {
+pub fn limits() -> Limits {
     Limits {
         channel_limit: CHANNEL,
         write_low: KV,
@@ -78,7 +78,7 @@ fn prepare(engine: &mut Engine, image: &Image) -> Outcome {
     Ok(engine.set_watchdog(3000)?)
 }
 
-fn engine(config: &Config, image: &Image, seed: u64) -> Outcome<Engine> {
+pub fn engine(config: &Config, image: &Image, seed: u64) -> Outcome<Engine> {
     let memories = (0..=config.channels as u64).map(|i| memory(seed * (i + 1))).collect::<Outcome<_>>()?;
     let mut engine = design(config)?.engine(memories)?;
     prepare(&mut engine, image)?;
@@ -184,7 +184,7 @@ impl Cache {
 
 /// One layer of 96 elements, 2 query heads and 1 KV head of 64, 160 hidden elements, a head of 64 rows; and its image.
 /// Register 1 is the position, 2 the ring pointer, 3 the number of tokens, 4 the beat for the logits.
-fn layer(config: &Config, seed: u64) -> Outcome<(Vec<Instr>, Image)> {
+pub fn layer(config: &Config, seed: u64) -> Outcome<(Vec<Instr>, Image)> {
     let mut rng = Rng::new(seed);
     let mut image = Image::with_fill(config.channels, POISON);
     let mut beat = 0u32;
@@ -270,24 +270,17 @@ fn layer(config: &Config, seed: u64) -> Outcome<(Vec<Instr>, Image)> {
             ..i()
         },
     );
-    for m in 0..2 {
-        let aux = 16 << 16 | 16;
-        p.op(Op::SOFTMAX, Instr { c: 32, n: 64, m, k: 900, sh: 22, x: 1, aux, regs: [1, 2, 0, 0, 0], ..i() });
-    }
+    let aux = 16 << 16 | 16;
+    p.op(Op::SOFTMAX, Instr { c: 32, n: 64, k: 900, sh: 22, x: 1, aux, regs: [1, 2, 0, 0, 0], ..i() });
     let (n, sh) = (kv.blocks() as u16, kv.v_steps as u8);
     p.op(Op::MATV, Instr { a: vc, b: 32, c: at::ATT, n, m: 2, k: n, sh, x: 1, aux: kv.v_dim, ..i() });
-    for h in 0..2 {
-        let (a, b, aux) = (at::ATT + kv.v_dim * h, 16 + h, 64 * h);
-        p.op(Op::ATTQ, Instr { a, b, c: 48, n: 64, k: 300, sh: 14, x: 1, aux, ..i() });
-    }
+    p.op(Op::ATTQ, Instr { a: at::ATT, b: 16, c: 48, n: 64, k: 300, sh: 14, x: 1, ..i() });
     p.op(Op::MATW, head("o", 48, at::O));
     p.op(Op::RADD, Instr { a: at::X, b: at::O, c: at::X, n: 96, ..i() });
     norm(&mut p, 23);
     p.op(Op::MATW, head("gate", 0, at::GATE)).op(Op::MATW, head("up", 0, at::UP));
-    p.op(Op::SILU, Instr { a: at::GATE, b: at::UP, c: 60, n: 160, sh: 12, x: 1, flags: FLAG_WIDE, ..i() });
-    let mut down = head("down", 60, at::DOWN);
-    down.flags |= FLAG_WIDE;
-    p.op(Op::MATW, down);
+    p.op(Op::SILU, Instr { a: at::GATE, b: at::UP, c: 60, n: 160, sh: 12, x: 1, ..i() });
+    p.op(Op::MATW, head("down", 60, at::DOWN));
     p.op(Op::RADD, Instr { a: at::X, b: at::DOWN, c: at::X, n: 96, ..i() });
     norm(&mut p, 24);
     p.op(Op::MATW, head("head", 0, at::LOGITS));

@@ -74,6 +74,8 @@ pub struct Bench {
     pub seconds: f64,
     beats: Vec<Vec<Beat>>,
     act: Vec<Vec<[i8; 256]>>,
+    /// By word and lane.
+    exponents: Vec<Vec<u8>>,
     sum_asked: Option<usize>,
     taken: [bool; 2],
     /// Reads of beats that nobody wrote, before this run.
@@ -194,6 +196,7 @@ impl Bench {
             seconds: 0.0,
             beats: vec![Vec::new(); cfg.channels],
             act: vec![vec![[0; 256]; cfg.lanes]; cfg.act],
+            exponents: vec![vec![0; cfg.lanes]; cfg.act],
             sum_asked: None,
             taken: [false; 2],
             unwritten: Vec::new(),
@@ -244,8 +247,11 @@ impl Bench {
         let [valid, addr, lanes, banks, even, odd] =
             ["w_valid", "w_addr", "w_lanes", "w_banks", "w_even", "w_odd"].map(|n| self.m.port(n));
         let (valid, addr, lanes, banks, data) = (valid?, addr?, lanes?, banks?, [even?, odd?]);
+        let exponent = self.m.port("w_exp")?;
         for word in 0..words {
             for lane in 0..cfg.lanes {
+                let e = self.rng.range(0, 8) as u8;
+                self.exponents[word][lane] = e;
                 for group in 0..64 / per {
                     let bytes: Vec<i8> = (0..cfg.vec).map(|_| value(&mut self.rng)).collect();
                     let other: Vec<u8> = (0..cfg.vec).map(|_| self.rng.next_u64() as u8).collect();
@@ -253,6 +259,9 @@ impl Bench {
                     self.m.set_u64(valid, 1);
                     self.m.set_u64(addr, word as u64);
                     self.m.set_u64(lanes, 1 << lane);
+                    // Taken with bank 0 only.
+                    let stray = self.rng.range(0, 15);
+                    self.m.set_u64(exponent, if group == 0 { e.into() } else { stray });
                     self.m.set_u64(banks, ((1u64 << per) - 1) << (group * per));
                     for (i, port) in data.into_iter().enumerate() {
                         for (j, w) in self.m.words_mut(port, 0).iter_mut().enumerate() {
@@ -401,6 +410,7 @@ impl Bench {
             score_row: self.score_row,
             memory: &self.beats,
             act: &self.act,
+            exponents: &self.exponents,
             q_sum: &self.q_sum,
         };
         uops.iter().map(|u| world.run(u)).collect()

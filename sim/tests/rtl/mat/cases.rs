@@ -9,19 +9,16 @@ use accllm_sim::memory::Rng;
 /// Which operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    Weights(WeightFormat, bool),
+    Weights(WeightFormat),
     Keys,
     Values(bool),
 }
 
 /// Every mode.
-pub const MODES: [Mode; 9] = [
-    Mode::Weights(WeightFormat::W2Sparse, false),
-    Mode::Weights(WeightFormat::W2Sparse, true),
-    Mode::Weights(WeightFormat::W2Dense, false),
-    Mode::Weights(WeightFormat::W2Dense, true),
-    Mode::Weights(WeightFormat::W4, false),
-    Mode::Weights(WeightFormat::W4, true),
+pub const MODES: [Mode; 6] = [
+    Mode::Weights(WeightFormat::W2Sparse),
+    Mode::Weights(WeightFormat::W2Dense),
+    Mode::Weights(WeightFormat::W4),
     Mode::Keys,
     Mode::Values(false),
     Mode::Values(true),
@@ -78,7 +75,7 @@ pub fn fill(b: &mut Bench, extreme: bool) -> Outcome {
 pub fn operation(b: &mut Bench, mode: Mode, rows: Option<usize>, long: bool) -> Uop {
     let (cfg, hdp, score_row) = (b.cfg, b.hdp, b.score_row);
     let r = &mut b.rng;
-    let wide = matches!(mode, Mode::Weights(_, true) | Mode::Values(true));
+    let wide = matches!(mode, Mode::Values(true));
     let most = if r.percent(60) { 2 * cfg.lanes } else { cfg.lane_rows };
     let mut rows = rows.unwrap_or_else(|| r.range(1, most as u64) as usize).max(1);
     if wide {
@@ -99,7 +96,7 @@ pub fn operation(b: &mut Bench, mode: Mode, rows: Option<usize>, long: bool) -> 
     u.x = r.range(lsteps, lsteps + 1) as u8;
     let fit = (words - lsteps) / u64::from(u.x) + 1;
     match mode {
-        Mode::Weights(format, _) => {
+        Mode::Weights(format) => {
             let per = 256 / format.columns() as u64;
             u.flags |= format.code();
             u.n = r.range(1, most_steps) as u32;

@@ -83,7 +83,7 @@ fn addresses_outside_a_buffer() -> Outcome {
         (Uop { aux: 256, ..keys() }, Some(256)),
         (Uop { aux: 255, m: 2, ..keys() }, Some(256)),
         (Uop { m: 33, ..keys() }, Some(33)),
-        (Uop { m: 17, flags: 4, ..weights() }, Some(34)),
+        (Uop { m: 17, flags: 4, ..values() }, Some(34)),
         (Uop { m: 0x8000_0001, flags: 4, ..values() }, None),
     ];
     for (i, (u, info)) in cases.into_iter().enumerate() {

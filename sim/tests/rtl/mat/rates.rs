@@ -4,7 +4,7 @@ use super::bench::{Bench, Outcome, Pace};
 use super::cases::{BEATS, fill};
 use super::reference::Uop;
 use accllm_hw::beat::WeightFormat;
-use accllm_hw::isa::{FLAG_WIDE, Op};
+use accllm_hw::isa::Op;
 use accllm_sim::verilate::OptLevel;
 
 /// Cycles from start to done, and the cycles that the tiles need at least.
@@ -40,7 +40,6 @@ fn rates(config: &str) -> Outcome {
     let steps = (row as usize / (2 * b.cfg.channels)).min(200) as u32;
     let keys = Uop { n: steps, m: lanes, ..Uop::new(Op::MATK) };
     let values = Uop { n: 30, sh: 8, m: 1, k: 30, x: 1, aux: 1024, ..Uop::new(Op::MATV) };
-    let wide = Uop { flags: FLAG_WIDE, ..weights(W2Sparse, 100, 8, 1) };
     for u in [
         weights(W2Sparse, 100, 8, 1),
         weights(W2Sparse, 500, 1, 1),
@@ -49,7 +48,6 @@ fn rates(config: &str) -> Outcome {
         weights(W4, 300, 1, 1),
         weights(W2Sparse, 60, 8, 2 * lanes),
         weights(W2Dense, 60, 8, 2 * lanes - 1),
-        wide,
         keys,
         Uop { m: 3 * lanes, ..keys },
         values,
@@ -92,14 +90,11 @@ fn speed() -> Outcome {
         b.constants(64, row)?;
         fill(&mut b, false)?;
         let decode = weights(WeightFormat::W2Sparse, 100, 10, 1);
-        let wide = Uop { flags: FLAG_WIDE, ..decode };
         let prefill = weights(WeightFormat::W2Sparse, 100, 10, 4 * b.cfg.lanes as u32);
         let keys =
             Uop { n: (row as usize / (2 * b.cfg.channels)).min(200) as u32, m: 2, ..Uop::new(Op::MATK) };
         assert!(decode.beats(64).0 <= BEATS as u64);
-        for (name, u) in
-            [("2:4, one token", decode), ("2:4, wide", wide), ("2:4, block", prefill), ("keys", keys)]
-        {
+        for (name, u) in [("2:4, one token", decode), ("2:4, block", prefill), ("keys", keys)] {
             let seconds = b.seconds;
             let (clock, from, stats) = (std::time::Instant::now(), b.cycle, b.stats);
             let uops: Vec<Uop> =

@@ -45,7 +45,7 @@ impl Uop {
     }
 
     pub fn wide(&self) -> bool {
-        self.flags & FLAG_WIDE != 0
+        self.op == Op::MATV && self.flags & FLAG_WIDE != 0
     }
 
     pub fn format(&self) -> WeightFormat {
@@ -106,6 +106,8 @@ pub struct World<'a> {
     pub memory: &'a [Vec<Beat>],
     /// Activation buffer: word, lane, column.
     pub act: &'a [Vec<[i8; 256]>],
+    /// Exponents: word, lane.
+    pub exponents: &'a [Vec<u8>],
     pub q_sum: &'a [i16],
 }
 
@@ -166,15 +168,18 @@ impl World<'_> {
                         }
                     };
                     for (row, acc) in acc.iter_mut().enumerate() {
+                        let lanes = self.cfg.lanes;
+                        let e = self.exponents[word as usize + row / lanes][row % lanes];
                         for &(col, level, scale) in &weights {
-                            *acc += self.x(word, row, half + col) * i64::from(level) * i64::from(scale);
+                            *acc +=
+                                (self.x(word, row, half + col) * i64::from(level) * i64::from(scale)) << e;
                         }
                     }
                     count += 1;
                 }
                 let p = get_param(params, step as usize % 16);
                 for t in 0..u.m as usize {
-                    let y = requant(Self::join(u, t, |r| acc[r]), p as u16, p >> 16 & 63);
+                    let y = requant(acc[t], p as u16, p >> 16 & 63);
                     let o = step * self.cfg.channels as u32 + c as u32;
                     out.push((Space::Vmem, u.c + t as u32 * u.aux + o, y));
                 }

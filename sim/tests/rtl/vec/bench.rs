@@ -92,10 +92,15 @@ ports!(
     va_banks,
     va_even,
     va_odd,
+    va_exp,
     sb_r_en,
     sb_r_lane,
     sb_r_addr,
     sb_r_data,
+    sb_s_en,
+    sb_s_lane,
+    sb_s_addr,
+    sb_s_data,
     vs_w_en,
     vs_w_addr,
     vs_w_f0,
@@ -172,7 +177,8 @@ pub struct Bench {
     reading: (u64, u64),
     /// Cycles from which auxiliary writes are answered.
     aux_open: VecDeque<u64>,
-    score_asked: Option<(usize, usize)>,
+    /// Lane and element that each read port of the score buffer asked for.
+    score_asked: [Option<(usize, usize)>; 2],
     cycle: u64,
     spent: std::time::Duration,
     seq: u32,
@@ -240,7 +246,7 @@ impl Bench {
             slaves: (0..channels).map(|_| Slave::default()).collect(),
             reading: (0, 0),
             aux_open: VecDeque::new(),
-            score_asked: None,
+            score_asked: [None; 2],
             cycle: 0,
             spent: std::time::Duration::ZERO,
             seq: 0,
@@ -401,6 +407,40 @@ impl Bench {
         Ok(Run { writes, fault, cycles, seconds: self.spent.as_secs_f64() })
     }
 
+    /// Runs instructions on the inputs of a case, each offered while the one before still runs: what
+    /// they write, and their cycles.
+    pub fn run_all(&mut self, case: &Case, all: &[Instr]) -> Outcome<(Vec<Write>, u64)> {
+        self.sync(&case.state)?;
+        self.limits = case.limits;
+        self.image = case.image.clone();
+        self.writes.clear();
+        let (first, start) = (self.seq, self.cycle);
+        let (mut taken, mut done) = (0, 0);
+        while done < all.len() {
+            if let Some(i) = all.get(taken) {
+                self.start(i, taken as u32);
+            }
+            self.m.fall()?;
+            let takes = taken < all.len() && self.m.get_u64(self.p.start_ready) != 0;
+            self.tick()?;
+            let (p, m) = (&self.p, &mut self.m);
+            m.set_u64(p.start_valid, 0);
+            assert_eq!(m.get_u64(p.fault_valid), 0, "{all:?}");
+            taken += usize::from(takes);
+            if m.get_u64(p.done) != 0 {
+                assert_eq!(m.get_u64(p.seq), u64::from(first) + done as u64);
+                done += 1;
+            }
+            self.seq = first + taken as u32;
+            if self.cycle - start > PATIENCE {
+                return Err(format!("{all:?} do not end").into());
+            }
+        }
+        let mut writes = self.writes.clone();
+        writes.sort_unstable();
+        Ok((writes, self.cycle - start))
+    }
+
     /// `clear`, and until all traffic has ended.
     pub fn clear(&mut self) -> Outcome {
         self.m.set_u64(self.p.start_valid, 0);
@@ -545,6 +585,9 @@ impl Bench {
             let (word, lanes, banks) =
                 (m.get_u64(p.va_addr) as usize, m.get_u64(p.va_lanes), m.get_u64(p.va_banks));
             for lane in (0..self.cfg.lanes).filter(|l| lanes >> l & 1 == 1) {
+                if banks & 1 != 0 {
+                    put(Space::Exponent(lane as u8), word, m.get_u64(p.va_exp) as i32);
+                }
                 let data = m.words(if lane % 2 == 0 { p.va_even } else { p.va_odd }, 0);
                 for bank in (0..64).filter(|b| banks >> b & 1 == 1) {
                     let bytes = data[bank % (self.cfg.vec / 4)].to_le_bytes();
@@ -588,19 +631,24 @@ impl Bench {
             put(Space::Result, 1, value);
             self.state.set_result(index, value);
         }
-        if bit(p.sb_r_en) {
-            self.score_asked = Some((m.get_u64(p.sb_r_lane) as usize, m.get_u64(p.sb_r_addr) as usize));
+        for (asked, (en, lane, addr)) in self
+            .score_asked
+            .iter_mut()
+            .zip([(p.sb_r_en, p.sb_r_lane, p.sb_r_addr), (p.sb_s_en, p.sb_s_lane, p.sb_s_addr)])
+        {
+            *asked = bit(en).then(|| (m.get_u64(lane) as usize, m.get_u64(addr) as usize));
         }
         self.writes.extend(writes);
         Ok(())
     }
 
     fn answer_score(&mut self) {
-        let Some((lane, at)) = self.score_asked.take() else { return };
         let lanes = self.cfg.lanes;
-        let words = self.m.words_mut(self.p.sb_r_data, 0);
-        for (i, w) in words.iter_mut().enumerate() {
-            *w = self.score[(at + i) * lanes + lane] as u32;
+        for (asked, data) in self.score_asked.iter_mut().zip([self.p.sb_r_data, self.p.sb_s_data]) {
+            let Some((lane, at)) = asked.take() else { continue };
+            for (i, w) in self.m.words_mut(data, 0).iter_mut().enumerate() {
+                *w = self.score[(at + i) * lanes + lane] as u32;
+            }
         }
     }
 

@@ -104,6 +104,7 @@ fn inside(b: &Bench, case: &Case, w: &Write) -> bool {
     match w.space {
         Space::Vmem => w.address < c.vmem as u64,
         Space::Act(_) => w.address < c.act as u64 * 256,
+        Space::Exponent(_) => w.address < c.act as u64,
         Space::Scalar(_) => w.address < c.scalars as u64,
         Space::Channel(_) => (u64::from(l.write_low)..u64::from(l.write_high)).contains(&(w.address / 64)),
         // The auxiliary port checks its own range.

@@ -1,0 +1,239 @@
+//! SOFTMAX and ATTQ on groups of query heads: every size, masks and factors at their limits, and operations that follow
+//! each other closely, so that the scan of the next one runs beside the one before.
+
+use super::bench::{Bench, Outcome, Pace};
+use accllm_hw::config::{Config, find};
+use accllm_hw::isa::{ARGS, FLAG_WIDE, Instr, Op};
+use accllm_sim::golden::testgen::{Case, case};
+use accllm_sim::golden::{Constant, Executed, FaultCode, Golden, Program, Write};
+use std::collections::BTreeMap;
+
+const CONFIGS: [&str; 3] = ["tiny", "edge", "u280"];
+
+/// A case of `op` for each size of a group, narrow and wide where the operation knows both.
+fn every_size(config: &Config, op: Op) -> Vec<Case> {
+    let kinds = if op == Op::SOFTMAX { 2 } else { 1 };
+    let mut found = BTreeMap::new();
+    for seed in 0..2000 {
+        let Some(case) = case(config, op, seed) else { break };
+        let key = (case.state.constant(Constant::Gqa), case.instr.flags & FLAG_WIDE);
+        found.entry(key).or_insert(case);
+        if found.len() == 16 * kinds {
+            break;
+        }
+    }
+    assert_eq!(found.len(), 16 * kinds, "sizes that no case has");
+    found.into_values().collect()
+}
+
+/// What the golden executor writes.
+fn golden(case: &Case, all: &[Instr]) -> Outcome<Vec<Write>> {
+    let mut golden = Golden::with_limits(&case.config, case.limits);
+    golden.state = case.state.clone();
+    let end = Instr { op: Op::END as u8, ..Default::default() };
+    let program: Vec<_> = all.iter().copied().chain([end]).collect();
+    let mut records: Vec<Executed> = Vec::new();
+    golden.run(&Program::from_instrs(&program), [0; ARGS], &mut case.image.clone(), &mut records)?;
+    let mut writes: Vec<_> = records.into_iter().flat_map(|r| r.writes).collect();
+    writes.sort_unstable();
+    Ok(writes)
+}
+
+fn same(b: &mut Bench, case: &Case, what: &str) -> Outcome {
+    let want = golden(case, &[case.instr])?;
+    let run = b.run_case(case)?;
+    assert_eq!(run.fault, None, "{what}: {}", case.describe());
+    assert!(run.writes == want, "{what}: {}", case.describe());
+    Ok(())
+}
+
+/// Names and makes variants of a SOFTMAX: what it sees, and the factors and scores at their limits.
+fn variants(case: &Case) -> Vec<(&'static str, Case)> {
+    let with = |change: &dyn Fn(&mut Case)| {
+        let mut case = case.clone();
+        change(&mut case);
+        case
+    };
+    let (sinks, ring) = (case.state.constant(Constant::NSink), case.state.constant(Constant::Ring));
+    let scores = |case: &mut Case, value: i32| case.state.score_mut().fill(value);
+    vec![
+        ("as it is", case.clone()),
+        ("the first token", with(&|c| (c.instr.a, c.instr.b) = (0, 0))),
+        ("the last sink", with(&|c| (c.instr.a, c.instr.b) = (sinks.saturating_sub(1), 0))),
+        ("the first slot of the window", with(&|c| (c.instr.a, c.instr.b) = (sinks, 0))),
+        ("one window token", with(&|c| c.state.set_constant(Constant::NWindow, 1))),
+        ("none of the sinks", with(&|c| c.state.set_constant(Constant::NSink, 0))),
+        (
+            "a whole sink region",
+            with(&|c| {
+                let sinks = c.state.constant(Constant::SinkPad);
+                c.state.set_constant(Constant::NSink, sinks);
+                c.instr.a = sinks + ring;
+            }),
+        ),
+        ("sinks only", with(&|c| c.state.set_constant(Constant::NWindow, 0))),
+        (
+            "nothing",
+            with(&|c| {
+                c.state.set_constant(Constant::NWindow, 0);
+                c.state.set_constant(Constant::NSink, 0);
+            }),
+        ),
+        (
+            "a full ring, wrapped",
+            with(&|c| {
+                c.state.set_constant(Constant::NWindow, ring);
+                (c.instr.a, c.instr.b) = (sinks + 3 * ring, ring);
+            }),
+        ),
+        ("least scores", with(&|c| scores(c, i32::MIN))),
+        ("largest scores", with(&|c| scores(c, i32::MAX))),
+        (
+            "factors of 0 and of the largest",
+            with(&|c| {
+                // The largest scale with which the factor keeps to 25 bits.
+                for (i, s) in c.state.scalars_mut().iter_mut().enumerate() {
+                    s.scale = if i % 3 == 0 { 0 } else { 511 };
+                }
+                (c.instr.k, c.instr.sh) = (u16::MAX, 30);
+            }),
+        ),
+        (
+            "everything saturated",
+            with(&|c| {
+                c.state.scalars_mut().iter_mut().for_each(|s| s.scale = 511);
+                (c.instr.k, c.instr.sh) = (u16::MAX, 0);
+            }),
+        ),
+        ("everything 0", with(&|c| c.instr.sh = 63)),
+    ]
+}
+
+fn softmax_of_every_size(config: &str) -> Outcome {
+    let mut b = Bench::new(config, Pace::FREE, 20)?;
+    for case in every_size(b.cfg, Op::SOFTMAX) {
+        for (what, case) in variants(&case) {
+            same(&mut b, &case, what)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn softmax_of_every_size_at_tiny() -> Outcome {
+    softmax_of_every_size("tiny")
+}
+
+#[test]
+fn softmax_of_every_size_at_edge() -> Outcome {
+    softmax_of_every_size("edge")
+}
+
+#[test]
+fn softmax_of_every_size_at_u280() -> Outcome {
+    softmax_of_every_size("u280")
+}
+
+#[test]
+fn attq_of_every_size() -> Outcome {
+    for config in CONFIGS {
+        let mut b = Bench::new(config, Pace::FREE, 21)?;
+        for case in every_size(b.cfg, Op::ATTQ) {
+            same(&mut b, &case, "as it is")?;
+        }
+    }
+    Ok(())
+}
+
+/// The scan takes an operation while the one before still runs, whatever that is.
+#[test]
+fn one_after_the_other() -> Outcome {
+    for config in CONFIGS {
+        let mut b = Bench::new(config, Pace::FREE, 22)?;
+        let (mut close, mut apart) = (0, 0);
+        for case in every_size(b.cfg, Op::SOFTMAX) {
+            let i = case.instr;
+            let first = Instr { m: 0, ..i };
+            let early = Instr { a: 0, b: 0, ..i };
+            let none = Instr { op: Op::RADD as u8, ..Default::default() };
+            let add = Instr { n: 96, ..none };
+            let all = [i, first, none, early, add, i, i, add, none, first];
+            let want = golden(&case, &all)?;
+            let (writes, cycles) = b.run_all(&case, &all)?;
+            assert!(writes == want, "{}", case.describe());
+            close += cycles;
+            for i in all {
+                apart += b.run_case(&Case { instr: i, ..case.clone() })?.cycles;
+            }
+        }
+        println!("{config}: {close} cycles one after the other, {apart} apart");
+        assert!(close < apart);
+    }
+    Ok(())
+}
+
+/// The last row decides: at the end of its memory it is fine, one further is a fault.
+#[test]
+fn the_last_row_is_checked() -> Outcome {
+    for config in CONFIGS {
+        let cfg = find(config)?;
+        let mut b = Bench::new(config, Pace::FREE, 23)?;
+        let mut check = |good: Case, bad: Case, code: FaultCode| -> Outcome {
+            same(&mut b, &good, "at the end")?;
+            assert_eq!(bad.golden().err().map(|f| f.code), Some(code), "{}", bad.describe());
+            let fault = b.run_case(&bad)?.fault.ok_or_else(|| bad.describe())?;
+            assert_eq!(fault.code, code.number(), "{}", bad.describe());
+            b.clear()
+        };
+        for seed in 0..12 {
+            for op in [Op::SOFTMAX, Op::ATTQ] {
+                let case = case(cfg, op, seed).ok_or("no such case")?;
+                let with = |change: &dyn Fn(&mut Case, u32), by: u32| {
+                    let mut case = case.clone();
+                    change(&mut case, by);
+                    case
+                };
+                let gqa = case.state.constant(Constant::Gqa);
+                let (m, scalars) = (u32::from(case.instr.m), cfg.scalars as u32);
+                let rows = m + gqa;
+                let window = |c: &mut Case, by| c.instr.aux = c.instr.aux & !0xffff | (scalars - rows + by);
+                let sink =
+                    |c: &mut Case, by| c.instr.aux = c.instr.aux & 0xffff | (scalars - rows + by) << 16;
+                let head = |c: &mut Case, by| c.instr.b = scalars - gqa + by;
+                let score = |c: &mut Case, by: u32| {
+                    let sink_pad = c.state.constant(Constant::SinkPad);
+                    let words = (cfg.sbuf as u32 - sink_pad - u32::from(c.instr.n)) / cfg.vec as u32;
+                    let steps = (rows - 1) / cfg.lanes as u32;
+                    // As far apart as lane steps can be, or where there is one only, one word more than there is.
+                    let row = words.checked_div(steps).map_or(0, |w| (w + by) * cfg.vec as u32);
+                    c.state.set_constant(Constant::ScoreRow, row);
+                };
+                let sums = |c: &mut Case, by: u32| {
+                    let stride = c.state.constant(Constant::VDim);
+                    let span = (gqa - 1) * stride + u32::from(c.instr.n).next_multiple_of(cfg.vec as u32);
+                    c.instr.a = cfg.vmem as u32 - span + by * cfg.vec as u32;
+                };
+                let size = |c: &mut Case, by: u32| {
+                    if by > 0 {
+                        c.state.set_constant(Constant::Gqa, 16 * by + 1);
+                    }
+                };
+                let onchip = FaultCode::OnchipRange;
+                if op == Op::SOFTMAX {
+                    check(with(&window, 0), with(&window, 1), onchip)?;
+                    check(with(&sink, 0), with(&sink, 1), onchip)?;
+                    if rows > cfg.lanes as u32 {
+                        check(with(&score, 0), with(&score, 1), onchip)?;
+                    }
+                } else {
+                    check(with(&head, 0), with(&head, 1), onchip)?;
+                    check(with(&sums, 0), with(&sums, 1), onchip)?;
+                }
+                check(case.clone(), with(&size, 1), FaultCode::Illegal)?;
+                let zero = |c: &mut Case, by| c.state.set_constant(Constant::Gqa, gqa * (1 - by));
+                check(with(&zero, 0), with(&zero, 1), FaultCode::Illegal)?;
+            }
+        }
+    }
+    Ok(())
+}
