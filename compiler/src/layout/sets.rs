@@ -20,23 +20,24 @@ pub struct Sets {
 }
 
 impl Sets {
-    /// The set of a KV head.
-    pub fn of(&self, kv_head: usize) -> usize {
-        kv_head % self.count.max(1)
+    /// The set of KV head number `i` of a step: of several sequences, first the heads of the first one.
+    pub fn of(&self, i: usize) -> usize {
+        i % self.count.max(1)
     }
 }
 
 impl Layout {
     /// Sets of an instruction on these tokens: those that the memory map has room for with whole groups of tokens; in
-    /// decode and batches, where a head has the rows of one token, two in the room of one.
+    /// decode, of one sequence or of several, where a head has the rows of one token, two in the room of one.
     pub fn sets(&self, span: Span) -> Sets {
         let (s, score) = (&self.shape, &self.score);
         let steps = s.steps(s.group);
-        if matches!(span, Span::Step | Span::Batch)
-            && score.sets == 1
-            && s.dims.kv_heads > 1
-            && 2 * steps <= score.steps
-        {
+        let heads = match span {
+            Span::Step => s.dims.kv_heads,
+            Span::Batch => s.dims.kv_heads * s.sequences,
+            _ => 1,
+        };
+        if heads > 1 && score.sets == 1 && 2 * steps <= score.steps {
             let prob = steps * if s.prob_wide { 2 } else { 1 };
             return Sets { count: 2, steps, rows: steps * s.lanes, prob, att: s.group * self.vmem.att_row };
         }

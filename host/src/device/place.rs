@@ -53,6 +53,7 @@ impl<'a> Places<'a> {
         let instr = self.program.code.get(i.pc as usize).copied().unwrap_or_default();
         let first = label.span.of(self.tokens).start;
         let sets = self.program.layout.sets(label.span);
+        let number = label.kv_head.map(|h| label.sequence.unwrap_or(0) * s.dims.kv_heads + h);
         let row = |row: usize| Where {
             token: Some(first + row / s.group.max(1)),
             head: label.kv_head.map(|h| h * s.group + row % s.group.max(1)),
@@ -68,9 +69,7 @@ impl<'a> Places<'a> {
             }
             (Op::MATK, Space::Score(lane)) => {
                 let score = &self.program.layout.score;
-                let set =
-                    label.kv_head.map_or(0, |h| sets.of(label.sequence.unwrap_or(0) * s.dims.kv_heads + h))
-                        * sets.steps;
+                let set = number.map_or(0, |n| sets.of(n)) * sets.steps;
                 let (at, width) = (address as usize, score.row.max(1));
                 let lane_row = (at / width).saturating_sub(set) * s.lanes + usize::from(lane);
                 Where { element: Some(at % width), ..row(lane_row) }
@@ -87,9 +86,7 @@ impl<'a> Places<'a> {
             (Op::SOFTMAX, Space::Act(lane)) => {
                 let (act, wide) = (&self.program.layout.act, usize::from(s.prob_wide));
                 let (word, col) = (address as usize / COLS, address as usize % COLS);
-                let set =
-                    label.kv_head.map_or(0, |h| sets.of(label.sequence.unwrap_or(0) * s.dims.kv_heads + h))
-                        * sets.prob;
+                let set = number.map_or(0, |n| sets.of(n)) * sets.prob;
                 let (word, x) = (word.saturating_sub(act.prob + set), act.prob_x.max(1));
                 let lane_row = word % x * s.lanes + usize::from(lane);
                 let slot = word / x * 64 + col / MACS * 32 + col % 32;

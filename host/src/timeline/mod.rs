@@ -126,12 +126,12 @@ impl Names {
         let layer = label.layer_at(&step.loops);
         let mut text = layer.map_or(String::new(), |l| format!("layer {l} ")) + &label.op;
         match label.span {
-            Span::Step | Span::Batch => {}
+            Span::Step => {}
             Span::First => text += ", first group",
             Span::Second => text += ", second group",
-        }
-        if let Some(s) = label.sequence {
-            text += &format!(" sequence {s}");
+            Span::Batch => {
+                text += &label.sequence.map_or(", all sequences".into(), |s| format!(", sequence {s}"))
+            }
         }
         if let Some(h) = label.kv_head {
             text += &format!(" head {h}");
