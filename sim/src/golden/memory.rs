@@ -250,7 +250,7 @@ mod tests {
         a.write(port, PAGE as u64 + 3, &[0x5a; BEAT_BYTES], 2)?;
         let mut want = below.to_vec();
         want[(PAGE + 3) * BEAT_BYTES + 1] = 0x5a;
-        for (image, want) in [(&a, &want), (&b, &below.to_vec())] {
+        for (image, want) in [(&a, &want), (&b, below.as_ref())] {
             let (mut at, mut found) = (0, Vec::new());
             while at < beats as u64 {
                 let part = image.beats(port, at, beats - at as usize)?;
