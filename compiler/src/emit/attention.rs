@@ -30,7 +30,12 @@ impl Emitter<'_> {
         let s = &self.layout.shape;
         let (sequence, h) = (i / s.dims.kv_heads, i % s.dims.kv_heads);
         self.b.sequence = (self.b.span == Span::Batch).then_some(sequence);
-        Head { sequence, h, set: self.layout.sets(self.b.span).of(i), row: sequence * s.row_stride() * s.group }
+        Head {
+            sequence,
+            h,
+            set: self.layout.sets(self.b.span).of(i),
+            row: sequence * s.row_stride() * s.group,
+        }
     }
 
     /// All KV heads. With two sets of score rows the tiles score a head while the vector unit does the softmax of

@@ -129,7 +129,9 @@ impl Names {
             Span::Step => {}
             Span::First => text += ", first group",
             Span::Second => text += ", second group",
-            Span::Batch => text += &label.sequence.map_or(", all sequences".into(), |s| format!(", sequence {s}")),
+            Span::Batch => {
+                text += &label.sequence.map_or(", all sequences".into(), |s| format!(", sequence {s}"))
+            }
         }
         if let Some(h) = label.kv_head {
             text += &format!(" head {h}");
