@@ -113,7 +113,7 @@ pub const CONFIGS: [Config; 3] = [
         act: 1 << 12,
         sbuf: 1 << 16,
         scalars: 2048,
-        imem: 4096,
+        imem: 8192,
         block: 16,
         lane_rows: 64,
         mhz: 225,

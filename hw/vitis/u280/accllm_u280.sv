@@ -1473,7 +1473,7 @@ module accllm_u280 (
       .ACT(4096),
       .SBUF(65536),
       .SCALARS(2048),
-      .IMEM(4096),
+      .IMEM(8192),
       .LANE_ROWS(64),
       .TRACE(1'b0)
   ) u_core (
@@ -1537,6 +1537,7 @@ module accllm_u280 (
       .trace_va_banks(),
       .trace_va_even(),
       .trace_va_odd(),
+      .trace_va_exp(),
       .trace_vs_seq(),
       .trace_vs_addr(),
       .trace_vs_fields(),
@@ -1549,7 +1550,9 @@ module accllm_u280 (
       .trace_vr_value(),
       .trace_mdone_seq(),
       .trace_vdone_seq(),
-      .trace_state()
+      .trace_state(),
+      .trace_units(),
+      .trace_pc()
       // verilator lint_on PINCONNECTEMPTY
   );
 endmodule

@@ -52,7 +52,7 @@ const MASTER: [(&str, bool, u32); 21] = [
 ];
 
 /// Outputs of the core that exist for simulation only.
-const TRACE: [&str; 33] = [
+const TRACE: [&str; 36] = [
     "valid",
     "mv_seq",
     "mv_addr",
@@ -73,6 +73,7 @@ const TRACE: [&str; 33] = [
     "va_banks",
     "va_even",
     "va_odd",
+    "va_exp",
     "vs_seq",
     "vs_addr",
     "vs_fields",
@@ -86,6 +87,8 @@ const TRACE: [&str; 33] = [
     "mdone_seq",
     "vdone_seq",
     "state",
+    "units",
+    "pc",
 ];
 
 fn port(s: &mut String, name: &str, output: bool, bits: u32, end: &str) -> std::fmt::Result {

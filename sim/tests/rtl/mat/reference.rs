@@ -178,10 +178,10 @@ impl World<'_> {
                     count += 1;
                 }
                 let p = get_param(params, step as usize % 16);
-                for t in 0..u.m as usize {
-                    let y = requant(acc[t], p as u16, p >> 16 & 63);
+                for (t, &acc) in (0..u.m).zip(&acc) {
+                    let y = requant(acc, p as u16, p >> 16 & 63);
                     let o = step * self.cfg.channels as u32 + c as u32;
-                    out.push((Space::Vmem, u.c + t as u32 * u.aux + o, y));
+                    out.push((Space::Vmem, u.c + t * u.aux + o, y));
                 }
             }
         }
