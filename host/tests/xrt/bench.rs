@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 /// Longest time for any command: more than every limit of the driver.
 const LIMIT: Duration = Duration::from_secs(240);
 
-/// Length of the texts.
-const TOKENS: [&str; 2] = ["--tokens", "6"];
+/// Length of the texts, where the options do not say it.
+fn length(options: &[&str]) -> &'static [&'static str] {
+    if options.contains(&"--tokens") { &[] } else { &["--tokens", "6"] }
+}
 
 /// A command's outcome.
 pub struct Ran {
@@ -127,7 +129,7 @@ impl Emulation {
     pub fn start(&self, options: &[&str], change: &[(&str, Option<&str>)]) -> Child {
         let (model, program) = model();
         let args = ["run", arg(model), "--program", arg(program), "--device", "xrt"];
-        self.command(&[&args, &TOKENS[..], options].concat(), change).spawn().unwrap()
+        self.command(&[&args, length(options), options].concat(), change).spawn().unwrap()
     }
 
     /// Runs it, and sees that it leaves nothing.
@@ -177,7 +179,7 @@ impl Drop for Emulation {
 pub fn direct(options: &[&str]) -> Ran {
     let (model, program) = model();
     let mut command = Command::new(env!("CARGO_BIN_EXE_accllm"));
-    command.args(["run", arg(model), "--program", arg(program)]).args(TOKENS).args(options);
+    command.args(["run", arg(model), "--program", arg(program)]).args(length(options)).args(options);
     finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn().unwrap())
 }
 

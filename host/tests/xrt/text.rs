@@ -79,3 +79,19 @@ fn another_configuration() {
     assert_eq!(ours["tokens"], want["tokens"]);
     assert_eq!(ours["simulated"]["config"], "edge");
 }
+
+/// A text that another device began goes on with the same tokens, and the other way round.
+#[test]
+fn saved_sessions() {
+    let Some(emulation) = Emulation::new(&[]) else { return };
+    let whole = direct(&["--json", "--device", "golden", "--tokens", "8"]).json();
+    let [from, to] = ["golden.session", "xrt.session"].map(|n| emulation.path(n));
+    let begun = ["--json", "--device", "golden", "--tokens", "4", "--save-session", arg(&from)];
+    let first = direct(&begun).json();
+    let middle = ["--json", "--tokens", "2", "--session", arg(&from), "--save-session", arg(&to)];
+    let middle = emulation.run(&middle).json();
+    let last = direct(&["--json", "--device", "verilator", "--tokens", "2", "--session", arg(&to)]).json();
+    let parts = [first, middle, last];
+    let tokens: Vec<_> = parts.iter().flat_map(|p| p["tokens"].as_array().unwrap().clone()).collect();
+    assert_eq!(&tokens, whole["tokens"].as_array().unwrap());
+}

@@ -4,7 +4,7 @@
 
 use super::api::Api;
 use crate::{Error, Result};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -131,22 +131,28 @@ impl Watch {
 }
 
 /// Children of this process, and whether they are dead.
-fn children() -> std::collections::BTreeMap<u32, bool> {
-    let own = std::process::id().to_string();
-    let mut found = std::collections::BTreeMap::new();
-    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse().ok()) else { continue };
-        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
+fn children() -> BTreeMap<u32, bool> {
+    let own = std::process::id();
+    let stats = listed().into_iter().filter_map(|pid| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // The name in parentheses may hold anything; state and parent follow the last one.
-        let Some((_, rest)) = stat.rsplit_once(')') else { continue };
-        let mut fields = rest.split_whitespace();
-        if let (Some(state), Some(parent)) = (fields.next(), fields.next())
-            && parent == own
-        {
-            found.insert(pid, state == "Z" || state == "X");
-        }
+        let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+        let (state, parent) = (fields.next()?, fields.next()?);
+        (parent.parse() == Ok(own)).then_some((pid, state == "Z" || state == "X"))
+    });
+    stats.collect()
+}
+
+/// Processes among which the children are: the kernel's list of them, or all where it keeps none.
+fn listed() -> Vec<u32> {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let lists: Vec<_> =
+        tasks.filter_map(|t| std::fs::read_to_string(t.path().join("children")).ok()).collect();
+    if lists.is_empty() {
+        let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        return all.filter_map(|e| e.file_name().to_str()?.parse().ok()).collect();
     }
-    found
+    lists.iter().flat_map(|l| l.split_whitespace()).filter_map(|pid| pid.parse().ok()).collect()
 }
 
 /// Removes the folder that XRT makes for every process and leaves behind.
@@ -177,5 +183,31 @@ pub fn clean_up() {
         if name.contains("device") && name.ends_with(&end) {
             let _ = std::fs::remove_file(entry.path());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dead_children_are_seen() {
+        let mut watch = Watch::new();
+        assert_eq!(watch.look(), None);
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        assert_eq!(children().get(&child.id()), Some(&false));
+        assert_eq!((watch.look(), watch.look()), (None, None));
+        child.kill().unwrap();
+        // Not waited for: it stays as a dead child.
+        let start = std::time::Instant::now();
+        let said = loop {
+            if let Some(said) = watch.look() {
+                break said;
+            }
+            assert!(start.elapsed().as_secs() < 20, "nothing seen");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        };
+        assert!(said.contains(&child.id().to_string()), "{said}");
+        child.wait().unwrap();
     }
 }
