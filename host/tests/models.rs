@@ -63,6 +63,8 @@ fn quantized_folders() {
     fails(&["run", arg(&model)], &["quant.safetensors", "damaged"]);
     let manifest = model.join("quant.json");
     let text = fs::read_to_string(&manifest).unwrap();
-    fs::write(&manifest, text.replace("\"version\": 1", "\"version\": 99")).unwrap();
+    let newer = text.replace("\"version\": 2", "\"version\": 99");
+    assert_ne!(newer, text);
+    fs::write(&manifest, newer).unwrap();
     fails(&["run", arg(&model)], &["version", "99"]);
 }
