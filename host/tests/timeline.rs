@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 fn trace_files_are_whole_and_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("run.json");
-    let run = ["run", "--device", "verilator", "--prompt", "Once upon a time", "--tokens", "2", "--ignore-end"];
+    let run =
+        ["run", "--device", "verilator", "--prompt", "Once upon a time", "--tokens", "2", "--ignore-end"];
     let ran = accllm(&[&run[..], &["--json", "--trace", arg(&path)]].concat());
     assert!(ran.ok, "{}", ran.err);
     let report: Value = serde_json::from_str(&ran.out).unwrap();
@@ -22,7 +23,8 @@ fn trace_files_are_whole_and_in_order() {
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
     for e in events {
         if e["ph"] == "X" {
-            let (start, cycles) = (e["args"]["cycle"].as_u64().unwrap(), e["args"]["cycles"].as_u64().unwrap());
+            let (start, cycles) =
+                (e["args"]["cycle"].as_u64().unwrap(), e["args"]["cycles"].as_u64().unwrap());
             threads.entry(e["tid"].as_u64().unwrap()).or_default().push((start, start + cycles));
             *kinds.entry(e["cat"].as_str().unwrap()).or_default() += 1;
             assert!(e["name"].as_str().is_some_and(|n| !n.is_empty()), "{e}");
