@@ -11,7 +11,7 @@ help:
 	@echo "make test       all tests: units, RTL modules, whole path"
 	@echo "make test-full  also the long ones"
 	@echo "make bench      a 7B-shaped token on u280, a small one, tinytales; perplexity"
-	@echo "make performance  docs/performance.md again, with all its runs (a quarter of an hour)"
+	@echo "make performance  docs/performance.md again, with all its runs (ten minutes)"
 	@echo "make hw-emu     the demo through XRT, the engine in Verilator as the card (Debian: libxrt1)"
 	@echo "make xo         Vitis kernel object for the U280 (needs Vivado); make xclbin links it (needs Vitis)"
 	@echo "make lint       clippy, rustfmt, generated files, RTL lint of every configuration"
