@@ -44,6 +44,25 @@ pub struct Shares {
     pub vector_waiting: f64,
 }
 
+impl Shares {
+    /// The shares of the matrix unit, for people.
+    pub fn matrix_unit(&self) -> String {
+        format!(
+            "computing {:.1}%, waiting for memory {:.1}%, for the vector unit {:.1}%, for output {:.1}%, no instruction {:.1}%",
+            100.0 * self.computing,
+            100.0 * self.waiting_for_memory,
+            100.0 * self.waiting_for_vector,
+            100.0 * self.waiting_for_output,
+            100.0 * self.no_instruction
+        )
+    }
+
+    /// The shares of the vector unit, for people.
+    pub fn vector_unit(&self) -> String {
+        format!("busy {:.1}%, waiting {:.1}%", 100.0 * self.vector_busy, 100.0 * self.vector_waiting)
+    }
+}
+
 impl Figures {
     /// The figures of `work` on `config`; `None` where nothing was counted.
     pub fn new(work: &Work, config: &Config) -> Option<Self> {

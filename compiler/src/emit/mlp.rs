@@ -34,6 +34,12 @@ impl Emitter<'_> {
         Ok(())
     }
 
+    /// All pieces of down_proj, one behind the other.
+    pub(super) fn whole_down(&mut self, at: At) -> Result<()> {
+        (0..self.layout.weights.pieces(at.layer.first, Linear::Down))
+            .try_for_each(|piece| self.down(at, piece))
+    }
+
     /// MATW of a piece of down_proj to delta. The first waits for the last silus, the last one signals.
     pub(super) fn down(&mut self, at: At, piece: usize) -> Result<()> {
         self.enter(at);

@@ -194,9 +194,7 @@ impl<'a> Emitter<'a> {
                 let next = LayerRef { first: layer.first + 1, ..layer };
                 e.load_norms(next, &[NormOf::Attention, NormOf::Mlp]);
                 e.activate(at)?;
-                for piece in 0..e.layout.weights.pieces(layer.first, Linear::Down) {
-                    e.down(at, piece)?;
-                }
+                e.whole_down(at)?;
                 e.after_mlp(at, None);
                 Ok(())
             })?;
@@ -296,11 +294,7 @@ impl<'a> Emitter<'a> {
                 self.heads(at, mlp)?;
                 self.output(at)?;
             }
-            (None, Some(at)) => {
-                for piece in 0..self.layout.weights.pieces(at.layer.first, Linear::Down) {
-                    self.down(at, piece)?;
-                }
-            }
+            (None, Some(at)) => self.whole_down(at)?,
             (None, None) => {}
         }
         if let Some(at) = mlp {

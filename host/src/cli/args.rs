@@ -566,7 +566,7 @@ pub struct Bench {
     /// Run the RTL alone, without the comparison with the golden executor.
     #[arg(long)]
     pub no_compare: bool,
-    /// Run all cases of docs/performance.md (a quarter of an hour) and write that page.
+    /// Run all cases of docs/performance.md (ten minutes) and write that page.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["shape", "config", "context", "batch", "prompt", "tokens", "memory",
         "layers", "sinks", "window", "block", "trace", "prob_bits", "seed", "no_compare"])]
     pub page: Option<PathBuf>,

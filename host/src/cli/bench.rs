@@ -123,18 +123,8 @@ fn print(r: &Report, out: &Out) -> Result<()> {
         format!("{} of {} channels x 128 x {lanes} lanes", percent(r.mac_utilisation), r.channels),
     )?;
     let s = &r.stalls;
-    line(
-        "matrix unit",
-        format!(
-            "computing {}, waiting for memory {}, for the vector unit {}, for output {}, no instruction {}",
-            percent(s.computing),
-            percent(s.waiting_for_memory),
-            percent(s.waiting_for_vector),
-            percent(s.waiting_for_output),
-            percent(s.no_instruction)
-        ),
-    )?;
-    line("vector unit", format!("busy {}, waiting {}", percent(s.vector_busy), percent(s.vector_waiting)))?;
+    line("matrix unit", s.matrix_unit())?;
+    line("vector unit", s.vector_unit())?;
     let bytes = grouped(r.instruction_bytes as u64);
     line("program", format!("{} instructions, {bytes} bytes", grouped(r.instructions as u64)))?;
     operations(r, out)?;

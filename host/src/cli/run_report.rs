@@ -118,19 +118,8 @@ impl Counted {
         let percent = |x: f64| format!("{:.1}%", 100.0 * x);
         out.line(&format!("{name}, {} tokens", f.tokens))?;
         line("cycles/token", format!("{:.0}", f.cycles_per_token))?;
-        line(
-            "matrix unit",
-            format!(
-                "computing {}, waiting for memory {}, for the vector unit {}, for output {}, no instruction {}",
-                percent(s.computing),
-                percent(s.waiting_for_memory),
-                percent(s.waiting_for_vector),
-                percent(s.waiting_for_output),
-                percent(s.no_instruction)
-            ),
-        )?;
-        let (busy, waiting) = (percent(s.vector_busy), percent(s.vector_waiting));
-        line("vector unit", format!("busy {busy}, waiting {waiting}"))?;
+        line("matrix unit", s.matrix_unit())?;
+        line("vector unit", s.vector_unit())?;
         line(
             "HBM",
             format!(
