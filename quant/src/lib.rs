@@ -17,5 +17,6 @@ pub mod model;
 pub mod perplexity;
 pub mod quantize;
 pub mod tokenizer;
+pub mod train;
 
 pub use error::{Error, Result};
