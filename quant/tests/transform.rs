@@ -7,7 +7,10 @@ use accllm_quant::hf::load_model;
 use accllm_quant::model::WeightFormat;
 use accllm_quant::perplexity::Protocol;
 use accllm_quant::quantize::calibrate;
-use accllm_quant::transform::{choose_head, choose_layer, migrate_head, migrate_layer};
+use accllm_quant::transform::{
+    PairPower, balance_qk, choose_head, choose_layer, migrate_head, migrate_layer, rotate_residual,
+    rotate_values,
+};
 use support::{Outcome, data, small_float, small_text, stories};
 
 /// A model and a few tokens for it.
@@ -57,6 +60,46 @@ fn migration_keeps_the_logits() -> Outcome {
                 }
             }
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn balance_keeps_the_logits_and_evens_out_the_pairs() -> Outcome {
+    for (model, text) in cases()? {
+        let c = &model.config;
+        let mut power = PairPower::new(c);
+        model.hidden(&text, None, &mut power)?;
+        let mut moved = model.clone();
+        for (l, w) in moved.layers.iter_mut().enumerate() {
+            balance_qk(c, w, l, &power, 1.0);
+        }
+        let apart = difference(&model, &moved, &text)?;
+        assert!(apart < 2e-5, "logits differ by {apart} of the largest");
+        assert_ne!(model.layers[0].k, moved.layers[0].k);
+        // A second round finds nothing left to do.
+        let mut after = PairPower::new(c);
+        moved.hidden(&text, None, &mut after)?;
+        let mut again = moved.clone();
+        balance_qk(c, &mut again.layers[0], 0, &after, 1.0);
+        let pairs = moved.layers[0].k.data.iter().zip(&again.layers[0].k.data);
+        assert!(pairs.clone().all(|(a, b)| (a - b).abs() <= a.abs() * 1e-3));
+    }
+    Ok(())
+}
+
+#[test]
+fn rotations_keep_the_logits() -> Outcome {
+    for (model, text) in cases()? {
+        let mut moved = model.clone();
+        rotate_residual(&mut moved, 1);
+        let apart = difference(&model, &moved, &text)?;
+        assert!(apart < 2e-5, "residual: logits differ by {apart} of the largest");
+        let c = &model.config;
+        moved.layers.iter_mut().for_each(|w| rotate_values(c, w, 2));
+        let apart = difference(&model, &moved, &text)?;
+        assert!(apart < 2e-5, "values: logits differ by {apart} of the largest");
+        assert_ne!(model.layers[0].v, moved.layers[0].v);
     }
     Ok(())
 }

@@ -1,11 +1,16 @@
 //! Changes of a float model's weights that leave its outputs as they are (up to float rounding) and make it
 //! easier to quantize. All are folded in offline and cost nothing at run time.
 
+mod balance;
 mod migrate;
+mod rotate;
 
+pub use balance::{PairPower, balance_qk};
 pub use migrate::{
     LayerShapes, Reader, choose_head, choose_layer, choose_shape, migrate_head, migrate_layer,
 };
+
+pub use rotate::{Rotation, fold_gains, rotate_residual, rotate_values};
 
 pub(crate) use migrate::per_query;
 
