@@ -75,8 +75,8 @@ impl FloatModel {
     pub fn hidden(&self, tokens: &[u32], lambda: Option<Lambda>, tap: &mut dyn Tap) -> Result<Vec<f32>> {
         let window = Window::new(&self.config, tokens.len(), lambda);
         let mut x = self.embed_tokens(tokens)?;
-        for layer in self.layers.iter().enumerate() {
-            run_layer(&self.config, layer, &window, &mut x, tap);
+        for (l, layer) in self.layers.iter().enumerate() {
+            run_layer(&self.config, (l, &*layer?), &window, &mut x, tap);
         }
         Ok(self.last_norm(&x, tap))
     }

@@ -17,7 +17,7 @@ pub fn load_model(folder: &Path) -> Result<FloatModel> {
         true => None,
         false => Some(matrix(&files, "lm_head.weight", c.vocab, c.hidden)?),
     };
-    Ok(FloatModel { config, embed, layers, final_norm, head })
+    Ok(FloatModel { config, embed, layers: layers.into(), final_norm, head })
 }
 
 fn matrix(files: &Checkpoint, name: &str, rows: usize, cols: usize) -> Result<Matrix> {

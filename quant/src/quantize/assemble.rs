@@ -44,7 +44,7 @@ pub(super) fn assemble(
         .zip(&weights.layers)
         .zip(&steps.layers)
         .enumerate()
-        .map(|(l, ((w, g), s))| maker.layer(l, w, g, s))
+        .map(|(l, ((w, g), s))| maker.layer(l, &*w?, g, s))
         .collect::<Result<Vec<_>>>()?;
     let head_in = largest(&steps.head_in);
     Ok(QuantModel {
@@ -164,6 +164,7 @@ impl<'a> Maker<'a> {
         };
         let mut gains = maker.gains;
         for (w, s) in model.layers.iter().zip(&steps.layers) {
+            let w = &*w?;
             for (gain, (g, s)) in gains.iter_mut().zip([(&w.attn_norm, &s.attn_in), (&w.mlp_norm, &s.mlp_in)])
             {
                 *gain = maker.norm("a norm", g, s, *gain)?.gs;

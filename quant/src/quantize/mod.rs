@@ -90,7 +90,7 @@ pub struct Quantized {
 /// Quantizes `model`; `text` is the calibration token stream.
 pub fn quantize(model: &FloatModel, text: &[u32], options: &Options) -> Result<Quantized> {
     let weights = weights::quantize_weights(model, text, options)?;
-    let dequantized = weights.dequantize(model);
+    let dequantized = weights.dequantize(model)?;
     let after = calibrate(&dequantized, text, options.calibration)?;
     let steps = steps::choose(&model.config, &weights.shapes, &after);
     let quant = assemble::assemble(model, &weights, &steps, &after, options)?;

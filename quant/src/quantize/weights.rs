@@ -44,6 +44,7 @@ pub(super) fn quantize_weights(model: &FloatModel, text: &[u32], options: &Optio
     let mut seen = Collector::new(model);
     let (mut layers, mut shapes) = (Vec::new(), Vec::new());
     for (l, w) in model.layers.iter().enumerate() {
+        let w = &*w?;
         let found = find_grids(c, l, w, options);
         // Weights that all keep their grids need no second run with the quantized layer.
         let exact = found.iter().all(Option::is_some);
@@ -187,16 +188,16 @@ impl Weights {
     }
 
     /// A float model with these weights, in the units of the checkpoint.
-    pub fn dequantize(&self, model: &FloatModel) -> FloatModel {
+    pub fn dequantize(&self, model: &FloatModel) -> Result<FloatModel> {
         let c = &model.config;
-        let pairs = self.layers.iter().zip(&self.shapes.layers).zip(&model.layers);
-        let layers = pairs.map(|((g, s), w)| dequantize_layer(c, g, s, w));
-        FloatModel {
+        let pairs = self.layers.iter().zip(&self.shapes.layers).zip(model.layers.iter());
+        let layers = pairs.map(|((g, s), w)| Ok(dequantize_layer(c, g, s, &*w?)));
+        Ok(FloatModel {
             config: c.clone(),
             embed: model.embed.clone(),
-            layers: layers.collect(),
+            layers: layers.collect::<Result<Vec<_>>>()?.into(),
             final_norm: model.final_norm.clone(),
             head: Some(unscale_columns(&self.head.dequantize(), &self.shapes.head_in)),
-        }
+        })
     }
 }
