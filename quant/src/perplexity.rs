@@ -9,6 +9,11 @@ pub trait Scorer: Sync {
     /// Negative log likelihood (nats) of tokens `1..` of `window` given the ones before;
     /// `window.len() - 1` values.
     fn nll(&self, window: &[u32]) -> Result<Vec<f64>>;
+
+    /// [`Scorer::nll`] of each of several windows, which run in parallel.
+    fn nll_each(&self, windows: &[&[u32]]) -> Result<Vec<Vec<f64>>> {
+        windows.par_iter().map(|w| self.nll(w)).collect()
+    }
 }
 
 /// How a token stream is scored.
@@ -55,13 +60,10 @@ pub fn perplexity(model: &dyn Scorer, stream: &[u32], protocol: Protocol) -> Res
             protocol.window
         )));
     }
-    let sums = stream
-        .par_chunks_exact(protocol.window)
-        .take(windows)
-        .map(|w| model.nll(w).map(|n| n.iter().sum::<f64>()))
-        .collect::<Result<Vec<f64>>>()?;
+    let all: Vec<&[u32]> = stream.chunks_exact(protocol.window).take(windows).collect();
+    let sums = model.nll_each(&all)?.into_iter().map(|n| n.iter().sum::<f64>());
     let tokens = windows * (protocol.window - 1);
-    let nll = sums.iter().sum::<f64>() / tokens as f64;
+    let nll = sums.sum::<f64>() / tokens as f64;
     Ok(Perplexity { perplexity: nll.exp(), nll, tokens, windows })
 }
 

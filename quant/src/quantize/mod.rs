@@ -124,7 +124,12 @@ pub struct Quantized {
 }
 
 /// Quantizes `model`; `text` is the calibration token stream.
-pub fn quantize(
+pub fn quantize(model: &FloatModel, text: &[u32], options: &Options) -> Result<Quantized> {
+    quantize_with(model, text, options, &mut |_| {})
+}
+
+/// [`quantize`] that tells how far it is.
+pub fn quantize_with(
     model: &FloatModel,
     text: &[u32],
     options: &Options,

@@ -37,7 +37,7 @@ pub(super) fn quantize_weights(
     let mut seen = Collector::new(model);
     let (mut layers, mut trained) = (Vec::new(), Vec::new());
     for (l, w) in model.layers.iter().enumerate() {
-        let mut w = w.clone();
+        let mut w = w?.into_owned();
         let found = find_grids(c, l, &w, options);
         let mut pairs = PairPower::new(c);
         float.iter_mut().for_each(|x| run_layer(c, (l, &w), &window, x, &mut pairs));
@@ -97,7 +97,7 @@ pub(super) fn quantize_weights(
             let start = Start { layers: trained, head: &float_head, grid: &head, final_norm: &final_norm };
             train_end_to_end(model, start, &windows(text, protocol)?, how, progress)
         }
-        _ => Ok(Weights { embed: model.embed.clone(), layers, final_norm, head }),
+        _ => Ok(Weights { embed: model.embed.clone(), layers: layers.into(), final_norm, head }),
     }
 }
 

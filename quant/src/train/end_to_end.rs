@@ -146,7 +146,7 @@ impl Student {
     fn result(&self, teacher: &FloatModel) -> Result<Weights> {
         Ok(Weights {
             embed: teacher.embed.clone(),
-            layers: self.layers.iter().map(|(l, _)| l.result()).collect::<Result<_>>()?,
+            layers: self.layers.iter().map(|(l, _)| l.result()).collect::<Result<Vec<_>>>()?.into(),
             final_norm: self.end.gain.to_vec1()?,
             head: self.end.head.grid()?,
         })
