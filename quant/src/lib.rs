@@ -4,7 +4,8 @@
 //!
 //! 1. [`hf`] opens a Hugging Face folder (`config.json` plus safetensors) and checks every tensor.
 //! 2. [`float`] holds the weights in f32 and runs them; its taps serve calibration and simulation.
-//! 3. [`perplexity`] scores any model that implements [`perplexity::Scorer`] by a stated protocol.
+//! 3. [`transform`] changes weights in ways that leave the outputs the same and help quantization.
+//! 4. [`perplexity`] scores any model that implements [`perplexity::Scorer`] by a stated protocol.
 //!
 //! Nothing here panics on bad input: every problem is an [`Error`] that names what was wrong, where,
 //! and what to do.
@@ -17,5 +18,7 @@ pub mod model;
 pub mod perplexity;
 pub mod quantize;
 pub mod tokenizer;
+pub mod train;
+pub mod transform;
 
 pub use error::{Error, Result};

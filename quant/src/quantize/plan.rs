@@ -5,14 +5,9 @@ use super::calibrate::Channels;
 use super::compensate::{Inverse, fit_compensated};
 use super::grid::GridWeight;
 use super::levels::fit;
-use super::shapes::{scale_columns, shape};
+use super::shapes::scale_columns;
 use crate::float::Matrix;
 use crate::model::{GROUP, WeightFormat};
-
-/// Migration exponents that are compared when none is given.
-const EXPONENTS: [f32; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
-/// Weight rows on which they are compared.
-const SAMPLE_ROWS: usize = 256;
 
 /// A plan for all weights that read one tensor.
 pub(super) struct Plan {
@@ -50,8 +45,7 @@ impl Plan {
     }
 }
 
-/// Shape of the steps of `channels`, read by `weights`: the migration asked for, or the exponent of least
-/// output error (weight rounding plus activation rounding to `codes` codes a side).
+/// [`crate::transform::choose_shape`] with the migration asked for and one format.
 pub(super) fn choose_shape(
     channels: &Channels,
     weights: &[&Matrix],
@@ -59,48 +53,8 @@ pub(super) fn choose_shape(
     format: WeightFormat,
     options: &Options,
 ) -> Vec<f32> {
-    if let Some(migration) = options.migration {
-        return shape(channels, migration);
-    }
-    let power = channels.power();
-    let errors = EXPONENTS.map(|e| {
-        let shape = shape(channels, e);
-        let each = weights.iter().map(|w| output_error(&sample(w), channels, &power, &shape, codes, format));
-        (each.sum::<f64>(), shape)
-    });
-    let best = errors.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
-    best.map(|b| b.1).unwrap_or_default()
-}
-
-/// Some rows of a matrix, evenly spaced.
-fn sample(w: &Matrix) -> Matrix {
-    let stride = w.rows.div_ceil(SAMPLE_ROWS).max(1);
-    let data: Vec<f32> = w.data.chunks_exact(w.cols).step_by(stride).flatten().copied().collect();
-    Matrix { rows: data.len() / w.cols, cols: w.cols, data }
-}
-
-/// Expected squared output error of `w`, summed over rows.
-fn output_error(
-    w: &Matrix,
-    channels: &Channels,
-    power: &[f32],
-    shape: &[f32],
-    codes: f32,
-    format: WeightFormat,
-) -> f64 {
-    let migrated = scale_columns(w, shape);
-    let power: Vec<f32> = power.iter().zip(shape).map(|(p, s)| p / (s * s)).collect();
-    let fitted = fit(&migrated, &power, &vec![true; w.cols], format).dequantize();
-    let factor = channels.max.iter().zip(shape).map(|(m, s)| m / s).fold(0.0, f32::max) / codes;
-    // A uniform rounding error of step f has mean square f^2 / 12 on the migrated input.
-    let noise = f64::from(factor).powi(2) / 12.0;
-    let elements = migrated.data.iter().zip(&fitted.data).enumerate();
-    elements
-        .map(|(i, (w, q))| {
-            let e = f64::from(w - q);
-            e * e * f64::from(power[i % shape.len()]) + noise * f64::from(*w) * f64::from(*w)
-        })
-        .sum()
+    let readers: Vec<_> = weights.iter().map(|w| (*w, format)).collect();
+    crate::transform::choose_shape(channels, &readers, codes, options.migration)
 }
 
 /// Lays a per-column vector out per head with a stride of `head_dim` rounded up to 32.

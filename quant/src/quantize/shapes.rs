@@ -1,22 +1,8 @@
 //! Ratios between the static steps of a tensor's channels, and their migration into weight columns.
 
-use super::calibrate::Channels;
 use crate::float::Matrix;
-use crate::hf::LlamaConfig;
 use crate::model::GROUP;
-
-/// Shapes of one layer's steps; the largest entry of each is 1.
-#[derive(Clone, Debug)]
-pub(super) struct LayerShapes {
-    /// Input of q, k, v: `[hidden]`.
-    pub attn_in: Vec<f32>,
-    /// Values: `[kv_heads * head_dim]`; the columns of o follow it.
-    pub value: Vec<f32>,
-    /// Input of gate, up: `[hidden]`.
-    pub mlp_in: Vec<f32>,
-    /// Input of down: `[ffn]`.
-    pub down_in: Vec<f32>,
-}
+pub(super) use crate::transform::{LayerShapes, per_query};
 
 /// All shapes of a model.
 #[derive(Clone, Debug)]
@@ -24,18 +10,6 @@ pub(super) struct Shapes {
     pub layers: Vec<LayerShapes>,
     /// Input of the head: `[hidden]`.
     pub head_in: Vec<f32>,
-}
-
-/// `(max[c] / max)^migration`, kept above 2^-10; flat where `migration` is 0 or nothing was seen.
-pub(super) fn shape(channels: &Channels, migration: f32) -> Vec<f32> {
-    let largest = channels.largest();
-    let one = |m: &f32| if largest > 0.0 { (m / largest).max(1.0 / 1024.0).powf(migration) } else { 1.0 };
-    channels.max.iter().map(one).collect()
-}
-
-/// The value shape as seen by o's columns: `[heads * head_dim]`, one KV head for each of its query heads.
-pub(super) fn per_query(c: &LlamaConfig, value: &[f32]) -> Vec<f32> {
-    (0..c.heads).flat_map(|h| value[h / c.group() * c.head_dim..][..c.head_dim].iter().copied()).collect()
 }
 
 /// Columns multiplied by `shape`: the migrated weight.

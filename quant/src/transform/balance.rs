@@ -1,0 +1,78 @@
+//! Balance of q and k: each RoPE pair of k takes a factor, the same pair of q its inverse. Scores stay the same,
+//! since a factor on both elements of a pair commutes with RoPE.
+//!
+//! K is rounded after a Hadamard transform, so its error is spread evenly over the elements: the mean square of
+//! a score's error is about `sum k^2 * sum q^2`. That is least when every pair has as much of q as of k.
+
+use super::scale_rows;
+use crate::float::{FloatLayer, Site, Tap};
+use crate::hf::LlamaConfig;
+
+/// Largest factor, and the inverse of the smallest one.
+const LIMIT: f64 = 64.0;
+
+/// Energy of the RoPE pairs of q and k, per layer; a tap.
+#[derive(Clone, Debug)]
+pub struct PairPower {
+    head_dim: usize,
+    /// Per layer, per head and pair: sum of squares of q.
+    q: Vec<Vec<f64>>,
+    /// Of k.
+    k: Vec<Vec<f64>>,
+}
+
+impl PairPower {
+    /// Nothing seen.
+    pub fn new(c: &LlamaConfig) -> Self {
+        let zeros = |heads: usize| vec![vec![0.0; heads * c.head_dim / 2]; c.layers];
+        Self { head_dim: c.head_dim, q: zeros(c.heads), k: zeros(c.kv_heads) }
+    }
+}
+
+impl Tap for PairPower {
+    fn tensor(&mut self, site: Site, layer: usize, width: usize, data: &mut [f32]) {
+        let sums = match site {
+            Site::Query => &mut self.q,
+            Site::Key => &mut self.k,
+            _ => return,
+        };
+        let Some(sums) = sums.get_mut(layer) else { return };
+        let half = self.head_dim / 2;
+        for row in data.chunks_exact(width) {
+            for (head, sums) in row.chunks_exact(2 * half).zip(sums.chunks_exact_mut(half)) {
+                let (low, high) = head.split_at(half);
+                for ((a, b), sum) in low.iter().zip(high).zip(sums) {
+                    *sum += f64::from(*a) * f64::from(*a) + f64::from(*b) * f64::from(*b);
+                }
+            }
+        }
+    }
+}
+
+/// Balances layer `l`; `exponent` 1 evens out the pairs, 0 does nothing. Scores stay the same.
+pub fn balance_qk(c: &LlamaConfig, w: &mut FloatLayer, l: usize, power: &PairPower, exponent: f64) {
+    let (half, group) = (c.head_dim / 2, c.group());
+    let mut k_rows = Vec::with_capacity(c.kv_width());
+    let mut q_rows = Vec::with_capacity(c.q_width());
+    for kv in 0..c.kv_heads {
+        let k = &power.k[l][kv * half..][..half];
+        let mut factor: Vec<f64> = (0..half)
+            .map(|i| {
+                let members = (kv * group..(kv + 1) * group).map(|h| power.q[l][h * half + i]);
+                let q = members.sum::<f64>() / group as f64;
+                // The fourth root of the ratio of mean squares.
+                if q > 0.0 && k[i] > 0.0 { (q / k[i]).powf(0.25 * exponent) } else { 1.0 }
+            })
+            .collect();
+        // The head as a whole keeps its scale.
+        let mean = (factor.iter().map(|f| f.ln()).sum::<f64>() / half as f64).exp();
+        factor.iter_mut().for_each(|f| *f = (*f / mean).clamp(1.0 / LIMIT, LIMIT));
+        let both = || factor.iter().chain(&factor);
+        k_rows.extend(both().map(|f| *f as f32));
+        for _ in 0..group {
+            q_rows.extend(both().map(|f| (1.0 / f) as f32));
+        }
+    }
+    scale_rows(&mut w.k, &k_rows);
+    scale_rows(&mut w.q, &q_rows);
+}

@@ -1,0 +1,168 @@
+//! Quantization step migration (MergeQuant): the ratio between the static steps of a tensor's channels moves
+//! into the weights around it, so that one step per tensor is left. `1/s` goes into what produces the channel
+//! (a norm's gain, the rows of W_v or W_up) and `s` into the columns of the weights that read it.
+
+use super::{inverse, scale_columns, scale_rows};
+use crate::float::{FloatLayer, FloatModel, Matrix};
+use crate::hf::LlamaConfig;
+use crate::model::WeightFormat;
+use crate::quantize::{Channels, LayerStats, fit};
+
+/// Exponents that are compared when none is given.
+const EXPONENTS: [f32; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
+/// Weight rows on which they are compared.
+const SAMPLE_ROWS: usize = 256;
+
+/// Shapes of one layer's steps: their ratios between channels; the largest entry of each is 1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerShapes {
+    /// Input of q, k, v: `[hidden]`.
+    pub attn_in: Vec<f32>,
+    /// Values: `[kv_heads * head_dim]`; the columns of o follow it.
+    pub value: Vec<f32>,
+    /// Input of gate, up: `[hidden]`.
+    pub mlp_in: Vec<f32>,
+    /// Input of down: `[ffn]`.
+    pub down_in: Vec<f32>,
+}
+
+impl LayerShapes {
+    /// No migration.
+    pub fn flat(c: &LlamaConfig) -> Self {
+        let ones = |n: usize| vec![1.0; n];
+        Self {
+            attn_in: ones(c.hidden),
+            value: ones(c.kv_width()),
+            mlp_in: ones(c.hidden),
+            down_in: ones(c.ffn),
+        }
+    }
+}
+
+/// A weight that reads a tensor, and the format it will have.
+pub type Reader<'a> = (&'a Matrix, WeightFormat);
+
+/// Folds `shapes` into the weights of a layer; its output stays the same.
+pub fn migrate_layer(c: &LlamaConfig, w: &mut FloatLayer, shapes: &LayerShapes) {
+    divide(&mut w.attn_norm, &shapes.attn_in);
+    [&mut w.q, &mut w.k, &mut w.v].into_iter().for_each(|w| scale_columns(w, &shapes.attn_in));
+    scale_rows(&mut w.v, &inverse(&shapes.value));
+    scale_columns(&mut w.o, &per_query(c, &shapes.value));
+    divide(&mut w.mlp_norm, &shapes.mlp_in);
+    [&mut w.gate, &mut w.up].into_iter().for_each(|w| scale_columns(w, &shapes.mlp_in));
+    scale_rows(&mut w.up, &inverse(&shapes.down_in));
+    scale_columns(&mut w.down, &shapes.down_in);
+}
+
+/// Folds `shape` into the last norm and the head; a tied head becomes a matrix of its own.
+pub fn migrate_head(model: &mut FloatModel, shape: &[f32]) {
+    divide(&mut model.final_norm, shape);
+    let mut head = model.head.take().unwrap_or_else(|| model.embed.clone());
+    scale_columns(&mut head, shape);
+    model.head = Some(head);
+}
+
+/// The value shape as seen by o's columns: `[heads * head_dim]`, one KV head for each of its query heads.
+pub(crate) fn per_query(c: &LlamaConfig, value: &[f32]) -> Vec<f32> {
+    (0..c.heads).flat_map(|h| value[h / c.group() * c.head_dim..][..c.head_dim].iter().copied()).collect()
+}
+
+fn divide(gain: &mut [f32], shape: &[f32]) {
+    gain.iter_mut().zip(shape).for_each(|(g, s)| *g /= s);
+}
+
+/// Shapes for a layer calibrated as `s`, whose weights q, k, v, o, gate, up and down will have `formats`.
+/// `exponent` as for [`choose_shape`].
+pub fn choose_layer(
+    c: &LlamaConfig,
+    w: &FloatLayer,
+    s: &LayerStats,
+    formats: &[WeightFormat; 7],
+    exponent: Option<f32>,
+) -> LayerShapes {
+    let [q, k, v, o, gate, up, down] = *formats;
+    let members: Vec<Matrix> = (0..c.group()).map(|g| member_of_group(c, &w.o, g)).collect();
+    let by_kv: Vec<Reader<'_>> = members.iter().map(|m| (m, o)).collect();
+    LayerShapes {
+        attn_in: choose_shape(&s.attn_in, &[(&w.q, q), (&w.k, k), (&w.v, v)], 127.0, exponent),
+        value: choose_shape(&s.value, &by_kv, 7.5, exponent),
+        mlp_in: choose_shape(&s.mlp_in, &[(&w.gate, gate), (&w.up, up)], 127.0, exponent),
+        down_in: choose_shape(&s.down_in, &[(&w.down, down)], 16384.0, exponent),
+    }
+}
+
+/// The shape of the head's input.
+pub fn choose_head(
+    model: &FloatModel,
+    head_in: &Channels,
+    format: WeightFormat,
+    exponent: Option<f32>,
+) -> Vec<f32> {
+    choose_shape(head_in, &[(model.head(), format)], 127.0, exponent)
+}
+
+/// The columns of `o` that belong to query head `member` of each KV head: `[hidden, kv_heads * head_dim]`.
+fn member_of_group(c: &LlamaConfig, o: &Matrix, member: usize) -> Matrix {
+    let heads = o.data.chunks_exact(c.head_dim).skip(member).step_by(c.group());
+    Matrix { rows: o.rows, cols: c.kv_width(), data: heads.flatten().copied().collect() }
+}
+
+/// Shape of the steps of `channels`, read by `readers`: `(max[c] / max)^exponent`. Without an exponent the one
+/// of least output error is taken: weight rounding plus activation rounding to `codes` codes a side.
+pub fn choose_shape(
+    channels: &Channels,
+    readers: &[Reader<'_>],
+    codes: f32,
+    exponent: Option<f32>,
+) -> Vec<f32> {
+    if let Some(exponent) = exponent {
+        return shape(channels, exponent);
+    }
+    let power = channels.power();
+    let samples: Vec<_> = readers.iter().map(|(w, format)| (sample(w), *format)).collect();
+    let errors = EXPONENTS.map(|e| {
+        let shape = shape(channels, e);
+        let each = samples.iter().map(|w| output_error(w, channels, &power, &shape, codes));
+        (each.sum::<f64>(), shape)
+    });
+    let best = errors.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
+    best.map(|b| b.1).unwrap_or_default()
+}
+
+/// `(max[c] / max)^exponent`, kept above `2^-10` of the largest; flat where nothing was seen.
+fn shape(channels: &Channels, exponent: f32) -> Vec<f32> {
+    let largest = channels.largest();
+    let one = |m: &f32| if largest > 0.0 { (m / largest).max(1.0 / 1024.0).powf(exponent) } else { 1.0 };
+    channels.max.iter().map(one).collect()
+}
+
+/// Some rows of a matrix, evenly spaced.
+fn sample(w: &Matrix) -> Matrix {
+    let stride = w.rows.div_ceil(SAMPLE_ROWS).max(1);
+    let data: Vec<f32> = w.data.chunks_exact(w.cols).step_by(stride).flatten().copied().collect();
+    Matrix { rows: data.len() / w.cols, cols: w.cols, data }
+}
+
+/// Expected squared output error of a weight, summed over rows.
+fn output_error(
+    (w, format): &(Matrix, WeightFormat),
+    channels: &Channels,
+    power: &[f32],
+    shape: &[f32],
+    codes: f32,
+) -> f64 {
+    let mut migrated = w.clone();
+    scale_columns(&mut migrated, shape);
+    let power: Vec<f32> = power.iter().zip(shape).map(|(p, s)| p / (s * s)).collect();
+    let fitted = fit(&migrated, &power, &vec![true; w.cols], *format).dequantize();
+    let factor = channels.max.iter().zip(shape).map(|(m, s)| m / s).fold(0.0, f32::max) / codes;
+    // A uniform rounding error of step f has mean square f^2 / 12 on the migrated input.
+    let noise = f64::from(factor).powi(2) / 12.0;
+    let elements = migrated.data.iter().zip(&fitted.data).enumerate();
+    elements
+        .map(|(i, (w, q))| {
+            let e = f64::from(w - q);
+            e * e * f64::from(power[i % shape.len()]) + noise * f64::from(*w) * f64::from(*w)
+        })
+        .sum()
+}

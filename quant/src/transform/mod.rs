@@ -1,0 +1,36 @@
+//! Changes of a float model's weights that leave its outputs as they are (up to float rounding) and make it
+//! easier to quantize. All are folded in offline and cost nothing at run time.
+
+mod balance;
+mod migrate;
+mod rotate;
+
+pub use balance::{PairPower, balance_qk};
+pub use migrate::{
+    LayerShapes, Reader, choose_head, choose_layer, choose_shape, migrate_head, migrate_layer,
+};
+
+pub use rotate::{Rotation, fold_gains, rotate_residual, rotate_values};
+
+pub(crate) use migrate::per_query;
+
+use crate::float::Matrix;
+
+/// Multiplies column `c` of `w` by `factor[c]`.
+pub(crate) fn scale_columns(w: &mut Matrix, factor: &[f32]) {
+    for row in w.data.chunks_exact_mut(w.cols) {
+        row.iter_mut().zip(factor).for_each(|(w, f)| *w *= f);
+    }
+}
+
+/// Multiplies row `r` of `w` by `factor[r]`.
+pub(crate) fn scale_rows(w: &mut Matrix, factor: &[f32]) {
+    for (row, f) in w.data.chunks_exact_mut(w.cols).zip(factor) {
+        row.iter_mut().for_each(|w| *w *= f);
+    }
+}
+
+/// `1 / v` of each.
+pub(crate) fn inverse(v: &[f32]) -> Vec<f32> {
+    v.iter().map(|v| 1.0 / v).collect()
+}
