@@ -25,12 +25,12 @@ mod weights;
 
 pub use calibrate::{Calibration, Channels, LayerStats, calibrate};
 pub use grid::GridWeight;
+pub(crate) use layer::{GridLayer, LayerGrids, Weights};
 pub use levels::fit;
 pub use recover::recover;
 pub use simulate::Simulated;
 pub use steps::{LayerSteps, Steps};
 pub use table::{StepRow, step_table};
-pub(crate) use layer::{GridLayer, LayerGrids, Weights};
 
 use crate::Result;
 use crate::float::FloatModel;
@@ -139,10 +139,8 @@ pub fn quantize_with(
     let weights = weights::quantize_weights(model, text, options, progress)?;
     let dequantized = weights.dequantize(c);
     let after = calibrate(&dequantized, text, options.calibration)?;
-    let shapes = shapes::Shapes {
-        layers: vec![LayerShapes::flat(c); c.layers],
-        head_in: vec![1.0; c.hidden],
-    };
+    let shapes =
+        shapes::Shapes { layers: vec![LayerShapes::flat(c); c.layers], head_in: vec![1.0; c.hidden] };
     let steps = steps::choose(c, &shapes, &after);
     let quant = assemble::assemble(c, &weights, &steps, &after, options)?;
     quant.check(std::path::Path::new("quantizer output"))?;

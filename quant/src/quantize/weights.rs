@@ -2,11 +2,11 @@
 
 use super::calibrate::{Channels, Collector, LayerStats, windows};
 use super::grid::GridWeight;
-use super::shapes::spread_heads;
 use super::layer::{GridLayer, LayerGrids, Weights};
 use super::levels::fit;
 use super::plan::Plan;
 use super::recover::recover;
+use super::shapes::spread_heads;
 use super::steps::value_steps;
 use super::{Options, Progress};
 use crate::float::{FloatLayer, FloatModel, Matrix, NoTap, Window, run_layer};
@@ -69,7 +69,8 @@ pub(super) fn quantize_weights(
             match &options.reconstruction {
                 Some(how) => {
                     let step = value_steps(&shapes.value, &stats)[0] / shapes.value[0];
-                    let block = BlockTraining { how, l, window: options.calibration.window, value_step: Some(step) };
+                    let block =
+                        BlockTraining { how, l, window: options.calibration.window, value_step: Some(step) };
                     let training = TrainedLayer::new(c, &w, &layer, &block)?;
                     training.reconstruct(&streams, &float, &block, progress)?;
                     layer = training.result()?;

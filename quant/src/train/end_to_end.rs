@@ -105,7 +105,10 @@ impl Student {
         let rates = [how.weights, how.scales, how.gains];
         let layers = layers.into_iter().map(|l| l.layer);
         Self {
-            layers: layers.map(|l| (Optimizers::new(l.parameters(), rates), l)).map(|(o, l)| (l, o)).collect(),
+            layers: layers
+                .map(|l| (Optimizers::new(l.parameters(), rates), l))
+                .map(|(o, l)| (l, o))
+                .collect(),
             end_optimizers: [
                 Adam::new(vec![end.head.v.clone()], how.weights),
                 Adam::new(vec![end.head.log_scale.clone()], how.scales),

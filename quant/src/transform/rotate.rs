@@ -1,8 +1,8 @@
 //! Rotation of the residual stream and of the values, folded into the weights around them (as QuaRot does):
 //! outlying channels are spread over all. RMSNorm commutes with a rotation once its gain is in the next weight.
 
-use crate::float::{FloatLayer, FloatModel, Matrix};
 use crate::Result;
+use crate::float::{FloatLayer, FloatModel, Matrix};
 use crate::hf::LlamaConfig;
 use rayon::prelude::*;
 
