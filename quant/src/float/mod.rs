@@ -8,6 +8,7 @@ mod layers;
 mod model;
 mod ops;
 mod rope;
+mod sample;
 mod tap;
 
 pub use attention::Lambda;
@@ -16,4 +17,5 @@ pub use layers::{LayerStore, Layers};
 pub use model::{FloatLayer, FloatModel, Matrix};
 pub(crate) use ops::add_gram;
 pub use rope::Rope;
+pub use sample::SelfText;
 pub use tap::{NoTap, Site, Tap};

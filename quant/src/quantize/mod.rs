@@ -12,6 +12,7 @@ mod assemble;
 mod calibrate;
 mod compensate;
 mod constants;
+mod fit;
 mod grid;
 mod layer;
 pub(crate) mod levels;
@@ -22,6 +23,7 @@ pub(crate) mod simulate;
 mod steps;
 mod table;
 mod weights;
+mod work;
 
 pub use calibrate::{Calibration, Channels, LayerStats, calibrate};
 pub use grid::GridWeight;
@@ -125,18 +127,20 @@ pub struct Quantized {
 
 /// Quantizes `model`; `text` is the calibration token stream.
 pub fn quantize(model: &FloatModel, text: &[u32], options: &Options) -> Result<Quantized> {
-    quantize_with(model, text, options, &mut |_| {})
+    quantize_with(model, text, options, None, &mut |_| {})
 }
 
-/// [`quantize`] that tells how far it is.
+/// [`quantize`] that tells how far it is, and keeps what is finished of the training in a folder, from which a later
+/// run with the same model, text and options goes on.
 pub fn quantize_with(
     model: &FloatModel,
     text: &[u32],
     options: &Options,
+    folder: Option<&std::path::Path>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Quantized> {
     let c = &model.config;
-    let weights = weights::quantize_weights(model, text, options, progress)?;
+    let weights = weights::quantize_weights(model, text, options, folder, progress)?;
     let dequantized = weights.dequantize(c);
     let after = calibrate(&dequantized, text, options.calibration)?;
     let shapes =
