@@ -27,7 +27,7 @@ pub use grid::GridWeight;
 pub use levels::fit;
 pub use recover::recover;
 pub use simulate::Simulated;
-pub use steps::{LayerSteps, Steps};
+pub use steps::{Clip, LayerSteps, Steps, clipped_value_shape, static_steps};
 pub use table::{StepRow, step_table};
 
 use crate::Result;
