@@ -18,6 +18,7 @@ pub mod model;
 pub mod perplexity;
 pub mod quantize;
 pub mod tokenizer;
+pub mod train;
 pub mod transform;
 
 pub use error::{Error, Result};

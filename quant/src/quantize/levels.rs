@@ -111,7 +111,7 @@ pub(super) fn assign(group: &[Column], d: f32, format: WeightFormat, level: &mut
 }
 
 /// Nearest level to `x` (in steps).
-pub(super) fn nearest(x: f32, format: WeightFormat) -> i8 {
+pub(crate) fn nearest(x: f32, format: WeightFormat) -> i8 {
     let sign = if x < 0.0 { -1 } else { 1 };
     match format {
         WeightFormat::W2Sparse => sign * if x.abs() < 1.5 { 1 } else { 2 },

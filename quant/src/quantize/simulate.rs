@@ -82,7 +82,7 @@ fn blocks(data: &mut [f32], steps: &[f32]) {
 }
 
 /// Rounds a key head to 16 levels between its extremes, in the rotated basis.
-fn key_head(head: &mut [f32]) {
+pub(crate) fn key_head(head: &mut [f32]) {
     in_rotated_basis(head, |x| {
         let low = x.iter().copied().fold(f32::INFINITY, f32::min);
         let high = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -94,7 +94,7 @@ fn key_head(head: &mut [f32]) {
 }
 
 /// Rounds a query head to 255 levels, in the rotated basis.
-fn query_head(head: &mut [f32]) {
+pub(crate) fn query_head(head: &mut [f32]) {
     in_rotated_basis(head, |x| {
         let step = x.iter().map(|v| v.abs()).fold(0.0, f32::max) / 127.0;
         if step > 0.0 {

@@ -13,7 +13,7 @@ use crate::{Error, Result};
 
 /// Grids of one layer; `o` has its columns spread per head.
 #[derive(Clone, Debug)]
-pub(super) struct LayerGrids {
+pub(crate) struct LayerGrids {
     pub q: GridWeight,
     pub k: GridWeight,
     pub v: GridWeight,

@@ -1,0 +1,255 @@
+//! Rotary embedding and causal attention over sequences, with gradients.
+
+use super::kernel::{Strides, product, slice, with_data};
+use crate::float::Rope;
+use candle_core::{CpuStorage, CustomOp1, CustomOp3, D, Device, Layout, Result, Shape, Tensor};
+use rayon::prelude::*;
+use std::sync::Arc;
+
+/// Heads, and the sequences that a batch of rows consists of.
+#[derive(Clone, Debug)]
+pub(super) struct Geometry {
+    /// Tokens of a sequence; a batch is whole sequences one after another.
+    pub seq: usize,
+    pub heads: usize,
+    pub kv_heads: usize,
+    pub head_dim: usize,
+    /// `(cos, sin)` of each position and pair.
+    pub angles: Arc<Vec<Vec<(f32, f32)>>>,
+}
+
+impl Geometry {
+    pub fn q_width(&self) -> usize {
+        self.heads * self.head_dim
+    }
+
+    pub fn kv_width(&self) -> usize {
+        self.kv_heads * self.head_dim
+    }
+
+    fn scale(&self) -> f32 {
+        1.0 / (self.head_dim as f32).sqrt()
+    }
+}
+
+/// Rotates every head of `x` `[tokens, heads * head_dim]` by its position.
+pub(super) fn rope(x: &Tensor, g: &Geometry) -> Result<Tensor> {
+    match x.device().is_cpu() {
+        true => x.contiguous()?.apply_op1(Rotate { g: g.clone(), back: false }),
+        false => composed::rope(x, g),
+    }
+}
+
+/// Causal attention of rotated queries and keys; `[tokens, heads * head_dim]`.
+pub(super) fn attend(q: &Tensor, k: &Tensor, v: &Tensor, g: &Geometry) -> Result<Tensor> {
+    match q.device().is_cpu() {
+        true => q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, Attend { g: g.clone() }),
+        false => composed::attend(q, k, v, g),
+    }
+}
+
+struct Rotate {
+    g: Geometry,
+    back: bool,
+}
+
+impl CustomOp1 for Rotate {
+    fn name(&self) -> &'static str {
+        "rope"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout) -> Result<(CpuStorage, Shape)> {
+        let mut y = slice(x, lx)?.to_vec();
+        let width = lx.shape().dim(D::Minus1)?;
+        y.par_chunks_mut(width).enumerate().for_each(|(t, row)| {
+            let angles = &self.g.angles[t % self.g.seq];
+            match self.back {
+                false => Rope::rotate(row, angles),
+                true => {
+                    let back: Vec<(f32, f32)> = angles.iter().map(|(c, s)| (*c, -s)).collect();
+                    Rope::rotate(row, &back);
+                }
+            }
+        });
+        Ok((CpuStorage::F32(y), lx.shape().clone()))
+    }
+
+    fn bwd(&self, _: &Tensor, _: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        let back = Rotate { g: self.g.clone(), back: true };
+        Ok(Some(dy.contiguous()?.apply_op1_no_bwd(&back)?))
+    }
+}
+
+struct Attend {
+    g: Geometry,
+}
+
+/// Queries, keys and values of one sequence.
+#[derive(Clone, Copy)]
+struct Sequence<'a> {
+    q: &'a [f32],
+    k: &'a [f32],
+    v: &'a [f32],
+}
+
+impl Attend {
+    fn sequences<'a>(&self, q: &'a [f32], k: &'a [f32], v: &'a [f32]) -> Vec<Sequence<'a>> {
+        let (qs, ks) = (self.g.seq * self.g.q_width(), self.g.seq * self.g.kv_width());
+        let both = k.chunks_exact(ks).zip(v.chunks_exact(ks));
+        q.chunks_exact(qs).zip(both).map(|(q, (k, v))| Sequence { q, k, v }).collect()
+    }
+
+    /// Probabilities `[seq, seq]` of one head.
+    fn probabilities(&self, s: Sequence<'_>, h: usize, p: &mut [f32]) {
+        let g = &self.g;
+        let (q, k) = (h * g.head_dim, h / (g.heads / g.kv_heads) * g.head_dim);
+        product(
+            (g.seq, g.head_dim, g.seq),
+            (p, Strides::row_major(g.seq)),
+            (&s.q[q..], Strides::row_major(g.q_width())),
+            (&s.k[k..], Strides::row_major(g.kv_width()).t()),
+            (0.0, g.scale()),
+        );
+        for (t, row) in p.chunks_exact_mut(g.seq).enumerate() {
+            let (seen, hidden) = row.split_at_mut(t + 1);
+            hidden.fill(0.0);
+            let max = seen.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            seen.iter_mut().for_each(|x| *x = (*x - max).exp());
+            let inverse = 1.0 / seen.iter().sum::<f32>();
+            seen.iter_mut().for_each(|x| *x *= inverse);
+        }
+    }
+
+    fn forward(&self, s: Sequence<'_>, out: &mut [f32]) {
+        let g = &self.g;
+        let mut p = vec![0.0f32; g.seq * g.seq];
+        for h in 0..g.heads {
+            self.probabilities(s, h, &mut p);
+            let v = h / (g.heads / g.kv_heads) * g.head_dim;
+            product(
+                (g.seq, g.seq, g.head_dim),
+                (&mut out[h * g.head_dim..], Strides::row_major(g.q_width())),
+                (&p, Strides::row_major(g.seq)),
+                (&s.v[v..], Strides::row_major(g.kv_width())),
+                (0.0, 1.0),
+            );
+        }
+    }
+
+    /// Gradients of queries, keys and values of one sequence.
+    fn backward(&self, s: Sequence<'_>, dy: &[f32]) -> [Vec<f32>; 3] {
+        let g = &self.g;
+        let (n, d) = (g.seq, g.head_dim);
+        let (wide, narrow) = (Strides::row_major(g.q_width()), Strides::row_major(g.kv_width()));
+        let square = Strides::row_major(n);
+        let (mut p, mut dp) = (vec![0.0f32; n * n], vec![0.0f32; n * n]);
+        let [mut dq, mut dk, mut dv] =
+            [n * g.q_width(), n * g.kv_width(), n * g.kv_width()].map(|n| vec![0.0f32; n]);
+        for h in 0..g.heads {
+            self.probabilities(s, h, &mut p);
+            let (q, k) = (h * d, h / (g.heads / g.kv_heads) * d);
+            product((n, n, d), (&mut dv[k..], narrow), (&p, square.t()), (&dy[q..], wide), (1.0, 1.0));
+            product((n, d, n), (&mut dp, square), (&dy[q..], wide), (&s.v[k..], narrow.t()), (0.0, 1.0));
+            for (p, dp) in p.chunks_exact(n).zip(dp.chunks_exact_mut(n)) {
+                let dot: f32 = p.iter().zip(&*dp).map(|(p, dp)| p * dp).sum();
+                dp.iter_mut().zip(p).for_each(|(dp, p)| *dp = p * (*dp - dot));
+            }
+            let scale = (1.0, g.scale());
+            product((n, n, d), (&mut dq[q..], wide), (&dp, square), (&s.k[k..], narrow), scale);
+            product((n, n, d), (&mut dk[k..], narrow), (&dp, square.t()), (&s.q[q..], wide), scale);
+        }
+        [dq, dk, dv]
+    }
+}
+
+impl CustomOp3 for Attend {
+    fn name(&self) -> &'static str {
+        "attention"
+    }
+
+    fn cpu_fwd(
+        &self,
+        q: &CpuStorage,
+        lq: &Layout,
+        k: &CpuStorage,
+        lk: &Layout,
+        v: &CpuStorage,
+        lv: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (q, k, v) = (slice(q, lq)?, slice(k, lk)?, slice(v, lv)?);
+        let mut out = vec![0.0f32; q.len()];
+        let all = self.sequences(q, k, v);
+        let rows = self.g.seq * self.g.q_width();
+        out.par_chunks_mut(rows).zip(all).for_each(|(out, s)| self.forward(s, out));
+        Ok((CpuStorage::F32(out), lq.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        q: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+        _: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let rows = self.g.seq * self.g.q_width();
+        let parts: Vec<[Vec<f32>; 3]> = with_data(q, |q| {
+            with_data(k, |k| {
+                with_data(v, |v| {
+                    with_data(dy, |dy| {
+                        let all = self.sequences(q, k, v);
+                        all.into_par_iter().zip(dy.par_chunks(rows)).map(|(s, dy)| self.backward(s, dy)).collect()
+                    })
+                })
+            })
+        })????;
+        let join = |i: usize, like: &Tensor| {
+            let data: Vec<f32> = parts.iter().flat_map(|p| p[i].iter().copied()).collect();
+            Tensor::from_vec(data, like.shape(), like.device())
+        };
+        Ok((Some(join(0, q)?), Some(join(1, k)?), Some(join(2, v)?)))
+    }
+}
+
+/// The same from the library's operations, with its own gradients.
+pub(super) mod composed {
+    use super::*;
+
+    pub fn rope(x: &Tensor, g: &Geometry) -> Result<Tensor> {
+        let (tokens, width) = x.dims2()?;
+        let half = g.head_dim / 2;
+        let pick = |f: fn(&(f32, f32)) -> f32| -> Vec<f32> {
+            (0..tokens).flat_map(|t| g.angles[t % g.seq].iter().map(f)).collect()
+        };
+        let table = |data: Vec<f32>| Tensor::from_vec(data, (tokens, 1, half), x.device());
+        let (cos, sin) = (table(pick(|a| a.0))?, table(pick(|a| a.1))?);
+        let heads = x.reshape((tokens, width / g.head_dim, g.head_dim))?;
+        let (a, b) = (heads.narrow(2, 0, half)?, heads.narrow(2, half, half)?);
+        let low = (a.broadcast_mul(&cos)? - b.broadcast_mul(&sin)?)?;
+        let high = (b.broadcast_mul(&cos)? + a.broadcast_mul(&sin)?)?;
+        Tensor::cat(&[low, high], 2)?.reshape((tokens, width))
+    }
+
+    pub fn attend(q: &Tensor, k: &Tensor, v: &Tensor, g: &Geometry) -> Result<Tensor> {
+        let batch = q.dim(0)? / g.seq;
+        let split = |x: &Tensor, heads: usize| {
+            x.reshape((batch, g.seq, heads, g.head_dim))?.transpose(1, 2)?.contiguous()
+        };
+        let repeat = |x: Tensor| {
+            let group = g.heads / g.kv_heads;
+            let shape = (batch, g.kv_heads, group, g.seq, g.head_dim);
+            x.unsqueeze(2)?.broadcast_as(shape)?.reshape((batch, g.heads, g.seq, g.head_dim))
+        };
+        let q = split(q, g.heads)?;
+        let (k, v) = (repeat(split(k, g.kv_heads)?)?, repeat(split(v, g.kv_heads)?)?);
+        let scores = (q.matmul(&k.t()?)? * f64::from(g.scale()))?;
+        let p = candle_nn::ops::softmax(&scores.broadcast_add(&mask(g.seq, q.device())?)?, D::Minus1)?;
+        p.matmul(&v.contiguous()?)?.transpose(1, 2)?.reshape((batch * g.seq, g.q_width()))
+    }
+
+    fn mask(n: usize, device: &Device) -> Result<Tensor> {
+        let data: Vec<f32> =
+            (0..n * n).map(|i| if i % n > i / n { f32::NEG_INFINITY } else { 0.0 }).collect();
+        Tensor::from_vec(data, (n, n), device)
+    }
+}

@@ -1,0 +1,285 @@
+//! Weights that are trained on their grid: real numbers behind, levels and 8-bit scales in front.
+//!
+//! A weight is `level(v) * scale`: `v` is kept in units of levels (so that one learning rate serves all weights) and
+//! `scale` as its logarithm. Rounding and 2:4 selection are passed straight through by the gradient (Bengio et al.,
+//! arXiv 1308.3432); scales get theirs exactly, up to their rounding to 8 bits.
+
+use super::kernel::{slice, with_data};
+use crate::float::Matrix;
+use crate::model::{GROUP, WeightFormat};
+use crate::quantize::GridWeight;
+use crate::quantize::levels::nearest;
+use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor, Var};
+use rayon::prelude::*;
+use std::sync::Arc;
+
+/// How far beyond the outermost level `v` may be pushed.
+const BEYOND: f32 = 0.5;
+/// Largest `v` of a column that starts out pruned, relative to the smallest one kept in its four.
+const PRUNED: f32 = 0.9;
+
+/// A trained linear weight.
+pub(super) struct LatentWeight {
+    /// `[rows, cols_padded]`, in levels.
+    pub v: Var,
+    /// `[rows, groups]`, natural logarithm of the group's step.
+    pub log_scale: Var,
+    grid: Grid,
+}
+
+/// Shape of a grid.
+#[derive(Clone)]
+struct Grid {
+    format: WeightFormat,
+    rows: usize,
+    /// Columns before padding to a whole group.
+    cols: usize,
+    /// Padded width.
+    width: usize,
+    /// Padded column of each real one.
+    columns: Arc<Vec<usize>>,
+    /// Whether a padded column is a real one.
+    used: Arc<Vec<bool>>,
+}
+
+impl LatentWeight {
+    /// Starts at `grid`, a fit of `w` whose real columns are `columns`; `w` says where in its cell each weight lies.
+    pub fn new(w: &Matrix, grid: &GridWeight, columns: Arc<Vec<usize>>, device: &Device) -> Result<Self> {
+        let (width, groups) = (grid.cols_padded(), grid.cols_padded() / GROUP);
+        let mut used = vec![false; width];
+        columns.iter().for_each(|c| used[*c] = true);
+        let step = |r: usize, g: usize| f32::from(grid.scale[r * groups + g]) * grid.row_scale[r];
+        let mut v = vec![0.0f32; grid.rows * width];
+        v.par_chunks_mut(width).enumerate().for_each(|(r, v)| {
+            for (c, w) in columns.iter().zip(w.row(r)) {
+                let step = step(r, c / GROUP);
+                v[*c] = if step > 0.0 { w / step } else { 0.0 };
+            }
+            let level = &grid.level[r * width..(r + 1) * width];
+            for (v, level) in v.chunks_exact_mut(4).zip(level.chunks_exact(4)) {
+                start(v, level, grid.format);
+            }
+        });
+        let log_scale: Vec<f32> =
+            (0..grid.rows * groups).map(|i| step(i / groups, i % groups).ln()).collect();
+        let grid =
+            Grid { format: grid.format, rows: grid.rows, cols: grid.cols, width, columns, used: Arc::new(used) };
+        Ok(Self {
+            v: Var::from_vec(v, (grid.rows, width), device)?,
+            log_scale: Var::from_vec(log_scale, (grid.rows, groups), device)?,
+            grid,
+        })
+    }
+
+    /// The weight on its grid, `[rows, real columns]`.
+    pub fn weight(&self) -> Result<Tensor> {
+        match self.v.device().is_cpu() {
+            true => self.v.apply_op2(&self.log_scale, FakeWeight(self.grid.clone())),
+            false => composed::weight(&self.v, &self.log_scale, &self.grid),
+        }
+    }
+
+    /// The grid reached.
+    pub fn grid(&self) -> Result<GridWeight> {
+        let v = self.v.flatten_all()?.to_vec1::<f32>()?;
+        let log_scale = self.log_scale.flatten_all()?.to_vec1::<f32>()?;
+        let g = &self.grid;
+        let groups = g.width / GROUP;
+        let mut out = GridWeight {
+            format: g.format,
+            rows: g.rows,
+            cols: g.cols,
+            level: vec![0; g.rows * g.width],
+            scale: vec![0; g.rows * groups],
+            row_scale: Vec::with_capacity(g.rows),
+        };
+        for r in 0..g.rows {
+            let (scale, unit) = scales(&log_scale[r * groups..(r + 1) * groups]);
+            let level = &mut out.level[r * g.width..(r + 1) * g.width];
+            g.levels(&v[r * g.width..(r + 1) * g.width], &scale, level);
+            out.scale[r * groups..(r + 1) * groups].copy_from_slice(&scale);
+            out.row_scale.push(unit);
+        }
+        Ok(out)
+    }
+}
+
+/// Moves the four `v` into the cells of their levels; those without a level to where they are not chosen.
+fn start(v: &mut [f32], level: &[i8], format: WeightFormat) {
+    let cell = |v: f32, l: i8| {
+        let (low, high) = match (format, l.abs()) {
+            (WeightFormat::W2Sparse, 1) => (0.55, 1.45),
+            (WeightFormat::W2Sparse, _) => (1.55, 2.0 + BEYOND),
+            (WeightFormat::W2Dense, 1) => (0.05, 1.95),
+            (WeightFormat::W2Dense, _) => (2.05, 3.0 + BEYOND),
+            (WeightFormat::W4, _) => return v.clamp(f32::from(l) - 0.45, f32::from(l) + 0.45),
+        };
+        let sign = f32::from(l.signum());
+        sign * (v * sign).clamp(low, high)
+    };
+    let mut least = f32::INFINITY;
+    for (v, l) in v.iter_mut().zip(level).filter(|(_, l)| **l != 0 || format == WeightFormat::W4) {
+        *v = cell(*v, *l);
+        least = least.min(v.abs());
+    }
+    if format == WeightFormat::W2Sparse && least.is_finite() {
+        for (v, _) in v.iter_mut().zip(level).filter(|(_, l)| **l == 0) {
+            *v = v.clamp(-PRUNED * least, PRUNED * least);
+        }
+    }
+}
+
+/// 8-bit scales of a row and what one of them stands for.
+fn scales(log_scale: &[f32]) -> (Vec<u8>, f32) {
+    let largest = log_scale.iter().copied().fold(f32::NEG_INFINITY, f32::max).exp();
+    if !(largest > 0.0 && largest.is_finite()) {
+        return (vec![0; log_scale.len()], 0.0);
+    }
+    let unit = largest / 255.0;
+    let one = |l: &f32| if *l == f32::NEG_INFINITY { 0 } else { (l.exp() / unit).round().clamp(1.0, 255.0) as u8 };
+    (log_scale.iter().map(one).collect(), unit)
+}
+
+impl Grid {
+    /// Levels of one row.
+    fn levels(&self, v: &[f32], scale: &[u8], level: &mut [i8]) {
+        for (c, (v, level)) in v.chunks_exact(4).zip(level.chunks_exact_mut(4)).enumerate() {
+            let used = &self.used[4 * c..4 * c + 4];
+            if scale[4 * c / GROUP] == 0 {
+                level.fill(0);
+                continue;
+            }
+            for i in 0..4 {
+                let chosen = used[i] && (self.format != WeightFormat::W2Sparse || rank(v, used, i) < 2);
+                level[i] = if chosen { nearest(v[i], self.format) } else { 0 };
+            }
+        }
+    }
+
+    fn outermost(&self) -> f32 {
+        let top = match self.format {
+            WeightFormat::W2Sparse => 2.0,
+            WeightFormat::W2Dense => 3.0,
+            WeightFormat::W4 => 7.0,
+        };
+        top + BEYOND
+    }
+}
+
+/// Columns of the four that are chosen before column `i`.
+fn rank(v: &[f32], used: &[bool], i: usize) -> usize {
+    let before = |j: usize| used[j] && (v[j].abs() > v[i].abs() || (v[j].abs() == v[i].abs() && j < i));
+    (0..4).filter(|j| before(*j)).count()
+}
+
+struct FakeWeight(Grid);
+
+impl CustomOp2 for FakeWeight {
+    fn name(&self) -> &'static str {
+        "fake-weight"
+    }
+
+    fn cpu_fwd(
+        &self,
+        v: &CpuStorage,
+        lv: &Layout,
+        s: &CpuStorage,
+        ls: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (v, s, g) = (slice(v, lv)?, slice(s, ls)?, &self.0);
+        let (groups, cols) = (g.width / GROUP, g.columns.len());
+        let mut out = vec![0.0f32; g.rows * cols];
+        let rows = out.par_chunks_mut(cols).zip(v.par_chunks(g.width)).zip(s.par_chunks(groups));
+        rows.for_each(|((out, v), s)| {
+            let (scale, unit) = scales(s);
+            let mut level = vec![0i8; g.width];
+            g.levels(v, &scale, &mut level);
+            for (out, c) in out.iter_mut().zip(g.columns.iter()) {
+                *out = f32::from(level[*c]) * f32::from(scale[c / GROUP]) * unit;
+            }
+        });
+        Ok((CpuStorage::F32(out), Shape::from((g.rows, cols))))
+    }
+
+    fn bwd(
+        &self,
+        v: &Tensor,
+        s: &Tensor,
+        _: &Tensor,
+        dw: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let g = &self.0;
+        let (groups, cols, top) = (g.width / GROUP, g.columns.len(), g.outermost());
+        let row = |((v, s), dw): ((&[f32], &[f32]), &[f32])| {
+            let (scale, unit) = scales(s);
+            let mut level = vec![0i8; g.width];
+            g.levels(v, &scale, &mut level);
+            let (mut dv, mut ds) = (vec![0.0f32; g.width], vec![0.0f32; groups]);
+            for (dw, c) in dw.iter().zip(g.columns.iter()) {
+                let step = f32::from(scale[c / GROUP]) * unit;
+                let outward = v[*c].abs() > top && (v[*c] > 0.0) == (*dw < 0.0);
+                dv[*c] = if outward { 0.0 } else { dw * step };
+                ds[c / GROUP] += dw * step * f32::from(level[*c]);
+            }
+            (dv, ds)
+        };
+        let rows: Vec<(Vec<f32>, Vec<f32>)> = with_data(v, |v| {
+            with_data(s, |s| {
+                with_data(dw, |dw| {
+                    v.par_chunks(g.width).zip(s.par_chunks(groups)).zip(dw.par_chunks(cols)).map(row).collect()
+                })
+            })
+        })???;
+        let dv: Vec<f32> = rows.iter().flat_map(|r| r.0.iter().copied()).collect();
+        let ds: Vec<f32> = rows.iter().flat_map(|r| r.1.iter().copied()).collect();
+        let tensor = |data, like: &Tensor| Tensor::from_vec(data, like.shape(), like.device());
+        Ok((Some(tensor(dv, v)?), Some(tensor(ds, s)?)))
+    }
+}
+
+/// The same from the library's operations.
+pub(super) mod composed {
+    use super::*;
+    use candle_core::D;
+
+    pub(super) fn weight(v: &Tensor, log_scale: &Tensor, g: &Grid) -> Result<Tensor> {
+        let groups = g.width / GROUP;
+        let device = v.device();
+        let used: Vec<f32> = g.used.iter().map(|u| f32::from(u8::from(*u))).collect();
+        let used = Tensor::from_vec(used, (1, g.width), device)?;
+        // No gradient beyond the outermost level; the clamp's own is zero there in both directions.
+        let level = rounded(&v.detach(), &used, g)?;
+        let level = (v + (level - v)?.detach())?.broadcast_mul(&used)?;
+        let real = log_scale.exp()?;
+        let unit = (real.max_keepdim(D::Minus1)?.detach() / 255.0)?;
+        let eight = real.detach().broadcast_div(&unit)?.round()?.clamp(1.0, 255.0)?.broadcast_mul(&unit)?;
+        let scale = (&real + (eight - real.detach())?)?;
+        let scale = scale.reshape((g.rows, groups, 1))?;
+        let w = level.reshape((g.rows, groups, GROUP))?.broadcast_mul(&scale)?.reshape((g.rows, g.width))?;
+        let columns: Vec<u32> = g.columns.iter().map(|c| *c as u32).collect();
+        w.index_select(&Tensor::from_vec(columns, g.columns.len(), device)?, 1)
+    }
+
+    fn rounded(v: &Tensor, used: &Tensor, g: &Grid) -> Result<Tensor> {
+        let sign = ((v.ge(0.0)?.to_dtype(v.dtype())? * 2.0)? - 1.0)?;
+        let magnitude = v.abs()?;
+        let far = |from: f64| magnitude.ge(from)?.to_dtype(v.dtype());
+        match g.format {
+            WeightFormat::W4 => v.round()?.clamp(-8.0, 7.0),
+            WeightFormat::W2Dense => ((far(2.0)? * 2.0)? + 1.0)? * sign,
+            WeightFormat::W2Sparse => {
+                let four = (g.rows, g.width / 4, 4, 1);
+                let m = ((&magnitude + 1.0)?.broadcast_mul(used)?).reshape(four)?;
+                let other = m.transpose(2, 3)?;
+                let shape = (g.rows, g.width / 4, 4, 4);
+                let (m, other) = (m.broadcast_as(shape)?, other.broadcast_as(shape)?);
+                let earlier: Vec<f32> = (0..16).map(|i| if i % 4 < i / 4 { 1.0 } else { 0.0 }).collect();
+                let earlier = Tensor::from_vec(earlier, (1, 1, 4, 4), v.device())?;
+                let before = other.gt(&m)?.to_dtype(v.dtype())?;
+                let equal = other.eq(&m)?.to_dtype(v.dtype())?.broadcast_mul(&earlier)?;
+                let kept = (before + equal)?.sum(3)?.lt(2.0)?.to_dtype(v.dtype())?;
+                ((far(1.5)? + 1.0)? * sign)? * kept.reshape((g.rows, g.width))?
+            }
+        }
+    }
+}
