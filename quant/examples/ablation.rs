@@ -8,7 +8,9 @@ use accllm_quant::float::FloatModel;
 use accllm_quant::hf::load_model;
 use accllm_quant::model::WeightFormat;
 use accllm_quant::perplexity::{Protocol, perplexity, plain_stream, story_stream};
-use accllm_quant::quantize::{Calibration, Clip, Simulated, calibrate, clipped_value_shape, static_steps};
+use accllm_quant::quantize::{
+    Calibration, Clip, Closed, Pruning, Simulated, calibrate, clipped_value_shape, closed_model, static_steps,
+};
 use accllm_quant::tokenizer::TextTokenizer;
 use accllm_quant::transform::{
     PairPower, balance_qk, choose_head, choose_layer, migrate_head, migrate_layer, rotate_residual,
@@ -141,6 +143,48 @@ fn main() -> Outcome<()> {
         rotate_residual(&mut m, 1);
         let m = case.migrated(&m, None, Clip::None)?;
         case.print("residual rotated", &m, Clip::None, both)?;
+    }
+    let closed = |name: &str, m: &FloatModel, how: Closed| -> Outcome<()> {
+        let start = std::time::Instant::now();
+        let q = closed_model(m, &case.text, case.calibration, &|_| how)?;
+        let seconds = start.elapsed().as_secs_f64();
+        let p = perplexity(&q, &case.eval, case.protocol)?.perplexity;
+        println!("{name:50} weights only  {p:.4}  ({seconds:.0} s)");
+        Ok(())
+    };
+    let base = Closed { correct: false, rounds: 0, ..Closed::default() };
+    if run("pruning") {
+        for pruning in [Pruning::Magnitude, Pruning::Wanda, Pruning::SparseGpt] {
+            for feedback in [false, true] {
+                closed(
+                    &format!("{pruning:?}, feedback {feedback}"),
+                    model,
+                    Closed { pruning, feedback, ..base },
+                )?;
+            }
+        }
+    }
+    if run("closed") {
+        closed("2:4 feedback", model, base)?;
+        closed("+ refined", model, Closed { rounds: 4, ..base })?;
+        closed("+ corrected", model, Closed::default())?;
+        closed("corrected, not refined", model, Closed { correct: true, ..base })?;
+        let m = case.migrated(model, None, Clip::None)?;
+        closed("migrated, corrected, refined", &m, Closed::default())?;
+    }
+    if run("formats") {
+        for format in [WeightFormat::W2Dense, WeightFormat::W4] {
+            let formats = [format; 7];
+            closed(&format!("{format:?} feedback"), model, Closed { formats, ..base })?;
+            closed(&format!("{format:?} all"), model, Closed { formats, ..Closed::default() })?;
+        }
+    }
+    if run("closed-rotated") {
+        let mut m = model.clone();
+        rotate_residual(&mut m, 1);
+        closed("2:4, residual rotated, all", &m, Closed::default())?;
+        let formats = [WeightFormat::W2Dense; 7];
+        closed("W2Dense, residual rotated, all", &m, Closed { formats, ..Closed::default() })?;
     }
     if run("all") {
         let m = case.balanced(&case.migrated(model, None, Clip::Search)?, 1.0)?;

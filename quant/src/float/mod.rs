@@ -12,6 +12,6 @@ mod tap;
 pub use attention::Lambda;
 pub(crate) use forward::{Window, run_layer};
 pub use model::{FloatLayer, FloatModel, Matrix};
-pub(crate) use ops::{add_gram, dot};
+pub(crate) use ops::{add, add_gram, dot, linear, rms_norm, silu_mul};
 pub use rope::Rope;
 pub use tap::{NoTap, Site, Tap};

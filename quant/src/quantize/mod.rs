@@ -10,6 +10,7 @@
 
 mod assemble;
 mod calibrate;
+mod closed;
 mod compensate;
 mod constants;
 mod grid;
@@ -24,6 +25,7 @@ mod table;
 mod weights;
 
 pub use calibrate::{Calibration, Channels, LayerStats, calibrate};
+pub use closed::{Closed, Inputs, Pruning, Streams, closed_model};
 pub use grid::GridWeight;
 pub use levels::fit;
 pub use recover::recover;
