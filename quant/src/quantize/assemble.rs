@@ -5,8 +5,7 @@ use super::calibrate::{Calibration, LayerStats};
 use super::constants::{factor, vector};
 use super::grid::GridWeight;
 use super::steps::{LayerSteps, Steps};
-use super::weights::{LayerGrids, Weights};
-use crate::float::{FloatLayer, FloatModel};
+use super::layer::{GridLayer, Weights};
 use crate::hf::LlamaConfig;
 use crate::model::{Arch, LambdaShape, Layer, LayerConstants, Linear, MAX_VISIBLE, Norm, QuantModel};
 use crate::{Error, Result};
@@ -28,24 +27,17 @@ const UP_ROOM: f64 = 4.0;
 
 /// Builds the integer model.
 pub(super) fn assemble(
-    model: &FloatModel,
+    c: &LlamaConfig,
     weights: &Weights,
     steps: &Steps,
     stats: &Calibration,
     options: &Options,
 ) -> Result<QuantModel> {
-    let c = &model.config;
     let frac = resid_frac(c, f64::from(stats.resid))?;
-    let (embed, embed_shift) = embedding(&model.embed.data, frac)?;
-    let maker = Maker::new(model, frac, steps, stats)?;
-    let layers = model
-        .layers
-        .iter()
-        .zip(&weights.layers)
-        .zip(&steps.layers)
-        .enumerate()
-        .map(|(l, ((w, g), s))| maker.layer(l, w, g, s))
-        .collect::<Result<Vec<_>>>()?;
+    let (embed, embed_shift) = embedding(&weights.embed.data, frac)?;
+    let maker = Maker::new(c, weights, frac, steps, stats)?;
+    let layers = weights.layers.iter().zip(&steps.layers).enumerate();
+    let layers = layers.map(|(l, (w, s))| maker.layer(l, w, s)).collect::<Result<Vec<_>>>()?;
     let head_in = largest(&steps.head_in);
     Ok(QuantModel {
         arch: arch(c),
@@ -56,7 +48,7 @@ pub(super) fn assemble(
         lambda: options.lambda.unwrap_or_else(|| default_lambda(c)),
         embed,
         layers,
-        final_norm: maker.norm("final_norm", &model.final_norm, &steps.head_in, MAX_SHIFT)?,
+        final_norm: maker.norm("final_norm", &weights.final_norm, &steps.head_in, MAX_SHIFT)?,
         head: linear("head", &weights.head, |_| head_in / lsb(i32::from(LOGIT_FRAC)))?,
     })
 }
@@ -150,12 +142,18 @@ struct Maker<'a> {
 }
 
 impl<'a> Maker<'a> {
-    fn new(model: &'a FloatModel, frac: u8, steps: &Steps, stats: &Calibration) -> Result<Self> {
+    fn new(
+        c: &'a LlamaConfig,
+        weights: &Weights,
+        frac: u8,
+        steps: &Steps,
+        stats: &Calibration,
+    ) -> Result<Self> {
         let most = |of: &dyn Fn(&LayerStats) -> f32| stats.layers.iter().map(of).fold(0.0, f32::max);
         let both = steps.layers.iter().zip(&stats.layers);
         let hs = both.map(|(s, stats)| up_shift(&s.down_in, &stats.up.max)).min().unwrap_or(0);
         let mut maker = Self {
-            c: &model.config,
+            c,
             frac,
             q: rotation(most(&|s| s.pair[0]), most(&|s| s.rotated[0])),
             k: rotation(most(&|s| s.pair[1]), most(&|s| s.rotated[1])),
@@ -163,7 +161,7 @@ impl<'a> Maker<'a> {
             gains: [MAX_SHIFT; 2],
         };
         let mut gains = maker.gains;
-        for (w, s) in model.layers.iter().zip(&steps.layers) {
+        for (w, s) in weights.layers.iter().zip(&steps.layers) {
             for (gain, (g, s)) in gains.iter_mut().zip([(&w.attn_norm, &s.attn_in), (&w.mlp_norm, &s.mlp_in)])
             {
                 *gain = maker.norm("a norm", g, s, *gain)?.gs;
@@ -184,7 +182,8 @@ impl<'a> Maker<'a> {
         Ok(Norm { eps: eps.clamp(1.0, f64::from(u32::MAX)) as u32, gs, g })
     }
 
-    fn layer(&self, l: usize, w: &FloatLayer, g: &LayerGrids, s: &LayerSteps) -> Result<Layer> {
+    fn layer(&self, l: usize, w: &GridLayer, s: &LayerSteps) -> Result<Layer> {
+        let g = &w.grids;
         let name = |part: &str| format!("layer {l} {part}");
         let resid = lsb(i32::from(self.frac));
         let (attn_in, value) = (largest(&s.attn_in), largest(&s.value));

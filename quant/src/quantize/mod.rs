@@ -1,9 +1,9 @@
 //! From a float model to integers: calibration, step migration, pruning and weight levels, constants.
 //!
 //! Order of work in [`quantize`]:
-//! 1. Layer by layer, on what the quantized layers before it produce: calibrate; choose the *shape* of
-//!    every static step (its ratio between channels) and fold it into the columns of the weight that reads
-//!    the channel (MergeQuant's step migration); find levels, group scales and row scales. Weights that
+//! 1. Layer by layer, on what the quantized layers before it produce: balance q and k, calibrate, move the *shape* of
+//!    every static step (its ratio between channels) into the weights (MergeQuant's step migration); find levels,
+//!    group scales and row scales; train them to give what the float layer gives ([`crate::train`]). Weights that
 //!    already lie on a W2 grid keep it, and their shape is flat.
 //! 2. Calibrate the model with those weights: the *size* of every step, and all scalar constants.
 //! 3. Write the integer constants of `docs/numerics.md`.
@@ -14,6 +14,7 @@ mod closed;
 mod compensate;
 mod constants;
 mod grid;
+mod layer;
 pub(crate) mod levels;
 mod plan;
 mod recover;
@@ -33,12 +34,14 @@ pub use refine::refine;
 pub use simulate::Simulated;
 pub use steps::{Clip, LayerSteps, Steps, clipped_value_shape, static_steps};
 pub use table::{StepRow, step_table};
-pub(crate) use weights::LayerGrids;
+pub(crate) use layer::{GridLayer, LayerGrids, Weights};
 
 use crate::Result;
 use crate::float::FloatModel;
 use crate::model::{LambdaShape, QuantModel, WeightFormat};
 use crate::perplexity::Protocol;
+use crate::train::{EndToEnd, Reconstruction};
+use crate::transform::LayerShapes;
 
 /// Choices of the quantizer.
 #[derive(Clone, Debug)]
@@ -47,8 +50,15 @@ pub struct Options {
     pub body: WeightFormat,
     /// Format of the output head.
     pub head: WeightFormat,
-    /// Layers whose weights are stored as W4 whatever `body` says.
-    pub w4_layers: Vec<usize>,
+    /// Formats of each layer's q, k, v, o, gate, up and down; empty for `body` everywhere.
+    pub layer_formats: Vec<[WeightFormat; 7]>,
+    /// How far the RoPE pairs of q and k are balanced, 0 to 1 ([`crate::transform::balance_qk`]).
+    pub balance: f64,
+    /// Training of each layer against the float layer; `None` for closed forms only.
+    pub reconstruction: Option<Reconstruction>,
+    /// Training of the whole model against the float model's logits, after `reconstruction` (without that it is
+    /// not done), on this many windows of the calibration text.
+    pub end_to_end: Option<(EndToEnd, usize)>,
     /// How much of the difference between channels moves from activations into weights, 0 (one step per
     /// tensor) to 1 (each channel its own step); `None` to choose per tensor by the output error.
     pub migration: Option<f32>,
@@ -69,7 +79,10 @@ impl Default for Options {
         Self {
             body: WeightFormat::W2Sparse,
             head: WeightFormat::W4,
-            w4_layers: Vec::new(),
+            layer_formats: Vec::new(),
+            balance: 1.0,
+            reconstruction: None,
+            end_to_end: None,
             migration: None,
             compensate: true,
             lambda: None,
@@ -77,6 +90,28 @@ impl Default for Options {
             calibration: Protocol { window: 320, windows: Some(32) },
         }
     }
+}
+
+impl Options {
+    /// Formats of layer `l`.
+    pub fn formats(&self, l: usize) -> [WeightFormat; 7] {
+        self.layer_formats.get(l).copied().unwrap_or([self.body; 7])
+    }
+}
+
+/// How far the work is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// Layers finished.
+    pub layer: usize,
+    /// Layers in all.
+    pub layers: usize,
+    /// Training steps done of the layer at work.
+    pub step: usize,
+    /// Training steps of a layer.
+    pub steps: usize,
+    /// Loss of the last step.
+    pub loss: Option<f64>,
 }
 
 /// Outcome of [`quantize`].
@@ -93,12 +128,22 @@ pub struct Quantized {
 }
 
 /// Quantizes `model`; `text` is the calibration token stream.
-pub fn quantize(model: &FloatModel, text: &[u32], options: &Options) -> Result<Quantized> {
-    let weights = weights::quantize_weights(model, text, options)?;
-    let dequantized = weights.dequantize(model);
+pub fn quantize(
+    model: &FloatModel,
+    text: &[u32],
+    options: &Options,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Quantized> {
+    let c = &model.config;
+    let weights = weights::quantize_weights(model, text, options, progress)?;
+    let dequantized = weights.dequantize(c);
     let after = calibrate(&dequantized, text, options.calibration)?;
-    let steps = steps::choose(&model.config, &weights.shapes, &after);
-    let quant = assemble::assemble(model, &weights, &steps, &after, options)?;
+    let shapes = shapes::Shapes {
+        layers: vec![LayerShapes::flat(c); c.layers],
+        head_in: vec![1.0; c.hidden],
+    };
+    let steps = steps::choose(c, &shapes, &after);
+    let quant = assemble::assemble(c, &weights, &steps, &after, options)?;
     quant.check(std::path::Path::new("quantizer output"))?;
     Ok(Quantized { model: quant, dequantized, steps, recovered: weights.recovered() })
 }

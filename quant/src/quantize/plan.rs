@@ -1,64 +1,57 @@
-//! How the weights that read one tensor are quantized: migration shape, Hessian, format.
+//! How the weights that read one tensor are quantized: what is known of the tensor, and the fit.
 
-use super::Options;
 use super::calibrate::Channels;
 use super::compensate::{Inverse, fit_compensated};
 use super::grid::GridWeight;
 use super::levels::fit;
-use super::shapes::scale_columns;
 use crate::float::Matrix;
 use crate::model::{GROUP, WeightFormat};
 
-/// A plan for all weights that read one tensor.
+/// What the fits of all weights that read one tensor share.
 pub(super) struct Plan {
-    shape: Vec<f32>,
-    /// Mean square of the input channels after migration.
+    /// Mean square of the input channels.
     power: Vec<f32>,
     used: Vec<bool>,
     inverse: Option<Inverse>,
-    format: WeightFormat,
 }
 
 impl Plan {
-    /// `shape` and `power` per column; `used` tells weights from padding; `gram` is `[cols, cols]` of the
-    /// input before migration, or empty.
-    pub fn new(shape: Vec<f32>, power: &[f32], used: Vec<bool>, gram: &[f32], format: WeightFormat) -> Self {
-        let n = shape.len();
-        let power = power.iter().zip(&shape).map(|(p, s)| p / (s * s)).collect();
-        let inverse = (!gram.is_empty()).then(|| {
-            let mut gram = gram.to_vec();
-            for (i, row) in gram.chunks_exact_mut(n).enumerate() {
-                row.iter_mut().zip(&shape).for_each(|(v, s)| *v /= s * shape[i]);
-            }
-            Inverse::new(&gram, n)
-        });
-        Self { shape, power, used, inverse: inverse.flatten(), format }
+    /// For an input as it was before `shape` moved into the weights.
+    pub fn new(x: &Channels, shape: &[f32]) -> Self {
+        let mut gram = x.gram.clone();
+        for (row, s) in gram.chunks_exact_mut(shape.len()).zip(shape) {
+            row.iter_mut().zip(shape).for_each(|(v, t)| *v /= s * t);
+        }
+        Self {
+            power: x.power().iter().zip(shape).map(|(p, s)| p / (s * s)).collect(),
+            used: vec![true; shape.len()],
+            inverse: if gram.is_empty() { None } else { Inverse::new(&gram, shape.len()) },
+        }
     }
 
-    /// The grid of `w`, in units of the checkpoint.
-    pub fn fit(&self, w: &Matrix) -> GridWeight {
-        let migrated = scale_columns(w, &self.shape);
+    /// The same for heads with a stride of `head_dim` rounded up to 32.
+    pub fn per_head(x: &Channels, shape: &[f32], head_dim: usize) -> Self {
+        let spread_channels = Channels {
+            max: spread(&x.max, head_dim, 0.0),
+            squares: spread(&x.squares, head_dim, 0.0),
+            gram: spread_gram(&x.gram, head_dim, shape.len()),
+            rows: x.rows,
+        };
+        let used = spread(&vec![true; shape.len()], head_dim, false);
+        Self { used, ..Self::new(&spread_channels, &spread(shape, head_dim, 1.0)) }
+    }
+
+    /// The grid of `w`.
+    pub fn fit(&self, w: &Matrix, format: WeightFormat) -> GridWeight {
         match &self.inverse {
-            Some(inverse) => fit_compensated(&migrated, inverse, &self.used, self.format),
-            None => fit(&migrated, &self.power, &self.used, self.format),
+            Some(inverse) => fit_compensated(w, inverse, &self.used, format),
+            None => fit(w, &self.power, &self.used, format),
         }
     }
 }
 
-/// [`crate::transform::choose_shape`] with the migration asked for and one format.
-pub(super) fn choose_shape(
-    channels: &Channels,
-    weights: &[&Matrix],
-    codes: f32,
-    format: WeightFormat,
-    options: &Options,
-) -> Vec<f32> {
-    let readers: Vec<_> = weights.iter().map(|w| (*w, format)).collect();
-    crate::transform::choose_shape(channels, &readers, codes, options.migration)
-}
-
 /// Lays a per-column vector out per head with a stride of `head_dim` rounded up to 32.
-pub(super) fn spread<T: Copy>(v: &[T], head_dim: usize, fill: T) -> Vec<T> {
+fn spread<T: Copy>(v: &[T], head_dim: usize, fill: T) -> Vec<T> {
     let tail = head_dim.next_multiple_of(GROUP) - head_dim;
     let each =
         v.chunks_exact(head_dim).flat_map(|h| h.iter().copied().chain(std::iter::repeat_n(fill, tail)));
@@ -66,7 +59,7 @@ pub(super) fn spread<T: Copy>(v: &[T], head_dim: usize, fill: T) -> Vec<T> {
 }
 
 /// Lays a `[n, n]` Gram matrix out per head; padding columns get a unit diagonal.
-pub(super) fn spread_gram(gram: &[f32], head_dim: usize, width: usize) -> Vec<f32> {
+fn spread_gram(gram: &[f32], head_dim: usize, width: usize) -> Vec<f32> {
     if gram.is_empty() {
         return Vec::new();
     }

@@ -1,4 +1,4 @@
-//! Ratios between the static steps of a tensor's channels, and their migration into weight columns.
+//! Shapes of static steps, and the layout of columns per head.
 
 use crate::float::Matrix;
 use crate::model::GROUP;
@@ -10,19 +10,6 @@ pub(super) struct Shapes {
     pub layers: Vec<LayerShapes>,
     /// Input of the head: `[hidden]`.
     pub head_in: Vec<f32>,
-}
-
-/// Columns multiplied by `shape`: the migrated weight.
-pub(super) fn scale_columns(w: &Matrix, shape: &[f32]) -> Matrix {
-    let data =
-        w.data.chunks_exact(w.cols).flat_map(|row| row.iter().zip(shape).map(|(w, s)| w * s)).collect();
-    Matrix { rows: w.rows, cols: w.cols, data }
-}
-
-/// Columns divided by `shape`: a migrated weight in the units of the checkpoint.
-pub(super) fn unscale_columns(w: &Matrix, shape: &[f32]) -> Matrix {
-    let inverse: Vec<f32> = shape.iter().map(|s| 1.0 / s).collect();
-    scale_columns(w, &inverse)
 }
 
 /// Lays columns out per head with a stride of `head_dim` rounded up to 32, zeros between.

@@ -144,7 +144,7 @@ fn cover(shape: &[f32], max: &[f32], codes: f32) -> Vec<f32> {
 
 /// V's steps: the size of least cubed error over the calibrated rows, clipping included. (Squared error clips
 /// more than perplexity likes: 9.928 against 9.904 on the bundled model with KV4 simulated.)
-fn value_steps(shape: &[f32], s: &LayerStats) -> Vec<f32> {
+pub(super) fn value_steps(shape: &[f32], s: &LayerStats) -> Vec<f32> {
     let widest = cover(shape, &s.value.max, 7.5);
     let error = |fraction: f32| -> f64 {
         let rows = s.value_rows.chunks_exact(shape.len());

@@ -71,6 +71,11 @@ impl LatentWeight {
         })
     }
 
+    /// Output features.
+    pub fn rows(&self) -> usize {
+        self.grid.rows
+    }
+
     /// The weight on its grid, `[rows, real columns]`.
     pub fn weight(&self) -> Result<Tensor> {
         match self.v.device().is_cpu() {

@@ -5,7 +5,7 @@ use super::fake::LatentWeight;
 use super::ops::{rms_norm, silu_mul, straight_through};
 use crate::float::{FloatLayer, Matrix, Rope};
 use crate::hf::LlamaConfig;
-use crate::quantize::LayerGrids;
+use crate::quantize::{GridLayer, LayerGrids};
 use crate::quantize::simulate::{key_head, query_head};
 use candle_core::{Device, Result, Tensor, Var};
 use std::sync::Arc;
@@ -119,8 +119,8 @@ impl TrainLayer {
         x + h.matmul(&wd.t()?)?
     }
 
-    /// The grids and the gains of the two norms reached.
-    pub fn result(&self) -> Result<(LayerGrids, [Vec<f32>; 2])> {
+    /// Where the training is.
+    pub fn result(&self) -> Result<GridLayer> {
         let [q, k, v, o, gate, up, down] = &self.linears;
         let grids = LayerGrids {
             q: q.grid()?,
@@ -132,6 +132,6 @@ impl TrainLayer {
             down: down.grid()?,
             recovered: 0,
         };
-        Ok((grids, [self.attn_norm.to_vec1()?, self.mlp_norm.to_vec1()?]))
+        Ok(GridLayer { grids, attn_norm: self.attn_norm.to_vec1()?, mlp_norm: self.mlp_norm.to_vec1()? })
     }
 }

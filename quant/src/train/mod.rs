@@ -1,11 +1,33 @@
 //! Training of weights on their grids, with automatic differentiation by `candle`.
 
+mod adam;
 mod attention;
+mod end_to_end;
 mod fake;
 mod kernel;
 mod layer;
+mod loss;
 mod ops;
 mod recon;
 mod schedule;
 
+pub use end_to_end::EndToEnd;
+pub(crate) use end_to_end::{Start, train_end_to_end};
 pub use recon::Reconstruction;
+pub(crate) use recon::{BlockTraining, TrainedLayer};
+
+use crate::{Error, Result};
+use candle_core::Device;
+
+/// The device that trains: the CPU, or the first card when built with the `cuda` feature.
+fn device() -> Result<Device> {
+    match cfg!(feature = "cuda") {
+        true => Device::new_cuda(0).map_err(failed),
+        false => Ok(Device::Cpu),
+    }
+}
+
+/// An error of the tensor library.
+fn failed(e: candle_core::Error) -> Error {
+    Error::Argument(format!("training failed: {e}"))
+}

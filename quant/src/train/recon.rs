@@ -2,10 +2,16 @@
 //! float layer gives, on the inputs that the quantized layers before it produce (BRECQ, arXiv 2102.05426; trained as
 //! EfficientQAT's first phase, arXiv 2407.11062).
 
+use super::adam::Adam;
 use super::layer::{Parameters, TrainLayer};
+use super::loss::relative_error;
 use super::schedule::{cosine, shuffled};
+use super::{device, failed};
+use crate::float::FloatLayer;
+use crate::hf::LlamaConfig;
+use crate::quantize::{GridLayer, Progress};
+use candle_core::backprop::GradStore;
 use candle_core::{Device, Result, Tensor};
-use candle_nn::{AdamW, Optimizer, ParamsAdamW};
 
 /// How a layer is trained.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,88 +30,105 @@ pub struct Reconstruction {
     pub seed: u64,
 }
 
-/// Sequences of `seq` tokens, each `[seq, hidden]`.
-pub(super) struct Sequences<'a> {
-    pub seq: usize,
-    pub hidden: usize,
-    /// Residual stream entering the layer, behind the quantized layers.
-    pub input: &'a [Vec<f32>],
-    /// Residual stream that the float layer leaves behind float layers.
-    pub target: &'a [Vec<f32>],
-}
-
-impl Sequences<'_> {
-    fn batch(&self, of: &[Vec<f32>], which: &[usize], device: &Device) -> Result<Tensor> {
-        let data: Vec<f32> = which.iter().flat_map(|i| of[*i].iter().copied()).collect();
-        Tensor::from_vec(data, (which.len() * self.seq, self.hidden), device)
-    }
-}
-
-/// Mean over the tokens of the squared error relative to the target: what the next norm makes of it. (A few
-/// tokens carry activations a thousand times larger than the others; they must not decide alone.)
-pub(super) fn relative_error(y: &Tensor, target: &Tensor) -> Result<Tensor> {
-    let power = target.sqr()?.sum_keepdim(1)?.detach();
-    (y - target)?.sqr()?.sum_keepdim(1)?.broadcast_div(&(power + 1e-12)?)?.mean_all()
-}
-
 /// The optimizers of a layer.
-pub(super) struct Optimizers {
-    groups: Vec<(AdamW, f64)>,
-}
+pub(super) struct Optimizers([Adam; 3]);
 
 impl Optimizers {
-    pub fn new(p: Parameters, o: &Reconstruction) -> Result<Self> {
-        let adam = |vars, lr| {
-            let params = ParamsAdamW { lr, beta1: 0.9, beta2: 0.98, eps: 1e-12, weight_decay: 0.0 };
-            Ok::<_, candle_core::Error>((AdamW::new(vars, params)?, lr))
-        };
-        Ok(Self { groups: vec![adam(p.weights, o.weights)?, adam(p.scales, o.scales)?, adam(p.gains, o.gains)?] })
+    /// With learning rates for weights, scales and gains.
+    pub fn new(p: Parameters, [weights, scales, gains]: [f64; 3]) -> Self {
+        Self([Adam::new(p.weights, weights), Adam::new(p.scales, scales), Adam::new(p.gains, gains)])
     }
 
-    /// One step down `loss`, with all learning rates times `factor`.
-    pub fn step(&mut self, loss: &Tensor, factor: f64) -> Result<()> {
-        let grads = loss.backward()?;
-        for (adam, lr) in &mut self.groups {
-            adam.set_learning_rate(*lr * factor);
-            adam.step(&grads)?;
+    /// One step, with all learning rates times `factor`.
+    pub fn step(&mut self, gradients: &GradStore, factor: f64) -> Result<()> {
+        self.0.iter_mut().try_for_each(|adam| adam.step(gradients, factor))
+    }
+}
+
+/// What the training of one layer needs to know.
+pub(crate) struct BlockTraining<'a> {
+    pub how: &'a Reconstruction,
+    /// Number of the layer.
+    pub l: usize,
+    /// Tokens of a sequence.
+    pub window: usize,
+    /// Static step of V; none: K, Q and V are not rounded in training.
+    pub value_step: Option<f32>,
+}
+
+/// A layer in training.
+pub(crate) struct TrainedLayer {
+    pub(super) layer: TrainLayer,
+    window: usize,
+    hidden: usize,
+    device: Device,
+}
+
+impl TrainedLayer {
+    /// Starts at `start`, which is a fit of `w`.
+    pub fn new(c: &LlamaConfig, w: &FloatLayer, start: &GridLayer, how: &BlockTraining<'_>) -> crate::Result<Self> {
+        let device = device()?;
+        let layer = TrainLayer::new(c, w, &start.grids, how.window, how.value_step, &device).map_err(failed)?;
+        Ok(Self { layer, window: how.window, hidden: c.hidden, device })
+    }
+
+    /// Trains the layer to make `target` of `input`, sequence by sequence.
+    pub fn reconstruct(
+        &self,
+        input: &[Vec<f32>],
+        target: &[Vec<f32>],
+        block: &BlockTraining<'_>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> crate::Result<()> {
+        self.train(input, target, block, progress).map_err(failed)
+    }
+
+    fn train(
+        &self,
+        input: &[Vec<f32>],
+        target: &[Vec<f32>],
+        block: &BlockTraining<'_>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<()> {
+        let o = block.how;
+        let per_step = (o.batch / self.window).clamp(1, input.len().max(1));
+        let steps = o.epochs * input.len().div_ceil(per_step);
+        let mut optimizers = Optimizers::new(self.layer.parameters(), [o.weights, o.scales, o.gains]);
+        let mut done = 0;
+        for epoch in 0..o.epochs {
+            let order = shuffled(input.len(), o.seed.wrapping_add((block.l * o.epochs + epoch) as u64));
+            for which in order.chunks(per_step) {
+                let (x, target) = (self.batch(input, which)?, self.batch(target, which)?);
+                let loss = relative_error(&self.layer.forward(&x, &self.layer.weights()?)?, &target)?;
+                optimizers.step(&loss.backward()?, cosine(done, steps))?;
+                done += 1;
+                let loss = Some(f64::from(loss.to_scalar::<f32>()?));
+                progress(Progress { layer: block.l, layers: 0, step: done, steps, loss });
+            }
         }
         Ok(())
     }
-}
 
-/// Trains `layer`; `progress` is told after each step how many of how many are done, and the loss.
-pub(super) fn reconstruct(
-    layer: &TrainLayer,
-    data: &Sequences<'_>,
-    o: &Reconstruction,
-    device: &Device,
-    mut progress: impl FnMut(usize, usize, f64),
-) -> Result<()> {
-    let per_step = (o.batch / data.seq).clamp(1, data.input.len().max(1));
-    let steps = o.epochs * data.input.len().div_ceil(per_step);
-    let mut optimizers = Optimizers::new(layer.parameters(), o)?;
-    let mut done = 0;
-    for epoch in 0..o.epochs {
-        let order = shuffled(data.input.len(), o.seed.wrapping_add(epoch as u64));
-        for which in order.chunks(per_step) {
-            let x = data.batch(data.input, which, device)?;
-            let target = data.batch(data.target, which, device)?;
-            let loss = relative_error(&layer.forward(&x, &layer.weights()?)?, &target)?;
-            optimizers.step(&loss, cosine(done, steps))?;
-            done += 1;
-            progress(done, steps, f64::from(loss.to_scalar::<f32>()?));
+    fn batch(&self, of: &[Vec<f32>], which: &[usize]) -> Result<Tensor> {
+        let data: Vec<f32> = which.iter().flat_map(|i| of[*i].iter().copied()).collect();
+        Tensor::from_vec(data, (which.len() * self.window, self.hidden), &self.device)
+    }
+
+    /// Replaces every sequence by what the layer makes of it.
+    pub fn advance(&self, sequences: &mut [Vec<f32>]) -> crate::Result<()> {
+        let run = |x: Vec<f32>, weights: &[Tensor; 7]| {
+            let input = Tensor::from_vec(x, (self.window, self.hidden), &self.device)?;
+            self.layer.forward(&input, weights)?.flatten_all()?.to_vec1::<f32>()
+        };
+        let weights = self.layer.weights().map_err(failed)?.map(|w| w.detach());
+        for x in sequences.iter_mut() {
+            *x = run(std::mem::take(x), &weights).map_err(failed)?;
         }
+        Ok(())
     }
-    Ok(())
-}
 
-/// Replaces every sequence by what `layer` makes of it.
-pub(super) fn advance(layer: &TrainLayer, seq: usize, sequences: &mut [Vec<f32>], device: &Device) -> Result<()> {
-    let weights = layer.weights()?.map(|w| w.detach());
-    for x in sequences.iter_mut() {
-        let hidden = x.len() / seq;
-        let input = Tensor::from_vec(std::mem::take(x), (seq, hidden), device)?;
-        *x = layer.forward(&input, &weights)?.flatten_all()?.to_vec1()?;
+    /// Where the training ended.
+    pub fn result(&self) -> crate::Result<GridLayer> {
+        self.layer.result().map_err(failed)
     }
-    Ok(())
 }

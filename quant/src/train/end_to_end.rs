@@ -1,0 +1,154 @@
+//! Training of the whole quantized model against the float model's logits.
+//!
+//! The gradient is taken layer by layer: the forward pass keeps each layer's input only, and the backward pass runs
+//! each layer again. Memory is that of one layer's tape, and each layer's parameters step as soon as their gradient is
+//! there.
+
+use super::adam::Adam;
+use super::fake::LatentWeight;
+use super::layer::TrainLayer;
+use super::loss::divergence;
+use super::ops::rms_norm;
+use super::recon::{Optimizers, TrainedLayer};
+use super::schedule::{cosine, shuffled};
+use super::{device, failed};
+use crate::float::{FloatModel, Matrix, NoTap};
+use crate::quantize::{GridWeight, Progress, Weights};
+use candle_core::{Device, Result, Tensor, Var};
+use std::sync::Arc;
+
+/// How the whole model is trained.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EndToEnd {
+    /// Passes over the calibration windows.
+    pub epochs: usize,
+    /// Tokens of a step (whole windows; at least one).
+    pub batch: usize,
+    /// Learning rate of the weights, in levels.
+    pub weights: f64,
+    /// Of the scales, relative.
+    pub scales: f64,
+    /// Of the norm gains.
+    pub gains: f64,
+    /// Order of the windows.
+    pub seed: u64,
+}
+
+/// The model's end in training: last norm and head.
+struct TrainHead {
+    gain: Var,
+    head: LatentWeight,
+    eps: f64,
+}
+
+impl TrainHead {
+    fn logits(&self, x: &Tensor) -> Result<Tensor> {
+        rms_norm(x, &self.gain, self.eps)?.matmul(&self.head.weight()?.t()?)
+    }
+}
+
+/// The layers and head at which the training starts.
+pub(crate) struct Start<'a> {
+    pub layers: Vec<TrainedLayer>,
+    /// Before rounding, with the migration in its columns.
+    pub head: &'a Matrix,
+    pub grid: &'a GridWeight,
+    pub final_norm: &'a [f32],
+}
+
+/// Trains a quantized model on `windows` of the text to give the float `teacher`'s distributions.
+pub(crate) fn train_end_to_end(
+    teacher: &FloatModel,
+    start: Start<'_>,
+    windows: &[&[u32]],
+    how: &EndToEnd,
+    progress: &mut dyn FnMut(Progress),
+) -> crate::Result<Weights> {
+    let device = device()?;
+    let columns = Arc::new((0..start.head.cols).collect::<Vec<_>>());
+    let end = || {
+        Ok(TrainHead {
+            gain: Var::from_vec(start.final_norm.to_vec(), start.final_norm.len(), &device)?,
+            head: LatentWeight::new(start.head, start.grid, columns, &device)?,
+            eps: teacher.config.norm_eps,
+        })
+    };
+    let end = end().map_err(failed)?;
+    let mut student = Student::new(start.layers, end, how);
+    let per_step = windows.first().map_or(1, |w| how.batch / w.len()).clamp(1, windows.len().max(1));
+    let steps = how.epochs * windows.len().div_ceil(per_step);
+    let mut done = 0;
+    for epoch in 0..how.epochs {
+        for which in shuffled(windows.len(), how.seed.wrapping_add(epoch as u64)).chunks(per_step) {
+            let (mut x, mut logits) = (Vec::new(), Vec::new());
+            for i in which {
+                x.extend(teacher.embed_tokens(windows[*i])?);
+                logits.extend(teacher.logits(windows[*i], None, &mut NoTap)?);
+            }
+            let loss = student.step(x, logits, cosine(done, steps), &device).map_err(failed)?;
+            done += 1;
+            let layers = teacher.config.layers;
+            progress(Progress { layer: layers, layers, step: done, steps, loss: Some(loss) });
+        }
+    }
+    student.result(teacher).map_err(failed)
+}
+
+struct Student {
+    layers: Vec<(TrainLayer, Optimizers)>,
+    end: TrainHead,
+    end_optimizers: [Adam; 3],
+}
+
+impl Student {
+    fn new(layers: Vec<TrainedLayer>, end: TrainHead, how: &EndToEnd) -> Self {
+        let rates = [how.weights, how.scales, how.gains];
+        let layers = layers.into_iter().map(|l| l.layer);
+        Self {
+            layers: layers.map(|l| (Optimizers::new(l.parameters(), rates), l)).map(|(o, l)| (l, o)).collect(),
+            end_optimizers: [
+                Adam::new(vec![end.head.v.clone()], how.weights),
+                Adam::new(vec![end.head.log_scale.clone()], how.scales),
+                Adam::new(vec![end.gain.clone()], how.gains),
+            ],
+            end,
+        }
+    }
+
+    /// One step on embeddings `x` towards `logits`; returns the divergence, nats a token.
+    fn step(&mut self, x: Vec<f32>, logits: Vec<f32>, factor: f64, device: &Device) -> Result<f64> {
+        let hidden = self.end.gain.elem_count();
+        let tokens = x.len() / hidden;
+        let mut inputs = vec![Tensor::from_vec(x, (tokens, hidden), device)?];
+        for (layer, _) in &self.layers {
+            let weights = layer.weights()?.map(|w| w.detach());
+            let y = layer.forward(&inputs[inputs.len() - 1], &weights)?.detach();
+            inputs.push(y);
+        }
+        let x = Var::from_tensor(&inputs.pop().ok_or_else(|| candle_core::Error::Msg("no input".into()))?)?;
+        let teacher = Tensor::from_vec(logits, (tokens, self.end.head.rows()), device)?;
+        let loss = divergence(&self.end.logits(&x)?, &teacher)?;
+        let gradients = loss.backward()?;
+        self.end_optimizers.iter_mut().try_for_each(|adam| adam.step(&gradients, factor))?;
+        let missing = || candle_core::Error::Msg("a layer has no gradient".into());
+        let mut dy = gradients.get(&x).ok_or_else(missing)?.clone();
+        drop(gradients);
+        for ((layer, optimizers), x) in self.layers.iter_mut().zip(inputs).rev() {
+            let x = Var::from_tensor(&x)?;
+            let y = layer.forward(&x, &layer.weights()?)?;
+            let gradients = (y * dy)?.sum_all()?.backward()?;
+            optimizers.step(&gradients, factor)?;
+            dy = gradients.get(&x).ok_or_else(missing)?.clone();
+        }
+        Ok(f64::from(loss.to_scalar::<f32>()?))
+    }
+
+    fn result(&self, teacher: &FloatModel) -> Result<Weights> {
+        Ok(Weights {
+            embed: teacher.embed.clone(),
+            layers: self.layers.iter().map(|(l, _)| l.result()).collect::<Result<_>>()?,
+            final_norm: self.end.gain.to_vec1()?,
+            head: self.end.head.grid()?,
+        })
+    }
+}
