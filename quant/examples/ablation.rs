@@ -172,6 +172,9 @@ fn main() -> Outcome<()> {
         let m = case.migrated(model, None, Clip::None)?;
         closed("migrated, corrected, refined", &m, Closed::default())?;
     }
+    if run("corrected") {
+        closed("2:4 corrected, refined", model, Closed::default())?;
+    }
     if run("formats") {
         for format in [WeightFormat::W2Dense, WeightFormat::W4] {
             let formats = [format; 7];

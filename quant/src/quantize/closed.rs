@@ -10,7 +10,9 @@ use super::calibrate::windows;
 use super::compensate::{Inverse, fit_pruned};
 use super::grid::GridWeight;
 use super::levels::fit;
+use super::plan::spread;
 use super::refine::refine;
+use super::shapes::{gather_heads, spread_heads};
 use crate::Result;
 use crate::float::{
     FloatLayer, FloatModel, Matrix, Site, Window, add, add_gram, linear, rms_norm, run_layer, silu_mul,
@@ -66,11 +68,21 @@ pub struct Inputs {
 impl Inputs {
     /// Of `x`, `[tokens, width]`.
     pub fn new(x: &[f32], width: usize) -> Self {
+        Self::with_used(x, vec![true; width])
+    }
+
+    /// Of the input of o, whose columns take `head_dim` rounded up to 32 places per head.
+    pub fn per_head(x: &[f32], width: usize, head_dim: usize) -> Self {
+        Self::with_used(&spread(x, head_dim, 0.0), spread(&vec![true; width], head_dim, false))
+    }
+
+    fn with_used(x: &[f32], used: Vec<bool>) -> Self {
+        let width = used.len();
         let mut gram = vec![0.0f32; width * width];
         add_gram(&mut gram, x, width);
         let tokens = (x.len() / width).max(1) as f32;
         Self {
-            used: vec![true; width],
+            used,
             power: (0..width).map(|i| gram[i * width + i] / tokens).collect(),
             inverse: Inverse::new(&gram, width),
             transposed: transpose(x, width),
@@ -140,8 +152,8 @@ pub struct Streams {
     pub quantized: Vec<Vec<f32>>,
 }
 
-/// Quantizes layer `l` and moves the streams past it. Returns the grids of q, k, v, o, gate, up, down, and the
-/// layer with their values. Columns are taken as they are: widths of heads must be multiples of 32.
+/// Quantizes layer `l` and moves the streams past it. Returns the grids of q, k, v, o (its columns spread per
+/// head), gate, up, down, and the layer with their values.
 pub(crate) fn closed_layer(
     c: &LlamaConfig,
     (l, w): (usize, &FloatLayer),
@@ -177,8 +189,10 @@ pub(crate) fn closed_layer(
     (v, back.v) = one(&inputs, &w.v, fv, &|| linear(&attn_in, &w.v));
 
     let attn_out = attention(c, (l, &back), window, &streams.quantized);
-    let inputs = Inputs::new(&attn_out, c.q_width());
-    (o, back.o) = one(&inputs, &w.o, fo, &|| difference(&middle, &before));
+    let inputs = Inputs::per_head(&attn_out, c.q_width(), c.head_dim);
+    let values;
+    (o, values) = one(&inputs, &spread_heads(&w.o, c.head_dim), fo, &|| difference(&middle, &before));
+    back.o = gather_heads(&values, c.head_dim);
     let mut x = before;
     add(&mut x, &linear(&attn_out, &back.o));
 

@@ -9,6 +9,7 @@
 //! 3. Write the integer constants of `docs/numerics.md`.
 
 mod assemble;
+mod assign;
 mod calibrate;
 mod closed;
 mod compensate;
@@ -25,6 +26,9 @@ mod steps;
 mod table;
 mod weights;
 
+pub use assign::{
+    Assignment, Candidate, FORMATS, LINEARS, assign_formats, bits, divergence, sensitivity,
+};
 pub use calibrate::{Calibration, Channels, LayerStats, calibrate};
 pub use closed::{Closed, Inputs, Pruning, Streams, closed_model};
 pub use grid::GridWeight;
