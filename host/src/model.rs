@@ -3,6 +3,7 @@
 use crate::chat::TemplateFiles;
 use crate::{Error, Result, bundled};
 use accllm_quant::float::FloatModel;
+use accllm_quant::gguf;
 use accllm_quant::model::QuantModel;
 use accllm_quant::perplexity::{self, Protocol};
 use accllm_quant::quantize::{Options, Quantized};
@@ -14,7 +15,7 @@ use tempfile::TempDir;
 /// What a folder holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// `config.json` and safetensors.
+    /// `config.json` and safetensors, or a GGUF file.
     Checkpoint,
     /// `quant.json` and `quant.safetensors`.
     Quantized,
@@ -26,7 +27,10 @@ pub struct Source {
     pub name: String,
     /// What it is.
     pub kind: Kind,
+    /// Where tokenizer and chat template are.
     folder: PathBuf,
+    /// The folder or file that the weights are in.
+    weights: PathBuf,
     _unpacked: Option<TempDir>,
 }
 
@@ -44,10 +48,10 @@ pub struct Ready {
 }
 
 impl Source {
-    /// The model called `name`: [`bundled::NAME`] or a folder.
+    /// The model called `name`: [`bundled::NAME`], a folder, or a GGUF file.
     ///
     /// # Errors
-    /// There is no such folder, or it holds no model; the message lists what is accepted.
+    /// There is no such folder or file, or it holds no model; the message lists what is accepted.
     pub fn find(name: &str) -> Result<Self> {
         if name == bundled::NAME {
             let unpacked = bundled::unpack()?;
@@ -55,10 +59,14 @@ impl Source {
                 name: name.into(),
                 kind: Kind::Checkpoint,
                 folder: unpacked.path().to_path_buf(),
+                weights: unpacked.path().to_path_buf(),
                 _unpacked: Some(unpacked),
             });
         }
         let folder = Path::new(name);
+        if gguf::is_gguf(folder) {
+            return Self::find_gguf(name);
+        }
         let kind = match folder {
             f if f.join("quant.json").is_file() => Kind::Quantized,
             f if f.join("config.json").is_file() => Kind::Checkpoint,
@@ -70,16 +78,31 @@ impl Source {
             }
             _ => {
                 return Err(Error::Argument(format!(
-                    "no model folder {name}; give a Hugging Face folder, a folder written by \
+                    "no model folder {name}; give a Hugging Face folder, a .gguf file, a folder written by \
                      `accllm quantize`, or `{}`",
                     bundled::NAME
                 )));
             }
         };
-        Ok(Self { name: name.into(), kind, folder: folder.to_path_buf(), _unpacked: None })
+        let folder = folder.to_path_buf();
+        Ok(Self { name: name.into(), kind, weights: folder.clone(), folder, _unpacked: None })
     }
 
-    /// The folder it is in; of the bundled model, a temporary one.
+    /// The model in a GGUF file, its tokenizer unpacked into a temporary folder.
+    fn find_gguf(name: &str) -> Result<Self> {
+        let weights = PathBuf::from(name);
+        let files = gguf::tokenizer_files(&weights)?;
+        let unpacked = bundled::temporary(files.iter().map(|(name, text)| (*name, text.as_bytes())))?;
+        Ok(Self {
+            name: name.into(),
+            kind: Kind::Checkpoint,
+            folder: unpacked.path().to_path_buf(),
+            weights,
+            _unpacked: Some(unpacked),
+        })
+    }
+
+    /// The folder it is in; of the bundled model and of a GGUF file, a temporary one with its tokenizer.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -90,7 +113,7 @@ impl Source {
     /// A quantized model, which has none; or a damaged or unsupported checkpoint.
     pub fn float(&self) -> Result<FloatModel> {
         match self.kind {
-            Kind::Checkpoint => Ok(accllm_quant::hf::load_model(&self.folder)?),
+            Kind::Checkpoint => Ok(accllm_quant::hf::load_model(&self.weights)?),
             Kind::Quantized => Err(Error::Argument(format!(
                 "{} holds a quantized model, which has no float weights; give the checkpoint it was made from",
                 self.name

@@ -34,7 +34,7 @@ fn a_wide_lambda_is_full_attention_and_a_narrow_one_is_not() -> Outcome {
 fn a_lambda_query_does_not_see_what_has_left_the_window() -> Outcome {
     // One layer, so that nothing is passed on through the tokens between.
     let (mut model, text) = (small_float()?, small_text(30));
-    model.layers.truncate(1);
+    model.layers.resident()?.truncate(1);
     model.config.layers = 1;
     let last = |text: &[u32]| -> accllm_quant::Result<Vec<f32>> {
         let logits = model.logits(text, Some(Lambda { sinks: 2, window: 8 }), &mut NoTap)?;

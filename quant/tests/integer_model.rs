@@ -194,7 +194,8 @@ fn hopeless_calibrations_are_refused() -> Outcome {
     assert!(refusal(&[1, 50, 2, 3], window(4)).contains("token 50"));
     let bad = Options { migration: Some(f32::NAN), ..small_options() };
     assert!(refusal(&small_text(256), bad).contains("migration"));
-    let bad = Options { w4_layers: vec![2], ..small_options() };
-    assert!(refusal(&small_text(256), bad).contains("layer 2"));
+    let bad =
+        Options { layer_formats: vec![[accllm_quant::model::WeightFormat::W4; 7]; 3], ..small_options() };
+    assert!(refusal(&small_text(256), bad).contains("3 layers"));
     Ok(())
 }

@@ -8,6 +8,11 @@ use crate::perplexity::{Scorer, nll_of_logits};
 use crate::{Error, Result};
 use rayon::prelude::*;
 
+/// Elements of the residual streams that are in memory at a time (512 MB).
+const STREAMS: usize = 1 << 27;
+/// Tokens whose logits are.
+const LOGIT_ROWS: usize = 256;
+
 /// What every layer of a window shares.
 pub(crate) struct Window {
     /// Rotation of each position.
@@ -73,12 +78,61 @@ impl FloatModel {
     ///
     /// `lambda` limits what each query sees; `tap` sees (and may edit) every [`Site`].
     pub fn hidden(&self, tokens: &[u32], lambda: Option<Lambda>, tap: &mut dyn Tap) -> Result<Vec<f32>> {
-        let window = Window::new(&self.config, tokens.len(), lambda);
-        let mut x = self.embed_tokens(tokens)?;
-        for layer in self.layers.iter().enumerate() {
-            run_layer(&self.config, layer, &window, &mut x, tap);
+        let mut all = self.hidden_of(&[tokens], lambda, tap)?;
+        Ok(all.pop().unwrap_or_default())
+    }
+
+    /// [`FloatModel::hidden`] of several windows of one length, layer by layer: each layer is read once.
+    pub(crate) fn hidden_of(
+        &self,
+        windows: &[&[u32]],
+        lambda: Option<Lambda>,
+        tap: &mut dyn Tap,
+    ) -> Result<Vec<Vec<f32>>> {
+        let shared = Window::new(&self.config, windows.iter().map(|w| w.len()).max().unwrap_or(0), lambda);
+        let mut streams = windows.iter().map(|w| self.embed_tokens(w)).collect::<Result<Vec<_>>>()?;
+        for (l, layer) in self.layers.iter().enumerate() {
+            let layer = layer?;
+            for x in &mut streams {
+                run_layer(&self.config, (l, &layer), &shared, x, tap);
+            }
         }
-        Ok(self.last_norm(&x, tap))
+        Ok(streams.iter().map(|x| self.last_norm(x, tap)).collect())
+    }
+
+    /// Negative log likelihood of each window (see [`Scorer::nll`]): windows in parallel, in batches that read each
+    /// layer once. `tap` makes the tap of one window and layer.
+    pub(crate) fn nll_of<T: Tap>(
+        &self,
+        windows: &[&[u32]],
+        lambda: Option<Lambda>,
+        tap: impl Fn() -> T + Sync,
+    ) -> Result<Vec<Vec<f64>>> {
+        let longest = windows.iter().map(|w| w.len()).max().unwrap_or(0);
+        let shared = Window::new(&self.config, longest, lambda);
+        let batch = (STREAMS / (longest * self.config.hidden).max(1)).max(1);
+        let mut out = Vec::with_capacity(windows.len());
+        for windows in windows.chunks(batch) {
+            let mut streams = windows.iter().map(|w| self.embed_tokens(w)).collect::<Result<Vec<_>>>()?;
+            for (l, layer) in self.layers.iter().enumerate() {
+                let layer = layer?;
+                streams
+                    .par_iter_mut()
+                    .for_each(|x| run_layer(&self.config, (l, &layer), &shared, x, &mut tap()));
+            }
+            let last = |(x, w): (&Vec<f32>, &&[u32])| self.nll_of_hidden(&self.last_norm(x, &mut tap()), w);
+            out.par_extend(streams.par_iter().zip(windows).map(last));
+        }
+        Ok(out)
+    }
+
+    /// Scores final-norm output `[tokens, hidden]`; logits of a few tokens are in memory at a time.
+    fn nll_of_hidden(&self, hidden: &[f32], window: &[u32]) -> Vec<f64> {
+        let blocks =
+            hidden.chunks(LOGIT_ROWS * self.config.hidden).zip(window.chunks(LOGIT_ROWS)).enumerate();
+        let score =
+            |(i, (x, _))| nll_of_logits(&linear(x, self.head()), self.head().rows, &window[i * LOGIT_ROWS..]);
+        blocks.flat_map(score).collect()
     }
 
     /// The norm before the head.
@@ -115,7 +169,10 @@ fn rotate_rows<'a>(x: &mut [f32], width: usize, angles: impl Fn(usize) -> &'a Ve
 
 impl Scorer for FloatModel {
     fn nll(&self, window: &[u32]) -> Result<Vec<f64>> {
-        let logits = self.logits(window, None, &mut NoTap)?;
-        Ok(nll_of_logits(&logits, self.config.vocab, window))
+        Ok(self.nll_each(&[window])?.pop().unwrap_or_default())
+    }
+
+    fn nll_each(&self, windows: &[&[u32]]) -> Result<Vec<Vec<f64>>> {
+        self.nll_of(windows, None, || NoTap)
     }
 }

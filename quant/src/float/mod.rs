@@ -4,6 +4,7 @@
 
 mod attention;
 mod forward;
+mod layers;
 mod model;
 mod ops;
 mod rope;
@@ -11,6 +12,7 @@ mod tap;
 
 pub use attention::Lambda;
 pub(crate) use forward::{Window, run_layer};
+pub use layers::{LayerStore, Layers};
 pub use model::{FloatLayer, FloatModel, Matrix};
 pub(crate) use ops::{add, add_gram, dot, linear, rms_norm, silu_mul};
 pub use rope::Rope;

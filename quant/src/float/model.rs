@@ -1,6 +1,9 @@
 //! Weights of a float model.
 
+use super::Layers;
+use crate::Result;
 use crate::hf::LlamaConfig;
+use std::borrow::Cow;
 
 /// A dense row-major matrix; a linear layer computes `y = W x`.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,15 +46,15 @@ pub struct FloatLayer {
     pub down: Matrix,
 }
 
-/// A whole Llama model in f32.
+/// A whole Llama model in f32; its layers may be elsewhere (see [`Layers`]).
 #[derive(Clone, Debug)]
 pub struct FloatModel {
     /// Shape and constants.
     pub config: LlamaConfig,
     /// Token embedding, `[vocab, hidden]`.
     pub embed: Matrix,
-    /// Decoder layers.
-    pub layers: Vec<FloatLayer>,
+    /// Decoder layers; [`FloatModel::layer`] gives one.
+    pub layers: Layers,
     /// Last RMSNorm gain, `[hidden]`.
     pub final_norm: Vec<f32>,
     /// Output head `[vocab, hidden]`; `None` when it is the embedding.
@@ -59,6 +62,14 @@ pub struct FloatModel {
 }
 
 impl FloatModel {
+    /// Layer `l`: borrowed where it is in memory, read where it is not.
+    ///
+    /// # Errors
+    /// There is no such layer, or its weights are damaged.
+    pub fn layer(&self, l: usize) -> Result<Cow<'_, FloatLayer>> {
+        self.layers.get(l)
+    }
+
     /// The output head: its own matrix or the tied embedding.
     pub fn head(&self) -> &Matrix {
         self.head.as_ref().unwrap_or(&self.embed)

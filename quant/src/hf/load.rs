@@ -1,43 +1,127 @@
-//! Builds a [`FloatModel`] from a checkpoint folder.
+//! Builds a [`FloatModel`] from the tensors of a checkpoint, whatever file they are in.
 
 use super::{Checkpoint, LlamaConfig};
-use crate::Result;
-use crate::float::{FloatLayer, FloatModel, Matrix};
+use crate::float::{FloatLayer, FloatModel, LayerStore, Layers, Matrix};
+use crate::{Result, gguf};
+use rayon::prelude::*;
 use std::path::Path;
+use std::sync::Arc;
 
-/// Reads `config.json` and all weights of a Hugging Face Llama folder.
-pub fn load_model(folder: &Path) -> Result<FloatModel> {
-    let config = LlamaConfig::read(&folder.join("config.json"))?;
-    let files = Checkpoint::open(folder)?;
+/// Weights in all layers up to which a model is held in memory (as f32: 1 GiB).
+const RESIDENT: usize = 1 << 28;
+
+/// Tensors of a model by the names that Hugging Face gives them.
+pub(crate) trait TensorSource: Send + Sync + 'static {
+    /// The tensor as f32, row major, after checking shape, element type and finiteness.
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>>;
+}
+
+impl TensorSource for Checkpoint {
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        Self::tensor(self, name, shape)
+    }
+}
+
+/// Opens a Hugging Face Llama folder: `config.json` and safetensors, or a GGUF file.
+///
+/// Every weight is read and checked; those of a large model are then left in the file, and a layer is read again when
+/// it is needed.
+pub fn load_model(path: &Path) -> Result<FloatModel> {
+    load_model_within(path, RESIDENT)
+}
+
+/// [`load_model`]; a model of more than `resident` weights in its layers is left in the file.
+pub fn load_model_within(path: &Path, resident: usize) -> Result<FloatModel> {
+    if gguf::is_gguf(path) {
+        return gguf::load_model_within(path, resident);
+    }
+    let config = LlamaConfig::read(&path.join("config.json"))?;
+    build(config, Checkpoint::open(path)?, resident)
+}
+
+/// The model that `config` describes, with weights from `source`.
+pub(crate) fn build(config: LlamaConfig, source: impl TensorSource, resident: usize) -> Result<FloatModel> {
     let c = &config;
-    let embed = matrix(&files, "model.embed_tokens.weight", c.vocab, c.hidden)?;
-    let layers = (0..c.layers).map(|l| layer(&files, c, l)).collect::<Result<Vec<_>>>()?;
-    let final_norm = files.tensor("model.norm.weight", &[c.hidden])?;
+    let embed = matrix(&source, "model.embed_tokens.weight", c.vocab, c.hidden)?;
+    let final_norm = source.tensor("model.norm.weight", &[c.hidden])?;
     let head = match c.tied_head {
         true => None,
-        false => Some(matrix(&files, "lm_head.weight", c.vocab, c.hidden)?),
+        false => Some(matrix(&source, "lm_head.weight", c.vocab, c.hidden)?),
+    };
+    let each = c.hidden * (2 * c.q_width() + 2 * c.kv_width() + 3 * c.ffn);
+    let layers = if each * c.layers <= resident {
+        (0..c.layers).map(|l| layer(&source, c, l)).collect::<Result<Vec<_>>>()?.into()
+    } else {
+        (0..c.layers).into_par_iter().try_for_each(|l| check(&source, c, l))?;
+        Layers::Stored { count: c.layers, store: Arc::new(Stored { config: config.clone(), source }) }
     };
     Ok(FloatModel { config, embed, layers, final_norm, head })
 }
 
-fn matrix(files: &Checkpoint, name: &str, rows: usize, cols: usize) -> Result<Matrix> {
-    Ok(Matrix { rows, cols, data: files.tensor(name, &[rows, cols])? })
+/// Layers that stay in their file.
+struct Stored<S> {
+    config: LlamaConfig,
+    source: S,
 }
 
-fn layer(files: &Checkpoint, c: &LlamaConfig, number: usize) -> Result<FloatLayer> {
-    let linear = |part: &str, rows, cols| {
-        matrix(files, &format!("model.layers.{number}.{part}_proj.weight"), rows, cols)
-    };
-    let norm = |part: &str| files.tensor(&format!("model.layers.{number}.{part}.weight"), &[c.hidden]);
+impl<S: TensorSource> LayerStore for Stored<S> {
+    fn layer(&self, l: usize) -> Result<FloatLayer> {
+        layer(&self.source, &self.config, l)
+    }
+}
+
+fn matrix(source: &impl TensorSource, name: &str, rows: usize, cols: usize) -> Result<Matrix> {
+    Ok(Matrix { rows, cols, data: source.tensor(name, &[rows, cols])? })
+}
+
+/// The linear layers of a decoder layer, `(part of the name, rows, columns)`.
+fn linears(c: &LlamaConfig) -> [(&'static str, usize, usize); 7] {
+    [
+        ("self_attn.q", c.q_width(), c.hidden),
+        ("self_attn.k", c.kv_width(), c.hidden),
+        ("self_attn.v", c.kv_width(), c.hidden),
+        ("self_attn.o", c.hidden, c.q_width()),
+        ("mlp.gate", c.ffn, c.hidden),
+        ("mlp.up", c.ffn, c.hidden),
+        ("mlp.down", c.hidden, c.ffn),
+    ]
+}
+
+fn linear_name(number: usize, part: &str) -> String {
+    format!("model.layers.{number}.{part}_proj.weight")
+}
+
+/// The norms of a decoder layer.
+const NORMS: [&str; 2] = ["input_layernorm", "post_attention_layernorm"];
+
+fn norm(source: &impl TensorSource, c: &LlamaConfig, number: usize, part: &str) -> Result<Vec<f32>> {
+    source.tensor(&format!("model.layers.{number}.{part}.weight"), &[c.hidden])
+}
+
+/// Reads every weight of a layer, one tensor at a time, and keeps none.
+fn check(source: &impl TensorSource, c: &LlamaConfig, number: usize) -> Result<()> {
+    for part in NORMS {
+        norm(source, c, number, part)?;
+    }
+    for (part, rows, cols) in linears(c) {
+        source.tensor(&linear_name(number, part), &[rows, cols])?;
+    }
+    Ok(())
+}
+
+fn layer(source: &impl TensorSource, c: &LlamaConfig, number: usize) -> Result<FloatLayer> {
+    let [q, k, v, o, gate, up, down] =
+        linears(c).map(|(part, rows, cols)| matrix(source, &linear_name(number, part), rows, cols));
+    let [attn_norm, mlp_norm] = NORMS.map(|part| norm(source, c, number, part));
     Ok(FloatLayer {
-        attn_norm: norm("input_layernorm")?,
-        q: linear("self_attn.q", c.q_width(), c.hidden)?,
-        k: linear("self_attn.k", c.kv_width(), c.hidden)?,
-        v: linear("self_attn.v", c.kv_width(), c.hidden)?,
-        o: linear("self_attn.o", c.hidden, c.q_width())?,
-        mlp_norm: norm("post_attention_layernorm")?,
-        gate: linear("mlp.gate", c.ffn, c.hidden)?,
-        up: linear("mlp.up", c.ffn, c.hidden)?,
-        down: linear("mlp.down", c.hidden, c.ffn)?,
+        attn_norm: attn_norm?,
+        q: q?,
+        k: k?,
+        v: v?,
+        o: o?,
+        mlp_norm: mlp_norm?,
+        gate: gate?,
+        up: up?,
+        down: down?,
     })
 }

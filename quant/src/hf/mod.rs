@@ -6,5 +6,6 @@ mod load;
 mod shards;
 
 pub use config::LlamaConfig;
-pub use load::load_model;
+pub(crate) use load::{TensorSource, build};
+pub use load::{load_model, load_model_within};
 pub use shards::Checkpoint;

@@ -1,26 +1,19 @@
 //! Safetensors files of a checkpoint, memory-mapped, with checked access by tensor name.
 
+use crate::mapped::MappedFile;
 use crate::{Error, Result};
-use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 
-/// One mapped file.
-struct Shard {
-    path: PathBuf,
-    map: Mmap,
-}
-
 /// An opened checkpoint: one `model.safetensors` or the shards of an index.
 pub struct Checkpoint {
     folder: PathBuf,
-    shards: Vec<Shard>,
+    shards: Vec<MappedFile>,
     /// Tensor name to shard.
     home: BTreeMap<String, usize>,
 }
@@ -49,11 +42,9 @@ impl Checkpoint {
     }
 
     fn add_file(&mut self, path: PathBuf) -> Result<()> {
-        let file = File::open(&path).map_err(|e| Error::io("open", &path, e))?;
-        // SAFETY: the map is read-only and private to this value. A file that another process truncates
-        // while it is mapped can still fault; that is the accepted limit of memory-mapped input.
-        let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io("map", &path, e))?;
-        let parsed = SafeTensors::deserialize(&map).map_err(|e| Error::malformed(&path, "safetensors", e))?;
+        let file = MappedFile::open(&path)?;
+        let parsed =
+            SafeTensors::deserialize(file.bytes()).map_err(|e| Error::malformed(&path, "safetensors", e))?;
         let number = self.shards.len();
         for name in parsed.names() {
             if self.home.insert(name.to_string(), number).is_some() {
@@ -61,7 +52,7 @@ impl Checkpoint {
                 return Err(Error::malformed(&path, "safetensors", why));
             }
         }
-        self.shards.push(Shard { path, map });
+        self.shards.push(file);
         Ok(())
     }
 
@@ -78,27 +69,28 @@ impl Checkpoint {
             shape: shape.to_vec(),
         };
         let shard = self.home.get(name).and_then(|i| self.shards.get(*i)).ok_or_else(missing)?;
-        let file = SafeTensors::deserialize(&shard.map)
-            .map_err(|e| Error::malformed(&shard.path, "safetensors", e))?;
+        let file = SafeTensors::deserialize(shard.bytes())
+            .map_err(|e| Error::malformed(shard.path(), "safetensors", e))?;
         let view = file.tensor(name).map_err(|_| missing())?;
         if view.shape() != shape {
             return Err(Error::Shape {
-                path: shard.path.clone(),
+                path: shard.path().to_path_buf(),
                 tensor: name.to_string(),
                 found: view.shape().to_vec(),
                 expected: shape.to_vec(),
             });
         }
         let data = to_f32(view.dtype(), view.data()).ok_or_else(|| Error::Dtype {
-            path: shard.path.clone(),
+            path: shard.path().to_path_buf(),
             tensor: name.to_string(),
             found: format!("{:?}", view.dtype()),
             expected: "F32, F16, BF16",
         })?;
+        shard.forget(view.data());
         match data.iter().position(|x| !x.is_finite()) {
             None => Ok(data),
             Some(element) => Err(Error::Value {
-                path: shard.path.clone(),
+                path: shard.path().to_path_buf(),
                 tensor: name.to_string(),
                 element,
                 value: data[element].to_string(),

@@ -1,6 +1,7 @@
-//! Rotation, scores, softmax and the attention output of one query head.
+//! Rotation, scores, softmax and the attention output of the query heads of a token.
 
 use super::cache::Cache;
+use super::kernel::{self, HEADS, Isa, KEYS, rotate_head, z_row};
 use crate::model::{LambdaShape, LayerConstants};
 use accllm_hw::{fixed, tables};
 
@@ -8,14 +9,13 @@ use accllm_hw::{fixed, tables};
 pub(super) type Angles = (Vec<i16>, Vec<i16>);
 
 /// Rotates a head `[hd]` into its padded layout `[hdp]` (RoPE, Hadamard, shift).
-pub(super) fn rotate(head: &[i32], angles: &Angles, shift: u8) -> Vec<i32> {
+pub(super) fn rotate(isa: Isa, head: &[i32], angles: &Angles, shift: u8) -> Vec<i32> {
     let (hd, half) = (head.len(), angles.0.len());
     let mut padded = vec![0i32; 2 * half];
     padded[..hd / 2].copy_from_slice(&head[..hd / 2]);
     padded[half..half + hd / 2].copy_from_slice(&head[hd / 2..]);
-    let mut out = vec![0i32; 2 * half];
-    fixed::rotate_head(&padded, &angles.0, &angles.1, u32::from(shift), &mut out);
-    out
+    rotate_head(isa, &mut padded, &angles.0, &angles.1, u32::from(shift));
+    padded
 }
 
 /// A quantized query.
@@ -23,7 +23,7 @@ pub(super) struct Query {
     /// Rotated, before quantization.
     pub rot: Vec<i32>,
     /// Codes.
-    pub codes: Vec<i16>,
+    pub codes: Vec<i8>,
     /// Step.
     pub scale: u16,
     /// Sum of the codes.
@@ -32,65 +32,121 @@ pub(super) struct Query {
 
 impl Query {
     /// Rotates and quantizes a query head.
-    pub fn new(head: &[i32], angles: &Angles, shift: u8) -> Self {
-        let rot = rotate(head, angles, shift);
+    pub fn new(isa: Isa, head: &[i32], angles: &Angles, shift: u8) -> Self {
+        let rot = rotate(isa, head, angles, shift);
         let scale = fixed::q_step(&rot);
         let inverse = tables::recip(u32::from(scale));
-        let codes: Vec<i16> = rot.iter().map(|v| i16::from(fixed::q_code(*v, inverse))).collect();
+        let codes: Vec<i8> = rot.iter().map(|v| fixed::q_code(*v, inverse)).collect();
         let sum = codes.iter().map(|c| i32::from(*c)).sum();
         Self { rot, codes, scale, sum }
     }
+}
 
-    fn score(&self, codes: &[i8], scale: u16, base: i16) -> i32 {
-        let add = |s: i32, (q, k): (&i16, &i8)| s.wrapping_add(i32::from(*q).wrapping_mul(i32::from(*k)));
-        let dot = self.codes.iter().zip(codes).fold(0, add);
-        fixed::score(dot, scale, base, self.sum)
-    }
+/// What attention computes with.
+#[derive(Clone, Copy)]
+pub(super) struct Attention<'a> {
+    pub isa: Isa,
+    pub cache: &'a Cache,
+    pub lambda: LambdaShape,
+    pub constants: &'a LayerConstants,
+    /// 16-bit probabilities.
+    pub wide: bool,
 }
 
 /// Everything attention computes for one token and query head.
+#[derive(Default)]
 pub(super) struct HeadOutput {
     pub score: Vec<i32>,
-    pub prob: Vec<i32>,
+    /// In the order of the cache, with gaps of 0; see [`HeadOutput::probabilities`].
+    prob: Vec<i16>,
     pub sum: u32,
     pub acc: Vec<i32>,
-    pub o8: Vec<i32>,
+    pub o8: Vec<i8>,
+    /// Where the visible tokens are in `prob`.
+    places: Vec<std::ops::Range<usize>>,
 }
 
-/// Attends with one query head at position `p` over KV head `kv`.
-pub(super) fn attend(
-    cache: &Cache,
-    (p, kv): (u64, usize),
-    (window, sink): (&Query, &Query),
-    lambda: LambdaShape,
-    c: &LayerConstants,
-    prob_wide: bool,
-) -> HeadOutput {
-    let sinks = lambda.n_sink as u64;
-    let visible = lambda.visible(p);
-    let mut score = Vec::new();
-    let mut prob = Vec::new();
-    for j in visible.clone() {
-        let query = if j < sinks { sink } else { window };
-        let (codes, scale, base) = cache.key(j, kv);
-        let sc = query.score(codes, scale, base);
-        score.push(sc);
-        prob.push(fixed::score_z(sc, query.scale, c.zm, u32::from(c.zs)));
+impl HeadOutput {
+    /// The probabilities of the visible tokens.
+    pub fn probabilities(&self) -> Vec<i32> {
+        self.places.iter().flat_map(|at| self.prob[at.clone()].iter().map(|p| i32::from(*p))).collect()
     }
-    let largest = prob.iter().copied().max().unwrap_or(0);
-    let mut sum = 0u32;
-    for z in &mut prob {
-        *z = fixed::prob(*z, largest, prob_wide);
-        sum += *z as u32;
+}
+
+impl Attention<'_> {
+    /// Attends with the query heads of KV head `kv` at position `p`: of each, the query of the window and of the
+    /// sinks.
+    pub fn attend(&self, p: u64, kv: usize, queries: &[(&Query, &Query)]) -> Vec<HeadOutput> {
+        queries.chunks(HEADS).flat_map(|part| self.some(p, kv, part)).collect()
     }
-    let mut acc = vec![0i32; cache.value(p, kv).len()];
-    for (w, j) in prob.iter().zip(visible) {
-        // At most 8192 tokens * 32639 * 8 < 2^31 (MAX_VISIBLE).
-        for (a, v) in acc.iter_mut().zip(cache.value(j, kv)) {
-            *a = a.wrapping_add(w.wrapping_mul(i32::from(*v)));
+
+    /// At most [`HEADS`] heads.
+    fn some(&self, p: u64, kv: usize, queries: &[(&Query, &Query)]) -> Vec<HeadOutput> {
+        let visible = self.cache.visible(self.lambda, p);
+        let seen: usize = visible.iter().map(|r| r.len()).sum();
+        let mut out: Vec<HeadOutput> = Vec::with_capacity(queries.len());
+        out.resize_with(queries.len(), || HeadOutput {
+            score: Vec::with_capacity(seen),
+            ..HeadOutput::default()
+        });
+        let mut z: Vec<Vec<i32>> = vec![Vec::with_capacity(seen); queries.len()];
+        let mut top = [i32::MIN; HEADS];
+        for (i, slots) in visible.iter().enumerate().filter(|(_, slots)| !slots.is_empty()) {
+            let which: Vec<&Query> = queries.iter().map(|q| if i == 0 { q.1 } else { q.0 }).collect();
+            let codes: Vec<&[i8]> = which.iter().map(|q| &q.codes[..]).collect();
+            let blocks = slots.start / KEYS..slots.end.div_ceil(KEYS);
+            let stride = blocks.len() * KEYS;
+            let mut dots = vec![0i32; queries.len() * stride];
+            kernel::dots(self.isa, self.cache.keys(kv, blocks.clone()), &codes, &mut dots, stride);
+            let (scale, base) = self.cache.meta(kv, slots.clone());
+            let from = slots.start - blocks.start * KEYS;
+            for (h, q) in which.iter().enumerate() {
+                let score = &mut dots[h * stride + from..][..slots.len()];
+                let qz = i32::from(q.scale) * i32::from(self.constants.zm);
+                let at = z[h].len();
+                z[h].resize(at + slots.len(), 0);
+                let zs = u32::from(self.constants.zs);
+                let largest = z_row(self.isa, score, scale, base, q.sum, qz, zs, &mut z[h][at..]);
+                top[h] = top[h].max(largest);
+                out[h].score.extend_from_slice(score);
+            }
+        }
+        self.average(kv, &visible, &z, &top, &mut out);
+        out
+    }
+
+    /// Probabilities, and the values they weigh.
+    fn average(
+        &self,
+        kv: usize,
+        visible: &[std::ops::Range<usize>],
+        z: &[Vec<i32>],
+        top: &[i32],
+        out: &mut [HeadOutput],
+    ) {
+        let stride = self.cache.value_stride();
+        let mut acc = vec![0i32; out.len() * stride];
+        let mut at = 0;
+        for slots in visible.iter().filter(|slots| !slots.is_empty()) {
+            // Whole pairs of slots: one before or behind has probability 0.
+            let pairs = slots.start / 2..slots.end.div_ceil(2);
+            for (h, out) in out.iter_mut().enumerate() {
+                let (z, wide) = (&z[h][at..at + slots.len()], self.wide);
+                let first = out.prob.len() + slots.start % 2;
+                out.prob.resize(out.prob.len() + 2 * pairs.len(), 0);
+                out.places.push(first..first + slots.len());
+                let p = &mut out.prob[first..first + slots.len()];
+                out.sum += kernel::probabilities(self.isa, z, top[h], wide, p);
+            }
+            let p: Vec<&[i16]> = out.iter().map(|o| &o.prob[o.prob.len() - 2 * pairs.len()..]).collect();
+            kernel::weigh(self.isa, self.cache.values(kv, pairs), &p, &mut acc, stride);
+            at += slots.len();
+        }
+        let (og, os) = (self.constants.og, u32::from(self.constants.os));
+        for (out, acc) in out.iter_mut().zip(acc.chunks_exact(stride)) {
+            let inverse = tables::recip(out.sum);
+            out.acc = acc[..self.cache.value_width()].to_vec();
+            out.o8 = out.acc.iter().map(|a| fixed::attn_code(*a, inverse, og, os)).collect();
         }
     }
-    let inverse = tables::recip(sum);
-    let o8 = acc.iter().map(|a| i32::from(fixed::attn_code(*a, inverse, c.og, u32::from(c.os)))).collect();
-    HeadOutput { score, prob, sum, acc, o8 }
 }

@@ -28,7 +28,7 @@ pub(super) fn emit_head(
     out: &HeadOutput,
 ) {
     let mut say = |point, data: &[i32]| tap.tensor(At { point, layer: Some(l), token, head: Some(h) }, data);
-    let widen = |codes: &[i16]| codes.iter().map(|v| i32::from(*v)).collect::<Vec<_>>();
+    let widen = |codes: &[i8]| codes.iter().map(|v| i32::from(*v)).collect::<Vec<_>>();
     say(Point::QWin, &window.rot);
     say(Point::QSink, &sink.rot);
     say(Point::Q8Win, &widen(&window.codes));
@@ -36,8 +36,8 @@ pub(super) fn emit_head(
     say(Point::QScale, &[i32::from(window.scale), i32::from(sink.scale)]);
     say(Point::QSum, &[window.sum, sink.sum]);
     say(Point::Score, &out.score);
-    say(Point::Prob, &out.prob);
+    say(Point::Prob, &out.probabilities());
     say(Point::ProbSum, &[out.sum as i32]);
     say(Point::AttnAcc, &out.acc);
-    say(Point::AttnO8, &out.o8);
+    say(Point::AttnO8, &widen(&out.o8));
 }

@@ -1,149 +1,234 @@
 //! Integer matrix product with row requantization.
 
-use crate::model::Linear;
+use super::kernel::{self, Isa, ROWS, Row, TOKENS, quantize_blocks, requant_lanes};
+use super::pack::Packed;
+use crate::model::GROUP;
 use accllm_hw::config::COLS;
-use accllm_hw::fixed::{block_code, block_exponent, requant};
 use rayon::prelude::*;
+use std::ops::Range;
 
-/// Columns whose products are summed in 32 bits, 4096 * 128 * 2040 < 2^31; a multiple of [`COLS`].
-const CHUNK: usize = 4096;
-/// Weight rows per parallel task.
-const ROWS: usize = 32;
+/// Groups whose products are summed in 32 bits: 4096 columns, 4096 * 128 * 2040 < 2^31.
+const CHUNK: usize = 4096 / GROUP;
+/// Products below which a second thread does not pay.
+const SMALL: usize = 1 << 17;
 
-/// Activations of a block of tokens, padded to the columns of a linear.
+/// Activations of some tokens, padded to the columns of a linear.
 pub(super) struct Acts {
     width: usize,
-    codes: Vec<i16>,
+    /// `[tokens, width]`.
+    codes: Vec<i8>,
+    /// `[tokens, width / 32]`: -8 times the sum of a group.
+    offset: Vec<i32>,
     /// Exponents of the blocks of [`COLS`] columns, where there are any: `[tokens, blocks]`.
     exponents: Option<Vec<u8>>,
 }
 
-/// Values with an exponent per token and block of [`COLS`] columns.
-pub(super) struct Blocks {
-    /// `[tokens, cols]`, int8.
-    pub codes: Vec<i32>,
-    /// `[tokens, blocks]`.
-    pub exponents: Vec<i32>,
-}
-
-impl Blocks {
-    /// Quantizes 16-bit values `[tokens, cols]`.
-    pub fn new(x: &[i32], cols: usize) -> Self {
-        let blocks = || x.chunks_exact(cols).flat_map(|row| row.chunks(COLS));
-        let exponents: Vec<u8> = blocks().map(block_exponent).collect();
-        let code = |(block, &e): (&[i32], &u8)| block.iter().map(move |v| block_code(*v, e).into()).collect();
-        let codes = blocks().zip(&exponents).flat_map::<Vec<i32>, _>(code).collect();
-        Self { codes, exponents: exponents.into_iter().map(i32::from).collect() }
-    }
-}
-
 impl Acts {
-    /// int8 activations `[tokens, cols]`.
-    pub fn narrow(x: &[i32], cols: usize) -> Self {
-        let width = cols.next_multiple_of(crate::model::GROUP);
-        Self { width, codes: padded(x, cols, width), exponents: None }
+    /// int8 activations of `tokens` tokens and `cols` columns, each token's row made by `fill`.
+    pub fn narrow(tokens: usize, cols: usize, fill: impl FnMut(usize, &mut [i8])) -> Self {
+        Self::new(tokens, cols, None, fill)
     }
 
-    /// Activations `[tokens, cols]` with exponents.
-    pub fn blocks(x: &Blocks, cols: usize) -> Self {
-        let exponents = x.exponents.iter().map(|e| *e as u8).collect();
-        Self { exponents: Some(exponents), ..Self::narrow(&x.codes, cols) }
+    /// Quantizes 16-bit values `[tokens, cols]`, with an exponent for each token and block.
+    pub fn blocks(isa: Isa, x: &[i32], cols: usize) -> Self {
+        let tokens = x.len() / cols;
+        let blocks = cols.div_ceil(COLS);
+        let mut exponents = vec![0; tokens * blocks];
+        let mut acts = Self::new(tokens, cols, None, |t, codes| {
+            let e = &mut exponents[t * blocks..][..blocks];
+            quantize_blocks(isa, &x[t * cols..][..cols], COLS, codes, e);
+        });
+        acts.exponents = Some(exponents);
+        acts
+    }
+
+    fn new(
+        tokens: usize,
+        cols: usize,
+        exponents: Option<Vec<u8>>,
+        mut fill: impl FnMut(usize, &mut [i8]),
+    ) -> Self {
+        let width = cols.next_multiple_of(GROUP);
+        let mut codes = vec![0i8; tokens * width];
+        for (t, row) in codes.chunks_exact_mut(width).enumerate() {
+            fill(t, &mut row[..cols]);
+        }
+        let sum = |group: &[i8]| -8 * group.iter().map(|v| i32::from(*v)).sum::<i32>();
+        let offset = codes.chunks_exact(GROUP).map(sum).collect();
+        Self { width, codes, offset, exponents }
+    }
+
+    /// Tokens.
+    fn tokens(&self) -> usize {
+        self.codes.len() / self.width
+    }
+
+    /// The codes of each token, `cols` of them, as they are compared.
+    pub fn codes(&self, cols: usize) -> Vec<i32> {
+        self.codes.chunks_exact(self.width).flat_map(|r| r[..cols].iter().map(|v| i32::from(*v))).collect()
+    }
+
+    /// The exponents, as they are compared.
+    pub fn exponents(&self) -> Vec<i32> {
+        self.exponents.iter().flatten().map(|e| i32::from(*e)).collect()
+    }
+
+    /// Groups `from..to` of a token.
+    fn row(&self, t: usize, from: usize, to: usize) -> Row<'_> {
+        let groups = self.width / GROUP;
+        Row {
+            codes: &self.codes[t * self.width + from * GROUP..t * self.width + to * GROUP],
+            offset: &self.offset[t * groups + from..t * groups + to],
+        }
     }
 }
 
-fn padded(x: &[i32], cols: usize, width: usize) -> Vec<i16> {
-    let mut out = vec![0i16; x.len() / cols * width];
-    for (row, out) in x.chunks_exact(cols).zip(out.chunks_exact_mut(width)) {
-        for (v, o) in row.iter().zip(out) {
-            *o = *v as i16;
-        }
-    }
-    out
-}
-
-/// `[tokens, rows]` of `sat32(rs(acc * mult, shift))`.
-pub(super) fn linear(w: &Linear, x: &Acts) -> Vec<i32> {
-    let tokens = x.codes.len() / x.width;
-    let blocks = x.width.div_ceil(COLS);
-    let mut by_row = vec![0i32; tokens * w.rows];
-    by_row.par_chunks_mut(ROWS * tokens).enumerate().for_each(|(block, out)| {
-        let mut weights = Vec::with_capacity(x.width);
-        for (i, out) in out.chunks_exact_mut(tokens).enumerate() {
-            let r = block * ROWS + i;
-            weights.clear();
-            weights.extend(w.integer_row(r));
-            for (t, y) in out.iter_mut().enumerate() {
-                let codes = &x.codes[t * x.width..][..x.width];
-                let acc = match &x.exponents {
-                    Some(e) => scaled(&weights, codes, &e[t * blocks..][..blocks]),
-                    None => dot(&weights, codes),
-                };
-                *y = requant(acc, w.mult[r], u32::from(w.shift[r]));
-            }
-        }
-    });
+/// `[tokens, rows]` of `sat32(rs(acc * mult, shift))`; `spread`: over all threads.
+pub(super) fn linear(isa: Isa, w: &Packed, x: &Acts, spread: bool) -> Vec<i32> {
+    let tokens = x.tokens();
+    let threads = if spread { rayon::current_num_threads() } else { 1 };
+    let parts = threads.min(tokens * w.rows * w.width / SMALL).clamp(1, w.blocks().max(1));
     let mut y = vec![0i32; tokens * w.rows];
-    for (t, row) in y.chunks_exact_mut(w.rows).enumerate() {
-        for (r, y) in row.iter_mut().enumerate() {
-            *y = by_row[r * tokens + t];
+    if parts == 1 {
+        rows(isa, w, x, 0..w.blocks(), w.rows, &mut y);
+        return y;
+    }
+    let each = w.blocks().div_ceil(parts);
+    let part = |first: usize| {
+        let blocks = first..(first + each).min(w.blocks());
+        let width = (blocks.end * ROWS).min(w.rows) - first * ROWS;
+        let mut y = vec![0i32; tokens * width];
+        rows(isa, w, x, blocks, width, &mut y);
+        (first * ROWS, width, y)
+    };
+    let firsts: Vec<usize> = (0..w.blocks()).step_by(each).collect();
+    let done: Vec<_> = firsts.into_par_iter().with_max_len(1).map(part).collect();
+    for (first, width, part) in done {
+        for (y, part) in y.chunks_exact_mut(w.rows).zip(part.chunks_exact(width)) {
+            y[first..first + width].copy_from_slice(part);
         }
     }
     y
 }
 
-/// Exact dot product of weights and activations with exponents.
-fn scaled(w: &[i16], x: &[i16], exponents: &[u8]) -> i64 {
-    let blocks = w.chunks(COLS).zip(x.chunks(COLS)).zip(exponents);
-    blocks.map(|((w, x), e)| dot(w, x) << e).sum()
+/// Rows of some blocks, into `y` of `[tokens, width]`.
+fn rows(isa: Isa, w: &Packed, x: &Acts, blocks: Range<usize>, width: usize, y: &mut [i32]) {
+    let first = blocks.start * ROWS;
+    for block in blocks {
+        let at = block * ROWS - first;
+        let n = ROWS.min(width - at);
+        for t in (0..x.tokens()).step_by(TOKENS) {
+            let acc = accumulate(isa, w, x, block, t);
+            let (mult, shift) = w.requant(block);
+            for (i, acc) in acc.iter().enumerate().take(x.tokens() - t) {
+                let mut out = [0; ROWS];
+                requant_lanes(isa, acc, mult, shift, &mut out);
+                y[(t + i) * width + at..][..n].copy_from_slice(&out[..n]);
+            }
+        }
+    }
 }
 
-/// Exact dot product of weights (at most 2040 in magnitude) and int8 activations.
-fn dot(w: &[i16], x: &[i16]) -> i64 {
-    let chunk = |(w, x): (&[i16], &[i16])| {
-        // Wrapping operators only to let the compiler vectorize; see CHUNK for the bound.
-        let add = |s: i32, (w, x): (&i16, &i16)| s.wrapping_add(i32::from(*w).wrapping_mul(i32::from(*x)));
-        i64::from(w.iter().zip(x).fold(0, add))
-    };
-    w.chunks(CHUNK).zip(x.chunks(CHUNK)).map(chunk).sum()
+/// Exact sums of a block of rows for the tokens from `t` on.
+fn accumulate(isa: Isa, w: &Packed, x: &Acts, block: usize, t: usize) -> [[i64; ROWS]; TOKENS] {
+    let groups = w.width / GROUP;
+    let n = TOKENS.min(x.tokens() - t);
+    let step = if x.exponents.is_some() { COLS / GROUP } else { CHUNK };
+    let mut acc = [[0i64; ROWS]; TOKENS];
+    let mut sum = [[0i32; ROWS]; TOKENS];
+    for (part, from) in (0..groups).step_by(step).enumerate() {
+        let to = (from + step).min(groups);
+        let mut token = [x.row(t, from, to); TOKENS];
+        for (i, row) in token.iter_mut().enumerate().take(n).skip(1) {
+            *row = x.row(t + i, from, to);
+        }
+        kernel::tile(isa, w.weights(block, from, to), &token[..n], &mut sum);
+        for (i, (acc, sum)) in acc.iter_mut().zip(&sum).enumerate().take(n) {
+            let e = x.exponents.as_ref().map_or(0, |e| e[(t + i) * w.width.div_ceil(COLS) + part]);
+            kernel::add_scaled(isa, acc, sum, u32::from(e));
+        }
+    }
+    acc
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::WeightFormat;
+    use crate::model::{Linear, WeightFormat};
+    use accllm_hw::fixed::requant;
     use proptest::prelude::*;
 
+    const ISAS: [Isa; 2] = [Isa::Portable, Isa::Avx512];
+
+    fn isas() -> impl Iterator<Item = Isa> {
+        ISAS.into_iter().filter(|isa| *isa == Isa::Portable || Isa::best() == *isa)
+    }
+
+    fn numbers(seed: u64) -> impl FnMut() -> u64 {
+        let mut x = seed | 1;
+        move || {
+            x = x.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            x >> 33
+        }
+    }
+
+    /// A random linear, with the extremes of levels and scales among its weights.
+    fn weights(rows: usize, cols: usize, next: &mut impl FnMut() -> u64) -> Linear {
+        let padded = cols.next_multiple_of(32);
+        let extreme = next() % 4 == 0;
+        let level = |v: u64, c: usize| match c < cols {
+            false => 0,
+            true if extreme => [-8, 7][v as usize % 2],
+            true => (v % 16) as i8 - 8,
+        };
+        Linear {
+            format: WeightFormat::W4,
+            rows,
+            cols,
+            level: (0..rows * padded).map(|i| level(next(), i % padded)).collect(),
+            scale: (0..rows * padded / 32).map(|_| if extreme { 255 } else { next() as u8 }).collect(),
+            mult: (0..rows).map(|_| next() as u16).collect(),
+            shift: (0..rows).map(|_| (next() % 64) as u8).collect(),
+        }
+    }
+
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
         #[test]
-        fn equals_the_plain_sum(
-            level in proptest::collection::vec(-8i8..=7, 3 * 544),
-            scale in proptest::collection::vec(any::<u8>(), 3 * 17),
-            x in proptest::collection::vec(-32768i32..=32639, 5 * 540),
-            small in proptest::collection::vec(0u32..16, 5 * 3),
-            mult in any::<u16>(), shift in 0u8..40,
+        fn every_version_equals_the_plain_sum(
+            seed in any::<u64>(), tokens in 1usize..14, cols in 1usize..700,
+            (a, b) in (1usize..70, 1usize..40), scaled in any::<bool>(),
         ) {
-            let (cols, padded) = (540, 544);
-            let w = Linear {
-                format: WeightFormat::W4, rows: 3, cols, level, scale,
-                mult: vec![mult; 3], shift: vec![shift; 3],
+            let mut next = numbers(seed);
+            let linears = [weights(a, cols, &mut next), weights(b, cols, &mut next)];
+            let packed = Packed::new(&[&linears[0], &linears[1]]);
+            let x: Vec<i32> = (0..tokens * cols).map(|_| match scaled {
+                true => (next() % 65408) as i32 - 32768 >> (next() % 12),
+                false => if next() % 5 == 0 { -128 } else { next() as u8 as i8 as i32 },
+            }).collect();
+            let fill = |t: usize, out: &mut [i8]| {
+                out.iter_mut().zip(&x[t * cols..]).for_each(|(o, v)| *o = *v as i8);
             };
-            // Blocks of all magnitudes.
-            let x: Vec<i32> =
-                x.iter().enumerate().map(|(i, v)| v >> small[i / cols * 3 + i % cols / 256]).collect();
-            let h = Blocks::new(&x, cols);
-            let y = linear(&w, &Acts::blocks(&h, cols));
-            for t in 0..5 {
-                let e = &h.exponents[t * 3..][..3];
-                for c in 0..cols {
-                    let (m, e, v) = (h.codes[t * cols + c], e[c / 256], x[t * cols + c]);
-                    prop_assert!((-128..=127).contains(&m) && (m * (1 << e) - v).abs() <= (1 << e) / 2);
-                }
-                for r in 0..3 {
-                    let acc: i64 = (0..cols).map(|c| {
-                        (i64::from(h.codes[t * cols + c]) * i64::from(w.level[r * padded + c])
-                            * i64::from(w.scale[r * 17 + c / 32])) << e[c / 256]
-                    }).sum();
-                    prop_assert_eq!(y[t * 3 + r], requant(acc, mult, u32::from(shift)));
+            for isa in isas() {
+                let acts = if scaled { Acts::blocks(isa, &x, cols) } else { Acts::narrow(tokens, cols, fill) };
+                let (codes, exponents) = (acts.codes(cols), acts.exponents());
+                for spread in [false, true] {
+                    let y = linear(isa, &packed, &acts, spread);
+                    for t in 0..tokens {
+                        for r in 0..a + b {
+                            let (w, r0) = if r < a { (&linears[0], r) } else { (&linears[1], r - a) };
+                            let row: Vec<i16> = w.integer_row(r0).collect();
+                            let acc: i64 = (0..cols).map(|c| {
+                                let e = exponents.get(t * cols.div_ceil(256) + c / 256).copied().unwrap_or(0);
+                                i64::from(codes[t * cols + c]) * i64::from(row[c]) << e
+                            }).sum();
+                            prop_assert_eq!(
+                                y[t * (a + b) + r],
+                                requant(acc, w.mult[r0], u32::from(w.shift[r0])),
+                                "{:?} token {} row {}", isa, t, r
+                            );
+                        }
+                    }
                 }
             }
         }
@@ -151,17 +236,27 @@ mod tests {
 
     #[test]
     fn extreme_rows_do_not_wrap() {
-        let cols = 8192;
-        let w = Linear {
-            format: WeightFormat::W4,
-            rows: 1,
-            cols,
-            level: vec![-8; cols],
-            scale: vec![255; cols / 32],
-            mult: vec![1],
-            shift: vec![2],
-        };
-        let y = linear(&w, &Acts::narrow(&vec![-128; cols], cols));
-        assert_eq!(y, [(8192i64 * 128 * 2040 / 4) as i32]);
+        for (cols, x, level) in [(8192, -128, -8), (65504, -128, 7), (65504, 127, -8)] {
+            let w = Linear {
+                format: WeightFormat::W4,
+                rows: 1,
+                cols,
+                level: vec![level; cols],
+                scale: vec![255; cols / 32],
+                mult: vec![1],
+                shift: vec![20],
+            };
+            for isa in isas() {
+                let acts = Acts::narrow(7, cols, |_, out| out.fill(x));
+                let y = linear(isa, &Packed::new(&[&w]), &acts, false);
+                let acc = cols as i64 * i64::from(x) * 255 * i64::from(level);
+                assert_eq!(y, [requant(acc, 1, 20); 7]);
+                // With the largest exponent in each block.
+                let acts = Acts::blocks(isa, &vec![-32768; 2 * cols], cols);
+                let y = linear(isa, &Packed::new(&[&w]), &acts, false);
+                let acc = cols as i64 * -32768 * 255 * i64::from(level);
+                assert_eq!(y, [requant(acc, 1, 20); 2]);
+            }
+        }
     }
 }

@@ -1,15 +1,20 @@
 //! Integer reference model: the arithmetic of `docs/numerics.md`, whole model, no floating point.
 //!
-//! Slow parts run on all cores; the result is the same for any thread count and any block size.
+//! Slow parts run on all cores; the result is the same for any thread count, any block size and any instruction set.
 
 mod attention;
 mod cache;
 mod emit;
+mod forward;
 mod head_cache;
+mod kernel;
 mod matmul;
+mod pack;
+mod scorer;
 mod session;
 mod tap;
 
 pub use head_cache::HeadCache;
+pub use pack::Prepared;
 pub use session::{Logits, Session};
 pub use tap::{At, IntTap, NoIntTap, Point};

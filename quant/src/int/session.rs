@@ -1,21 +1,27 @@
 //! Runs a quantized model over tokens, keeping the KV cache.
 
-use super::attention::{Angles, Query, attend, rotate};
+use super::attention::Angles;
 use super::cache::Cache;
-use super::emit::{emit, emit_head};
+use super::emit::emit;
+use super::forward::{Projected, Tokens};
 use super::head_cache::HeadCache;
-use super::matmul::{Acts, Blocks, linear};
+use super::kernel::TOKENS;
+use super::pack::Prepared;
 use super::tap::{At, IntTap, NoIntTap, Point};
-use crate::model::{LambdaShape, Layer, LayerConstants, Norm, QuantModel};
-use crate::perplexity::{Scorer, nll_of_logits};
+use crate::model::{LambdaShape, QuantModel};
+use crate::perplexity::nll_of_row;
 use crate::{Error, Result};
-use accllm_hw::config::COLS;
-use accllm_hw::{fixed, tables};
+use accllm_hw::fixed;
 use rayon::prelude::*;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Most tokens processed at once.
 const BLOCK: usize = 64;
+/// The same where texts are scored: enough for each thread to have several parts.
+const SCORED_BLOCK: usize = 192;
+/// Most tokens of a part, which one thread computes.
+const PART: usize = 4 * TOKENS;
 
 /// Which tokens' logits are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +36,10 @@ pub enum Logits {
 
 /// A running text: model, position and KV caches.
 pub struct Session<'m> {
-    model: &'m QuantModel,
+    prepared: Arc<Prepared<'m>>,
     lambda: LambdaShape,
+    /// Most tokens processed at once.
+    block: usize,
     position: u64,
     /// First position from which the window is whole; what the ring overwrites is not counted.
     held: u64,
@@ -42,18 +50,35 @@ impl<'m> Session<'m> {
     /// An empty session with the model's default attention shape. The model must have passed
     /// [`QuantModel::check`], as every loaded or quantized one has.
     pub fn new(model: &'m QuantModel) -> Self {
-        Self::start(model, model.lambda)
+        Self::start(Arc::new(Prepared::new(model)), model.lambda, BLOCK)
     }
 
     /// An empty session with another attention shape.
     pub fn with_lambda(model: &'m QuantModel, lambda: LambdaShape) -> Result<Self> {
-        lambda.check(Path::new("argument"))?;
-        Ok(Self::start(model, lambda))
+        Self::shared(Arc::new(Prepared::new(model)), lambda)
     }
 
-    fn start(model: &'m QuantModel, lambda: LambdaShape) -> Self {
-        let caches = model.layers.iter().map(|_| Cache::new(&model.arch, lambda, BLOCK)).collect();
-        Self { model, lambda, position: 0, held: 0, caches }
+    /// An empty session that shares its weights.
+    pub fn shared(prepared: Arc<Prepared<'m>>, lambda: LambdaShape) -> Result<Self> {
+        lambda.check(Path::new("argument"))?;
+        Ok(Self::start(prepared, lambda, BLOCK))
+    }
+
+    /// An empty session for [`Session::score`]: as [`Session::shared`], with more tokens at once and so a larger cache.
+    pub fn scoring(prepared: Arc<Prepared<'m>>, lambda: LambdaShape) -> Result<Self> {
+        lambda.check(Path::new("argument"))?;
+        Ok(Self::start(prepared, lambda, SCORED_BLOCK))
+    }
+
+    fn start(prepared: Arc<Prepared<'m>>, lambda: LambdaShape, block: usize) -> Self {
+        let model = prepared.model();
+        let caches = model.layers.iter().map(|_| Cache::new(&model.arch, lambda, block)).collect();
+        Self { prepared, lambda, block, position: 0, held: 0, caches }
+    }
+
+    /// Bytes of the KV cache, which do not depend on the length of the text.
+    pub fn cache_bytes(&self) -> usize {
+        self.caches.iter().map(Cache::bytes).sum()
     }
 
     /// Position of the next token.
@@ -68,7 +93,7 @@ impl<'m> Session<'m> {
 
     /// Most tokens that are computed together.
     pub fn block_tokens(&self) -> usize {
-        BLOCK
+        self.block
     }
 
     /// Takes the text back to its first `to` tokens; false where the window no longer holds what they need.
@@ -103,10 +128,10 @@ impl<'m> Session<'m> {
     ) -> std::result::Result<(), E> {
         (self.position, self.held) = (0, 0);
         let kept = self.lambda.kept(position);
-        for layer in 0..self.model.arch.layers {
-            for head in 0..self.model.arch.kv_heads {
+        for layer in 0..self.prepared.model.arch.layers {
+            for head in 0..self.prepared.model.arch.kv_heads {
                 let cache = heads(layer, head)?;
-                if !cache.is_sane(&self.model.arch, kept.clone().count()) {
+                if !cache.is_sane(&self.prepared.model.arch, kept.clone().count()) {
                     let what = format!("layer {layer}, KV head {head}: not a cache of this model");
                     return Err(Error::Argument(what).into());
                 }
@@ -119,7 +144,7 @@ impl<'m> Session<'m> {
     }
 
     fn check_head(&self, layer: usize, head: usize) -> Result<()> {
-        let a = &self.model.arch;
+        let a = &self.prepared.model.arch;
         match layer < a.layers && head < a.kv_heads {
             true => Ok(()),
             false => Err(Error::Argument(format!("there is no KV head {head} of layer {layer}"))),
@@ -129,32 +154,87 @@ impl<'m> Session<'m> {
     /// Appends `tokens`; returns the logits asked for, `[tokens or 1, vocab]` with
     /// `model.logit_frac` fraction bits.
     pub fn step(&mut self, tokens: &[u32], which: Logits, tap: &mut dyn IntTap) -> Result<Vec<i32>> {
-        let vocab = self.model.arch.vocab;
-        if let Some(id) = tokens.iter().find(|id| **id as usize >= vocab) {
-            return Err(Error::Argument(format!("token {id} is not below the vocabulary size {vocab}")));
+        self.check_tokens(tokens)?;
+        match tap.active() {
+            true => Ok(self.blocks(tokens, which, tap)),
+            // Inside the pool, so that parallel parts do not wait for a thread to enter it.
+            false => Ok(rayon::scope(|_| self.blocks(tokens, which, &mut NoIntTap))),
         }
+    }
+
+    /// Appends all tokens of `text` but the last; returns the negative log likelihoods (nats) of `text[1 + skip..]`.
+    pub fn score(&mut self, text: &[u32], skip: usize) -> Result<Vec<f64>> {
+        self.check_tokens(text)?;
+        let Some(last) = text.len().checked_sub(1) else { return Ok(Vec::new()) };
+        Ok(rayon::scope(|_| {
+            let mut nll = Vec::with_capacity(last.saturating_sub(skip));
+            let (block, width) = (self.block, self.prepared.model.arch.hidden);
+            for at in (0..last).step_by(block) {
+                let n = block.min(last - at);
+                let hidden = self.block(&text[at..at + n], &mut NoIntTap);
+                let first = skip.saturating_sub(at).min(n);
+                nll.extend(self.nll(&hidden[first * width..], &text[at + first + 1..at + n + 1]));
+                self.position += n as u64;
+            }
+            nll
+        }))
+    }
+
+    fn check_tokens(&self, tokens: &[u32]) -> Result<()> {
+        let vocab = self.prepared.model.arch.vocab;
+        match tokens.iter().find(|id| **id as usize >= vocab) {
+            Some(id) => Err(Error::Argument(format!("token {id} is not below the vocabulary size {vocab}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn blocks(&mut self, tokens: &[u32], which: Logits, tap: &mut dyn IntTap) -> Vec<i32> {
         let mut logits = Vec::new();
-        let blocks = tokens.len().div_ceil(BLOCK);
-        for (i, block) in tokens.chunks(BLOCK).enumerate() {
+        let blocks = tokens.len().div_ceil(self.block);
+        for (i, block) in tokens.chunks(self.block).enumerate() {
             let hidden = self.block(block, tap);
-            let width = self.model.arch.hidden;
+            let width = self.prepared.model.arch.hidden;
             let first = match which {
                 Logits::All => 0,
                 Logits::Last if i + 1 == blocks => block.len() - 1,
                 Logits::Last | Logits::Skip => block.len(),
             };
             if first < block.len() {
-                let base = self.position + first as u64;
-                logits.extend(self.head(&hidden[first * width..], base, tap));
+                let at = Tokens {
+                    prepared: &self.prepared,
+                    base: self.position + first as u64,
+                    angles: &[],
+                    spread: true,
+                };
+                logits.extend(at.head(&hidden[first * width..], tap));
             }
             self.position += block.len() as u64;
         }
-        Ok(logits)
+        logits
+    }
+
+    /// Negative log likelihoods of `next`, each behind a residual row.
+    fn nll(&self, x: &[i32], next: &[u32]) -> Vec<f64> {
+        let (model, width) = (self.prepared.model, self.prepared.model.arch.hidden);
+        let unit = (-f32::from(model.logit_frac)).exp2();
+        let part = |(x, next): (&[i32], &[u32])| {
+            let at = Tokens { prepared: &self.prepared, base: 0, angles: &[], spread: false };
+            let logits = at.head(x, &mut NoIntTap);
+            let mut real = vec![0f32; model.arch.vocab];
+            let rows = logits.chunks_exact(model.arch.vocab).zip(next);
+            let each = rows.map(|(row, next)| {
+                real.iter_mut().zip(row).for_each(|(r, v)| *r = *v as f32 * unit);
+                nll_of_row(&real, *next)
+            });
+            each.collect::<Vec<_>>()
+        };
+        let parts = x.par_chunks(2 * TOKENS * width).zip(next.par_chunks(2 * TOKENS));
+        parts.map(part).collect::<Vec<_>>().concat()
     }
 
     /// Residual stream after the last layer for a block of tokens.
     fn block(&mut self, tokens: &[u32], tap: &mut dyn IntTap) -> Vec<i32> {
-        let m = self.model;
+        let m = self.prepared.model;
         let (h, base) = (m.arch.hidden, self.position);
         let shift = u32::from(m.embed_shift);
         let mut x: Vec<i32> = tokens
@@ -163,166 +243,134 @@ impl<'m> Session<'m> {
             .collect();
         emit(tap, Point::Embed, None, base, h, &x);
         let angles = |p: u64| fixed::rope_row(p, m.arch.rope_theta, m.arch.head_dim, m.arch.padded_head());
-        let positions: Vec<u64> = (0..tokens.len() as u64).map(|t| base + t).collect();
-        let rows: Vec<(Angles, Option<Angles>)> = positions
-            .iter()
-            .map(|p| {
-                let sink = self.lambda.sink_position(*p);
-                (angles(*p), (sink != *p).then(|| angles(sink)))
-            })
-            .collect();
+        let ceiling = angles(self.lambda.sink_position(u64::MAX));
+        let row = |p: u64| (angles(p), (self.lambda.sink_position(p) != p).then(|| ceiling.clone()));
+        let rows: Vec<_> = (0..tokens.len() as u64).map(|t| row(base + t)).collect();
+        // A part for each thread, unless somebody watches, or there is only one.
+        let threads = rayon::current_num_threads();
+        let part = match tap.active() || tokens.len() == 1 || threads == 1 {
+            true => tokens.len(),
+            false => tokens.len().div_ceil(threads).next_multiple_of(TOKENS).min(PART),
+        };
         for l in 0..m.layers.len() {
-            self.layer(l, &mut x, &rows, tap);
+            match part >= tokens.len() {
+                true => self.layer(l, &mut x, &rows, tap),
+                false => self.layer_in_parts(l, &mut x, &rows, part),
+            }
         }
         x
     }
 
     fn layer(&mut self, l: usize, x: &mut [i32], rows: &[(Angles, Option<Angles>)], tap: &mut dyn IntTap) {
-        let (m, base) = (self.model, self.position);
-        let (w, a): (&Layer, _) = (&m.layers[l], &m.arch);
-        let at = Some(l);
-        let input = norm(x, &w.attn_norm);
-        emit(tap, Point::AttnIn, at, base, a.hidden, &input);
-        let input = Acts::narrow(&input, a.hidden);
-        let (q, k, v) = (linear(&w.q, &input), linear(&w.k, &input), linear(&w.v, &input));
-        emit(tap, Point::Q, at, base, a.q_width(), &q);
-        emit(tap, Point::K, at, base, a.kv_width(), &k);
-        emit(tap, Point::V, at, base, a.kv_width(), &v);
-        self.append(l, &k, &v, rows, tap);
-        let o8 = self.attention(l, &q, rows, tap);
-        let y = linear(&w.o, &Acts::narrow(&o8, a.o_cols()));
-        emit(tap, Point::AttnOut, at, base, a.hidden, &y);
-        add(x, &y);
-        emit(tap, Point::ResidAttn, at, base, a.hidden, x);
-
-        let input = norm(x, &w.mlp_norm);
-        emit(tap, Point::MlpIn, at, base, a.hidden, &input);
-        let input = Acts::narrow(&input, a.hidden);
-        let (gate, up) = (linear(&w.gate, &input), linear(&w.up, &input));
-        emit(tap, Point::Gate, at, base, a.ff, &gate);
-        emit(tap, Point::Up, at, base, a.ff, &up);
-        let hs = u32::from(w.constants.hs);
-        let h: Vec<i32> = gate.par_iter().zip(&up).map(|(g, u)| fixed::silu_mul(*g, *u, hs)).collect();
-        let h = Blocks::new(&h, a.ff);
-        emit(tap, Point::MlpH, at, base, a.ff, &h.codes);
-        emit(tap, Point::MlpHExp, at, base, a.ff.div_ceil(COLS), &h.exponents);
-        let y = linear(&w.down, &Acts::blocks(&h, a.ff));
-        emit(tap, Point::MlpOut, at, base, a.hidden, &y);
-        add(x, &y);
-        emit(tap, Point::Resid, at, base, a.hidden, x);
+        let prepared = self.prepared.clone();
+        let at = Tokens { prepared: &prepared, base: self.position, angles: rows, spread: true };
+        let projected = at.project(l, x, tap);
+        self.append(l, self.position, &projected, tap);
+        at.finish(l, x, &projected, (&self.caches[l], self.lambda), tap);
     }
 
-    /// Quantizes and stores the keys and values of a block.
-    fn append(
-        &mut self,
-        l: usize,
-        k: &[i32],
-        v: &[i32],
-        rows: &[(Angles, Option<Angles>)],
-        tap: &mut dyn IntTap,
-    ) {
-        let (a, c) = (&self.model.arch, &self.model.layers[l].constants);
+    /// As [`Self::layer`], `part` tokens a thread.
+    fn layer_in_parts(&mut self, l: usize, x: &mut [i32], rows: &[(Angles, Option<Angles>)], part: usize) {
+        let (prepared, position) = (self.prepared.clone(), self.position);
+        let h = prepared.model.arch.hidden;
+        let at = |i: usize, angles| {
+            let base = position + (i * part) as u64;
+            Tokens { prepared: &prepared, base, angles, spread: false }
+        };
+        let parts = x.par_chunks(part * h).zip(rows.par_chunks(part)).enumerate();
+        let projected: Vec<Projected> =
+            parts.map(|(i, (x, rows))| at(i, rows).project(l, x, &mut NoIntTap)).collect();
+        for (i, projected) in projected.iter().enumerate() {
+            self.append(l, position + (i * part) as u64, projected, &mut NoIntTap);
+        }
+        let cache = (&self.caches[l], self.lambda);
+        let parts = x.par_chunks_mut(part * h).zip(rows.par_chunks(part)).zip(&projected).enumerate();
+        parts.for_each(|(i, ((x, rows), projected))| {
+            at(i, rows).finish(l, x, projected, cache, &mut NoIntTap);
+        });
+    }
+
+    /// Stores the keys and values of tokens from position `base` on.
+    fn append(&mut self, l: usize, base: u64, new: &Projected, tap: &mut dyn IntTap) {
+        let a = &self.prepared.model.arch;
         let cache = &mut self.caches[l];
-        let tokens = k.chunks_exact(a.kv_width()).zip(v.chunks_exact(a.kv_width())).zip(rows);
-        for (t, ((k, v), angles)) in tokens.enumerate() {
-            let p = self.position + t as u64;
-            let heads = k.chunks_exact(a.head_dim).zip(v.chunks_exact(a.head_dim));
-            for (head, (k, v)) in heads.enumerate() {
-                let rot = rotate(k, &angles.0, c.rot_shift_k);
-                let (scale, low) = cache.put_key(p, head, &rot);
-                cache.put_value(p, head, v, u32::from(c.v_shift));
-                if tap.active() {
-                    let mut say = |point, data: &[i32]| {
-                        tap.tensor(At { point, layer: Some(l), token: p, head: Some(head) }, data);
-                    };
-                    let widen = |codes: &[i8]| codes.iter().map(|v| i32::from(*v)).collect::<Vec<_>>();
-                    say(Point::KRot, &rot);
-                    say(Point::KScale, &[i32::from(scale)]);
-                    say(Point::KBase, &[i32::from(low)]);
-                    say(Point::KCodes, &widen(cache.key(p, head).0));
-                    say(Point::VCodes, &widen(cache.value(p, head)));
-                }
+        let (hdp, hd) = (a.padded_head(), a.head_dim);
+        let heads = new.k.chunks_exact(hdp).zip(&new.k_meta).zip(new.v.chunks_exact(hd));
+        for (i, ((k, meta), v)) in heads.enumerate() {
+            let (p, head) = (base + (i / a.kv_heads) as u64, i % a.kv_heads);
+            cache.put_key(p, head, k, *meta);
+            cache.put_value(p, head, v);
+            if tap.active() {
+                let mut say = |point, data: &[i32]| {
+                    tap.tensor(At { point, layer: Some(l), token: p, head: Some(head) }, data);
+                };
+                let widen = |codes: &[i8]| codes.iter().map(|v| i32::from(*v)).collect::<Vec<_>>();
+                say(Point::KRot, &new.k_rot[i * hdp..][..hdp]);
+                say(Point::KScale, &[i32::from(meta.0)]);
+                say(Point::KBase, &[i32::from(meta.1)]);
+                // As they are in the cache.
+                let stored = cache.head(std::iter::once(p), head);
+                say(Point::KCodes, &widen(&stored.k));
+                say(Point::VCodes, &widen(&stored.v));
             }
         }
     }
+}
 
-    /// Attention outputs of a block, `[tokens, o_cols]`.
-    fn attention(
-        &self,
-        l: usize,
-        q: &[i32],
-        rows: &[(Angles, Option<Angles>)],
-        tap: &mut dyn IntTap,
-    ) -> Vec<i32> {
-        let (m, a) = (self.model, &self.model.arch);
-        let c: &LayerConstants = &m.layers[l].constants;
-        let head = |t: usize, h: usize| {
-            let p = self.position + t as u64;
-            let x = &q[t * a.q_width() + h * a.head_dim..][..a.head_dim];
-            let window = Query::new(x, &rows[t].0, c.rot_shift_q);
-            let sink = rows[t].1.as_ref().map(|r| Query::new(x, r, c.rot_shift_q));
-            let pair = (&window, sink.as_ref().unwrap_or(&window));
-            let out = attend(&self.caches[l], (p, h / a.group()), pair, self.lambda, c, m.prob_wide);
-            (window, sink, out)
-        };
-        let mut o8 = vec![0i32; rows.len() * a.o_cols()];
-        let token = |(t, out): (usize, &mut [i32])| -> Vec<_> {
-            let each = out.chunks_exact_mut(a.head_stride()).enumerate().map(|(h, out)| {
-                let result = head(t, h);
-                out[..a.head_dim].copy_from_slice(&result.2.o8);
-                result
-            });
-            each.collect()
-        };
-        if tap.active() {
-            for (t, out) in o8.chunks_exact_mut(a.o_cols()).enumerate() {
-                let p = self.position + t as u64;
-                for (h, (window, sink, out)) in token((t, out)).into_iter().enumerate() {
-                    emit_head(tap, (l, p, h), &window, sink.as_ref().unwrap_or(&window), &out);
+#[cfg(test)]
+mod tests {
+    use super::super::kernel::Isa;
+    use super::*;
+    use crate::hf::load_model;
+    use crate::quantize::{Options, quantize};
+
+    /// The bundled model, quantized; grouped queries, a head width of 32.
+    fn bundled() -> std::result::Result<QuantModel, Box<dyn std::error::Error>> {
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/tinytales");
+        Ok(quantize(&load_model(&data.join("w2"))?, &(0..1000).collect::<Vec<u32>>(), &Options::default())?
+            .model)
+    }
+
+    #[test]
+    fn instruction_sets_and_ways_agree() -> std::result::Result<(), Box<dyn std::error::Error>> {
+        let model = bundled()?;
+        let text: Vec<u32> = (0..500u32).map(|i| i.wrapping_mul(2654435761) % 1024).collect();
+        for lambda in
+            [LambdaShape { n_sink: 3, n_window: 70 }, LambdaShape { n_sink: 0, n_window: 33 }, model.lambda]
+        {
+            let run = |isa: Isa, parts: &[usize], tapped: bool| -> Result<Vec<i32>> {
+                let mut session = Session::shared(Arc::new(Prepared::with(&model, isa)), lambda)?;
+                let (mut logits, mut at, mut seen) = (Vec::new(), 0, 0usize);
+                for n in parts.iter().cycle() {
+                    let part = &text[at..(at + n).min(text.len())];
+                    let mut tap = |_: At, data: &[i32]| seen += data.len();
+                    let tap: &mut dyn IntTap = if tapped { &mut tap } else { &mut NoIntTap };
+                    logits.extend(session.step(part, Logits::All, tap)?);
+                    at += part.len();
+                    if at == text.len() {
+                        break;
+                    }
                 }
+                Ok(logits)
+            };
+            let expected = run(Isa::Portable, &[500], true)?;
+            assert_eq!(expected.len(), 500 * 1024);
+            for isa in [Isa::Portable, Isa::best()] {
+                assert!(run(isa, &[500], false)? == expected, "{isa:?}");
+                assert!(run(isa, &[1, 130, 64, 7], false)? == expected, "{isa:?} in parts");
             }
-        } else {
-            o8.par_chunks_exact_mut(a.o_cols()).enumerate().for_each(|x| {
-                token(x);
-            });
+            // Scores are those of the logits, in whatever parts.
+            let unit = (-f32::from(model.logit_frac)).exp2();
+            let real: Vec<f32> = expected.iter().map(|v| *v as f32 * unit).collect();
+            let nll = crate::perplexity::nll_of_logits(&real, 1024, &text);
+            let prepared = Arc::new(Prepared::new(&model));
+            assert!(Session::scoring(prepared.clone(), lambda)?.score(&text, 0)? == nll);
+            assert!(Session::scoring(prepared.clone(), lambda)?.score(&text, 301)? == nll[301..]);
+            let mut session = Session::scoring(prepared, lambda)?;
+            let mut all = session.score(&text[..211], 0)?;
+            all.extend(session.score(&text[210..], 0)?);
+            assert!(all == nll);
         }
-        o8
-    }
-
-    /// Logits of residual rows whose first token is at `base`.
-    fn head(&self, x: &[i32], base: u64, tap: &mut dyn IntTap) -> Vec<i32> {
-        let a = &self.model.arch;
-        let input = norm(x, &self.model.final_norm);
-        emit(tap, Point::HeadIn, None, base, a.hidden, &input);
-        let y = linear(&self.model.head, &Acts::narrow(&input, a.hidden));
-        emit(tap, Point::Logits, None, base, a.vocab, &y);
-        y
-    }
-}
-
-/// RMSNorm with static quantization of `[tokens, hidden]`.
-fn norm(x: &[i32], n: &Norm) -> Vec<i32> {
-    let mut y = x.to_vec();
-    y.par_chunks_exact_mut(n.g.len()).for_each(|row| {
-        let r = tables::rsqrt(fixed::sum_squares(row, n.eps));
-        for (v, g) in row.iter_mut().zip(&n.g) {
-            *v = i32::from(fixed::norm_element(*v, r, *g, u32::from(n.gs)));
-        }
-    });
-    y
-}
-
-fn add(x: &mut [i32], y: &[i32]) {
-    for (a, b) in x.iter_mut().zip(y) {
-        *a = fixed::resid_add(*a, *b);
-    }
-}
-
-impl Scorer for QuantModel {
-    fn nll(&self, window: &[u32]) -> Result<Vec<f64>> {
-        let logits = Session::new(self).step(window, Logits::All, &mut NoIntTap)?;
-        let unit = (-f32::from(self.logit_frac)).exp2();
-        let real: Vec<f32> = logits.iter().map(|v| *v as f32 * unit).collect();
-        Ok(nll_of_logits(&real, self.arch.vocab, window))
+        Ok(())
     }
 }

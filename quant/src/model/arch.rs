@@ -109,7 +109,7 @@ impl LambdaShape {
     }
 
     /// First position of the window of a query at `p`, were there no sinks.
-    fn window_start(&self, p: u64) -> u64 {
+    pub(crate) fn window_start(&self, p: u64) -> u64 {
         (p + 1).saturating_sub(self.n_window as u64)
     }
 }

@@ -124,9 +124,7 @@ pub(super) fn windows(text: &[u32], protocol: Protocol) -> Result<Vec<&[u32]>> {
 /// Runs `model` over the windows of `text` (fewer when the text is shorter) and collects ranges.
 pub fn calibrate(model: &FloatModel, text: &[u32], protocol: Protocol) -> Result<Calibration> {
     let mut seen = Collector::new(model);
-    for window in windows(text, protocol)? {
-        model.hidden(window, None, &mut seen)?;
-    }
+    model.hidden_of(&windows(text, protocol)?, None, &mut seen)?;
     seen.finish()
 }
 

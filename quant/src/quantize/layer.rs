@@ -2,8 +2,10 @@
 
 use super::grid::GridWeight;
 use super::shapes::gather_heads;
-use crate::float::{FloatLayer, FloatModel, Matrix};
+use crate::float::{FloatLayer, FloatModel, LayerStore, Layers, Matrix};
 use crate::hf::LlamaConfig;
+use crate::{Error, Result};
+use std::sync::Arc;
 
 /// Grids of one layer; `o` has its columns spread per head.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,12 +47,28 @@ impl GridLayer {
     }
 }
 
+/// Most weights of a model that is dequantized as a whole; layers of a larger one when they are asked for.
+const RESIDENT: usize = 500_000_000;
+
+/// Layers on their grids that are read in float.
+struct GridStore {
+    config: LlamaConfig,
+    layers: Arc<Vec<GridLayer>>,
+}
+
+impl LayerStore for GridStore {
+    fn layer(&self, l: usize) -> Result<FloatLayer> {
+        let missing = || Error::Argument(format!("there is no layer {l}"));
+        Ok(self.layers.get(l).ok_or_else(missing)?.dequantize(&self.config))
+    }
+}
+
 /// All weights of a model on their grids.
 #[derive(Clone, Debug)]
 pub(crate) struct Weights {
     /// `[vocab, hidden]`.
     pub embed: Matrix,
-    pub layers: Vec<GridLayer>,
+    pub layers: Arc<Vec<GridLayer>>,
     pub final_norm: Vec<f32>,
     pub head: GridWeight,
 }
@@ -63,10 +81,18 @@ impl Weights {
 
     /// A float model with these weights.
     pub fn dequantize(&self, c: &LlamaConfig) -> FloatModel {
+        let weights = self.layers.len() * c.hidden * (c.ffn * 3 + c.q_width() * 2 + c.kv_width() * 2);
+        let layers = match weights <= RESIDENT {
+            true => self.layers.iter().map(|l| l.dequantize(c)).collect::<Vec<_>>().into(),
+            false => Layers::Stored {
+                count: self.layers.len(),
+                store: Arc::new(GridStore { config: c.clone(), layers: self.layers.clone() }),
+            },
+        };
         FloatModel {
             config: c.clone(),
             embed: self.embed.clone(),
-            layers: self.layers.iter().map(|l| l.dequantize(c)).collect::<Vec<_>>(),
+            layers,
             final_norm: self.final_norm.clone(),
             head: Some(self.head.dequantize()),
         }

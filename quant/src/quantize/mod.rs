@@ -32,13 +32,13 @@ pub use assign::{
 pub use calibrate::{Calibration, Channels, LayerStats, calibrate};
 pub use closed::{Closed, Inputs, Pruning, Streams, closed_model};
 pub use grid::GridWeight;
+pub(crate) use layer::{GridLayer, LayerGrids, Weights};
 pub use levels::fit;
 pub use recover::recover;
 pub use refine::refine;
 pub use simulate::Simulated;
 pub use steps::{Clip, LayerSteps, Steps, clipped_value_shape, static_steps};
 pub use table::{StepRow, step_table};
-pub(crate) use layer::{GridLayer, LayerGrids, Weights};
 
 use crate::Result;
 use crate::float::FloatModel;
@@ -132,7 +132,12 @@ pub struct Quantized {
 }
 
 /// Quantizes `model`; `text` is the calibration token stream.
-pub fn quantize(
+pub fn quantize(model: &FloatModel, text: &[u32], options: &Options) -> Result<Quantized> {
+    quantize_with(model, text, options, &mut |_| {})
+}
+
+/// [`quantize`] that tells how far it is.
+pub fn quantize_with(
     model: &FloatModel,
     text: &[u32],
     options: &Options,
@@ -142,10 +147,8 @@ pub fn quantize(
     let weights = weights::quantize_weights(model, text, options, progress)?;
     let dequantized = weights.dequantize(c);
     let after = calibrate(&dequantized, text, options.calibration)?;
-    let shapes = shapes::Shapes {
-        layers: vec![LayerShapes::flat(c); c.layers],
-        head_in: vec![1.0; c.hidden],
-    };
+    let shapes =
+        shapes::Shapes { layers: vec![LayerShapes::flat(c); c.layers], head_in: vec![1.0; c.hidden] };
     let steps = steps::choose(c, &shapes, &after);
     let quant = assemble::assemble(c, &weights, &steps, &after, options)?;
     quant.check(std::path::Path::new("quantizer output"))?;

@@ -3,7 +3,7 @@
 use super::Steps;
 use crate::Result;
 use crate::float::{FloatModel, Lambda, Site, Tap};
-use crate::perplexity::{Scorer, nll_of_logits};
+use crate::perplexity::Scorer;
 use accllm_hw::config::COLS;
 use accllm_hw::fixed::{block_code, block_exponent};
 
@@ -23,8 +23,11 @@ pub struct Simulated<'a> {
 
 impl Scorer for Simulated<'_> {
     fn nll(&self, window: &[u32]) -> Result<Vec<f64>> {
-        let logits = self.model.logits(window, self.lambda, &mut Rounding(self))?;
-        Ok(nll_of_logits(&logits, self.model.config.vocab, window))
+        Ok(self.nll_each(&[window])?.pop().unwrap_or_default())
+    }
+
+    fn nll_each(&self, windows: &[&[u32]]) -> Result<Vec<Vec<f64>>> {
+        self.model.nll_of(windows, self.lambda, || Rounding(self))
     }
 }
 

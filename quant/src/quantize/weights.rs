@@ -2,11 +2,11 @@
 
 use super::calibrate::{Channels, Collector, LayerStats, windows};
 use super::grid::GridWeight;
-use super::shapes::spread_heads;
 use super::layer::{GridLayer, LayerGrids, Weights};
 use super::levels::fit;
 use super::plan::Plan;
 use super::recover::recover;
+use super::shapes::spread_heads;
 use super::steps::value_steps;
 use super::{Options, Progress};
 use crate::float::{FloatLayer, FloatModel, Matrix, NoTap, Window, run_layer};
@@ -37,7 +37,7 @@ pub(super) fn quantize_weights(
     let mut seen = Collector::new(model);
     let (mut layers, mut trained) = (Vec::new(), Vec::new());
     for (l, w) in model.layers.iter().enumerate() {
-        let mut w = w.clone();
+        let mut w = w?.into_owned();
         let found = find_grids(c, l, &w, options);
         let mut pairs = PairPower::new(c);
         float.iter_mut().for_each(|x| run_layer(c, (l, &w), &window, x, &mut pairs));
@@ -69,7 +69,8 @@ pub(super) fn quantize_weights(
             match &options.reconstruction {
                 Some(how) => {
                     let step = value_steps(&shapes.value, &stats)[0] / shapes.value[0];
-                    let block = BlockTraining { how, l, window: options.calibration.window, value_step: Some(step) };
+                    let block =
+                        BlockTraining { how, l, window: options.calibration.window, value_step: Some(step) };
                     let training = TrainedLayer::new(c, &w, &layer, &block)?;
                     training.reconstruct(&streams, &float, &block, progress)?;
                     layer = training.result()?;
@@ -97,7 +98,7 @@ pub(super) fn quantize_weights(
             let start = Start { layers: trained, head: &float_head, grid: &head, final_norm: &final_norm };
             train_end_to_end(model, start, &windows(text, protocol)?, how, progress)
         }
-        _ => Ok(Weights { embed: model.embed.clone(), layers, final_norm, head }),
+        _ => Ok(Weights { embed: model.embed.clone(), layers: layers.into(), final_norm, head }),
     }
 }
 

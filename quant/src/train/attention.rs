@@ -198,7 +198,10 @@ impl CustomOp3 for Attend {
                 with_data(v, |v| {
                     with_data(dy, |dy| {
                         let all = self.sequences(q, k, v);
-                        all.into_par_iter().zip(dy.par_chunks(rows)).map(|(s, dy)| self.backward(s, dy)).collect()
+                        all.into_par_iter()
+                            .zip(dy.par_chunks(rows))
+                            .map(|(s, dy)| self.backward(s, dy))
+                            .collect()
                     })
                 })
             })

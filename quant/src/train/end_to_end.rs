@@ -105,7 +105,10 @@ impl Student {
         let rates = [how.weights, how.scales, how.gains];
         let layers = layers.into_iter().map(|l| l.layer);
         Self {
-            layers: layers.map(|l| (Optimizers::new(l.parameters(), rates), l)).map(|(o, l)| (l, o)).collect(),
+            layers: layers
+                .map(|l| (Optimizers::new(l.parameters(), rates), l))
+                .map(|(o, l)| (l, o))
+                .collect(),
             end_optimizers: [
                 Adam::new(vec![end.head.v.clone()], how.weights),
                 Adam::new(vec![end.head.log_scale.clone()], how.scales),
@@ -146,7 +149,7 @@ impl Student {
     fn result(&self, teacher: &FloatModel) -> Result<Weights> {
         Ok(Weights {
             embed: teacher.embed.clone(),
-            layers: self.layers.iter().map(|(l, _)| l.result()).collect::<Result<_>>()?,
+            layers: self.layers.iter().map(|(l, _)| l.result()).collect::<Result<Vec<_>>>()?.into(),
             final_norm: self.end.gain.to_vec1()?,
             head: self.end.head.grid()?,
         })

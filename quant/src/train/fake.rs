@@ -62,8 +62,14 @@ impl LatentWeight {
         });
         let log_scale: Vec<f32> =
             (0..grid.rows * groups).map(|i| step(i / groups, i % groups).ln()).collect();
-        let grid =
-            Grid { format: grid.format, rows: grid.rows, cols: grid.cols, width, columns, used: Arc::new(used) };
+        let grid = Grid {
+            format: grid.format,
+            rows: grid.rows,
+            cols: grid.cols,
+            width,
+            columns,
+            used: Arc::new(used),
+        };
         Ok(Self {
             v: Var::from_vec(v, (grid.rows, width), device)?,
             log_scale: Var::from_vec(log_scale, (grid.rows, groups), device)?,
@@ -141,7 +147,8 @@ fn scales(log_scale: &[f32]) -> (Vec<u8>, f32) {
         return (vec![0; log_scale.len()], 0.0);
     }
     let unit = largest / 255.0;
-    let one = |l: &f32| if *l == f32::NEG_INFINITY { 0 } else { (l.exp() / unit).round().clamp(1.0, 255.0) as u8 };
+    let one =
+        |l: &f32| if *l == f32::NEG_INFINITY { 0 } else { (l.exp() / unit).round().clamp(1.0, 255.0) as u8 };
     (log_scale.iter().map(one).collect(), unit)
 }
 
@@ -231,7 +238,11 @@ impl CustomOp2 for FakeWeight {
         let rows: Vec<(Vec<f32>, Vec<f32>)> = with_data(v, |v| {
             with_data(s, |s| {
                 with_data(dw, |dw| {
-                    v.par_chunks(g.width).zip(s.par_chunks(groups)).zip(dw.par_chunks(cols)).map(row).collect()
+                    v.par_chunks(g.width)
+                        .zip(s.par_chunks(groups))
+                        .zip(dw.par_chunks(cols))
+                        .map(row)
+                        .collect()
                 })
             })
         })???;

@@ -5,8 +5,8 @@ use super::fake::LatentWeight;
 use super::ops::{rms_norm, silu_mul, straight_through};
 use crate::float::{FloatLayer, Matrix, Rope};
 use crate::hf::LlamaConfig;
-use crate::quantize::{GridLayer, LayerGrids};
 use crate::quantize::simulate::{key_head, query_head};
+use crate::quantize::{GridLayer, LayerGrids};
 use candle_core::{Device, Result, Tensor, Var};
 use std::sync::Arc;
 
@@ -86,15 +86,7 @@ impl TrainLayer {
     /// The weights on their grids, once for a step.
     pub fn weights(&self) -> Result<[Tensor; 7]> {
         let [q, k, v, o, gate, up, down] = &self.linears;
-        Ok([
-            q.weight()?,
-            k.weight()?,
-            v.weight()?,
-            o.weight()?,
-            gate.weight()?,
-            up.weight()?,
-            down.weight()?,
-        ])
+        Ok([q.weight()?, k.weight()?, v.weight()?, o.weight()?, gate.weight()?, up.weight()?, down.weight()?])
     }
 
     /// The residual stream behind the layer, `[tokens, hidden]`, of whole sequences `x`.

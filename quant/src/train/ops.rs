@@ -85,9 +85,8 @@ impl CustomOp2 for RmsNorm {
         _: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let (dx, dg) = with_data(x, |x| {
-            with_data(g, |g| with_data(dy, |dy| rms_norm_gradients(x, g, dy, self.eps)))
-        })???;
+        let (dx, dg) =
+            with_data(x, |x| with_data(g, |g| with_data(dy, |dy| rms_norm_gradients(x, g, dy, self.eps))))???;
         let dx = Tensor::from_vec(dx, x.shape(), x.device())?;
         Ok((Some(dx), Some(Tensor::from_vec(dg, g.shape(), g.device())?)))
     }

@@ -66,9 +66,15 @@ pub(crate) struct TrainedLayer {
 
 impl TrainedLayer {
     /// Starts at `start`, which is a fit of `w`.
-    pub fn new(c: &LlamaConfig, w: &FloatLayer, start: &GridLayer, how: &BlockTraining<'_>) -> crate::Result<Self> {
+    pub fn new(
+        c: &LlamaConfig,
+        w: &FloatLayer,
+        start: &GridLayer,
+        how: &BlockTraining<'_>,
+    ) -> crate::Result<Self> {
         let device = device()?;
-        let layer = TrainLayer::new(c, w, &start.grids, how.window, how.value_step, &device).map_err(failed)?;
+        let layer =
+            TrainLayer::new(c, w, &start.grids, how.window, how.value_step, &device).map_err(failed)?;
         Ok(Self { layer, window: how.window, hidden: c.hidden, device })
     }
 

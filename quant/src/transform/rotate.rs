@@ -1,6 +1,7 @@
 //! Rotation of the residual stream and of the values, folded into the weights around them (as QuaRot does):
 //! outlying channels are spread over all. RMSNorm commutes with a rotation once its gain is in the next weight.
 
+use crate::Result;
 use crate::float::{FloatLayer, FloatModel, Matrix};
 use crate::hf::LlamaConfig;
 use rayon::prelude::*;
@@ -70,8 +71,11 @@ fn for_blocks(data: &mut [f32], n: usize, edit: impl Fn(&[f64], &mut [f32]) + Sy
 }
 
 /// Moves the norm gains into the weights that follow them; a tied head becomes a matrix of its own.
-pub fn fold_gains(model: &mut FloatModel) {
-    for w in &mut model.layers {
+///
+/// # Errors
+/// Layers that cannot be brought into memory.
+pub fn fold_gains(model: &mut FloatModel) -> Result<()> {
+    for w in model.layers.resident()? {
         for reader in [&mut w.q, &mut w.k, &mut w.v] {
             super::scale_columns(reader, &w.attn_norm);
         }
@@ -85,20 +89,25 @@ pub fn fold_gains(model: &mut FloatModel) {
     super::scale_columns(&mut head, &model.final_norm);
     model.head = Some(head);
     model.final_norm.fill(1.0);
+    Ok(())
 }
 
 /// Rotates the residual stream by a random rotation of `seed`; norm gains become 1. The logits stay the same.
-pub fn rotate_residual(model: &mut FloatModel, seed: u64) {
-    fold_gains(model);
+///
+/// # Errors
+/// Layers that cannot be brought into memory.
+pub fn rotate_residual(model: &mut FloatModel, seed: u64) -> Result<()> {
+    fold_gains(model)?;
     let r = Rotation::random(model.config.hidden, seed);
     r.columns(&mut model.embed);
-    for w in &mut model.layers {
+    for w in model.layers.resident()? {
         [&mut w.q, &mut w.k, &mut w.v, &mut w.gate, &mut w.up].into_iter().for_each(|w| r.columns(w));
         [&mut w.o, &mut w.down].into_iter().for_each(|w| r.rows(w));
     }
     if let Some(head) = &mut model.head {
         r.columns(head);
     }
+    Ok(())
 }
 
 /// Rotates the values of each head (rows of W_v, columns of o); the layer's output stays the same.

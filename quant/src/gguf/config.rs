@@ -1,0 +1,106 @@
+//! The configuration of a `llama` model in GGUF keys.
+
+use super::metadata::Metadata;
+use crate::hf::LlamaConfig;
+use crate::{Error, Result};
+
+/// Shape and constants; of RoPE what the keys say (there may be a tensor, too).
+pub(super) fn read(m: &Metadata<'_>) -> Result<LlamaConfig> {
+    let path = &m.path();
+    const ARCH: &str = "general.architecture";
+    match m.text(ARCH)? {
+        Some("llama") => {}
+        Some(other) => return Err(Error::unsupported(path, ARCH, format!("{other:?}"), "\"llama\"")),
+        None => return Err(Error::config(path, ARCH, "is missing; expected \"llama\"")),
+    }
+    for absent in ["llama.expert_count", "llama.expert_used_count"] {
+        if let Some(n) = m.integer(absent)?.filter(|n| *n > 0) {
+            return Err(Error::unsupported(path, absent, n, "0 or absent (no mixture of experts)"));
+        }
+    }
+    let hidden = m.must_count("llama.embedding_length", 1 << 16)?;
+    let heads = m.must_count("llama.attention.head_count", 1 << 12)?;
+    const KV: &str = "llama.attention.head_count_kv";
+    let kv_heads = m.count(KV, 1 << 12)?.unwrap_or(heads);
+    if heads % kv_heads != 0 {
+        let why = format!("is {kv_heads}, which does not divide llama.attention.head_count ({heads})");
+        return Err(Error::config(path, KV, why));
+    }
+    const DIM: &str = "llama.attention.key_length";
+    let head_dim = match m.count(DIM, 1 << 12)? {
+        Some(d) => d,
+        None if hidden % heads == 0 => hidden / heads,
+        None => {
+            let why = format!("is missing and the width {hidden} is not a multiple of {heads} heads");
+            return Err(Error::config(path, DIM, why));
+        }
+    };
+    if head_dim % 2 != 0 {
+        return Err(Error::config(path, DIM, format!("is {head_dim}; RoPE needs an even number")));
+    }
+    for same in ["llama.attention.value_length", "llama.rope.dimension_count"] {
+        if let Some(d) = m.integer(same)?.filter(|d| *d != head_dim as u64) {
+            return Err(Error::unsupported(path, same, d, format!("{head_dim}, the width of a head")));
+        }
+    }
+    let (vocab, bos, eos) = tokens(m)?;
+    const EPS: &str = "llama.attention.layer_norm_rms_epsilon";
+    let norm_eps = m.positive(EPS)?;
+    Ok(LlamaConfig {
+        hidden,
+        ffn: m.must_count("llama.feed_forward_length", 1 << 20)?,
+        layers: m.must_count("llama.block_count", 1 << 10)?,
+        heads,
+        kv_heads,
+        head_dim,
+        vocab,
+        rope_theta: m.positive("llama.rope.freq_base")?.unwrap_or(10_000.0),
+        // As a short decimal: the file has 32-bit floats, and 1e-5 is meant.
+        norm_eps: norm_eps
+            .map(|e| (e as f32).to_string().parse().unwrap_or(e))
+            .ok_or_else(|| Error::config(path, EPS, "is missing; expected a number above 0"))?,
+        tied_head: false,
+        max_positions: m.count("llama.context_length", 1 << 31)?.unwrap_or(2048),
+        bos,
+        eos,
+    })
+}
+
+/// Size of the vocabulary, token that begins a text, tokens that end one.
+fn tokens(m: &Metadata<'_>) -> Result<(usize, Option<u32>, Vec<u32>)> {
+    const TOKENS: &str = "tokenizer.ggml.tokens";
+    let path = &m.path();
+    let vocab = m.texts(TOKENS)?.map_or(0, |t| t.len());
+    if vocab == 0 || vocab > 1 << 22 {
+        return Err(Error::config(path, TOKENS, format!("has {vocab} tokens; expected 1 to {}", 1 << 22)));
+    }
+    if let Some(n) = m.integer("llama.vocab_size")?.filter(|n| *n != vocab as u64) {
+        let why = format!("is {n}, and there are {vocab} tokens in {TOKENS}");
+        return Err(Error::config(path, "llama.vocab_size", why));
+    }
+    let id = |name: &str| {
+        let key = format!("tokenizer.ggml.{name}_token_id");
+        match m.integer(&key)? {
+            Some(n) if n >= vocab as u64 => {
+                Err(Error::config(path, key, format!("is {n}; expected a token id below {vocab}")))
+            }
+            n => Ok(n.map(|n| n as u32)),
+        }
+    };
+    let bos = id("bos")?.filter(|_| begins(m).unwrap_or(false));
+    let mut eos = Vec::new();
+    for name in ["eos", "eot", "eom"] {
+        eos.extend(id(name)?.filter(|n| !eos.contains(n)));
+    }
+    Ok((vocab, bos, eos))
+}
+
+/// Whether texts begin with the begin token.
+fn begins(m: &Metadata<'_>) -> Result<bool> {
+    if let Some(said) = m.flag("tokenizer.ggml.add_bos_token")? {
+        return Ok(said);
+    }
+    // What llama.cpp takes for granted.
+    let pre = m.text("tokenizer.ggml.pre")?;
+    Ok(m.text("tokenizer.ggml.model")? == Some("llama") || pre == Some("llama-bpe"))
+}

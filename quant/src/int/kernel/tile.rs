@@ -1,0 +1,131 @@
+//! Which version of an inner loop runs.
+
+use super::{Isa, ROWS, Row, TOKENS, Weights, avx512, portable};
+
+pub(super) fn tile(isa: Isa, w: Weights<'_>, x: &[Row<'_>], out: &mut [[i32; ROWS]; TOKENS]) {
+    match isa {
+        Isa::Avx512 => avx512::tile(w, x, out),
+        Isa::Portable => portable::tile(w, x, out),
+    }
+}
+
+pub(super) fn dots(isa: Isa, k: &[u8], q: &[&[i8]], out: &mut [i32], stride: usize) {
+    match isa {
+        Isa::Avx512 => avx512::dots(k, q, out, stride),
+        Isa::Portable => portable::dots(k, q, out, stride),
+    }
+}
+
+pub(super) fn weigh(isa: Isa, v: &[i8], p: &[&[i16]], acc: &mut [i32], width: usize) {
+    match isa {
+        Isa::Avx512 => avx512::weigh(v, p, acc, width),
+        Isa::Portable => portable::weigh(v, p, acc, width),
+    }
+}
+
+pub(super) fn probabilities(isa: Isa, z: &[i32], top: i32, wide: bool, p: &mut [i16]) -> u32 {
+    match isa {
+        Isa::Avx512 => avx512::probabilities(z, top, wide, p),
+        Isa::Portable => portable::probabilities(z, top, wide, p),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::KEYS;
+    use super::*;
+    use accllm_hw::fixed;
+    use proptest::prelude::*;
+
+    fn numbers(seed: u64) -> impl FnMut() -> u64 {
+        let mut x = seed | 1;
+        move || {
+            x = x.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            x >> 33
+        }
+    }
+
+    fn isas() -> impl Iterator<Item = Isa> {
+        [Isa::Portable, Isa::Avx512].into_iter().filter(|isa| *isa == Isa::Portable || Isa::best() == *isa)
+    }
+
+    proptest! {
+        #[test]
+        fn attention_loops_equal_the_plain_sums(
+            seed in any::<u64>(), heads in 1usize..=4, wide_head in any::<bool>(), blocks in 1usize..11,
+            (columns, pairs) in (1usize..9, 1usize..40), extreme in any::<bool>(),
+        ) {
+            let mut next = numbers(seed);
+            let hdp = if wide_head { 128 } else { 64 };
+            let keys = blocks * KEYS;
+            let mut code = |extreme: bool| if extreme { [-8i8, 7][next() as usize % 2] } else { (next() % 16) as i8 - 8 };
+            let k: Vec<Vec<i8>> = (0..keys).map(|_| (0..hdp).map(|_| code(extreme)).collect()).collect();
+            let width = 16 * columns;
+            let v: Vec<Vec<i8>> = (0..2 * pairs).map(|_| (0..width).map(|_| code(extreme)).collect()).collect();
+            let q: Vec<Vec<i8>> = (0..heads)
+                .map(|_| (0..hdp).map(|_| if extreme { -127 } else { (next() % 255) as i32 as i16 - 127 } as i8).collect())
+                .collect();
+            let p: Vec<Vec<i16>> = (0..heads)
+                .map(|_| (0..2 * pairs).map(|_| if extreme { 32639 } else { (next() % 32640) as i16 }).collect())
+                .collect();
+            let mut packed = vec![0u8; keys * hdp];
+            for (j, k) in k.iter().enumerate() {
+                for (d, k) in k.iter().enumerate() {
+                    packed[j / KEYS * KEYS * hdp + (d / 4 * KEYS + j % KEYS) * 4 + d % 4] = (k + 8) as u8;
+                }
+            }
+            let mut values = vec![0i8; 2 * pairs * width];
+            for (j, v) in v.iter().enumerate() {
+                for (d, v) in v.iter().enumerate() {
+                    values[j / 2 * 2 * width + 2 * d + j % 2] = *v;
+                }
+            }
+            let (qs, ps): (Vec<&[i8]>, Vec<&[i16]>) = (q.iter().map(|q| &q[..]).collect(), p.iter().map(|p| &p[..]).collect());
+            for isa in isas() {
+                let mut out = vec![0; heads * (keys + 5)];
+                dots(isa, &packed, &qs, &mut out, keys + 5);
+                let mut acc = vec![3; heads * width];
+                weigh(isa, &values, &ps, &mut acc, width);
+                for h in 0..heads {
+                    for j in 0..keys {
+                        let want: i32 = q[h].iter().zip(&k[j]).map(|(q, k)| i32::from(*q) * i32::from(*k)).sum();
+                        prop_assert_eq!(out[h * (keys + 5) + j], want);
+                    }
+                    for d in 0..width {
+                        let want: i32 = p[h].iter().zip(&v).map(|(p, v)| i32::from(*p) * i32::from(v[d])).sum();
+                        prop_assert_eq!(acc[h * width + d], want + 3);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn probabilities_equal_the_leaf_function(
+            z in proptest::collection::vec(any::<i32>(), 1..70), small in 0u32..32, wide in any::<bool>(),
+        ) {
+            let z: Vec<i32> = z.iter().map(|z| z >> small).collect();
+            let top = z.iter().copied().max().unwrap_or(0);
+            let want: Vec<i32> = z.iter().map(|z| fixed::prob(*z, top, wide)).collect();
+            for isa in isas() {
+                let mut p = vec![0i16; z.len()];
+                let sum = probabilities(isa, &z, top, wide, &mut p);
+                prop_assert_eq!(sum, want.iter().sum::<i32>() as u32);
+                prop_assert_eq!(p.iter().map(|p| i32::from(*p)).collect::<Vec<_>>(), want.clone());
+            }
+        }
+    }
+
+    #[test]
+    fn probabilities_of_every_near_distance() {
+        for isa in isas() {
+            for wide in [false, true] {
+                let z: Vec<i32> = (0..70_000).map(|d| 17 - d).collect();
+                let mut p = vec![0i16; z.len()];
+                probabilities(isa, &z, 17, wide, &mut p);
+                for (z, p) in z.iter().zip(&p) {
+                    assert_eq!(i32::from(*p), fixed::prob(*z, 17, wide), "{isa:?} {z}");
+                }
+            }
+        }
+    }
+}
