@@ -9,7 +9,9 @@
 //! 3. Write the integer constants of `docs/numerics.md`.
 
 mod assemble;
+mod assign;
 mod calibrate;
+mod closed;
 mod compensate;
 mod constants;
 mod fit;
@@ -18,6 +20,7 @@ mod layer;
 pub(crate) mod levels;
 mod plan;
 mod recover;
+mod refine;
 mod shapes;
 pub(crate) mod simulate;
 mod steps;
@@ -25,13 +28,18 @@ mod table;
 mod weights;
 mod work;
 
+pub use assign::{
+    Assignment, Candidate, FORMATS, LINEARS, assign_formats, bits, divergence, sensitivity,
+};
 pub use calibrate::{Calibration, Channels, LayerStats, calibrate};
+pub use closed::{Closed, Inputs, Pruning, Streams, closed_model};
 pub use grid::GridWeight;
 pub(crate) use layer::{GridLayer, LayerGrids, Weights};
 pub use levels::fit;
 pub use recover::recover;
+pub use refine::refine;
 pub use simulate::Simulated;
-pub use steps::{LayerSteps, Steps};
+pub use steps::{Clip, LayerSteps, Steps, clipped_value_shape, static_steps};
 pub use table::{StepRow, step_table};
 
 use crate::Result;
