@@ -14,6 +14,7 @@ pub mod error;
 pub mod float;
 pub mod hf;
 pub mod int;
+mod isa;
 pub mod model;
 pub mod perplexity;
 pub mod quantize;

@@ -4,34 +4,87 @@ use super::attention::{Inputs, attend};
 use super::ops::{add, linear, rms_norm, silu_mul};
 use super::{FloatLayer, FloatModel, Lambda, NoTap, Rope, Site, Tap};
 use crate::hf::LlamaConfig;
-use crate::perplexity::{Scorer, nll_of_logits};
+use crate::perplexity::{Scorer, nll_of_row};
 use crate::{Error, Result};
 use rayon::prelude::*;
 
 /// What every layer of a window shares.
 pub(crate) struct Window {
-    /// Rotation of each position.
+    /// Position of the first token.
+    base: usize,
+    /// Rotation of each token.
     angles: Vec<Vec<(f32, f32)>>,
+    /// Rotation of each token's query that scores the sinks.
+    sink_angles: Vec<Vec<(f32, f32)>>,
     lambda: Option<Lambda>,
+}
+
+/// Rotated keys and values of a layer that later tokens see: sinks, then the last ones before the window.
+#[derive(Default)]
+pub(super) struct Past {
+    k: Vec<f32>,
+    v: Vec<f32>,
+}
+
+impl Past {
+    /// Bytes.
+    pub fn bytes(&self) -> usize {
+        4 * (self.k.len() + self.v.len())
+    }
+
+    /// Forgets what a token at `end` does not see, of rows of `width`; the last row is of the position before.
+    fn trim(&mut self, lambda: Lambda, end: usize, width: usize) {
+        let near = (self.k.len() / width).saturating_sub(lambda.sinks);
+        let gone = near.saturating_sub(end - lambda.window_start(end).min(end));
+        let at = lambda.sinks * width;
+        if gone > 0 {
+            self.k.drain(at..at + gone * width);
+            self.v.drain(at..at + gone * width);
+        }
+    }
 }
 
 impl Window {
     /// A window of `tokens` tokens from position 0.
     pub fn new(c: &LlamaConfig, tokens: usize, lambda: Option<Lambda>) -> Self {
+        Self::at(c, 0, tokens, lambda)
+    }
+
+    /// Tokens from position `base` on.
+    pub(super) fn at(c: &LlamaConfig, base: usize, tokens: usize, lambda: Option<Lambda>) -> Self {
         let rope = Rope::new(c.head_dim, c.rope_theta);
-        Self { angles: (0..tokens).map(|t| rope.angles(t)).collect(), lambda }
+        let positions = base..base + tokens;
+        let sink = |l: Lambda| positions.clone().map(|p| rope.angles(l.ceiling(p))).collect();
+        Self {
+            base,
+            angles: positions.clone().map(|p| rope.angles(p)).collect(),
+            sink_angles: lambda.map(sink).unwrap_or_default(),
+            lambda,
+        }
     }
 }
 
 /// Runs layer `l` with weights `w` on the residual stream `x` of `[tokens, hidden]`.
 pub(crate) fn run_layer(
     c: &LlamaConfig,
-    (l, w): (usize, &FloatLayer),
+    layer: (usize, &FloatLayer),
     window: &Window,
     x: &mut [f32],
     tap: &mut dyn Tap,
 ) {
-    let Window { angles, lambda } = window;
+    run_layer_behind(c, layer, window, &mut Past::default(), x, tap);
+}
+
+/// As [`run_layer`], behind the tokens of `past`, to which it adds.
+pub(super) fn run_layer_behind(
+    c: &LlamaConfig,
+    (l, w): (usize, &FloatLayer),
+    window: &Window,
+    past: &mut Past,
+    x: &mut [f32],
+    tap: &mut dyn Tap,
+) {
+    let Window { base, angles, sink_angles, lambda } = window;
     tap.tensor(Site::LayerIn, l, c.hidden, x);
     let mut a = rms_norm(x, &w.attn_norm, c.norm_eps);
     tap.tensor(Site::AttnNorm, l, c.hidden, &mut a);
@@ -44,14 +97,28 @@ pub(crate) fn run_layer(
     tap.tensor(Site::Query, l, c.q_width(), &mut q);
     tap.tensor(Site::Key, l, c.kv_width(), &mut k);
     tap.tensor(Site::Value, l, c.kv_width(), &mut v);
-    let q_sink = lambda.map(|lambda| {
+    let q_sink = lambda.map(|_| {
         let mut q = q_raw;
-        rotate_rows(&mut q, c.q_width(), |t| &angles[lambda.ceiling(t)]);
+        rotate_rows(&mut q, c.q_width(), |t| &sink_angles[t]);
         tap.tensor(Site::Query, l, c.q_width(), &mut q);
         q
     });
-    let inputs = Inputs { q: &q, q_sink: q_sink.as_ref().unwrap_or(&q), k: &k, v: &v };
+    past.k.extend_from_slice(&k);
+    past.v.extend_from_slice(&v);
+    let (end, kept) = (base + angles.len(), past.k.len() / c.kv_width());
+    let sinks = lambda.map_or(0, |l| l.sinks.min(kept));
+    let inputs = Inputs {
+        q: &q,
+        q_sink: q_sink.as_ref().unwrap_or(&q),
+        k: &past.k,
+        v: &past.v,
+        base: *base,
+        first: end + sinks - kept,
+    };
     let mut o = attend(c, &inputs, *lambda);
+    if let Some(lambda) = lambda {
+        past.trim(*lambda, end, c.kv_width());
+    }
     tap.tensor(Site::AttnOut, l, c.q_width(), &mut o);
     add(x, &linear(&o, &w.o));
     tap.tensor(Site::Middle, l, c.hidden, x);
@@ -94,6 +161,20 @@ impl FloatModel {
         Ok(linear(&self.hidden(tokens, lambda, tap)?, self.head()))
     }
 
+    /// Negative log likelihoods of `next`, each behind a row of [`FloatModel::hidden`]; no more than some tokens'
+    /// logits are in memory.
+    pub(crate) fn nll_of_hidden(&self, hidden: &[f32], next: &[u32]) -> Vec<f64> {
+        /// Tokens of a part.
+        const PART: usize = 64;
+        let c = &self.config;
+        let part = |(x, next): (&[f32], &[u32])| -> Vec<f64> {
+            let logits = linear(x, self.head());
+            logits.chunks_exact(c.vocab).zip(next).map(|(row, next)| nll_of_row(row, *next)).collect()
+        };
+        let parts = hidden.par_chunks(PART * c.hidden).zip(next.par_chunks(PART));
+        parts.map(part).collect::<Vec<_>>().concat()
+    }
+
     /// Embedding rows `[tokens, hidden]`.
     pub(crate) fn embed_tokens(&self, tokens: &[u32]) -> Result<Vec<f32>> {
         let mut x = Vec::with_capacity(tokens.len() * self.config.hidden);
@@ -115,7 +196,13 @@ fn rotate_rows<'a>(x: &mut [f32], width: usize, angles: impl Fn(usize) -> &'a Ve
 
 impl Scorer for FloatModel {
     fn nll(&self, window: &[u32]) -> Result<Vec<f64>> {
-        let logits = self.logits(window, None, &mut NoTap)?;
-        Ok(nll_of_logits(&logits, self.config.vocab, window))
+        self.nll_behind(window, 0)
+    }
+
+    fn nll_behind(&self, window: &[u32], skip: usize) -> Result<Vec<f64>> {
+        let hidden = self.hidden(window, None, &mut NoTap)?;
+        let skip = skip.min(window.len().saturating_sub(1));
+        Ok(self
+            .nll_of_hidden(&hidden[skip * self.config.hidden..], window.get(1 + skip..).unwrap_or_default()))
     }
 }

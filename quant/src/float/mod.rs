@@ -7,6 +7,7 @@ mod forward;
 mod model;
 mod ops;
 mod rope;
+mod stream;
 mod tap;
 
 pub use attention::Lambda;
@@ -14,4 +15,5 @@ pub(crate) use forward::{Window, run_layer};
 pub use model::{FloatLayer, FloatModel, Matrix};
 pub(crate) use ops::add_gram;
 pub use rope::Rope;
+pub use stream::FloatStream;
 pub use tap::{NoTap, Site, Tap};
