@@ -9,6 +9,7 @@ mod model;
 mod ops;
 mod rope;
 mod sample;
+mod stream;
 mod tap;
 
 pub use attention::Lambda;
@@ -18,4 +19,5 @@ pub use model::{FloatLayer, FloatModel, Matrix};
 pub(crate) use ops::{add, add_gram, dot, linear, rms_norm, silu_mul};
 pub use rope::Rope;
 pub use sample::SelfText;
+pub use stream::FloatStream;
 pub use tap::{NoTap, Site, Tap};
