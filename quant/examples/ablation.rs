@@ -38,7 +38,7 @@ impl Case {
         let stats = self.calibrate(model)?;
         let mut out = model.clone();
         let formats = [WeightFormat::W4; 7];
-        for (w, s) in out.layers.iter_mut().zip(&stats.layers) {
+        for (w, s) in out.layers.resident()?.iter_mut().zip(&stats.layers) {
             let mut shapes = choose_layer(&model.config, w, s, &formats, exponent);
             if clip == Clip::Search {
                 shapes.value = clipped_value_shape(s);
@@ -55,7 +55,7 @@ impl Case {
             model.hidden(window, None, &mut power)?;
         }
         let mut out = model.clone();
-        for (l, w) in out.layers.iter_mut().enumerate() {
+        for (l, w) in out.layers.resident()?.iter_mut().enumerate() {
             balance_qk(&model.config, w, l, &power, exponent);
         }
         Ok(out)
@@ -63,7 +63,7 @@ impl Case {
 
     /// Prints the perplexity of a migrated model with A8 and KV4.
     fn print(&self, name: &str, model: &FloatModel, clip: Clip, (a8, kv4): (bool, bool)) -> Outcome<()> {
-        let steps = static_steps(model, &self.calibrate(model)?, clip);
+        let steps = static_steps(model, &self.calibrate(model)?, clip)?;
         let simulated = Simulated { model, steps: &steps, a8, kv4, lambda: None };
         let p = perplexity(&simulated, &self.eval, self.protocol)?.perplexity;
         println!("{name:50} a8 {a8:5} kv4 {kv4:5}  {p:.4}");
@@ -135,12 +135,12 @@ fn main() -> Outcome<()> {
     }
     if run("rotate") {
         let mut m = model.clone();
-        m.layers.iter_mut().for_each(|w| rotate_values(&model.config, w, 2));
+        m.layers.resident()?.iter_mut().for_each(|w| rotate_values(&model.config, w, 2));
         let values = case.migrated(&m, None, Clip::None)?;
         case.print("values rotated", &values, Clip::None, kv)?;
         case.print("values rotated", &values, Clip::None, both)?;
         let mut m = model.clone();
-        rotate_residual(&mut m, 1);
+        rotate_residual(&mut m, 1)?;
         let m = case.migrated(&m, None, Clip::None)?;
         case.print("residual rotated", &m, Clip::None, both)?;
     }
@@ -184,7 +184,7 @@ fn main() -> Outcome<()> {
     }
     if run("closed-rotated") {
         let mut m = model.clone();
-        rotate_residual(&mut m, 1);
+        rotate_residual(&mut m, 1)?;
         closed("2:4, residual rotated, all", &m, Closed::default())?;
         let formats = [WeightFormat::W2Dense; 7];
         closed("W2Dense, residual rotated, all", &m, Closed { formats, ..Closed::default() })?;

@@ -1,7 +1,7 @@
 //! Mixed formats: which linear gets which weight format, so that the expected damage is least under a budget.
 
 use super::levels::fit;
-use crate::float::{FloatModel, NoTap};
+use crate::float::{FloatLayer, FloatModel, Matrix, NoTap};
 use crate::model::WeightFormat;
 use crate::{Error, Result};
 
@@ -149,11 +149,11 @@ pub fn sensitivity(
     for (l, damage) in out.iter_mut().enumerate() {
         for (i, damage) in damage.iter_mut().enumerate() {
             for (format, damage) in FORMATS.iter().zip(damage.iter_mut()) {
-                let w = linears(&mut changed, l)[i].clone();
+                let w = linears(&mut changed.layers.resident()?[l])[i].clone();
                 let grid = fit(&w, &vec![1.0; w.cols], &vec![true; w.cols], *format);
-                *linears(&mut changed, l)[i] = grid.dequantize();
+                *linears(&mut changed.layers.resident()?[l])[i] = grid.dequantize();
                 *damage = divergence(&reference, &changed.logits(tokens, None, &mut NoTap)?, vocab);
-                *linears(&mut changed, l)[i] = w;
+                *linears(&mut changed.layers.resident()?[l])[i] = w;
                 done += 1;
                 progress(done, total);
             }
@@ -162,9 +162,8 @@ pub fn sensitivity(
     Ok(out)
 }
 
-/// The linears of layer `l`, in the order of [`LINEARS`].
-fn linears(model: &mut FloatModel, l: usize) -> [&mut crate::float::Matrix; 7] {
-    let w = &mut model.layers[l];
+/// The linears of a layer, in the order of [`LINEARS`].
+fn linears(w: &mut FloatLayer) -> [&mut Matrix; 7] {
     [&mut w.q, &mut w.k, &mut w.v, &mut w.o, &mut w.gate, &mut w.up, &mut w.down]
 }
 

@@ -228,7 +228,7 @@ pub fn closed_model(
     let float = texts.iter().map(|w| model.embed_tokens(w)).collect::<Result<Vec<_>>>()?;
     let mut streams = Streams { quantized: float.clone(), float };
     let mut out = model.clone();
-    for (l, w) in out.layers.iter_mut().enumerate() {
+    for (l, w) in out.layers.resident()?.iter_mut().enumerate() {
         *w = closed_layer(c, (l, w), &window, &mut streams, &how(l)).1;
     }
     Ok(out)

@@ -2,6 +2,7 @@
 
 use super::calibrate::{Calibration, Channels, LayerStats};
 use super::shapes::{LayerShapes, Shapes, per_query};
+use crate::Result;
 use crate::float::{FloatModel, Matrix};
 use crate::hf::LlamaConfig;
 
@@ -44,34 +45,36 @@ pub enum Clip {
 }
 
 /// Steps of a model whose migration is in its weights: one per tensor.
-pub fn static_steps(model: &FloatModel, stats: &Calibration, clip: Clip) -> Steps {
+pub fn static_steps(model: &FloatModel, stats: &Calibration, clip: Clip) -> Result<Steps> {
     let c = &model.config;
     let ones = |n: usize| vec![1.0f32; n];
-    let layers = model.layers.iter().map(|_| LayerShapes::flat(c)).collect();
+    let layers = (0..c.layers).map(|_| LayerShapes::flat(c)).collect();
     let shapes = Shapes { layers, head_in: ones(c.hidden) };
     let mut steps = choose(c, &shapes, stats);
     if clip == Clip::None {
-        return steps;
+        return Ok(steps);
     }
-    for ((steps, w), s) in steps.layers.iter_mut().zip(&model.layers).zip(&stats.layers) {
+    let mut out = Vec::with_capacity(c.layers);
+    for ((steps, w), s) in steps.layers.iter_mut().zip(model.layers.iter()).zip(&stats.layers) {
+        let w = w?;
         shrink(&mut steps.attn_in, &s.attn_in, &[&w.q, &w.k, &w.v]);
         shrink(&mut steps.mlp_in, &s.mlp_in, &[&w.gate, &w.up]);
+        out.push(energy(&[&w.o]));
     }
     shrink(&mut steps.head_in, &stats.head_in, &[model.head()]);
     // The step of o's input is shared by all layers: each counts by its error relative to its size.
-    let layers = || model.layers.iter().zip(&stats.layers).zip(&steps.layers);
+    let layers = || out.iter().zip(&stats.layers).zip(&steps.layers);
     let fraction = best_fraction(|f| {
-        let each = layers().map(|((w, s), steps)| {
-            let energy = energy(&[&w.o]);
+        let each = layers().map(|((energy, s), steps)| {
             let inputs = per_query(c, &steps.value);
             let step: Vec<f32> = inputs.iter().map(|v| v * steps.out * f).collect();
-            let size = rounding_error(&s.attn_out.kept, &energy, &vec![f32::INFINITY; step.len()]);
-            if size > 0.0 { rounding_error(&s.attn_out.kept, &energy, &step) / size } else { 0.0 }
+            let size = rounding_error(&s.attn_out.kept, energy, &vec![f32::INFINITY; step.len()]);
+            if size > 0.0 { rounding_error(&s.attn_out.kept, energy, &step) / size } else { 0.0 }
         });
         each.sum()
     });
     steps.layers.iter_mut().for_each(|l| l.out *= fraction);
-    steps
+    Ok(steps)
 }
 
 /// Multiplies `step` by the factor of least error.
