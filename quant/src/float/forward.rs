@@ -23,7 +23,7 @@ pub(crate) struct Window {
 impl Window {
     /// A window of `tokens` tokens from position 0.
     pub fn new(c: &LlamaConfig, tokens: usize, lambda: Option<Lambda>) -> Self {
-        let rope = Rope::new(c.head_dim, c.rope_theta);
+        let rope = Rope::new(c.head_dim, &c.rope);
         Self { angles: (0..tokens).map(|t| rope.angles(t)).collect(), lambda }
     }
 }

@@ -42,7 +42,7 @@ impl TrainLayer {
         value_step: Option<f32>,
         device: &Device,
     ) -> Result<Self> {
-        let table = Rope::new(c.head_dim, c.rope_theta);
+        let table = Rope::new(c.head_dim, &c.rope);
         let geometry = Geometry {
             seq,
             heads: c.heads,
