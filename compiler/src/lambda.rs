@@ -274,7 +274,7 @@ impl Layout {
             let sink = (s.lambda.n_sink > 0).then(|| s.lambda.sink_position(p));
             let angles = std::iter::once(p).chain(sink);
             let values = angles.flat_map(|at| {
-                let (cos, sin) = rope_row_at(at, d.rope_theta, d.head_dim, s.hdp);
+                let (cos, sin) = rope_row_at(at, &d.rope, d.head_dim, s.hdp);
                 cos.into_iter().chain(sin)
             });
             for (to, value) in out[rope + row * rope_row..].chunks_exact_mut(2).zip(values) {

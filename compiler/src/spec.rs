@@ -2,6 +2,7 @@
 
 use crate::error::{Result, model};
 use accllm_hw::beat::WeightFormat;
+use accllm_hw::rope::Rope;
 use accllm_quant::model::{Layer, Norm as QuantNorm, QuantModel};
 use serde::{Deserialize, Serialize};
 
@@ -22,8 +23,9 @@ pub struct Dims {
     pub head_dim: usize,
     /// Tokens in the vocabulary.
     pub vocab: usize,
-    /// RoPE base.
-    pub rope_theta: f64,
+    /// RoPE's base and scaling.
+    #[serde(flatten)]
+    pub rope: Rope,
 }
 
 /// Constants of one RMSNorm.
@@ -147,7 +149,7 @@ impl From<&QuantModel> for ModelSpec {
                 kv_heads: a.kv_heads,
                 head_dim: a.head_dim,
                 vocab: a.vocab,
-                rope_theta: a.rope_theta,
+                rope: a.rope,
             },
             embed_shift: m.embed_shift,
             prob_wide: m.prob_wide,
@@ -188,9 +190,9 @@ impl ModelSpec {
                 "the engine takes 1..=16 query heads per KV head",
             ));
         }
-        if !(d.rope_theta.is_finite() && d.rope_theta > 0.0) {
-            return Err(model(format!("rope_theta is {}", d.rope_theta), "it must be above 0"));
-        }
+        d.rope
+            .check()
+            .map_err(|(field, why)| model(format!("RoPE's {field} {why}"), "quantize the model again"))?;
         if self.layers.len() != d.layers {
             return Err(model(
                 format!("{} layer descriptions for {} layers", self.layers.len(), d.layers),

@@ -1,6 +1,7 @@
 //! The arithmetic of `docs/numerics.md` as leaf functions on integers; shared by the integer reference model and
 //! the golden executor. The RTL implements the same page independently.
 
+use crate::rope::Rope;
 use crate::tables;
 
 /// Largest probability code, 127*256 + 127: both int8 halves fit.
@@ -92,14 +93,14 @@ pub fn rotate_head(y: &[i32], cos: &[i16], sin: &[i16], shift: u32, out: &mut [i
 }
 
 /// cos and sin rows (Q.14) for a position: `hdp/2` entries each, 16384 and 0 from `hd/2` on.
-/// Angle of pair i: `position * theta^(-2i/hd)`, in f64.
-pub fn rope_row(position: u64, theta: f64, hd: usize, hdp: usize) -> (Vec<i16>, Vec<i16>) {
+/// Angle of pair i: `position` times its frequency, in f64.
+pub fn rope_row(position: u64, rope: &Rope, hd: usize, hdp: usize) -> (Vec<i16>, Vec<i16>) {
     (0..hdp / 2)
         .map(|i| {
             if i >= hd / 2 {
                 return (16384, 0);
             }
-            let angle = position as f64 * theta.powf(-2.0 * i as f64 / hd as f64);
+            let angle = position as f64 * rope.frequency(i, hd);
             ((angle.cos() * 16384.0).round() as i16, (angle.sin() * 16384.0).round() as i16)
         })
         .unzip()

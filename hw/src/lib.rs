@@ -8,6 +8,7 @@ mod r#gen;
 pub mod isa;
 pub mod kernel;
 pub mod regs;
+pub mod rope;
 pub mod tables;
 
 pub use r#gen::files as gen_files;

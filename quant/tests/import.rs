@@ -30,7 +30,7 @@ fn must_name(text: &str, words: &[&str]) {
 #[test]
 fn unsupported_configurations_are_named() {
     let cases = [
-        ("\"llama\"", "\"mistral\"", vec!["model_type", "mistral", "LlamaForCausalLM"]),
+        ("\"llama\"", "\"mixtral\"", vec!["model_type", "mixtral", "LlamaForCausalLM"]),
         ("LlamaForCausalLM", "Qwen2ForCausalLM", vec!["architectures", "Qwen2ForCausalLM"]),
         ("\"silu\"", "\"gelu\"", vec!["hidden_act", "gelu", "silu"]),
         ("\"vocab_size\": 50", "\"vocab_size\": 0", vec!["vocab_size", "0"]),
@@ -40,7 +40,7 @@ fn unsupported_configurations_are_named() {
         (
             "\"vocab_size\": 50",
             "\"vocab_size\": 50, \"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8.0}",
-            vec!["rope_scaling", "llama3", "default"],
+            vec!["rope_scaling.low_freq_factor", "missing"],
         ),
         ("\"vocab_size\": 50", "\"vocab_size\": 50, \"head_dim\": 7", vec!["head_dim", "even"]),
         ("\"num_key_value_heads\": 2", "\"num_key_value_heads\": 3", vec!["num_key_value_heads", "divide"]),
@@ -65,7 +65,7 @@ fn default_rope_scaling_is_accepted() -> Outcome {
         "\"rope_scaling\": null, \"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 5e5}",
     );
     let parsed = LlamaConfig::parse(&config, Path::new("config.json"))?;
-    assert_eq!((parsed.rope_theta, parsed.eos, parsed.head_dim), (5e5, vec![1, 2], 10));
+    assert_eq!((parsed.rope.theta, parsed.eos, parsed.head_dim), (5e5, vec![1, 2], 10));
     Ok(())
 }
 
@@ -84,6 +84,10 @@ fn bad_tensors_are_named() -> Outcome {
     must_name(&edit(q, |t| t.shape = vec![20, 80])?, &[q, "[20, 80]", "[40, 40]"]);
     must_name(&edit(q, |t| t.dtype = Dtype::I32)?, &[q, "I32", "BF16"]);
     must_name(&edit(q, |t| t.name = "other".into())?, &[q, "missing"]);
+    let mut bias = tensors();
+    let name = "model.layers.0.self_attn.q_proj.bias";
+    bias.push(Raw { name: name.into(), shape: vec![40], bytes: vec![0; 160], ..bias[0].clone() });
+    must_name(&refusal(CONFIG, &bias)?, &[name, "plain Llama"]);
     let untied: Vec<_> = tensors().into_iter().filter(|t| t.name != "lm_head.weight").collect();
     must_name(&refusal(CONFIG, &untied)?, &["lm_head.weight", "missing"]);
     let tied = CONFIG.replace("\"llama\"", "\"llama\", \"tie_word_embeddings\": true");

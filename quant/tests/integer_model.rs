@@ -121,7 +121,7 @@ fn sinks_are_scored_at_the_ceiling() -> Outcome {
     assert_ne!(rot(Point::QSink, 12), rot(Point::QWin, 12));
     // Element by element: the sink query of token 30 is its q rotated at 11.
     let q = &seen[&(Point::Q, Some(0), 30, None)][..10];
-    let (cos, sin) = fixed::rope_row(11, model.arch.rope_theta, 10, 64);
+    let (cos, sin) = fixed::rope_row(11, &model.arch.rope, 10, 64);
     let mut padded = vec![0; 64];
     padded[..5].copy_from_slice(&q[..5]);
     padded[32..37].copy_from_slice(&q[5..]);

@@ -15,6 +15,7 @@ pub use shapes::shapes;
 use crate::image::{ModelSource as _, RowSpace};
 use crate::spec::{LayerConsts, Linear, Norm};
 use accllm_hw::beat::WeightFormat;
+use accllm_hw::rope::Rope;
 use accllm_quant::model::{self as quant, Arch, LambdaShape, Layer, LayerConstants, QuantModel};
 
 /// What to make.
@@ -95,7 +96,7 @@ impl Synthetic {
                 kv_heads: self.kv_heads,
                 head_dim: self.head_dim,
                 vocab: self.vocab,
-                rope_theta: self.rope_theta,
+                rope: Rope::plain(self.rope_theta),
                 bos: Some(0),
                 eos: vec![1],
                 max_positions: 2048,

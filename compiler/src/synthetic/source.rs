@@ -6,6 +6,7 @@ use crate::image::{ModelSource, Row, RowSpace};
 use crate::spec::{Dims, LayerConsts, LayerSpec, Linear, ModelSpec, Norm};
 use accllm_hw::beat::WeightFormat;
 use accllm_hw::config::GROUP;
+use accllm_hw::rope::Rope;
 use std::borrow::Cow;
 
 /// First element of the seeds' paths.
@@ -96,7 +97,7 @@ impl ModelSource for Synthetic {
                 kv_heads: self.kv_heads,
                 head_dim: self.head_dim,
                 vocab: self.vocab,
-                rope_theta: self.rope_theta,
+                rope: Rope::plain(self.rope_theta),
             },
             embed_shift: 3,
             prob_wide: self.prob_wide,

@@ -47,7 +47,7 @@ pub fn llama2_7b() -> ModelSpec {
             kv_heads: 32,
             head_dim: 128,
             vocab: 32000,
-            rope_theta: 10000.0,
+            rope: accllm_hw::rope::Rope::plain(10000.0),
         },
         embed_shift: 3,
         prob_wide: true,

@@ -18,7 +18,7 @@ use std::path::PathBuf;
         accllm compile ./my-llama-w2 -o prog.accllm --config u280\n  \
         accllm chat ./my-llama-w2                      talk with it; `accllm serve` does so over HTTP\n  \
         accllm bench llama2-7b                         a token of a 7B-shaped model on u280, compared\n\n\
-        MODEL is a Hugging Face folder, a folder written by `accllm quantize`, or `bundled` (the default)."
+        MODEL is a Hugging Face folder, a .gguf file, a folder written by `accllm quantize`, or `bundled` (the default)."
 )]
 pub struct Cli {
     /// Print one JSON object on standard output instead of text (keys: docs/cli.md).
@@ -66,7 +66,7 @@ pub enum Verb {
     after_help = "Example:\n  accllm quantize ./my-llama ./my-llama-w2 --calib text-like-its-training.txt"
 )]
 pub struct Quantize {
-    /// Hugging Face folder (config.json, *.safetensors, tokenizer.json), or `bundled`.
+    /// Hugging Face folder (config.json, *.safetensors, tokenizer.json), GGUF file, or `bundled`.
     pub model: String,
     /// Folder to create. It must not exist yet.
     pub out: PathBuf,

@@ -55,7 +55,7 @@ impl Window {
 
     /// Tokens from position `base` on.
     pub(super) fn at(c: &LlamaConfig, base: usize, tokens: usize, lambda: Option<Lambda>) -> Self {
-        let rope = Rope::new(c.head_dim, c.rope_theta);
+        let rope = Rope::new(c.head_dim, &c.rope);
         let positions = base..base + tokens;
         let sink = |l: Lambda| positions.clone().map(|p| rope.angles(l.ceiling(p))).collect();
         Self {

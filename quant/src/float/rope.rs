@@ -3,16 +3,14 @@
 /// Rotation angles of one head.
 #[derive(Clone, Debug)]
 pub struct Rope {
-    /// Radians per position for each pair: `theta^(-2i/head_dim)`.
+    /// Radians per position for each pair.
     frequency: Vec<f64>,
 }
 
 impl Rope {
-    /// Frequencies for heads of width `head_dim` with base `theta`.
-    pub fn new(head_dim: usize, theta: f64) -> Self {
-        let pairs = head_dim / 2;
-        let frequency = (0..pairs).map(|i| theta.powf(-((2 * i) as f64) / head_dim as f64)).collect();
-        Self { frequency }
+    /// Frequencies of `rope` for heads of width `head_dim`.
+    pub fn new(head_dim: usize, rope: &accllm_hw::rope::Rope) -> Self {
+        Self { frequency: (0..head_dim / 2).map(|i| rope.frequency(i, head_dim)).collect() }
     }
 
     /// `(cos, sin)` of every pair at `position`, angles in f64.

@@ -43,7 +43,7 @@ impl FloatModel {
                 .collect();
             let mut caches: Vec<Cache> =
                 (0..self.config.layers).map(|_| vec![Default::default(); count]).collect();
-            let rope = Rope::new(self.config.head_dim, self.config.rope_theta);
+            let rope = Rope::new(self.config.head_dim, &self.config.rope);
             for position in 0..what.tokens - 1 {
                 let tokens: Vec<u32> = writers.iter().map(Writer::last).collect();
                 let logits = self.next_logits(&tokens, position, &rope, &mut caches)?;

@@ -3,6 +3,7 @@
 use super::metadata::Metadata;
 use crate::hf::LlamaConfig;
 use crate::{Error, Result};
+use accllm_hw::rope::{Rope, Scaling};
 
 /// Shape and constants; of RoPE what the keys say (there may be a tensor, too).
 pub(super) fn read(m: &Metadata<'_>) -> Result<LlamaConfig> {
@@ -54,7 +55,8 @@ pub(super) fn read(m: &Metadata<'_>) -> Result<LlamaConfig> {
         kv_heads,
         head_dim,
         vocab,
-        rope_theta: m.positive("llama.rope.freq_base")?.unwrap_or(10_000.0),
+        rope: rope(m)?,
+        sliding_window: m.count("llama.attention.sliding_window", 1 << 31)?,
         // As a short decimal: the file has 32-bit floats, and 1e-5 is meant.
         norm_eps: norm_eps
             .map(|e| (e as f32).to_string().parse().unwrap_or(e))
@@ -64,6 +66,49 @@ pub(super) fn read(m: &Metadata<'_>) -> Result<LlamaConfig> {
         bos,
         eos,
     })
+}
+
+/// RoPE's base and scaling, as far as the keys have them.
+fn rope(m: &Metadata<'_>) -> Result<Rope> {
+    const TYPE: &str = "llama.rope.scaling.type";
+    const FACTOR: &str = "llama.rope.scaling.factor";
+    let path = &m.path();
+    let theta = m.positive("llama.rope.freq_base")?.unwrap_or(10_000.0);
+    let factor = match m.positive(FACTOR)? {
+        Some(factor) => Some(factor),
+        None => m.positive("llama.rope.scale_linear")?,
+    };
+    let scaling = match (m.text(TYPE)?, factor) {
+        (Some("none"), _) | (None, None) => None,
+        // Without a type, a factor has always meant this.
+        (Some("linear") | None, Some(factor)) => Some(Scaling::Linear { factor }),
+        (Some("linear"), None) => {
+            return Err(Error::config(path, FACTOR, "is missing; expected a number above 0"));
+        }
+        (Some(other), _) => {
+            return Err(Error::unsupported(path, TYPE, format!("{other:?}"), "\"none\", \"linear\""));
+        }
+    };
+    Ok(Rope { theta, scaling })
+}
+
+/// Llama 3's scaling from the divisors of the frequencies that llama.cpp writes for it; `None` when they are not
+/// those of any Llama 3.
+pub(super) fn llama3(plain: Rope, divisors: &[f32]) -> Option<Scaling> {
+    let head_dim = 2 * divisors.len();
+    let factor = f64::from(divisors.iter().copied().fold(1.0, f32::max));
+    let scaling = Scaling::Llama3 {
+        factor,
+        low_freq_factor: 1.0,
+        high_freq_factor: 4.0,
+        original_max_position_embeddings: 8192.0,
+    };
+    let scaled = Rope { scaling: Some(scaling), ..plain };
+    let same = divisors.iter().enumerate().all(|(i, d)| {
+        let ours = plain.frequency(i, head_dim) / scaled.frequency(i, head_dim);
+        (ours / f64::from(*d) - 1.0).abs() < 1e-4
+    });
+    (plain.scaling.is_none() && same).then_some(scaling)
 }
 
 /// Size of the vocabulary, token that begins a text, tokens that end one.

@@ -23,6 +23,13 @@ pub fn load_model_within(path: &Path, resident: usize) -> Result<FloatModel> {
     let (file, mut config) = File::open(path, config::read)?;
     config.tied_head = !file.has("output.weight");
     known(&file, config.layers)?;
+    if file.has(ROPE) {
+        let divisors = file.tensor(ROPE, &[config.head_dim / 2])?;
+        config.rope.scaling = Some(config::llama3(config.rope, &divisors).ok_or_else(|| {
+            let supported = "Llama 3's divisors (low_freq_factor 1, high_freq_factor 4, 8192 positions)";
+            Error::unsupported(path, ROPE, "another scaling of the frequencies", supported)
+        })?);
+    }
     build(config.clone(), Tensors { file, config }, resident)
 }
 
@@ -38,6 +45,9 @@ const PARTS: [(&str, &str); 9] = [
     ("ffn_up", "mlp.up_proj"),
     ("ffn_down", "mlp.down_proj"),
 ];
+
+/// Divisors of the frequencies, for Llama 3.
+const ROPE: &str = "rope_freqs.weight";
 
 /// Tensors outside the layers, as [`PARTS`].
 const OUTSIDE: [(&str, &str); 3] = [
@@ -55,7 +65,9 @@ fn known(file: &File, layers: usize) -> Result<()> {
             let ours = number.parse::<usize>().is_ok_and(|n| n < layers);
             (ours && PARTS.iter().any(|p| p.0 == part)).then_some(())
         };
-        OUTSIDE.iter().any(|o| o.0 == name) || name.strip_prefix("blk.").and_then(part).is_some()
+        name == ROPE
+            || OUTSIDE.iter().any(|o| o.0 == name)
+            || name.strip_prefix("blk.").and_then(part).is_some()
     };
     match file.names().find(|n| !is_known(n)) {
         Some(name) => Err(Error::unsupported(

@@ -2,6 +2,7 @@
 
 use super::fields::Fields;
 use crate::{Error, Result};
+use accllm_hw::rope::{Rope, Scaling};
 use serde_json::Value;
 use std::path::Path;
 
@@ -22,8 +23,10 @@ pub struct LlamaConfig {
     pub head_dim: usize,
     /// Tokens in the vocabulary.
     pub vocab: usize,
-    /// RoPE base: pair `i` turns by `theta^(-2i/head_dim)` radians per position.
-    pub rope_theta: f64,
+    /// RoPE's base and scaling.
+    pub rope: Rope,
+    /// Last tokens that a query was trained to see; `None` for all. The quantized model's default window.
+    pub sliding_window: Option<usize>,
     /// Added to the mean square in RMSNorm.
     pub norm_eps: f64,
     /// True when the output head is the embedding table.
@@ -52,7 +55,7 @@ impl LlamaConfig {
         let f = Fields { path, map };
         check_architecture(&f)?;
         check_features(&f)?;
-        let rope_theta = rope(&f)?;
+        let rope = rope(&f)?;
 
         let hidden = f.count("hidden_size", 1 << 16)?;
         let heads = f.count("num_attention_heads", 1 << 12)?;
@@ -81,7 +84,8 @@ impl LlamaConfig {
             kv_heads,
             head_dim,
             vocab,
-            rope_theta,
+            rope,
+            sliding_window: sliding_window(&f)?,
             norm_eps: f.positive("rms_norm_eps", 1e-6)?,
             tied_head: f.flag("tie_word_embeddings", false)?,
             max_positions: f.count_opt("max_position_embeddings", 1 << 31)?.unwrap_or(2048),
@@ -106,17 +110,19 @@ impl LlamaConfig {
     }
 }
 
-/// Accepts `LlamaForCausalLM` / model type `llama` only.
+/// Accepts Llama and Mistral, which is the same block with a window.
 fn check_architecture(f: &Fields<'_>) -> Result<()> {
-    const SUPPORTED: &str = "LlamaForCausalLM (model_type \"llama\")";
+    const SUPPORTED: &str = "LlamaForCausalLM (model_type \"llama\"), MistralForCausalLM (\"mistral\")";
     if let Some(v) = f.get("architectures") {
-        let named = v.as_array().is_some_and(|a| a.iter().any(|x| x == "LlamaForCausalLM"));
+        let named = v
+            .as_array()
+            .is_some_and(|a| a.iter().any(|x| x == "LlamaForCausalLM" || x == "MistralForCausalLM"));
         if !named {
             return Err(Error::unsupported(f.path, "architectures", v, SUPPORTED));
         }
     }
     match f.get("model_type") {
-        Some(v) if v == "llama" => Ok(()),
+        Some(v) if v == "llama" || v == "mistral" => Ok(()),
         Some(v) => Err(Error::unsupported(f.path, "model_type", v, SUPPORTED)),
         None if f.get("architectures").is_some() => Ok(()),
         None => {
@@ -135,9 +141,14 @@ fn check_features(f: &Fields<'_>) -> Result<()> {
         Some(v) if v != "silu" => return Err(Error::unsupported(f.path, "hidden_act", v, "\"silu\"")),
         _ => {}
     }
-    for absent in ["quantization_config", "sliding_window"] {
-        if let Some(v) = f.get(absent) {
-            return Err(Error::unsupported(f.path, absent, v, "absent or null (an unquantized float model)"));
+    for absent in ["quantization_config", "layer_types", "no_rope_layers"] {
+        // Some writers list the layers' types where all are alike.
+        let plain = |v: &Value| v.as_array().is_some_and(|a| a.iter().all(|t| t == "full_attention"));
+        match f.get(absent) {
+            Some(v) if !(absent == "layer_types" && plain(v)) => {
+                return Err(Error::unsupported(f.path, absent, v, "absent or null (a plain float model)"));
+            }
+            _ => {}
         }
     }
     if f.positive("partial_rotary_factor", 1.0)? != 1.0 {
@@ -147,20 +158,47 @@ fn check_features(f: &Fields<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The RoPE base; refuses every scaling rule.
-fn rope(f: &Fields<'_>) -> Result<f64> {
-    let mut theta = f.positive("rope_theta", 10_000.0)?;
+/// RoPE's base and scaling.
+fn rope(f: &Fields<'_>) -> Result<Rope> {
+    let mut rope = Rope::plain(f.positive("rope_theta", 10_000.0)?);
     for name in ["rope_scaling", "rope_parameters"] {
         let Some(v) = f.get(name) else { continue };
         let Value::Object(map) = v else {
             return Err(Error::config(f.path, name, format!("is {v}; expected an object or null")));
         };
+        let inner = Fields { path: f.path, map };
+        rope.theta = inner.positive("rope_theta", rope.theta)?;
+        let number = |field: &str| match inner.get(field) {
+            Some(_) => inner.positive(field, 1.0),
+            None => {
+                Err(Error::config(f.path, format!("{name}.{field}"), "is missing; expected a number above 0"))
+            }
+        };
         let kind = map.get("rope_type").or_else(|| map.get("type"));
-        if kind.is_some_and(|k| k != "default") {
-            let supported = "null or rope_type \"default\" (no context scaling)";
-            return Err(Error::unsupported(f.path, name, v, supported));
-        }
-        theta = Fields { path: f.path, map }.positive("rope_theta", theta)?;
+        rope.scaling = match kind.map(Value::as_str) {
+            None | Some(Some("default")) => rope.scaling,
+            Some(Some("linear")) => Some(Scaling::Linear { factor: number("factor")? }),
+            Some(Some("llama3")) => Some(Scaling::Llama3 {
+                factor: number("factor")?,
+                low_freq_factor: number("low_freq_factor")?,
+                high_freq_factor: number("high_freq_factor")?,
+                original_max_position_embeddings: number("original_max_position_embeddings")?,
+            }),
+            Some(_) => {
+                let supported = "null or rope_type \"default\", \"linear\" or \"llama3\"";
+                return Err(Error::unsupported(f.path, name, v, supported));
+            }
+        };
     }
-    Ok(theta)
+    rope.check().map_err(|(field, why)| Error::config(f.path, field, why))?;
+    Ok(rope)
+}
+
+/// The window that queries were trained with.
+fn sliding_window(f: &Fields<'_>) -> Result<Option<usize>> {
+    // Where the flag is there and off, the number means nothing.
+    match f.flag("use_sliding_window", true)? {
+        true => f.count_opt("sliding_window", 1 << 31),
+        false => Ok(None),
+    }
 }

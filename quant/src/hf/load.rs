@@ -2,7 +2,7 @@
 
 use super::{Checkpoint, LlamaConfig};
 use crate::float::{FloatLayer, FloatModel, LayerStore, Layers, Matrix};
-use crate::{Result, gguf};
+use crate::{Error, Result, gguf};
 use rayon::prelude::*;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,7 +36,33 @@ pub fn load_model_within(path: &Path, resident: usize) -> Result<FloatModel> {
         return gguf::load_model_within(path, resident);
     }
     let config = LlamaConfig::read(&path.join("config.json"))?;
-    build(config, Checkpoint::open(path)?, resident)
+    let files = Checkpoint::open(path)?;
+    let unknown = files.names().find(|n| !is_known(n, config.layers)).map(str::to_string);
+    let layers = config.layers;
+    let model = build(config, files, resident)?;
+    match unknown {
+        Some(name) => Err(Error::unsupported(
+            path,
+            name,
+            "a tensor of the checkpoint",
+            format!("the tensors of a plain Llama model of {layers} layers"),
+        )),
+        None => Ok(model),
+    }
+}
+
+/// Whether a tensor is used, or says nothing new (a head that is the embedding, frequencies of RoPE in old files).
+fn is_known(name: &str, layers: usize) -> bool {
+    let of_layer = |rest: &str| {
+        let (number, part) = rest.split_once('.')?;
+        number.parse::<usize>().ok().filter(|n| *n < layers)?;
+        let weight = part.strip_suffix(".weight").unwrap_or_default();
+        let linear = weight.strip_suffix("_proj").unwrap_or_default();
+        (NORMS.contains(&weight) || LINEARS.contains(&linear) || part == "self_attn.rotary_emb.inv_freq")
+            .then_some(())
+    };
+    ["model.embed_tokens.weight", "model.norm.weight", "lm_head.weight"].contains(&name)
+        || name.strip_prefix("model.layers.").and_then(of_layer).is_some()
 }
 
 /// The model that `config` describes, with weights from `source`.
@@ -74,16 +100,21 @@ fn matrix(source: &impl TensorSource, name: &str, rows: usize, cols: usize) -> R
     Ok(Matrix { rows, cols, data: source.tensor(name, &[rows, cols])? })
 }
 
+/// Parts of the names of a layer's linears.
+const LINEARS: [&str; 7] =
+    ["self_attn.q", "self_attn.k", "self_attn.v", "self_attn.o", "mlp.gate", "mlp.up", "mlp.down"];
+
 /// The linear layers of a decoder layer, `(part of the name, rows, columns)`.
 fn linears(c: &LlamaConfig) -> [(&'static str, usize, usize); 7] {
+    let [q, k, v, o, gate, up, down] = LINEARS;
     [
-        ("self_attn.q", c.q_width(), c.hidden),
-        ("self_attn.k", c.kv_width(), c.hidden),
-        ("self_attn.v", c.kv_width(), c.hidden),
-        ("self_attn.o", c.hidden, c.q_width()),
-        ("mlp.gate", c.ffn, c.hidden),
-        ("mlp.up", c.ffn, c.hidden),
-        ("mlp.down", c.hidden, c.ffn),
+        (q, c.q_width(), c.hidden),
+        (k, c.kv_width(), c.hidden),
+        (v, c.kv_width(), c.hidden),
+        (o, c.hidden, c.q_width()),
+        (gate, c.ffn, c.hidden),
+        (up, c.ffn, c.hidden),
+        (down, c.hidden, c.ffn),
     ]
 }
 

@@ -242,7 +242,7 @@ impl<'m> Session<'m> {
             .flat_map(|id| m.embed[*id as usize * h..][..h].iter().map(|e| fixed::embed(*e, shift)))
             .collect();
         emit(tap, Point::Embed, None, base, h, &x);
-        let angles = |p: u64| fixed::rope_row(p, m.arch.rope_theta, m.arch.head_dim, m.arch.padded_head());
+        let angles = |p: u64| fixed::rope_row(p, &m.arch.rope, m.arch.head_dim, m.arch.padded_head());
         let ceiling = angles(self.lambda.sink_position(u64::MAX));
         let row = |p: u64| (angles(p), (self.lambda.sink_position(p) != p).then(|| ceiling.clone()));
         let rows: Vec<_> = (0..tokens.len() as u64).map(|t| row(base + t)).collect();

@@ -1,5 +1,6 @@
 //! Shape of a quantized model.
 
+use accllm_hw::rope::Rope;
 use serde::{Deserialize, Serialize};
 
 /// Dimensions and constants that do not depend on the weights.
@@ -19,8 +20,9 @@ pub struct Arch {
     pub head_dim: usize,
     /// Tokens in the vocabulary.
     pub vocab: usize,
-    /// RoPE base.
-    pub rope_theta: f64,
+    /// RoPE's base and scaling.
+    #[serde(flatten)]
+    pub rope: Rope,
     /// Begin-of-text token.
     pub bos: Option<u32>,
     /// Tokens that end a text.

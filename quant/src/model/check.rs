@@ -78,13 +78,7 @@ impl super::Arch {
             let why = format!("is {}, which does not divide heads ({})", self.kv_heads, self.heads);
             return Err(Error::config(path, "arch.kv_heads", why));
         }
-        if !(self.rope_theta.is_finite() && self.rope_theta > 0.0) {
-            return Err(Error::config(
-                path,
-                "arch.rope_theta",
-                format!("is {}; expected above 0", self.rope_theta),
-            ));
-        }
+        self.rope.check().map_err(|(field, why)| Error::config(path, format!("arch.{field}"), why))?;
         match self.bos.iter().chain(&self.eos).find(|id| **id as usize >= self.vocab) {
             Some(id) => {
                 Err(Error::config(path, "arch.bos/eos", format!("names token {id}; vocab is {}", self.vocab)))

@@ -1,6 +1,6 @@
 //! Reads and checks a quantized model folder.
 
-use super::manifest::{FORMAT, Header, LayerEntry, MANIFEST, Manifest, NormEntry, TENSORS, VERSION};
+use super::manifest::{FORMAT, Header, LayerEntry, MANIFEST, Manifest, NormEntry, SCALED, TENSORS, VERSION};
 use super::{GROUP, Layer, Linear, Norm, QuantModel, WeightFormat};
 use crate::{Error, Result};
 use memmap2::Mmap;
@@ -31,12 +31,12 @@ fn read_manifest(path: &Path) -> Result<Manifest> {
     if header.format != FORMAT {
         return Err(Error::unsupported(path, "format", format!("{:?}", header.format), FORMAT));
     }
-    if header.version != VERSION {
+    if ![VERSION, SCALED].contains(&header.version) {
         return Err(Error::unsupported(
             path,
             "version",
             header.version,
-            format!("{VERSION}; quantize again"),
+            format!("{VERSION}, {SCALED}; quantize again"),
         ));
     }
     serde_json::from_str(&text).map_err(bad)

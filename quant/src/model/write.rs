@@ -1,7 +1,8 @@
 //! Writes a quantized model: into a temporary folder beside the target, which is then renamed.
 
 use super::manifest::{
-    CHAT, FORMAT, Formats, HeadEntry, LayerEntry, MANIFEST, Manifest, NormEntry, TENSORS, TOKENIZER, VERSION,
+    CHAT, FORMAT, Formats, HeadEntry, LayerEntry, MANIFEST, Manifest, NormEntry, SCALED, TENSORS, TOKENIZER,
+    VERSION,
 };
 use super::{Layer, Linear, Norm, QuantModel};
 use crate::{Error, Result};
@@ -77,7 +78,7 @@ impl QuantModel {
     fn manifest(&self) -> Manifest {
         Manifest {
             format: FORMAT.to_string(),
-            version: VERSION,
+            version: if self.arch.rope.scaling.is_some() { SCALED } else { VERSION },
             arch: self.arch.clone(),
             resid_frac: self.resid_frac,
             embed_shift: self.embed_shift,

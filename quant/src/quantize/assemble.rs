@@ -62,16 +62,17 @@ fn arch(c: &LlamaConfig) -> Arch {
         kv_heads: c.kv_heads,
         head_dim: c.head_dim,
         vocab: c.vocab,
-        rope_theta: c.rope_theta,
+        rope: c.rope,
         bos: c.bos,
         eos: c.eos.clone(),
         max_positions: c.max_positions,
     }
 }
 
-/// Four sinks and a window of up to 2,044 tokens, within the trained positions.
+/// Four sinks and a window of up to 2,044 tokens, within the trained positions and the model's own window.
 fn default_lambda(c: &LlamaConfig) -> LambdaShape {
-    let visible = c.max_positions.min(2048).clamp(5, MAX_VISIBLE);
+    let most = c.sliding_window.unwrap_or(usize::MAX).saturating_add(4).min(2048);
+    let visible = c.max_positions.min(most).clamp(5, MAX_VISIBLE);
     LambdaShape { n_sink: 4, n_window: visible - 4 }
 }
 

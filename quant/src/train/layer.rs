@@ -47,7 +47,7 @@ struct Frame {
 
 impl Frame {
     fn new(c: &LlamaConfig, seq: usize) -> Self {
-        let table = Rope::new(c.head_dim, c.rope_theta);
+        let table = Rope::new(c.head_dim, &c.rope);
         let plain = |cols: usize| (cols, Arc::new((0..cols).collect::<Vec<_>>()));
         let stride = c.head_dim.next_multiple_of(crate::model::GROUP);
         let heads = (0..c.heads).flat_map(|h| (0..c.head_dim).map(move |i| h * stride + i)).collect();

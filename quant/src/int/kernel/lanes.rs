@@ -227,7 +227,7 @@ mod tests {
         ) {
             let hdp = if wide_head { 128 } else { 64 };
             let head: Vec<i32> = x[..hdp].iter().map(|v| v >> small).collect();
-            let (cos, sin) = fixed::rope_row(position, 1e4, hdp, hdp);
+            let (cos, sin) = fixed::rope_row(position, &accllm_hw::rope::Rope::plain(1e4), hdp, hdp);
             let mut turned = vec![0; hdp];
             fixed::rotate_head(&head, &cos, &sin, shift, &mut turned);
             let (s, b): (Vec<i32>, Vec<i32>) =

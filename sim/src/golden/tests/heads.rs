@@ -60,7 +60,8 @@ fn rope_and_hadamard_make_the_rotation_of_a_head() {
             let mut golden = Golden::with_limits(config, Limits::open(0, 0));
             golden.state.set_constant(Constant::Hdp, hdp as u32);
             let y: Vec<i32> = (0..hdp as i32).map(|i| (i * 30011) % 40009 - 20000).collect();
-            let (cos, sin) = accllm_hw::fixed::rope_row(1_000_003, 10000.0, hdp - 10, hdp);
+            let rope = accllm_hw::rope::Rope::plain(10000.0);
+            let (cos, sin) = accllm_hw::fixed::rope_row(1_000_003, &rope, hdp - 10, hdp);
             let table: Vec<i32> = cos.iter().chain(&sin).map(|&v| v.into()).collect();
             golden.state.vmem_mut()[..hdp].copy_from_slice(&y);
             golden.state.vmem_mut()[hdp..2 * hdp].copy_from_slice(&table);

@@ -1,0 +1,103 @@
+//! The frequencies of rotary position embedding.
+
+use serde::{Deserialize, Serialize};
+use std::f64::consts::PI;
+
+/// Base and scaling: all that the angles of a head depend on besides its width.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rope {
+    /// Base.
+    #[serde(rename = "rope_theta")]
+    pub theta: f64,
+    /// How frequencies are stretched for long texts.
+    #[serde(rename = "rope_scaling", default, skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<Scaling>,
+}
+
+/// A stretching of frequencies, by its Hugging Face name.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "rope_type", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Scaling {
+    /// All of them by one factor.
+    Linear {
+        /// The divisor.
+        factor: f64,
+    },
+    /// Llama 3's: the slow ones by a factor, the fast ones not, those between in part.
+    Llama3 {
+        /// Divisor of the slow ones.
+        factor: f64,
+        /// Turns within the original context below which a frequency is slow.
+        low_freq_factor: f64,
+        /// Turns from which it is fast; above the other.
+        high_freq_factor: f64,
+        /// The original context, tokens.
+        original_max_position_embeddings: f64,
+    },
+}
+
+impl Rope {
+    /// Without scaling.
+    pub fn plain(theta: f64) -> Self {
+        Self { theta, scaling: None }
+    }
+
+    /// Radians per position of pair `pair` of a head of width `head_dim`.
+    pub fn frequency(&self, pair: usize, head_dim: usize) -> f64 {
+        let plain = self.theta.powf(-2.0 * pair as f64 / head_dim as f64);
+        match self.scaling {
+            None => plain,
+            Some(Scaling::Linear { factor }) => plain / factor,
+            Some(Scaling::Llama3 {
+                factor,
+                low_freq_factor: low,
+                high_freq_factor: high,
+                original_max_position_embeddings: context,
+            }) => {
+                let turns = context * plain / (2.0 * PI);
+                if turns > high {
+                    plain
+                } else if turns < low {
+                    plain / factor
+                } else {
+                    let fast = (turns - low) / (high - low);
+                    (1.0 - fast) * plain / factor + fast * plain
+                }
+            }
+        }
+    }
+
+    /// Refuses numbers that give no frequencies: the field, and what is wrong with it.
+    ///
+    /// # Errors
+    /// The first such number.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        let positive = |name, v: f64| match v.is_finite() && v > 0.0 {
+            true => Ok(()),
+            false => Err((name, format!("is {v}; expected above 0"))),
+        };
+        positive("rope_theta", self.theta)?;
+        match self.scaling {
+            None => Ok(()),
+            Some(Scaling::Linear { factor }) => positive("factor", factor),
+            Some(Scaling::Llama3 {
+                factor,
+                low_freq_factor,
+                high_freq_factor,
+                original_max_position_embeddings,
+            }) => {
+                positive("factor", factor)?;
+                positive("low_freq_factor", low_freq_factor)?;
+                positive("high_freq_factor", high_freq_factor)?;
+                positive("original_max_position_embeddings", original_max_position_embeddings)?;
+                match high_freq_factor > low_freq_factor {
+                    true => Ok(()),
+                    false => Err((
+                        "high_freq_factor",
+                        format!("is {high_freq_factor}; expected above low_freq_factor ({low_freq_factor})"),
+                    )),
+                }
+            }
+        }
+    }
+}
