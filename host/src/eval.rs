@@ -4,7 +4,7 @@ use crate::model::{Calibration, quantize};
 use crate::{Error, Result};
 use accllm_quant::float::{FloatModel, Lambda};
 use accllm_quant::model::{LambdaShape, QuantModel};
-use accllm_quant::perplexity::{Perplexity, Protocol, Scorer, perplexity};
+use accllm_quant::perplexity::{Perplexity, Scorer, Windowing, perplexity_with};
 use accllm_quant::quantize::{Quantized, Simulated};
 use accllm_quant::tokenizer::TextTokenizer;
 
@@ -57,9 +57,12 @@ impl Stage {
 
 /// A model in all the forms that the stages need.
 pub struct Evaluation {
-    /// Checkpoint and quantizer's outcome; `None` for a folder that holds only integers.
-    float: Option<(FloatModel, Quantized)>,
-    integer: QuantModel,
+    /// Checkpoint; `None` for a folder that holds only integers.
+    float: Option<FloatModel>,
+    /// The quantizer's outcome.
+    quantized: Option<Quantized>,
+    /// `None` where only the checkpoint is of interest.
+    integer: Option<QuantModel>,
 }
 
 impl Evaluation {
@@ -73,18 +76,23 @@ impl Evaluation {
         calibration: &Calibration,
     ) -> Result<Self> {
         let quantized = quantize(&float, tokenizer, calibration)?;
-        let integer = quantized.model.clone();
-        Ok(Self { float: Some((float, quantized)), integer })
+        let integer = Some(quantized.model.clone());
+        Ok(Self { float: Some(float), quantized: Some(quantized), integer })
+    }
+
+    /// A checkpoint as it is; only [`Stage::Float`] can be measured.
+    pub fn of_float(float: FloatModel) -> Self {
+        Self { float: Some(float), quantized: None, integer: None }
     }
 
     /// A quantized model; only [`Stage::Integer`] can be measured.
     pub fn of_integers(integer: QuantModel) -> Self {
-        Self { float: None, integer }
+        Self { float: None, quantized: None, integer: Some(integer) }
     }
 
-    /// The integer model.
-    pub fn integer(&self) -> &QuantModel {
-        &self.integer
+    /// Attention shape of the last two stages.
+    pub fn lambda(&self) -> Option<LambdaShape> {
+        self.integer.as_ref().map(|m| m.lambda)
     }
 
     /// Sets the attention shape of the last two stages.
@@ -93,25 +101,37 @@ impl Evaluation {
     /// It is outside the limits of the contract.
     pub fn set_lambda(&mut self, lambda: LambdaShape) -> Result<()> {
         lambda.check(std::path::Path::new("command line"))?;
-        self.integer.lambda = lambda;
+        self.integer.iter_mut().for_each(|m| m.lambda = lambda);
         Ok(())
     }
 
     /// The stages that can be measured.
     pub fn stages(&self) -> Vec<Stage> {
-        if self.float.is_some() { Stage::ALL.to_vec() } else { vec![Stage::Integer] }
+        match (&self.quantized, &self.integer) {
+            (Some(_), _) => Stage::ALL.to_vec(),
+            (None, Some(_)) => vec![Stage::Integer],
+            (None, None) => vec![Stage::Float],
+        }
     }
 
-    /// Measures one stage over `stream`.
+    /// Measures one stage over `stream`; `progress` is told how many windows are done.
     ///
     /// # Errors
     /// The stage needs the checkpoint, or the stream is too short for the protocol.
-    pub fn measure(&self, stage: Stage, stream: &[u32], protocol: Protocol) -> Result<Perplexity> {
-        let score = |model: &dyn Scorer| Ok(perplexity(model, stream, protocol)?);
-        if stage == Stage::Integer {
-            return score(&self.integer);
+    pub fn measure(
+        &self,
+        stage: Stage,
+        stream: &[u32],
+        how: Windowing,
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Perplexity> {
+        let mut score = |model: &dyn Scorer| Ok(perplexity_with(model, stream, how, progress)?);
+        match (stage, &self.integer, &self.float) {
+            (Stage::Integer, Some(integer), _) => return score(integer),
+            (Stage::Float, _, Some(float)) => return score(float),
+            _ => {}
         }
-        let (float, quantized) = self.float.as_ref().ok_or_else(|| {
+        let (quantized, integer) = self.quantized.as_ref().zip(self.integer.as_ref()).ok_or_else(|| {
             Error::Argument(format!(
                 "stage `{}` needs float weights, and a quantized model has none; give the checkpoint, or --stage integer",
                 stage.key()
@@ -124,11 +144,10 @@ impl Evaluation {
             kv4,
             lambda,
         };
-        let shape = self.integer.lambda;
+        let shape = integer.lambda;
         let shape = Lambda { sinks: shape.n_sink, window: shape.n_window };
         match stage {
-            Stage::Float => score(float),
-            Stage::Weights => score(&quantized.dequantized),
+            Stage::Float | Stage::Weights => score(&quantized.dequantized),
             Stage::Activations => score(&simulated(true, false, None)),
             Stage::KvCache => score(&simulated(true, true, None)),
             Stage::Lambda | Stage::Integer => score(&simulated(true, true, Some(shape))),

@@ -6,6 +6,7 @@
 //! - [`engine`] is whatever continues a text: the integer reference, a device, or two in lockstep.
 //! - [`session`] is a text in progress on an engine: prompts, sampling, stop strings, cancelling, saving. Start here.
 //! - [`chat`] is a conversation on a session, by the model's chat template.
+//! - [`eval`] is perplexity of each step of the quantizer; [`long`] by position in a long text.
 //! - [`serve`] answers over HTTP.
 //! - [`generate`](mod@generate) is the decoding loop, the same for all engines; [`sample`] chooses the tokens.
 //!
@@ -20,6 +21,7 @@ pub mod engine;
 pub mod error;
 pub mod eval;
 pub mod generate;
+pub mod long;
 pub mod model;
 pub mod output;
 pub mod perf;

@@ -39,6 +39,19 @@ fn texts_and_sizes() {
     std::fs::write(&text, [0xff, 0xfe, 0x00]).unwrap();
     fails(&["eval", "--text", arg(&text)], &["text.txt", "UTF-8"]);
     fails(&["eval", "--window", "1", "--stage", "integer"], &["at least 2"]);
+    fails(&["eval", "--stride", "0", "--stage", "integer"], &["stride of 0"]);
+    fails(&["eval", "--stride", "321", "--stage", "integer"], &["stride of 321", "320"]);
+    fails(&["eval", "--stride", "320", "--bos", "yes", "--stage", "integer"], &["stride of 320", "319"]);
+    fails(&["eval", "--tokens", "9"], &["--long"]);
+    fails(
+        &["eval", "--long", "--stage", "float", "--tokens", "99999999"],
+        &["--tokens 99999999", "longer text"],
+    );
+    fails(
+        &["eval", "--long", "--stage", "float", "--svg", arg(&dir.path().join("no/plot.svg"))],
+        &["cannot write", "no"],
+    );
+    fails(&["bench", "smollm2-135m", "--cpu", "--threads", "0"], &["--threads"]);
     fails(&["run", "--window", "0"], &["n_window", "0"]);
     fails(&["run", "--sinks", "9000"], &["n_sink"]);
     fails(&["run", "--tokens", "-1"], &["--tokens"]);

@@ -9,11 +9,60 @@ fn documented_keys() {
     let (dir, model) = quantized();
     let model = model.as_str();
 
-    let keys = ["model", "window", "windows", "tokens", "sinks", "attention_window", "rows"];
+    let keys = ["model", "bos", "sinks", "attention_window", "rows"];
     let report = json(&["eval", model, "--windows", "1", "--window", "64"], &keys);
-    assert_eq!(report["rows"][0]["stage"], "integer");
-    let perplexity = report["rows"][0]["perplexity"].as_f64().unwrap();
-    assert!((1.0..100.0).contains(&perplexity), "{perplexity}");
+    let row = &report["rows"][0];
+    let keys =
+        ["model", "stage", "ppl", "nll", "tokens", "windows", "window", "stride", "seconds", "tok_per_s"];
+    let mut found: Vec<&str> = row.as_object().unwrap().keys().map(String::as_str).collect();
+    found.sort_unstable();
+    assert_eq!(found, {
+        let mut keys = keys;
+        keys.sort_unstable();
+        keys
+    });
+    assert_eq!((&row["stage"], &row["stride"], &row["tokens"]), (&"integer".into(), &64.into(), &63.into()));
+    let ppl = row["ppl"].as_f64().unwrap();
+    assert!((1.0..100.0).contains(&ppl), "{ppl}");
+
+    let report = json(
+        &["eval", model, "--windows", "3", "--window", "64", "--stride", "16", "--bos", "yes"],
+        &["model", "bos", "sinks", "attention_window", "rows"],
+    );
+    assert_eq!((&report["bos"], &report["rows"][0]["tokens"]), (&true.into(), &(63 + 2 * 16).into()));
+
+    let svg = dir.path().join("long.svg");
+    let long = [
+        "eval",
+        model,
+        "--long",
+        "--tokens",
+        "700",
+        "--bucket",
+        "256",
+        "--attention-sinks",
+        "2",
+        "--attention-window",
+        "30",
+        "--full",
+        "300",
+        "--svg",
+        arg(&svg),
+    ];
+    let report = json(&long, &["model", "stage", "tokens", "bucket", "series"]);
+    let series = report["series"].as_array().unwrap();
+    assert_eq!(
+        series.iter().map(|s| s["attention"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["lambda", "window", "full"]
+    );
+    assert_eq!(series[0]["buckets"].as_array().unwrap().len(), 3);
+    assert_eq!(series[2]["buckets"][1]["to"], 300);
+    assert!(std::fs::read_to_string(&svg).unwrap().contains("</svg>"));
+
+    let keys =
+        ["model", "threads", "window", "score_tok_per_s", "decode_tokens", "decode_tok_per_s", "prepare_s"];
+    let report = json(&["bench", model, "--cpu", "--threads", "1", "--tokens", "2"], &keys);
+    assert!(report["score_tok_per_s"].as_f64().unwrap() > 0.0);
 
     let program = dir.path().join("p.accllm");
     let program = arg(&program);

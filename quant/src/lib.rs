@@ -16,6 +16,7 @@ pub mod float;
 pub mod gguf;
 pub mod hf;
 pub mod int;
+mod isa;
 mod mapped;
 pub mod model;
 pub mod perplexity;

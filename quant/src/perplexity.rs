@@ -10,9 +10,19 @@ pub trait Scorer: Sync {
     /// `window.len() - 1` values.
     fn nll(&self, window: &[u32]) -> Result<Vec<f64>>;
 
-    /// [`Scorer::nll`] of each of several windows, which run in parallel.
-    fn nll_each(&self, windows: &[&[u32]]) -> Result<Vec<Vec<f64>>> {
-        windows.par_iter().map(|w| self.nll(w)).collect()
+    /// The same without the first `skip` values, which a model may leave out of its work.
+    fn nll_behind(&self, window: &[u32], skip: usize) -> Result<Vec<f64>> {
+        Ok(self.nll(window)?.split_off(skip.min(window.len().saturating_sub(1))))
+    }
+
+    /// [`Scorer::nll_behind`] of several windows, in parallel.
+    fn nll_each(&self, windows: &[(Vec<u32>, usize)]) -> Result<Vec<Vec<f64>>> {
+        windows.par_iter().map(|(w, skip)| self.nll_behind(w, *skip)).collect()
+    }
+
+    /// How many windows of `window` tokens are best handed over at once.
+    fn together(&self, window: usize) -> usize {
+        together(window)
     }
 
     /// The same model made ready for many windows, where that is something else.
@@ -21,7 +31,22 @@ pub trait Scorer: Sync {
     }
 }
 
-/// How a token stream is scored.
+/// Windows computed side by side, where they are short: a long one has work for all threads.
+pub(crate) fn together(window: usize) -> usize {
+    if window <= 512 { 8 } else { 1 }
+}
+
+/// A model that scores a text of any length, part by part, with what it remembers of the parts before.
+pub trait Stream {
+    /// Appends all tokens of `text` but the last; negative log likelihoods (nats) of `text[1..]`. The next call begins
+    /// with the last token again.
+    fn score(&mut self, text: &[u32]) -> Result<Vec<f64>>;
+
+    /// Bytes of keys and values that are kept.
+    fn cache_bytes(&self) -> usize;
+}
+
+/// How a token stream is scored: in windows that follow each other, each from an empty context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Protocol {
     /// Tokens per window; the first one of each is context only. At least 2.
@@ -33,6 +58,82 @@ pub struct Protocol {
 impl Protocol {
     /// The bundled model's protocol: 64 windows of 320 tokens.
     pub const TINYTALES: Self = Self { window: 320, windows: Some(64) };
+}
+
+/// How a token stream is scored, with every choice there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Windowing {
+    /// Window and number.
+    pub protocol: Protocol,
+    /// Tokens from the start of a window to that of the next; only so many, the last ones, are scored of each but the
+    /// first. `None`: windows follow each other.
+    pub stride: Option<usize>,
+    /// Token that each window begins with, one of its number, in front of the text.
+    pub bos: Option<u32>,
+}
+
+impl From<Protocol> for Windowing {
+    fn from(protocol: Protocol) -> Self {
+        Self { protocol, stride: None, bos: None }
+    }
+}
+
+impl Windowing {
+    /// Tokens of the text in a window.
+    fn text(&self) -> usize {
+        self.protocol.window - usize::from(self.bos.is_some())
+    }
+
+    /// Tokens from the start of a window to that of the next.
+    pub fn step(&self) -> usize {
+        self.stride.unwrap_or_else(|| self.text())
+    }
+
+    /// Values that are left out of window `i`.
+    fn skip(&self, i: usize) -> usize {
+        let values = self.protocol.window - 1;
+        if i == 0 { 0 } else { values - self.step().min(values) }
+    }
+
+    /// Tokens scored in `windows` windows.
+    pub fn tokens(&self, windows: usize) -> usize {
+        (0..windows).map(|i| self.protocol.window - 1 - self.skip(i)).sum()
+    }
+
+    /// Windows to score in a text of `length` tokens.
+    ///
+    /// # Errors
+    /// The numbers make no sense, or the text is too short.
+    pub fn windows(&self, length: usize) -> Result<usize> {
+        let window = self.protocol.window;
+        if window < 2 {
+            return Err(Error::Argument(format!(
+                "a window of {window} tokens predicts nothing; use at least 2"
+            )));
+        }
+        if self.step() == 0 || self.step() > self.text() {
+            return Err(Error::Argument(format!(
+                "a stride of {} tokens; give 1 to {}, the tokens of the text in a window",
+                self.step(),
+                self.text()
+            )));
+        }
+        let whole = if length < self.text() { 0 } else { 1 + (length - self.text()) / self.step() };
+        let windows = self.protocol.windows.unwrap_or(whole);
+        if windows == 0 || windows > whole {
+            return Err(Error::Argument(format!(
+                "the text has {length} tokens, {whole} whole windows of {window}; {windows} were asked for \
+                 (--windows, --window)"
+            )));
+        }
+        Ok(windows)
+    }
+
+    /// Tokens of window `i`.
+    fn cut(&self, stream: &[u32], i: usize) -> Vec<u32> {
+        let text = &stream[i * self.step()..][..self.text()];
+        self.bos.iter().chain(text).copied().collect()
+    }
 }
 
 /// Outcome of a measurement.
@@ -48,29 +149,31 @@ pub struct Perplexity {
     pub windows: usize,
 }
 
-/// Scores `stream` window by window; windows run in parallel and are summed in order.
-pub fn perplexity(model: &dyn Scorer, stream: &[u32], protocol: Protocol) -> Result<Perplexity> {
-    if protocol.window < 2 {
-        return Err(Error::Argument(format!(
-            "a window of {} tokens predicts nothing; use at least 2",
-            protocol.window
-        )));
-    }
-    let whole = stream.len() / protocol.window;
-    let windows = protocol.windows.unwrap_or(whole);
-    if windows == 0 || windows > whole {
-        return Err(Error::Argument(format!(
-            "the text has {} tokens, {whole} whole windows of {}; {windows} were asked for",
-            stream.len(),
-            protocol.window
-        )));
-    }
+/// Scores `stream` window by window, summed in order.
+pub fn perplexity(model: &dyn Scorer, stream: &[u32], how: impl Into<Windowing>) -> Result<Perplexity> {
+    perplexity_with(model, stream, how.into(), &mut |_| {})
+}
+
+/// As [`perplexity`]; `progress` is told how many windows are done.
+pub fn perplexity_with(
+    model: &dyn Scorer,
+    stream: &[u32],
+    how: Windowing,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Perplexity> {
+    let windows = how.windows(stream.len())?;
     let prepared = model.prepare();
     let model = prepared.as_deref().unwrap_or(model);
-    let all: Vec<&[u32]> = stream.chunks_exact(protocol.window).take(windows).collect();
-    let sums = model.nll_each(&all)?.into_iter().map(|n| n.iter().sum::<f64>());
-    let tokens = windows * (protocol.window - 1);
-    let nll = sums.sum::<f64>() / tokens as f64;
+    let some = model.together(how.protocol.window);
+    let mut sums = Vec::with_capacity(windows);
+    for from in (0..windows).step_by(some) {
+        let part = from..(from + some).min(windows);
+        let texts: Vec<_> = part.clone().map(|i| (how.cut(stream, i), how.skip(i))).collect();
+        sums.extend(model.nll_each(&texts)?.into_iter().map(|nll| nll.iter().sum::<f64>()));
+        progress(part.end);
+    }
+    let tokens = how.tokens(windows);
+    let nll = sums.iter().sum::<f64>() / tokens as f64;
     Ok(Perplexity { perplexity: nll.exp(), nll, tokens, windows })
 }
 
@@ -136,6 +239,48 @@ fn exp(x: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Every token's value is its own number; windows that hold the token before it.
+    struct Echo;
+
+    impl Scorer for Echo {
+        fn nll(&self, window: &[u32]) -> Result<Vec<f64>> {
+            Ok(window[1..].iter().map(|t| f64::from(*t)).collect())
+        }
+    }
+
+    #[test]
+    fn windows_strides_and_first_tokens() {
+        let stream: Vec<u32> = (0..100).collect();
+        let run = |window, windows, stride, bos| {
+            perplexity(&Echo, &stream, Windowing { protocol: Protocol { window, windows }, stride, bos })
+        };
+        let sum = |p: Perplexity| (p.nll * p.tokens as f64).round() as u32;
+        // Ten windows, the first token of each is context only.
+        let p = run(10, None, None, None).expect("fits");
+        assert_eq!((p.windows, p.tokens, sum(p)), (10, 90, 4950 - 450));
+        // With a token in front all of the text is scored, as far as whole windows go.
+        let p = run(10, None, None, Some(777)).expect("fits");
+        assert_eq!((p.windows, p.tokens, sum(p)), (11, 99, (0..99).sum()));
+        // Overlapping: every token once, but the first one.
+        let p = run(10, None, Some(3), None).expect("fits");
+        assert_eq!((p.windows, p.tokens, sum(p)), (31, 99, 4950));
+        let p = run(10, Some(4), Some(1), Some(777)).expect("fits");
+        assert_eq!((p.windows, p.tokens, sum(p)), (4, 12, (0..12).sum()));
+        let p = run(100, None, None, None).expect("fits");
+        assert_eq!((p.windows, p.tokens), (1, 99));
+        for (window, windows, stride) in [
+            (1, None, None),
+            (101, None, None),
+            (10, Some(11), None),
+            (10, Some(0), None),
+            (10, None, Some(0)),
+            (10, None, Some(11)),
+        ] {
+            assert!(run(window, windows, stride, None).is_err(), "{window} {windows:?} {stride:?}");
+        }
+        assert!(run(10, None, Some(10), Some(1)).is_err());
+    }
 
     #[test]
     fn exponential_and_likelihood_are_exact_enough() {

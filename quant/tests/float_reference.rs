@@ -82,3 +82,30 @@ fn tokens_outside_the_vocabulary_are_refused() -> Outcome {
     assert!(text.contains("token 50 at position 1"), "{text}");
     Ok(())
 }
+
+#[test]
+fn a_stream_is_a_window_with_the_same_attention() -> Outcome {
+    use accllm_quant::float::FloatStream;
+    use accllm_quant::perplexity::{Stream, nll_of_logits};
+    let (model, text) = (small_float()?, small_text(900));
+    for (sinks, window) in [(0, 1), (3, 9), (0, 40), (5, 300), (2, 5000)] {
+        let lambda = Lambda { sinks, window };
+        let logits = model.logits(&text, Some(lambda), &mut NoTap)?;
+        let whole = nll_of_logits(&logits, 50, &text);
+        for parts in [vec![900], vec![1, 2, 5, 200, 300, 391]] {
+            let (mut stream, mut all, mut at) = (FloatStream::new(&model, lambda)?, Vec::new(), 0);
+            for n in parts {
+                all.extend(stream.score(&text[at..(at + n + 1).min(900)])?);
+                at += n;
+            }
+            assert_eq!(all.len(), whole.len());
+            for (i, (a, b)) in all.iter().zip(&whole).enumerate() {
+                assert!((a - b).abs() < 1e-4, "{sinks} + {window}, token {i}: {a} for {b}");
+            }
+            let rows = (sinks + window - 1).min(899);
+            assert_eq!(stream.cache_bytes(), rows * 2 * 2 * 20 * 4, "{sinks} + {window}");
+        }
+    }
+    assert!(FloatStream::new(&model, Lambda { sinks: 4, window: 0 }).is_err());
+    Ok(())
+}

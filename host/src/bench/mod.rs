@@ -1,6 +1,7 @@
 //! Benchmarks: decode and prefill of whole models on the RTL, compared with the golden executor on the way.
 
 pub mod cases;
+pub mod cpu;
 mod model;
 mod page;
 #[cfg(test)]

@@ -97,37 +97,76 @@ pub enum StageArg {
     Integer,
 }
 
+/// Yes or no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum YesNo {
+    /// Yes.
+    Yes,
+    /// No.
+    No,
+}
+
 /// `accllm eval`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  accllm eval\n  accllm eval ./my-llama --text wiki.txt --window 1024 --windows 5\n  \
-    accllm eval ./my-llama-w2 --stage integer --json"
+    after_help = "Examples:\n  accllm eval\n  accllm eval ./my-llama --text wiki.txt --window 2048 --windows 32 --stage float\n  \
+    accllm eval ./my-llama --text wiki.txt --window 2048 --stride 512 --bos yes\n  \
+    accllm eval ./my-llama-w2 --stage integer --json\n  \
+    accllm eval ./my-llama-w2 --text book.txt --long --tokens 65536 --svg long.svg"
 )]
 pub struct Eval {
     /// Checkpoint, quantized model (integer row only), or `bundled`.
     #[arg(default_value = "bundled")]
     pub model: String,
-    /// Text to score, blank lines between documents [default: held-out built-in stories].
+    /// Text to score, as one stream [default: held-out built-in stories].
     #[arg(long, value_name = "FILE")]
     pub text: Option<PathBuf>,
+    /// The text is one stream, also the built-in one.
+    #[arg(long, conflicts_with = "stories")]
+    pub plain: bool,
+    /// The text is stories separated by blank lines: each between the model's begin and end token.
+    #[arg(long)]
+    pub stories: bool,
     /// Tokens per window.
     #[arg(long, default_value_t = 320, value_name = "N")]
     pub window: usize,
-    /// Windows to score; 0 for all.
+    /// Tokens from window to window; only the last N of each but the first are scored [default: no overlap].
+    #[arg(long, value_name = "N")]
+    pub stride: Option<usize>,
+    /// Windows to score, from the start; 0 for all.
     #[arg(long, default_value_t = 64, value_name = "N")]
     pub windows: usize,
+    /// Each window begins with the model's begin-of-text token, one of its tokens.
+    #[arg(long, value_enum, default_value_t = YesNo::No)]
+    pub bos: YesNo,
     /// Rows to measure.
     #[arg(long, value_enum, default_values_t = [StageArg::All], value_delimiter = ',', value_name = "ROW,...")]
     pub stage: Vec<StageArg>,
-    /// Sinks of the last two rows [default: the model's].
+    /// Sinks of the last two rows, and of --long [default: the model's].
     #[arg(long, value_name = "N")]
     pub attention_sinks: Option<usize>,
-    /// Attention window of the last two rows [default: the model's].
+    /// Attention window of the last two rows, and of --long [default: the model's].
     #[arg(long, value_name = "N")]
     pub attention_window: Option<usize>,
     /// Calibration text [default: built-in stories].
     #[arg(long, value_name = "FILE")]
     pub calib: Option<PathBuf>,
+    /// One text of any length instead of windows: perplexity by position with sinks and window, beside the window
+    /// alone and full attention; of the integer model, or with --stage float of the checkpoint.
+    #[arg(long, conflicts_with_all = ["stride", "windows", "window"])]
+    pub long: bool,
+    /// Tokens of the text to score; 0 for all (--long).
+    #[arg(long, default_value_t = 16384, value_name = "N", requires = "long")]
+    pub tokens: usize,
+    /// Tokens of a bucket of positions (--long).
+    #[arg(long, default_value_t = 2048, value_name = "N", requires = "long")]
+    pub bucket: usize,
+    /// Tokens up to which full attention is measured; 0 for none [default: the trained positions and a bucket] (--long).
+    #[arg(long, value_name = "N", requires = "long")]
+    pub full: Option<usize>,
+    /// Write a plot (--long).
+    #[arg(long, value_name = "FILE", requires = "long")]
+    pub svg: Option<PathBuf>,
 }
 
 /// Shape of a compiled program.
@@ -518,7 +557,8 @@ pub enum BitsArg {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  accllm bench llama2-7b\n  accllm bench llama2-7b --context 128 --memory ideal --json\n  \
-    accllm bench llama2-7b --prompt 512 --layers 2\n  accllm bench llama2-7b --batch 4 --context 128 --layers 2\n  accllm bench tinytales --config tiny --context 64"
+    accllm bench llama2-7b --prompt 512 --layers 2\n  accllm bench llama2-7b --batch 4 --context 128 --layers 2\n  accllm bench tinytales --config tiny --context 64\n  \
+    accllm bench smollm2-135m --cpu --threads 2"
 )]
 pub struct Bench {
     /// llama2-7b, llama3-8b, smollm2-135m (random weights of the right formats), or tinytales (the bundled model).
@@ -566,9 +606,16 @@ pub struct Bench {
     /// Run the RTL alone, without the comparison with the golden executor.
     #[arg(long)]
     pub no_compare: bool,
+    /// Measure the integer reference model on this computer instead: windows of 2048 tokens scored, and decode. The
+    /// shape may then also be a model's name or folder.
+    #[arg(long, conflicts_with_all = ["config", "context", "batch", "prompt", "memory", "block", "trace", "no_compare"])]
+    pub cpu: bool,
+    /// Threads (--cpu) [default: all].
+    #[arg(long, value_name = "N", requires = "cpu")]
+    pub threads: Option<usize>,
     /// Run all cases of docs/performance.md (ten minutes) and write that page.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["shape", "config", "context", "batch", "prompt", "tokens", "memory",
-        "layers", "sinks", "window", "block", "trace", "prob_bits", "seed", "no_compare"])]
+        "layers", "sinks", "window", "block", "trace", "prob_bits", "seed", "no_compare", "cpu", "threads"])]
     pub page: Option<PathBuf>,
 }
 

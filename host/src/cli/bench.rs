@@ -15,6 +15,9 @@ pub fn run(args: &Arguments, out: &Out) -> Result<()> {
     if let Some(file) = &args.page {
         return page(file, out);
     }
+    if args.cpu {
+        return super::bench_cpu::run(args, out);
+    }
     let options = options(args);
     let bars = Bars::default();
     let report = Bench::new(&options, &bars)?.run()?;

@@ -1,32 +1,41 @@
 //! `accllm eval`.
 
-use super::args::{Eval, StageArg};
-use super::out::Out;
+use super::args::{Eval, StageArg, YesNo};
+use super::long;
+use super::out::{Bars, Out};
+use accllm::bench::Progress as _;
 use accllm::eval::{Evaluation, Stage};
 use accllm::model::{self, Calibration, Kind, Source};
 use accllm::{Error, Result, bundled};
 use accllm_quant::model::{LambdaShape, QuantModel};
-use accllm_quant::perplexity::Protocol;
+use accllm_quant::perplexity::{Protocol, Windowing, plain_stream};
+use accllm_quant::tokenizer::TextTokenizer;
 use serde::Serialize;
 
 #[derive(Serialize)]
 struct Report {
     model: String,
-    window: usize,
-    windows: usize,
-    tokens: usize,
-    sinks: usize,
-    attention_window: usize,
+    bos: bool,
+    /// Attention shape; none where there is only the checkpoint.
+    sinks: Option<usize>,
+    attention_window: Option<usize>,
     rows: Vec<Row>,
 }
 
 #[derive(Serialize)]
 struct Row {
+    model: String,
     stage: &'static str,
-    perplexity: f64,
+    ppl: f64,
     /// Nats per token.
     nll: f64,
+    tokens: usize,
+    windows: usize,
+    window: usize,
+    stride: usize,
     seconds: f64,
+    /// Tokens of all windows, those that are context included.
+    tok_per_s: f64,
 }
 
 /// Measures and prints the rows one by one.
@@ -37,73 +46,110 @@ pub fn run(args: &Eval, out: &Out) -> Result<()> {
         Some(path) => model::read_text(path)?,
         None => bundled::VALIDATION.into(),
     };
+    if args.long {
+        return long::run(args, &source, &text, out);
+    }
     let busy = out.busy("reading the model");
-    let (mut models, stream) = match source.kind {
+    let (mut models, stream, how) = match source.kind {
         Kind::Quantized => {
             let model = QuantModel::load(source.folder())?;
             let tokenizer = source.tokenizer(model.arch.vocab)?;
-            let stream = model::stream(&text, &tokenizer, model.arch.bos, &model.arch.eos)?;
-            (Evaluation::of_integers(model), stream)
+            let how = windowing(args, model.arch.bos)?;
+            let stream = stream(args, &text, &tokenizer, model.arch.bos, &model.arch.eos)?;
+            how.windows(stream.len())?;
+            (Evaluation::of_integers(model), stream, how)
         }
         Kind::Checkpoint => {
             let float = source.float()?;
             let tokenizer = source.tokenizer(float.config.vocab)?;
-            let stream = model::stream(&text, &tokenizer, float.config.bos, &float.config.eos)?;
-            enough(args, &stream)?;
-            busy.set_message("quantizing");
-            (Evaluation::of_checkpoint(float, &tokenizer, &calibration)?, stream)
+            let how = windowing(args, float.config.bos)?;
+            let stream = stream(args, &text, &tokenizer, float.config.bos, &float.config.eos)?;
+            // A text that is too short is refused before the quantizer's work, not after it.
+            how.windows(stream.len())?;
+            if args.stage == [StageArg::Float] {
+                (Evaluation::of_float(float), stream, how)
+            } else {
+                busy.set_message("quantizing");
+                (Evaluation::of_checkpoint(float, &tokenizer, &calibration)?, stream, how)
+            }
         }
     };
-    let lambda = lambda(args, models.integer().lambda);
-    models.set_lambda(lambda)?;
+    busy.finish_and_clear();
+    let lambda = models.lambda().map(|default| lambda(args, default));
+    if let Some(lambda) = lambda {
+        models.set_lambda(lambda)?;
+    }
     let stages = stages(args, &models)?;
-    let protocol = Protocol { window: args.window, windows: (args.windows != 0).then_some(args.windows) };
-    let mut report = Report {
-        model: source.name.clone(),
-        window: args.window,
-        windows: 0,
-        tokens: 0,
-        sinks: lambda.n_sink,
-        attention_window: lambda.n_window,
-        rows: Vec::new(),
-    };
+    let bos = how.bos.is_some();
+    let (sinks, attention_window) = (lambda.map(|l| l.n_sink), lambda.map(|l| l.n_window));
+    let mut report = Report { model: source.name.clone(), bos, sinks, attention_window, rows: Vec::new() };
+    let windows = how.windows(stream.len())?;
+    let bars = Bars::tokens();
     for stage in stages {
-        busy.set_message(format!("measuring: {}", stage.label()));
-        let start = std::time::Instant::now();
-        let p = models.measure(stage, &stream, protocol)?;
+        bars.begin(stage.label(), (windows * args.window) as u64);
+        let (start, mut done) = (std::time::Instant::now(), 0);
+        let p = models.measure(stage, &stream, how, &mut |n| {
+            bars.advance(((n - done) * args.window) as u64);
+            done = n;
+        });
+        bars.end();
+        let (p, seconds) = (p?, start.elapsed().as_secs_f64());
         if report.rows.is_empty() {
             let (n, w) = (p.windows, args.window);
-            let shape = format!("Λ: {} sinks, {} window", lambda.n_sink, lambda.n_window);
-            busy.suspend(|| {
-                out.line(&format!("perplexity of {}, {n} windows of {w} tokens ({shape})", source.name))
-            })?;
+            let stride = if how.step() < w { format!(", stride {}", how.step()) } else { String::new() };
+            let bos = if bos { ", each with a begin token" } else { "" };
+            let shape = |l: LambdaShape| format!(" (Λ: {} sinks, {} window)", l.n_sink, l.n_window);
+            let shape = lambda.map(shape).unwrap_or_default();
+            out.line(&format!(
+                "perplexity of {}, {n} windows of {w} tokens{stride}{bos}{shape}",
+                source.name
+            ))?;
         }
-        let line = format!("{:<32} {:>10.4}", stage.label(), p.perplexity);
-        busy.suspend(|| out.line(&line))?;
-        (report.windows, report.tokens) = (p.windows, p.tokens);
-        let seconds = start.elapsed().as_secs_f64();
-        report.rows.push(Row { stage: stage.key(), perplexity: p.perplexity, nll: p.nll, seconds });
+        let tok_per_s = (p.windows * args.window) as f64 / seconds;
+        out.line(&format!("{:<32} {:>10.4}   {tok_per_s:>7.0} tokens/s", stage.label(), p.perplexity))?;
+        report.rows.push(Row {
+            model: source.name.clone(),
+            stage: stage.key(),
+            ppl: p.perplexity,
+            nll: p.nll,
+            tokens: p.tokens,
+            windows: p.windows,
+            window: args.window,
+            stride: how.step(),
+            seconds,
+            tok_per_s,
+        });
     }
-    busy.finish_and_clear();
     out.report(&report)
 }
 
-/// Refuses a text that is too short before the quantizer's work, not after it.
-fn enough(args: &Eval, stream: &[u32]) -> Result<()> {
-    let whole = stream.len().checked_div(args.window).unwrap_or(0);
-    if args.window < 2 || whole < args.windows.max(1) {
-        return Err(Error::Argument(format!(
-            "the text has {} tokens, which is {whole} whole windows of {}; {} are needed \
-             (--windows, --window of at least 2)",
-            stream.len(),
-            args.window,
-            args.windows.max(1)
-        )));
+/// The text as the options say.
+pub(super) fn stream(
+    args: &Eval,
+    text: &str,
+    tokenizer: &TextTokenizer,
+    bos: Option<u32>,
+    eos: &[u32],
+) -> Result<Vec<u32>> {
+    match args.plain || args.text.is_some() && !args.stories {
+        true => Ok(plain_stream(text, tokenizer)?),
+        false => model::stream(text, tokenizer, bos, eos),
     }
-    Ok(())
 }
 
-fn lambda(args: &Eval, default: LambdaShape) -> LambdaShape {
+fn windowing(args: &Eval, bos: Option<u32>) -> Result<Windowing> {
+    let protocol = Protocol { window: args.window, windows: (args.windows != 0).then_some(args.windows) };
+    let bos = match (args.bos, bos) {
+        (YesNo::No, _) => None,
+        (YesNo::Yes, Some(bos)) => Some(bos),
+        (YesNo::Yes, None) => {
+            return Err(Error::Argument("--bos yes, and the model names no begin-of-text token".into()));
+        }
+    };
+    Ok(Windowing { protocol, stride: args.stride, bos })
+}
+
+pub(super) fn lambda(args: &Eval, default: LambdaShape) -> LambdaShape {
     LambdaShape {
         n_sink: args.attention_sinks.unwrap_or(default.n_sink),
         n_window: args.attention_window.unwrap_or(default.n_window),

@@ -2,12 +2,14 @@
 
 mod args;
 mod bench;
+mod bench_cpu;
 mod chat;
 mod compile;
 mod devices;
 mod disasm;
 mod eval;
 mod info;
+mod long;
 mod out;
 mod prepare;
 mod quantize;

@@ -66,12 +66,21 @@ impl Out {
 
 /// A bar on standard error for each part of a benchmark; invisible when that is no terminal.
 #[derive(Default)]
-pub struct Bars(Mutex<Option<ProgressBar>>);
+pub struct Bars {
+    bar: Mutex<Option<ProgressBar>>,
+    /// Units are tokens, whose rate is shown.
+    tokens: bool,
+}
 
 impl Bars {
+    /// Bars for tokens.
+    pub fn tokens() -> Self {
+        Self { tokens: true, ..Self::default() }
+    }
+
     fn with(&self, f: impl FnOnce(&mut Option<ProgressBar>)) {
         // A bar is whole whatever panicked while it was held.
-        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        f(&mut self.bar.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -79,7 +88,7 @@ impl Progress for Bars {
     fn begin(&self, what: &str, total: u64) {
         let bar = match total {
             0 => ProgressBar::new_spinner(),
-            total => ProgressBar::new(total).with_style(style()),
+            total => ProgressBar::new(total).with_style(style(self.tokens)),
         };
         let bar = bar.with_message(what.to_string());
         bar.set_draw_target(target());
@@ -96,9 +105,12 @@ impl Progress for Bars {
     }
 }
 
-fn style() -> ProgressStyle {
-    ProgressStyle::with_template("{msg:<20} {wide_bar} {percent:>3}% {elapsed} eta {eta}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
+fn style(tokens: bool) -> ProgressStyle {
+    let template = match tokens {
+        true => "{msg:<32} {wide_bar} {percent:>3}% {per_sec} (tokens), {eta} left",
+        false => "{msg:<20} {wide_bar} {percent:>3}% {elapsed} eta {eta}",
+    };
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 fn target() -> ProgressDrawTarget {

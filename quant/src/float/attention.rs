@@ -1,7 +1,8 @@
 //! Causal attention of the float reference, full or Λ-shaped.
 
-use super::ops::dot;
+use super::ops::{View, product, softmax};
 use crate::hf::LlamaConfig;
+use crate::isa::Isa;
 use rayon::prelude::*;
 
 /// Λ-shaped attention: each query sees the first `sinks` tokens and the last `window` tokens.
@@ -28,58 +29,92 @@ impl Lambda {
     }
 }
 
-/// Queries, keys and values of a block, rotated.
+/// Queries of tokens that follow each other, and the keys and values that they can see, rotated.
 pub(super) struct Inputs<'a> {
     /// `[tokens, heads * head_dim]`, rotated at each token's own position.
     pub q: &'a [f32],
     /// The same queries rotated at [`Lambda::ceiling`]; equal to `q` without Λ.
     pub q_sink: &'a [f32],
-    /// `[tokens, kv_heads * head_dim]`, rotated.
+    /// `[kept, kv_heads * head_dim]`, rotated: sinks, then positions from `first` on to that of the last query.
     pub k: &'a [f32],
-    /// `[tokens, kv_heads * head_dim]`.
+    /// `[kept, kv_heads * head_dim]`.
     pub v: &'a [f32],
+    /// Position of the first query.
+    pub base: usize,
+    /// Position of the first key behind the sinks.
+    pub first: usize,
 }
 
-/// Attention over one window of tokens; returns `[tokens, heads * head_dim]`.
+/// Queries that are computed together: their products are matrices.
+const BLOCK: usize = 128;
+
+/// Attention; returns `[tokens, heads * head_dim]`.
 pub(super) fn attend(c: &LlamaConfig, x: &Inputs<'_>, lambda: Option<Lambda>) -> Vec<f32> {
-    let (qw, kw, d) = (c.q_width(), c.kv_width(), c.head_dim);
-    let scale = 1.0 / (d as f32).sqrt();
+    let qw = c.q_width();
     let mut out = vec![0.0f32; x.q.len()];
-    out.par_chunks_mut(qw).enumerate().for_each(|(t, row)| {
-        let (sinks, start) = match lambda {
-            Some(l) => (l.sinks.min(t + 1), l.window_start(t)),
-            None => (0, 0),
-        };
-        let seen: Vec<usize> = (0..sinks).chain(start..t + 1).collect();
-        let mut p = vec![0.0f32; seen.len()];
-        for (h, out) in row.chunks_exact_mut(d).enumerate() {
-            let kv = h / c.group() * d;
-            let q = &x.q[t * qw + h * d..][..d];
-            let q_sink = &x.q_sink[t * qw + h * d..][..d];
-            for (n, (p, j)) in p.iter_mut().zip(&seen).enumerate() {
-                let q = if n < sinks { q_sink } else { q };
-                *p = dot(q, &x.k[j * kw + kv..][..d]) * scale;
-            }
-            softmax(&mut p);
-            for (p, j) in p.iter().zip(&seen) {
-                for (o, v) in out.iter_mut().zip(&x.v[j * kw + kv..][..d]) {
-                    *o += p * v;
-                }
-            }
+    out.par_chunks_mut(BLOCK * qw).enumerate().for_each(|(block, out)| {
+        let from = block * BLOCK;
+        let n = out.len() / qw;
+        let mut scores = Vec::new();
+        for h in 0..c.heads {
+            head(c, x, lambda, (h, from, n), &mut scores, out);
         }
     });
     out
 }
 
-/// Softmax in place.
-fn softmax(p: &mut [f32]) {
-    let max = p.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut sum = 0.0f32;
-    for x in p.iter_mut() {
-        *x = (*x - max).exp();
-        sum += *x;
+/// Head `h` of `n` queries from number `from` on.
+fn head(
+    c: &LlamaConfig,
+    x: &Inputs<'_>,
+    lambda: Option<Lambda>,
+    (h, from, n): (usize, usize, usize),
+    scores: &mut Vec<f32>,
+    out: &mut [f32],
+) {
+    let (qw, kw, d) = (c.q_width(), c.kv_width(), c.head_dim);
+    let (kv, scale) = (h / c.group() * d, 1.0 / (d as f32).sqrt());
+    let position = |t: usize| x.base + from + t;
+    // Rows of the sinks, and positions of all windows together.
+    let sinks = lambda.map_or(0, |l| l.sinks.min(x.k.len() / kw));
+    let start = |t: usize| lambda.map_or(0, |l| l.window_start(position(t)));
+    let (low, high) = (start(0), position(n - 1) + 1);
+    let near = high.saturating_sub(low);
+    let row = |p: usize| sinks + p - x.first;
+    let width = sinks + near;
+    scores.clear();
+    scores.resize(n * width, 0.0);
+    let queries = View { data: &x.q[from * qw + h * d..], row: qw, column: 1 };
+    let sink_queries = View { data: &x.q_sink[from * qw + h * d..], ..queries };
+    let keys = |first: usize| View { data: &x.k[first * kw + kv..], row: 1, column: kw };
+    let values = |first: usize| View { data: &x.v[first * kw + kv..], row: kw, column: 1 };
+    if sinks > 0 {
+        product((n, d, sinks), sink_queries, keys(0), scale, (scores, width), false);
     }
-    for x in p.iter_mut() {
-        *x /= sum;
+    if near > 0 {
+        product((n, d, near), queries, keys(row(low)), scale, (&mut scores[sinks..], width), false);
+    }
+    let isa = Isa::best();
+    let mut seen = Vec::with_capacity(width);
+    for (t, scores) in scores.chunks_exact_mut(width).enumerate() {
+        let p = position(t);
+        // A sink that is not there yet has no score; the window begins behind the sinks.
+        let shown = sinks.min(p + 1);
+        let (a, b) = (sinks + start(t) - low, sinks + (p + 1).saturating_sub(low).max(start(t) - low));
+        seen.clear();
+        seen.extend_from_slice(&scores[..shown]);
+        seen.extend_from_slice(&scores[a..b]);
+        softmax(isa, &mut seen);
+        scores.fill(0.0);
+        scores[..shown].copy_from_slice(&seen[..shown]);
+        scores[a..b].copy_from_slice(&seen[shown..]);
+    }
+    let weights = |from: usize| View { data: &scores[from..], row: width, column: 1 };
+    let out = &mut out[h * d..];
+    if sinks > 0 {
+        product((n, sinks, d), weights(0), values(0), 1.0, (out, qw), false);
+    }
+    if near > 0 {
+        product((n, near, d), weights(sinks), values(row(low)), 1.0, (out, qw), sinks > 0);
     }
 }

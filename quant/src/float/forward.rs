@@ -2,41 +2,92 @@
 
 use super::attention::{Inputs, attend};
 use super::ops::{add, linear, rms_norm, silu_mul};
-use super::{FloatLayer, FloatModel, Lambda, NoTap, Rope, Site, Tap};
+use super::{FloatLayer, FloatModel, Lambda, Layers, NoTap, Rope, Site, Tap};
 use crate::hf::LlamaConfig;
-use crate::perplexity::{Scorer, nll_of_logits};
+use crate::perplexity::{Scorer, nll_of_row, together};
 use crate::{Error, Result};
 use rayon::prelude::*;
 
 /// Elements of the residual streams that are in memory at a time (512 MB).
 const STREAMS: usize = 1 << 27;
-/// Tokens whose logits are.
-const LOGIT_ROWS: usize = 256;
 
 /// What every layer of a window shares.
 pub(crate) struct Window {
-    /// Rotation of each position.
+    /// Position of the first token.
+    base: usize,
+    /// Rotation of each token.
     angles: Vec<Vec<(f32, f32)>>,
+    /// Rotation of each token's query that scores the sinks.
+    sink_angles: Vec<Vec<(f32, f32)>>,
     lambda: Option<Lambda>,
+}
+
+/// Rotated keys and values of a layer that later tokens see: sinks, then the last ones before the window.
+#[derive(Default)]
+pub(super) struct Past {
+    k: Vec<f32>,
+    v: Vec<f32>,
+}
+
+impl Past {
+    /// Bytes.
+    pub fn bytes(&self) -> usize {
+        4 * (self.k.len() + self.v.len())
+    }
+
+    /// Forgets what a token at `end` does not see, of rows of `width`; the last row is of the position before.
+    fn trim(&mut self, lambda: Lambda, end: usize, width: usize) {
+        let near = (self.k.len() / width).saturating_sub(lambda.sinks);
+        let gone = near.saturating_sub(end - lambda.window_start(end).min(end));
+        let at = lambda.sinks * width;
+        if gone > 0 {
+            self.k.drain(at..at + gone * width);
+            self.v.drain(at..at + gone * width);
+        }
+    }
 }
 
 impl Window {
     /// A window of `tokens` tokens from position 0.
     pub fn new(c: &LlamaConfig, tokens: usize, lambda: Option<Lambda>) -> Self {
+        Self::at(c, 0, tokens, lambda)
+    }
+
+    /// Tokens from position `base` on.
+    pub(super) fn at(c: &LlamaConfig, base: usize, tokens: usize, lambda: Option<Lambda>) -> Self {
         let rope = Rope::new(c.head_dim, &c.rope);
-        Self { angles: (0..tokens).map(|t| rope.angles(t)).collect(), lambda }
+        let positions = base..base + tokens;
+        let sink = |l: Lambda| positions.clone().map(|p| rope.angles(l.ceiling(p))).collect();
+        Self {
+            base,
+            angles: positions.clone().map(|p| rope.angles(p)).collect(),
+            sink_angles: lambda.map(sink).unwrap_or_default(),
+            lambda,
+        }
     }
 }
 
 /// Runs layer `l` with weights `w` on the residual stream `x` of `[tokens, hidden]`.
 pub(crate) fn run_layer(
     c: &LlamaConfig,
-    (l, w): (usize, &FloatLayer),
+    layer: (usize, &FloatLayer),
     window: &Window,
     x: &mut [f32],
     tap: &mut dyn Tap,
 ) {
-    let Window { angles, lambda } = window;
+    run_layer_behind(c, layer, window, &mut Past::default(), x, tap);
+}
+
+/// As [`run_layer`], behind the tokens of `past`, to which it adds.
+pub(super) fn run_layer_behind(
+    c: &LlamaConfig,
+    (l, w): (usize, &FloatLayer),
+    window: &Window,
+    past: &mut Past,
+    x: &mut [f32],
+    tap: &mut dyn Tap,
+) {
+    let Window { base, angles, sink_angles, lambda } = window;
     tap.tensor(Site::LayerIn, l, c.hidden, x);
     let mut a = rms_norm(x, &w.attn_norm, c.norm_eps);
     tap.tensor(Site::AttnNorm, l, c.hidden, &mut a);
@@ -49,14 +100,28 @@ pub(crate) fn run_layer(
     tap.tensor(Site::Query, l, c.q_width(), &mut q);
     tap.tensor(Site::Key, l, c.kv_width(), &mut k);
     tap.tensor(Site::Value, l, c.kv_width(), &mut v);
-    let q_sink = lambda.map(|lambda| {
+    let q_sink = lambda.map(|_| {
         let mut q = q_raw;
-        rotate_rows(&mut q, c.q_width(), |t| &angles[lambda.ceiling(t)]);
+        rotate_rows(&mut q, c.q_width(), |t| &sink_angles[t]);
         tap.tensor(Site::Query, l, c.q_width(), &mut q);
         q
     });
-    let inputs = Inputs { q: &q, q_sink: q_sink.as_ref().unwrap_or(&q), k: &k, v: &v };
+    past.k.extend_from_slice(&k);
+    past.v.extend_from_slice(&v);
+    let (end, kept) = (base + angles.len(), past.k.len() / c.kv_width());
+    let sinks = lambda.map_or(0, |l| l.sinks.min(kept));
+    let inputs = Inputs {
+        q: &q,
+        q_sink: q_sink.as_ref().unwrap_or(&q),
+        k: &past.k,
+        v: &past.v,
+        base: *base,
+        first: end + sinks - kept,
+    };
     let mut o = attend(c, &inputs, *lambda);
+    if let Some(lambda) = lambda {
+        past.trim(*lambda, end, c.kv_width());
+    }
     tap.tensor(Site::AttnOut, l, c.q_width(), &mut o);
     add(x, &linear(&o, &w.o));
     tap.tensor(Site::Middle, l, c.hidden, x);
@@ -100,39 +165,35 @@ impl FloatModel {
         Ok(streams.iter().map(|x| self.last_norm(x, tap)).collect())
     }
 
-    /// Negative log likelihood of each window (see [`Scorer::nll`]): windows in parallel, in batches that read each
-    /// layer once. `tap` makes the tap of one window and layer.
+    /// Windows of which each layer is read once, where it must be read.
+    pub(crate) fn windows_together(&self, window: usize) -> usize {
+        match &self.layers {
+            Layers::Resident(_) => together(window),
+            Layers::Stored { .. } => (STREAMS / (window * self.config.hidden).max(1)).max(1),
+        }
+    }
+
+    /// Negative log likelihoods of each window without the first ones (see [`Scorer::nll_behind`]): windows in
+    /// parallel, each layer read once. `tap` makes the tap of one window and layer.
     pub(crate) fn nll_of<T: Tap>(
         &self,
-        windows: &[&[u32]],
+        windows: &[(Vec<u32>, usize)],
         lambda: Option<Lambda>,
         tap: impl Fn() -> T + Sync,
     ) -> Result<Vec<Vec<f64>>> {
-        let longest = windows.iter().map(|w| w.len()).max().unwrap_or(0);
+        let longest = windows.iter().map(|w| w.0.len()).max().unwrap_or(0);
         let shared = Window::new(&self.config, longest, lambda);
-        let batch = (STREAMS / (longest * self.config.hidden).max(1)).max(1);
-        let mut out = Vec::with_capacity(windows.len());
-        for windows in windows.chunks(batch) {
-            let mut streams = windows.iter().map(|w| self.embed_tokens(w)).collect::<Result<Vec<_>>>()?;
-            for (l, layer) in self.layers.iter().enumerate() {
-                let layer = layer?;
-                streams
-                    .par_iter_mut()
-                    .for_each(|x| run_layer(&self.config, (l, &layer), &shared, x, &mut tap()));
-            }
-            let last = |(x, w): (&Vec<f32>, &&[u32])| self.nll_of_hidden(&self.last_norm(x, &mut tap()), w);
-            out.par_extend(streams.par_iter().zip(windows).map(last));
+        let mut streams = windows.iter().map(|w| self.embed_tokens(&w.0)).collect::<Result<Vec<_>>>()?;
+        for (l, layer) in self.layers.iter().enumerate() {
+            let layer = layer?;
+            streams.par_iter_mut().for_each(|x| run_layer(&self.config, (l, &layer), &shared, x, &mut tap()));
         }
-        Ok(out)
-    }
-
-    /// Scores final-norm output `[tokens, hidden]`; logits of a few tokens are in memory at a time.
-    fn nll_of_hidden(&self, hidden: &[f32], window: &[u32]) -> Vec<f64> {
-        let blocks =
-            hidden.chunks(LOGIT_ROWS * self.config.hidden).zip(window.chunks(LOGIT_ROWS)).enumerate();
-        let score =
-            |(i, (x, _))| nll_of_logits(&linear(x, self.head()), self.head().rows, &window[i * LOGIT_ROWS..]);
-        blocks.flat_map(score).collect()
+        let last = |(x, (w, skip)): (&Vec<f32>, &(Vec<u32>, usize))| {
+            let skip = (*skip).min(w.len().saturating_sub(1));
+            let hidden = self.last_norm(x, &mut tap());
+            self.nll_of_hidden(&hidden[skip * self.config.hidden..], w.get(1 + skip..).unwrap_or_default())
+        };
+        Ok(streams.par_iter().zip(windows).map(last).collect())
     }
 
     /// The norm before the head.
@@ -146,6 +207,20 @@ impl FloatModel {
     /// Logits `[tokens, vocab]` of a window that starts at position 0.
     pub fn logits(&self, tokens: &[u32], lambda: Option<Lambda>, tap: &mut dyn Tap) -> Result<Vec<f32>> {
         Ok(linear(&self.hidden(tokens, lambda, tap)?, self.head()))
+    }
+
+    /// Negative log likelihoods of `next`, each behind a row of [`FloatModel::hidden`]; no more than some tokens'
+    /// logits are in memory.
+    pub(crate) fn nll_of_hidden(&self, hidden: &[f32], next: &[u32]) -> Vec<f64> {
+        /// Tokens of a part.
+        const PART: usize = 64;
+        let c = &self.config;
+        let part = |(x, next): (&[f32], &[u32])| -> Vec<f64> {
+            let logits = linear(x, self.head());
+            logits.chunks_exact(c.vocab).zip(next).map(|(row, next)| nll_of_row(row, *next)).collect()
+        };
+        let parts = hidden.par_chunks(PART * c.hidden).zip(next.par_chunks(PART));
+        parts.map(part).collect::<Vec<_>>().concat()
     }
 
     /// Embedding rows `[tokens, hidden]`.
@@ -169,10 +244,18 @@ fn rotate_rows<'a>(x: &mut [f32], width: usize, angles: impl Fn(usize) -> &'a Ve
 
 impl Scorer for FloatModel {
     fn nll(&self, window: &[u32]) -> Result<Vec<f64>> {
-        Ok(self.nll_each(&[window])?.pop().unwrap_or_default())
+        self.nll_behind(window, 0)
     }
 
-    fn nll_each(&self, windows: &[&[u32]]) -> Result<Vec<Vec<f64>>> {
+    fn nll_behind(&self, window: &[u32], skip: usize) -> Result<Vec<f64>> {
+        Ok(self.nll_each(&[(window.to_vec(), skip)])?.pop().unwrap_or_default())
+    }
+
+    fn nll_each(&self, windows: &[(Vec<u32>, usize)]) -> Result<Vec<Vec<f64>>> {
         self.nll_of(windows, None, || NoTap)
+    }
+
+    fn together(&self, window: usize) -> usize {
+        self.windows_together(window)
     }
 }

@@ -8,12 +8,16 @@ mod layers;
 mod model;
 mod ops;
 mod rope;
+mod sample;
+mod stream;
 mod tap;
 
 pub use attention::Lambda;
 pub(crate) use forward::{Window, run_layer};
 pub use layers::{LayerStore, Layers};
 pub use model::{FloatLayer, FloatModel, Matrix};
-pub(crate) use ops::add_gram;
+pub(crate) use ops::{add, add_gram, dot, linear, rms_norm, silu_mul};
 pub use rope::Rope;
+pub use sample::SelfText;
+pub use stream::FloatStream;
 pub use tap::{NoTap, Site, Tap};

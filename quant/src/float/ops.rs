@@ -2,37 +2,75 @@
 //! so results do not depend on the number of threads.
 
 use super::Matrix;
+use crate::isa::{Isa, versions};
 use rayon::prelude::*;
 
 /// Rows per parallel block: large, because each block packs the whole other operand.
 const BLOCK: usize = 128;
+
+/// A matrix inside a slice: its first element, and the strides of rows and columns.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    pub data: &'a [f32],
+    pub row: usize,
+    pub column: usize,
+}
+
+impl View<'_> {
+    fn holds(&self, rows: usize, columns: usize) -> bool {
+        let last = rows.saturating_sub(1) * self.row + columns.saturating_sub(1) * self.column;
+        rows * columns == 0 || last < self.data.len()
+    }
+}
+
+/// `out = a b * scale`, or `out += a b * scale`, on one thread: `out` of `m` rows of `n`, `stride` apart; `a` is `m` by
+/// `k`, `b` is `k` by `n`. The order of the sums depends on the sizes alone.
+pub(super) fn product(
+    (m, k, n): (usize, usize, usize),
+    a: View<'_>,
+    b: View<'_>,
+    scale: f32,
+    (out, stride): (&mut [f32], usize),
+    add: bool,
+) {
+    let whole = View { data: out, row: stride, column: 1 }.holds(m, n);
+    assert!(whole && a.holds(m, k) && b.holds(k, n), "a matrix product outside its operands");
+    let before = if add { 1.0 } else { 0.0 };
+    // SAFETY: all elements that the sizes and strides name are inside the three slices, as just checked; `out` is
+    // borrowed mutably, so that nothing else is in it.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            out.as_mut_ptr(),
+            1,
+            stride as isize,
+            add,
+            a.data.as_ptr(),
+            a.column as isize,
+            a.row as isize,
+            b.data.as_ptr(),
+            b.column as isize,
+            b.row as isize,
+            before,
+            scale,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}
 
 /// `y = x W^T` for `x` of `[tokens, w.cols]`; returns `[tokens, w.rows]`.
 pub(crate) fn linear(x: &[f32], w: &Matrix) -> Vec<f32> {
     let tokens = x.len() / w.cols;
     let mut y = vec![0.0f32; tokens * w.rows];
     y.par_chunks_mut(BLOCK * w.rows).zip(x.par_chunks(BLOCK * w.cols)).for_each(|(y, x)| {
-        let (m, k, n) = (x.len() / w.cols, w.cols, w.rows);
-        // SAFETY: x is m*k, w.data is n*k (read as its transpose) and y is m*n elements, by the chunk sizes
-        // above; strides describe exactly those row-major buffers, and y is not aliased.
-        unsafe {
-            matrixmultiply::sgemm(
-                m,
-                k,
-                n,
-                1.0,
-                x.as_ptr(),
-                k as isize,
-                1,
-                w.data.as_ptr(),
-                1,
-                k as isize,
-                0.0,
-                y.as_mut_ptr(),
-                n as isize,
-                1,
-            );
-        }
+        let x_view = View { data: x, row: w.cols, column: 1 };
+        let transposed = View { data: &w.data, row: 1, column: w.cols };
+        product((x.len() / w.cols, w.cols, w.rows), x_view, transposed, 1.0, (y, w.rows), false);
     });
     y
 }
@@ -41,27 +79,9 @@ pub(crate) fn linear(x: &[f32], w: &Matrix) -> Vec<f32> {
 pub(crate) fn add_gram(gram: &mut [f32], x: &[f32], width: usize) {
     let rows = x.len() / width;
     gram.par_chunks_mut(BLOCK * width).enumerate().for_each(|(block, out)| {
-        let (first, m) = (block * BLOCK, out.len() / width);
-        // SAFETY: reads column block `first..first+m` of x transposed (m x rows, strides 1 and width) and x
-        // itself (rows x width), writes out (m x width); all within the slices, and out is not aliased.
-        unsafe {
-            matrixmultiply::sgemm(
-                m,
-                rows,
-                width,
-                1.0,
-                x.as_ptr().add(first),
-                1,
-                width as isize,
-                x.as_ptr(),
-                width as isize,
-                1,
-                1.0,
-                out.as_mut_ptr(),
-                width as isize,
-                1,
-            );
-        }
+        let columns = View { data: x.get(block * BLOCK..).unwrap_or_default(), row: 1, column: width };
+        let whole = View { data: x, row: width, column: 1 };
+        product((out.len() / width, rows, width), columns, whole, 1.0, (out, width), true);
     });
 }
 
@@ -81,7 +101,65 @@ pub(crate) fn rms_norm(x: &[f32], gain: &[f32], eps: f64) -> Vec<f32> {
 
 /// `silu(gate) * up`, element by element.
 pub(crate) fn silu_mul(gate: &[f32], up: &[f32]) -> Vec<f32> {
-    gate.par_iter().zip(up).map(|(g, u)| g / (1.0 + (-g).exp()) * u).collect()
+    /// Elements per parallel part.
+    const PART: usize = 1 << 14;
+    let mut h = vec![0.0f32; gate.len()];
+    let parts = h.par_chunks_mut(PART).zip(gate.par_chunks(PART).zip(up.par_chunks(PART)));
+    parts.for_each(|(h, (gate, up))| silu_mul_part(Isa::best(), gate, up, h));
+    h
+}
+
+versions! {
+    fn silu_mul_part(gate: &[f32], up: &[f32], h: &mut [f32]) {
+        for ((g, u), h) in gate.iter().zip(up).zip(h) {
+            *h = g / (1.0 + exp(-g)) * u;
+        }
+    }
+}
+
+versions! {
+    /// Softmax in place.
+    pub fn softmax(p: &mut [f32]) {
+        let mut largest = [f32::NEG_INFINITY; 16];
+        for part in p.chunks(16) {
+            for (m, x) in largest.iter_mut().zip(part) {
+                *m = if *x > *m { *x } else { *m };
+            }
+        }
+        let max = largest.into_iter().fold(f32::NEG_INFINITY, f32::max);
+        // Sixteen sums in a fixed order, so that the compiler can compute them side by side.
+        let mut sums = [0.0f32; 16];
+        for part in p.chunks_mut(16) {
+            for (s, x) in sums.iter_mut().zip(part) {
+                *x = exp(*x - max);
+                *s += *x;
+            }
+        }
+        let scale = 1.0 / sums.iter().sum::<f32>();
+        for x in p {
+            *x *= scale;
+        }
+    }
+}
+
+/// `e^x` to 2e-7 (relative) for x from -87 to 88, the ends beyond; by the same operations on every computer.
+#[inline(always)]
+fn exp(x: f32) -> f32 {
+    /// Adding it rounds to a whole number, which is then in the low bits.
+    const ROUND: f32 = (3u32 << 22) as f32;
+    // ln 2 in two parts; the first has few bits, so that its product is exact.
+    const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
+    let x = if x < -87.0 { -87.0 } else { x };
+    let x = if x > 88.0 { 88.0 } else { x };
+    let shifted = x * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    let r = x - n * LN_2[0] - n * LN_2[1];
+    let mut p = 1.0 / 5040.0;
+    for c in [720.0f32, 120.0, 24.0, 6.0, 2.0, 1.0, 1.0] {
+        p = p * r + 1.0 / c;
+    }
+    let power = (shifted.to_bits().wrapping_add(127) & 0xff) << 23;
+    p * f32::from_bits(power)
 }
 
 /// Adds `b` to `a`.
@@ -91,15 +169,55 @@ pub(crate) fn add(a: &mut [f32], b: &[f32]) {
     }
 }
 
-/// Dot product in eight fixed lanes.
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0f32; 8];
-    let (ca, cb) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f32 = ca.remainder().iter().zip(cb.remainder()).map(|(x, y)| x * y).sum();
-    for (x, y) in ca.zip(cb) {
-        for i in 0..8 {
-            lanes[i] += x[i] * y[i];
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exponential_is_exact_enough() {
+        for i in -86_000..88_000 {
+            let x = i as f32 * 0.001;
+            let want = f64::from(x).exp();
+            assert!((f64::from(exp(x)) / want - 1.0).abs() < 3e-7, "{x}");
+        }
+        assert!(exp(f32::NEG_INFINITY) < 1e-37 && exp(1e9) > 1e38 && exp(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn versions_agree() {
+        let x: Vec<f32> = (0..1001).map(|i| ((i * 7919) % 1001) as f32 * 0.02 - 9.0).collect();
+        let run = |isa| {
+            let (mut p, mut h) = (x.clone(), x.clone());
+            softmax(isa, &mut p);
+            silu_mul_part(isa, &x, &p, &mut h);
+            (p, h)
+        };
+        assert_eq!(run(Isa::Portable), run(Isa::best()));
+    }
+
+    #[test]
+    fn products_of_strided_matrices() {
+        let x: Vec<f32> = (0..600).map(|i| ((i * 37) % 23) as f32 - 11.0).collect();
+        let (m, k, n) = (5, 7, 6);
+        let a = View { data: &x[3..], row: 40, column: 2 };
+        let b = View { data: &x[100..], row: 3, column: 30 };
+        let mut out = vec![1.0f32; 5 * 9];
+        product((m, k, n), a, b, 0.5, (&mut out, 9), true);
+        for i in 0..m {
+            for j in 0..n {
+                let sum: f32 = (0..k).map(|l| x[3 + i * 40 + l * 2] * x[100 + l * 3 + j * 30]).sum();
+                assert_eq!(out[i * 9 + j], 1.0 + 0.5 * sum);
+            }
+            assert!(out[i * 9 + n..].iter().take(3).all(|v| *v == 1.0));
         }
     }
-    lanes.iter().sum::<f32>() + rest
+}
+
+/// Dot product in sixteen fixed lanes.
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut lanes = [0.0f32; 16];
+    for (a, b) in a.chunks(16).zip(b.chunks(16)) {
+        lanes.iter_mut().zip(a.iter().zip(b)).for_each(|(l, (a, b))| *l += a * b);
+    }
+    lanes.iter().sum()
 }

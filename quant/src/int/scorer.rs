@@ -3,12 +3,26 @@
 use super::{Prepared, Session};
 use crate::Result;
 use crate::model::QuantModel;
-use crate::perplexity::Scorer;
+use crate::perplexity::{Scorer, Stream};
 use std::sync::Arc;
 
 impl Scorer for Arc<Prepared<'_>> {
     fn nll(&self, window: &[u32]) -> Result<Vec<f64>> {
-        Session::scoring(self.clone(), self.model.lambda)?.score(window, 0)
+        self.nll_behind(window, 0)
+    }
+
+    fn nll_behind(&self, window: &[u32], skip: usize) -> Result<Vec<f64>> {
+        Session::scoring(self.clone(), self.model.lambda)?.score(window, skip)
+    }
+}
+
+impl Stream for Session<'_> {
+    fn score(&mut self, text: &[u32]) -> Result<Vec<f64>> {
+        Session::score(self, text, 0)
+    }
+
+    fn cache_bytes(&self) -> usize {
+        Session::cache_bytes(self)
     }
 }
 

@@ -7,6 +7,10 @@ use crate::{Error, Result};
 
 /// Value rows kept per layer for the choice of V's step.
 const VALUE_ROWS: usize = 2048;
+/// Elements of other tensors kept per layer for the choice of their step.
+const KEPT: usize = 1 << 18;
+/// One row in so many is kept, so that the rows come from several windows.
+const KEEP_EVERY: usize = 7;
 
 /// Statistics of a `[tokens, width]` tensor per channel.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +23,8 @@ pub struct Channels {
     pub gram: Vec<f32>,
     /// Rows seen.
     pub rows: usize,
+    /// Some of the rows, whole, for inputs of linears.
+    pub kept: Vec<f32>,
 }
 
 impl Channels {
@@ -37,10 +43,18 @@ impl Channels {
     /// [`Channels::add`] together with the outer products.
     fn add_with_gram(&mut self, width: usize, data: &[f32], wanted: bool) {
         self.add(width, data);
+        self.keep(width, data, KEPT);
         if wanted {
             self.gram.resize(width * width, 0.0);
             add_gram(&mut self.gram, data, width);
         }
+    }
+
+    /// Keeps some rows, as long as there are fewer than `most` elements.
+    fn keep(&mut self, width: usize, data: &[f32], most: usize) {
+        let room = (most / width).saturating_sub(self.kept.len() / width) * width;
+        let rows = data.chunks_exact(width).step_by(KEEP_EVERY).flatten();
+        self.kept.extend(rows.take(room));
     }
 
     /// Mean square per channel: the diagonal of the layer's Hessian.
@@ -174,7 +188,7 @@ impl Tap for Collector {
             return;
         }
         if site == Site::FinalNorm {
-            self.out.head_in.add(width, data);
+            self.out.head_in.add_with_gram(width, data, false);
             return;
         }
         let gram = self.gram;
@@ -186,8 +200,7 @@ impl Tap for Collector {
             Site::Value => {
                 stats.value.add(width, data);
                 let room = (VALUE_ROWS * width).saturating_sub(stats.value_rows.len());
-                // Every seventh row, so that the rows come from several windows.
-                let rows = data.chunks_exact(width).step_by(7).flatten();
+                let rows = data.chunks_exact(width).step_by(KEEP_EVERY).flatten();
                 stats.value_rows.extend(rows.take(room));
             }
             Site::AttnOut => stats.attn_out.add_with_gram(width, data, gram),

@@ -3,7 +3,7 @@
 
 use super::grid::{GridRow, GridWeight, join};
 use super::levels::{Column, assign, best_step, nearest};
-use crate::float::Matrix;
+use crate::float::{Matrix, linear};
 use crate::model::{GROUP, WeightFormat};
 use rayon::prelude::*;
 
@@ -28,6 +28,20 @@ impl Inverse {
             let m = upper_factor(gram, n, damping)?;
             Some(Self { n, u: invert_upper(&m, n) })
         })
+    }
+}
+
+impl Inverse {
+    /// `x (X^T X + damping)^-1`.
+    pub fn solve(&self, x: &Matrix) -> Matrix {
+        let n = self.n;
+        let mut transposed = vec![0.0f32; n * n];
+        transposed.par_chunks_mut(n).enumerate().for_each(|(j, row)| {
+            (0..=j).for_each(|i| row[i] = self.u[i * n + j]);
+        });
+        let square = |data| Matrix { rows: n, cols: n, data };
+        let half = linear(&x.data, &square(self.u.clone()));
+        Matrix { rows: x.rows, cols: n, data: linear(&half, &square(transposed)) }
     }
 }
 
@@ -73,14 +87,32 @@ pub(super) fn fit_compensated(
     used: &[bool],
     format: WeightFormat,
 ) -> GridWeight {
-    let rows = (0..w.rows).into_par_iter().map(|r| fit_row(w.row(r), inverse, used, format)).collect();
-    join(format, w.cols, rows)
+    fit_pruned(w, inverse, used, format, &|_| None)
 }
 
-fn fit_row(row: &[f32], inverse: &Inverse, used: &[bool], format: WeightFormat) -> GridRow {
+/// [`fit_compensated`], with the columns of each row that 2:4 keeps given by `mask`, or `None` to choose them on
+/// the way.
+pub(super) fn fit_pruned(
+    w: &Matrix,
+    inverse: &Inverse,
+    used: &[bool],
+    format: WeightFormat,
+    mask: &(dyn Fn(&[f32]) -> Option<Vec<bool>> + Sync),
+) -> GridWeight {
+    let one = |r| fit_row(w.row(r), inverse, used, mask(w.row(r)).as_deref(), format);
+    join(format, w.cols, (0..w.rows).into_par_iter().map(one).collect())
+}
+
+fn fit_row(
+    row: &[f32],
+    inverse: &Inverse,
+    used: &[bool],
+    mask: Option<&[bool]>,
+    format: WeightFormat,
+) -> GridRow {
     let n = inverse.n;
     let mut w = row.to_vec();
-    let column = |w: &[f32], c: usize| match c < n && used[c] {
+    let column = |w: &[f32], c: usize| match c < n && used[c] && mask.is_none_or(|m| m[c]) {
         true => Column { w: w[c], power: inverse.u[c * n + c].powi(-2), used: true },
         false => Column::default(),
     };

@@ -9,27 +9,35 @@
 //! 3. Write the integer constants of `docs/numerics.md`.
 
 mod assemble;
+mod assign;
 mod calibrate;
+mod closed;
 mod compensate;
 mod constants;
+mod fit;
 mod grid;
 mod layer;
 pub(crate) mod levels;
 mod plan;
 mod recover;
+mod refine;
 mod shapes;
 pub(crate) mod simulate;
 mod steps;
 mod table;
 mod weights;
+mod work;
 
+pub use assign::{Assignment, Candidate, FORMATS, LINEARS, assign_formats, bits, divergence, sensitivity};
 pub use calibrate::{Calibration, Channels, LayerStats, calibrate};
+pub use closed::{Closed, Inputs, Pruning, Streams, closed_model};
 pub use grid::GridWeight;
 pub(crate) use layer::{GridLayer, LayerGrids, Weights};
 pub use levels::fit;
 pub use recover::recover;
+pub use refine::refine;
 pub use simulate::Simulated;
-pub use steps::{LayerSteps, Steps};
+pub use steps::{Clip, LayerSteps, Steps, clipped_value_shape, static_steps};
 pub use table::{StepRow, step_table};
 
 use crate::Result;
@@ -58,9 +66,8 @@ pub struct Options {
     /// How much of the difference between channels moves from activations into weights, 0 (one step per
     /// tensor) to 1 (each channel its own step); `None` to choose per tensor by the output error.
     pub migration: Option<f32>,
-    /// Let later columns of a weight make up for the error of earlier ones (SparseGPT). Better and slower:
-    /// the square of each layer's widths in memory, their cube in time.
-    pub compensate: bool,
+    /// The fit of each layer before any training (its formats come from `body` and `layer_formats`).
+    pub closed: Closed,
     /// Default attention shape of the model; `None` for 4 sinks and up to 2,044 window tokens, within the
     /// positions the model was trained for.
     pub lambda: Option<LambdaShape>,
@@ -80,7 +87,7 @@ impl Default for Options {
             reconstruction: None,
             end_to_end: None,
             migration: None,
-            compensate: true,
+            closed: Closed::default(),
             lambda: None,
             prob_wide: true,
             calibration: Protocol { window: 320, windows: Some(32) },
@@ -125,18 +132,20 @@ pub struct Quantized {
 
 /// Quantizes `model`; `text` is the calibration token stream.
 pub fn quantize(model: &FloatModel, text: &[u32], options: &Options) -> Result<Quantized> {
-    quantize_with(model, text, options, &mut |_| {})
+    quantize_with(model, text, options, None, &mut |_| {})
 }
 
-/// [`quantize`] that tells how far it is.
+/// [`quantize`] that tells how far it is, and keeps what is finished of the training in a folder, from which a later
+/// run with the same model, text and options goes on.
 pub fn quantize_with(
     model: &FloatModel,
     text: &[u32],
     options: &Options,
+    folder: Option<&std::path::Path>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Quantized> {
     let c = &model.config;
-    let weights = weights::quantize_weights(model, text, options, progress)?;
+    let weights = weights::quantize_weights(model, text, options, folder, progress)?;
     let dequantized = weights.dequantize(c);
     let after = calibrate(&dequantized, text, options.calibration)?;
     let shapes =

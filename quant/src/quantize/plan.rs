@@ -36,6 +36,7 @@ impl Plan {
             squares: spread(&x.squares, head_dim, 0.0),
             gram: spread_gram(&x.gram, head_dim, shape.len()),
             rows: x.rows,
+            kept: Vec::new(),
         };
         let used = spread(&vec![true; shape.len()], head_dim, false);
         Self { used, ..Self::new(&spread_channels, &spread(shape, head_dim, 1.0)) }
@@ -51,7 +52,7 @@ impl Plan {
 }
 
 /// Lays a per-column vector out per head with a stride of `head_dim` rounded up to 32.
-fn spread<T: Copy>(v: &[T], head_dim: usize, fill: T) -> Vec<T> {
+pub(super) fn spread<T: Copy>(v: &[T], head_dim: usize, fill: T) -> Vec<T> {
     let tail = head_dim.next_multiple_of(GROUP) - head_dim;
     let each =
         v.chunks_exact(head_dim).flat_map(|h| h.iter().copied().chain(std::iter::repeat_n(fill, tail)));

@@ -23,11 +23,19 @@ pub struct Simulated<'a> {
 
 impl Scorer for Simulated<'_> {
     fn nll(&self, window: &[u32]) -> Result<Vec<f64>> {
-        Ok(self.nll_each(&[window])?.pop().unwrap_or_default())
+        self.nll_behind(window, 0)
     }
 
-    fn nll_each(&self, windows: &[&[u32]]) -> Result<Vec<Vec<f64>>> {
+    fn nll_behind(&self, window: &[u32], skip: usize) -> Result<Vec<f64>> {
+        Ok(self.nll_each(&[(window.to_vec(), skip)])?.pop().unwrap_or_default())
+    }
+
+    fn nll_each(&self, windows: &[(Vec<u32>, usize)]) -> Result<Vec<Vec<f64>>> {
         self.model.nll_of(windows, self.lambda, || Rounding(self))
+    }
+
+    fn together(&self, window: usize) -> usize {
+        self.model.windows_together(window)
     }
 }
 

@@ -1,7 +1,9 @@
 //! Sizes of the static steps.
 
-use super::calibrate::{Calibration, LayerStats};
+use super::calibrate::{Calibration, Channels, LayerStats};
 use super::shapes::{LayerShapes, Shapes, per_query};
+use crate::Result;
+use crate::float::{FloatModel, Matrix};
 use crate::hf::LlamaConfig;
 
 /// Headroom of down_proj's input, as 16 bits before its blocks take their exponents, over the calibrated range.
@@ -29,6 +31,87 @@ pub struct Steps {
     pub layers: Vec<LayerSteps>,
     /// Input of the head: `[hidden]`.
     pub head_in: Vec<f32>,
+}
+
+/// How the range of a static step is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Clip {
+    /// The calibrated maximum fits.
+    #[default]
+    None,
+    /// The size of least error over some calibrated rows, clipping included, weighted by the energy of the
+    /// weight columns that read each channel (MergeQuant's adaptive clipping).
+    Search,
+}
+
+/// Steps of a model whose migration is in its weights: one per tensor.
+pub fn static_steps(model: &FloatModel, stats: &Calibration, clip: Clip) -> Result<Steps> {
+    let c = &model.config;
+    let ones = |n: usize| vec![1.0f32; n];
+    let layers = (0..c.layers).map(|_| LayerShapes::flat(c)).collect();
+    let shapes = Shapes { layers, head_in: ones(c.hidden) };
+    let mut steps = choose(c, &shapes, stats);
+    if clip == Clip::None {
+        return Ok(steps);
+    }
+    let mut out = Vec::with_capacity(c.layers);
+    for ((steps, w), s) in steps.layers.iter_mut().zip(model.layers.iter()).zip(&stats.layers) {
+        let w = w?;
+        shrink(&mut steps.attn_in, &s.attn_in, &[&w.q, &w.k, &w.v]);
+        shrink(&mut steps.mlp_in, &s.mlp_in, &[&w.gate, &w.up]);
+        out.push(energy(&[&w.o]));
+    }
+    shrink(&mut steps.head_in, &stats.head_in, &[model.head()]);
+    // The step of o's input is shared by all layers: each counts by its error relative to its size.
+    let layers = || out.iter().zip(&stats.layers).zip(&steps.layers);
+    let fraction = best_fraction(|f| {
+        let each = layers().map(|((energy, s), steps)| {
+            let inputs = per_query(c, &steps.value);
+            let step: Vec<f32> = inputs.iter().map(|v| v * steps.out * f).collect();
+            let size = rounding_error(&s.attn_out.kept, energy, &vec![f32::INFINITY; step.len()]);
+            if size > 0.0 { rounding_error(&s.attn_out.kept, energy, &step) / size } else { 0.0 }
+        });
+        each.sum()
+    });
+    steps.layers.iter_mut().for_each(|l| l.out *= fraction);
+    Ok(steps)
+}
+
+/// Multiplies `step` by the factor of least error.
+fn shrink(step: &mut [f32], channels: &Channels, readers: &[&Matrix]) {
+    let energy = energy(readers);
+    let fraction = best_fraction(|f| {
+        let tried: Vec<f32> = step.iter().map(|s| s * f).collect();
+        rounding_error(&channels.kept, &energy, &tried)
+    });
+    step.iter_mut().for_each(|s| *s *= fraction);
+}
+
+/// The fraction of least error; the largest among equals.
+fn best_fraction(error: impl Fn(f32) -> f64) -> f32 {
+    let tried = (4..=20).rev().map(|i| i as f32 / 20.0).map(|f| (error(f), f));
+    tried.min_by(|a, b| a.0.total_cmp(&b.0)).map_or(1.0, |b| b.1)
+}
+
+/// Sum of squares of each column over all of `readers`.
+fn energy(readers: &[&Matrix]) -> Vec<f32> {
+    let mut sum = vec![0.0f32; readers.first().map_or(0, |w| w.cols)];
+    for row in readers.iter().flat_map(|w| w.data.chunks_exact(w.cols)) {
+        sum.iter_mut().zip(row).for_each(|(s, w)| *s += w * w);
+    }
+    sum
+}
+
+/// Squared error of `rows` on int8 codes of `step`, weighted per column; an infinite step rounds all to zero.
+fn rounding_error(rows: &[f32], weight: &[f32], step: &[f32]) -> f64 {
+    let each = rows.chunks_exact(step.len().max(1)).map(|row| {
+        let parts = row.iter().zip(weight).zip(step).map(|((v, w), s)| {
+            let back = if s.is_finite() { (v / s).round().clamp(-128.0, 127.0) * s } else { 0.0 };
+            w * (v - back) * (v - back)
+        });
+        f64::from(parts.sum::<f32>())
+    });
+    each.sum()
 }
 
 /// Sizes every step so that the calibrated ranges fit.
@@ -68,17 +151,32 @@ pub(super) fn value_steps(shape: &[f32], s: &LayerStats) -> Vec<f32> {
     let widest = cover(shape, &s.value.max, 7.5);
     let error = |fraction: f32| -> f64 {
         let rows = s.value_rows.chunks_exact(shape.len());
-        let each = rows.flat_map(|row| {
-            row.iter().zip(&widest).map(|(v, w)| {
-                let step = w * fraction;
-                let code = (v / step + 0.5).floor().clamp(-8.0, 7.0);
-                f64::from((v - code * step).abs()).powi(3)
-            })
-        });
+        let each = rows.flat_map(|row| row.iter().zip(&widest).map(|(v, w)| value_error(*v, w * fraction)));
         each.sum()
     };
-    let fractions = (6..=20).map(|i| i as f32 / 20.0);
+    let fractions = (4..=20).map(|i| i as f32 / 20.0);
     let best = fractions.map(|f| (error(f), f)).min_by(|a, b| a.0.total_cmp(&b.0));
     let fraction = best.map_or(1.0, |b| b.1);
     widest.iter().map(|w| w * fraction).collect()
+}
+
+/// Shape of V's steps by adaptive clipping per channel: each channel's step of least cubed error over the
+/// calibrated rows; the largest is 1.
+pub fn clipped_value_shape(s: &LayerStats) -> Vec<f32> {
+    let width = s.value.max.len();
+    let best = |c: usize| {
+        let widest = s.value.max[c] / 7.5;
+        let column = || s.value_rows.iter().skip(c).step_by(width.max(1));
+        let error = |f: f32| -> f64 { column().map(|v| value_error(*v, widest * f)).sum() };
+        if widest > 0.0 { widest * best_fraction(error) } else { 0.0 }
+    };
+    let steps: Vec<f32> = (0..width).map(best).collect();
+    let largest = steps.iter().copied().fold(0.0, f32::max);
+    steps.iter().map(|s| if largest > 0.0 { (s / largest).max(1.0 / 1024.0) } else { 1.0 }).collect()
+}
+
+/// Cubed error of a value on 4-bit codes of `step`.
+fn value_error(v: f32, step: f32) -> f64 {
+    let code = (v / step + 0.5).floor().clamp(-8.0, 7.0);
+    f64::from((v - code * step).abs()).powi(3)
 }

@@ -1,104 +1,190 @@
-//! Chooses the grid of every weight of a model, layer by layer.
+//! Quantizes every weight of a model, layer by layer, and trains them where that is asked for.
 
-use super::calibrate::{Channels, Collector, LayerStats, windows};
+use super::calibrate::{Collector, LayerStats, windows};
+use super::closed::{Closed, Streams, closed_layer};
+use super::fit::{choose_shapes, find_grids, fit_head};
 use super::grid::GridWeight;
 use super::layer::{GridLayer, LayerGrids, Weights};
-use super::levels::fit;
-use super::plan::Plan;
-use super::recover::recover;
-use super::shapes::spread_heads;
 use super::steps::value_steps;
+use super::work::Work;
 use super::{Options, Progress};
-use crate::float::{FloatLayer, FloatModel, Matrix, NoTap, Window, run_layer};
+use crate::float::{FloatLayer, FloatModel, NoTap, Window, run_layer};
 use crate::hf::LlamaConfig;
-use crate::model::{MAX_HEAD_DIM, MAX_HIDDEN, WeightFormat};
+use crate::model::{MAX_HEAD_DIM, MAX_HIDDEN};
 use crate::perplexity::Protocol;
-use crate::train::{BlockTraining, Start, TrainedLayer, train_end_to_end};
-use crate::transform::{
-    LayerShapes, PairPower, balance_qk, choose_head, choose_layer, migrate_layer, per_query, scale_columns,
-};
+use crate::train::{BlockTraining, Reconstruction, Start, TrainedLayer, train_end_to_end};
+use crate::transform::{PairPower, balance_qk, migrate_layer};
 use crate::{Error, Result};
+use std::path::Path;
 
-/// Quantizes every weight, layer by layer. Two streams run through the model: the float model's own, which the
-/// reconstruction aims at, and what the quantized layers so far produce, on which each layer is calibrated.
+/// Quantizes every weight. Two streams run through the model: the float model's own, which the reconstruction aims at,
+/// and what the quantized layers so far produce, on which each layer is calibrated. Finished layers are kept in
+/// `folder`, where there is one.
 pub(super) fn quantize_weights(
     model: &FloatModel,
     text: &[u32],
     options: &Options,
+    folder: Option<&Path>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Weights> {
     let c = &model.config;
     check_options(c, options)?;
-    let texts = windows(text, options.calibration)?;
-    let window = Window::new(c, options.calibration.window, None);
-    let start = texts.iter().map(|w| model.embed_tokens(w)).collect::<Result<Vec<_>>>()?;
-    let mut float = start.clone();
-    let mut streams = start;
-    let mut seen = Collector::new(model);
-    let (mut layers, mut trained) = (Vec::new(), Vec::new());
+    let mut work = Work::open(folder, options, text)?;
+    work.depend_on_matrix(&model.embed);
+    let mut blocks = Blocks::new(model, text, options)?;
     for (l, w) in model.layers.iter().enumerate() {
-        let mut w = w?.into_owned();
-        let found = find_grids(c, l, &w, options);
-        let mut pairs = PairPower::new(c);
-        float.iter_mut().for_each(|x| run_layer(c, (l, &w), &window, x, &mut pairs));
-        if options.balance > 0.0 && found[0].is_none() && found[1].is_none() {
-            balance_qk(c, &mut w, l, &pairs, options.balance);
+        let w = w?.into_owned();
+        work.depend_on(&w);
+        blocks.layer(l, w, &work, progress)?;
+        progress(Progress { layer: l + 1, layers: c.layers, step: 0, steps: 0, loss: None });
+    }
+    blocks.streams.quantized.iter().for_each(|x| {
+        model.last_norm(x, &mut blocks.seen);
+    });
+    let (final_norm, float_head, head) = fit_head(model, &blocks.seen.finish()?.head_in, options);
+    match &options.end_to_end {
+        Some((how, count)) if blocks.trained.len() == c.layers => {
+            work.depend_on_matrix(&float_head);
+            let windows = windows(text, Protocol { windows: Some(*count), ..options.calibration })?;
+            let start =
+                Start { layers: blocks.trained, head: &float_head, grid: &head, final_norm: &final_norm };
+            train_end_to_end(model, start, &windows, how, &|name| work.file(name), progress)
         }
-        // Weights that all keep their grids need no second run with the quantized layer.
-        let exact = found.iter().all(Option::is_some);
-        seen.want_gram(options.compensate && !exact);
-        for x in &mut streams {
-            let mut copy = Vec::new();
-            let x = if exact {
-                x
-            } else {
-                copy.clone_from(x);
-                &mut copy
-            };
-            run_layer(c, (l, &w), &window, x, &mut seen);
+        _ => Ok(Weights { embed: model.embed.clone(), layers: blocks.layers.into(), final_norm, head }),
+    }
+}
+
+/// The layers so far, and the streams behind them.
+struct Blocks<'a> {
+    c: &'a LlamaConfig,
+    options: &'a Options,
+    window: Window,
+    streams: Streams,
+    /// Whether the two streams are still the same: all layers so far keep their weights.
+    same: bool,
+    seen: Collector,
+    layers: Vec<GridLayer>,
+    /// Those that were trained, where the whole model will be.
+    trained: Vec<TrainedLayer>,
+}
+
+impl<'a> Blocks<'a> {
+    fn new(model: &'a FloatModel, text: &[u32], options: &'a Options) -> Result<Self> {
+        let texts = windows(text, options.calibration)?;
+        let streams = texts.iter().map(|w| model.embed_tokens(w)).collect::<Result<Vec<_>>>()?;
+        Ok(Self {
+            c: &model.config,
+            options,
+            window: Window::new(&model.config, options.calibration.window, None),
+            streams: Streams { float: streams.clone(), quantized: streams },
+            same: true,
+            seen: Collector::new(model),
+            layers: Vec::new(),
+            trained: Vec::new(),
+        })
+    }
+
+    /// Quantizes layer `l` and moves the streams behind it.
+    fn layer(
+        &mut self,
+        l: usize,
+        mut w: FloatLayer,
+        work: &Work,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<()> {
+        let c = self.c;
+        let found = find_grids(c, l, &w, self.options);
+        if self.same && found.iter().all(Option::is_some) {
+            return self.keep(l, w, found);
         }
-        let stats = seen.take(l);
-        let shapes = choose_shapes(c, l, &w, &stats, &found, options);
+        if self.same {
+            self.same = false;
+            self.streams.float = self.streams.quantized.clone();
+        }
+        let kept = work.file(&format!("layer-{l}"));
+        if let (Some(path), Some(_)) = (kept.as_ref().filter(|p| p.is_file()), &self.options.reconstruction) {
+            self.streams.float.iter_mut().for_each(|x| run_layer(c, (l, &w), &self.window, x, &mut NoTap));
+            let formats = self.options.formats(l);
+            return self.take(TrainedLayer::restore(c, &formats, self.options.calibration.window, path)?);
+        }
+        if self.options.balance > 0.0 && found[0].is_none() && found[1].is_none() {
+            let mut pairs = PairPower::new(c);
+            for x in &self.streams.float {
+                run_layer(c, (l, &w), &self.window, &mut x.clone(), &mut pairs);
+            }
+            balance_qk(c, &mut w, l, &pairs, self.options.balance);
+        }
+        let stats = self.calibrate(l, &w);
+        let shapes = choose_shapes(c, l, &w, &stats, &found, self.options);
         migrate_layer(c, &mut w, &shapes);
-        let mut layer = GridLayer {
-            grids: fit_layer(c, l, &w, &stats, &shapes, found, options),
-            attn_norm: w.attn_norm.clone(),
-            mlp_norm: w.mlp_norm.clone(),
-        };
-        if !exact {
-            match &options.reconstruction {
-                Some(how) => {
-                    let step = value_steps(&shapes.value, &stats)[0] / shapes.value[0];
-                    let block =
-                        BlockTraining { how, l, window: options.calibration.window, value_step: Some(step) };
-                    let training = TrainedLayer::new(c, &w, &layer, &block)?;
-                    training.reconstruct(&streams, &float, &block, progress)?;
-                    layer = training.result()?;
-                    training.advance(&mut streams)?;
-                    if options.end_to_end.is_some() {
-                        trained.push(training);
-                    }
+        let how = Closed { formats: self.options.formats(l), ..self.options.closed };
+        let inputs = self.options.reconstruction.as_ref().map(|_| self.streams.quantized.clone());
+        let (grids, _) = closed_layer(c, (l, &w), &self.window, &mut self.streams, &how);
+        let grids = LayerGrids::of(grids, found);
+        let layer = GridLayer { grids, attn_norm: w.attn_norm.clone(), mlp_norm: w.mlp_norm.clone() };
+        match (&self.options.reconstruction, inputs) {
+            (Some(how), Some(inputs)) => {
+                self.streams.quantized = inputs;
+                let step = value_steps(&shapes.value, &stats)[0] / shapes.value[0];
+                let training = self.reconstruct(l, &w, &layer, how, step, progress)?;
+                if let Some(path) = kept {
+                    training.save(&path)?;
                 }
-                None => {
-                    let back = layer.dequantize(c);
-                    streams.iter_mut().for_each(|x| run_layer(c, (l, &back), &window, x, &mut NoTap));
-                }
+                self.take(training)
+            }
+            _ => {
+                self.layers.push(layer);
+                Ok(())
             }
         }
-        progress(Progress { layer: l + 1, layers: c.layers, step: 0, steps: 0, loss: None });
-        layers.push(layer);
     }
-    for x in &streams {
-        model.last_norm(x, &mut seen);
+
+    /// Takes a layer whose weights all lie on grids, as it is.
+    fn keep(&mut self, l: usize, w: FloatLayer, found: [Option<GridWeight>; 7]) -> Result<()> {
+        let (c, window) = (self.c, &self.window);
+        let streams = &mut self.streams.quantized;
+        streams.iter_mut().for_each(|x| run_layer(c, (l, &w), window, x, &mut NoTap));
+        let grids: Vec<GridWeight> = found.into_iter().flatten().collect();
+        let grids: [GridWeight; 7] =
+            grids.try_into().map_err(|_| Error::Argument(format!("layer {l} has no seven grids")))?;
+        let found = grids.clone().map(Some);
+        let grids = LayerGrids::of(grids, found);
+        self.layers.push(GridLayer { grids, attn_norm: w.attn_norm, mlp_norm: w.mlp_norm });
+        Ok(())
     }
-    let (final_norm, float_head, head) = fit_head(model, &seen.finish()?.head_in, options);
-    match &options.end_to_end {
-        Some((how, count)) if trained.len() == c.layers => {
-            let protocol = Protocol { windows: Some(*count), ..options.calibration };
-            let start = Start { layers: trained, head: &float_head, grid: &head, final_norm: &final_norm };
-            train_end_to_end(model, start, &windows(text, protocol)?, how, progress)
+
+    /// What the float layer sees on the quantized stream.
+    fn calibrate(&mut self, l: usize, w: &FloatLayer) -> LayerStats {
+        for x in &self.streams.quantized {
+            run_layer(self.c, (l, w), &self.window, &mut x.clone(), &mut self.seen);
         }
-        _ => Ok(Weights { embed: model.embed.clone(), layers: layers.into(), final_norm, head }),
+        self.seen.take(l)
+    }
+
+    fn reconstruct(
+        &self,
+        l: usize,
+        w: &FloatLayer,
+        layer: &GridLayer,
+        how: &Reconstruction,
+        value_step: f32,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<TrainedLayer> {
+        let window = self.options.calibration.window;
+        let block = BlockTraining { how, l, layers: self.c.layers, window, value_step: Some(value_step) };
+        let training = TrainedLayer::new(self.c, w, layer, &block)?;
+        training.reconstruct(&self.streams.quantized, &self.streams.float, &block, progress)?;
+        Ok(training)
+    }
+
+    /// Takes a trained layer.
+    fn take(&mut self, training: TrainedLayer) -> Result<()> {
+        training.advance(&mut self.streams.quantized)?;
+        self.layers.push(training.result()?);
+        if self.options.end_to_end.is_some() {
+            self.trained.push(training);
+        }
+        Ok(())
     }
 }
 
@@ -120,86 +206,4 @@ fn check_options(c: &LlamaConfig, options: &Options) -> Result<()> {
         )));
     }
     Ok(())
-}
-
-/// The grids of those of a layer's seven linears that already lie on one of the format wanted.
-fn find_grids(c: &LlamaConfig, l: usize, w: &FloatLayer, options: &Options) -> [Option<GridWeight>; 7] {
-    if options.formats(l).contains(&WeightFormat::W4) {
-        return [const { None }; 7];
-    }
-    let o = spread_heads(&w.o, c.head_dim);
-    [&w.q, &w.k, &w.v, &o, &w.gate, &w.up, &w.down].map(recover)
-}
-
-/// The migration of a layer's steps; a weight that keeps its own grid takes none into its columns or rows.
-fn choose_shapes(
-    c: &LlamaConfig,
-    l: usize,
-    w: &FloatLayer,
-    s: &LayerStats,
-    found: &[Option<GridWeight>; 7],
-    options: &Options,
-) -> LayerShapes {
-    let mut shapes = choose_layer(c, w, s, &options.formats(l), options.migration);
-    let flat = LayerShapes::flat(c);
-    let [q, k, v, o, gate, up, down] = found.each_ref().map(Option::is_some);
-    if q || k || v {
-        shapes.attn_in = flat.attn_in;
-    }
-    if v || o {
-        shapes.value = flat.value;
-    }
-    if gate || up {
-        shapes.mlp_in = flat.mlp_in;
-    }
-    if up || down {
-        shapes.down_in = flat.down_in;
-    }
-    shapes
-}
-
-/// Grids of the migrated layer `w`; `s` is from before the migration.
-fn fit_layer(
-    c: &LlamaConfig,
-    l: usize,
-    w: &FloatLayer,
-    s: &LayerStats,
-    shapes: &LayerShapes,
-    found: [Option<GridWeight>; 7],
-    options: &Options,
-) -> LayerGrids {
-    let formats = options.formats(l);
-    let recovered = found.iter().flatten().count();
-    let [q, k, v, o, gate, up, down] = found;
-    // Nothing is prepared for weights that are all there.
-    let plan = |x: &Channels, shape: &[f32], there: bool| match there {
-        true => Plan::new(&Channels::default(), &[]),
-        false => Plan::new(x, shape),
-    };
-    let attn = plan(&s.attn_in, &shapes.attn_in, q.is_some() && k.is_some() && v.is_some());
-    let mlp = plan(&s.mlp_in, &shapes.mlp_in, gate.is_some() && up.is_some());
-    let last = plan(&s.down_in, &shapes.down_in, down.is_some());
-    let out = || Plan::per_head(&s.attn_out, &per_query(c, &shapes.value), c.head_dim);
-    LayerGrids {
-        q: q.unwrap_or_else(|| attn.fit(&w.q, formats[0])),
-        k: k.unwrap_or_else(|| attn.fit(&w.k, formats[1])),
-        v: v.unwrap_or_else(|| attn.fit(&w.v, formats[2])),
-        o: o.unwrap_or_else(|| out().fit(&spread_heads(&w.o, c.head_dim), formats[3])),
-        gate: gate.unwrap_or_else(|| mlp.fit(&w.gate, formats[4])),
-        up: up.unwrap_or_else(|| mlp.fit(&w.up, formats[5])),
-        down: down.unwrap_or_else(|| last.fit(&w.down, formats[6])),
-        recovered,
-    }
-}
-
-/// The last norm, and the head in float and on its grid. The head is not compensated: its error reaches the logits directly, and rounding to
-/// the nearest level does less harm there (9.82 on the bundled model).
-fn fit_head(model: &FloatModel, head_in: &Channels, options: &Options) -> (Vec<f32>, Matrix, GridWeight) {
-    let shape = choose_head(model, head_in, options.head, options.migration);
-    let mut head = model.head().clone();
-    scale_columns(&mut head, &shape);
-    let gain = model.final_norm.iter().zip(&shape).map(|(g, s)| g / s).collect();
-    let power: Vec<f32> = head_in.power().iter().zip(&shape).map(|(p, s)| p / (s * s)).collect();
-    let grid = fit(&head, &power, &vec![true; head.cols], options.head);
-    (gain, head, grid)
 }

@@ -6,7 +6,7 @@
 
 use super::adam::Adam;
 use super::fake::LatentWeight;
-use super::layer::TrainLayer;
+use super::layer::{TrainLayer, save};
 use super::loss::divergence;
 use super::ops::rms_norm;
 use super::recon::{Optimizers, TrainedLayer};
@@ -14,7 +14,8 @@ use super::schedule::{cosine, shuffled};
 use super::{device, failed};
 use crate::float::{FloatModel, Matrix, NoTap};
 use crate::quantize::{GridWeight, Progress, Weights};
-use candle_core::{Device, Result, Tensor, Var};
+use candle_core::{Device, Result, Tensor, Var, safetensors};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// How the whole model is trained.
@@ -62,19 +63,27 @@ pub(crate) fn train_end_to_end(
     start: Start<'_>,
     windows: &[&[u32]],
     how: &EndToEnd,
+    file: &dyn Fn(&str) -> Option<PathBuf>,
     progress: &mut dyn FnMut(Progress),
 ) -> crate::Result<Weights> {
     let device = device()?;
+    let c = &teacher.config;
     let columns = Arc::new((0..start.head.cols).collect::<Vec<_>>());
-    let end = || {
+    let begin = || {
         Ok(TrainHead {
             gain: Var::from_vec(start.final_norm.to_vec(), start.final_norm.len(), &device)?,
             head: LatentWeight::new(start.head, start.grid, columns, &device)?,
-            eps: teacher.config.norm_eps,
+            eps: c.norm_eps,
         })
     };
-    let end = end().map_err(failed)?;
-    let mut student = Student::new(start.layers, end, how);
+    let mut student = Student::new(start.layers, begin().map_err(failed)?, how);
+    // Written last, so that all parts are there when it is.
+    if let Some(path) = file("end-head").filter(|p| p.is_file()) {
+        student.restore(&path, file, &device).map_err(|e| {
+            crate::Error::malformed(&path, "training state", format!("{e} (delete it to train again)"))
+        })?;
+        return student.result(teacher).map_err(failed);
+    }
     let per_step = windows.first().map_or(1, |w| how.batch / w.len()).clamp(1, windows.len().max(1));
     let steps = how.epochs * windows.len().div_ceil(per_step);
     let mut done = 0;
@@ -87,9 +96,12 @@ pub(crate) fn train_end_to_end(
             }
             let loss = student.step(x, logits, cosine(done, steps), &device).map_err(failed)?;
             done += 1;
-            let layers = teacher.config.layers;
-            progress(Progress { layer: layers, layers, step: done, steps, loss: Some(loss) });
+            progress(Progress { layer: c.layers, layers: c.layers, step: done, steps, loss: Some(loss) });
         }
+    }
+    if let Some(path) = file("end-head") {
+        let kept = student.save(&path, file);
+        kept.map_err(|e| crate::Error::io("write", &path, std::io::Error::other(e)))?;
     }
     student.result(teacher).map_err(failed)
 }
@@ -144,6 +156,42 @@ impl Student {
             dy = gradients.get(&x).ok_or_else(missing)?.clone();
         }
         Ok(f64::from(loss.to_scalar::<f32>()?))
+    }
+
+    /// Keeps all parts, the head last.
+    fn save(&self, path: &Path, file: &dyn Fn(&str) -> Option<PathBuf>) -> Result<()> {
+        for (l, (layer, _)) in self.layers.iter().enumerate() {
+            if let Some(path) = file(&format!("end-{l}")) {
+                layer.save(&path)?;
+            }
+        }
+        let parts = [
+            ("v", self.end.head.v.as_tensor()),
+            ("log_scale", self.end.head.log_scale.as_tensor()),
+            ("gain", self.end.gain.as_tensor()),
+        ];
+        save(parts.into_iter().map(|(name, t)| (name.to_string(), t.clone())).collect(), path)
+    }
+
+    /// Takes all parts as [`Student::save`] has left them.
+    fn restore(
+        &mut self,
+        path: &Path,
+        file: &dyn Fn(&str) -> Option<PathBuf>,
+        device: &Device,
+    ) -> Result<()> {
+        for (l, (layer, _)) in self.layers.iter_mut().enumerate() {
+            let missing = || candle_core::Error::Msg(format!("layer {l} is missing"));
+            *layer = layer.again(&file(&format!("end-{l}")).ok_or_else(missing)?, device)?;
+        }
+        let tensors = safetensors::load(path, device)?;
+        for (name, var) in
+            [("v", &self.end.head.v), ("log_scale", &self.end.head.log_scale), ("gain", &self.end.gain)]
+        {
+            let missing = || candle_core::Error::Msg(format!("`{name}` is missing"));
+            var.set(tensors.get(name).ok_or_else(missing)?)?;
+        }
+        Ok(())
     }
 
     fn result(&self, teacher: &FloatModel) -> Result<Weights> {

@@ -77,6 +77,26 @@ impl LatentWeight {
         })
     }
 
+    /// A weight whose training goes on: `v` and `log_scale` as they were.
+    pub fn restore(
+        (v, log_scale): (&Tensor, &Tensor),
+        (format, cols, columns): (WeightFormat, usize, Arc<Vec<usize>>),
+    ) -> Result<Self> {
+        let (rows, width) = v.dims2()?;
+        if width != cols.next_multiple_of(GROUP) || log_scale.dims2()? != (rows, width / GROUP) {
+            return Err(candle_core::Error::Msg(format!("a weight of {rows} x {width} has other scales")));
+        }
+        let mut used = vec![false; width];
+        columns.iter().for_each(|c| used[*c] = true);
+        let grid = Grid { format, rows, cols, width, columns, used: Arc::new(used) };
+        Ok(Self { v: Var::from_tensor(v)?, log_scale: Var::from_tensor(log_scale)?, grid })
+    }
+
+    /// Format, columns before padding, and the padded column of each real one.
+    pub fn shape(&self) -> (WeightFormat, usize, Arc<Vec<usize>>) {
+        (self.grid.format, self.grid.cols, self.grid.columns.clone())
+    }
+
     /// Output features.
     pub fn rows(&self) -> usize {
         self.grid.rows

@@ -5,9 +5,12 @@ use super::fake::LatentWeight;
 use super::ops::{rms_norm, silu_mul, straight_through};
 use crate::float::{FloatLayer, Matrix, Rope};
 use crate::hf::LlamaConfig;
+use crate::model::WeightFormat;
 use crate::quantize::simulate::{key_head, query_head};
 use crate::quantize::{GridLayer, LayerGrids};
-use candle_core::{Device, Result, Tensor, Var};
+use candle_core::{Device, Result, Tensor, Var, safetensors};
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 /// A layer in training.
@@ -32,6 +35,36 @@ pub(super) struct Parameters {
     pub gains: Vec<Var>,
 }
 
+/// Names of the linears in a file.
+const NAMES: [&str; 7] = ["q", "k", "v", "o", "gate", "up", "down"];
+
+/// What is the same for all layers.
+struct Frame {
+    geometry: Geometry,
+    /// Columns of each linear before padding, and where the real ones are.
+    columns: [(usize, Arc<Vec<usize>>); 7],
+}
+
+impl Frame {
+    fn new(c: &LlamaConfig, seq: usize) -> Self {
+        let table = Rope::new(c.head_dim, &c.rope);
+        let plain = |cols: usize| (cols, Arc::new((0..cols).collect::<Vec<_>>()));
+        let stride = c.head_dim.next_multiple_of(crate::model::GROUP);
+        let heads = (0..c.heads).flat_map(|h| (0..c.head_dim).map(move |i| h * stride + i)).collect();
+        let (wide, heads) = (plain(c.hidden), (c.heads * stride, Arc::new(heads)));
+        Self {
+            geometry: Geometry {
+                seq,
+                heads: c.heads,
+                kv_heads: c.kv_heads,
+                head_dim: c.head_dim,
+                angles: Arc::new((0..seq).map(|t| table.angles(t)).collect()),
+            },
+            columns: [wide.clone(), wide.clone(), wide.clone(), heads, wide.clone(), wide, plain(c.ffn)],
+        }
+    }
+}
+
 impl TrainLayer {
     /// From a layer and its first grids, for sequences of `seq` tokens.
     pub fn new(
@@ -42,19 +75,9 @@ impl TrainLayer {
         value_step: Option<f32>,
         device: &Device,
     ) -> Result<Self> {
-        let table = Rope::new(c.head_dim, &c.rope);
-        let geometry = Geometry {
-            seq,
-            heads: c.heads,
-            kv_heads: c.kv_heads,
-            head_dim: c.head_dim,
-            angles: Arc::new((0..seq).map(|t| table.angles(t)).collect()),
-        };
-        let plain = |cols: usize| Arc::new((0..cols).collect::<Vec<_>>());
-        let stride = c.head_dim.next_multiple_of(crate::model::GROUP);
-        let heads = (0..c.heads).flat_map(|h| (0..c.head_dim).map(move |i| h * stride + i)).collect();
-        let heads = Arc::new(heads);
-        let latent = |w: &Matrix, g| LatentWeight::new(w, g, plain(w.cols), device);
+        let Frame { geometry, columns } = Frame::new(c, seq);
+        let [q, k, v, o, gate, up, down] = columns.map(|c| c.1);
+        let latent = |w: &Matrix, g, columns| LatentWeight::new(w, g, columns, device);
         let gain = |g: &[f32]| Var::from_vec(g.to_vec(), g.len(), device);
         Ok(Self {
             geometry,
@@ -62,16 +85,77 @@ impl TrainLayer {
             attn_norm: gain(&w.attn_norm)?,
             mlp_norm: gain(&w.mlp_norm)?,
             linears: [
-                latent(&w.q, &grids.q)?,
-                latent(&w.k, &grids.k)?,
-                latent(&w.v, &grids.v)?,
-                LatentWeight::new(&w.o, &grids.o, heads, device)?,
-                latent(&w.gate, &grids.gate)?,
-                latent(&w.up, &grids.up)?,
-                latent(&w.down, &grids.down)?,
+                latent(&w.q, &grids.q, q)?,
+                latent(&w.k, &grids.k, k)?,
+                latent(&w.v, &grids.v, v)?,
+                latent(&w.o, &grids.o, o)?,
+                latent(&w.gate, &grids.gate, gate)?,
+                latent(&w.up, &grids.up, up)?,
+                latent(&w.down, &grids.down, down)?,
             ],
             value_step,
         })
+    }
+
+    /// A layer that [`TrainLayer::save`] has written.
+    pub fn restore(
+        c: &LlamaConfig,
+        formats: &[WeightFormat; 7],
+        seq: usize,
+        path: &Path,
+        device: &Device,
+    ) -> Result<Self> {
+        let Frame { geometry, columns } = Frame::new(c, seq);
+        let mut shapes =
+            formats.iter().zip(columns).map(|(format, (cols, columns))| (*format, cols, columns));
+        Self::read(geometry, c.norm_eps, &mut shapes, path, device)
+    }
+
+    /// This layer as it was when it was written to `path`.
+    pub fn again(&self, path: &Path, device: &Device) -> Result<Self> {
+        let mut shapes = self.linears.iter().map(LatentWeight::shape);
+        Self::read(self.geometry.clone(), self.eps, &mut shapes, path, device)
+    }
+
+    fn read(
+        geometry: Geometry,
+        eps: f64,
+        shapes: &mut dyn Iterator<Item = (WeightFormat, usize, Arc<Vec<usize>>)>,
+        path: &Path,
+        device: &Device,
+    ) -> Result<Self> {
+        let tensors = safetensors::load(path, device)?;
+        let get = |name: &str| {
+            tensors.get(name).ok_or_else(|| candle_core::Error::Msg(format!("`{name}` is missing")))
+        };
+        let each = NAMES.iter().zip(shapes).map(|(name, shape)| {
+            LatentWeight::restore((get(&format!("{name}.v"))?, get(&format!("{name}.log_scale"))?), shape)
+        });
+        let linears: Vec<LatentWeight> = each.collect::<Result<_>>()?;
+        let few = |_| candle_core::Error::Msg("a layer has seven linears".into());
+        let step = get("value_step")?.to_vec1::<f32>()?.first().copied().filter(|s| *s > 0.0);
+        Ok(Self {
+            geometry,
+            eps,
+            attn_norm: Var::from_tensor(get("attn_norm")?)?,
+            mlp_norm: Var::from_tensor(get("mlp_norm")?)?,
+            linears: linears.try_into().map_err(few)?,
+            value_step: step,
+        })
+    }
+
+    /// Writes the layer in training to `path`.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let mut tensors: HashMap<String, Tensor> = HashMap::new();
+        for (name, w) in NAMES.iter().zip(&self.linears) {
+            tensors.insert(format!("{name}.v"), w.v.as_tensor().clone());
+            tensors.insert(format!("{name}.log_scale"), w.log_scale.as_tensor().clone());
+        }
+        tensors.insert("attn_norm".into(), self.attn_norm.as_tensor().clone());
+        tensors.insert("mlp_norm".into(), self.mlp_norm.as_tensor().clone());
+        let step = vec![self.value_step.unwrap_or(0.0)];
+        tensors.insert("value_step".into(), Tensor::from_vec(step, 1, &Device::Cpu)?);
+        save(tensors, path)
     }
 
     /// What is trained.
@@ -126,4 +210,15 @@ impl TrainLayer {
         };
         Ok(GridLayer { grids, attn_norm: self.attn_norm.to_vec1()?, mlp_norm: self.mlp_norm.to_vec1()? })
     }
+}
+
+/// Writes tensors to `path`, by way of a temporary name.
+pub(super) fn save(tensors: HashMap<String, Tensor>, path: &Path) -> Result<()> {
+    let partial = path.with_extension("partial");
+    let written = safetensors::save(&tensors, &partial).and_then(|()| Ok(std::fs::rename(&partial, path)?));
+    if written.is_err() {
+        // Best effort: the first error is the one to report.
+        let _ = std::fs::remove_file(&partial);
+    }
+    written
 }

@@ -9,9 +9,11 @@ use super::schedule::{cosine, shuffled};
 use super::{device, failed};
 use crate::float::FloatLayer;
 use crate::hf::LlamaConfig;
+use crate::model::WeightFormat;
 use crate::quantize::{GridLayer, Progress};
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Result, Tensor};
+use std::path::Path;
 
 /// How a layer is trained.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,6 +52,8 @@ pub(crate) struct BlockTraining<'a> {
     pub how: &'a Reconstruction,
     /// Number of the layer.
     pub l: usize,
+    /// Layers of the model.
+    pub layers: usize,
     /// Tokens of a sequence.
     pub window: usize,
     /// Static step of V; none: K, Q and V are not rounded in training.
@@ -76,6 +80,29 @@ impl TrainedLayer {
         let layer =
             TrainLayer::new(c, w, &start.grids, how.window, how.value_step, &device).map_err(failed)?;
         Ok(Self { layer, window: how.window, hidden: c.hidden, device })
+    }
+
+    /// The layer that a training before this one left in `path`.
+    pub fn restore(
+        c: &LlamaConfig,
+        formats: &[WeightFormat; 7],
+        window: usize,
+        path: &Path,
+    ) -> crate::Result<Self> {
+        let device = device()?;
+        let layer = TrainLayer::restore(c, formats, window, path, &device).map_err(|e| {
+            crate::Error::malformed(
+                path,
+                "training state",
+                format!("{e} (delete it to train this part again)"),
+            )
+        })?;
+        Ok(Self { layer, window, hidden: c.hidden, device })
+    }
+
+    /// Keeps the layer in `path`.
+    pub fn save(&self, path: &Path) -> crate::Result<()> {
+        self.layer.save(path).map_err(|e| crate::Error::io("write", path, std::io::Error::other(e)))
     }
 
     /// Trains the layer to make `target` of `input`, sequence by sequence.
@@ -109,7 +136,7 @@ impl TrainedLayer {
                 optimizers.step(&loss.backward()?, cosine(done, steps))?;
                 done += 1;
                 let loss = Some(f64::from(loss.to_scalar::<f32>()?));
-                progress(Progress { layer: block.l, layers: 0, step: done, steps, loss });
+                progress(Progress { layer: block.l, layers: block.layers, step: done, steps, loss });
             }
         }
         Ok(())

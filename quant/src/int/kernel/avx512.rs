@@ -1,19 +1,13 @@
 //! The inner loops in AVX-512 with byte dot products (VNNI). The only file of the crate with intrinsics.
 //!
 //! Every public function checks the lengths that its inner function relies on, and must only be called where
-//! [`is_there`] says so.
+//! `Isa::best` found AVX-512.
 
 #[cfg(not(target_arch = "x86_64"))]
 pub(super) use super::portable::{dots, probabilities, tile, weigh};
 
-/// Whether this processor has what the functions here need.
-#[cfg(not(target_arch = "x86_64"))]
-pub(super) fn is_there() -> bool {
-    false
-}
-
 #[cfg(target_arch = "x86_64")]
-pub(super) use x86::{dots, is_there, probabilities, tile, weigh};
+pub(super) use x86::{dots, probabilities, tile, weigh};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
@@ -22,15 +16,6 @@ mod x86 {
     use accllm_hw::tables;
     use std::arch::x86_64::*;
     use std::sync::LazyLock;
-
-    /// Whether this processor has what the functions here need.
-    pub fn is_there() -> bool {
-        is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512vnni")
-    }
 
     /// Four bytes from `at`, in every lane.
     ///
@@ -46,7 +31,7 @@ mod x86 {
         let groups = w.scale.len() / ROWS;
         assert!(w.level.len() == groups * GROUP_BYTES && x.len() <= TOKENS);
         assert!(x.iter().all(|x| x.codes.len() == groups * GROUP && x.offset.len() == groups));
-        // SAFETY: the processor has the features (`is_there`), and all lengths were just checked.
+        // SAFETY: the processor has the features (`Isa::best`), and all lengths were just checked.
         unsafe {
             match x.len() {
                 1 => tile_of::<1>(w, x, out),
@@ -117,7 +102,7 @@ mod x86 {
         assert!(width.is_multiple_of(4) && k.len() == keys * width && keys.is_multiple_of(KEYS));
         assert!(q.len() <= HEADS && q.iter().all(|q| q.len() == width));
         assert!(keys <= stride && (q.len() - 1) * stride + keys <= out.len());
-        // SAFETY: the processor has the features (`is_there`), and all lengths were just checked.
+        // SAFETY: the processor has the features (`Isa::best`), and all lengths were just checked.
         unsafe {
             match q.len() {
                 1 => dots_of::<1>(k, q, out, stride),
@@ -185,7 +170,7 @@ mod x86 {
         let Some(pairs) = p.first().map(|p| p.len() / 2) else { return };
         assert!(width.is_multiple_of(16) && v.len() == pairs * 2 * width && acc.len() >= p.len() * width);
         assert!(p.len() <= HEADS && p.iter().all(|p| p.len() == 2 * pairs));
-        // SAFETY: the processor has the features (`is_there`), and all lengths were just checked.
+        // SAFETY: the processor has the features (`Isa::best`), and all lengths were just checked.
         unsafe {
             match p.len() {
                 1 => weigh_of::<1>(v, p, acc, width),
@@ -264,7 +249,7 @@ mod x86 {
 
     pub fn probabilities(z: &[i32], top: i32, wide: bool, p: &mut [i16]) -> u32 {
         assert!(z.len() == p.len() && z.iter().all(|z| *z <= top));
-        // SAFETY: the processor has the features (`is_there`), and all lengths were just checked.
+        // SAFETY: the processor has the features (`Isa::best`), and all lengths were just checked.
         unsafe { probabilities_of(z, top, wide, p) }
     }
 

@@ -1,7 +1,8 @@
 //! Element by element arithmetic in a form that the compiler vectorizes: the functions of `accllm_hw::fixed` with
 //! wrapping operators, which the widths of `docs/numerics.md` §4 allow. Tests hold them equal to those.
 
-use super::{ROWS, versions};
+use super::ROWS;
+use crate::isa::versions;
 use accllm_hw::{fixed, tables};
 use std::sync::LazyLock;
 

@@ -6,6 +6,7 @@ mod lanes;
 mod portable;
 mod tile;
 
+pub(super) use crate::isa::Isa;
 pub(super) use lanes::{add_scaled, norm_row, quantize_blocks, requant_lanes, rotate_head, silu_row, z_row};
 
 /// Weight rows that are computed together.
@@ -18,46 +19,6 @@ pub(super) const HEADS: usize = 4;
 pub(super) const KEYS: usize = 16;
 /// Bytes of levels of [`ROWS`] rows and one group of columns.
 pub(super) const GROUP_BYTES: usize = ROWS * crate::model::GROUP / 2;
-
-/// A set of instructions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Isa {
-    /// Whatever the compiler may use.
-    Portable,
-    /// AVX-512 with byte dot products.
-    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "never found there"))]
-    Avx512,
-}
-
-impl Isa {
-    /// The fastest one of this computer.
-    pub fn best() -> Self {
-        if avx512::is_there() { Self::Avx512 } else { Self::Portable }
-    }
-}
-
-/// Makes a function of which there is a version for each instruction set; `isa` comes first.
-macro_rules! versions {
-    ($(#[$doc:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $out:ty)? $body:block) => {
-        $(#[$doc])*
-        $vis fn $name(isa: $crate::int::kernel::Isa, $($arg: $type),*) $(-> $out)? {
-            #[inline(always)]
-            fn body($($arg: $type),*) $(-> $out)? $body
-            #[cfg(target_arch = "x86_64")]
-            if isa == $crate::int::kernel::Isa::Avx512 {
-                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-                fn wide($($arg: $type),*) $(-> $out)? {
-                    body($($arg),*)
-                }
-                // SAFETY: `Isa::best` names AVX-512 only where the processor has these features.
-                return unsafe { wide($($arg),*) };
-            }
-            let _ = isa;
-            body($($arg),*)
-        }
-    };
-}
-pub(super) use versions;
 
 /// Weights of [`ROWS`] rows: levels + 8 in nibbles and scales, group by group (`pack.rs`).
 #[derive(Clone, Copy)]

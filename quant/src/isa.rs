@@ -1,0 +1,56 @@
+//! Instruction sets that functions have versions for, and the choice among them when the program runs.
+
+/// A set of instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Isa {
+    /// Whatever the compiler may use.
+    Portable,
+    /// AVX-512 with byte dot products.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "never found there"))]
+    Avx512,
+}
+
+impl Isa {
+    /// The fastest one of this computer.
+    pub fn best() -> Self {
+        if is_there() { Self::Avx512 } else { Self::Portable }
+    }
+}
+
+/// Makes a function of which there is a version for each instruction set; `isa` comes first.
+macro_rules! versions {
+    ($(#[$doc:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $out:ty)? $body:block) => {
+        $(#[$doc])*
+        $vis fn $name(isa: $crate::isa::Isa, $($arg: $type),*) $(-> $out)? {
+            #[inline(always)]
+            fn body($($arg: $type),*) $(-> $out)? $body
+            #[cfg(target_arch = "x86_64")]
+            if isa == $crate::isa::Isa::Avx512 {
+                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+                fn wide($($arg: $type),*) $(-> $out)? {
+                    body($($arg),*)
+                }
+                // SAFETY: `Isa::best` names AVX-512 only where the processor has these features.
+                return unsafe { wide($($arg),*) };
+            }
+            let _ = isa;
+            body($($arg),*)
+        }
+    };
+}
+pub(crate) use versions;
+
+/// Whether this processor has the features that [`versions`] and the kernels name.
+#[cfg(target_arch = "x86_64")]
+fn is_there() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512vnni")
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn is_there() -> bool {
+    false
+}

@@ -1,0 +1,265 @@
+//! Closed-form quantization of a layer, without training: each linear is fitted to what the *float* model would
+//! have added at this point, given the inputs that the *quantized* model has there.
+//!
+//! With `x` the quantized input and `t` the wanted output, the best float weight is
+//! `W* = T (X^T X)^-1, T = sum t x^T` (the low-rank compensation of MergeQuant at full rank, merged before
+//! rounding; GPTAQ's asymmetric calibration). For o and down the wanted output also contains what the residual
+//! stream lacks so far. `W*` is pruned and rounded with error feedback (SparseGPT, GPTQ), then refined.
+
+use super::calibrate::windows;
+use super::compensate::{Inverse, fit_pruned};
+use super::grid::GridWeight;
+use super::levels::fit;
+use super::plan::spread;
+use super::refine::refine;
+use super::shapes::{gather_heads, spread_heads};
+use crate::Result;
+use crate::float::{
+    FloatLayer, FloatModel, Matrix, Site, Window, add, add_gram, linear, rms_norm, run_layer, silu_mul,
+};
+use crate::hf::LlamaConfig;
+use crate::model::WeightFormat;
+use crate::perplexity::Protocol;
+
+/// How the two columns of four that 2:4 keeps are chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pruning {
+    /// The largest weights.
+    Magnitude,
+    /// The largest products of weight and norm of the input channel.
+    Wanda,
+    /// While rounding: the least error after compensation by the columns that follow.
+    #[default]
+    SparseGpt,
+}
+
+/// Choices of the closed-form fit.
+#[derive(Clone, Copy, Debug)]
+pub struct Closed {
+    /// Formats of q, k, v, o, gate, up, down.
+    pub formats: [WeightFormat; 7],
+    /// Choice of kept columns.
+    pub pruning: Pruning,
+    /// Let later columns make up for the error of earlier ones.
+    pub feedback: bool,
+    /// Fit to the wanted outputs instead of the float weights.
+    pub correct: bool,
+    /// Rounds of coordinate descent after the fit.
+    pub rounds: usize,
+}
+
+impl Default for Closed {
+    fn default() -> Self {
+        let formats = [WeightFormat::W2Sparse; 7];
+        Self { formats, pruning: Pruning::SparseGpt, feedback: true, correct: true, rounds: 4 }
+    }
+}
+
+/// What is known of a linear's inputs: sums over the calibration tokens.
+pub struct Inputs {
+    used: Vec<bool>,
+    gram: Vec<f32>,
+    power: Vec<f32>,
+    inverse: Option<Inverse>,
+    /// `[cols, tokens]`.
+    transposed: Matrix,
+}
+
+impl Inputs {
+    /// Of `x`, `[tokens, width]`.
+    pub fn new(x: &[f32], width: usize) -> Self {
+        Self::with_used(x, vec![true; width])
+    }
+
+    /// Of the input of o, whose columns take `head_dim` rounded up to 32 places per head.
+    pub fn per_head(x: &[f32], width: usize, head_dim: usize) -> Self {
+        Self::with_used(&spread(x, head_dim, 0.0), spread(&vec![true; width], head_dim, false))
+    }
+
+    fn with_used(x: &[f32], used: Vec<bool>) -> Self {
+        let width = used.len();
+        let mut gram = vec![0.0f32; width * width];
+        add_gram(&mut gram, x, width);
+        let tokens = (x.len() / width).max(1) as f32;
+        Self {
+            used,
+            power: (0..width).map(|i| gram[i * width + i] / tokens).collect(),
+            inverse: Inverse::new(&gram, width),
+            transposed: transpose(x, width),
+            gram,
+        }
+    }
+
+    /// The weight near `w` whose outputs are nearest to `wanted`, `[tokens, rows]`: least squares, damped
+    /// towards `w`.
+    pub fn correct(&self, w: &Matrix, wanted: &[f32]) -> Matrix {
+        let Some(inverse) = &self.inverse else { return w.clone() };
+        let target = linear(&transpose(wanted, w.rows).data, &self.transposed);
+        let n = w.cols;
+        let mut rest = Matrix { rows: w.rows, cols: n, data: target };
+        // The Gram matrix is symmetric, so it is its own transpose.
+        let now = linear(&w.data, &Matrix { rows: n, cols: n, data: self.gram.clone() });
+        rest.data.iter_mut().zip(&now).for_each(|(r, n)| *r -= n);
+        let mut best = inverse.solve(&rest);
+        add(&mut best.data, &w.data);
+        best
+    }
+
+    /// Fits `w` to a grid.
+    pub fn fit(&self, w: &Matrix, format: WeightFormat, how: &Closed) -> GridWeight {
+        let ones = vec![1.0f32; w.cols];
+        let power = if how.pruning == Pruning::Magnitude { &ones } else { &self.power };
+        let mask = |row: &[f32]| (how.pruning != Pruning::SparseGpt).then(|| keep(row, power));
+        let mut grid = match &self.inverse {
+            Some(inverse) if how.feedback => match format {
+                WeightFormat::W2Sparse => fit_pruned(w, inverse, &self.used, format, &mask),
+                _ => fit_pruned(w, inverse, &self.used, format, &|_| None),
+            },
+            _ => fit(w, power, &self.used, format),
+        };
+        refine(w, &mut grid, &self.gram, &self.used, how.rounds);
+        grid
+    }
+}
+
+/// The two columns of each four with the largest `w^2 * power`.
+fn keep(row: &[f32], power: &[f32]) -> Vec<bool> {
+    let score: Vec<f32> = row.iter().zip(power).map(|(w, p)| w * w * p).collect();
+    let mut kept = vec![false; row.len()];
+    for (score, kept) in score.chunks(4).zip(kept.chunks_mut(4)) {
+        let mut order: Vec<usize> = (0..score.len()).collect();
+        order.sort_by(|a, b| score[*b].total_cmp(&score[*a]));
+        order.iter().take(2).for_each(|i| kept[*i] = true);
+    }
+    kept
+}
+
+fn transpose(x: &[f32], width: usize) -> Matrix {
+    let tokens = x.len() / width;
+    let mut data = vec![0.0f32; x.len()];
+    for (t, row) in x.chunks_exact(width).enumerate() {
+        row.iter().enumerate().for_each(|(i, v)| data[i * tokens + t] = *v);
+    }
+    Matrix { rows: width, cols: tokens, data }
+}
+
+/// Residual streams of the calibration windows, each `[tokens, hidden]`, before a layer.
+#[derive(Clone, Debug)]
+pub struct Streams {
+    /// Of the float model.
+    pub float: Vec<Vec<f32>>,
+    /// Of the model quantized so far.
+    pub quantized: Vec<Vec<f32>>,
+}
+
+/// Quantizes layer `l` and moves the streams past it. Returns the grids of q, k, v, o (its columns spread per
+/// head), gate, up, down, and the layer with their values.
+pub(crate) fn closed_layer(
+    c: &LlamaConfig,
+    (l, w): (usize, &FloatLayer),
+    window: &Window,
+    streams: &mut Streams,
+    how: &Closed,
+) -> ([GridWeight; 7], FloatLayer) {
+    let (mut attn_in, mut middle) = (Vec::new(), Vec::new());
+    let mut mlp_in = Vec::new();
+    for x in &mut streams.float {
+        run_layer(c, (l, w), window, x, &mut |site, _: usize, _: usize, data: &mut [f32]| match site {
+            Site::AttnNorm => attn_in.extend_from_slice(data),
+            Site::Middle => middle.extend_from_slice(data),
+            Site::MlpNorm => mlp_in.extend_from_slice(data),
+            _ => {}
+        });
+    }
+    let out: Vec<f32> = streams.float.concat();
+    let before: Vec<f32> = streams.quantized.concat();
+    let [fq, fk, fv, fo, fgate, fup, fdown] = how.formats;
+    let mut back = w.clone();
+
+    let inputs = Inputs::new(&rms_norm(&before, &w.attn_norm, c.norm_eps), c.hidden);
+    let one = |inputs: &Inputs, w: &Matrix, format, wanted: &dyn Fn() -> Vec<f32>| {
+        let w = if how.correct { inputs.correct(w, &wanted()) } else { w.clone() };
+        let grid = inputs.fit(&w, format, how);
+        let values = grid.dequantize();
+        (grid, values)
+    };
+    let (q, k, v, o, gate, up, down);
+    (q, back.q) = one(&inputs, &w.q, fq, &|| linear(&attn_in, &w.q));
+    (k, back.k) = one(&inputs, &w.k, fk, &|| linear(&attn_in, &w.k));
+    (v, back.v) = one(&inputs, &w.v, fv, &|| linear(&attn_in, &w.v));
+
+    let attn_out = attention(c, (l, &back), window, &streams.quantized);
+    let inputs = Inputs::per_head(&attn_out, c.q_width(), c.head_dim);
+    let values;
+    (o, values) = one(&inputs, &spread_heads(&w.o, c.head_dim), fo, &|| difference(&middle, &before));
+    back.o = gather_heads(&values, c.head_dim);
+    let mut x = before;
+    add(&mut x, &linear(&attn_out, &back.o));
+
+    let m = rms_norm(&x, &w.mlp_norm, c.norm_eps);
+    let inputs = Inputs::new(&m, c.hidden);
+    (gate, back.gate) = one(&inputs, &w.gate, fgate, &|| linear(&mlp_in, &w.gate));
+    (up, back.up) = one(&inputs, &w.up, fup, &|| linear(&mlp_in, &w.up));
+    let h = silu_mul(&linear(&m, &back.gate), &linear(&m, &back.up));
+    let inputs = Inputs::new(&h, c.ffn);
+    (down, back.down) = one(&inputs, &w.down, fdown, &|| difference(&out, &x));
+    add(&mut x, &linear(&h, &back.down));
+
+    let mut rest = x.as_slice();
+    for stream in &mut streams.quantized {
+        let (head, tail) = rest.split_at(stream.len());
+        stream.copy_from_slice(head);
+        rest = tail;
+    }
+    ([q, k, v, o, gate, up, down], back)
+}
+
+/// Quantizes all layers of `model` on the calibration windows of `text` and returns the model with their values;
+/// embedding, norms and head stay as they are.
+pub fn closed_model(
+    model: &FloatModel,
+    text: &[u32],
+    protocol: Protocol,
+    how: &dyn Fn(usize) -> Closed,
+) -> Result<FloatModel> {
+    let c = &model.config;
+    let texts = windows(text, protocol)?;
+    let window = Window::new(c, protocol.window, None);
+    let float = texts.iter().map(|w| model.embed_tokens(w)).collect::<Result<Vec<_>>>()?;
+    let mut streams = Streams { quantized: float.clone(), float };
+    let mut out = model.clone();
+    for (l, w) in out.layers.resident()?.iter_mut().enumerate() {
+        *w = closed_layer(c, (l, w), &window, &mut streams, &how(l)).1;
+    }
+    Ok(out)
+}
+
+/// The input of o for all streams.
+fn attention(
+    c: &LlamaConfig,
+    (l, w): (usize, &FloatLayer),
+    window: &Window,
+    streams: &[Vec<f32>],
+) -> Vec<f32> {
+    // The feed-forward part is not needed: one channel of zeros.
+    let zeros = |rows, cols| Matrix { rows, cols, data: vec![0.0; rows * cols] };
+    let w = FloatLayer {
+        gate: zeros(1, c.hidden),
+        up: zeros(1, c.hidden),
+        down: zeros(c.hidden, 1),
+        ..w.clone()
+    };
+    let mut out = Vec::new();
+    for x in streams {
+        run_layer(c, (l, &w), window, &mut x.clone(), &mut |site, _: usize, _: usize, data: &mut [f32]| {
+            if site == Site::AttnOut {
+                out.extend_from_slice(data);
+            }
+        });
+    }
+    out
+}
+
+fn difference(a: &[f32], b: &[f32]) -> Vec<f32> {
+    a.iter().zip(b).map(|(a, b)| a - b).collect()
+}

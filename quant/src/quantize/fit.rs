@@ -1,0 +1,69 @@
+//! What is there before a layer is fitted, and the fit of the head.
+
+use super::Options;
+use super::calibrate::{Channels, LayerStats};
+use super::grid::GridWeight;
+use super::levels::fit;
+use super::recover::recover;
+use super::shapes::spread_heads;
+use crate::float::{FloatLayer, FloatModel, Matrix};
+use crate::hf::LlamaConfig;
+use crate::model::WeightFormat;
+use crate::transform::{LayerShapes, choose_head, choose_layer, scale_columns};
+
+/// The grids of those of a layer's seven linears that already lie on one of the format wanted.
+pub(super) fn find_grids(
+    c: &LlamaConfig,
+    l: usize,
+    w: &FloatLayer,
+    options: &Options,
+) -> [Option<GridWeight>; 7] {
+    if options.formats(l).contains(&WeightFormat::W4) {
+        return [const { None }; 7];
+    }
+    let o = spread_heads(&w.o, c.head_dim);
+    [&w.q, &w.k, &w.v, &o, &w.gate, &w.up, &w.down].map(recover)
+}
+
+/// The migration of a layer's steps; a weight that keeps its own grid takes none into its columns or rows.
+pub(super) fn choose_shapes(
+    c: &LlamaConfig,
+    l: usize,
+    w: &FloatLayer,
+    s: &LayerStats,
+    found: &[Option<GridWeight>; 7],
+    options: &Options,
+) -> LayerShapes {
+    let mut shapes = choose_layer(c, w, s, &options.formats(l), options.migration);
+    let flat = LayerShapes::flat(c);
+    let [q, k, v, o, gate, up, down] = found.each_ref().map(Option::is_some);
+    if q || k || v {
+        shapes.attn_in = flat.attn_in;
+    }
+    if v || o {
+        shapes.value = flat.value;
+    }
+    if gate || up {
+        shapes.mlp_in = flat.mlp_in;
+    }
+    if up || down {
+        shapes.down_in = flat.down_in;
+    }
+    shapes
+}
+
+/// The last norm, and the head in float and on its grid. The head is not compensated: its error reaches the logits directly, and rounding to
+/// the nearest level does less harm there (9.82 on the bundled model).
+pub(super) fn fit_head(
+    model: &FloatModel,
+    head_in: &Channels,
+    options: &Options,
+) -> (Vec<f32>, Matrix, GridWeight) {
+    let shape = choose_head(model, head_in, options.head, options.migration);
+    let mut head = model.head().clone();
+    scale_columns(&mut head, &shape);
+    let gain = model.final_norm.iter().zip(&shape).map(|(g, s)| g / s).collect();
+    let power: Vec<f32> = head_in.power().iter().zip(&shape).map(|(p, s)| p / (s * s)).collect();
+    let grid = fit(&head, &power, &vec![true; head.cols], options.head);
+    (gain, head, grid)
+}

@@ -1,0 +1,56 @@
+//! Finished parts of a long quantization, kept in a folder so that an interrupted run goes on from them.
+//!
+//! A part's file is named after a hash of all that it depends on (options, calibration text, weights so far), so that
+//! a file of another run is never taken for it. Files are written under a temporary name and renamed.
+
+use super::Options;
+use crate::float::{FloatLayer, Matrix};
+use crate::{Error, Result};
+use sha2::{Digest as _, Sha256};
+use std::path::{Path, PathBuf};
+
+/// The folder, and the hash of everything so far.
+pub(super) struct Work {
+    folder: Option<PathBuf>,
+    hash: Sha256,
+}
+
+impl Work {
+    /// Creates the folder where one is wanted; without one nothing is kept.
+    ///
+    /// # Errors
+    /// The folder cannot be created.
+    pub fn open(folder: Option<&Path>, options: &Options, text: &[u32]) -> Result<Self> {
+        let mut this = Self { folder: folder.map(Path::to_path_buf), hash: Sha256::new() };
+        if let Some(folder) = folder {
+            std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
+            this.hash.update(format!("{} {options:?}", env!("CARGO_PKG_VERSION")));
+            text.iter().for_each(|t| this.hash.update(t.to_le_bytes()));
+        }
+        Ok(this)
+    }
+
+    /// Notes a layer that all later parts depend on.
+    pub fn depend_on(&mut self, w: &FloatLayer) {
+        [&w.q, &w.k, &w.v, &w.o, &w.gate, &w.up, &w.down].into_iter().for_each(|m| self.depend_on_matrix(m));
+        [&w.attn_norm, &w.mlp_norm].into_iter().for_each(|v| self.add(v));
+    }
+
+    /// Notes a matrix that all later parts depend on.
+    pub fn depend_on_matrix(&mut self, m: &Matrix) {
+        self.add(&m.data);
+    }
+
+    fn add(&mut self, values: &[f32]) {
+        if self.folder.is_some() {
+            values.iter().for_each(|v| self.hash.update(v.to_le_bytes()));
+        }
+    }
+
+    /// Where the part `name` is or will be; `None` when nothing is kept.
+    pub fn file(&self, name: &str) -> Option<PathBuf> {
+        let digest = self.hash.clone().finalize();
+        let hex: String = digest.iter().take(8).map(|b| format!("{b:02x}")).collect();
+        self.folder.as_ref().map(|f| f.join(format!("{name}-{hex}.safetensors")))
+    }
+}
