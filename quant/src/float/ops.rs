@@ -212,3 +212,12 @@ mod tests {
         }
     }
 }
+
+/// Dot product in sixteen fixed lanes.
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut lanes = [0.0f32; 16];
+    for (a, b) in a.chunks(16).zip(b.chunks(16)) {
+        lanes.iter_mut().zip(a.iter().zip(b)).for_each(|(l, (a, b))| *l += a * b);
+    }
+    lanes.iter().sum()
+}
