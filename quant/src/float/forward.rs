@@ -2,7 +2,7 @@
 
 use super::attention::{Inputs, attend};
 use super::ops::{add, linear, rms_norm, silu_mul};
-use super::{FloatLayer, FloatModel, Layers, Lambda, NoTap, Rope, Site, Tap};
+use super::{FloatLayer, FloatModel, Lambda, Layers, NoTap, Rope, Site, Tap};
 use crate::hf::LlamaConfig;
 use crate::perplexity::{Scorer, nll_of_row, together};
 use crate::{Error, Result};
@@ -186,9 +186,7 @@ impl FloatModel {
         let mut streams = windows.iter().map(|w| self.embed_tokens(&w.0)).collect::<Result<Vec<_>>>()?;
         for (l, layer) in self.layers.iter().enumerate() {
             let layer = layer?;
-            streams
-                .par_iter_mut()
-                .for_each(|x| run_layer(&self.config, (l, &layer), &shared, x, &mut tap()));
+            streams.par_iter_mut().for_each(|x| run_layer(&self.config, (l, &layer), &shared, x, &mut tap()));
         }
         let last = |(x, (w, skip)): (&Vec<f32>, &(Vec<u32>, usize))| {
             let skip = (*skip).min(w.len().saturating_sub(1));

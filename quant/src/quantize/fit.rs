@@ -1,17 +1,15 @@
-//! Fits one layer, or the head, to its grids in closed form.
+//! What is there before a layer is fitted, and the fit of the head.
 
 use super::Options;
 use super::calibrate::{Channels, LayerStats};
 use super::grid::GridWeight;
-use super::layer::LayerGrids;
 use super::levels::fit;
-use super::plan::Plan;
 use super::recover::recover;
 use super::shapes::spread_heads;
 use crate::float::{FloatLayer, FloatModel, Matrix};
 use crate::hf::LlamaConfig;
 use crate::model::WeightFormat;
-use crate::transform::{LayerShapes, choose_head, choose_layer, per_query, scale_columns};
+use crate::transform::{LayerShapes, choose_head, choose_layer, scale_columns};
 
 /// The grids of those of a layer's seven linears that already lie on one of the format wanted.
 pub(super) fn find_grids(
@@ -52,40 +50,6 @@ pub(super) fn choose_shapes(
         shapes.down_in = flat.down_in;
     }
     shapes
-}
-
-/// Grids of the migrated layer `w`; `s` is from before the migration.
-pub(super) fn fit_layer(
-    c: &LlamaConfig,
-    l: usize,
-    w: &FloatLayer,
-    s: &LayerStats,
-    shapes: &LayerShapes,
-    found: [Option<GridWeight>; 7],
-    options: &Options,
-) -> LayerGrids {
-    let formats = options.formats(l);
-    let recovered = found.iter().flatten().count();
-    let [q, k, v, o, gate, up, down] = found;
-    // Nothing is prepared for weights that are all there.
-    let plan = |x: &Channels, shape: &[f32], there: bool| match there {
-        true => Plan::new(&Channels::default(), &[]),
-        false => Plan::new(x, shape),
-    };
-    let attn = plan(&s.attn_in, &shapes.attn_in, q.is_some() && k.is_some() && v.is_some());
-    let mlp = plan(&s.mlp_in, &shapes.mlp_in, gate.is_some() && up.is_some());
-    let last = plan(&s.down_in, &shapes.down_in, down.is_some());
-    let out = || Plan::per_head(&s.attn_out, &per_query(c, &shapes.value), c.head_dim);
-    LayerGrids {
-        q: q.unwrap_or_else(|| attn.fit(&w.q, formats[0])),
-        k: k.unwrap_or_else(|| attn.fit(&w.k, formats[1])),
-        v: v.unwrap_or_else(|| attn.fit(&w.v, formats[2])),
-        o: o.unwrap_or_else(|| out().fit(&spread_heads(&w.o, c.head_dim), formats[3])),
-        gate: gate.unwrap_or_else(|| mlp.fit(&w.gate, formats[4])),
-        up: up.unwrap_or_else(|| mlp.fit(&w.up, formats[5])),
-        down: down.unwrap_or_else(|| last.fit(&w.down, formats[6])),
-        recovered,
-    }
 }
 
 /// The last norm, and the head in float and on its grid. The head is not compensated: its error reaches the logits directly, and rounding to

@@ -21,6 +21,25 @@ pub(crate) struct LayerGrids {
     pub recovered: usize,
 }
 
+impl LayerGrids {
+    /// From the grids of q, k, v, o, gate, up and down; those that were found in the weights go before.
+    pub fn of(fitted: [GridWeight; 7], found: [Option<GridWeight>; 7]) -> Self {
+        let recovered = found.iter().flatten().count();
+        let [q, k, v, o, gate, up, down] = fitted;
+        let [fq, fk, fv, fo, fgate, fup, fdown] = found;
+        Self {
+            q: fq.unwrap_or(q),
+            k: fk.unwrap_or(k),
+            v: fv.unwrap_or(v),
+            o: fo.unwrap_or(o),
+            gate: fgate.unwrap_or(gate),
+            up: fup.unwrap_or(up),
+            down: fdown.unwrap_or(down),
+            recovered,
+        }
+    }
+}
+
 /// A layer on its grids, with the gains of its norms.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct GridLayer {

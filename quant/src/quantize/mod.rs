@@ -28,9 +28,7 @@ mod table;
 mod weights;
 mod work;
 
-pub use assign::{
-    Assignment, Candidate, FORMATS, LINEARS, assign_formats, bits, divergence, sensitivity,
-};
+pub use assign::{Assignment, Candidate, FORMATS, LINEARS, assign_formats, bits, divergence, sensitivity};
 pub use calibrate::{Calibration, Channels, LayerStats, calibrate};
 pub use closed::{Closed, Inputs, Pruning, Streams, closed_model};
 pub use grid::GridWeight;
@@ -68,9 +66,8 @@ pub struct Options {
     /// How much of the difference between channels moves from activations into weights, 0 (one step per
     /// tensor) to 1 (each channel its own step); `None` to choose per tensor by the output error.
     pub migration: Option<f32>,
-    /// Let later columns of a weight make up for the error of earlier ones (SparseGPT). Better and slower:
-    /// the square of each layer's widths in memory, their cube in time.
-    pub compensate: bool,
+    /// The fit of each layer before any training (its formats come from `body` and `layer_formats`).
+    pub closed: Closed,
     /// Default attention shape of the model; `None` for 4 sinks and up to 2,044 window tokens, within the
     /// positions the model was trained for.
     pub lambda: Option<LambdaShape>,
@@ -90,7 +87,7 @@ impl Default for Options {
             reconstruction: None,
             end_to_end: None,
             migration: None,
-            compensate: true,
+            closed: Closed::default(),
             lambda: None,
             prob_wide: true,
             calibration: Protocol { window: 320, windows: Some(32) },

@@ -1,8 +1,10 @@
 //! Quantizes every weight of a model, layer by layer, and trains them where that is asked for.
 
 use super::calibrate::{Collector, LayerStats, windows};
-use super::fit::{choose_shapes, find_grids, fit_head, fit_layer};
-use super::layer::{GridLayer, Weights};
+use super::closed::{Closed, Streams, closed_layer};
+use super::fit::{choose_shapes, find_grids, fit_head};
+use super::grid::GridWeight;
+use super::layer::{GridLayer, LayerGrids, Weights};
 use super::steps::value_steps;
 use super::work::Work;
 use super::{Options, Progress};
@@ -36,7 +38,7 @@ pub(super) fn quantize_weights(
         blocks.layer(l, w, &work, progress)?;
         progress(Progress { layer: l + 1, layers: c.layers, step: 0, steps: 0, loss: None });
     }
-    blocks.streams.iter().for_each(|x| {
+    blocks.streams.quantized.iter().for_each(|x| {
         model.last_norm(x, &mut blocks.seen);
     });
     let (final_norm, float_head, head) = fit_head(model, &blocks.seen.finish()?.head_in, options);
@@ -57,10 +59,9 @@ struct Blocks<'a> {
     c: &'a LlamaConfig,
     options: &'a Options,
     window: Window,
-    /// Behind the quantized layers, `[window, hidden]` each.
-    streams: Vec<Vec<f32>>,
-    /// Behind the float layers; `None` while they are the same.
-    float: Option<Vec<Vec<f32>>>,
+    streams: Streams,
+    /// Whether the two streams are still the same: all layers so far keep their weights.
+    same: bool,
     seen: Collector,
     layers: Vec<GridLayer>,
     /// Those that were trained, where the whole model will be.
@@ -70,12 +71,13 @@ struct Blocks<'a> {
 impl<'a> Blocks<'a> {
     fn new(model: &'a FloatModel, text: &[u32], options: &'a Options) -> Result<Self> {
         let texts = windows(text, options.calibration)?;
+        let streams = texts.iter().map(|w| model.embed_tokens(w)).collect::<Result<Vec<_>>>()?;
         Ok(Self {
             c: &model.config,
             options,
             window: Window::new(&model.config, options.calibration.window, None),
-            streams: texts.iter().map(|w| model.embed_tokens(w)).collect::<Result<_>>()?,
-            float: None,
+            streams: Streams { float: streams.clone(), quantized: streams },
+            same: true,
             seen: Collector::new(model),
             layers: Vec::new(),
             trained: Vec::new(),
@@ -92,56 +94,68 @@ impl<'a> Blocks<'a> {
     ) -> Result<()> {
         let c = self.c;
         let found = find_grids(c, l, &w, self.options);
-        if self.float.is_none() && found.iter().all(Option::is_some) {
-            // The layer stays as it is, and so does its output.
-            self.streams.iter_mut().for_each(|x| run_layer(c, (l, &w), &self.window, x, &mut self.seen));
-            let stats = self.seen.take(l);
-            let shapes = choose_shapes(c, l, &w, &stats, &found, self.options);
-            let grids = fit_layer(c, l, &w, &stats, &shapes, found, self.options);
-            self.layers.push(GridLayer { grids, attn_norm: w.attn_norm, mlp_norm: w.mlp_norm });
-            return Ok(());
+        if self.same && found.iter().all(Option::is_some) {
+            return self.keep(l, w, found);
         }
-        let float = self.float.get_or_insert_with(|| self.streams.clone());
-        let mut pairs = PairPower::new(c);
-        float.iter_mut().for_each(|x| run_layer(c, (l, &w), &self.window, x, &mut pairs));
+        if self.same {
+            self.same = false;
+            self.streams.float = self.streams.quantized.clone();
+        }
         let kept = work.file(&format!("layer-{l}"));
         if let (Some(path), Some(_)) = (kept.as_ref().filter(|p| p.is_file()), &self.options.reconstruction) {
+            self.streams.float.iter_mut().for_each(|x| run_layer(c, (l, &w), &self.window, x, &mut NoTap));
             let formats = self.options.formats(l);
-            return self.trained(TrainedLayer::restore(c, &formats, self.options.calibration.window, path)?);
+            return self.take(TrainedLayer::restore(c, &formats, self.options.calibration.window, path)?);
         }
         if self.options.balance > 0.0 && found[0].is_none() && found[1].is_none() {
+            let mut pairs = PairPower::new(c);
+            for x in &self.streams.float {
+                run_layer(c, (l, &w), &self.window, &mut x.clone(), &mut pairs);
+            }
             balance_qk(c, &mut w, l, &pairs, self.options.balance);
         }
         let stats = self.calibrate(l, &w);
         let shapes = choose_shapes(c, l, &w, &stats, &found, self.options);
         migrate_layer(c, &mut w, &shapes);
-        let layer = GridLayer {
-            grids: fit_layer(c, l, &w, &stats, &shapes, found, self.options),
-            attn_norm: w.attn_norm.clone(),
-            mlp_norm: w.mlp_norm.clone(),
-        };
-        match &self.options.reconstruction {
-            Some(how) => {
+        let how = Closed { formats: self.options.formats(l), ..self.options.closed };
+        let inputs = self.options.reconstruction.as_ref().map(|_| self.streams.quantized.clone());
+        let (grids, _) = closed_layer(c, (l, &w), &self.window, &mut self.streams, &how);
+        let grids = LayerGrids::of(grids, found);
+        let layer = GridLayer { grids, attn_norm: w.attn_norm.clone(), mlp_norm: w.mlp_norm.clone() };
+        match (&self.options.reconstruction, inputs) {
+            (Some(how), Some(inputs)) => {
+                self.streams.quantized = inputs;
                 let step = value_steps(&shapes.value, &stats)[0] / shapes.value[0];
                 let training = self.reconstruct(l, &w, &layer, how, step, progress)?;
                 if let Some(path) = kept {
                     training.save(&path)?;
                 }
-                self.trained(training)
+                self.take(training)
             }
-            None => {
-                let back = layer.dequantize(c);
-                self.streams.iter_mut().for_each(|x| run_layer(c, (l, &back), &self.window, x, &mut NoTap));
+            _ => {
                 self.layers.push(layer);
                 Ok(())
             }
         }
     }
 
+    /// Takes a layer whose weights all lie on grids, as it is.
+    fn keep(&mut self, l: usize, w: FloatLayer, found: [Option<GridWeight>; 7]) -> Result<()> {
+        let (c, window) = (self.c, &self.window);
+        let streams = &mut self.streams.quantized;
+        streams.iter_mut().for_each(|x| run_layer(c, (l, &w), window, x, &mut NoTap));
+        let grids: Vec<GridWeight> = found.into_iter().flatten().collect();
+        let grids: [GridWeight; 7] =
+            grids.try_into().map_err(|_| Error::Argument(format!("layer {l} has no seven grids")))?;
+        let found = grids.clone().map(Some);
+        let grids = LayerGrids::of(grids, found);
+        self.layers.push(GridLayer { grids, attn_norm: w.attn_norm, mlp_norm: w.mlp_norm });
+        Ok(())
+    }
+
     /// What the float layer sees on the quantized stream.
     fn calibrate(&mut self, l: usize, w: &FloatLayer) -> LayerStats {
-        self.seen.want_gram(self.options.compensate);
-        for x in &self.streams {
+        for x in &self.streams.quantized {
             run_layer(self.c, (l, w), &self.window, &mut x.clone(), &mut self.seen);
         }
         self.seen.take(l)
@@ -159,18 +173,13 @@ impl<'a> Blocks<'a> {
         let window = self.options.calibration.window;
         let block = BlockTraining { how, l, layers: self.c.layers, window, value_step: Some(value_step) };
         let training = TrainedLayer::new(self.c, w, layer, &block)?;
-        training.reconstruct(
-            &self.streams,
-            self.float.as_ref().unwrap_or(&self.streams),
-            &block,
-            progress,
-        )?;
+        training.reconstruct(&self.streams.quantized, &self.streams.float, &block, progress)?;
         Ok(training)
     }
 
     /// Takes a trained layer.
-    fn trained(&mut self, training: TrainedLayer) -> Result<()> {
-        training.advance(&mut self.streams)?;
+    fn take(&mut self, training: TrainedLayer) -> Result<()> {
+        training.advance(&mut self.streams.quantized)?;
         self.layers.push(training.result()?);
         if self.options.end_to_end.is_some() {
             self.trained.push(training);
