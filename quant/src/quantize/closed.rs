@@ -20,6 +20,10 @@ use crate::float::{
 use crate::hf::LlamaConfig;
 use crate::model::WeightFormat;
 use crate::perplexity::Protocol;
+use rayon::prelude::*;
+
+/// Columns that a transposition takes at a time.
+const TILE: usize = 16;
 
 /// How the two columns of four that 2:4 keeps are chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -134,12 +138,17 @@ fn keep(row: &[f32], power: &[f32]) -> Vec<bool> {
     kept
 }
 
+/// `[tokens, width]` as `[width, tokens]`.
 fn transpose(x: &[f32], width: usize) -> Matrix {
     let tokens = x.len() / width;
     let mut data = vec![0.0f32; x.len()];
-    for (t, row) in x.chunks_exact(width).enumerate() {
-        row.iter().enumerate().for_each(|(i, v)| data[i * tokens + t] = *v);
-    }
+    data.par_chunks_mut(tokens * TILE).enumerate().for_each(|(tile, out)| {
+        for (t, row) in x.chunks_exact(width).enumerate() {
+            for (i, v) in row[tile * TILE..].iter().take(TILE).enumerate() {
+                out[i * tokens + t] = *v;
+            }
+        }
+    });
     Matrix { rows: width, cols: tokens, data }
 }
 

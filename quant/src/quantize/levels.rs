@@ -98,16 +98,26 @@ pub(super) fn assign(group: &[Column], d: f32, format: WeightFormat, level: &mut
             }
         }
         if format == WeightFormat::W2Sparse {
-            let mut order = [0usize, 1, 2, 3];
-            order.sort_by(|a, b| gain[*b].total_cmp(&gain[*a]).then(a.cmp(b)));
-            for i in &order[2..] {
-                level[*i] = 0;
-                gain[*i] = f32::NEG_INFINITY;
+            let kept = best_two(gain);
+            for i in 0..4 {
+                if !kept[i] {
+                    level[i] = 0;
+                    gain[i] = f32::NEG_INFINITY;
+                }
             }
         }
         total -= gain.iter().filter(|g| g.is_finite()).sum::<f32>();
     }
     total
+}
+
+/// The two largest of four; the first ones among equals.
+pub(crate) fn best_two(x: [f32; 4]) -> [bool; 4] {
+    let [a, b, c, d] = x;
+    // Each pair once: who comes first. Two wins or more are among the best two.
+    let (ab, ac, ad) = (u8::from(a >= b), u8::from(a >= c), u8::from(a >= d));
+    let (bc, bd, cd) = (u8::from(b >= c), u8::from(b >= d), u8::from(c >= d));
+    [ab + ac + ad >= 2, (1 - ab) + bc + bd >= 2, (1 - ac) + (1 - bc) + cd >= 2, 3 - ad - bd - cd >= 2]
 }
 
 /// Nearest level to `x` (in steps).

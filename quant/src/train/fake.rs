@@ -8,7 +8,7 @@ use super::kernel::{slice, with_data};
 use crate::float::Matrix;
 use crate::model::{GROUP, WeightFormat};
 use crate::quantize::GridWeight;
-use crate::quantize::levels::nearest;
+use crate::quantize::levels::{best_two, nearest};
 use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor, Var};
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -175,15 +175,20 @@ fn scales(log_scale: &[f32]) -> (Vec<u8>, f32) {
 impl Grid {
     /// Levels of one row.
     fn levels(&self, v: &[f32], scale: &[u8], level: &mut [i8]) {
-        for (c, (v, level)) in v.chunks_exact(4).zip(level.chunks_exact_mut(4)).enumerate() {
-            let used = &self.used[4 * c..4 * c + 4];
-            if scale[4 * c / GROUP] == 0 {
+        let groups = v.chunks_exact(GROUP).zip(level.chunks_exact_mut(GROUP)).zip(scale);
+        for (g, ((v, level), scale)) in groups.enumerate() {
+            let used = &self.used[g * GROUP..(g + 1) * GROUP];
+            if *scale == 0 {
                 level.fill(0);
                 continue;
             }
-            for i in 0..4 {
-                let chosen = used[i] && (self.format != WeightFormat::W2Sparse || rank(v, used, i) < 2);
-                level[i] = if chosen { nearest(v[i], self.format) } else { 0 };
+            match self.format {
+                WeightFormat::W2Sparse => sparse(v, used, level),
+                format => {
+                    for ((l, v), used) in level.iter_mut().zip(v).zip(used) {
+                        *l = if *used { nearest(*v, format) } else { 0 };
+                    }
+                }
             }
         }
     }
@@ -198,10 +203,18 @@ impl Grid {
     }
 }
 
-/// Columns of the four that are chosen before column `i`.
-fn rank(v: &[f32], used: &[bool], i: usize) -> usize {
-    let before = |j: usize| used[j] && (v[j].abs() > v[i].abs() || (v[j].abs() == v[i].abs() && j < i));
-    (0..4).filter(|j| before(*j)).count()
+/// W2 2:4 levels of a group.
+fn sparse(v: &[f32], used: &[bool], level: &mut [i8]) {
+    let fours = v.chunks_exact(4).zip(used.chunks_exact(4)).zip(level.chunks_exact_mut(4));
+    for ((v, used), level) in fours {
+        let size: [f32; 4] = std::array::from_fn(|i| if used[i] { v[i].abs() } else { -1.0 });
+        let kept = best_two(size);
+        for i in 0..4 {
+            let magnitude = 1 + i8::from(size[i] >= 1.5);
+            let signed = if v[i] < 0.0 { -magnitude } else { magnitude };
+            level[i] = if kept[i] && used[i] { signed } else { 0 };
+        }
+    }
 }
 
 struct FakeWeight(Grid);
