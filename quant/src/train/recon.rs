@@ -6,7 +6,7 @@ use super::adam::Adam;
 use super::layer::{Parameters, TrainLayer};
 use super::loss::relative_error;
 use super::schedule::{cosine, shuffled};
-use super::{device, failed};
+use super::{damaged, device, failed};
 use crate::float::FloatLayer;
 use crate::hf::LlamaConfig;
 use crate::model::WeightFormat;
@@ -90,13 +90,7 @@ impl TrainedLayer {
         path: &Path,
     ) -> crate::Result<Self> {
         let device = device()?;
-        let layer = TrainLayer::restore(c, formats, window, path, &device).map_err(|e| {
-            crate::Error::malformed(
-                path,
-                "training state",
-                format!("{e} (delete it to train this part again)"),
-            )
-        })?;
+        let layer = TrainLayer::restore(c, formats, window, path, &device).map_err(|e| damaged(path, &e))?;
         Ok(Self { layer, window, hidden: c.hidden, device })
     }
 
