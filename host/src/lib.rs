@@ -6,6 +6,7 @@
 //! - [`engine`] is whatever continues a text: the integer reference, a device, or two in lockstep.
 //! - [`session`] is a text in progress on an engine: prompts, sampling, stop strings, cancelling, saving. Start here.
 //! - [`chat`] is a conversation on a session, by the model's chat template.
+//! - [`recipe`] quantizes a checkpoint: presets, formats, calibration.
 //! - [`eval`] is perplexity of each step of the quantizer; [`long`] by position in a long text.
 //! - [`serve`] answers over HTTP.
 //! - [`generate`](mod@generate) is the decoding loop, the same for all engines; [`sample`] chooses the tokens.
@@ -25,6 +26,7 @@ pub mod long;
 pub mod model;
 pub mod output;
 pub mod perf;
+pub mod recipe;
 pub mod sample;
 pub mod serve;
 pub mod session;
@@ -32,3 +34,12 @@ pub mod tensors;
 pub mod timeline;
 
 pub use error::{Error, Result};
+
+/// Progress that nobody watches.
+pub struct Silent;
+
+impl bench::Progress for Silent {
+    fn begin(&self, _: &str, _: u64) {}
+    fn advance(&self, _: u64) {}
+    fn end(&self) {}
+}

@@ -142,9 +142,11 @@ fn an_interrupted_run_goes_on() -> Outcome {
         assert!(again == expected, "without {gone:?} the model differs");
     }
 
-    // Another text, option or model takes none of it.
+    // Another end takes the layers, and another model or fit of the layers nothing.
     let end = options().end_to_end.map(|(how, n)| (EndToEnd { seed: 5, ..how }, n));
     let (_, seen) = run(&model, &Options { end_to_end: end, ..options() }, Some(folder))?;
+    assert_eq!([0, 1, 2].map(|l| losses(&seen, l).len()), [0, 0, 24]);
+    let (_, seen) = run(&model, &Options { balance: 0.5, ..options() }, Some(folder))?;
     assert_eq!([0, 1, 2].map(|l| losses(&seen, l).len()), [24, 24, 24]);
     let mut other = model.clone();
     other.config.rope.theta = 5000.0;

@@ -46,6 +46,7 @@ pub(super) fn quantize_weights(
         Some((how, count)) if blocks.trained.len() == c.layers => {
             work.depend_on_matrix(&float_head);
             work.depend_on_values(&final_norm);
+            work.depend_on_choice(&options.end_to_end);
             let windows = windows(text, Protocol { windows: Some(*count), ..options.calibration })?;
             let start =
                 Start { layers: blocks.trained, head: &float_head, grid: &head, final_norm: &final_norm };

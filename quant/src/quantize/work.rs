@@ -25,10 +25,19 @@ impl Work {
         let mut this = Self { folder: folder.map(Path::to_path_buf), hash: Sha256::new() };
         if let Some(folder) = folder {
             std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
-            this.hash.update(format!("{} {c:?} {options:?}", env!("CARGO_PKG_VERSION")));
+            // The layers are the same whatever comes after them.
+            let layers = Options { end_to_end: None, ..options.clone() };
+            this.hash.update(format!("{} {c:?} {layers:?}", env!("CARGO_PKG_VERSION")));
             text.iter().for_each(|t| this.hash.update(t.to_le_bytes()));
         }
         Ok(this)
+    }
+
+    /// Notes a choice that all later parts depend on.
+    pub fn depend_on_choice(&mut self, choice: &impl std::fmt::Debug) {
+        if self.folder.is_some() {
+            self.hash.update(format!("{choice:?}"));
+        }
     }
 
     /// Notes a layer that all later parts depend on.

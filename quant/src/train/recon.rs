@@ -143,13 +143,18 @@ impl TrainedLayer {
 
     /// Replaces every sequence by what the layer makes of it.
     pub fn advance(&self, sequences: &mut [Vec<f32>]) -> crate::Result<()> {
+        /// Sequences at a time.
+        const SIDE: usize = 8;
         let run = |x: Vec<f32>, weights: &[Tensor; 7]| {
-            let input = Tensor::from_vec(x, (self.window, self.hidden), &self.device)?;
+            let input = Tensor::from_vec(x, ((), self.hidden), &self.device)?;
             self.layer.forward(&input, weights)?.flatten_all()?.to_vec1::<f32>()
         };
         let weights = self.layer.weights().map_err(failed)?.map(|w| w.detach());
-        for x in sequences.iter_mut() {
-            *x = run(std::mem::take(x), &weights).map_err(failed)?;
+        for some in sequences.chunks_mut(SIDE) {
+            let y = run(some.concat(), &weights).map_err(failed)?;
+            for (x, y) in some.iter_mut().zip(y.chunks_exact(self.window * self.hidden)) {
+                x.copy_from_slice(y);
+            }
         }
         Ok(())
     }
