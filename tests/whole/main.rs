@@ -6,5 +6,4 @@ mod long;
 mod package;
 mod reference;
 mod rtl;
-mod smollm2;
 mod xclbin;
