@@ -32,7 +32,11 @@ fn compensation_and_migration_help_an_ordinary_model() -> Outcome {
     let (text, val) = (stories("tinytales_train_sample.txt")?, stories("tinytales_val.txt")?);
     let calibration = Protocol { window: 320, windows: Some(12) };
     let best = Options { calibration, ..Options::default() };
-    let plain = Options { closed: Closed { feedback: false, correct: false, rounds: 0, ..Closed::default() }, migration: Some(1.0), ..best.clone() };
+    let plain = Options {
+        closed: Closed { feedback: false, correct: false, rounds: 0, ..Closed::default() },
+        migration: Some(1.0),
+        ..best.clone()
+    };
     let protocol = Protocol { window: 320, windows: Some(8) };
     let mut results = Vec::new();
     for options in [plain, best] {

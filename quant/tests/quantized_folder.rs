@@ -12,7 +12,12 @@ use support::{Outcome, small_options, small_quant};
 #[test]
 fn every_format_comes_back() -> Outcome {
     for body in WeightFormat::ALL {
-        let options = Options { body, layer_formats: vec![[body; 7], [WeightFormat::W4; 7]], prob_wide: false, ..small_options() };
+        let options = Options {
+            body,
+            layer_formats: vec![[body; 7], [WeightFormat::W4; 7]],
+            prob_wide: false,
+            ..small_options()
+        };
         let model = small_quant(&options)?;
         assert_eq!((model.layers[0].q.format, model.layers[1].q.format), (body, WeightFormat::W4));
         let parent = tempfile::tempdir()?;
