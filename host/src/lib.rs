@@ -6,6 +6,7 @@
 //! - [`engine`] is whatever continues a text: the integer reference, a device, or two in lockstep.
 //! - [`session`] is a text in progress on an engine: prompts, sampling, stop strings, cancelling, saving. Start here.
 //! - [`chat`] is a conversation on a session, by the model's chat template.
+//! - [`recipe`] quantizes a checkpoint: presets, formats, calibration.
 //! - [`eval`] is perplexity of each step of the quantizer; [`long`] by position in a long text.
 //! - [`ablate`] is the table of what each choice of the quantizer does, in a page.
 //! - [`serve`] answers over HTTP.
@@ -27,6 +28,7 @@ pub mod long;
 pub mod model;
 pub mod output;
 pub mod perf;
+pub mod recipe;
 pub mod sample;
 pub mod serve;
 pub mod session;
@@ -34,3 +36,12 @@ pub mod tensors;
 pub mod timeline;
 
 pub use error::{Error, Result};
+
+/// Progress that nobody watches.
+pub struct Silent;
+
+impl bench::Progress for Silent {
+    fn begin(&self, _: &str, _: u64) {}
+    fn advance(&self, _: u64) {}
+    fn end(&self) {}
+}

@@ -1,12 +1,13 @@
 //! Models by name or folder: the bundled one, a Hugging Face checkpoint, or a quantized model.
 
 use crate::chat::TemplateFiles;
-use crate::{Error, Result, bundled};
+use crate::recipe::{self, Recipe};
+use crate::{Error, Result, Silent, bundled};
 use accllm_quant::float::FloatModel;
 use accllm_quant::gguf;
 use accllm_quant::model::QuantModel;
-use accllm_quant::perplexity::{self, Protocol};
-use accllm_quant::quantize::{Options, Quantized};
+use accllm_quant::perplexity;
+use accllm_quant::quantize::Quantized;
 use accllm_quant::tokenizer::TextTokenizer;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -157,45 +158,34 @@ pub fn stream(text: &str, tokenizer: &TextTokenizer, bos: Option<u32>, eos: &[u3
     })
 }
 
-/// Calibration text and how much of it is used.
+/// Calibration text.
 pub struct Calibration {
     text: String,
-    tokens: usize,
 }
 
-/// Tokens of a calibration window.
-const WINDOW: usize = 320;
-
 impl Calibration {
-    /// Tokens used unless something else is asked for.
-    pub const TOKENS: usize = 32 * WINDOW;
-
-    /// Most tokens that are used.
-    pub fn tokens(&self) -> usize {
-        self.tokens
-    }
-
-    /// Up to `tokens` tokens of the text in `file`, or of the built-in stories.
+    /// The text in `file`, or the built-in stories.
     ///
     /// # Errors
     /// The file cannot be read as text.
-    pub fn open(file: Option<&Path>, tokens: usize) -> Result<Self> {
+    pub fn open(file: Option<&Path>) -> Result<Self> {
         let text = match file {
             Some(path) => read_text(path)?,
             None => bundled::CALIBRATION.into(),
         };
-        Ok(Self { text, tokens })
+        Ok(Self { text })
     }
 
-    /// The token stream for a model, and the windows to use.
-    fn stream(&self, float: &FloatModel, tokenizer: &TextTokenizer) -> Result<(Vec<u32>, Protocol)> {
+    /// At least `tokens` tokens for a model, where there are so many.
+    ///
+    /// # Errors
+    /// The tokenizer refuses the text.
+    pub fn stream(&self, float: &FloatModel, tokenizer: &TextTokenizer, tokens: usize) -> Result<Vec<u32>> {
         // A token has at least one byte; texts have 3 to 5 bytes a token. Whole stories only.
-        let bytes = self.tokens.saturating_mul(8);
+        let bytes = tokens.saturating_mul(8);
         let end = self.text.match_indices("\n\n").map(|(at, _)| at).find(|at| *at >= bytes);
         let text = end.and_then(|end| self.text.get(..end)).unwrap_or(&self.text);
-        let stream = stream(text, tokenizer, float.config.bos, &float.config.eos)?;
-        let windows = (self.tokens.min(stream.len()) / WINDOW).max(1);
-        Ok((stream, Protocol { window: WINDOW, windows: Some(windows) }))
+        stream(text, tokenizer, float.config.bos, &float.config.eos)
     }
 }
 
@@ -207,7 +197,7 @@ pub fn read_text(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(|e| Error::io("read text from", path, e))
 }
 
-/// Quantizes a float model.
+/// Quantizes a float model without training.
 ///
 /// # Errors
 /// The calibration text is too short or does not fit the tokenizer; a weight cannot be represented.
@@ -216,9 +206,7 @@ pub fn quantize(
     tokenizer: &TextTokenizer,
     calibration: &Calibration,
 ) -> Result<Quantized> {
-    let (stream, protocol) = calibration.stream(float, tokenizer)?;
-    let options = Options { calibration: protocol, ..Options::default() };
-    Ok(accllm_quant::quantize::quantize(float, &stream, &options)?)
+    recipe::quantize(float, tokenizer, calibration, &Recipe::closed(), None, &Silent)
 }
 
 impl Ready {

@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 
 static READY: LazyLock<Ready> = LazyLock::new(|| {
     let source = Source::find("bundled").unwrap();
-    Ready::open(&source, &Calibration::open(None, 640).unwrap()).unwrap()
+    Ready::open(&source, &Calibration::open(None).unwrap()).unwrap()
 });
 
 const CHATML: &str = "{% for message in messages %}

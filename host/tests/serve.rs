@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 static READY: LazyLock<Arc<Ready>> = LazyLock::new(|| {
     let source = Source::find("bundled").unwrap();
-    Arc::new(Ready::open(&source, &Calibration::open(None, 640).unwrap()).unwrap())
+    Arc::new(Ready::open(&source, &Calibration::open(None).unwrap()).unwrap())
 });
 
 /// What tests see of the engine, and how it behaves.

@@ -20,7 +20,7 @@ const LAMBDA: LambdaShape = LambdaShape { n_sink: 4, n_window: 24 };
 
 fn open() -> Ready {
     let source = Source::find("bundled").unwrap();
-    Ready::open(&source, &Calibration::open(None, 640).unwrap()).unwrap()
+    Ready::open(&source, &Calibration::open(None).unwrap()).unwrap()
 }
 
 static READY: LazyLock<Ready> = LazyLock::new(open);

@@ -25,7 +25,9 @@ fn a_wide_lambda_is_full_attention_and_a_narrow_one_is_not() -> Outcome {
     assert_eq!(full, run(0, 40)?);
     let narrow = run(2, 8)?;
     let seen = 10 * model.config.vocab;
-    assert_eq!(full[..seen], narrow[..seen], "ten tokens fit two sinks and a window of eight");
+    // To the rounding of sums: products of sinks and of the window are two where the text is longer.
+    let near = full[..seen].iter().zip(&narrow[..seen]).all(|(a, b)| (a - b).abs() < 1e-5);
+    assert!(near, "ten tokens fit two sinks and a window of eight");
     assert_ne!(full[seen..], narrow[seen..]);
     Ok(())
 }

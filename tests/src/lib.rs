@@ -18,7 +18,7 @@ use std::path::PathBuf;
 /// It cannot be read.
 pub fn bundled() -> Ready {
     let source = Source::find("bundled").expect("bundled model");
-    Ready::open(&source, &Calibration::open(None, 640).expect("calibration text")).expect("quantizes")
+    Ready::open(&source, &Calibration::open(None).expect("calibration text")).expect("quantizes")
 }
 
 /// A compiled model.

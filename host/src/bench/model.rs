@@ -71,7 +71,7 @@ impl Model {
             )));
         }
         let source = Source::find(bundled::NAME)?;
-        let ready = Ready::open(&source, &Calibration::open(None, Calibration::TOKENS)?)?;
+        let ready = Ready::open(&source, &Calibration::open(None)?)?;
         let arch = &ready.model.arch;
         let text = stream(bundled::VALIDATION, &ready.tokenizer, arch.bos, &arch.eos)?;
         Ok(Self::Bundled { ready: Box::new(ready), text })

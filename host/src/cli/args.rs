@@ -65,7 +65,10 @@ pub enum Verb {
 /// `accllm quantize`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  accllm quantize ./my-llama ./my-llama-w2 --calib text-like-its-training.txt"
+    after_help = "Examples:\n  accllm quantize ./my-llama ./my-llama-w2 --calib text-like-its-training.txt\n  \
+        accllm quantize model.gguf out --preset best --self-text\n  \
+        accllm quantize model.gguf out --bits 3.0 --self-text\n\n\
+        A training that was interrupted goes on from its last finished layer when the same command is given again."
 )]
 pub struct Quantize {
     /// Hugging Face folder (config.json, *.safetensors, tokenizer.json), GGUF file, or `bundled`.
@@ -75,9 +78,49 @@ pub struct Quantize {
     /// Text for calibration, blank lines between documents [default: built-in stories].
     #[arg(long, value_name = "FILE")]
     pub calib: Option<PathBuf>,
-    /// Most tokens of calibration text to use, in windows of 320.
-    #[arg(long, default_value_t = accllm::model::Calibration::TOKENS, value_name = "N")]
-    pub calib_tokens: usize,
+    /// Calibrate on text that the model writes itself.
+    #[arg(long, conflicts_with = "calib")]
+    pub self_text: bool,
+    /// Most tokens of calibration text to use [default: the preset's].
+    #[arg(long, value_name = "N")]
+    pub calib_tokens: Option<usize>,
+    /// How much work to put in.
+    #[arg(long, value_enum, default_value_t = PresetArg::Fast)]
+    pub preset: PresetArg,
+    /// Format of the layers' weights (the head is W4).
+    #[arg(long, value_enum, default_value_t = FormatArg::W2s, conflicts_with = "bits")]
+    pub format: FormatArg,
+    /// Mix formats: the best assignment with at most so many bits a weight, scales included (2.0 to 4.25).
+    #[arg(long, value_name = "BITS")]
+    pub bits: Option<f64>,
+    /// Folder for the finished parts of a training [default: OUT.work, removed at the end].
+    #[arg(long, value_name = "FOLDER")]
+    pub work: Option<PathBuf>,
+    /// Of everything random; the same seed gives the same model.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// How much work goes into a quantization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PresetArg {
+    /// No training: closed forms only.
+    Closed,
+    /// A short training of each layer: minutes for a small model.
+    Fast,
+    /// A long training of each layer, then of the whole model: hours.
+    Best,
+}
+
+/// Weight formats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    /// Two of four columns, 2 bits: 2.0 bits a weight with scales.
+    W2s,
+    /// All columns, 2 bits: 2.25.
+    W2d,
+    /// All columns, 4 bits: 4.25.
+    W4,
 }
 
 /// A row of the table that `accllm eval` prints.

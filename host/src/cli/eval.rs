@@ -41,7 +41,7 @@ struct Row {
 /// Measures and prints the rows one by one.
 pub fn run(args: &Eval, out: &Out) -> Result<()> {
     let source = Source::find(&args.model)?;
-    let calibration = Calibration::open(args.calib.as_deref(), Calibration::TOKENS)?;
+    let calibration = Calibration::open(args.calib.as_deref())?;
     let text = match &args.text {
         Some(path) => model::read_text(path)?,
         None => bundled::VALIDATION.into(),

@@ -52,7 +52,7 @@ pub fn run(args: &Eval, source: &Source, text: &str, out: &Out) -> Result<()> {
         return Err(Error::Argument("--long is of --stage float or --stage integer".into()));
     }
     busy.set_message("quantizing");
-    let calibration = Calibration::open(args.calib.as_deref(), Calibration::TOKENS)?;
+    let calibration = Calibration::open(args.calib.as_deref())?;
     let model = model::quantize(&float, &tokenizer, &calibration)?.model;
     busy.finish_and_clear();
     report(args, source, &Reader::integer(&model), (model.lambda, c.max_positions), &tokens, out)

@@ -36,7 +36,7 @@ pub fn model(name: &str, out: &Out) -> Result<Ready> {
 /// [`model`] of a source.
 pub fn open(source: &Source, out: &Out) -> Result<Ready> {
     let busy = out.busy("preparing the model");
-    let ready = Ready::open(source, &Calibration::open(None, Calibration::TOKENS)?);
+    let ready = Ready::open(source, &Calibration::open(None)?);
     busy.finish_and_clear();
     ready
 }

@@ -1,11 +1,14 @@
 //! `accllm quantize`.
 
-use super::args::Quantize;
-use super::out::Out;
-use accllm::model::{Calibration, Source, quantize};
-use accllm::{Result, output};
+use super::args::{FormatArg, PresetArg, Quantize};
+use super::out::{Bars, Out};
+use accllm::model::{Calibration, Source};
+use accllm::recipe::{self, Formats, Preset, Recipe};
+use accllm::{Error, Result, output};
+use accllm_quant::model::{QuantModel, WeightFormat};
+use accllm_quant::quantize::bits;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 #[derive(Serialize)]
@@ -16,7 +19,8 @@ struct Report {
     linears: usize,
     /// Linears whose stored weights already lay on the W2 grid, and are kept exactly.
     recovered: usize,
-    calibration_tokens: usize,
+    /// Bits per weight of the layers' linears, scales included.
+    bits: f64,
     seconds: f64,
 }
 
@@ -25,15 +29,20 @@ pub fn run(args: &Quantize, out: &Out) -> Result<()> {
     let start = Instant::now();
     output::check_folder(&args.out)?;
     let source = Source::find(&args.model)?;
-    let calibration = Calibration::open(args.calib.as_deref(), args.calib_tokens)?;
+    let calibration = Calibration::open(args.calib.as_deref())?;
     let busy = out.busy("reading the checkpoint");
     let float = source.float()?;
     let tokenizer = source.tokenizer(float.config.vocab)?;
-    busy.set_message("calibrating and quantizing");
-    let quantized = quantize(&float, &tokenizer, &calibration)?;
-    busy.set_message("writing");
-    quantized.model.save(&args.out, Some(&source.folder().join("tokenizer.json")))?;
     busy.finish_and_clear();
+    let work = args.work.clone().unwrap_or_else(|| beside(&args.out));
+    let recipe = recipe(args);
+    let trains = recipe.preset != Preset::Closed;
+    let kept = trains.then_some(work.as_path());
+    let quantized = recipe::quantize(&float, &tokenizer, &calibration, &recipe, kept, &Bars::default())?;
+    quantized.model.save(&args.out, Some(&source.folder().join("tokenizer.json")))?;
+    if trains && args.work.is_none() {
+        std::fs::remove_dir_all(&work).map_err(|e| Error::io("remove", &work, e))?;
+    }
     let layers = quantized.model.layers.len();
     let report = Report {
         model: source.name.clone(),
@@ -41,17 +50,51 @@ pub fn run(args: &Quantize, out: &Out) -> Result<()> {
         layers,
         linears: 7 * layers,
         recovered: quantized.recovered,
-        calibration_tokens: calibration.tokens(),
+        bits: bits_per_weight(&quantized.model),
         seconds: start.elapsed().as_secs_f64(),
     };
     out.line(&format!(
-        "{}: {} layers quantized in {:.1} s; {} of {} linears were already on the grid",
+        "{}: {} layers at {:.2} bits a weight in {:.1} s; {} of {} linears were already on the grid",
         args.out.display(),
         report.layers,
+        report.bits,
         report.seconds,
         report.recovered,
         report.linears
     ))?;
     out.line(&format!("next: accllm eval {0}; accllm run {0}", args.out.display()))?;
     out.report(&report)
+}
+
+fn recipe(args: &Quantize) -> Recipe {
+    let format = match args.format {
+        FormatArg::W2s => WeightFormat::W2Sparse,
+        FormatArg::W2d => WeightFormat::W2Dense,
+        FormatArg::W4 => WeightFormat::W4,
+    };
+    Recipe {
+        preset: match args.preset {
+            PresetArg::Closed => Preset::Closed,
+            PresetArg::Fast => Preset::Fast,
+            PresetArg::Best => Preset::Best,
+        },
+        formats: args.bits.map_or(Formats::One(format), Formats::Bits),
+        self_text: args.self_text,
+        tokens: args.calib_tokens,
+        seed: args.seed,
+    }
+}
+
+/// The folder `out` with `.work` behind its name.
+fn beside(out: &Path) -> PathBuf {
+    let name = out.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    out.with_file_name(format!("{name}.work"))
+}
+
+/// Mean over the weights of the layers' linears.
+fn bits_per_weight(model: &QuantModel) -> f64 {
+    let linears = || model.layers.iter().flat_map(|l| l.linears()).map(|(_, w)| w);
+    let weights: usize = linears().map(|w| w.rows * w.cols).sum();
+    let total: f64 = linears().map(|w| bits(w.format) * (w.rows * w.cols) as f64).sum();
+    total / weights.max(1) as f64
 }

@@ -7,7 +7,7 @@
 //! use std::ops::ControlFlow;
 //!
 //! let source = Source::find("bundled")?;
-//! let ready = Ready::open(&source, &Calibration::open(None, Calibration::TOKENS)?)?;
+//! let ready = Ready::open(&source, &Calibration::open(None)?)?;
 //! let engine = Reference::new(&ready.model, ready.model.lambda)?;
 //! let mut session = Session::new(&ready, Box::new(engine));
 //! session.push_text("Once upon a time")?;

@@ -75,12 +75,15 @@ fn head(
     let (qw, kw, d) = (c.q_width(), c.kv_width(), c.head_dim);
     let (kv, scale) = (h / c.group() * d, 1.0 / (d as f32).sqrt());
     let position = |t: usize| x.base + from + t;
+    // Until the window has moved off the sinks this is causal attention, and all keys are there.
+    let lambda = lambda.filter(|l| position(n - 1) >= l.sinks + l.window);
+    let behind = if lambda.is_some() { x.first } else { 0 };
     // Rows of the sinks, and positions of all windows together.
     let sinks = lambda.map_or(0, |l| l.sinks.min(x.k.len() / kw));
     let start = |t: usize| lambda.map_or(0, |l| l.window_start(position(t)));
     let (low, high) = (start(0), position(n - 1) + 1);
     let near = high.saturating_sub(low);
-    let row = |p: usize| sinks + p - x.first;
+    let row = |p: usize| sinks + p - behind;
     let width = sinks + near;
     scores.clear();
     scores.resize(n * width, 0.0);

@@ -66,12 +66,34 @@ pub(super) fn product(
 /// `y = x W^T` for `x` of `[tokens, w.cols]`; returns `[tokens, w.rows]`.
 pub(crate) fn linear(x: &[f32], w: &Matrix) -> Vec<f32> {
     let tokens = x.len() / w.cols;
+    if tokens < 2 * BLOCK {
+        return linear_of_few(x, w);
+    }
     let mut y = vec![0.0f32; tokens * w.rows];
     y.par_chunks_mut(BLOCK * w.rows).zip(x.par_chunks(BLOCK * w.cols)).for_each(|(y, x)| {
         let x_view = View { data: x, row: w.cols, column: 1 };
         let transposed = View { data: &w.data, row: 1, column: w.cols };
         product((x.len() / w.cols, w.cols, w.rows), x_view, transposed, 1.0, (y, w.rows), false);
     });
+    y
+}
+
+/// [`linear`] of few tokens: in parallel over the weight's rows, so that each is read once.
+fn linear_of_few(x: &[f32], w: &Matrix) -> Vec<f32> {
+    let tokens = x.len() / w.cols;
+    let mut by_row = vec![0.0f32; tokens * w.rows];
+    by_row.par_chunks_mut(BLOCK * tokens.max(1)).zip(w.data.par_chunks(BLOCK * w.cols)).for_each(
+        |(y, w_part)| {
+            let w_view = View { data: w_part, row: w.cols, column: 1 };
+            let transposed = View { data: x, row: 1, column: w.cols };
+            let sizes = (w_part.len() / w.cols, w.cols, tokens);
+            product(sizes, w_view, transposed, 1.0, (y, tokens), false);
+        },
+    );
+    let mut y = vec![0.0f32; tokens * w.rows];
+    for (r, row) in by_row.chunks_exact(tokens.max(1)).enumerate() {
+        row.iter().enumerate().for_each(|(t, v)| y[t * w.rows + r] = *v);
+    }
     y
 }
 

@@ -322,13 +322,15 @@ mod tests {
     use super::super::kernel::Isa;
     use super::*;
     use crate::hf::load_model;
+    use crate::perplexity::Protocol;
     use crate::quantize::{Options, quantize};
 
     /// The bundled model, quantized; grouped queries, a head width of 32.
     fn bundled() -> std::result::Result<QuantModel, Box<dyn std::error::Error>> {
         let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/tinytales");
-        Ok(quantize(&load_model(&data.join("w2"))?, &(0..1000).collect::<Vec<u32>>(), &Options::default())?
-            .model)
+        let calibration = Protocol { window: 250, windows: None };
+        let options = Options { calibration, ..Options::default() };
+        Ok(quantize(&load_model(&data.join("w2"))?, &(0..1000).collect::<Vec<u32>>(), &options)?.model)
     }
 
     #[test]

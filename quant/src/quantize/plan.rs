@@ -19,7 +19,7 @@ impl Plan {
     /// For an input as it was before `shape` moved into the weights.
     pub fn new(x: &Channels, shape: &[f32]) -> Self {
         let mut gram = x.gram.clone();
-        for (row, s) in gram.chunks_exact_mut(shape.len()).zip(shape) {
+        for (row, s) in gram.chunks_exact_mut(shape.len().max(1)).zip(shape) {
             row.iter_mut().zip(shape).for_each(|(v, t)| *v /= s * t);
         }
         Self {
