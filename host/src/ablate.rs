@@ -37,14 +37,26 @@ impl Table<'_> {
 /// The page cannot be read or written, or has no such markers.
 pub fn write_table(page: &Path, table: &Table<'_>) -> Result<()> {
     let old = crate::model::read_text(page)?;
-    let new = replaced(&old, table).ok_or_else(|| {
-        Error::Argument(format!(
-            "{} has no place for the table: a line `<!-- ablation {} -->` and, below, a line `<!-- end -->`",
-            page.display(),
-            table.model
-        ))
-    })?;
+    let new = replaced(&old, table).ok_or_else(|| no_place(page, table.model))?;
     output::write_whole(page, new.as_bytes())
+}
+
+/// Fails early, before the measurements, when [`write_table`] would fail.
+///
+/// # Errors
+/// As [`write_table`].
+pub fn check_page(page: &Path, model: &str) -> Result<()> {
+    output::check_file(page)?;
+    let table = Table { model, protocol: "", lines: &[] };
+    let old = crate::model::read_text(page)?;
+    replaced(&old, &table).map(drop).ok_or_else(|| no_place(page, model))
+}
+
+fn no_place(page: &Path, model: &str) -> Error {
+    Error::Argument(format!(
+        "{} has no place for the table: a line `<!-- ablation {model} -->` and, below, a line `<!-- end -->`",
+        page.display(),
+    ))
 }
 
 fn replaced(old: &str, table: &Table<'_>) -> Option<String> {

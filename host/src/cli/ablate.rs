@@ -1,10 +1,10 @@
 //! `accllm ablate`.
 
 use super::out::{Bars, Out};
-use accllm::ablate::{Table, write_table};
+use accllm::ablate::{Table, check_page, write_table};
 use accllm::bench::Progress as _;
 use accllm::model::{self, Source};
-use accllm::{Error, Result, bundled, output};
+use accllm::{Error, Result, bundled};
 use accllm_quant::ablate::{Ablation, Case, Line, cases};
 use accllm_quant::float::FloatModel;
 use accllm_quant::perplexity::{Protocol, Windowing, plain_stream};
@@ -48,7 +48,7 @@ pub struct Ablate {
     list: bool,
     /// Replace the table of this model in a page (between `<!-- ablation NAME -->` and `<!-- end -->`; NAME is the
     /// last part of MODEL without its extension).
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "only")]
     page: Option<PathBuf>,
 }
 
@@ -75,8 +75,8 @@ pub fn run(args: &Ablate, out: &Out) -> Result<()> {
     if args.list {
         return cases.iter().try_for_each(|c| out.line(&format!("{}: {}", c.part, c.name)));
     }
-    args.page.as_deref().map_or(Ok(()), output::check_file)?;
     let source = Source::find(&args.model)?;
+    args.page.as_deref().map_or(Ok(()), |page| check_page(page, name(&source.name)))?;
     let busy = out.busy("reading the model");
     let model = source.float()?;
     let tokenizer = source.tokenizer(model.config.vocab)?;
