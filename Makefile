@@ -4,7 +4,7 @@ CARGO ?= cargo
 PYTHON ?= python3
 ACCLLM := $(or $(CARGO_TARGET_DIR),target)/release/accllm
 
-.PHONY: help build demo test test-full bench performance generate check-generated lint lint-rtl fmt hw-emu xo xclbin
+.PHONY: help build demo test test-full bench performance quantization generate check-generated lint lint-rtl fmt hw-emu xo xclbin
 
 help:
 	@echo "make demo       a story out of the engine's RTL, every tensor compared (first run builds everything)"
@@ -12,6 +12,7 @@ help:
 	@echo "make test-full  also the long ones"
 	@echo "make bench      a 7B-shaped token on u280, a small one, tinytales; perplexity"
 	@echo "make performance  docs/performance.md again, with all its runs (ten minutes)"
+	@echo "make quantization WIKITEXT=FILE BOOK=FILE  the tables of docs/quantization.md again (hours)"
 	@echo "make hw-emu     the demo through XRT, the engine in Verilator as the card (Debian: libxrt1)"
 	@echo "make smollm2    SmolLM2-135M-Instruct (93 MB) into build/models, for the tests that use a real model"
 	@echo "make xo         Vitis kernel object for the U280 (needs Vivado); make xclbin links it (needs Vitis)"
@@ -43,6 +44,14 @@ bench: build
 
 performance: build
 	$(ACCLLM) bench --page docs/performance.md
+
+# Texts for SmolLM2: WIKITEXT is scored, BOOK is for calibration.
+quantization: build smollm2
+	@test -f "$(WIKITEXT)" -a -f "$(BOOK)" || { \
+	  echo "make quantization: give the texts: WIKITEXT=FILE (scored) and BOOK=FILE (calibration)" >&2; exit 1; }
+	$(ACCLLM) ablate data/tinytales/float --page docs/quantization.md
+	$(ACCLLM) ablate $(SMOLLM2) --text "$(WIKITEXT)" --calib "$(BOOK)" --window 2048 --windows 4 --calib-windows 4 \
+	  --page docs/quantization.md
 
 generate:
 	$(CARGO) run --quiet -p accllm-hw --bin accllm-gen

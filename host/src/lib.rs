@@ -8,11 +8,13 @@
 //! - [`chat`] is a conversation on a session, by the model's chat template.
 //! - [`recipe`] quantizes a checkpoint: presets, formats, calibration.
 //! - [`eval`] is perplexity of each step of the quantizer; [`long`] by position in a long text.
+//! - [`ablate`] is the table of what each choice of the quantizer does, in a page.
 //! - [`serve`] answers over HTTP.
 //! - [`generate`](mod@generate) is the decoding loop, the same for all engines; [`sample`] chooses the tokens.
 //!
 //! The binary `accllm` (`src/main.rs`, `src/cli`) only parses arguments and prints reports.
 
+pub mod ablate;
 pub mod bench;
 pub mod bundled;
 pub mod chat;

@@ -11,6 +11,9 @@ fn names_that_do_not_exist() {
     fails(&["compile", "-o", "never.accllm", "--config", "huge"], &["huge", "tiny, edge, u280"]);
     fails(&["info", "--config", ""], &["tiny, edge, u280"]);
     fails(&["eval", "--stage", "w3"], &["w3", "integer"]);
+    fails(&["ablate", "--only", "W3"], &["--list"]);
+    fails(&["ablate", "--windows", "1", "--window", "0"], &["window of 0"]);
+    fails(&["ablate", "--page", "no-such-page.md"], &["cannot read", "no-such-page.md"]);
     fails(&["frobnicate"], &["frobnicate", "--help"]);
 }
 

@@ -31,6 +31,15 @@ fn documented_keys() {
     );
     assert_eq!((&report["bos"], &report["rows"][0]["tokens"]), (&true.into(), &(63 + 2 * 16).into()));
 
+    let report = json(
+        &["ablate", "--only", "input of o", "--window", "64", "--windows", "1", "--calib-windows", "1"],
+        &["model", "window", "windows", "calibration_windows", "lines"],
+    );
+    let line = &report["lines"][0];
+    assert_eq!((&line["name"], line.as_object().unwrap().len()), (&"input of o".into(), 5));
+    let (ppl, change) = (line["ppl"].as_f64().unwrap(), line["change"].as_f64().unwrap());
+    assert!((1.0..100.0).contains(&ppl) && (0.0..0.2).contains(&change.abs()) && change != 0.0, "{report}");
+
     let svg = dir.path().join("long.svg");
     let long = [
         "eval",

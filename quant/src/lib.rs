@@ -11,6 +11,7 @@
 //! Nothing here panics on bad input: every problem is an [`Error`] that names what was wrong, where,
 //! and what to do.
 
+pub mod ablate;
 pub mod error;
 pub mod float;
 pub mod gguf;

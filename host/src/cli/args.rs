@@ -36,6 +36,8 @@ pub enum Verb {
     Quantize(Quantize),
     /// Measure perplexity after every step from the float model to the integer model.
     Eval(Eval),
+    /// Measure what each choice of the quantizer does to the perplexity, one at a time.
+    Ablate(super::ablate::Ablate),
     /// Compile a model into a program and memory image for an engine configuration.
     Compile(Compile),
     /// Write a text, and compare executions bit for bit.

@@ -1,5 +1,6 @@
 //! The command line: one module per verb.
 
+mod ablate;
 mod args;
 mod bench;
 mod bench_cpu;
@@ -32,6 +33,7 @@ pub fn run(cli: Cli) -> Result<()> {
     match cli.verb {
         Verb::Devices(args) => devices::run(&args, &out),
         Verb::Quantize(args) => quantize::run(&args, &out),
+        Verb::Ablate(args) => ablate::run(&args, &out),
         Verb::Eval(args) => eval::run(&args, &out),
         Verb::Run(args) => run::run(&args, &out),
         Verb::Bench(args) => bench::run(&args, &out),

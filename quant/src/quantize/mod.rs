@@ -1,7 +1,7 @@
 //! From a float model to integers: calibration, step migration, pruning and weight levels, constants.
 //!
 //! Order of work in [`quantize`]:
-//! 1. Layer by layer, on what the quantized layers before it produce: balance q and k, calibrate, move the *shape* of
+//! 1. Layer by layer, on what the quantized layers before it produce: balance or align q and k, split strong channels, calibrate, move the *shape* of
 //!    every static step (its ratio between channels) into the weights (MergeQuant's step migration); find levels,
 //!    group scales and row scales; train them to give what the float layer gives ([`crate::train`]). Weights that
 //!    already lie on a W2 grid keep it, and their shape is flat.
@@ -35,8 +35,9 @@ pub(crate) use layer::{GridLayer, LayerGrids, Weights};
 pub use levels::fit;
 pub use recover::recover;
 pub use refine::refine;
-pub use simulate::Simulated;
-pub use steps::{Clip, LayerSteps, Steps, clipped_value_shape, static_steps};
+pub(crate) use simulate::hadamard;
+pub use simulate::{DownInput, KeyGrid, Parts, Rounded, Simulated};
+pub use steps::{Clip, LayerSteps, Steps, clipped_value_shape, shaped_steps, static_steps};
 pub use table::{StepRow, step_table};
 
 use crate::Result;
@@ -44,7 +45,7 @@ use crate::float::FloatModel;
 use crate::model::{LambdaShape, QuantModel, WeightFormat};
 use crate::perplexity::Protocol;
 use crate::train::{EndToEnd, Reconstruction};
-use crate::transform::LayerShapes;
+use crate::transform::{LayerShapes, rotate_residual};
 
 /// Choices of the quantizer.
 #[derive(Clone, Debug)]
@@ -57,6 +58,14 @@ pub struct Options {
     pub layer_formats: Vec<[WeightFormat; 7]>,
     /// How far the RoPE pairs of q and k are balanced, 0 to 1 ([`crate::transform::balance_qk`]).
     pub balance: f64,
+    /// Whether the RoPE pairs of q and k are aligned by search instead ([`crate::transform::align_qk`]).
+    pub align: bool,
+    /// Channels that are split in two, at most, in each of two tensors of a layer, while as many weak ones are dropped
+    /// ([`crate::transform::split_down`], [`crate::transform::split_values`]); 0 for none.
+    pub dimensions: usize,
+    /// Seed of a rotation of the residual stream before everything ([`crate::transform::rotate_residual`]); `None` for
+    /// no rotation. Weights that already lie on a grid lose it.
+    pub rotate: Option<u64>,
     /// Training of each layer against the float layer; `None` for closed forms only.
     pub reconstruction: Option<Reconstruction>,
     /// Training of the whole model against the float model's logits, after `reconstruction` (without that it is
@@ -83,6 +92,9 @@ impl Default for Options {
             head: WeightFormat::W4,
             layer_formats: Vec::new(),
             balance: 1.0,
+            align: false,
+            dimensions: 0,
+            rotate: None,
             reconstruction: None,
             end_to_end: None,
             migration: None,
@@ -144,6 +156,13 @@ pub fn quantize_with(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Quantized> {
     let c = &model.config;
+    let rotated = options.rotate.map(|seed| -> Result<FloatModel> {
+        let mut rotated = model.clone();
+        rotate_residual(&mut rotated, seed)?;
+        Ok(rotated)
+    });
+    let rotated = rotated.transpose()?;
+    let model = rotated.as_ref().unwrap_or(model);
     let weights = weights::quantize_weights(model, text, options, folder, progress)?;
     let dequantized = weights.dequantize(c);
     let after = calibrate(&dequantized, text, options.calibration)?;

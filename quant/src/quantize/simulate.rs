@@ -1,6 +1,7 @@
 //! The quantization steps of the engine, simulated in float on top of a float model.
 
 use super::Steps;
+use super::steps::DOWN_CODES;
 use crate::Result;
 use crate::float::{FloatModel, Lambda, Site, Tap};
 use crate::perplexity::Scorer;
@@ -21,7 +22,76 @@ pub struct Simulated<'a> {
     pub lambda: Option<Lambda>,
 }
 
-impl Scorer for Simulated<'_> {
+/// How down_proj's input is rounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DownInput {
+    /// To int8 with static steps.
+    Static,
+    /// To int8 with one exact scale per token.
+    Token,
+    /// To int8 with an exponent per token and block of columns, as the engine does.
+    Blocks,
+}
+
+/// How K is rounded to 4 bits, after RoPE and Hadamard.
+#[derive(Clone, Debug, PartialEq)]
+pub enum KeyGrid {
+    /// With scale and zero point per token and head, as the engine does.
+    Token,
+    /// With one static step per layer, given in the units of the transform (not normalized).
+    Static(Vec<f32>),
+}
+
+/// Tensors that are rounded.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Parts {
+    /// Input of q, k, v.
+    pub attn_in: bool,
+    /// Input of o.
+    pub attn_out: bool,
+    /// Input of gate and up.
+    pub mlp_in: bool,
+    /// Input of down.
+    pub down_in: Option<DownInput>,
+    /// Input of the head.
+    pub head_in: bool,
+    /// V, to 4 bits.
+    pub value: bool,
+    /// K, to 4 bits.
+    pub key: Option<KeyGrid>,
+    /// Q, to 8 bits.
+    pub query: bool,
+}
+
+impl Parts {
+    /// The engine's rounding of the inputs of all linears, and of the KV cache.
+    pub fn engine(a8: bool, kv4: bool) -> Self {
+        Self {
+            attn_in: a8,
+            attn_out: a8,
+            mlp_in: a8,
+            down_in: a8.then_some(DownInput::Blocks),
+            head_in: a8,
+            value: kv4,
+            key: kv4.then_some(KeyGrid::Token),
+            query: kv4,
+        }
+    }
+}
+
+/// A float model of which some tensors are rounded.
+pub struct Rounded<'a> {
+    /// Weights.
+    pub model: &'a FloatModel,
+    /// Steps to round with.
+    pub steps: &'a Steps,
+    /// Tensors that are rounded.
+    pub parts: Parts,
+    /// Attention shape; `None` for full causal attention.
+    pub lambda: Option<Lambda>,
+}
+
+impl Scorer for Rounded<'_> {
     fn nll(&self, window: &[u32]) -> Result<Vec<f64>> {
         self.nll_behind(window, 0)
     }
@@ -39,34 +109,92 @@ impl Scorer for Simulated<'_> {
     }
 }
 
-struct Rounding<'a>(&'a Simulated<'a>);
+impl Simulated<'_> {
+    fn rounded(&self) -> Rounded<'_> {
+        let parts = Parts::engine(self.a8, self.kv4);
+        Rounded { model: self.model, steps: self.steps, parts, lambda: self.lambda }
+    }
+}
+
+impl Scorer for Simulated<'_> {
+    fn nll(&self, window: &[u32]) -> Result<Vec<f64>> {
+        self.rounded().nll(window)
+    }
+
+    fn nll_behind(&self, window: &[u32], skip: usize) -> Result<Vec<f64>> {
+        self.rounded().nll_behind(window, skip)
+    }
+
+    fn nll_each(&self, windows: &[(Vec<u32>, usize)]) -> Result<Vec<Vec<f64>>> {
+        self.rounded().nll_each(windows)
+    }
+
+    fn together(&self, window: usize) -> usize {
+        self.model.windows_together(window)
+    }
+}
+
+struct Rounding<'a>(&'a Rounded<'a>);
 
 impl Tap for Rounding<'_> {
     fn tensor(&mut self, site: Site, layer: usize, _: usize, data: &mut [f32]) {
-        let Simulated { steps, a8, kv4, model, .. } = self.0;
+        let Rounded { steps, parts, model, .. } = self.0;
         let c = &model.config;
         if site == Site::FinalNorm {
-            if *a8 {
+            if parts.head_in {
                 round(data, &steps.head_in, -128.0, 127.0);
             }
             return;
         }
         let Some(s) = steps.layers.get(layer) else { return };
         match site {
-            Site::AttnNorm if *a8 => round(data, &s.attn_in, -128.0, 127.0),
-            Site::MlpNorm if *a8 => round(data, &s.mlp_in, -128.0, 127.0),
-            Site::DownIn if *a8 => blocks(data, &s.down_in),
-            Site::AttnOut if *a8 => {
+            Site::AttnNorm if parts.attn_in => round(data, &s.attn_in, -128.0, 127.0),
+            Site::MlpNorm if parts.mlp_in => round(data, &s.mlp_in, -128.0, 127.0),
+            Site::DownIn => match parts.down_in {
+                Some(DownInput::Blocks) => blocks(data, &s.down_in),
+                Some(DownInput::Token) => per_token(data, &s.down_in),
+                Some(DownInput::Static) => {
+                    let steps: Vec<f32> = s.down_in.iter().map(|s| s * DOWN_CODES / 127.0).collect();
+                    round(data, &steps, -128.0, 127.0);
+                }
+                None => {}
+            },
+            Site::AttnOut if parts.attn_out => {
                 let mut steps = super::shapes::per_query(c, &s.value);
                 steps.iter_mut().for_each(|v| *v *= s.out);
                 round(data, &steps, -128.0, 127.0);
             }
-            Site::Value if *kv4 => round(data, &s.value, -8.0, 7.0),
-            Site::Key if *kv4 => data.chunks_exact_mut(c.head_dim).for_each(key_head),
-            Site::Query if *kv4 => data.chunks_exact_mut(c.head_dim).for_each(query_head),
+            Site::Value if parts.value => round(data, &s.value, -8.0, 7.0),
+            Site::Key => match &parts.key {
+                Some(KeyGrid::Token) => data.chunks_exact_mut(c.head_dim).for_each(key_head),
+                Some(KeyGrid::Static(steps)) => {
+                    let step = steps.get(layer).copied().unwrap_or(1.0);
+                    data.chunks_exact_mut(c.head_dim).for_each(|head| static_key_head(head, step));
+                }
+                None => {}
+            },
+            Site::Query if parts.query => data.chunks_exact_mut(c.head_dim).for_each(query_head),
             _ => {}
         }
     }
+}
+
+/// Rounds every row to int8 with one scale, over static steps.
+fn per_token(data: &mut [f32], steps: &[f32]) {
+    for row in data.chunks_exact_mut(steps.len()) {
+        let most = row.iter().zip(steps).map(|(v, s)| (v / s).abs()).fold(0.0, f32::max);
+        if most > 0.0 {
+            let scale = most / 127.0;
+            row.iter_mut().zip(steps).for_each(|(v, s)| *v = (*v / (s * scale)).round() * scale * s);
+        }
+    }
+}
+
+/// Rounds a key head to a static grid, in the rotated basis.
+fn static_key_head(head: &mut [f32], step: f32) {
+    in_rotated_basis(head, |x| {
+        x.iter_mut().for_each(|v| *v = ((*v / step + 0.5).floor().clamp(-8.0, 7.0)) * step);
+    });
 }
 
 /// Rounds every row to static steps.
@@ -127,7 +255,7 @@ fn in_rotated_basis(head: &mut [f32], edit: impl Fn(&mut [f32])) {
 
 /// Walsh-Hadamard transform (not normalized) of a head in the engine's padded layout: width 64, or 128 for
 /// heads wider than 64, the two halves of the head at the starts of the two halves.
-pub(super) fn hadamard(head: &[f32]) -> Vec<f32> {
+pub(crate) fn hadamard(head: &[f32]) -> Vec<f32> {
     let half = head.len() / 2;
     let n = if head.len() <= 64 { 64 } else { head.len().next_power_of_two().max(128) };
     let mut x = vec![0.0f32; n];

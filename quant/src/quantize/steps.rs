@@ -8,6 +8,8 @@ use crate::hf::LlamaConfig;
 
 /// Headroom of down_proj's input, as 16 bits before its blocks take their exponents, over the calibrated range.
 const H_ROOM: f32 = 2.0;
+/// Codes of down_proj's input that the calibrated range takes.
+pub(super) const DOWN_CODES: f32 = 32639.0 / H_ROOM;
 
 /// Static steps of one layer: real value of one code.
 #[derive(Clone, Debug)]
@@ -47,10 +49,20 @@ pub enum Clip {
 /// Steps of a model whose migration is in its weights: one per tensor.
 pub fn static_steps(model: &FloatModel, stats: &Calibration, clip: Clip) -> Result<Steps> {
     let c = &model.config;
-    let ones = |n: usize| vec![1.0f32; n];
-    let layers = (0..c.layers).map(|_| LayerShapes::flat(c)).collect();
-    let shapes = Shapes { layers, head_in: ones(c.hidden) };
-    let mut steps = choose(c, &shapes, stats);
+    shaped_steps(model, vec![LayerShapes::flat(c); c.layers], vec![1.0; c.hidden], stats, clip)
+}
+
+/// Steps with the shapes of a migration, for the model it has not been folded into: rounding with them is the same
+/// as rounding the migrated model with one step per tensor.
+pub fn shaped_steps(
+    model: &FloatModel,
+    layers: Vec<LayerShapes>,
+    head_in: Vec<f32>,
+    stats: &Calibration,
+    clip: Clip,
+) -> Result<Steps> {
+    let c = &model.config;
+    let mut steps = choose(c, &Shapes { layers, head_in }, stats);
     if clip == Clip::None {
         return Ok(steps);
     }
@@ -134,7 +146,7 @@ fn layer(c: &LlamaConfig, shape: &LayerShapes, s: &LayerStats) -> LayerSteps {
         out,
         value,
         mlp_in: cover(&shape.mlp_in, &s.mlp_in.max, 127.0),
-        down_in: cover(&shape.down_in, &s.down_in.max, 32639.0 / H_ROOM),
+        down_in: cover(&shape.down_in, &s.down_in.max, DOWN_CODES),
     }
 }
 

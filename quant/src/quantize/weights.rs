@@ -13,7 +13,7 @@ use crate::hf::LlamaConfig;
 use crate::model::{MAX_HEAD_DIM, MAX_HIDDEN};
 use crate::perplexity::Protocol;
 use crate::train::{BlockTraining, Reconstruction, Start, TrainedLayer, train_end_to_end};
-use crate::transform::{PairPower, balance_qk, migrate_layer};
+use crate::transform::{KeySample, align_qk, balance_qk, migrate_layer, split_down, split_values};
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -111,13 +111,8 @@ impl<'a> Blocks<'a> {
             let formats = self.options.formats(l);
             return self.take(TrainedLayer::restore(c, &formats, self.options.calibration.window, path)?);
         }
-        if self.options.balance > 0.0 && found[0].is_none() && found[1].is_none() {
-            let mut pairs = PairPower::new(c);
-            for x in &self.streams.float {
-                run_layer(c, (l, &w), &self.window, &mut x.clone(), &mut pairs);
-            }
-            balance_qk(c, &mut w, l, &pairs, self.options.balance);
-        }
+        self.match_keys(l, &mut w, &found);
+        self.split(l, &mut w, &found);
         let stats = self.calibrate(l, &w);
         let shapes = choose_shapes(c, l, &w, &stats, &found, self.options);
         migrate_layer(c, &mut w, &shapes);
@@ -140,6 +135,39 @@ impl<'a> Blocks<'a> {
                 self.layers.push(layer);
                 Ok(())
             }
+        }
+    }
+
+    /// Balances or aligns q and k.
+    fn match_keys(&self, l: usize, w: &mut FloatLayer, found: &[Option<GridWeight>; 7]) {
+        let (c, options) = (self.c, self.options);
+        if found[0].is_some() || found[1].is_some() || !(options.align || options.balance > 0.0) {
+            return;
+        }
+        let mut keys = KeySample::new(c);
+        for x in &self.streams.float {
+            run_layer(c, (l, w), &self.window, &mut x.clone(), &mut keys);
+        }
+        if options.align {
+            align_qk(c, w, l, &keys);
+        } else {
+            balance_qk(c, w, l, &keys.power, options.balance);
+        }
+    }
+
+    /// Splits strong channels where the weights around them are not on a grid.
+    fn split(&mut self, l: usize, w: &mut FloatLayer, found: &[Option<GridWeight>; 7]) {
+        let most = self.options.dimensions;
+        let [_, _, v, o, gate, up, down] = found.each_ref().map(Option::is_none);
+        if most == 0 || !(v && o || gate && up && down) {
+            return;
+        }
+        let stats = self.calibrate(l, w);
+        if gate && up && down {
+            split_down(w, &stats, most);
+        }
+        if v && o {
+            split_values(self.c, w, &stats, most);
         }
     }
 

@@ -27,6 +27,13 @@ impl PairPower {
         let zeros = |heads: usize| vec![vec![0.0; heads * c.head_dim / 2]; c.layers];
         Self { head_dim: c.head_dim, q: zeros(c.heads), k: zeros(c.kv_heads) }
     }
+
+    /// Of q, per pair: sum over the query heads of KV head `kv` of layer `l`.
+    pub(super) fn of_group(&self, l: usize, kv: usize, group: usize) -> Vec<f64> {
+        let half = self.head_dim / 2;
+        let one = |i: usize| (kv * group..(kv + 1) * group).map(|h| self.q[l][h * half + i]).sum();
+        (0..half).map(one).collect()
+    }
 }
 
 impl Tap for PairPower {

@@ -1,11 +1,15 @@
 //! Changes of a float model's weights that leave its outputs as they are (up to float rounding) and make it
 //! easier to quantize. All are folded in offline and cost nothing at run time.
 
+mod align;
 mod balance;
+mod dimensions;
 mod migrate;
 mod rotate;
 
+pub use align::{KeySample, align_qk};
 pub use balance::{PairPower, balance_qk};
+pub use dimensions::{Split, Splits, split_down, split_model, split_values};
 pub use migrate::{
     LayerShapes, Reader, choose_head, choose_layer, choose_shape, migrate_head, migrate_layer,
 };

@@ -1,0 +1,181 @@
+//! Ablation: the perplexity of a float model with one part of the quantization at a time.
+//!
+//! Activations and KV cache are rounded in simulation on float weights; weights are fitted in closed form with
+//! activations in float. No training.
+
+mod cases;
+
+pub use cases::{Case, Choice, What, cases};
+
+use crate::Result;
+use crate::float::FloatModel;
+use crate::model::WeightFormat;
+use crate::perplexity::{Perplexity, Protocol, Scorer, Windowing, perplexity_with};
+use crate::quantize::{
+    Calibration, KeyGrid, Rounded, Steps, calibrate, clipped_value_shape, closed_model, shaped_steps,
+};
+use crate::transform::{
+    KeySample, align_qk, balance_qk, choose_head, choose_layer, rotate_residual, rotate_values, split_model,
+};
+use serde::Serialize;
+
+/// A model with the texts it is measured on.
+pub struct Ablation {
+    /// The model as it is.
+    pub model: FloatModel,
+    /// Calibration text.
+    pub calibration: Vec<u32>,
+    /// How much of it is used.
+    pub protocol: Protocol,
+    /// Text that is scored.
+    pub stream: Vec<u32>,
+    /// How.
+    pub how: Windowing,
+    stats: Option<Calibration>,
+    keys: Option<KeySample>,
+    float: Option<f64>,
+}
+
+/// A measured case.
+#[derive(Clone, Debug, Serialize)]
+pub struct Line {
+    /// Part of the table.
+    pub part: &'static str,
+    /// What is done.
+    pub name: String,
+    /// Perplexity.
+    pub ppl: f64,
+    /// Relative to the float model, as a fraction above it.
+    pub change: f64,
+    /// Time, preparation included.
+    pub seconds: f64,
+}
+
+impl Ablation {
+    /// Nothing measured yet.
+    pub fn new(
+        model: FloatModel,
+        (calibration, protocol): (Vec<u32>, Protocol),
+        (stream, how): (Vec<u32>, Windowing),
+    ) -> Self {
+        Self { model, calibration, protocol, stream, how, stats: None, keys: None, float: None }
+    }
+
+    /// Measures a case; the first one also the float model. `progress` is told how many windows are done.
+    ///
+    /// # Errors
+    /// A text that is too short, or a model that overflows on it.
+    pub fn measure(&mut self, case: &Case, progress: &mut dyn FnMut(usize)) -> Result<Line> {
+        let start = std::time::Instant::now();
+        let float = match self.float {
+            Some(float) => float,
+            None => self.score(&self.model, progress)?.perplexity,
+        };
+        self.float = Some(float);
+        let ppl = match &case.what {
+            What::Float => float,
+            What::Rounded(choice) => self.rounded(choice, progress)?,
+            What::Closed { how, rotate } => {
+                let mut model = self.model.clone();
+                if let Some(seed) = rotate {
+                    rotate_residual(&mut model, *seed)?;
+                }
+                let q = closed_model(&model, &self.calibration, self.protocol, &|_| *how)?;
+                self.score(&q, progress)?.perplexity
+            }
+        };
+        let seconds = start.elapsed().as_secs_f64();
+        Ok(Line { part: case.part, name: case.name.clone(), ppl, change: ppl / float - 1.0, seconds })
+    }
+
+    fn score(&self, model: &dyn Scorer, progress: &mut dyn FnMut(usize)) -> Result<Perplexity> {
+        perplexity_with(model, &self.stream, self.how, progress)
+    }
+
+    fn rounded(&mut self, choice: &Choice, progress: &mut dyn FnMut(usize)) -> Result<f64> {
+        let mut edited = None;
+        let stats = if choice.rotate.is_some() || choice.rotate_values.is_some() || choice.dimensions > 0 {
+            let mut model = self.model.clone();
+            if let Some(seed) = choice.rotate {
+                rotate_residual(&mut model, seed)?;
+            }
+            if let Some(seed) = choice.rotate_values {
+                let c = model.config.clone();
+                model.layers.resident()?.iter_mut().for_each(|w| rotate_values(&c, w, seed));
+            }
+            if choice.dimensions > 0 {
+                let stats = calibrate(&model, &self.calibration, self.protocol)?;
+                split_model(&mut model, &stats, choice.dimensions)?;
+            }
+            let stats = calibrate(&model, &self.calibration, self.protocol)?;
+            edited = Some(model);
+            stats
+        } else {
+            self.calibrated()?.clone()
+        };
+        // Scores, and with them all other ranges, are the same behind balance and alignment.
+        if choice.balance > 0.0 || choice.align {
+            let mut model = edited.unwrap_or_else(|| self.model.clone());
+            self.match_keys(&mut model, choice)?;
+            edited = Some(model);
+        }
+        let model = edited.as_ref().unwrap_or(&self.model);
+        let steps = steps(model, &stats, choice)?;
+        let mut parts = choice.parts.clone();
+        if let Some(KeyGrid::Static(steps)) = &mut parts.key {
+            *steps = stats.layers.iter().map(|s| s.rotated[1] / 7.5).collect();
+        }
+        let rounded = Rounded { model, steps: &steps, parts, lambda: None };
+        Ok(self.score(&rounded, progress)?.perplexity)
+    }
+
+    fn calibrated(&mut self) -> Result<&Calibration> {
+        if self.stats.is_none() {
+            self.stats = Some(calibrate(&self.model, &self.calibration, self.protocol)?);
+        }
+        Ok(self.stats.get_or_insert_default())
+    }
+
+    /// Balances and aligns q and k.
+    fn match_keys(&mut self, model: &mut FloatModel, choice: &Choice) -> Result<()> {
+        let c = model.config.clone();
+        let keys = match self.keys.take() {
+            Some(keys) => keys,
+            None => {
+                let mut keys = KeySample::new(&c);
+                let windows = self.protocol.windows.unwrap_or(usize::MAX);
+                for window in self.calibration.chunks_exact(self.protocol.window).take(windows) {
+                    self.model.hidden(window, None, &mut keys)?;
+                }
+                keys
+            }
+        };
+        for (l, w) in model.layers.resident()?.iter_mut().enumerate() {
+            match choice.align {
+                true => {
+                    align_qk(&c, w, l, &keys);
+                }
+                false => balance_qk(&c, w, l, &keys.power, choice.balance),
+            }
+        }
+        self.keys = Some(keys);
+        Ok(())
+    }
+}
+
+/// The static steps of a choice, shapes included.
+fn steps(model: &FloatModel, stats: &Calibration, choice: &Choice) -> Result<Steps> {
+    let c = &model.config;
+    let formats = [WeightFormat::W4; 7];
+    let mut layers = Vec::with_capacity(c.layers);
+    for (w, s) in model.layers.iter().zip(&stats.layers) {
+        let w = w?;
+        let mut shapes = choose_layer(c, &w, s, &formats, choice.migration);
+        if choice.clip_values {
+            shapes.value = clipped_value_shape(s);
+        }
+        layers.push(shapes);
+    }
+    let head = choose_head(model, &stats.head_in, WeightFormat::W4, choice.migration);
+    shaped_steps(model, layers, head, stats, choice.clip)
+}

@@ -1,0 +1,213 @@
+//! Alignment of q and k: each RoPE pair of k takes a factor and an angle, the same pair of q the inverse factor and
+//! the same angle. Both commute with RoPE, so the scores stay the same.
+//!
+//! K is rounded after a Hadamard transform to 16 levels between the extremes of a head, so the mean square of a
+//! score's error is about `range(H k)^2 / (12 * 15^2) * sum q^2`. Factors and angles are searched, pair by pair, for
+//! the least of it over calibrated keys; [`super::balance_qk`] is a closed form that takes `sum k^2` for the range.
+
+use super::{PairPower, scale_rows};
+use crate::float::{FloatLayer, Matrix, Site, Tap};
+use crate::hf::LlamaConfig;
+use rayon::prelude::*;
+
+/// Keys of a layer that are looked at.
+const KEYS: usize = 384;
+/// One key in so many is kept, so that they come from several windows.
+const KEEP_EVERY: usize = 17;
+/// Tries of each pass over the pairs: factors, and angles in parts of a half turn.
+const PASSES: [(&[f32], usize); 3] = [(&[0.7, 1.4], 8), (&[0.84, 1.19], 16), (&[0.92, 1.09], 32)];
+/// Largest factor, and the inverse of the smallest one.
+const LIMIT: f32 = 64.0;
+
+/// Keys and powers of q and k, per layer; a tap.
+#[derive(Clone, Debug)]
+pub struct KeySample {
+    /// Energy of the pairs.
+    pub power: PairPower,
+    keys: Vec<Vec<f32>>,
+    seen: Vec<usize>,
+}
+
+impl KeySample {
+    /// Nothing seen.
+    pub fn new(c: &LlamaConfig) -> Self {
+        Self { power: PairPower::new(c), keys: vec![Vec::new(); c.layers], seen: vec![0; c.layers] }
+    }
+}
+
+impl Tap for KeySample {
+    fn tensor(&mut self, site: Site, layer: usize, width: usize, data: &mut [f32]) {
+        self.power.tensor(site, layer, width, data);
+        if site != Site::Key {
+            return;
+        }
+        let (Some(keys), Some(seen)) = (self.keys.get_mut(layer), self.seen.get_mut(layer)) else { return };
+        for row in data.chunks_exact(width) {
+            if seen.is_multiple_of(KEEP_EVERY) && keys.len() < KEYS * width {
+                keys.extend_from_slice(row);
+            }
+            *seen += 1;
+        }
+    }
+}
+
+/// Aligns layer `l`. Scores stay the same; returns the estimated error of the scores after over before.
+pub fn align_qk(c: &LlamaConfig, w: &mut FloatLayer, l: usize, sample: &KeySample) -> f64 {
+    let (half, group) = (c.head_dim / 2, c.group());
+    let heads: Vec<Head> = (0..c.kv_heads)
+        .into_par_iter()
+        .map(|kv| {
+            let keys =
+                sample.keys[l].chunks_exact(c.kv_width()).map(|row| &row[kv * c.head_dim..][..c.head_dim]);
+            let mut head = Head::new(keys, half, sample.power.of_group(l, kv, group));
+            head.search();
+            head.keep_scale();
+            head
+        })
+        .collect();
+    for (kv, head) in heads.iter().enumerate() {
+        turn(&mut w.k, kv, half, &head.turned);
+        for h in kv * group..(kv + 1) * group {
+            turn(&mut w.q, h, half, &head.turned);
+        }
+    }
+    let factors = |h: &Head| h.turned.iter().map(|t| t.0).collect::<Vec<f32>>();
+    let both = |f: Vec<f32>| f.iter().chain(&f).copied().collect::<Vec<f32>>();
+    let k: Vec<f32> = heads.iter().flat_map(|h| both(factors(h))).collect();
+    let q: Vec<f32> = heads.iter().flat_map(|h| both(factors(h)).repeat(group)).map(|f| 1.0 / f).collect();
+    scale_rows(&mut w.k, &k);
+    scale_rows(&mut w.q, &q);
+    let sum = |of: fn(&Head) -> f64| heads.iter().map(of).sum::<f64>();
+    let before = sum(|h| h.before);
+    if before > 0.0 { sum(|h| h.error) / before } else { 1.0 }
+}
+
+/// Turns the pairs of a head's rows by their angles.
+fn turn(w: &mut Matrix, head: usize, half: usize, turned: &[(f32, f32)]) {
+    let cols = w.cols;
+    let rows = &mut w.data[head * 2 * half * cols..][..2 * half * cols];
+    let (low, high) = rows.split_at_mut(half * cols);
+    for ((low, high), (_, angle)) in low.chunks_exact_mut(cols).zip(high.chunks_exact_mut(cols)).zip(turned) {
+        let (sin, cos) = angle.sin_cos();
+        for (a, b) in low.iter_mut().zip(high) {
+            (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
+        }
+    }
+}
+
+/// A KV head whose pairs are searched.
+struct Head {
+    half: usize,
+    /// Width of the transform.
+    n: usize,
+    /// Keys `[tokens, 2 * half]` as they came.
+    keys: Vec<f32>,
+    /// Their transforms `[tokens, n]` with the choices so far.
+    spread: Vec<f32>,
+    /// Mean square of the pairs of q.
+    power: Vec<f64>,
+    /// Factor and angle of each pair.
+    turned: Vec<(f32, f32)>,
+    before: f64,
+    error: f64,
+}
+
+impl Head {
+    fn new<'a>(keys: impl Iterator<Item = &'a [f32]>, half: usize, power: Vec<f64>) -> Self {
+        let keys: Vec<f32> = keys.flatten().copied().collect();
+        let spread: Vec<f32> = keys.chunks_exact(2 * half).flat_map(crate::quantize::hadamard).collect();
+        let tokens = (keys.len() / (2 * half)).max(1);
+        let n = spread.len() / tokens;
+        let turned = vec![(1.0, 0.0); half];
+        let mut head = Self { half, n, keys, spread, power, turned, before: 0.0, error: 0.0 };
+        head.before = head.ranges(|t, out| out.copy_from_slice(&head.spread[t * n..][..n])) * head.queries();
+        head.error = head.before;
+        head
+    }
+
+    /// Sum of squares of q with the factors so far.
+    fn queries(&self) -> f64 {
+        self.power.iter().zip(&self.turned).map(|(p, t)| p / f64::from(t.0).powi(2)).sum()
+    }
+
+    /// Sum of the squares of the ranges of what `row` gives for each token.
+    fn ranges(&self, row: impl Fn(usize, &mut [f32])) -> f64 {
+        let mut x = vec![0.0f32; self.n];
+        let tokens = self.spread.len() / self.n.max(1);
+        (0..tokens)
+            .map(|t| {
+                row(t, &mut x);
+                let low = x.iter().copied().fold(f32::INFINITY, f32::min);
+                let high = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                f64::from(high - low).powi(2)
+            })
+            .sum()
+    }
+
+    /// The transform of token `t` with another choice for pair `i`.
+    fn moved(&self, i: usize, to: (f32, f32), t: usize, out: &mut [f32]) {
+        let at = |(factor, angle): (f32, f32)| {
+            let (a, b) = (self.keys[t * 2 * self.half + i], self.keys[t * 2 * self.half + self.half + i]);
+            let (sin, cos) = angle.sin_cos();
+            (factor * (a * cos - b * sin), factor * (b * cos + a * sin))
+        };
+        let (new, old) = (at(to), at(self.turned[i]));
+        let (da, db) = (new.0 - old.0, new.1 - old.1);
+        // The two halves of the transform are the sum and the difference of those of the halves of the head.
+        let sign = |j: usize| if (i & j).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 };
+        let width = self.n / 2;
+        let (x, y) = self.spread[t * self.n..][..self.n].split_at(width);
+        let (low, high) = out.split_at_mut(width);
+        for j in 0..width {
+            let s = sign(j);
+            low[j] = x[j] + s * (da + db);
+            high[j] = y[j] + s * (da - db);
+        }
+    }
+
+    /// The head as a whole keeps its scale; the error stays the same.
+    fn keep_scale(&mut self) {
+        let mean = (self.turned.iter().map(|t| t.0.ln()).sum::<f32>() / self.half.max(1) as f32).exp();
+        self.turned.iter_mut().for_each(|t| t.0 /= mean);
+    }
+
+    fn search(&mut self) {
+        for (factors, parts) in PASSES {
+            for i in 0..self.half {
+                self.pair(i, factors, parts);
+            }
+        }
+    }
+
+    /// The best of some choices for pair `i`.
+    fn pair(&mut self, i: usize, factors: &[f32], parts: usize) {
+        let (factor, angle) = self.turned[i];
+        let step = std::f32::consts::PI / parts as f32;
+        // All angles at first, then those near the best one.
+        let angles: Vec<f32> = match parts {
+            8 => (1..8).map(|k| angle + step * k as f32).collect(),
+            _ => vec![angle - step, angle + step],
+        };
+        let scaled = factors.iter().map(|f| ((factor * f).clamp(1.0 / LIMIT, LIMIT), angle));
+        let tries = scaled.chain(angles.into_iter().map(|a| (factor, a)));
+        let rest = self.queries() - self.power[i] / f64::from(factor).powi(2);
+        let mut best = (self.error, (factor, angle));
+        for to in tries {
+            let error = self.ranges(|t, out| self.moved(i, to, t, out))
+                * (rest + self.power[i] / f64::from(to.0).powi(2));
+            if error < best.0 {
+                best = (error, to);
+            }
+        }
+        if best.1 != self.turned[i] {
+            let n = self.n;
+            let mut row = vec![0.0; n];
+            for t in 0..self.spread.len() / n {
+                self.moved(i, best.1, t, &mut row);
+                self.spread[t * n..][..n].copy_from_slice(&row);
+            }
+            self.turned[i] = best.1;
+            self.error = best.0;
+        }
+    }
+}
