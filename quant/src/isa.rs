@@ -21,6 +21,7 @@ impl Isa {
 macro_rules! versions {
     ($(#[$doc:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $out:ty)? $body:block) => {
         $(#[$doc])*
+        #[allow(clippy::too_many_arguments, reason = "the instruction set comes on top of what the function needs")]
         $vis fn $name(isa: $crate::isa::Isa, $($arg: $type),*) $(-> $out)? {
             #[inline(always)]
             fn body($($arg: $type),*) $(-> $out)? $body

@@ -189,6 +189,8 @@ fn sentencepiece_merges_follow_the_scores() -> Outcome {
     Ok(())
 }
 
+type Edit = fn(&mut Tensor);
+
 #[test]
 fn what_is_not_supported_is_named() -> Outcome {
     let cases: Vec<(Pair, &[&str])> = vec![
@@ -215,7 +217,7 @@ fn what_is_not_supported_is_named() -> Outcome {
         }
     }
     let nan = |t: &mut Tensor| t.bytes[8..12].copy_from_slice(&f32::NAN.to_le_bytes());
-    let edits: [(fn(&mut Tensor), &[&str]); 5] = [
+    let edits: [(Edit, &[&str]); 5] = [
         (nan, &["blk.1.attn_v.weight", "element 2", "NaN"]),
         (|t| t.kind = 10, &["blk.1.attn_v.weight", "Q2_K", "Q4_1"]),
         (|t| t.kind = 999, &["blk.1.attn_v.weight", "999"]),

@@ -89,7 +89,7 @@ impl Ablation {
     }
 
     fn score(&self, model: &dyn Scorer, progress: &mut dyn FnMut(usize)) -> Result<Perplexity> {
-        Ok(perplexity_with(model, &self.stream, self.how, progress)?)
+        perplexity_with(model, &self.stream, self.how, progress)
     }
 
     fn rounded(&mut self, choice: &Choice, progress: &mut dyn FnMut(usize)) -> Result<f64> {
@@ -177,5 +177,5 @@ fn steps(model: &FloatModel, stats: &Calibration, choice: &Choice) -> Result<Ste
         layers.push(shapes);
     }
     let head = choose_head(model, &stats.head_in, WeightFormat::W4, choice.migration);
-    Ok(shaped_steps(model, layers, head, stats, choice.clip)?)
+    shaped_steps(model, layers, head, stats, choice.clip)
 }

@@ -191,6 +191,15 @@ pub(crate) fn add(a: &mut [f32], b: &[f32]) {
     }
 }
 
+/// Dot product in sixteen fixed lanes.
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut lanes = [0.0f32; 16];
+    for (a, b) in a.chunks(16).zip(b.chunks(16)) {
+        lanes.iter_mut().zip(a.iter().zip(b)).for_each(|(l, (a, b))| *l += a * b);
+    }
+    lanes.iter().sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,13 +242,4 @@ mod tests {
             assert!(out[i * 9 + n..].iter().take(3).all(|v| *v == 1.0));
         }
     }
-}
-
-/// Dot product in sixteen fixed lanes.
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0f32; 16];
-    for (a, b) in a.chunks(16).zip(b.chunks(16)) {
-        lanes.iter_mut().zip(a.iter().zip(b)).for_each(|(l, (a, b))| *l += a * b);
-    }
-    lanes.iter().sum()
 }

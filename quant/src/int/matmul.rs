@@ -175,7 +175,7 @@ mod tests {
     /// A random linear, with the extremes of levels and scales among its weights.
     fn weights(rows: usize, cols: usize, next: &mut impl FnMut() -> u64) -> Linear {
         let padded = cols.next_multiple_of(32);
-        let extreme = next() % 4 == 0;
+        let extreme = next().is_multiple_of(4);
         let level = |v: u64, c: usize| match c < cols {
             false => 0,
             true if extreme => [-8, 7][v as usize % 2],
@@ -203,8 +203,8 @@ mod tests {
             let linears = [weights(a, cols, &mut next), weights(b, cols, &mut next)];
             let packed = Packed::new(&[&linears[0], &linears[1]]);
             let x: Vec<i32> = (0..tokens * cols).map(|_| match scaled {
-                true => (next() % 65408) as i32 - 32768 >> (next() % 12),
-                false => if next() % 5 == 0 { -128 } else { next() as u8 as i8 as i32 },
+                true => ((next() % 65408) as i32 - 32768) >> (next() % 12),
+                false => if next().is_multiple_of(5) { -128 } else { next() as u8 as i8 as i32 },
             }).collect();
             let fill = |t: usize, out: &mut [i8]| {
                 out.iter_mut().zip(&x[t * cols..]).for_each(|(o, v)| *o = *v as i8);
@@ -220,7 +220,7 @@ mod tests {
                             let row: Vec<i16> = w.integer_row(r0).collect();
                             let acc: i64 = (0..cols).map(|c| {
                                 let e = exponents.get(t * cols.div_ceil(256) + c / 256).copied().unwrap_or(0);
-                                i64::from(codes[t * cols + c]) * i64::from(row[c]) << e
+                                (i64::from(codes[t * cols + c]) * i64::from(row[c])) << e
                             }).sum();
                             prop_assert_eq!(
                                 y[t * (a + b) + r],

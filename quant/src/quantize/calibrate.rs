@@ -1,7 +1,7 @@
 //! Ranges of activations over a calibration text.
 
 use super::simulate::hadamard;
-use crate::float::{FloatModel, Site, Tap, add_gram};
+use crate::float::{FloatModel, Site, Tap};
 use crate::perplexity::Protocol;
 use crate::{Error, Result};
 
@@ -19,8 +19,6 @@ pub struct Channels {
     pub max: Vec<f32>,
     /// Sum of squares.
     pub squares: Vec<f64>,
-    /// Sum of outer products `[width, width]`; empty unless the collector was asked for it.
-    pub gram: Vec<f32>,
     /// Rows seen.
     pub rows: usize,
     /// Some of the rows, whole, for inputs of linears.
@@ -40,19 +38,10 @@ impl Channels {
         }
     }
 
-    /// [`Channels::add`] together with the outer products.
-    fn add_with_gram(&mut self, width: usize, data: &[f32], wanted: bool) {
+    /// [`Channels::add`]; keeps some rows, as long as there are few.
+    fn add_and_keep(&mut self, width: usize, data: &[f32]) {
         self.add(width, data);
-        self.keep(width, data, KEPT);
-        if wanted {
-            self.gram.resize(width * width, 0.0);
-            add_gram(&mut self.gram, data, width);
-        }
-    }
-
-    /// Keeps some rows, as long as there are fewer than `most` elements.
-    fn keep(&mut self, width: usize, data: &[f32], most: usize) {
-        let room = (most / width).saturating_sub(self.kept.len() / width) * width;
+        let room = (KEPT / width).saturating_sub(self.kept.len() / width) * width;
         let rows = data.chunks_exact(width).step_by(KEEP_EVERY).flatten();
         self.kept.extend(rows.take(room));
     }
@@ -132,23 +121,13 @@ pub fn calibrate(model: &FloatModel, text: &[u32], protocol: Protocol) -> Result
 pub(super) struct Collector {
     out: Calibration,
     head_dim: usize,
-    gram: bool,
 }
 
 impl Collector {
     /// An empty collector.
     pub fn new(model: &FloatModel) -> Self {
         let layers = vec![LayerStats::default(); model.config.layers];
-        Self {
-            out: Calibration { layers, ..Default::default() },
-            head_dim: model.config.head_dim,
-            gram: false,
-        }
-    }
-
-    /// Asks for outer products too, or no longer.
-    pub fn want_gram(&mut self, wanted: bool) {
-        self.gram = wanted;
+        Self { out: Calibration { layers, ..Default::default() }, head_dim: model.config.head_dim }
     }
 
     /// Takes what was gathered for one layer.
@@ -188,13 +167,12 @@ impl Tap for Collector {
             return;
         }
         if site == Site::FinalNorm {
-            self.out.head_in.add_with_gram(width, data, false);
+            self.out.head_in.add_and_keep(width, data);
             return;
         }
-        let gram = self.gram;
         let mut stats = self.take(layer);
         match site {
-            Site::AttnNorm => stats.attn_in.add_with_gram(width, data, gram),
+            Site::AttnNorm => stats.attn_in.add_and_keep(width, data),
             Site::Query => self.rotation(data, (&mut stats.pair[0], &mut stats.rotated[0])),
             Site::Key => self.rotation(data, (&mut stats.pair[1], &mut stats.rotated[1])),
             Site::Value => {
@@ -203,10 +181,10 @@ impl Tap for Collector {
                 let rows = data.chunks_exact(width).step_by(KEEP_EVERY).flatten();
                 stats.value_rows.extend(rows.take(room));
             }
-            Site::AttnOut => stats.attn_out.add_with_gram(width, data, gram),
-            Site::MlpNorm => stats.mlp_in.add_with_gram(width, data, gram),
+            Site::AttnOut => stats.attn_out.add_and_keep(width, data),
+            Site::MlpNorm => stats.mlp_in.add_and_keep(width, data),
             Site::Up => stats.up.add(width, data),
-            Site::DownIn => stats.down_in.add_with_gram(width, data, gram),
+            Site::DownIn => stats.down_in.add_and_keep(width, data),
             _ => {}
         }
         if let Some(slot) = self.out.layers.get_mut(layer) {

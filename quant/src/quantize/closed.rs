@@ -10,9 +10,8 @@ use super::calibrate::windows;
 use super::compensate::{Inverse, fit_pruned};
 use super::grid::GridWeight;
 use super::levels::fit;
-use super::plan::spread;
 use super::refine::refine;
-use super::shapes::{gather_heads, spread_heads};
+use super::shapes::{gather_heads, spread, spread_heads};
 use crate::Result;
 use crate::float::{
     FloatLayer, FloatModel, Matrix, Site, Window, add, add_gram, linear, rms_norm, run_layer, silu_mul,

@@ -79,19 +79,8 @@ fn invert_upper(m: &[f64], n: usize) -> Vec<f32> {
     u
 }
 
-/// Fits `w`; `used` tells weights from padding columns (whose level stays 0). The width of `w` must be that
-/// of `inverse`.
-pub(super) fn fit_compensated(
-    w: &Matrix,
-    inverse: &Inverse,
-    used: &[bool],
-    format: WeightFormat,
-) -> GridWeight {
-    fit_pruned(w, inverse, used, format, &|_| None)
-}
-
-/// [`fit_compensated`], with the columns of each row that 2:4 keeps given by `mask`, or `None` to choose them on
-/// the way.
+/// Fits `w`; `used` tells weights from padding columns (whose level stays 0), and `mask` the columns of a row that 2:4
+/// keeps (`None`: they are chosen on the way). The width of `w` must be that of `inverse`.
 pub(super) fn fit_pruned(
     w: &Matrix,
     inverse: &Inverse,

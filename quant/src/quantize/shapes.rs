@@ -12,8 +12,16 @@ pub(super) struct Shapes {
     pub head_in: Vec<f32>,
 }
 
+/// Lays a per-column vector out per head with a stride of `head_dim` rounded up to 32.
+pub(crate) fn spread<T: Copy>(v: &[T], head_dim: usize, fill: T) -> Vec<T> {
+    let tail = head_dim.next_multiple_of(GROUP) - head_dim;
+    let each =
+        v.chunks_exact(head_dim).flat_map(|h| h.iter().copied().chain(std::iter::repeat_n(fill, tail)));
+    each.collect()
+}
+
 /// Lays columns out per head with a stride of `head_dim` rounded up to 32, zeros between.
-pub(super) fn spread_heads(w: &Matrix, head_dim: usize) -> Matrix {
+pub(crate) fn spread_heads(w: &Matrix, head_dim: usize) -> Matrix {
     let stride = head_dim.next_multiple_of(GROUP);
     let heads = w.cols / head_dim;
     let mut data = vec![0.0f32; w.rows * heads * stride];

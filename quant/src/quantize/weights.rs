@@ -29,7 +29,7 @@ pub(super) fn quantize_weights(
 ) -> Result<Weights> {
     let c = &model.config;
     check_options(c, options)?;
-    let mut work = Work::open(folder, options, text)?;
+    let mut work = Work::open(folder, c, options, text)?;
     work.depend_on_matrix(&model.embed);
     let mut blocks = Blocks::new(model, text, options)?;
     for (l, w) in model.layers.iter().enumerate() {
@@ -45,6 +45,8 @@ pub(super) fn quantize_weights(
     match &options.end_to_end {
         Some((how, count)) if blocks.trained.len() == c.layers => {
             work.depend_on_matrix(&float_head);
+            work.depend_on_values(&final_norm);
+            work.depend_on_choice(&options.end_to_end);
             let windows = windows(text, Protocol { windows: Some(*count), ..options.calibration })?;
             let start =
                 Start { layers: blocks.trained, head: &float_head, grid: &head, final_norm: &final_norm };
@@ -102,8 +104,10 @@ impl<'a> Blocks<'a> {
             self.streams.float = self.streams.quantized.clone();
         }
         let kept = work.file(&format!("layer-{l}"));
-        if let (Some(path), Some(_)) = (kept.as_ref().filter(|p| p.is_file()), &self.options.reconstruction) {
-            self.streams.float.iter_mut().for_each(|x| run_layer(c, (l, &w), &self.window, x, &mut NoTap));
+        // What training aims at is made by the weights as they came: the same to the bit in a run that goes on.
+        let target = self.options.reconstruction.as_ref().map(|_| self.float_behind(l, &w));
+        if let (Some(path), Some(target)) = (kept.as_ref().filter(|p| p.is_file()), &target) {
+            self.streams.float.clone_from(target);
             let formats = self.options.formats(l);
             return self.take(TrainedLayer::restore(c, &formats, self.options.calibration.window, path)?);
         }
@@ -120,9 +124,9 @@ impl<'a> Blocks<'a> {
         }
         let grids = LayerGrids::of(grids, found);
         let layer = GridLayer { grids, attn_norm: w.attn_norm.clone(), mlp_norm: w.mlp_norm.clone() };
-        match (&self.options.reconstruction, inputs) {
-            (Some(how), Some(inputs)) => {
-                self.streams.quantized = inputs;
+        match (&self.options.reconstruction, inputs.zip(target)) {
+            (Some(how), Some((inputs, target))) => {
+                self.streams = Streams { float: target, quantized: inputs };
                 let step = value_steps(&shapes.value, &stats)[0] / shapes.value[0];
                 let training = self.reconstruct(l, &w, &layer, how, step, progress)?;
                 if let Some(path) = kept {
@@ -194,6 +198,13 @@ impl<'a> Blocks<'a> {
         let grids = LayerGrids::of(grids, found);
         self.layers.push(GridLayer { grids, attn_norm: w.attn_norm, mlp_norm: w.mlp_norm });
         Ok(())
+    }
+
+    /// The float model's stream behind layer `l`.
+    fn float_behind(&self, l: usize, w: &FloatLayer) -> Vec<Vec<f32>> {
+        let mut streams = self.streams.float.clone();
+        streams.iter_mut().for_each(|x| run_layer(self.c, (l, w), &self.window, x, &mut NoTap));
+        streams
     }
 
     /// What the float layer sees on the quantized stream.

@@ -5,6 +5,7 @@
 
 use super::Options;
 use crate::float::{FloatLayer, Matrix};
+use crate::hf::LlamaConfig;
 use crate::{Error, Result};
 use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
@@ -20,28 +21,38 @@ impl Work {
     ///
     /// # Errors
     /// The folder cannot be created.
-    pub fn open(folder: Option<&Path>, options: &Options, text: &[u32]) -> Result<Self> {
+    pub fn open(folder: Option<&Path>, c: &LlamaConfig, options: &Options, text: &[u32]) -> Result<Self> {
         let mut this = Self { folder: folder.map(Path::to_path_buf), hash: Sha256::new() };
         if let Some(folder) = folder {
             std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
-            this.hash.update(format!("{} {options:?}", env!("CARGO_PKG_VERSION")));
+            // The layers are the same whatever comes after them.
+            let layers = Options { end_to_end: None, ..options.clone() };
+            this.hash.update(format!("{} {c:?} {layers:?}", env!("CARGO_PKG_VERSION")));
             text.iter().for_each(|t| this.hash.update(t.to_le_bytes()));
         }
         Ok(this)
     }
 
+    /// Notes a choice that all later parts depend on.
+    pub fn depend_on_choice(&mut self, choice: &impl std::fmt::Debug) {
+        if self.folder.is_some() {
+            self.hash.update(format!("{choice:?}"));
+        }
+    }
+
     /// Notes a layer that all later parts depend on.
     pub fn depend_on(&mut self, w: &FloatLayer) {
         [&w.q, &w.k, &w.v, &w.o, &w.gate, &w.up, &w.down].into_iter().for_each(|m| self.depend_on_matrix(m));
-        [&w.attn_norm, &w.mlp_norm].into_iter().for_each(|v| self.add(v));
+        [&w.attn_norm, &w.mlp_norm].into_iter().for_each(|v| self.depend_on_values(v));
     }
 
     /// Notes a matrix that all later parts depend on.
     pub fn depend_on_matrix(&mut self, m: &Matrix) {
-        self.add(&m.data);
+        self.depend_on_values(&m.data);
     }
 
-    fn add(&mut self, values: &[f32]) {
+    /// Notes numbers that all later parts depend on.
+    pub fn depend_on_values(&mut self, values: &[f32]) {
         if self.folder.is_some() {
             values.iter().for_each(|v| self.hash.update(v.to_le_bytes()));
         }

@@ -11,7 +11,7 @@ use super::loss::divergence;
 use super::ops::rms_norm;
 use super::recon::{Optimizers, TrainedLayer};
 use super::schedule::{cosine, shuffled};
-use super::{device, failed};
+use super::{damaged, device, failed};
 use crate::float::{FloatModel, Matrix, NoTap};
 use crate::quantize::{GridWeight, Progress, Weights};
 use candle_core::{Device, Result, Tensor, Var, safetensors};
@@ -46,6 +46,16 @@ impl TrainHead {
     fn logits(&self, x: &Tensor) -> Result<Tensor> {
         rms_norm(x, &self.gain, self.eps)?.matmul(&self.head.weight()?.t()?)
     }
+
+    /// As it was when it was written to `path`.
+    fn restore(&self, path: &Path, device: &Device) -> Result<()> {
+        let tensors = safetensors::load(path, device)?;
+        for (name, var) in [("v", &self.head.v), ("log_scale", &self.head.log_scale), ("gain", &self.gain)] {
+            let missing = || candle_core::Error::Msg(format!("`{name}` is missing"));
+            var.set(tensors.get(name).ok_or_else(missing)?)?;
+        }
+        Ok(())
+    }
 }
 
 /// The layers and head at which the training starts.
@@ -79,9 +89,7 @@ pub(crate) fn train_end_to_end(
     let mut student = Student::new(start.layers, begin().map_err(failed)?, how);
     // Written last, so that all parts are there when it is.
     if let Some(path) = file("end-head").filter(|p| p.is_file()) {
-        student.restore(&path, file, &device).map_err(|e| {
-            crate::Error::malformed(&path, "training state", format!("{e} (delete it to train again)"))
-        })?;
+        student.restore(&path, file, &device)?;
         return student.result(teacher).map_err(failed);
     }
     let per_step = windows.first().map_or(1, |w| how.batch / w.len()).clamp(1, windows.len().max(1));
@@ -179,19 +187,13 @@ impl Student {
         path: &Path,
         file: &dyn Fn(&str) -> Option<PathBuf>,
         device: &Device,
-    ) -> Result<()> {
+    ) -> crate::Result<()> {
         for (l, (layer, _)) in self.layers.iter_mut().enumerate() {
-            let missing = || candle_core::Error::Msg(format!("layer {l} is missing"));
-            *layer = layer.again(&file(&format!("end-{l}")).ok_or_else(missing)?, device)?;
+            if let Some(path) = file(&format!("end-{l}")) {
+                *layer = layer.again(&path, device).map_err(|e| damaged(&path, &e))?;
+            }
         }
-        let tensors = safetensors::load(path, device)?;
-        for (name, var) in
-            [("v", &self.end.head.v), ("log_scale", &self.end.head.log_scale), ("gain", &self.end.gain)]
-        {
-            let missing = || candle_core::Error::Msg(format!("`{name}` is missing"));
-            var.set(tensors.get(name).ok_or_else(missing)?)?;
-        }
-        Ok(())
+        self.end.restore(path, device).map_err(|e| damaged(path, &e))
     }
 
     fn result(&self, teacher: &FloatModel) -> Result<Weights> {

@@ -29,7 +29,7 @@ pub(super) struct LatentWeight {
 
 /// Shape of a grid.
 #[derive(Clone)]
-struct Grid {
+pub(super) struct Grid {
     format: WeightFormat,
     rows: usize,
     /// Columns before padding to a whole group.
@@ -100,6 +100,12 @@ impl LatentWeight {
     /// Output features.
     pub fn rows(&self) -> usize {
         self.grid.rows
+    }
+
+    /// Shape of the grid.
+    #[cfg(test)]
+    pub fn grid_shape(&self) -> &Grid {
+        &self.grid
     }
 
     /// The weight on its grid, `[rows, real columns]`.
@@ -193,7 +199,8 @@ impl Grid {
         }
     }
 
-    fn outermost(&self) -> f32 {
+    /// Where a weight lies beyond all levels.
+    pub fn outermost(&self) -> f32 {
         let top = match self.format {
             WeightFormat::W2Sparse => 2.0,
             WeightFormat::W2Dense => 3.0,
@@ -286,23 +293,26 @@ impl CustomOp2 for FakeWeight {
     }
 }
 
-/// The same from the library's operations.
+/// The same from the library's operations. Beyond the outermost level it also passes the gradient that leads further
+/// out, which changes no level.
 pub(super) mod composed {
     use super::*;
     use candle_core::D;
 
-    pub(super) fn weight(v: &Tensor, log_scale: &Tensor, g: &Grid) -> Result<Tensor> {
+    pub fn weight(v: &Tensor, log_scale: &Tensor, g: &Grid) -> Result<Tensor> {
         let groups = g.width / GROUP;
         let device = v.device();
         let used: Vec<f32> = g.used.iter().map(|u| f32::from(u8::from(*u))).collect();
         let used = Tensor::from_vec(used, (1, g.width), device)?;
-        // No gradient beyond the outermost level; the clamp's own is zero there in both directions.
         let level = rounded(&v.detach(), &used, g)?;
         let level = (v + (level - v)?.detach())?.broadcast_mul(&used)?;
+        // A group without a scale stays zero; the ones keep zeros from dividing zeros.
         let real = log_scale.exp()?;
-        let unit = (real.max_keepdim(D::Minus1)?.detach() / 255.0)?;
-        let eight = real.detach().broadcast_div(&unit)?.round()?.clamp(1.0, 255.0)?.broadcast_mul(&unit)?;
-        let scale = (&real + (eight - real.detach())?)?;
+        let none = real.le(0.0)?.to_dtype(v.dtype())?;
+        let unit = (real.max_keepdim(D::Minus1)? / 255.0)?;
+        let unit = (&unit + unit.le(0.0)?.to_dtype(v.dtype())?)?;
+        let eight = real.broadcast_div(&unit)?.round()?.clamp(1.0, 255.0)?.broadcast_mul(&unit)?;
+        let scale = (&real * (eight / (&real + none)?)?.detach())?;
         let scale = scale.reshape((g.rows, groups, 1))?;
         let w = level.reshape((g.rows, groups, GROUP))?.broadcast_mul(&scale)?.reshape((g.rows, g.width))?;
         let columns: Vec<u32> = g.columns.iter().map(|c| *c as u32).collect();

@@ -10,6 +10,8 @@ mod loss;
 mod ops;
 mod recon;
 mod schedule;
+#[cfg(test)]
+mod tests;
 
 pub use end_to_end::EndToEnd;
 pub(crate) use end_to_end::{Start, train_end_to_end};
@@ -30,4 +32,9 @@ fn device() -> Result<Device> {
 /// An error of the tensor library.
 fn failed(e: candle_core::Error) -> Error {
     Error::Argument(format!("training failed: {e}"))
+}
+
+/// A kept state that cannot be read.
+fn damaged(path: &std::path::Path, e: &candle_core::Error) -> Error {
+    Error::malformed(path, "training state", format!("{e} (delete it to train this part again)"))
 }

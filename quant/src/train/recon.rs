@@ -6,7 +6,7 @@ use super::adam::Adam;
 use super::layer::{Parameters, TrainLayer};
 use super::loss::relative_error;
 use super::schedule::{cosine, shuffled};
-use super::{device, failed};
+use super::{damaged, device, failed};
 use crate::float::FloatLayer;
 use crate::hf::LlamaConfig;
 use crate::model::WeightFormat;
@@ -90,13 +90,7 @@ impl TrainedLayer {
         path: &Path,
     ) -> crate::Result<Self> {
         let device = device()?;
-        let layer = TrainLayer::restore(c, formats, window, path, &device).map_err(|e| {
-            crate::Error::malformed(
-                path,
-                "training state",
-                format!("{e} (delete it to train this part again)"),
-            )
-        })?;
+        let layer = TrainLayer::restore(c, formats, window, path, &device).map_err(|e| damaged(path, &e))?;
         Ok(Self { layer, window, hidden: c.hidden, device })
     }
 
@@ -149,13 +143,18 @@ impl TrainedLayer {
 
     /// Replaces every sequence by what the layer makes of it.
     pub fn advance(&self, sequences: &mut [Vec<f32>]) -> crate::Result<()> {
+        /// Sequences at a time.
+        const SIDE: usize = 8;
         let run = |x: Vec<f32>, weights: &[Tensor; 7]| {
-            let input = Tensor::from_vec(x, (self.window, self.hidden), &self.device)?;
+            let input = Tensor::from_vec(x, ((), self.hidden), &self.device)?;
             self.layer.forward(&input, weights)?.flatten_all()?.to_vec1::<f32>()
         };
         let weights = self.layer.weights().map_err(failed)?.map(|w| w.detach());
-        for x in sequences.iter_mut() {
-            *x = run(std::mem::take(x), &weights).map_err(failed)?;
+        for some in sequences.chunks_mut(SIDE) {
+            let y = run(some.concat(), &weights).map_err(failed)?;
+            for (x, y) in some.iter_mut().zip(y.chunks_exact(self.window * self.hidden)) {
+                x.copy_from_slice(y);
+            }
         }
         Ok(())
     }

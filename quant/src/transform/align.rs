@@ -154,7 +154,7 @@ impl Head {
         let (new, old) = (at(to), at(self.turned[i]));
         let (da, db) = (new.0 - old.0, new.1 - old.1);
         // The two halves of the transform are the sum and the difference of those of the halves of the head.
-        let sign = |j: usize| if (i & j).count_ones() % 2 == 0 { 1.0 } else { -1.0 };
+        let sign = |j: usize| if (i & j).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 };
         let width = self.n / 2;
         let (x, y) = self.spread[t * self.n..][..self.n].split_at(width);
         let (low, high) = out.split_at_mut(width);

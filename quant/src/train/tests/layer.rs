@@ -1,0 +1,83 @@
+//! A layer in training.
+
+use super::super::layer::TrainLayer;
+use super::{assert_near, config, float_layer, random, values};
+use crate::float::{FloatLayer, NoTap, Window, run_layer};
+use crate::hf::LlamaConfig;
+use crate::model::WeightFormat;
+use crate::quantize::shapes::{spread, spread_heads};
+use crate::quantize::{GridLayer, LayerGrids, fit};
+use candle_core::{Device, Result, Tensor};
+
+const SEQ: usize = 9;
+
+fn grids(c: &LlamaConfig, w: &FloatLayer, format: WeightFormat) -> LayerGrids {
+    let plain = |m| fit(m, &vec![1.0; m.cols], &vec![true; m.cols], format);
+    let o = spread_heads(&w.o, c.head_dim);
+    let used = spread(&vec![true; c.q_width()], c.head_dim, false);
+    let o = fit(&o, &vec![1.0; o.cols], &used, format);
+    let [q, k, v, gate, up, down] = [&w.q, &w.k, &w.v, &w.gate, &w.up, &w.down].map(plain);
+    LayerGrids::of([q, k, v, o, gate, up, down], [const { None }; 7])
+}
+
+fn train_layer(c: &LlamaConfig, format: WeightFormat, step: Option<f32>) -> Result<(TrainLayer, GridLayer)> {
+    let w = float_layer(c);
+    let start = GridLayer {
+        grids: grids(c, &w, format),
+        attn_norm: w.attn_norm.clone(),
+        mlp_norm: w.mlp_norm.clone(),
+    };
+    Ok((TrainLayer::new(c, &w, &start.grids, SEQ, step, &Device::Cpu)?, start))
+}
+
+/// Two sequences through the layer in training.
+fn run(c: &LlamaConfig, layer: &TrainLayer, x: &[f32]) -> Result<Vec<f32>> {
+    let x = Tensor::from_vec(x.to_vec(), (x.len() / c.hidden, c.hidden), &Device::Cpu)?;
+    values(&layer.forward(&x, &layer.weights()?)?)
+}
+
+#[test]
+fn it_gives_what_the_float_layer_gives() -> Result<()> {
+    let c = config();
+    let x = random(2 * SEQ * c.hidden, 21);
+    for format in WeightFormat::ALL {
+        let (layer, start) = train_layer(&c, format, None)?;
+        let got = run(&c, &layer, &x)?;
+        let reached = layer.result()?;
+        assert_eq!((&reached.attn_norm, &reached.mlp_norm), (&start.attn_norm, &start.mlp_norm));
+        let window = Window::new(&c, SEQ, None);
+        let expected: Vec<f32> = x
+            .chunks_exact(SEQ * c.hidden)
+            .flat_map(|x| {
+                let mut x = x.to_vec();
+                run_layer(&c, (0, &reached.dequantize(&c)), &window, &mut x, &mut NoTap);
+                x
+            })
+            .collect();
+        assert_near(&format!("{format:?}"), &got, &expected);
+        let rounded = run(&c, &train_layer(&c, format, Some(0.1))?.0, &x)?;
+        assert!(rounded.iter().zip(&got).any(|(a, b)| (a - b).abs() > 1e-3), "K, Q and V are rounded");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_kept_layer_is_the_same() -> Result<()> {
+    let (c, folder) = (config(), std::env::temp_dir().join(format!("accllm-layer-{}", std::process::id())));
+    std::fs::create_dir_all(&folder)?;
+    let path = folder.join("layer.safetensors");
+    let x = random(2 * SEQ * c.hidden, 21);
+    for step in [None, Some(0.1)] {
+        let (layer, _) = train_layer(&c, WeightFormat::W2Sparse, step)?;
+        layer.save(&path)?;
+        let formats = [WeightFormat::W2Sparse; 7];
+        for back in
+            [TrainLayer::restore(&c, &formats, SEQ, &path, &Device::Cpu)?, layer.again(&path, &Device::Cpu)?]
+        {
+            assert_eq!(back.result()?, layer.result()?);
+            assert_eq!(run(&c, &back, &x)?, run(&c, &layer, &x)?);
+        }
+    }
+    std::fs::remove_dir_all(&folder)?;
+    Ok(())
+}
