@@ -179,11 +179,7 @@ impl<'a> Blocks<'a> {
         if v && o {
             pairs += split_values(self.c, w, &stats, most).pairs.len();
         }
-        (pairs > 0).then(|| {
-            let mut streams = self.streams.float.clone();
-            streams.iter_mut().for_each(|x| run_layer(self.c, (l, &whole), &self.window, x, &mut NoTap));
-            streams
-        })
+        (pairs > 0).then(|| self.float_behind(l, &whole))
     }
 
     /// Takes a layer whose weights all lie on grids, as it is.
