@@ -112,13 +112,16 @@ impl<'a> Blocks<'a> {
             return self.take(TrainedLayer::restore(c, &formats, self.options.calibration.window, path)?);
         }
         self.match_keys(l, &mut w, &found);
-        self.split(l, &mut w, &found);
+        let whole = self.split(l, &mut w, &found);
         let stats = self.calibrate(l, &w);
         let shapes = choose_shapes(c, l, &w, &stats, &found, self.options);
         migrate_layer(c, &mut w, &shapes);
         let how = Closed { formats: self.options.formats(l), ..self.options.closed };
         let inputs = self.options.reconstruction.as_ref().map(|_| self.streams.quantized.clone());
         let (grids, _) = closed_layer(c, (l, &w), &self.window, &mut self.streams, &how);
+        if let Some(whole) = whole {
+            self.streams.float = whole;
+        }
         let grids = LayerGrids::of(grids, found);
         let layer = GridLayer { grids, attn_norm: w.attn_norm.clone(), mlp_norm: w.mlp_norm.clone() };
         match (&self.options.reconstruction, inputs.zip(target)) {
@@ -155,20 +158,28 @@ impl<'a> Blocks<'a> {
         }
     }
 
-    /// Splits strong channels where the weights around them are not on a grid.
-    fn split(&mut self, l: usize, w: &mut FloatLayer, found: &[Option<GridWeight>; 7]) {
+    /// Splits strong channels where the weights around them are not on a grid. Where something was dropped for that,
+    /// returns what the whole layer makes of the float streams: later layers make up for the difference.
+    fn split(
+        &mut self,
+        l: usize,
+        w: &mut FloatLayer,
+        found: &[Option<GridWeight>; 7],
+    ) -> Option<Vec<Vec<f32>>> {
         let most = self.options.dimensions;
         let [_, _, v, o, gate, up, down] = found.each_ref().map(Option::is_none);
         if most == 0 || !(v && o || gate && up && down) {
-            return;
+            return None;
         }
-        let stats = self.calibrate(l, w);
+        let (whole, stats) = (w.clone(), self.calibrate(l, w));
+        let mut pairs = 0;
         if gate && up && down {
-            split_down(w, &stats, most);
+            pairs += split_down(w, &stats, most).pairs.len();
         }
         if v && o {
-            split_values(self.c, w, &stats, most);
+            pairs += split_values(self.c, w, &stats, most).pairs.len();
         }
+        (pairs > 0).then(|| self.float_behind(l, &whole))
     }
 
     /// Takes a layer whose weights all lie on grids, as it is.
