@@ -91,7 +91,7 @@ impl Default for Options {
             body: WeightFormat::W2Sparse,
             head: WeightFormat::W4,
             layer_formats: Vec::new(),
-            balance: 1.0,
+            balance: 0.0,
             align: false,
             dimensions: 0,
             rotate: None,
