@@ -73,6 +73,11 @@ impl Recipe {
         }
     }
 
+    /// Most tokens that the layers of a model of `positions` positions are fitted on.
+    pub fn calibration_tokens(&self, positions: usize) -> usize {
+        self.sizes(positions).1
+    }
+
     /// The calibration stream, which may be written by the model, and the options.
     fn prepare(
         &self,

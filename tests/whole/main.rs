@@ -6,4 +6,5 @@ mod long;
 mod package;
 mod reference;
 mod rtl;
+mod smollm2;
 mod xclbin;

@@ -19,6 +19,7 @@ struct Report {
     linears: usize,
     /// Linears whose stored weights already lay on the W2 grid, and are kept exactly.
     recovered: usize,
+    calibration_tokens: usize,
     /// Bits per weight of the layers' linears, scales included.
     bits: f64,
     seconds: f64,
@@ -28,6 +29,7 @@ struct Report {
 pub fn run(args: &Quantize, out: &Out) -> Result<()> {
     let start = Instant::now();
     output::check_folder(&args.out)?;
+    QuantModel::check_target(&args.out)?;
     let source = Source::find(&args.model)?;
     let calibration = Calibration::open(args.calib.as_deref())?;
     let busy = out.busy("reading the checkpoint");
@@ -50,6 +52,7 @@ pub fn run(args: &Quantize, out: &Out) -> Result<()> {
         layers,
         linears: 7 * layers,
         recovered: quantized.recovered,
+        calibration_tokens: recipe.calibration_tokens(float.config.max_positions),
         bits: bits_per_weight(&quantized.model),
         seconds: start.elapsed().as_secs_f64(),
     };

@@ -71,7 +71,7 @@ pub fn arg(path: &Path) -> &str {
 pub fn quantized() -> (tempfile::TempDir, String) {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("w2");
-    let keys = ["model", "out", "layers", "linears", "recovered", "calibration_tokens", "seconds"];
+    let keys = ["model", "out", "layers", "linears", "recovered", "calibration_tokens", "bits", "seconds"];
     let report = json(&["quantize", "bundled", arg(&out), "--calib-tokens", "640"], &keys);
     assert_eq!(report["recovered"], 28);
     let model = arg(&out).to_string();

@@ -213,7 +213,7 @@ impl FloatModel {
     /// logits are in memory.
     pub(crate) fn nll_of_hidden(&self, hidden: &[f32], next: &[u32]) -> Vec<f64> {
         /// Tokens of a part.
-        const PART: usize = 64;
+        const PART: usize = 256;
         let c = &self.config;
         let part = |(x, next): (&[f32], &[u32])| -> Vec<f64> {
             let logits = linear(x, self.head());

@@ -91,8 +91,12 @@ fn linear_of_few(x: &[f32], w: &Matrix) -> Vec<f32> {
         },
     );
     let mut y = vec![0.0f32; tokens * w.rows];
-    for (r, row) in by_row.chunks_exact(tokens.max(1)).enumerate() {
-        row.iter().enumerate().for_each(|(t, v)| y[t * w.rows + r] = *v);
+    // A cache line of each token at a time.
+    for (tile, rows) in by_row.chunks(16 * tokens.max(1)).enumerate() {
+        for t in 0..tokens {
+            let line = y[t * w.rows + 16 * tile..].iter_mut().take(16);
+            line.zip(rows[t..].iter().step_by(tokens)).for_each(|(y, v)| *y = *v);
+        }
     }
     y
 }

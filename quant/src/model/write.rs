@@ -29,6 +29,14 @@ impl QuantModel {
         result
     }
 
+    /// Refuses a folder into which [`QuantModel::save`] would not write.
+    ///
+    /// # Errors
+    /// It holds other files, or cannot be looked into.
+    pub fn check_target(folder: &Path) -> Result<()> {
+        may_replace(folder).map(|_| ())
+    }
+
     fn write_into(&self, folder: &Path, tokenizer: Option<&Path>) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
         let path = folder.join(MANIFEST);
