@@ -3,10 +3,11 @@
 mod support;
 
 use accllm_quant::float::{FloatModel, NoTap, Site};
+use accllm_quant::model::WeightFormat;
 use accllm_quant::perplexity::Protocol;
-use accllm_quant::quantize::{Calibration, calibrate};
+use accllm_quant::quantize::{Calibration, Options, calibrate, quantize};
 use accllm_quant::transform::{KeySample, align_qk, split_down, split_model, split_values};
-use support::{Outcome, small_float, small_text};
+use support::{Outcome, small_float, small_options, small_text};
 
 type Maybe<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -149,5 +150,34 @@ fn alignment_keeps_the_logits_and_lowers_the_error() -> Outcome {
     let scale = a.iter().map(|v| v.abs()).fold(0.0, f32::max);
     let most = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / scale;
     assert!(most < 2e-5, "logits differ by {most} of the largest");
+    Ok(())
+}
+
+#[test]
+fn the_quantizer_does_it() -> Outcome {
+    let model = strong()?;
+    let text = small_text(256);
+    let base = Options { body: WeightFormat::W4, ..small_options() };
+    let plain = quantize(&model, &text, &base)?;
+    let all = [
+        ("dimensions", Options { dimensions: 1, ..base.clone() }),
+        ("align", Options { align: true, ..base.clone() }),
+        ("rotate", Options { rotate: Some(3), ..base.clone() }),
+    ];
+    let wanted = model.logits(&text[..32], None, &mut NoTap)?;
+    let energy: f64 = wanted.iter().map(|v| f64::from(*v).powi(2)).sum();
+    let error = |m: &FloatModel| -> Maybe<f64> {
+        let found = m.logits(&text[..32], None, &mut NoTap)?;
+        let sum: f64 = wanted.iter().zip(&found).map(|(a, b)| f64::from(a - b).powi(2)).sum();
+        Ok(sum / energy)
+    };
+    let before = error(&plain.dequantized)?;
+    for (name, options) in all {
+        let other = quantize(&model, &text, &options)?;
+        assert!(other.model != plain.model, "{name} changes nothing");
+        let after = error(&other.dequantized)?;
+        println!("{name}: relative error of the logits {after:.4}, without {before:.4}");
+        assert!(after < 2.0 * before + 0.01, "{name}: {after}, without {before}");
+    }
     Ok(())
 }
