@@ -10,7 +10,7 @@ use accllm_quant::quantize::{
     Candidate, FORMATS, Options, Progress, Quantized, assign_formats, bits, quantize_with, sensitivity,
 };
 use accllm_quant::tokenizer::TextTokenizer;
-use accllm_quant::train::{EndToEnd, Reconstruction};
+use accllm_quant::train::Training;
 use std::path::Path;
 
 /// How much work goes into a model.
@@ -121,18 +121,12 @@ impl Recipe {
         Ok((text, options))
     }
 
-    fn training(&self, window: usize, whole: usize) -> (Option<Reconstruction>, Option<(EndToEnd, usize)>) {
+    fn training(&self, window: usize, whole: usize) -> (Option<Training>, Option<(Training, usize)>) {
         let seed = self.seed;
-        let layers = |epochs| Reconstruction {
-            epochs,
-            batch: 4 * window,
-            weights: 0.01,
-            scales: 0.002,
-            gains: 0.002,
-            seed,
-        };
+        let layers =
+            |epochs| Training { epochs, batch: 4 * window, weights: 0.01, scales: 0.002, gains: 0.002, seed };
         let end =
-            EndToEnd { epochs: 1, batch: 4 * window, weights: 0.005, scales: 0.001, gains: 0.001, seed };
+            Training { epochs: 1, batch: 4 * window, weights: 0.005, scales: 0.001, gains: 0.001, seed };
         match self.preset {
             Preset::Closed => (None, None),
             Preset::Fast => (Some(layers(1)), None),

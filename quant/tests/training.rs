@@ -6,15 +6,15 @@ use accllm_quant::float::FloatModel;
 use accllm_quant::model::{QuantModel, WeightFormat};
 use accllm_quant::perplexity::Protocol;
 use accllm_quant::quantize::{Closed, Options, Progress, quantize_with};
-use accllm_quant::train::{EndToEnd, Reconstruction};
+use accllm_quant::train::Training;
 use std::path::{Path, PathBuf};
 use support::{Outcome, small_float, small_text};
 
 type Run = (QuantModel, Vec<Progress>);
 
 fn options() -> Options {
-    let how = Reconstruction { epochs: 6, batch: 64, weights: 0.02, scales: 0.005, gains: 0.005, seed: 1 };
-    let end = EndToEnd { epochs: 6, batch: 64, weights: 0.02, scales: 0.005, gains: 0.005, seed: 2 };
+    let how = Training { epochs: 6, batch: 64, weights: 0.02, scales: 0.005, gains: 0.005, seed: 1 };
+    let end = Training { epochs: 6, batch: 64, weights: 0.02, scales: 0.005, gains: 0.005, seed: 2 };
     Options {
         reconstruction: Some(how),
         end_to_end: Some((end, 8)),
@@ -80,7 +80,7 @@ fn a_seed_decides() -> Outcome {
     let model = small_float()?;
     let (first, _) = run(&model, &options(), None)?;
     assert!(first == run(&model, &options(), None)?.0, "the same again");
-    let how = options().reconstruction.map(|how| Reconstruction { seed: 9, ..how });
+    let how = options().reconstruction.map(|how| Training { seed: 9, ..how });
     let other = Options { reconstruction: how, ..options() };
     assert!(first != run(&model, &other, None)?.0, "another order of the windows");
     Ok(())
@@ -143,7 +143,7 @@ fn an_interrupted_run_goes_on() -> Outcome {
     }
 
     // Another end takes the layers, and another model or fit of the layers nothing.
-    let end = options().end_to_end.map(|(how, n)| (EndToEnd { seed: 5, ..how }, n));
+    let end = options().end_to_end.map(|(how, n)| (Training { seed: 5, ..how }, n));
     let (_, seen) = run(&model, &Options { end_to_end: end, ..options() }, Some(folder))?;
     assert_eq!([0, 1, 2].map(|l| losses(&seen, l).len()), [0, 0, 24]);
     let (_, seen) = run(&model, &Options { balance: 0.5, ..options() }, Some(folder))?;

@@ -10,13 +10,23 @@ const BLOCK: usize = 128;
 
 /// A matrix inside a slice: its first element, and the strides of rows and columns.
 #[derive(Clone, Copy)]
-pub(super) struct View<'a> {
+pub(crate) struct View<'a> {
     pub data: &'a [f32],
     pub row: usize,
     pub column: usize,
 }
 
-impl View<'_> {
+impl<'a> View<'a> {
+    /// Rows `stride` apart, columns next to each other.
+    pub fn rows(data: &'a [f32], stride: usize) -> Self {
+        Self { data, row: stride, column: 1 }
+    }
+
+    /// The transpose.
+    pub fn t(self) -> Self {
+        Self { row: self.column, column: self.row, ..self }
+    }
+
     fn holds(&self, rows: usize, columns: usize) -> bool {
         let last = rows.saturating_sub(1) * self.row + columns.saturating_sub(1) * self.column;
         rows * columns == 0 || last < self.data.len()
@@ -25,7 +35,7 @@ impl View<'_> {
 
 /// `out = a b * scale`, or `out += a b * scale`, on one thread: `out` of `m` rows of `n`, `stride` apart; `a` is `m` by
 /// `k`, `b` is `k` by `n`. The order of the sums depends on the sizes alone.
-pub(super) fn product(
+pub(crate) fn product(
     (m, k, n): (usize, usize, usize),
     a: View<'_>,
     b: View<'_>,

@@ -44,8 +44,8 @@ use crate::Result;
 use crate::float::FloatModel;
 use crate::model::{LambdaShape, QuantModel, WeightFormat};
 use crate::perplexity::Protocol;
-use crate::train::{EndToEnd, Reconstruction};
-use crate::transform::{LayerShapes, rotate_residual};
+use crate::train::Training;
+use crate::transform::rotate_residual;
 
 /// Choices of the quantizer.
 #[derive(Clone, Debug)]
@@ -67,10 +67,10 @@ pub struct Options {
     /// no rotation. Weights that already lie on a grid lose it.
     pub rotate: Option<u64>,
     /// Training of each layer against the float layer; `None` for closed forms only.
-    pub reconstruction: Option<Reconstruction>,
+    pub reconstruction: Option<Training>,
     /// Training of the whole model against the float model's logits, after `reconstruction` (without that it is
     /// not done), on this many windows of the calibration text.
-    pub end_to_end: Option<(EndToEnd, usize)>,
+    pub end_to_end: Option<(Training, usize)>,
     /// How much of the difference between channels moves from activations into weights, 0 (one step per
     /// tensor) to 1 (each channel its own step); `None` to choose per tensor by the output error.
     pub migration: Option<f32>,
@@ -166,9 +166,7 @@ pub fn quantize_with(
     let weights = weights::quantize_weights(model, text, options, folder, progress)?;
     let dequantized = weights.dequantize(c);
     let after = calibrate(&dequantized, text, options.calibration)?;
-    let shapes =
-        shapes::Shapes { layers: vec![LayerShapes::flat(c); c.layers], head_in: vec![1.0; c.hidden] };
-    let steps = steps::choose(c, &shapes, &after);
+    let steps = static_steps(&dequantized, &after, Clip::None)?;
     let quant = assemble::assemble(c, &weights, &steps, &after, options)?;
     quant.check(std::path::Path::new("quantizer output"))?;
     Ok(Quantized { model: quant, dequantized, steps, recovered: weights.recovered() })

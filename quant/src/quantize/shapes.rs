@@ -22,13 +22,8 @@ pub(crate) fn spread<T: Copy>(v: &[T], head_dim: usize, fill: T) -> Vec<T> {
 
 /// Lays columns out per head with a stride of `head_dim` rounded up to 32, zeros between.
 pub(crate) fn spread_heads(w: &Matrix, head_dim: usize) -> Matrix {
-    let stride = head_dim.next_multiple_of(GROUP);
-    let heads = w.cols / head_dim;
-    let mut data = vec![0.0f32; w.rows * heads * stride];
-    for (from, to) in w.data.chunks_exact(head_dim).zip(data.chunks_exact_mut(stride)) {
-        to[..head_dim].copy_from_slice(from);
-    }
-    Matrix { rows: w.rows, cols: heads * stride, data }
+    let cols = w.cols / head_dim * head_dim.next_multiple_of(GROUP);
+    Matrix { rows: w.rows, cols, data: spread(&w.data, head_dim, 0.0) }
 }
 
 /// Undoes [`spread_heads`].

@@ -127,7 +127,7 @@ fn rounding_error(rows: &[f32], weight: &[f32], step: &[f32]) -> f64 {
 }
 
 /// Sizes every step so that the calibrated ranges fit.
-pub(super) fn choose(c: &LlamaConfig, shapes: &Shapes, stats: &Calibration) -> Steps {
+fn choose(c: &LlamaConfig, shapes: &Shapes, stats: &Calibration) -> Steps {
     let layers = shapes.layers.iter().zip(&stats.layers).map(|(shape, s)| layer(c, shape, s));
     let mut layers: Vec<LayerSteps> = layers.collect();
     // One step for all layers: it is a constant of the instructions, which are shared.

@@ -12,7 +12,7 @@ use crate::float::{FloatLayer, FloatModel, NoTap, Window, run_layer};
 use crate::hf::LlamaConfig;
 use crate::model::{MAX_HEAD_DIM, MAX_HIDDEN};
 use crate::perplexity::Protocol;
-use crate::train::{BlockTraining, Reconstruction, Start, TrainedLayer, train_end_to_end};
+use crate::train::{BlockTraining, Start, TrainedLayer, Training, train_end_to_end};
 use crate::transform::{KeySample, align_qk, balance_qk, migrate_layer, split_down, split_values};
 use crate::{Error, Result};
 use std::path::Path;
@@ -216,7 +216,7 @@ impl<'a> Blocks<'a> {
         l: usize,
         w: &FloatLayer,
         layer: &GridLayer,
-        how: &Reconstruction,
+        how: &Training,
         value_step: f32,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<TrainedLayer> {

@@ -1,7 +1,7 @@
 //! Rotary embedding and causal attention over sequences, with gradients.
 
-use super::kernel::{Strides, product, slice, with_data};
-use crate::float::Rope;
+use super::kernel::{slice, with_data};
+use crate::float::{Rope, View, product};
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, D, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -105,10 +105,11 @@ impl Attend {
         let (q, k) = (h * g.head_dim, h / (g.heads / g.kv_heads) * g.head_dim);
         product(
             (g.seq, g.head_dim, g.seq),
-            (p, Strides::row_major(g.seq)),
-            (&s.q[q..], Strides::row_major(g.q_width())),
-            (&s.k[k..], Strides::row_major(g.kv_width()).t()),
-            (0.0, g.scale()),
+            View::rows(&s.q[q..], g.q_width()),
+            View::rows(&s.k[k..], g.kv_width()).t(),
+            g.scale(),
+            (p, g.seq),
+            false,
         );
         for (t, row) in p.chunks_exact_mut(g.seq).enumerate() {
             let (seen, hidden) = row.split_at_mut(t + 1);
@@ -128,10 +129,11 @@ impl Attend {
             let v = h / (g.heads / g.kv_heads) * g.head_dim;
             product(
                 (g.seq, g.seq, g.head_dim),
-                (&mut out[h * g.head_dim..], Strides::row_major(g.q_width())),
-                (&p, Strides::row_major(g.seq)),
-                (&s.v[v..], Strides::row_major(g.kv_width())),
-                (0.0, 1.0),
+                View::rows(&p, g.seq),
+                View::rows(&s.v[v..], g.kv_width()),
+                1.0,
+                (&mut out[h * g.head_dim..], g.q_width()),
+                false,
             );
         }
     }
@@ -140,23 +142,23 @@ impl Attend {
     fn backward(&self, s: Sequence<'_>, dy: &[f32]) -> [Vec<f32>; 3] {
         let g = &self.g;
         let (n, d) = (g.seq, g.head_dim);
-        let (wide, narrow) = (Strides::row_major(g.q_width()), Strides::row_major(g.kv_width()));
-        let square = Strides::row_major(n);
+        let (wide, narrow) = (g.q_width(), g.kv_width());
         let (mut p, mut dp) = (vec![0.0f32; n * n], vec![0.0f32; n * n]);
         let [mut dq, mut dk, mut dv] =
             [n * g.q_width(), n * g.kv_width(), n * g.kv_width()].map(|n| vec![0.0f32; n]);
         for h in 0..g.heads {
             self.probabilities(s, h, &mut p);
             let (q, k) = (h * d, h / (g.heads / g.kv_heads) * d);
-            product((n, n, d), (&mut dv[k..], narrow), (&p, square.t()), (&dy[q..], wide), (1.0, 1.0));
-            product((n, d, n), (&mut dp, square), (&dy[q..], wide), (&s.v[k..], narrow.t()), (0.0, 1.0));
+            let dy = View::rows(&dy[q..], wide);
+            product((n, n, d), View::rows(&p, n).t(), dy, 1.0, (&mut dv[k..], narrow), true);
+            product((n, d, n), dy, View::rows(&s.v[k..], narrow).t(), 1.0, (&mut dp, n), false);
             for (p, dp) in p.chunks_exact(n).zip(dp.chunks_exact_mut(n)) {
                 let dot: f32 = p.iter().zip(&*dp).map(|(p, dp)| p * dp).sum();
                 dp.iter_mut().zip(p).for_each(|(dp, p)| *dp = p * (*dp - dot));
             }
-            let scale = (1.0, g.scale());
-            product((n, n, d), (&mut dq[q..], wide), (&dp, square), (&s.k[k..], narrow), scale);
-            product((n, n, d), (&mut dk[k..], narrow), (&dp, square.t()), (&s.q[q..], wide), scale);
+            let (dp, scale) = (View::rows(&dp, n), g.scale());
+            product((n, n, d), dp, View::rows(&s.k[k..], narrow), scale, (&mut dq[q..], wide), true);
+            product((n, n, d), dp.t(), View::rows(&s.q[q..], wide), scale, (&mut dk[k..], narrow), true);
         }
         [dq, dk, dv]
     }

@@ -4,36 +4,18 @@
 //! each layer again. Memory is that of one layer's tape, and each layer's parameters step as soon as their gradient is
 //! there.
 
-use super::adam::Adam;
 use super::fake::LatentWeight;
-use super::layer::{TrainLayer, save};
+use super::layer::{Parameters, TrainLayer, save};
 use super::loss::divergence;
 use super::ops::rms_norm;
 use super::recon::{Optimizers, TrainedLayer};
-use super::schedule::{cosine, shuffled};
+use super::schedule::{Training, cosine};
 use super::{damaged, device, failed};
 use crate::float::{FloatModel, Matrix, NoTap};
 use crate::quantize::{GridWeight, Progress, Weights};
 use candle_core::{Device, Result, Tensor, Var, safetensors};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// How the whole model is trained.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct EndToEnd {
-    /// Passes over the calibration windows.
-    pub epochs: usize,
-    /// Tokens of a step (whole windows; at least one).
-    pub batch: usize,
-    /// Learning rate of the weights, in levels.
-    pub weights: f64,
-    /// Of the scales, relative.
-    pub scales: f64,
-    /// Of the norm gains.
-    pub gains: f64,
-    /// Order of the windows.
-    pub seed: u64,
-}
 
 /// The model's end in training: last norm and head.
 struct TrainHead {
@@ -43,6 +25,14 @@ struct TrainHead {
 }
 
 impl TrainHead {
+    fn parameters(&self) -> Parameters {
+        Parameters {
+            weights: vec![self.head.v.clone()],
+            scales: vec![self.head.log_scale.clone()],
+            gains: vec![self.gain.clone()],
+        }
+    }
+
     fn logits(&self, x: &Tensor) -> Result<Tensor> {
         rms_norm(x, &self.gain, self.eps)?.matmul(&self.head.weight()?.t()?)
     }
@@ -72,7 +62,7 @@ pub(crate) fn train_end_to_end(
     teacher: &FloatModel,
     start: Start<'_>,
     windows: &[&[u32]],
-    how: &EndToEnd,
+    how: &Training,
     file: &dyn Fn(&str) -> Option<PathBuf>,
     progress: &mut dyn FnMut(Progress),
 ) -> crate::Result<Weights> {
@@ -92,20 +82,16 @@ pub(crate) fn train_end_to_end(
         student.restore(&path, file, &device)?;
         return student.result(teacher).map_err(failed);
     }
-    let per_step = windows.first().map_or(1, |w| how.batch / w.len()).clamp(1, windows.len().max(1));
-    let steps = how.epochs * windows.len().div_ceil(per_step);
-    let mut done = 0;
-    for epoch in 0..how.epochs {
-        for which in shuffled(windows.len(), how.seed.wrapping_add(epoch as u64)).chunks(per_step) {
-            let (mut x, mut logits) = (Vec::new(), Vec::new());
-            for i in which {
-                x.extend(teacher.embed_tokens(windows[*i])?);
-                logits.extend(teacher.logits(windows[*i], None, &mut NoTap)?);
-            }
-            let loss = student.step(x, logits, cosine(done, steps), &device).map_err(failed)?;
-            done += 1;
-            progress(Progress { layer: c.layers, layers: c.layers, step: done, steps, loss: Some(loss) });
+    let steps = how.steps(windows.len(), windows.first().map_or(1, |w| w.len()), 0);
+    for (done, which) in steps.iter().enumerate() {
+        let (mut x, mut logits) = (Vec::new(), Vec::new());
+        for i in which {
+            x.extend(teacher.embed_tokens(windows[*i])?);
+            logits.extend(teacher.logits(windows[*i], None, &mut NoTap)?);
         }
+        let loss = student.step(x, logits, cosine(done, steps.len()), &device).map_err(failed)?;
+        let (step, steps) = (done + 1, steps.len());
+        progress(Progress { layer: c.layers, layers: c.layers, step, steps, loss: Some(loss) });
     }
     if let Some(path) = file("end-head") {
         let kept = student.save(&path, file);
@@ -117,23 +103,18 @@ pub(crate) fn train_end_to_end(
 struct Student {
     layers: Vec<(TrainLayer, Optimizers)>,
     end: TrainHead,
-    end_optimizers: [Adam; 3],
+    end_optimizers: Optimizers,
 }
 
 impl Student {
-    fn new(layers: Vec<TrainedLayer>, end: TrainHead, how: &EndToEnd) -> Self {
-        let rates = [how.weights, how.scales, how.gains];
-        let layers = layers.into_iter().map(|l| l.layer);
+    fn new(layers: Vec<TrainedLayer>, end: TrainHead, how: &Training) -> Self {
+        let ready = |TrainedLayer { layer, .. }| {
+            let optimizers = Optimizers::new(layer.parameters(), how);
+            (layer, optimizers)
+        };
         Self {
-            layers: layers
-                .map(|l| (Optimizers::new(l.parameters(), rates), l))
-                .map(|(o, l)| (l, o))
-                .collect(),
-            end_optimizers: [
-                Adam::new(vec![end.head.v.clone()], how.weights),
-                Adam::new(vec![end.head.log_scale.clone()], how.scales),
-                Adam::new(vec![end.gain.clone()], how.gains),
-            ],
+            layers: layers.into_iter().map(ready).collect(),
+            end_optimizers: Optimizers::new(end.parameters(), how),
             end,
         }
     }
@@ -152,7 +133,7 @@ impl Student {
         let teacher = Tensor::from_vec(logits, (tokens, self.end.head.rows()), device)?;
         let loss = divergence(&self.end.logits(&x)?, &teacher)?;
         let gradients = loss.backward()?;
-        self.end_optimizers.iter_mut().try_for_each(|adam| adam.step(&gradients, factor))?;
+        self.end_optimizers.step(&gradients, factor)?;
         let missing = || candle_core::Error::Msg("a layer has no gradient".into());
         let mut dy = gradients.get(&x).ok_or_else(missing)?.clone();
         drop(gradients);

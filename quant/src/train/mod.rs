@@ -13,10 +13,9 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 
-pub use end_to_end::EndToEnd;
 pub(crate) use end_to_end::{Start, train_end_to_end};
-pub use recon::Reconstruction;
 pub(crate) use recon::{BlockTraining, TrainedLayer};
+pub use schedule::Training;
 
 use crate::{Error, Result};
 use candle_core::Device;

@@ -5,7 +5,7 @@
 use super::adam::Adam;
 use super::layer::{Parameters, TrainLayer};
 use super::loss::relative_error;
-use super::schedule::{cosine, shuffled};
+use super::schedule::{Training, cosine};
 use super::{damaged, device, failed};
 use crate::float::FloatLayer;
 use crate::hf::LlamaConfig;
@@ -15,30 +15,14 @@ use candle_core::backprop::GradStore;
 use candle_core::{Device, Result, Tensor};
 use std::path::Path;
 
-/// How a layer is trained.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Reconstruction {
-    /// Passes over the calibration sequences.
-    pub epochs: usize,
-    /// Tokens of a step (whole sequences; at least one).
-    pub batch: usize,
-    /// Learning rate of the weights, in levels.
-    pub weights: f64,
-    /// Of the scales, relative.
-    pub scales: f64,
-    /// Of the norm gains.
-    pub gains: f64,
-    /// Order of the sequences.
-    pub seed: u64,
-}
-
-/// The optimizers of a layer.
+/// The optimizers of a layer, or of the head.
 pub(super) struct Optimizers([Adam; 3]);
 
 impl Optimizers {
-    /// With learning rates for weights, scales and gains.
-    pub fn new(p: Parameters, [weights, scales, gains]: [f64; 3]) -> Self {
-        Self([Adam::new(p.weights, weights), Adam::new(p.scales, scales), Adam::new(p.gains, gains)])
+    /// With the learning rates of `how`.
+    pub fn new(p: Parameters, how: &Training) -> Self {
+        let adam = Adam::new;
+        Self([adam(p.weights, how.weights), adam(p.scales, how.scales), adam(p.gains, how.gains)])
     }
 
     /// One step, with all learning rates times `factor`.
@@ -49,7 +33,7 @@ impl Optimizers {
 
 /// What the training of one layer needs to know.
 pub(crate) struct BlockTraining<'a> {
-    pub how: &'a Reconstruction,
+    pub how: &'a Training,
     /// Number of the layer.
     pub l: usize,
     /// Layers of the model.
@@ -117,21 +101,15 @@ impl TrainedLayer {
         block: &BlockTraining<'_>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<()> {
-        let o = block.how;
-        let per_step = (o.batch / self.window).clamp(1, input.len().max(1));
-        let steps = o.epochs * input.len().div_ceil(per_step);
-        let mut optimizers = Optimizers::new(self.layer.parameters(), [o.weights, o.scales, o.gains]);
-        let mut done = 0;
-        for epoch in 0..o.epochs {
-            let order = shuffled(input.len(), o.seed.wrapping_add((block.l * o.epochs + epoch) as u64));
-            for which in order.chunks(per_step) {
-                let (x, target) = (self.batch(input, which)?, self.batch(target, which)?);
-                let loss = relative_error(&self.layer.forward(&x, &self.layer.weights()?)?, &target)?;
-                optimizers.step(&loss.backward()?, cosine(done, steps))?;
-                done += 1;
-                let loss = Some(f64::from(loss.to_scalar::<f32>()?));
-                progress(Progress { layer: block.l, layers: block.layers, step: done, steps, loss });
-            }
+        let steps = block.how.steps(input.len(), self.window, block.l);
+        let mut optimizers = Optimizers::new(self.layer.parameters(), block.how);
+        for (done, which) in steps.iter().enumerate() {
+            let (x, target) = (self.batch(input, which)?, self.batch(target, which)?);
+            let loss = relative_error(&self.layer.forward(&x, &self.layer.weights()?)?, &target)?;
+            optimizers.step(&loss.backward()?, cosine(done, steps.len()))?;
+            let loss = Some(f64::from(loss.to_scalar::<f32>()?));
+            let (step, steps) = (done + 1, steps.len());
+            progress(Progress { layer: block.l, layers: block.layers, step, steps, loss });
         }
         Ok(())
     }

@@ -1,4 +1,34 @@
-//! Learning-rate schedule and the order of the data.
+//! How something is trained: passes, learning rates and their schedule, order of the data.
+
+/// Training of a layer, or of a whole model.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Training {
+    /// Passes over the sequences.
+    pub epochs: usize,
+    /// Tokens of a step (whole sequences; at least one).
+    pub batch: usize,
+    /// Learning rate of the weights, in levels.
+    pub weights: f64,
+    /// Of the scales, relative.
+    pub scales: f64,
+    /// Of the norm gains.
+    pub gains: f64,
+    /// Order of the sequences.
+    pub seed: u64,
+}
+
+impl Training {
+    /// The sequences of each step, of `count` of `tokens` each; what else is trained by the same choices takes another
+    /// `part`.
+    pub(super) fn steps(&self, count: usize, tokens: usize, part: usize) -> Vec<Vec<usize>> {
+        let per_step = (self.batch / tokens).clamp(1, count.max(1));
+        let pass = |epoch| {
+            let order = shuffled(count, self.seed.wrapping_add((part * self.epochs + epoch) as u64));
+            order.chunks(per_step).map(<[usize]>::to_vec).collect::<Vec<_>>()
+        };
+        (0..self.epochs).flat_map(pass).collect()
+    }
+}
 
 /// Warm-up over the first twentieth, then half a cosine down to a twentieth.
 pub(super) fn cosine(step: usize, steps: usize) -> f64 {
@@ -11,7 +41,7 @@ pub(super) fn cosine(step: usize, steps: usize) -> f64 {
 }
 
 /// `0..n` in an order that depends on `seed` alone.
-pub(super) fn shuffled(n: usize, seed: u64) -> Vec<usize> {
+fn shuffled(n: usize, seed: u64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..n).collect();
     fastrand::Rng::with_seed(seed).shuffle(&mut order);
     order
