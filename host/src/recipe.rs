@@ -13,14 +13,19 @@ use accllm_quant::tokenizer::TextTokenizer;
 use accllm_quant::train::Training;
 use std::path::Path;
 
+/// Tokens of a calibration window, where the model has so many positions.
+const WINDOW: usize = 512;
+/// Tokens of a training step.
+const BATCH: usize = 1024;
+
 /// How much work goes into a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preset {
-    /// No training: seconds for a small model.
+    /// No training.
     Closed,
-    /// Closed forms on more text, and a short training of each layer: minutes.
+    /// A short training of the whole model: minutes for a small one.
     Fast,
-    /// Long training of each layer, then of the whole model: hours.
+    /// A long one: hours.
     Best,
 }
 
@@ -33,16 +38,41 @@ pub enum Formats {
     Bits(f64),
 }
 
+/// Where the calibration text comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Text {
+    /// The file, or the built-in stories.
+    File,
+    /// The model writes it.
+    Model,
+    /// Both in turn, a window each.
+    Both,
+}
+
+/// Tokens of a quantization.
+struct Sizes {
+    /// Of a window.
+    window: usize,
+    /// For the fit of the layers.
+    layers: usize,
+    /// Of the whole text.
+    text: usize,
+    /// Of the training.
+    train: usize,
+}
+
 /// All choices of a quantization.
 pub struct Recipe {
     /// Work.
     pub preset: Preset,
     /// Formats of the layers; the head is W4.
     pub formats: Formats,
-    /// Calibrate on text that the model writes itself.
-    pub self_text: bool,
-    /// Calibration tokens; `None` for the preset's number.
+    /// What the calibration text is.
+    pub text: Text,
+    /// Most tokens of text; `None` for the preset's number.
     pub tokens: Option<usize>,
+    /// Tokens of the training, passes over the text included; `None` for the preset's number.
+    pub train: Option<usize>,
     /// Of everything random.
     pub seed: u64,
 }
@@ -53,29 +83,28 @@ impl Recipe {
         Self {
             preset: Preset::Closed,
             formats: Formats::One(WeightFormat::W2Sparse),
-            self_text: false,
+            text: Text::File,
             tokens: None,
+            train: None,
             seed: 1,
         }
     }
 
-    /// Tokens of a calibration window, and of the layers' calibration; then of the whole model's training.
-    fn sizes(&self, positions: usize) -> (usize, usize, usize) {
-        let (window, layers, whole) = match self.preset {
-            Preset::Closed => (320, 32 * 320, 0),
-            Preset::Fast => (512, 16 * 512, 0),
-            Preset::Best => (512, 160 * 512, 1200 * 512),
+    fn sizes(&self, positions: usize) -> Sizes {
+        let window = WINDOW.min(positions);
+        let (layers, text, train) = match self.preset {
+            Preset::Closed => (32, 32, 0),
+            Preset::Fast => (24, 48, 48),
+            Preset::Best => (32, 512, 2048),
         };
-        let window = window.min(positions);
-        match self.tokens {
-            Some(n) => (window, n.min(layers.max(n.min(256 * window))), if whole > 0 { n } else { 0 }),
-            None => (window, layers, whole),
-        }
+        let text = self.tokens.unwrap_or(text * WINDOW).max(window);
+        let train = if train > 0 { self.train.unwrap_or(train * WINDOW).max(window) } else { 0 };
+        Sizes { window, layers: text.min(layers * WINDOW), text, train }
     }
 
     /// Most tokens that the layers of a model of `positions` positions are fitted on.
     pub fn calibration_tokens(&self, positions: usize) -> usize {
-        self.sizes(positions).1
+        self.sizes(positions).layers
     }
 
     /// The calibration stream, which may be written by the model, and the options.
@@ -86,24 +115,19 @@ impl Recipe {
         calibration: &Calibration,
         bars: &dyn Bars,
     ) -> Result<(Vec<u32>, Options)> {
-        let (window, layers, whole) = self.sizes(float.config.max_positions.max(2));
-        let wanted = layers.max(whole);
-        let text = match self.self_text {
-            true => {
-                let what = SelfText { sequences: wanted.div_ceil(window), tokens: window, seed: self.seed };
-                bars.begin("writing calibration text", (what.sequences * window) as u64);
-                let mut before = 0;
-                let text = float.write(what, |n| {
-                    bars.advance((n - before) as u64);
-                    before = n;
-                });
-                bars.end();
-                text?
+        let sizes = self.sizes(float.config.max_positions.max(2));
+        let window = sizes.window;
+        let text = match self.text {
+            Text::File => calibration.stream(float, tokenizer, sizes.text)?,
+            Text::Model => self.write(float, sizes.text, window, bars)?,
+            Text::Both => {
+                let half = sizes.text.div_ceil(2);
+                let own = self.write(float, half, window, bars)?;
+                in_turn(&own, &calibration.stream(float, tokenizer, half)?, window)
             }
-            false => calibration.stream(float, tokenizer, wanted)?,
         };
         let windows = |tokens: usize| (tokens.min(text.len()) / window).max(1);
-        let (reconstruction, end_to_end) = self.training(window, windows(whole));
+        let end_to_end = self.training(&sizes, windows(sizes.text));
         let options = Options {
             body: match self.formats {
                 Formats::One(format) => format,
@@ -113,25 +137,61 @@ impl Recipe {
                 Formats::One(_) => Vec::new(),
                 Formats::Bits(budget) => mixture(float, text.get(..window).unwrap_or(&text), budget, bars)?,
             },
-            reconstruction,
+            balance: 1.0,
+            order: true,
+            // No passes over a layer alone: only what the training of the whole model starts at.
+            reconstruction: end_to_end.map(|(how, _)| Training { epochs: 0, ..how }),
             end_to_end,
-            calibration: Protocol { window, windows: Some(windows(layers)) },
+            calibration: Protocol { window, windows: Some(windows(sizes.layers)) },
             ..Options::default()
         };
         Ok((text, options))
     }
 
-    fn training(&self, window: usize, whole: usize) -> (Option<Training>, Option<(Training, usize)>) {
-        let seed = self.seed;
-        let layers =
-            |epochs| Training { epochs, batch: 4 * window, weights: 0.01, scales: 0.002, gains: 0.002, seed };
-        let end =
-            Training { epochs: 1, batch: 4 * window, weights: 0.005, scales: 0.001, gains: 0.001, seed };
-        match self.preset {
-            Preset::Closed => (None, None),
-            Preset::Fast => (Some(layers(1)), None),
-            Preset::Best => (Some(layers(4)), Some((end, whole))),
+    /// Text of the model itself.
+    fn write(&self, float: &FloatModel, tokens: usize, window: usize, bars: &dyn Bars) -> Result<Vec<u32>> {
+        let what = SelfText { sequences: tokens.div_ceil(window), tokens: window, seed: self.seed };
+        bars.begin("writing calibration text", (what.sequences * window) as u64);
+        let mut before = 0;
+        let text = float.write(what, |n| {
+            bars.advance((n - before) as u64);
+            before = n;
+        });
+        bars.end();
+        Ok(text?)
+    }
+
+    /// The training of the whole model, and the windows of text that it has.
+    fn training(&self, sizes: &Sizes, windows: usize) -> Option<(Training, usize)> {
+        let all = sizes.train / sizes.window;
+        if all == 0 {
+            return None;
         }
+        let windows = windows.min(all);
+        // A level of W4 is a smaller part of a weight.
+        let weights = if self.formats == Formats::One(WeightFormat::W4) { 0.004 } else { 0.01 };
+        let how = Training {
+            epochs: all.div_ceil(windows),
+            batch: BATCH,
+            weights,
+            scales: weights / 5.0,
+            gains: weights / 5.0,
+            seed: self.seed,
+        };
+        Some((how, windows))
+    }
+}
+
+/// Windows of two streams in turn, then what is left of the longer one.
+fn in_turn(a: &[u32], b: &[u32], window: usize) -> Vec<u32> {
+    let (mut a, mut b) = (a.chunks_exact(window), b.chunks_exact(window));
+    let mut text = Vec::new();
+    loop {
+        let pair = [a.next(), b.next()];
+        if pair == [None, None] {
+            return text;
+        }
+        pair.into_iter().flatten().for_each(|w| text.extend_from_slice(w));
     }
 }
 

@@ -175,20 +175,25 @@ pub fn resid_add(a: i32, b: i32) -> i32 {
     (i64::from(a) + i64::from(b)).clamp(-i64::from(RESID_MAX) - 1, i64::from(RESID_MAX)) as i32
 }
 
-/// silu(gate) * up, `-32768..=32639`.
+/// Largest result of [`silu_mul`]: what the largest exponent still rounds to 127.
+pub const H_MAX: i32 = (255 << (EXPONENT_MAX - 1)) - 1;
+/// Smallest result of [`silu_mul`].
+pub const H_MIN: i32 = -(1 << (EXPONENT_MAX + 7));
+
+/// silu(gate) * up, [`H_MIN`]`..=`[`H_MAX`].
 #[inline]
 pub fn silu_mul(gate: i32, up: i32, hs: u32) -> i32 {
     let (g, u) = (sat(i64::from(gate), 24), sat(i64::from(up), 24));
     let a = g.unsigned_abs() as u32;
     let sg = if a >= 65536 { 32768 } else { i64::from(tables::sigmoid(a)) };
     let sg = if g < 0 { 32768 - sg } else { sg };
-    rs(rs(g * sg, 15) * u, hs).clamp(-32768, i64::from(PROB_ONE)) as i32
+    rs(rs(g * sg, 15) * u, hs).clamp(H_MIN.into(), H_MAX.into()) as i32
 }
 
 /// Largest exponent of a block.
-pub const EXPONENT_MAX: u8 = 8;
+pub const EXPONENT_MAX: u8 = 12;
 
-/// Exponent of a block of values `-32768..=32639`: the smallest with which all [`block_code`]s are int8.
+/// Exponent of a block of values [`H_MIN`]`..=`[`H_MAX`]: the smallest with which all [`block_code`]s are int8.
 pub fn block_exponent(h: &[i32]) -> u8 {
     let fits = |&e: &u8| h.iter().all(|&v| (-128..=127).contains(&rs(v.into(), e.into())));
     (0..EXPONENT_MAX).find(fits).unwrap_or(EXPONENT_MAX)
@@ -240,7 +245,7 @@ mod tests {
 
     #[test]
     fn exponents_are_the_smallest_and_codes_are_int8() {
-        for h in -32768..=PROB_ONE {
+        for h in H_MIN..=H_MAX {
             let e = block_exponent(&[h]);
             let code = |e: u8| rs(h.into(), e.into());
             assert!((-128..=127).contains(&code(e)), "{h} with {e}");
@@ -256,8 +261,8 @@ mod tests {
         }
         assert_eq!(block_exponent(&[]), 0);
         assert_eq!(block_exponent(&[3, -129, 5]), 1);
-        assert_eq!(block_exponent(&[PROB_ONE, 0]), EXPONENT_MAX);
-        assert_eq!(block_exponent(&[-32768]), EXPONENT_MAX);
+        assert_eq!(block_exponent(&[H_MAX, 0]), EXPONENT_MAX);
+        assert_eq!(block_exponent(&[H_MIN]), EXPONENT_MAX);
     }
 
     #[test]
@@ -301,7 +306,7 @@ mod tests {
         assert_eq!(k_step(&[-32768, 32767]), (4369, (-32768 + 8 * 4369) as i16));
         assert_eq!(q_step(&[-32768]), 259);
         assert_eq!(requant(1 << 46, u16::MAX, 0), i32::MAX);
-        assert_eq!(silu_mul(i32::MAX, i32::MIN, 0), -32768);
+        assert_eq!(silu_mul(i32::MAX, i32::MIN, 0), H_MIN);
         assert_eq!(prob(i32::MIN, i32::MAX, true), 0);
         assert_eq!(prob(5, 5, false), 127);
         assert_eq!(resid_add(RESID_MAX, 1), RESID_MAX);

@@ -219,7 +219,7 @@ const EDGES: &str = "
 - ONCHIP_RANGE: an address past its buffer; a vector memory operand of the vector unit, or `c` and `aux` of MATW and MATV, that is not a multiple of V; more lane rows than LANE_ROWS; activation columns (ATTQ: of 32, SILU: of 256) or counts (LOAD, EMBED, STORE, SOFTMAX: of 32) that are not multiples; HADX with n not a multiple of 2k; SOFTMAX with a SCORE_ROW, ATTQ with a V_DIM that is not a multiple of V.
 - ILLEGAL: unknown opcode, weight format 3, HDP other than 64 and 128, GQA outside 1..16, SETC of an unknown constant, ADD to a register above 31, loops nested deeper than the stack, when such an instruction is reached. The golden executor also refuses words with unused fields set; the hardware ignores those fields.
 - Operands in vector memory that are 16 bits wide (norm constants, cos, sin, rotated heads) are the low 16 bits, sign-extended; SUMSQ and NORMQ read the low 26 bits. HADW and HADX add modulo 2^32.
-- Every lane of an activation word has an exponent, 0..8. It is written with column 0 of the word: by SILU the block's, by all others 0. MATK and MATV ignore it.
+- Every lane of an activation word has an exponent, 0..12. It is written with column 0 of the word: by SILU the block's, by all others 0. MATK and MATV ignore it.
 - In place (c = a) is allowed for every vector instruction; partly overlapping source and destination is not specified.
 - A pfw wait decrements its semaphore like the others; order: pfw, wait0, wait1. Semaphores are cleared at start; unit constants and result registers are kept between runs.
 - A faulting instruction may have written part of its results; nothing outside the memory map.

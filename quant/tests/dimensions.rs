@@ -163,6 +163,7 @@ fn the_quantizer_does_it() -> Outcome {
         ("dimensions", Options { dimensions: 1, ..base.clone() }),
         ("align", Options { align: true, ..base.clone() }),
         ("rotate", Options { rotate: Some(3), ..base.clone() }),
+        ("order", Options { order: true, ..base.clone() }),
     ];
     let wanted = model.logits(&text[..32], None, &mut NoTap)?;
     let energy: f64 = wanted.iter().map(|v| f64::from(*v).powi(2)).sum();

@@ -8,8 +8,8 @@ use accllm_quant::model::WeightFormat;
 use accllm_quant::perplexity::Protocol;
 use accllm_quant::quantize::calibrate;
 use accllm_quant::transform::{
-    PairPower, balance_qk, choose_head, choose_layer, migrate_head, migrate_layer, rotate_residual,
-    rotate_values,
+    PairPower, balance_qk, choose_head, choose_layer, migrate_head, migrate_layer, order_channels,
+    rotate_residual, rotate_values,
 };
 use support::{Outcome, data, small_float, small_text, stories};
 
@@ -100,6 +100,32 @@ fn rotations_keep_the_logits() -> Outcome {
         moved.layers.resident()?.iter_mut().for_each(|w| rotate_values(c, w, 2));
         let apart = difference(&model, &moved, &text)?;
         assert!(apart < 2e-5, "values: logits differ by {apart} of the largest");
+        assert_ne!(model.layer(0)?.v, moved.layer(0)?.v);
+    }
+    Ok(())
+}
+
+#[test]
+fn orders_keep_the_logits_and_sort_the_channels() -> Outcome {
+    for (model, text) in cases()? {
+        let how = Protocol { window: text.len(), windows: None };
+        let stats = calibrate(&model, &text, how)?;
+        let mut moved = model.clone();
+        order_channels(&mut moved, &stats)?;
+        let apart = difference(&model, &moved, &text)?;
+        assert!(apart < 2e-5, "logits differ by {apart} of the largest");
+        // What reads the input of down is in ascending order of range times norm.
+        let down = &moved.layer(0)?.down;
+        let after = calibrate(&moved, &text, how)?;
+        let size: Vec<f32> = (0..down.cols)
+            .map(|c| {
+                let norm = down.data.iter().skip(c).step_by(down.cols).map(|w| w * w).sum::<f32>().sqrt();
+                norm * after.layers[0].down_in.max[c]
+            })
+            .collect();
+        assert!(size.windows(2).all(|w| w[0] <= w[1] * 1.001), "{size:?}");
+        // The residual stream is in another order than before: so are the gains of its norms.
+        assert_ne!(model.layer(0)?.q, moved.layer(0)?.q);
         assert_ne!(model.layer(0)?.v, moved.layer(0)?.v);
     }
     Ok(())

@@ -78,12 +78,15 @@ pub struct Quantize {
     /// Text for calibration, blank lines between documents [default: built-in stories].
     #[arg(long, value_name = "FILE")]
     pub calib: Option<PathBuf>,
-    /// Calibrate on text that the model writes itself.
-    #[arg(long, conflicts_with = "calib")]
+    /// Calibrate on text that the model writes itself; with --calib on both in turn.
+    #[arg(long)]
     pub self_text: bool,
     /// Most tokens of calibration text to use [default: the preset's].
     #[arg(long, value_name = "N")]
     pub calib_tokens: Option<usize>,
+    /// Tokens of the training, passes over the text included [default: the preset's].
+    #[arg(long, value_name = "N")]
+    pub train_tokens: Option<usize>,
     /// How much work to put in.
     #[arg(long, value_enum, default_value_t = PresetArg::Fast)]
     pub preset: PresetArg,
@@ -106,9 +109,9 @@ pub struct Quantize {
 pub enum PresetArg {
     /// No training: closed forms only.
     Closed,
-    /// A short training of each layer: minutes for a small model.
+    /// A short training of the whole model on 24,576 tokens: minutes for a small one.
     Fast,
-    /// A long training of each layer, then of the whole model: hours.
+    /// A long one on 1,048,576 tokens, four passes over the text: hours.
     Best,
 }
 

@@ -3,7 +3,7 @@
 use super::args::{FormatArg, PresetArg, Quantize};
 use super::out::{Bars, Out};
 use accllm::model::{Calibration, Source};
-use accllm::recipe::{self, Formats, Preset, Recipe};
+use accllm::recipe::{self, Formats, Preset, Recipe, Text};
 use accllm::{Error, Result, output};
 use accllm_quant::model::{QuantModel, WeightFormat};
 use accllm_quant::quantize::bits;
@@ -82,8 +82,13 @@ fn recipe(args: &Quantize) -> Recipe {
             PresetArg::Best => Preset::Best,
         },
         formats: args.bits.map_or(Formats::One(format), Formats::Bits),
-        self_text: args.self_text,
+        text: match (args.self_text, &args.calib) {
+            (false, _) => Text::File,
+            (true, None) => Text::Model,
+            (true, Some(_)) => Text::Both,
+        },
         tokens: args.calib_tokens,
+        train: args.train_tokens,
         seed: args.seed,
     }
 }

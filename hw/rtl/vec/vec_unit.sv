@@ -231,9 +231,9 @@ module vec_unit
       half_o <= shifts ? (64'd1 << u.sh[5:0]) >> 1 : '0;
       low_4 <= op.qk ? -32'sd8 : op.qq ? -32'sd127 : op.attq ? -32'sd32768 : 32'sh8000_0000;
       high_4 <= op.qk ? 32'sd7 : op.qq ? 32'sd127 : op.attq ? 32'sd32767 : 32'sh7fff_ffff;
-      low_o <= op.qv ? -32'sd8 : op.last_stage || op.silu ? -32'sd32768 : op.late ? -32'sd128
+      low_o <= op.qv ? -32'sd8 : op.last_stage ? -32'sd32768 : op.silu ? -32'sd524288 : op.late ? -32'sd128
              : op.radd ? -32'sd33554432 : 32'sh8000_0000;
-      high_o <= op.qv ? 32'sd7 : op.last_stage ? 32'sd32767 : op.silu ? 32'sd32639 : op.late ? 32'sd127
+      high_o <= op.qv ? 32'sd7 : op.last_stage ? 32'sd32767 : op.silu ? 32'sd522239 : op.late ? 32'sd127
               : op.radd ? 32'sd33554431 : 32'sh7fff_ffff;
     end
   end

@@ -27,6 +27,13 @@ pub enum What {
         how: Closed,
         /// Seed of a rotation of the residual stream before it.
         rotate: Option<u64>,
+        /// Whether channels are ordered before it.
+        order: bool,
+    },
+    /// The head alone, as W4.
+    Head {
+        /// The fit.
+        how: Closed,
     },
 }
 
@@ -141,17 +148,17 @@ fn cache() -> Vec<Case> {
 fn together() -> Vec<Case> {
     let plain = Choice::of(Parts::engine(true, true));
     let kv = Choice::of(Parts::engine(false, true));
-    let best = |c: &Choice| Choice { clip_values: true, align: true, ..c.clone() };
+    let balanced = |c: &Choice| Choice { balance: 1.0, ..c.clone() };
     named(
         "A8 and KV4 together",
         vec![
-            ("KV4, V clipped, K aligned", best(&kv)),
+            ("KV4, K balanced", balanced(&kv)),
             ("A8, KV4, migration 1", plain.clone()),
-            ("A8, KV4, migration 1, V clipped", Choice { clip_values: true, ..plain.clone() }),
-            ("A8, KV4, migration 1, V clipped, K aligned", best(&plain)),
+            ("A8, KV4, migration 1, K balanced", balanced(&plain)),
+            ("A8, KV4, migration 1, K balanced, V clipped", Choice { clip_values: true, ..balanced(&plain) }),
             (
-                "A8, KV4, migration by search, V clipped, K aligned",
-                Choice { migration: None, ..best(&plain) },
+                "A8, KV4, migration by search (weights as W4), K balanced",
+                Choice { migration: None, ..balanced(&plain) },
             ),
         ],
     )
@@ -162,7 +169,9 @@ fn weights() -> Vec<Case> {
     let part = "Weights in closed form, activations in float";
     let base = Closed { correct: false, rounds: 0, ..Closed::default() };
     let mut all = Vec::new();
-    let mut add = |name: String, how| all.push(Case { part, name, what: What::Closed { how, rotate: None } });
+    let mut add = |name: String, how| {
+        all.push(Case { part, name, what: What::Closed { how, rotate: None, order: false } });
+    };
     for (name, pruning) in
         [("magnitude", Pruning::Magnitude), ("Wanda", Pruning::Wanda), ("SparseGPT", Pruning::SparseGpt)]
     {
@@ -181,7 +190,19 @@ fn weights() -> Vec<Case> {
         add(format!("{name}, error feedback, corrected, refined"), Closed { formats, ..Closed::default() });
     }
     let how = Closed::default();
-    let name = "W2 2:4, residual stream rotated, feedback, corrected, refined".into();
-    all.push(Case { part, name, what: What::Closed { how, rotate: Some(1) } });
+    for (name, rotate, order) in
+        [("residual stream rotated", Some(1), false), ("channels in order of size", None, true)]
+    {
+        let name = format!("W2 2:4, {name}, feedback, corrected, refined");
+        all.push(Case { part, name, what: What::Closed { how, rotate, order } });
+    }
+    let nearest = Closed { pruning: Pruning::Magnitude, feedback: false, ..base };
+    for (name, how) in [
+        ("nearest level", nearest),
+        ("nearest level, weighted by the inputs", Closed { pruning: Pruning::Wanda, ..nearest }),
+        ("error feedback, refined", Closed { rounds: 4, ..base }),
+    ] {
+        all.push(Case { part, name: format!("head alone W4, {name}"), what: What::Head { how } });
+    }
     all
 }

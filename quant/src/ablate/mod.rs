@@ -8,14 +8,16 @@ mod cases;
 pub use cases::{Case, Choice, What, cases};
 
 use crate::Result;
-use crate::float::FloatModel;
+use crate::float::{FloatModel, NoTap};
 use crate::model::WeightFormat;
 use crate::perplexity::{Perplexity, Protocol, Scorer, Windowing, perplexity_with};
 use crate::quantize::{
-    Calibration, KeyGrid, Rounded, Steps, calibrate, clipped_value_shape, closed_model, shaped_steps,
+    Calibration, Closed, Inputs, KeyGrid, Rounded, Steps, calibrate, clipped_value_shape, closed_model,
+    shaped_steps,
 };
 use crate::transform::{
-    KeySample, align_qk, balance_qk, choose_head, choose_layer, rotate_residual, rotate_values, split_model,
+    KeySample, align_qk, balance_qk, choose_head, choose_layer, order_channels, rotate_residual,
+    rotate_values, split_model,
 };
 use serde::Serialize;
 
@@ -75,13 +77,20 @@ impl Ablation {
         let ppl = match &case.what {
             What::Float => float,
             What::Rounded(choice) => self.rounded(choice, progress)?,
-            What::Closed { how, rotate } => {
+            What::Closed { how, rotate, order } => {
                 let mut model = self.model.clone();
                 if let Some(seed) = rotate {
                     rotate_residual(&mut model, *seed)?;
                 }
+                if *order {
+                    order_channels(&mut model, self.calibrated()?)?;
+                }
                 let q = closed_model(&model, &self.calibration, self.protocol, &|_| *how)?;
                 self.score(&q, progress)?.perplexity
+            }
+            What::Head { how } => {
+                let model = self.with_head(how)?;
+                self.score(&model, progress)?.perplexity
             }
         };
         let seconds = start.elapsed().as_secs_f64();
@@ -127,6 +136,19 @@ impl Ablation {
         }
         let rounded = Rounded { model, steps: &steps, parts, lambda: None };
         Ok(self.score(&rounded, progress)?.perplexity)
+    }
+
+    /// The model with its head as W4.
+    fn with_head(&self, how: &Closed) -> Result<FloatModel> {
+        let mut inputs = Vec::new();
+        let windows = self.protocol.windows.unwrap_or(usize::MAX);
+        for window in self.calibration.chunks_exact(self.protocol.window).take(windows) {
+            inputs.extend(self.model.hidden(window, None, &mut NoTap)?);
+        }
+        let inputs = Inputs::new(&inputs, self.model.config.hidden);
+        let mut model = self.model.clone();
+        model.head = Some(inputs.fit(self.model.head(), WeightFormat::W4, how).dequantize());
+        Ok(model)
     }
 
     fn calibrated(&mut self) -> Result<&Calibration> {

@@ -180,7 +180,7 @@ versions! {
 
 /// `e^x` to 2e-7 (relative) for x from -87 to 88, the ends beyond; by the same operations on every computer.
 #[inline(always)]
-fn exp(x: f32) -> f32 {
+pub(crate) fn exp(x: f32) -> f32 {
     /// Adding it rounds to a whole number, which is then in the low bits.
     const ROUND: f32 = (3u32 << 22) as f32;
     // ln 2 in two parts; the first has few bits, so that its product is exact.

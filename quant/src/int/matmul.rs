@@ -29,7 +29,7 @@ impl Acts {
         Self::new(tokens, cols, None, fill)
     }
 
-    /// Quantizes 16-bit values `[tokens, cols]`, with an exponent for each token and block.
+    /// Quantizes 20-bit values `[tokens, cols]`, with an exponent for each token and block.
     pub fn blocks(isa: Isa, x: &[i32], cols: usize) -> Self {
         let tokens = x.len() / cols;
         let blocks = cols.div_ceil(COLS);
@@ -155,7 +155,7 @@ fn accumulate(isa: Isa, w: &Packed, x: &Acts, block: usize, t: usize) -> [[i64; 
 mod tests {
     use super::*;
     use crate::model::{Linear, WeightFormat};
-    use accllm_hw::fixed::requant;
+    use accllm_hw::fixed::{self, requant};
     use proptest::prelude::*;
 
     const ISAS: [Isa; 2] = [Isa::Portable, Isa::Avx512];
@@ -203,7 +203,7 @@ mod tests {
             let linears = [weights(a, cols, &mut next), weights(b, cols, &mut next)];
             let packed = Packed::new(&[&linears[0], &linears[1]]);
             let x: Vec<i32> = (0..tokens * cols).map(|_| match scaled {
-                true => ((next() % 65408) as i32 - 32768) >> (next() % 12),
+                true => ((next() % (1 << 20)) as i32 - (1 << 19)).min(fixed::H_MAX) >> (next() % 16),
                 false => if next().is_multiple_of(5) { -128 } else { next() as u8 as i8 as i32 },
             }).collect();
             let fill = |t: usize, out: &mut [i8]| {
@@ -252,9 +252,9 @@ mod tests {
                 let acc = cols as i64 * i64::from(x) * 255 * i64::from(level);
                 assert_eq!(y, [requant(acc, 1, 20); 7]);
                 // With the largest exponent in each block.
-                let acts = Acts::blocks(isa, &vec![-32768; 2 * cols], cols);
+                let acts = Acts::blocks(isa, &vec![fixed::H_MIN; 2 * cols], cols);
                 let y = linear(isa, &Packed::new(&[&w]), &acts, false);
-                let acc = cols as i64 * -32768 * 255 * i64::from(level);
+                let acc = cols as i64 * i64::from(fixed::H_MIN) * 255 * i64::from(level);
                 assert_eq!(y, [requant(acc, 1, 20); 2]);
             }
         }

@@ -19,7 +19,12 @@ pub struct Channels {
     pub max: Vec<f32>,
     /// Sum of squares.
     pub squares: Vec<f64>,
-    /// Rows seen.
+    /// Sum of the shares of each row's energy: every row counts alike. (The first tokens of a text can be a thousand
+    /// times larger than all others.)
+    pub shares: Vec<f64>,
+    /// Sum of the logarithms of the rows' energies.
+    pub log_energy: f64,
+    /// Rows seen that are not zero.
     pub rows: usize,
     /// Some of the rows, whole, for inputs of linears.
     pub kept: Vec<f32>,
@@ -29,11 +34,20 @@ impl Channels {
     fn add(&mut self, width: usize, data: &[f32]) {
         self.max.resize(width, 0.0);
         self.squares.resize(width, 0.0);
+        self.shares.resize(width, 0.0);
         for row in data.chunks_exact(width) {
-            for ((m, s), v) in self.max.iter_mut().zip(&mut self.squares).zip(row) {
-                *m = m.max(v.abs());
-                *s += f64::from(*v) * f64::from(*v);
+            let energy = row.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>();
+            if energy == 0.0 {
+                continue;
             }
+            let sums = self.squares.iter_mut().zip(&mut self.shares);
+            for ((m, (sum, share)), v) in self.max.iter_mut().zip(sums).zip(row) {
+                let square = f64::from(*v) * f64::from(*v);
+                *m = m.max(v.abs());
+                *sum += square;
+                *share += square / energy;
+            }
+            self.log_energy += energy.ln();
             self.rows += 1;
         }
     }
@@ -46,9 +60,17 @@ impl Channels {
         self.kept.extend(rows.take(room));
     }
 
-    /// Mean square per channel: the diagonal of the layer's Hessian.
-    pub fn power(&self) -> Vec<f32> {
+    /// Mean square per channel, over the rows that are not zero.
+    pub fn mean_square(&self) -> Vec<f32> {
         self.squares.iter().map(|s| (s / self.rows.max(1) as f64) as f32).collect()
+    }
+
+    /// Mean square per channel of a typical row (mean share times geometric mean of the energy): the diagonal of the
+    /// layer's Hessian.
+    pub fn power(&self) -> Vec<f32> {
+        let rows = self.rows.max(1) as f64;
+        let typical = (self.log_energy / rows).exp();
+        self.shares.iter().map(|s| (s / rows * typical) as f32).collect()
     }
 
     /// Largest magnitude over all channels.

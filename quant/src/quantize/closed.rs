@@ -24,6 +24,9 @@ use rayon::prelude::*;
 /// Columns that a transposition takes at a time.
 const TILE: usize = 16;
 
+/// Energy of a token's input that counts in full, in medians.
+const CAP: f32 = 4.0;
+
 /// How the two columns of four that 2:4 keeps are chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pruning {
@@ -66,6 +69,8 @@ pub struct Inputs {
     inverse: Option<Inverse>,
     /// `[cols, tokens]`.
     transposed: Matrix,
+    /// What each token counts.
+    weights: Vec<f32>,
 }
 
 impl Inputs {
@@ -81,6 +86,8 @@ impl Inputs {
 
     fn with_used(x: &[f32], used: Vec<bool>) -> Self {
         let width = used.len();
+        let weights = token_weights(x, width);
+        let x = &weighted(x, &weights);
         let mut gram = vec![0.0f32; width * width];
         add_gram(&mut gram, x, width);
         let tokens = (x.len() / width).max(1) as f32;
@@ -89,6 +96,7 @@ impl Inputs {
             power: (0..width).map(|i| gram[i * width + i] / tokens).collect(),
             inverse: Inverse::new(&gram, width),
             transposed: transpose(x, width),
+            weights,
             gram,
         }
     }
@@ -97,7 +105,8 @@ impl Inputs {
     /// towards `w`.
     pub fn correct(&self, w: &Matrix, wanted: &[f32]) -> Matrix {
         let Some(inverse) = &self.inverse else { return w.clone() };
-        let target = linear(&transpose(wanted, w.rows).data, &self.transposed);
+        let wanted = weighted(wanted, &self.weights);
+        let target = linear(&transpose(&wanted, w.rows).data, &self.transposed);
         let n = w.cols;
         let mut rest = Matrix { rows: w.rows, cols: n, data: target };
         // The Gram matrix is symmetric, so it is its own transpose.
@@ -123,6 +132,23 @@ impl Inputs {
         refine(w, &mut grid, &self.gram, &self.used, how.rounds);
         grid
     }
+}
+
+/// What each token counts in the sums: those with far more energy than the others, the first ones of a text, would
+/// outweigh all others (they are a thousand times larger at a few channels), and count as if they had [`CAP`] times the median.
+fn token_weights(x: &[f32], width: usize) -> Vec<f32> {
+    let energy: Vec<f32> = x.par_chunks(width).map(|row| row.iter().map(|v| v * v).sum()).collect();
+    let mut order = energy.clone();
+    order.sort_by(f32::total_cmp);
+    let most = CAP * order.get(order.len() / 2).copied().unwrap_or_default();
+    energy.iter().map(|e| if *e > most && most > 0.0 { (most / e).sqrt() } else { 1.0 }).collect()
+}
+
+/// Every token's row times its weight.
+fn weighted(x: &[f32], weights: &[f32]) -> Vec<f32> {
+    let width = (x.len() / weights.len().max(1)).max(1);
+    let rows = x.par_chunks(width).zip(weights);
+    rows.flat_map_iter(|(row, weight)| row.iter().map(move |v| v * weight)).collect()
 }
 
 /// The two columns of each four with the largest `w^2 * power`.

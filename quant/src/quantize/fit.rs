@@ -2,11 +2,11 @@
 
 use super::Options;
 use super::calibrate::{Channels, LayerStats};
+use super::closed::{Closed, Inputs, Pruning};
 use super::grid::GridWeight;
-use super::levels::fit;
 use super::recover::recover;
 use super::shapes::spread_heads;
-use crate::float::{FloatLayer, FloatModel, Matrix};
+use crate::float::{FloatLayer, FloatModel, Matrix, rms_norm};
 use crate::hf::LlamaConfig;
 use crate::model::WeightFormat;
 use crate::transform::{LayerShapes, choose_head, choose_layer, scale_columns};
@@ -52,18 +52,20 @@ pub(super) fn choose_shapes(
     shapes
 }
 
-/// The last norm, and the head in float and on its grid. The head is not compensated: its error reaches the logits directly, and rounding to
-/// the nearest level does less harm there (9.82 on the bundled model).
+/// The last norm, and the head in float and on its grid; `streams` are behind the last layer.
 pub(super) fn fit_head(
     model: &FloatModel,
+    streams: &[Vec<f32>],
     head_in: &Channels,
     options: &Options,
 ) -> (Vec<f32>, Matrix, GridWeight) {
     let shape = choose_head(model, head_in, options.head, options.migration);
     let mut head = model.head().clone();
     scale_columns(&mut head, &shape);
-    let gain = model.final_norm.iter().zip(&shape).map(|(g, s)| g / s).collect();
-    let power: Vec<f32> = head_in.power().iter().zip(&shape).map(|(p, s)| p / (s * s)).collect();
-    let grid = fit(&head, &power, &vec![true; head.cols], options.head);
+    let gain: Vec<f32> = model.final_norm.iter().zip(&shape).map(|(g, s)| g / s).collect();
+    let c = &model.config;
+    let x: Vec<f32> = streams.iter().flat_map(|x| rms_norm(x, &gain, c.norm_eps)).collect();
+    let how = Closed { pruning: Pruning::SparseGpt, feedback: true, ..options.closed };
+    let grid = Inputs::new(&x, c.hidden).fit(&head, options.head, &how);
     (gain, head, grid)
 }

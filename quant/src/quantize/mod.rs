@@ -37,15 +37,17 @@ pub use recover::recover;
 pub use refine::refine;
 pub(crate) use simulate::hadamard;
 pub use simulate::{DownInput, KeyGrid, Parts, Rounded, Simulated};
+pub(crate) use steps::DOWN_CODES;
 pub use steps::{Clip, LayerSteps, Steps, clipped_value_shape, shaped_steps, static_steps};
 pub use table::{StepRow, step_table};
 
+use self::fit::find_grids;
 use crate::Result;
 use crate::float::FloatModel;
 use crate::model::{LambdaShape, QuantModel, WeightFormat};
 use crate::perplexity::Protocol;
 use crate::train::Training;
-use crate::transform::rotate_residual;
+use crate::transform::{order_channels, rotate_residual};
 
 /// Choices of the quantizer.
 #[derive(Clone, Debug)]
@@ -66,6 +68,9 @@ pub struct Options {
     /// Seed of a rotation of the residual stream before everything ([`crate::transform::rotate_residual`]); `None` for
     /// no rotation. Weights that already lie on a grid lose it.
     pub rotate: Option<u64>,
+    /// Whether channels are put into an order in which those that share a scale are alike
+    /// ([`crate::transform::order_channels`]); not where weights already lie on a grid, which would be lost.
+    pub order: bool,
     /// Training of each layer against the float layer; `None` for closed forms only.
     pub reconstruction: Option<Training>,
     /// Training of the whole model against the float model's logits, after `reconstruction` (without that it is
@@ -95,6 +100,7 @@ impl Default for Options {
             align: false,
             dimensions: 0,
             rotate: None,
+            order: false,
             reconstruction: None,
             end_to_end: None,
             migration: None,
@@ -156,13 +162,8 @@ pub fn quantize_with(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Quantized> {
     let c = &model.config;
-    let rotated = options.rotate.map(|seed| -> Result<FloatModel> {
-        let mut rotated = model.clone();
-        rotate_residual(&mut rotated, seed)?;
-        Ok(rotated)
-    });
-    let rotated = rotated.transpose()?;
-    let model = rotated.as_ref().unwrap_or(model);
+    let changed = changed(model, text, options)?;
+    let model = changed.as_ref().unwrap_or(model);
     let weights = weights::quantize_weights(model, text, options, folder, progress)?;
     let dequantized = weights.dequantize(c);
     let after = calibrate(&dequantized, text, options.calibration)?;
@@ -170,4 +171,26 @@ pub fn quantize_with(
     let quant = assemble::assemble(c, &weights, &steps, &after, options)?;
     quant.check(std::path::Path::new("quantizer output"))?;
     Ok(Quantized { model: quant, dequantized, steps, recovered: weights.recovered() })
+}
+
+/// The model with its residual stream rotated and its channels ordered, where that is asked for.
+fn changed(model: &FloatModel, text: &[u32], options: &Options) -> Result<Option<FloatModel>> {
+    let order = options.order && !on_grid(model, options)?;
+    if options.rotate.is_none() && !order {
+        return Ok(None);
+    }
+    let mut model = model.clone();
+    if let Some(seed) = options.rotate {
+        rotate_residual(&mut model, seed)?;
+    }
+    if order {
+        let stats = calibrate(&model, text, options.calibration)?;
+        order_channels(&mut model, &stats)?;
+    }
+    Ok(Some(model))
+}
+
+/// Whether weights of the first layer already lie on a grid.
+fn on_grid(model: &FloatModel, options: &Options) -> Result<bool> {
+    Ok(find_grids(&model.config, 0, &*model.layer(0)?, options).iter().any(Option::is_some))
 }

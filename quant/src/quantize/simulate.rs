@@ -6,7 +6,7 @@ use crate::Result;
 use crate::float::{FloatModel, Lambda, Site, Tap};
 use crate::perplexity::Scorer;
 use accllm_hw::config::COLS;
-use accllm_hw::fixed::{block_code, block_exponent};
+use accllm_hw::fixed::{H_MAX, H_MIN, block_code, block_exponent};
 
 /// A float model with some of the engine's rounding switched on.
 pub struct Simulated<'a> {
@@ -206,12 +206,13 @@ fn round(data: &mut [f32], steps: &[f32], low: f32, high: f32) {
     }
 }
 
-/// Rounds every row to int8 with an exponent per block of columns, over static steps of 16-bit codes.
+/// Rounds every row to int8 with an exponent per block of columns, over static steps of 20-bit codes.
 fn blocks(data: &mut [f32], steps: &[f32]) {
     for row in data.chunks_exact_mut(steps.len()) {
         for (block, steps) in row.chunks_mut(COLS).zip(steps.chunks(COLS)) {
             let pairs = block.iter().zip(steps);
-            let h: Vec<i32> = pairs.map(|(v, s)| (*v / s).round().clamp(-32768.0, 32639.0) as i32).collect();
+            let h: Vec<i32> =
+                pairs.map(|(v, s)| (*v / s).round().clamp(H_MIN as f32, H_MAX as f32) as i32).collect();
             let e = block_exponent(&h);
             for ((v, h), s) in block.iter_mut().zip(&h).zip(steps) {
                 *v = f32::from(block_code(*h, e)) * f32::from(e).exp2() * s;

@@ -5,11 +5,12 @@ use super::shapes::{LayerShapes, Shapes, per_query};
 use crate::Result;
 use crate::float::{FloatModel, Matrix};
 use crate::hf::LlamaConfig;
+use accllm_hw::fixed::H_MAX;
 
-/// Headroom of down_proj's input, as 16 bits before its blocks take their exponents, over the calibrated range.
-const H_ROOM: f32 = 2.0;
+/// Headroom of down_proj's input, before its blocks take their exponents, over the calibrated range.
+const H_ROOM: f32 = 4.0;
 /// Codes of down_proj's input that the calibrated range takes.
-pub(super) const DOWN_CODES: f32 = 32639.0 / H_ROOM;
+pub(crate) const DOWN_CODES: f32 = H_MAX as f32 / H_ROOM;
 
 /// Static steps of one layer: real value of one code.
 #[derive(Clone, Debug)]

@@ -41,7 +41,8 @@ pub(super) fn quantize_weights(
     blocks.streams.quantized.iter().for_each(|x| {
         model.last_norm(x, &mut blocks.seen);
     });
-    let (final_norm, float_head, head) = fit_head(model, &blocks.seen.finish()?.head_in, options);
+    let head_in = blocks.seen.finish()?.head_in;
+    let (final_norm, float_head, head) = fit_head(model, &blocks.streams.quantized, &head_in, options);
     match &options.end_to_end {
         Some((how, count)) if blocks.trained.len() == c.layers => {
             work.depend_on_matrix(&float_head);

@@ -1,7 +1,8 @@
 //! Rotary embedding and causal attention over sequences, with gradients.
 
 use super::kernel::{slice, with_data};
-use crate::float::{Rope, View, product};
+use crate::float::{Rope, View, dot, product, softmax};
+use crate::isa::Isa;
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, D, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -80,6 +81,9 @@ impl CustomOp1 for Rotate {
     }
 }
 
+/// Queries at a time: keys behind the last of them are not looked at.
+const QUERIES: usize = 128;
+
 struct Attend {
     g: Geometry,
 }
@@ -99,66 +103,77 @@ impl Attend {
         q.chunks_exact(qs).zip(both).map(|(q, (k, v))| Sequence { q, k, v }).collect()
     }
 
-    /// Probabilities `[seq, seq]` of one head.
-    fn probabilities(&self, s: Sequence<'_>, h: usize, p: &mut [f32]) {
+    /// Blocks of queries: the first query, and how many keys the last one sees.
+    fn blocks(&self) -> impl Iterator<Item = (usize, usize)> {
+        let n = self.g.seq;
+        (0..n).step_by(QUERIES).map(move |first| (first, (first + QUERIES).min(n)))
+    }
+
+    /// Probabilities of the queries `first..seen` of head `h` over the keys `..seen`.
+    fn probabilities(&self, s: Sequence<'_>, h: usize, (first, seen): (usize, usize), p: &mut [f32]) {
         let g = &self.g;
         let (q, k) = (h * g.head_dim, h / (g.heads / g.kv_heads) * g.head_dim);
         product(
-            (g.seq, g.head_dim, g.seq),
-            View::rows(&s.q[q..], g.q_width()),
+            (seen - first, g.head_dim, seen),
+            View::rows(&s.q[first * g.q_width() + q..], g.q_width()),
             View::rows(&s.k[k..], g.kv_width()).t(),
             g.scale(),
-            (p, g.seq),
+            (p, seen),
             false,
         );
-        for (t, row) in p.chunks_exact_mut(g.seq).enumerate() {
-            let (seen, hidden) = row.split_at_mut(t + 1);
+        for (t, row) in p.chunks_exact_mut(seen).take(seen - first).enumerate() {
+            let (visible, hidden) = row.split_at_mut(first + t + 1);
             hidden.fill(0.0);
-            let max = seen.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            seen.iter_mut().for_each(|x| *x = (*x - max).exp());
-            let inverse = 1.0 / seen.iter().sum::<f32>();
-            seen.iter_mut().for_each(|x| *x *= inverse);
+            softmax(Isa::best(), visible);
         }
     }
 
     fn forward(&self, s: Sequence<'_>, out: &mut [f32]) {
         let g = &self.g;
-        let mut p = vec![0.0f32; g.seq * g.seq];
+        let mut p = vec![0.0f32; QUERIES.min(g.seq) * g.seq];
         for h in 0..g.heads {
-            self.probabilities(s, h, &mut p);
             let v = h / (g.heads / g.kv_heads) * g.head_dim;
-            product(
-                (g.seq, g.seq, g.head_dim),
-                View::rows(&p, g.seq),
-                View::rows(&s.v[v..], g.kv_width()),
-                1.0,
-                (&mut out[h * g.head_dim..], g.q_width()),
-                false,
-            );
+            for (first, seen) in self.blocks() {
+                self.probabilities(s, h, (first, seen), &mut p);
+                product(
+                    (seen - first, seen, g.head_dim),
+                    View::rows(&p, seen),
+                    View::rows(&s.v[v..], g.kv_width()),
+                    1.0,
+                    (&mut out[first * g.q_width() + h * g.head_dim..], g.q_width()),
+                    false,
+                );
+            }
         }
     }
 
     /// Gradients of queries, keys and values of one sequence.
     fn backward(&self, s: Sequence<'_>, dy: &[f32]) -> [Vec<f32>; 3] {
         let g = &self.g;
-        let (n, d) = (g.seq, g.head_dim);
+        let (n, d, scale) = (g.seq, g.head_dim, g.scale());
         let (wide, narrow) = (g.q_width(), g.kv_width());
-        let (mut p, mut dp) = (vec![0.0f32; n * n], vec![0.0f32; n * n]);
-        let [mut dq, mut dk, mut dv] =
-            [n * g.q_width(), n * g.kv_width(), n * g.kv_width()].map(|n| vec![0.0f32; n]);
+        let room = QUERIES.min(n) * n;
+        let (mut p, mut dp) = (vec![0.0f32; room], vec![0.0f32; room]);
+        let [mut dq, mut dk, mut dv] = [n * wide, n * narrow, n * narrow].map(|n| vec![0.0f32; n]);
         for h in 0..g.heads {
-            self.probabilities(s, h, &mut p);
-            let (q, k) = (h * d, h / (g.heads / g.kv_heads) * d);
-            let dy = View::rows(&dy[q..], wide);
-            product((n, n, d), View::rows(&p, n).t(), dy, 1.0, (&mut dv[k..], narrow), true);
-            product((n, d, n), dy, View::rows(&s.v[k..], narrow).t(), 1.0, (&mut dp, n), false);
-            for (p, dp) in p.chunks_exact(n).zip(dp.chunks_exact_mut(n)) {
-                let dot: f32 = p.iter().zip(&*dp).map(|(p, dp)| p * dp).sum();
-                dp.iter_mut().zip(p).for_each(|(dp, p)| *dp = p * (*dp - dot));
+            let k = h / (g.heads / g.kv_heads) * d;
+            for (first, seen) in self.blocks() {
+                let (rows, q) = (seen - first, first * wide + h * d);
+                self.probabilities(s, h, (first, seen), &mut p);
+                let dy = View::rows(&dy[q..], wide);
+                product((seen, rows, d), View::rows(&p, seen).t(), dy, 1.0, (&mut dv[k..], narrow), true);
+                let values = View::rows(&s.v[k..], narrow).t();
+                product((rows, d, seen), dy, values, 1.0, (&mut dp, seen), false);
+                for (p, dp) in p.chunks_exact(seen).zip(dp.chunks_exact_mut(seen)).take(rows) {
+                    let dot = dot(p, dp);
+                    dp.iter_mut().zip(p).for_each(|(dp, p)| *dp = p * (*dp - dot));
+                }
+                let dp = View::rows(&dp, seen);
+                let keys = View::rows(&s.k[k..], narrow);
+                product((rows, seen, d), dp, keys, scale, (&mut dq[q..], wide), true);
+                let queries = View::rows(&s.q[q..], wide);
+                product((seen, rows, d), dp.t(), queries, scale, (&mut dk[k..], narrow), true);
             }
-            let (dp, scale) = (View::rows(&dp, n), g.scale());
-            product((n, n, d), dp, View::rows(&s.k[k..], narrow), scale, (&mut dq[q..], wide), true);
-            product((n, n, d), dp.t(), View::rows(&s.q[q..], wide), scale, (&mut dk[k..], narrow), true);
         }
         [dq, dk, dv]
     }

@@ -1,6 +1,8 @@
 //! Losses.
 
 use super::kernel::{slice, with_data};
+use crate::float::exp;
+use crate::isa::{Isa, versions};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
@@ -22,14 +24,43 @@ pub(super) fn divergence(student: &Tensor, teacher: &Tensor) -> Result<Tensor> {
 
 struct Divergence;
 
-/// Largest logit, and the logarithm of the sum of exponentials above it.
-fn normalizer(logits: &[f32]) -> (f32, f32) {
+/// Logarithm of the sum of exponentials.
+fn normalizer(isa: Isa, logits: &[f32]) -> f32 {
     let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut lanes = [0.0f32; 16];
-    for chunk in logits.chunks(16) {
-        lanes.iter_mut().zip(chunk).for_each(|(l, x)| *l += (x - max).exp());
+    max + exponentials(isa, logits, max).ln()
+}
+
+versions! {
+    /// Sum of the exponentials of `x - shift`: sixteen sums in a fixed order, side by side.
+    fn exponentials(x: &[f32], shift: f32) -> f32 {
+        let mut lanes = [0.0f32; 16];
+        for chunk in x.chunks(16) {
+            lanes.iter_mut().zip(chunk).for_each(|(l, x)| *l += exp(x - shift));
+        }
+        lanes.iter().sum()
     }
-    (max, lanes.iter().sum::<f32>().ln())
+}
+
+versions! {
+    /// Divergence of the distribution of logits `s` from that of `t`, with their normalizers.
+    fn apart(s: &[f32], t: &[f32], cs: f32, ct: f32) -> f32 {
+        let mut lanes = [0.0f32; 16];
+        for (s, t) in s.chunks(16).zip(t.chunks(16)) {
+            for ((l, s), t) in lanes.iter_mut().zip(s).zip(t) {
+                *l += exp(t - ct) * ((t - ct) - (s - cs));
+            }
+        }
+        lanes.iter().sum()
+    }
+}
+
+versions! {
+    /// Its derivatives by `s`, times `factor`.
+    fn slopes(s: &[f32], t: &[f32], cs: f32, ct: f32, factor: f32, ds: &mut [f32]) {
+        for ((ds, s), t) in ds.iter_mut().zip(s).zip(t) {
+            *ds = (exp(s - cs) - exp(t - ct)) * factor;
+        }
+    }
 }
 
 impl CustomOp2 for Divergence {
@@ -45,15 +76,11 @@ impl CustomOp2 for Divergence {
         lt: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (tokens, vocab) = ls.shape().dims2()?;
-        let (s, t) = (slice(s, ls)?, slice(t, lt)?);
+        let (s, t, isa) = (slice(s, ls)?, slice(t, lt)?, Isa::best());
         let each: Vec<f64> = s
             .par_chunks_exact(vocab)
             .zip(t.par_chunks_exact(vocab))
-            .map(|(s, t)| {
-                let ((ms, ns), (mt, nt)) = (normalizer(s), normalizer(t));
-                let (cs, ct) = (ms + ns, mt + nt);
-                s.iter().zip(t).map(|(s, t)| (t - ct).exp() * ((t - ct) - (s - cs))).sum::<f32>().into()
-            })
+            .map(|(s, t)| apart(isa, s, t, normalizer(isa, s), normalizer(isa, t)).into())
             .collect();
         let mean = each.iter().sum::<f64>() / tokens as f64;
         Ok((CpuStorage::F32(vec![mean as f32]), Shape::from(())))
@@ -68,16 +95,13 @@ impl CustomOp2 for Divergence {
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let (tokens, vocab) = s.dims2()?;
         let factor = dy.to_scalar::<f32>()? / tokens as f32;
+        let isa = Isa::best();
         let ds = with_data(s, |s| {
             with_data(t, |t| {
                 let mut ds = vec![0.0f32; s.len()];
                 let rows = ds.par_chunks_mut(vocab).zip(s.par_chunks(vocab)).zip(t.par_chunks(vocab));
                 rows.for_each(|((ds, s), t)| {
-                    let ((ms, ns), (mt, nt)) = (normalizer(s), normalizer(t));
-                    let (cs, ct) = (ms + ns, mt + nt);
-                    for ((ds, s), t) in ds.iter_mut().zip(s).zip(t) {
-                        *ds = ((s - cs).exp() - (t - ct).exp()) * factor;
-                    }
+                    slopes(isa, s, t, normalizer(isa, s), normalizer(isa, t), factor, ds);
                 });
                 ds
             })

@@ -4,6 +4,8 @@
 //! operations (`composed`). The tests hold both to the same values and gradients.
 
 use super::kernel::{slice, with_data};
+use crate::float::{exp, silu_mul as silu_mul_of};
+use crate::isa::{Isa, versions};
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -139,8 +141,7 @@ impl CustomOp2 for SiluMul {
         lu: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (g, u) = (slice(g, lg)?, slice(u, lu)?);
-        let y = g.par_iter().zip(u).map(|(g, u)| g * sigmoid(*g) * u).collect();
-        Ok((CpuStorage::F32(y), lg.shape().clone()))
+        Ok((CpuStorage::F32(silu_mul_of(g, u)), lg.shape().clone()))
     }
 
     fn bwd(
@@ -150,24 +151,32 @@ impl CustomOp2 for SiluMul {
         _: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let pair = |(g, u, dy): (f32, f32, f32)| {
-            let s = sigmoid(g);
-            (dy * u * s * (1.0 + g * (1.0 - s)), dy * g * s)
-        };
-        let (dg, du): (Vec<f32>, Vec<f32>) = with_data(g, |g| {
-            with_data(u, |u| {
-                with_data(dy, |dy| {
-                    g.par_iter().zip(u).zip(dy).map(|((g, u), dy)| pair((*g, *u, *dy))).unzip()
-                })
-            })
-        })???;
+        let (dg, du) =
+            with_data(g, |g| with_data(u, |u| with_data(dy, |dy| silu_mul_gradients(g, u, dy))))???;
         let tensor = |data| Tensor::from_vec(data, g.shape(), g.device());
         Ok((Some(tensor(dg)?), Some(tensor(du)?)))
     }
 }
 
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
+/// Elements of a parallel part.
+const PART: usize = 1 << 14;
+
+/// Gradients of gate and up.
+fn silu_mul_gradients(g: &[f32], u: &[f32], dy: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    let (mut dg, mut du) = (vec![0.0f32; g.len()], vec![0.0f32; g.len()]);
+    let out = dg.par_chunks_mut(PART).zip(du.par_chunks_mut(PART));
+    let parts = out.zip(g.par_chunks(PART).zip(u.par_chunks(PART)).zip(dy.par_chunks(PART)));
+    parts.for_each(|((dg, du), ((g, u), dy))| silu_mul_back(Isa::best(), g, u, dy, dg, du));
+    (dg, du)
+}
+
+versions! {
+    fn silu_mul_back(g: &[f32], u: &[f32], dy: &[f32], dg: &mut [f32], du: &mut [f32]) {
+        for ((((g, u), dy), dg), du) in g.iter().zip(u).zip(dy).zip(dg).zip(du) {
+            let s = 1.0 / (1.0 + exp(-g));
+            (*dg, *du) = (dy * u * s * (1.0 + g * (1.0 - s)), dy * g * s);
+        }
+    }
 }
 
 /// A function that changes one row in place.

@@ -80,7 +80,7 @@ fn choose(mut channels: Vec<Channel>, group: usize, codes: f64, most: usize) -> 
 /// Splits channels of down_proj's input; `s` is the layer's calibration.
 pub fn split_down(w: &mut FloatLayer, s: &LayerStats, most: usize) -> Splits {
     let energy = column_energy(&w.down);
-    let power = s.down_in.power();
+    let power = s.down_in.mean_square();
     let channels = s.down_in.max.iter().zip(&power).zip(&energy);
     let channels: Vec<Channel> = channels
         .map(|((max, p), e)| Channel { max: f64::from(*max), loss: f64::from(*p) * e, energy: *e })
@@ -99,7 +99,7 @@ pub fn split_down(w: &mut FloatLayer, s: &LayerStats, most: usize) -> Splits {
 /// taken from how much of V itself does.
 pub fn split_values(c: &LlamaConfig, w: &mut FloatLayer, s: &LayerStats, most: usize) -> Splits {
     let energy = column_energy(&w.o);
-    let (value, out) = (s.value.power(), s.attn_out.power());
+    let (value, out) = (s.value.mean_square(), s.attn_out.mean_square());
     // The columns of o that read value channel `i`.
     let columns = |i: usize| {
         let (kv, d) = (i / c.head_dim, i % c.head_dim);

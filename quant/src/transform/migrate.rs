@@ -6,12 +6,13 @@ use super::{inverse, scale_columns, scale_rows};
 use crate::float::{FloatLayer, FloatModel, Matrix};
 use crate::hf::LlamaConfig;
 use crate::model::WeightFormat;
-use crate::quantize::{Channels, LayerStats, fit};
+use crate::quantize::{Channels, DOWN_CODES, LayerStats, fit};
 
-/// Exponents that are compared when none is given.
-const EXPONENTS: [f32; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
+/// Exponents of the range, and of the inverse norm of the weights' columns, that are compared when none is given.
+const EXPONENTS: [(f32, f32); 7] =
+    [(0.0, 0.0), (0.25, 0.0), (0.5, 0.0), (1.0, 0.0), (0.0, 0.5), (0.25, 0.5), (0.5, 0.5)];
 /// Weight rows on which they are compared.
-const SAMPLE_ROWS: usize = 256;
+const SAMPLE_ROWS: usize = 128;
 
 /// Shapes of one layer's steps: their ratios between channels; the largest entry of each is 1.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,7 +88,7 @@ pub fn choose_layer(
         attn_in: choose_shape(&s.attn_in, &[(&w.q, q), (&w.k, k), (&w.v, v)], 127.0, exponent),
         value: choose_shape(&s.value, &by_kv, 7.5, exponent),
         mlp_in: choose_shape(&s.mlp_in, &[(&w.gate, gate), (&w.up, up)], 127.0, exponent),
-        down_in: choose_shape(&s.down_in, &[(&w.down, down)], 16384.0, exponent),
+        down_in: choose_shape(&s.down_in, &[(&w.down, down)], DOWN_CODES, exponent),
     }
 }
 
@@ -107,8 +108,9 @@ fn member_of_group(c: &LlamaConfig, o: &Matrix, member: usize) -> Matrix {
     Matrix { rows: o.rows, cols: c.kv_width(), data: heads.flatten().copied().collect() }
 }
 
-/// Shape of the steps of `channels`, read by `readers`: `(max[c] / max)^exponent`. Without an exponent the one
-/// of least output error is taken: weight rounding plus activation rounding to `codes` codes a side.
+/// Shape of the steps of `channels`, read by `readers`: `(max[c] / max)^exponent`. Without an exponent that of
+/// [`EXPONENTS`] is taken which gives the least output error: weight rounding plus activation rounding to `codes` codes
+/// a side. A strong channel takes small weights, or else it sets the scale of its group.
 pub fn choose_shape(
     channels: &Channels,
     readers: &[Reader<'_>],
@@ -116,12 +118,13 @@ pub fn choose_shape(
     exponent: Option<f32>,
 ) -> Vec<f32> {
     if let Some(exponent) = exponent {
-        return shape(channels, exponent);
+        return shape(&channels.max, None, exponent, 0.0);
     }
     let power = channels.power();
     let samples: Vec<_> = readers.iter().map(|(w, format)| (sample(w), *format)).collect();
-    let errors = EXPONENTS.map(|e| {
-        let shape = shape(channels, e);
+    let norms = column_norms(readers);
+    let errors = EXPONENTS.map(|(range, weight)| {
+        let shape = shape(&channels.max, Some(&norms), range, weight);
         let each = samples.iter().map(|w| output_error(w, channels, &power, &shape, codes));
         (each.sum::<f64>(), shape)
     });
@@ -129,11 +132,30 @@ pub fn choose_shape(
     best.map(|b| b.1).unwrap_or_default()
 }
 
-/// `(max[c] / max)^exponent`, kept above `2^-10` of the largest; flat where nothing was seen.
-fn shape(channels: &Channels, exponent: f32) -> Vec<f32> {
-    let largest = channels.largest();
-    let one = |m: &f32| if largest > 0.0 { (m / largest).max(1.0 / 1024.0).powf(exponent) } else { 1.0 };
-    channels.max.iter().map(one).collect()
+/// `max[c]^range / norms[c]^weight` over its largest, kept above `2^-10`; flat where nothing was seen.
+fn shape(max: &[f32], norms: Option<&[f32]>, range: f32, weight: f32) -> Vec<f32> {
+    let largest = |of: &[f32]| of.iter().copied().fold(0.0, f32::max);
+    let top = largest(max);
+    let mut shape: Vec<f32> = match top > 0.0 {
+        true => max.iter().map(|m| (m / top).max(1.0 / 1024.0).powf(range)).collect(),
+        false => vec![1.0; max.len()],
+    };
+    if let Some(norms) = norms.filter(|n| weight > 0.0 && largest(n) > 0.0) {
+        let top = largest(norms);
+        shape.iter_mut().zip(norms).for_each(|(s, n)| *s /= (n / top).max(1.0 / 1024.0).powf(weight));
+        let top = largest(&shape);
+        shape.iter_mut().for_each(|s| *s = (*s / top).max(1.0 / 1024.0));
+    }
+    shape
+}
+
+/// Norm of each column over all readers.
+fn column_norms(readers: &[Reader<'_>]) -> Vec<f32> {
+    let mut sums = vec![0.0f32; readers.first().map_or(0, |(w, _)| w.cols)];
+    for row in readers.iter().flat_map(|(w, _)| w.data.chunks_exact(w.cols)) {
+        sums.iter_mut().zip(row).for_each(|(s, w)| *s += w * w);
+    }
+    sums.into_iter().map(f32::sqrt).collect()
 }
 
 /// Some rows of a matrix, evenly spaced.

@@ -5,6 +5,7 @@ mod align;
 mod balance;
 mod dimensions;
 mod migrate;
+mod order;
 mod rotate;
 
 pub use align::{KeySample, align_qk};
@@ -13,7 +14,7 @@ pub use dimensions::{Split, Splits, split_down, split_model, split_values};
 pub use migrate::{
     LayerShapes, Reader, choose_head, choose_layer, choose_shape, migrate_head, migrate_layer,
 };
-
+pub use order::order_channels;
 pub use rotate::{Rotation, fold_gains, rotate_residual, rotate_values};
 
 pub(crate) use migrate::per_query;

@@ -109,7 +109,7 @@ impl State {
         &mut self.act
     }
 
-    /// Exponents of activation words, 0..=8: of `word` in `lane` at `word * lanes + lane`.
+    /// Exponents of activation words, 0..=12: of `word` in `lane` at `word * lanes + lane`.
     pub fn exponents(&self) -> &[u8] {
         &self.exponents
     }

@@ -74,7 +74,7 @@ versions! {
             let sg = if a >= 65536 { 32768 } else { near };
             let sg = if g < 0 { 32768i32.wrapping_sub(sg) } else { sg };
             let si = rs(i64::from(g).wrapping_mul(i64::from(sg)), 15);
-            *out = sat32(rs(si.wrapping_mul(i64::from(u)), hs)).clamp(-32768, 32639);
+            *out = sat32(rs(si.wrapping_mul(i64::from(u)), hs)).clamp(fixed::H_MIN, fixed::H_MAX);
         }
     }
 }

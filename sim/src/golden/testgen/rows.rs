@@ -91,7 +91,7 @@ pub(super) fn silu(b: &mut Builder) -> Instr {
     let (gate, up) = if edges {
         // Gates of which sigmoid is 1, so that the products are `up` before the shift: around the ends of exponents.
         let near = |b: &mut Builder| {
-            let e = b.range(0, 8) as u32;
+            let e = b.range(0, 12) as u32;
             let end = b.pick(&[255, -257, 127 * 2, -128 * 2]) * (1 << e) / 2;
             end + b.range(0, 4) as i32 - 2
         };

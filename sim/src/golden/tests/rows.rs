@@ -108,7 +108,7 @@ fn silu() {
                 let s = if g.abs() >= 65536 { 32768 } else { i128::from(sigmoid(g.unsigned_abs())) };
                 let s = if g < 0 { 32768 - s } else { s };
                 let h = round(round(i128::from(g) * s, 15) * i128::from(u), i.sh);
-                clamp(h, -32768, 32639)
+                clamp(h, -(1 << 19), 255 * (1 << 11) - 1)
             })
             .collect();
         let (m, first) = (usize::from(i.m), i.aux as usize);
@@ -117,7 +117,7 @@ fn silu() {
             let codes =
                 |e: u8| block.iter().map(|&h| clamp(round(h.into(), e), -1000, 1000)).collect::<Vec<_>>();
             let fits = |e: &u8| codes(*e).iter().all(|m| (-128..=127).contains(m));
-            let e = (0..=8).find(fits).expect("8 always fits");
+            let e = (0..=12).find(fits).expect("12 always fits");
             put_codes(&mut out, case, m, first + 256 * b, &codes(e), e.into());
         }
         out
