@@ -26,7 +26,11 @@ fn values(format: WeightFormat, beat: &Beat, scales: &[u8]) -> Vec<i32> {
         WeightFormat::W2Dense => level.iter_mut().enumerate().for_each(|(c, l)| *l = get_w2d(beat, c).into()),
         WeightFormat::W4 => level.iter_mut().enumerate().for_each(|(c, l)| *l = get_nibble(beat, c).into()),
     }
-    level.iter().enumerate().map(|(c, l)| l * i32::from(scales[c / 32])).collect()
+    let offset = |c: usize| match format {
+        WeightFormat::W4 => 4 * i32::from(scales[4 + c / 32].cast_signed()),
+        _ => 0,
+    };
+    level.iter().enumerate().map(|(c, l)| l * i32::from(scales[c / 32]) + offset(c)).collect()
 }
 
 fn check_stream(p: &Program, m: &QuantModel, s: &Stream, channel: usize, bytes: &[u8]) {
@@ -52,10 +56,9 @@ fn check_stream(p: &Program, m: &QuantModel, s: &Stream, channel: usize, bytes: 
                 scale_beat = take();
             }
             let beat = take();
-            let per = format.columns() / 32;
             let scales = match chunk {
                 0 => &beat[56..],
-                _ => &scale_beat[count % chunk * per..][..per],
+                _ => &scale_beat[count % chunk * 8..][..8],
             };
             row.extend(values(format, &beat, scales));
             count += 1;

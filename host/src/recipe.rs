@@ -7,7 +7,7 @@ use accllm_quant::float::{FloatModel, SelfText};
 use accllm_quant::model::WeightFormat;
 use accllm_quant::perplexity::Protocol;
 use accllm_quant::quantize::{
-    Candidate, FORMATS, Options, Progress, Quantized, assign_formats, bits, quantize_with, sensitivity,
+    Candidate, FORMATS, Options, Progress, Quantized, assign_formats, quantize_with, sensitivity,
 };
 use accllm_quant::tokenizer::TextTokenizer;
 use accllm_quant::train::Training;
@@ -216,7 +216,7 @@ fn mixture(
         .flat_map(|layer| layer.iter().zip(weights))
         .map(|(damage, weights)| {
             let each = FORMATS.iter().zip(damage);
-            each.map(|(f, d)| Candidate { cost: bits(*f) * weights as f64, damage: *d }).collect()
+            each.map(|(f, d)| Candidate { cost: f.bits() * weights as f64, damage: *d }).collect()
         })
         .collect();
     let found = assign_formats(&items, budget * all as f64)?;
@@ -239,9 +239,9 @@ pub fn quantize(
     bars: &dyn Bars,
 ) -> Result<Quantized> {
     if let Formats::Bits(b) = recipe.formats
-        && !(2.0..=4.25).contains(&b)
+        && !(2.0..=4.5).contains(&b)
     {
-        return Err(Error::Argument(format!("{b} bits a weight: the formats have 2.0 to 4.25")));
+        return Err(Error::Argument(format!("{b} bits a weight: the formats have 2.0 to 4.5")));
     }
     let (text, options) = recipe.prepare(float, tokenizer, calibration, bars)?;
     let mut meter = Meter { bars, phase: None, done: 0 };

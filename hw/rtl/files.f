@@ -12,6 +12,7 @@ mem/prefetch.sv
 mem/chan_writer.sv
 mat/accllm_mat_pkg.sv
 mat/act_mux.sv
+mat/act_sum.sv
 mat/requant.sv
 mat/tile_decode.sv
 mat/tile_mul.sv

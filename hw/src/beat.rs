@@ -13,7 +13,7 @@ pub enum WeightFormat {
     W2Sparse,
     /// Dense 2-bit levels, 256 columns a beat, scale beats.
     W2Dense,
-    /// Dense 4-bit levels, 128 columns a beat, scale beats.
+    /// Dense 4-bit levels, 128 columns a beat, scale beats with offsets.
     W4,
 }
 
@@ -43,7 +43,12 @@ impl WeightFormat {
 
     /// Value beats that one scale beat covers (0: scales are in the value beat).
     pub fn scale_chunk(self) -> usize {
-        [0, 8, 16][self as usize]
+        if self == Self::W2Sparse { 0 } else { BEAT_BYTES / SCALE_BYTES }
+    }
+
+    /// Bits that a weight takes, with its part of scales and offsets.
+    pub fn bits(self) -> f64 {
+        [2.0, 2.25, 4.5][self as usize]
     }
 
     /// Levels that a stored value can have, by code.
@@ -55,6 +60,12 @@ impl WeightFormat {
         }
     }
 }
+
+/// Bytes of a scale beat that belong to one value beat: eight scales (W2 dense), or four scales and four offsets (W4).
+pub const SCALE_BYTES: usize = 8;
+
+/// An offset is in units of `2^OFFSET_SHIFT` of what a scale is in: `w = level * scale + offset * 2^OFFSET_SHIFT`.
+pub const OFFSET_SHIFT: u32 = 2;
 
 /// The two kept columns of each 2:4 pattern.
 pub const PATTERNS: [(usize, usize); 6] = [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)];

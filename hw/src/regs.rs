@@ -79,7 +79,7 @@ regs! {
 }
 
 /// Version of the contract (ISA, formats, register map), in VERSION.
-pub const CONTRACT_VERSION: u32 = 3;
+pub const CONTRACT_VERSION: u32 = 4;
 
 /// Code of the fault STALL, whose FAULT_INFO says who waits.
 pub const FAULT_STALL: u32 = 10;

@@ -34,7 +34,7 @@ fn every_format_comes_back() -> Outcome {
 fn a_fingerprint_is_of_everything() -> Outcome {
     let model = small_quant(&small_options())?;
     let mut seen = vec![model.fingerprint()?];
-    let changes: [fn(&mut QuantModel); 7] = [
+    let changes: [fn(&mut QuantModel); 8] = [
         |m| m.arch.rope.theta += 1.0,
         |m| m.logit_frac ^= 1,
         |m| m.layers[1].constants.og ^= 1,
@@ -42,6 +42,7 @@ fn a_fingerprint_is_of_everything() -> Outcome {
         |m| m.layers[1].down.mult[0] ^= 1,
         |m| m.embed.swap(0, 1),
         |m| m.head.scale[0] ^= 1,
+        |m| m.head.offset[0] ^= 1,
     ];
     for change in changes {
         let mut other = model.clone();

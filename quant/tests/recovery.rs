@@ -37,7 +37,7 @@ fn grid(format: WeightFormat) -> impl Strategy<Value = GridWeight> {
                 group.fill(0);
             }
         }
-        GridWeight { format, rows: ROWS, cols: COLS, level, scale, row_scale }
+        GridWeight { format, rows: ROWS, cols: COLS, level, scale, offset: Vec::new(), row_scale }
     })
 }
 
@@ -119,6 +119,7 @@ fn coarse_rounding_is_followed() {
         cols: 64,
         level: [1, 0, -2, 0, 0, 2, 0, 1].repeat(8),
         scale: vec![255, 101],
+        offset: Vec::new(),
         row_scale: vec![0.0123],
     };
     w.level[63] = -1;

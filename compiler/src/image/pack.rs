@@ -1,10 +1,10 @@
 //! Packing the weight stream of one instruction and channel.
 
-use super::{ModelSource, RowSpace, source_row};
+use super::{ModelSource, Row, RowSpace, source_row};
 use crate::error::{Error, Result};
 use crate::layout::{Shape, Stream};
 use crate::spec::Linear;
-use accllm_hw::beat::{Beat, WeightFormat, group_w2s, pack_w2d, pack_w2s, pack_w4, row_param};
+use accllm_hw::beat::{Beat, SCALE_BYTES, WeightFormat, group_w2s, pack_w2d, pack_w2s, pack_w4, row_param};
 use accllm_hw::config::{BEAT_BYTES, GROUP, PARAMS};
 
 /// Appends the stream of `channel` to `out` (docs/formats.md §2).
@@ -32,15 +32,21 @@ pub fn stream_bytes(
             packer.out.extend_from_slice(&[0; BEAT_BYTES]);
         }
         let Some(r) = source(step) else {
-            packer.row(&[], &[], stream.row_beats).map_err(Error::Internal)?;
+            let padding = Row { level: &[], scale: &[], offset: &[], mult: 0, shift: 0 };
+            packer.row(&padding, stream.row_beats).map_err(Error::Internal)?;
             continue;
         };
         let bad = |what| Error::Weights { tensor: stream.name(), row: r, what };
         let row = model.row(stream.layer, stream.linear, r, &mut space);
-        let row = row.filter(|row| row.level.len() == cols && row.scale.len() == cols / GROUP);
-        let row = row.ok_or_else(|| bad(format!("it is missing, or does not have {cols} levels")))?;
+        let groups = cols / GROUP;
+        let offsets = if stream.weight_format() == WeightFormat::W4 { groups } else { 0 };
+        let sizes = |row: &Row<'_>| [row.level.len(), row.scale.len(), row.offset.len()];
+        let row = row.filter(|row| sizes(row) == [cols, groups, offsets]);
+        let row = row.ok_or_else(|| {
+            bad(format!("it is missing, or does not have {cols} levels with their scales and offsets"))
+        })?;
         packer.param(step % PARAMS, row_param(row.mult, row.shift));
-        packer.row(row.level, row.scale, stream.row_beats).map_err(bad)?;
+        packer.row(&row, stream.row_beats).map_err(bad)?;
     }
     let bytes = packer.out.len() - start;
     if bytes != stream.beats * BEAT_BYTES {
@@ -105,18 +111,19 @@ impl Packer<'_> {
     }
 
     /// One row: `beats` value beats, with scale beats where they are due.
-    fn row(&mut self, levels: &[i8], scales: &[u8], beats: usize) -> std::result::Result<(), String> {
+    fn row(&mut self, row: &Row<'_>, beats: usize) -> std::result::Result<(), String> {
         let columns = self.format.columns();
         let per_beat = columns / GROUP;
         for v in 0..beats {
             let mut level = [0i8; 256];
-            let part = levels.get(v * columns..).unwrap_or(&[]);
+            let part = row.level.get(v * columns..).unwrap_or(&[]);
             let part = &part[..part.len().min(columns)];
             level[..part.len()].copy_from_slice(part);
-            let mut scale = [0u8; 8];
-            let part = scales.get(v * per_beat..).unwrap_or(&[]);
-            let part = &part[..part.len().min(per_beat)];
-            scale[..part.len()].copy_from_slice(part);
+            let mut scale = [0u8; SCALE_BYTES];
+            let part = row.scale.get(v * per_beat..).unwrap_or(&[]);
+            scale.iter_mut().zip(part).take(per_beat).for_each(|(to, s)| *to = *s);
+            let part = row.offset.get(v * per_beat..).unwrap_or(&[]);
+            scale[per_beat..].iter_mut().zip(part).for_each(|(to, o)| *to = o.cast_unsigned());
             let sparse = self.format == WeightFormat::W2Sparse;
             let complete = !sparse || self.padding.complete(v * columns, &mut level, &scale);
             let beat =
@@ -130,8 +137,8 @@ impl Packer<'_> {
                     self.scale_at = Some(self.out.len());
                     self.out.extend_from_slice(&[0; BEAT_BYTES]);
                 }
-                let at = self.scale_at.unwrap_or(0) + nth * per_beat;
-                self.out[at..at + per_beat].copy_from_slice(&scale[..per_beat]);
+                let at = self.scale_at.unwrap_or(0) + nth * SCALE_BYTES;
+                self.out[at..at + SCALE_BYTES].copy_from_slice(&scale);
             }
             self.out.extend_from_slice(&beat);
             self.values += 1;

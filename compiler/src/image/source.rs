@@ -12,6 +12,8 @@ pub struct Row<'a> {
     pub level: &'a [i8],
     /// Scale of each 32 columns.
     pub scale: &'a [u8],
+    /// Their offsets (W4; otherwise none).
+    pub offset: &'a [i8],
     /// Row multiplier.
     pub mult: u16,
     /// Its shift.
@@ -25,6 +27,8 @@ pub struct RowSpace {
     pub level: Vec<i8>,
     /// Scales.
     pub scale: Vec<u8>,
+    /// Offsets.
+    pub offset: Vec<i8>,
 }
 
 /// A model, a row at a time. Rows may be asked for in any order and from several threads; the same question has the
@@ -81,6 +85,7 @@ impl ModelSource for QuantModel {
         Some(Row {
             level: w.level.get(row * width..(row + 1) * width)?,
             scale: w.scale.get(row * groups..(row + 1) * groups)?,
+            offset: w.offset.get(row * groups..(row + 1) * groups).unwrap_or(&[]),
             mult: *w.mult.get(row)?,
             shift: *w.shift.get(row)?,
         })

@@ -138,13 +138,14 @@ impl Synthetic {
     fn linear(&self, layer: Option<usize>, linear: Linear) -> quant::Linear {
         let (rows, cols) = self.size(linear);
         let format = self.format(linear);
-        let (level, scale, mult, shift) = Default::default();
-        let mut out = quant::Linear { format, rows, cols, level, scale, mult, shift };
+        let (level, scale, offset, mult, shift) = Default::default();
+        let mut out = quant::Linear { format, rows, cols, level, scale, offset, mult, shift };
         let mut space = RowSpace::default();
         for r in 0..rows {
             let Some(row) = self.row(layer, linear, r, &mut space) else { continue };
             out.level.extend_from_slice(row.level);
             out.scale.extend_from_slice(row.scale);
+            out.offset.extend_from_slice(row.offset);
             out.mult.push(row.mult);
             out.shift.push(row.shift);
         }

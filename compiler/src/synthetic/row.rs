@@ -1,9 +1,9 @@
-//! Levels and scales of a row.
+//! Levels, scales and offsets of a row.
 
 use super::normal::Normal;
 use super::rng::Rng;
 use crate::image::RowSpace;
-use accllm_hw::beat::{PATTERNS, WeightFormat};
+use accllm_hw::beat::{OFFSET_SHIFT, PATTERNS, WeightFormat};
 use accllm_hw::config::GROUP;
 
 /// How weights are distributed.
@@ -12,7 +12,7 @@ pub enum Values {
     /// Every level and pattern equally likely, scales from 60 to 255 and some 0: reaches corner cases.
     Uniform,
     /// As a real model's: normal weights, the two smaller of four pruned (2:4), rounded to the levels of a step that
-    /// fits the group with least squares; scales relative to the row's largest step.
+    /// fits the group with least squares; scales relative to the row's largest step; offsets of up to half a step.
     Normal,
 }
 
@@ -27,9 +27,18 @@ pub(super) fn fill(
     space.level.clear();
     space.level.resize(padded, 0);
     space.scale.clear();
+    space.offset.clear();
     match values {
         Values::Uniform => uniform(format, |c| real.is_none_or(|real| real(c)), rng, space),
         Values::Normal => normal(format, real, rng, space),
+    }
+    if format == WeightFormat::W4 {
+        let most = |scale: u8| match values {
+            Values::Uniform => i64::from(i8::MAX),
+            Values::Normal => i64::from(scale >> (OFFSET_SHIFT + 1)),
+        };
+        let offset = |scale: &u8| rng.range(-most(*scale), most(*scale)) as i8;
+        space.offset.extend(space.scale.iter().map(offset));
     }
 }
 

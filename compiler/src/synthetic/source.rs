@@ -136,7 +136,7 @@ impl ModelSource for Synthetic {
         let whole = if block == usize::MAX { padded == cols } else { block == used };
         let real = |c: usize| c % block < used;
         row::fill(how, padded, (!whole).then_some(&real), &mut rng, space);
-        Some(Row { level: &space.level, scale: &space.scale, mult, shift })
+        Some(Row { level: &space.level, scale: &space.scale, offset: &space.offset, mult, shift })
     }
 
     fn norm(&self, index: usize) -> Option<Cow<'_, [i16]>> {

@@ -93,7 +93,7 @@ pub struct Quantize {
     /// Format of the layers' weights (the head is W4).
     #[arg(long, value_enum, default_value_t = FormatArg::W2s, conflicts_with = "bits")]
     pub format: FormatArg,
-    /// Mix formats: the best assignment with at most so many bits a weight, scales included (2.0 to 4.25).
+    /// Mix formats: the best assignment with at most so many bits a weight, scales included (2.0 to 4.5).
     #[arg(long, value_name = "BITS")]
     pub bits: Option<f64>,
     /// Folder for the finished parts of a training [default: OUT.work, removed at the end].
@@ -122,7 +122,7 @@ pub enum FormatArg {
     W2s,
     /// All columns, 2 bits: 2.25.
     W2d,
-    /// All columns, 4 bits: 4.25.
+    /// All columns, 4 bits: 4.5.
     W4,
 }
 

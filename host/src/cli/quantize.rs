@@ -6,7 +6,6 @@ use accllm::model::{Calibration, Source};
 use accllm::recipe::{self, Formats, Preset, Recipe, Text};
 use accllm::{Error, Result, output};
 use accllm_quant::model::{QuantModel, WeightFormat};
-use accllm_quant::quantize::bits;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -103,6 +102,6 @@ fn beside(out: &Path) -> PathBuf {
 fn bits_per_weight(model: &QuantModel) -> f64 {
     let linears = || model.layers.iter().flat_map(|l| l.linears()).map(|(_, w)| w);
     let weights: usize = linears().map(|w| w.rows * w.cols).sum();
-    let total: f64 = linears().map(|w| bits(w.format) * (w.rows * w.cols) as f64).sum();
+    let total: f64 = linears().map(|w| w.format.bits() * (w.rows * w.cols) as f64).sum();
     total / weights.max(1) as f64
 }

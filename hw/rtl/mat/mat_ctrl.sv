@@ -40,7 +40,7 @@ module mat_ctrl
     output logic                              t1_param,
     output logic    [                    1:0] t1_bank,
     output logic                              t1_scale,
-    output logic    [                    3:0] t1_sidx,
+    output logic    [                    2:0] t1_sidx,
     output logic                              t1_decode,
     output format_t                           t1_format,
     output logic                              t1_half,

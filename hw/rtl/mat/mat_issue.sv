@@ -24,7 +24,7 @@ module mat_issue
     output logic                     t1_param,
     output logic    [           1:0] t1_bank,
     output logic                     t1_scale,
-    output logic    [           3:0] t1_sidx,
+    output logic    [           2:0] t1_sidx,
     output logic                     t1_decode,
     output format_t                  t1_format,
     output logic                     t1_half,
@@ -57,7 +57,7 @@ module mat_issue
   logic [31:0] beats, base, steps_left, beats_left, word;
   logic [7:0] x;
   logic [3:0] p_count;  // result steps until the next parameter beat
-  logic [3:0] s_count;  // value beats since the last scale beat
+  logic [2:0] s_count;  // value beats since the last scale beat
   logic need_param, need_scale, half, first;
   logic [1:0] bank;
   logic [2:0] banks_used;
@@ -126,8 +126,8 @@ module mat_issue
       if (end_ls) half <= format == SPARSE ? 1'b0 : !half;
       if (end_beat) begin
         beats_left <= beats_left - 32'd1;
-        s_count <= s_count + 4'd1;
-        need_scale <= kind == KIND_W && ((format == DENSE && s_count[2:0] == 3'd7) || (format == FOUR && s_count == 4'd15));
+        s_count <= s_count + 3'd1;
+        need_scale <= kind == KIND_W && format != SPARSE && s_count == 3'd7;
         first <= 1'b0;
         if (format != FOUR || half) word <= word + 32'(x);
       end

@@ -62,7 +62,7 @@ module mat_unit
   logic d0_valid, d1_valid, d2_valid, d3_valid, d4_valid, d5_valid, d1_second, d2_wide, d2_pair, d5_pair, d5_done;
   logic [1:0] t1_bank, d0_bank, d5_word;
   logic [2:0] d0_words;
-  logic [3:0] t1_sidx;
+  logic [2:0] t1_sidx;
   format_t t1_format;
   kind_t d1_kind, d2_kind, d3_kind, d4_kind, d5_kind;
   logic [EW-1:0] t5_entry, d0_entry;
@@ -102,6 +102,18 @@ module mat_unit
       .x1,
       .x2,
       .x3
+  );
+
+  logic [31:0] x_sum[PAIRS*4];
+  act_sum #(
+      .PAIRS(PAIRS)
+  ) sums (
+      .clk,
+      .t2_valid,
+      .t3_valid,
+      .x0,
+      .x1,
+      .x_sum
   );
 
   logic [31:0] w[CHANNELS];

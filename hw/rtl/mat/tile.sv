@@ -14,7 +14,7 @@ module tile
     input  logic                t1_param,
     input  logic [         1:0] t1_bank,
     input  logic                t1_scale,
-    input  logic [         3:0] t1_sidx,
+    input  logic [         2:0] t1_sidx,
     input  logic                t1_decode,
     input  format_t             t1_format,
     input  logic                t1_half,
@@ -25,6 +25,7 @@ module tile
     input  logic [        31:0] x2     [PAIRS*64],
     input  logic [        31:0] x3     [PAIRS*64],
     input  logic                t3_valid,
+    input  logic [        31:0] x_sum  [PAIRS*4],   // T4
     input  logic                t4_valid,
     input  logic                t5_valid,
     input  logic                t5_first,
@@ -68,6 +69,7 @@ module tile
   );
 
   logic [63:0] scales;
+  logic [31:0] offsets;
   tile_scale scale (
       .clk,
       .load(t1_scale),
@@ -79,12 +81,17 @@ module tile
       .beat,
       .t2_valid,
       .t3_valid,
-      .scales
+      .scales,
+      .offsets
   );
 
   logic signed [47:0] d1_sum[LANES*4];
   for (genvar p = 0; p < PAIRS; p++) begin : gen_pair
     wire [31:0] sum[8];
+    wire [31:0] all[4];
+    for (genvar g = 0; g < 4; g++) begin : gen_all
+      assign all[g] = x_sum[4*p+g];
+    end
     tile_mul #(
         .PAIRS(PAIRS),
         .PAIR(p)
@@ -112,6 +119,8 @@ module tile
           .scale_en(t4_valid),
           .sum,
           .scales,
+          .all,
+          .offsets,
           .add_en(t5_valid),
           .first(t5_first),
           .entry(t5_entry),

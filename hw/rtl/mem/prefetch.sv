@@ -41,9 +41,9 @@ module prefetch
   logic [ 7:0] segments;
   logic [31:0] at;
 
-  // Parameter beats: one in front of 16 results; scale beats: one in front of 8 or 16 value beats.
+  // Parameter beats: one in front of 16 results; scale beats: one in front of 8 value beats.
   wire [47:0] params = (48'(steps) + (pair ? 48'd7 : 48'd15)) >> (pair ? 3 : 4);
-  wire [49:0] scales = format == 2'd0 ? 50'd0 : format == 2'd1 ? (50'(values) + 50'd7) >> 3 : (50'(values) + 50'd15) >> 4;
+  wire [49:0] scales = format == 2'd0 ? 50'd0 : (50'(values) + 50'd7) >> 3;
   wire outside = 51'(at) + 51'(beats) > 51'(channel_limit);
   wire pushed = seg_valid && &seg_ready;
 

@@ -39,7 +39,7 @@ package accllm_regs_pkg;
   localparam logic [11:0] REG_INSTRUCTIONS = 12'h268;  // instructions executed
   localparam logic [11:0] REG_MAT_DONE = 12'h270;  // matrix instructions completed
   localparam logic [11:0] REG_VEC_DONE = 12'h278;  // vector instructions completed
-  localparam logic [15:0] CONTRACT_VERSION = 16'd3;
+  localparam logic [15:0] CONTRACT_VERSION = 16'd4;
   localparam logic [7:0] FAULT_NONE = 8'd0;
   localparam logic [7:0] FAULT_ILLEGAL = 8'd1;
   localparam logic [7:0] FAULT_PROGRAM = 8'd2;

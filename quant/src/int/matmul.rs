@@ -7,7 +7,7 @@ use accllm_hw::config::COLS;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Groups whose products are summed in 32 bits: 4096 columns, 4096 * 128 * 2040 < 2^31.
+/// Groups whose products are summed in 32 bits: 4096 columns, 4096 * 128 * 2552 < 2^31.
 const CHUNK: usize = 4096 / GROUP;
 /// Products below which a second thread does not pay.
 const SMALL: usize = 1 << 17;
@@ -143,6 +143,11 @@ fn accumulate(isa: Isa, w: &Packed, x: &Acts, block: usize, t: usize) -> [[i64; 
             *row = x.row(t + i, from, to);
         }
         kernel::tile(isa, w.weights(block, from, to), &token[..n], &mut sum);
+        let offsets = w.offsets(block, from, to);
+        if !offsets.is_empty() {
+            let each = token.iter().zip(&mut sum).take(n);
+            each.for_each(|(x, sum)| kernel::add_offsets(isa, offsets, x.offset, sum));
+        }
         for (i, (acc, sum)) in acc.iter_mut().zip(&sum).enumerate().take(n) {
             let e = x.exponents.as_ref().map_or(0, |e| e[(t + i) * w.width.div_ceil(COLS) + part]);
             kernel::add_scaled(isa, acc, sum, u32::from(e));
@@ -187,6 +192,7 @@ mod tests {
             cols,
             level: (0..rows * padded).map(|i| level(next(), i % padded)).collect(),
             scale: (0..rows * padded / 32).map(|_| if extreme { 255 } else { next() as u8 }).collect(),
+            offset: (0..rows * padded / 32).map(|_| if extreme { -128 } else { next() as i8 }).collect(),
             mult: (0..rows).map(|_| next() as u16).collect(),
             shift: (0..rows).map(|_| (next() % 64) as u8).collect(),
         }
@@ -236,25 +242,29 @@ mod tests {
 
     #[test]
     fn extreme_rows_do_not_wrap() {
-        for (cols, x, level) in [(8192, -128, -8), (65504, -128, 7), (65504, 127, -8)] {
+        let cases =
+            [(8192, -128, -8, -128), (65504, -128, 7, 127), (65504, 127, -8, -128), (65504, -128, -8, 127)];
+        for (cols, x, level, offset) in cases {
             let w = Linear {
                 format: WeightFormat::W4,
                 rows: 1,
                 cols,
                 level: vec![level; cols],
                 scale: vec![255; cols / 32],
+                offset: vec![offset; cols / 32],
                 mult: vec![1],
                 shift: vec![20],
             };
             for isa in isas() {
                 let acts = Acts::narrow(7, cols, |_, out| out.fill(x));
                 let y = linear(isa, &Packed::new(&[&w]), &acts, false);
-                let acc = cols as i64 * i64::from(x) * 255 * i64::from(level);
+                let weight = 255 * i64::from(level) + 4 * i64::from(offset);
+                let acc = cols as i64 * i64::from(x) * weight;
                 assert_eq!(y, [requant(acc, 1, 20); 7]);
                 // With the largest exponent in each block.
                 let acts = Acts::blocks(isa, &vec![fixed::H_MIN; 2 * cols], cols);
                 let y = linear(isa, &Packed::new(&[&w]), &acts, false);
-                let acc = cols as i64 * i64::from(fixed::H_MIN) * 255 * i64::from(level);
+                let acc = cols as i64 * i64::from(fixed::H_MIN) * weight;
                 assert_eq!(y, [requant(acc, 1, 20); 2]);
             }
         }

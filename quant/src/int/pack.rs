@@ -14,6 +14,8 @@ pub(super) struct Packed {
     level: Vec<u8>,
     /// `[blocks, groups, ROWS]`.
     scale: Vec<u8>,
+    /// The same of offsets; empty where all are 0.
+    offset: Vec<i8>,
     /// `[blocks]` multipliers and shifts.
     out: Vec<([u16; ROWS], [u8; ROWS])>,
 }
@@ -37,6 +39,15 @@ impl Packed {
         let mut level = vec![0x88u8; blocks * groups * GROUP_BYTES];
         let mut scale = vec![0u8; blocks * groups * ROWS];
         let mut out = vec![([0u16; ROWS], [0u8; ROWS]); blocks];
+        let mut offset = Vec::new();
+        if linears.iter().any(|w| w.offset.iter().any(|o| *o != 0)) {
+            offset = vec![0i8; blocks * groups * ROWS];
+            for (r, (w, row)) in (0..rows).filter_map(|r| Some((r, find(r)?))) {
+                for (g, o) in w.offset.iter().skip(row * groups).take(groups).enumerate() {
+                    offset[(r / ROWS * groups + g) * ROWS + r % ROWS] = *o;
+                }
+            }
+        }
         let parts = level
             .par_chunks_exact_mut((groups * GROUP_BYTES).max(1))
             .zip(scale.par_chunks_exact_mut((groups * ROWS).max(1)))
@@ -58,7 +69,7 @@ impl Packed {
                 }
             }
         });
-        Self { rows, width, level, scale, out }
+        Self { rows, width, level, scale, offset, out }
     }
 
     /// Blocks of [`ROWS`] rows.
@@ -73,6 +84,12 @@ impl Packed {
             level: &self.level[(first + from) * GROUP_BYTES..(first + to) * GROUP_BYTES],
             scale: &self.scale[(first + from) * ROWS..(first + to) * ROWS],
         }
+    }
+
+    /// Offsets of groups `from..to` of a block of rows, `[groups, ROWS]`; none where all are 0.
+    pub fn offsets(&self, block: usize, from: usize, to: usize) -> &[i8] {
+        let first = block * (self.width / GROUP);
+        self.offset.get((first + from) * ROWS..(first + to) * ROWS).unwrap_or(&[])
     }
 
     /// Multipliers and shifts of a block of rows.

@@ -102,6 +102,8 @@ impl Linear {
         let (width, groups) = (self.cols_padded(), self.groups());
         same(path, &format!("{full}.level"), self.level.len(), self.rows * width)?;
         same(path, &format!("{full}.scale"), self.scale.len(), self.rows * groups)?;
+        let offsets = if self.format == WeightFormat::W4 { self.rows * groups } else { 0 };
+        same(path, &format!("{full}.offset"), self.offset.len(), offsets)?;
         same(path, &format!("{full}.mult"), self.mult.len(), self.rows)?;
         same(path, &format!("{full}.shift"), self.shift.len(), self.rows)?;
         let bad = |part: &str, element: usize, value: String, expected| Error::Value {

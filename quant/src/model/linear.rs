@@ -1,11 +1,12 @@
 //! Quantized weights of one linear layer.
 
-use accllm_hw::beat::WeightFormat;
+use accllm_hw::beat::{OFFSET_SHIFT, WeightFormat};
 
 /// Columns that share one 8-bit scale.
 pub const GROUP: usize = 32;
 
-/// A linear layer: `y[r] = sat32(rs(mult[r] * sum_c x[c]*level[r][c]*scale[r][c/32], shift[r]))`.
+/// A linear layer: `y[r] = sat32(rs(mult[r] * sum_c x[c]*w[r][c], shift[r]))` with
+/// `w[r][c] = level[r][c]*scale[r][c/32] + 4*offset[r][c/32]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Linear {
     /// Level set.
@@ -18,6 +19,8 @@ pub struct Linear {
     pub level: Vec<i8>,
     /// `[rows, cols_padded / 32]`.
     pub scale: Vec<u8>,
+    /// `[rows, cols_padded / 32]` for W4, empty for other formats.
+    pub offset: Vec<i8>,
     /// `[rows]`.
     pub mult: Vec<u16>,
     /// `[rows]`, 0..=63.
@@ -35,14 +38,15 @@ impl Linear {
         self.cols_padded() / GROUP
     }
 
-    /// `level * scale` of row `r`: `cols_padded` values, at most 2040 in magnitude.
+    /// `level * scale + 4 * offset` of row `r`: `cols_padded` values, at most 2552 in magnitude.
     pub fn integer_row(&self, r: usize) -> impl Iterator<Item = i16> + '_ {
         let (width, groups) = (self.cols_padded(), self.groups());
         let levels = &self.level[r * width..(r + 1) * width];
         let scales = &self.scale[r * groups..(r + 1) * groups];
-        levels
-            .chunks_exact(GROUP)
-            .zip(scales)
-            .flat_map(|(level, scale)| level.iter().map(|l| i16::from(*l) * i16::from(*scale)))
+        let groups = levels.chunks_exact(GROUP).zip(scales).enumerate();
+        groups.flat_map(move |(g, (level, scale))| {
+            let offset = i16::from(self.offset.get(r * self.groups() + g).copied().unwrap_or(0));
+            level.iter().map(move |l| i16::from(*l) * i16::from(*scale) + (offset << OFFSET_SHIFT))
+        })
     }
 }

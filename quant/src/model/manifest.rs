@@ -6,9 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Value of `format`.
 pub(super) const FORMAT: &str = "accllm-quant";
 /// Version written.
-pub(super) const VERSION: u32 = 2;
-/// Version of a model with scaled RoPE, so that a program that does not know of it refuses the model.
-pub(super) const SCALED: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 /// File names in a model folder.
 pub(super) const MANIFEST: &str = "quant.json";
 pub(super) const TENSORS: &str = "quant.safetensors";

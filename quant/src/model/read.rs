@@ -1,6 +1,6 @@
 //! Reads and checks a quantized model folder.
 
-use super::manifest::{FORMAT, Header, LayerEntry, MANIFEST, Manifest, NormEntry, SCALED, TENSORS, VERSION};
+use super::manifest::{FORMAT, Header, LayerEntry, MANIFEST, Manifest, NormEntry, TENSORS, VERSION};
 use super::{GROUP, Layer, Linear, Norm, QuantModel, WeightFormat};
 use crate::{Error, Result};
 use memmap2::Mmap;
@@ -31,12 +31,12 @@ fn read_manifest(path: &Path) -> Result<Manifest> {
     if header.format != FORMAT {
         return Err(Error::unsupported(path, "format", format!("{:?}", header.format), FORMAT));
     }
-    if ![VERSION, SCALED].contains(&header.version) {
+    if header.version != VERSION {
         return Err(Error::unsupported(
             path,
             "version",
             header.version,
-            format!("{VERSION}, {SCALED}; quantize again"),
+            format!("{VERSION}; quantize again"),
         ));
     }
     serde_json::from_str(&text).map_err(bad)
@@ -124,6 +124,10 @@ impl Tensors<'_> {
         let groups = padded / GROUP;
         let level = self.bytes(&format!("{name}.level"), Dtype::I8, "I8", &[rows, padded])?;
         let scale = self.bytes(&format!("{name}.scale"), Dtype::U8, "U8", &[rows, groups])?;
+        let offset = match format {
+            WeightFormat::W4 => self.bytes(&format!("{name}.offset"), Dtype::I8, "I8", &[rows, groups])?,
+            _ => &[],
+        };
         let mult = self.bytes(&format!("{name}.mult"), Dtype::U16, "U16", &[rows])?;
         let shift = self.bytes(&format!("{name}.shift"), Dtype::U8, "U8", &[rows])?;
         Ok(Linear {
@@ -132,6 +136,7 @@ impl Tensors<'_> {
             cols,
             level: level.iter().map(|b| b.cast_signed()).collect(),
             scale: scale.to_vec(),
+            offset: offset.iter().map(|b| b.cast_signed()).collect(),
             mult: mult.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]])).collect(),
             shift: shift.to_vec(),
         })

@@ -1,8 +1,7 @@
 //! Writes a quantized model: into a temporary folder beside the target, which is then renamed.
 
 use super::manifest::{
-    CHAT, FORMAT, Formats, HeadEntry, LayerEntry, MANIFEST, Manifest, NormEntry, SCALED, TENSORS, TOKENIZER,
-    VERSION,
+    CHAT, FORMAT, Formats, HeadEntry, LayerEntry, MANIFEST, Manifest, NormEntry, TENSORS, TOKENIZER, VERSION,
 };
 use super::{Layer, Linear, Norm, QuantModel};
 use crate::{Error, Result};
@@ -86,7 +85,7 @@ impl QuantModel {
     fn manifest(&self) -> Manifest {
         Manifest {
             format: FORMAT.to_string(),
-            version: if self.arch.rope.scaling.is_some() { SCALED } else { VERSION },
+            version: VERSION,
             arch: self.arch.clone(),
             resid_frac: self.resid_frac,
             embed_shift: self.embed_shift,
@@ -130,17 +129,22 @@ impl Tensor {
         Self { name, dtype: Dtype::I16, shape, bytes }
     }
 
-    fn linear(name: &str, w: &Linear) -> [Self; 4] {
+    fn linear(name: &str, w: &Linear) -> Vec<Self> {
         let level = w.level.iter().map(|v| v.cast_unsigned()).collect();
         let mult = w.mult.iter().flat_map(|v| v.to_le_bytes()).collect();
         let part =
             |part: &str, dtype, shape, bytes| Self { name: format!("{name}.{part}"), dtype, shape, bytes };
-        [
+        let mut parts = vec![
             part("level", Dtype::I8, vec![w.rows, w.cols_padded()], level),
             part("scale", Dtype::U8, vec![w.rows, w.groups()], w.scale.clone()),
             part("mult", Dtype::U16, vec![w.rows], mult),
             part("shift", Dtype::U8, vec![w.rows], w.shift.clone()),
-        ]
+        ];
+        if !w.offset.is_empty() {
+            let offset = w.offset.iter().map(|v| v.cast_unsigned()).collect();
+            parts.push(part("offset", Dtype::I8, vec![w.rows, w.groups()], offset));
+        }
+        parts
     }
 }
 

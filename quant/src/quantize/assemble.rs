@@ -121,6 +121,7 @@ fn linear(name: &str, w: &GridWeight, factor_of: impl Fn(usize) -> f64) -> Resul
         cols: w.cols,
         level: w.level.clone(),
         scale: w.scale.clone(),
+        offset: w.offset.clone(),
         mult,
         shift,
     })

@@ -11,15 +11,6 @@ pub const FORMATS: [WeightFormat; 3] = [WeightFormat::W2Sparse, WeightFormat::W2
 /// Names of a layer's linears, in the order of all arrays of seven.
 pub const LINEARS: [&str; 7] = ["q", "k", "v", "o", "gate", "up", "down"];
 
-/// Bits per weight with scales.
-pub fn bits(format: WeightFormat) -> f64 {
-    match format {
-        WeightFormat::W2Sparse => 2.0,
-        WeightFormat::W2Dense => 2.25,
-        WeightFormat::W4 => 4.25,
-    }
-}
-
 /// One choice of one item.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Candidate {
@@ -226,7 +217,7 @@ mod tests {
     fn a_large_problem_is_quick_and_keeps_the_budget() -> Result<()> {
         let item = |i: usize| {
             let size = 1000.0 + (i * 7919 % 1013) as f64;
-            let cost = FORMATS.map(|f| size * bits(f));
+            let cost = FORMATS.map(|f| size * f.bits());
             let weight = 1.0 + (i * 104_729 % 97) as f64;
             let each = cost.iter().zip([1.0, 0.4, 0.01]);
             each.map(|(c, d)| Candidate { cost: *c, damage: d * weight }).collect::<Vec<_>>()

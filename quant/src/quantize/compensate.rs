@@ -2,7 +2,7 @@
 //! (SparseGPT: 2:4 selection and rounding together, with the layer's Hessian `X^T X`).
 
 use super::grid::{GridRow, GridWeight, join};
-use super::levels::{Column, assign, best_step, nearest};
+use super::levels::{Column, Step, assign, best_step, nearest, unit};
 use crate::float::{Matrix, linear};
 use crate::model::{GROUP, WeightFormat};
 use rayon::prelude::*;
@@ -109,34 +109,28 @@ fn fit_row(
         |w: &[f32], g: usize| -> Vec<Column> { (g * GROUP..(g + 1) * GROUP).map(|c| column(w, c)).collect() };
     let groups = n.div_ceil(GROUP);
     // The scale of the row must be known before its groups are compensated.
-    let largest = (0..groups).map(|g| best_step(&group(&w, g), format)).fold(0.0, f32::max);
-    let row_scale = largest / 255.0;
-    let mut level = vec![0i8; groups * GROUP];
-    let mut scale = vec![0u8; groups];
-    for (g, scale) in scale.iter_mut().enumerate() {
-        let step = best_step(&group(&w, g), format);
-        if step == 0.0 || row_scale == 0.0 {
-            continue;
-        }
-        *scale = (step / row_scale).round().clamp(1.0, 255.0) as u8;
-        let d = f32::from(*scale) * row_scale;
+    let steps: Vec<Step> = (0..groups).map(|g| best_step(&group(&w, g), format)).collect();
+    let mut out = GridRow::zero(groups * GROUP, format, unit(&steps));
+    for g in 0..groups {
+        let Some(step) = out.set(g, best_step(&group(&w, g), format)) else { continue };
         for first in (g * GROUP..(g + 1) * GROUP).step_by(4) {
             let quad: Vec<Column> = (first..first + 4).map(|c| column(&w, c)).collect();
             let mut kept = [0i8; 4];
-            assign(&quad, d, format, &mut kept);
+            assign(&quad, step, format, &mut kept);
             for c in (first..first + 4).filter(|c| *c < n && used[*c]) {
                 // What is kept stays; its level follows the weight as compensated so far.
                 if format != WeightFormat::W2Sparse || kept[c - first] != 0 {
-                    level[c] = nearest(w[c] / d, format);
+                    out.level[c] = nearest((w[c] - step.offset) / step.size, format);
                 }
-                let error = (w[c] - f32::from(level[c]) * d) / inverse.u[c * n + c];
+                let value = f32::from(out.level[c]) * step.size + step.offset;
+                let error = (w[c] - value) / inverse.u[c * n + c];
                 for (w, u) in w[c..].iter_mut().zip(&inverse.u[c * n + c..(c + 1) * n]) {
                     *w -= error * u;
                 }
             }
         }
     }
-    GridRow { level, scale, row_scale }
+    out
 }
 
 #[cfg(test)]

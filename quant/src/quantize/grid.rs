@@ -2,8 +2,12 @@
 
 use crate::float::Matrix;
 use crate::model::{GROUP, WeightFormat};
+use accllm_hw::beat::OFFSET_SHIFT;
 
-/// `value[r][c] = level[r][c] * scale[r][c / 32] * row_scale[r]`.
+/// What an offset is worth, in scales.
+pub(crate) const OFFSET: f32 = (1 << OFFSET_SHIFT) as f32;
+
+/// `value[r][c] = (level[r][c] * scale[r][c / 32] + 4 * offset[r][c / 32]) * row_scale[r]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GridWeight {
     /// Level set.
@@ -16,6 +20,8 @@ pub struct GridWeight {
     pub level: Vec<i8>,
     /// `[rows, cols_padded / 32]`.
     pub scale: Vec<u8>,
+    /// The same for W4, empty for other formats.
+    pub offset: Vec<i8>,
     /// `[rows]`.
     pub row_scale: Vec<f32>,
 }
@@ -34,7 +40,8 @@ impl GridWeight {
             for c in 0..self.cols {
                 let level = f32::from(self.level[r * padded + c]);
                 let scale = f32::from(self.scale[r * groups + c / GROUP]);
-                data.push(level * scale * self.row_scale[r]);
+                let offset = self.offset.get(r * groups + c / GROUP).map_or(0.0, |o| OFFSET * f32::from(*o));
+                data.push((level * scale + offset) * self.row_scale[r]);
             }
         }
         Matrix { rows: self.rows, cols: self.cols, data }
@@ -43,11 +50,13 @@ impl GridWeight {
 
 /// One quantized row, as the fitting and recovery functions return it.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct GridRow {
+pub(crate) struct GridRow {
     /// `[cols_padded]`.
     pub level: Vec<i8>,
     /// `[cols_padded / 32]`.
     pub scale: Vec<u8>,
+    /// The same for W4, empty for other formats.
+    pub offset: Vec<i8>,
     /// Real value of level 1 at scale 1.
     pub row_scale: f32,
 }
@@ -61,5 +70,6 @@ pub(super) fn join(format: WeightFormat, cols: usize, rows: Vec<GridRow>) -> Gri
         row_scale: rows.iter().map(|r| r.row_scale).collect(),
         level: rows.iter().flat_map(|r| r.level.iter().copied()).collect(),
         scale: rows.iter().flat_map(|r| r.scale.iter().copied()).collect(),
+        offset: rows.iter().flat_map(|r| r.offset.iter().copied()).collect(),
     }
 }

@@ -1,9 +1,9 @@
-//! Fits a weight to a grid: 2:4 selection, levels, group scales and row scales.
+//! Fits a weight to a grid: 2:4 selection, levels, group scales and offsets, row scales.
 //!
 //! The error that is minimized is `sum_c power[c] * (w[c] - q[c])^2`, with `power` the mean square of the
 //! input channel: the diagonal of the layer's Hessian (as Wanda ranks weights by `|w| * norm(x)`).
 
-use super::grid::{GridRow, GridWeight, join};
+use super::grid::{GridRow, GridWeight, OFFSET, join};
 use crate::float::Matrix;
 use crate::model::{GROUP, WeightFormat};
 use rayon::prelude::*;
@@ -38,61 +38,124 @@ fn fit_row(row: &[f32], power: &[f32], used: &[bool], format: WeightFormat) -> G
     for (c, column) in columns.iter().enumerate() {
         groups[c / GROUP][c % GROUP] = *column;
     }
-    let steps: Vec<f32> = groups.iter().map(|g| best_step(g, format)).collect();
-    let row_scale = steps.iter().copied().fold(0.0, f32::max) / 255.0;
-    let mut scale = vec![0u8; groups.len()];
-    let mut level = vec![0i8; padded];
+    let steps: Vec<Step> = groups.iter().map(|g| best_step(g, format)).collect();
+    let unit = unit(&steps);
+    let mut out = GridRow::zero(padded, format, unit);
     for (g, (group, step)) in groups.iter().zip(&steps).enumerate() {
-        if *step > 0.0 && row_scale > 0.0 {
-            scale[g] = (step / row_scale).round().clamp(1.0, 255.0) as u8;
-            let d = f32::from(scale[g]) * row_scale;
-            assign(group, d, format, &mut level[g * GROUP..(g + 1) * GROUP]);
+        if let Some(step) = out.set(g, *step) {
+            assign(group, step, format, &mut out.level[g * GROUP..(g + 1) * GROUP]);
         }
     }
-    GridRow { level, scale, row_scale }
+    out
 }
 
-/// The step of least error; 0 for an all-zero group.
-pub(super) fn best_step(group: &[Column], format: WeightFormat) -> f32 {
-    let largest = group.iter().filter(|c| c.used).map(|c| c.w.abs()).fold(0.0, f32::max);
-    if largest == 0.0 {
-        return 0.0;
+/// The grid of a group: `level * size + offset`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Step {
+    pub size: f32,
+    /// 0 for all formats but W4.
+    pub offset: f32,
+}
+
+/// The row scale for which all steps of a row fit 8 bits; 0 for a row of zeros.
+pub(crate) fn unit(steps: &[Step]) -> f32 {
+    let one = |s: &Step| (s.size / 255.0).max(s.offset.abs() / (OFFSET * 127.0));
+    steps.iter().map(one).fold(0.0, f32::max)
+}
+
+impl GridRow {
+    /// All weights 0.
+    pub fn zero(padded: usize, format: WeightFormat, unit: f32) -> Self {
+        let groups = padded / GROUP;
+        let offsets = if format == WeightFormat::W4 { groups } else { 0 };
+        Self {
+            level: vec![0; padded],
+            scale: vec![0; groups],
+            offset: vec![0; offsets],
+            row_scale: unit,
+        }
     }
+
+    /// Gives group `g` its step, and returns it as 8 bits hold it; a group of zeros stays as it is.
+    pub fn set(&mut self, g: usize, step: Step) -> Option<Step> {
+        let unit = self.row_scale;
+        if step.size <= 0.0 || unit <= 0.0 {
+            return None;
+        }
+        self.scale[g] = (step.size / unit).round().clamp(1.0, 255.0) as u8;
+        let mut held = Step { size: f32::from(self.scale[g]) * unit, offset: 0.0 };
+        if let Some(offset) = self.offset.get_mut(g) {
+            *offset = (step.offset / (unit * OFFSET)).round().clamp(-128.0, 127.0) as i8;
+            held.offset = f32::from(*offset) * OFFSET * unit;
+        }
+        Some(held)
+    }
+}
+
+/// The step of least error; size 0 for an all-zero group.
+pub(super) fn best_step(group: &[Column], format: WeightFormat) -> Step {
+    let used = || group.iter().filter(|c| c.used).map(|c| c.w);
+    let largest = used().map(f32::abs).fold(0.0, f32::max);
+    if largest == 0.0 {
+        return Step::default();
+    }
+    let (low, high) = used().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), w| (l.min(w), h.max(w)));
     let top = match format {
         WeightFormat::W2Sparse => largest,
         WeightFormat::W2Dense => largest / 1.5,
-        WeightFormat::W4 => largest / 7.0,
+        // Equal weights: any step will do that keeps the level small.
+        WeightFormat::W4 => ((high - low) / 15.0).max(largest / 127.0),
+    };
+    // Levels are from -8 to 7: their middle is half a step below 0.
+    let around = |size: f32| match format {
+        WeightFormat::W4 => Step { size, offset: (low + high) / 2.0 + size / 2.0 },
+        _ => Step { size, offset: 0.0 },
     };
     let mut level = [0i8; GROUP];
-    let mut best = (f32::INFINITY, top);
+    let mut best = (f32::INFINITY, around(top));
     for i in (TRIES / 4..=TRIES).rev() {
-        let d = top * i as f32 / TRIES as f32;
-        assign(group, d, format, &mut level);
-        // With the levels fixed the best step is a projection.
-        let (mut wl, mut ll) = (0.0f32, 0.0f32);
-        for (c, l) in group.iter().zip(&level) {
-            wl += c.power * c.w * f32::from(*l);
-            ll += c.power * f32::from(*l) * f32::from(*l);
-        }
-        let d = if wl > 0.0 { wl / ll } else { d };
-        let error = assign(group, d, format, &mut level);
+        let step = around(top * i as f32 / TRIES as f32);
+        assign(group, step, format, &mut level);
+        let step = project(group, &level, step, format);
+        let error = assign(group, step, format, &mut level);
         if error < best.0 {
-            best = (error, d);
+            best = (error, step);
         }
     }
     best.1
 }
 
-/// Levels of a group (columns in fours) for step `d`; returns the weighted error.
-pub(super) fn assign(group: &[Column], d: f32, format: WeightFormat, level: &mut [i8]) -> f32 {
+/// The best step for levels that are given: least squares.
+fn project(group: &[Column], level: &[i8], step: Step, format: WeightFormat) -> Step {
+    let (mut n, mut l1, mut ll, mut w1, mut wl) = (0.0f32, 0.0f32, 0.0f32, 0.0f32, 0.0f32);
+    for (c, l) in group.iter().zip(level).filter(|(c, _)| c.used) {
+        let l = f32::from(*l);
+        n += c.power;
+        l1 += c.power * l;
+        ll += c.power * l * l;
+        w1 += c.power * c.w;
+        wl += c.power * c.w * l;
+    }
+    let free = format == WeightFormat::W4 && n > 0.0;
+    let (over, under) = if free { (wl - w1 * l1 / n, ll - l1 * l1 / n) } else { (wl, ll) };
+    if !(over > 0.0 && under > 0.0) {
+        return step;
+    }
+    let size = over / under;
+    Step { size, offset: if free { (w1 - size * l1) / n } else { 0.0 } }
+}
+
+/// Levels of a group (columns in fours) for `step`; returns the weighted error.
+pub(super) fn assign(group: &[Column], step: Step, format: WeightFormat, level: &mut [i8]) -> f32 {
     let mut total = 0.0;
     for (columns, level) in group.chunks_exact(4).zip(level.chunks_exact_mut(4)) {
         let mut gain = [f32::NEG_INFINITY; 4];
         for (i, c) in columns.iter().enumerate() {
             level[i] = 0;
             if c.used {
-                level[i] = nearest(c.w / d, format);
-                let kept = c.w - f32::from(level[i]) * d;
+                let w = c.w - step.offset;
+                level[i] = nearest(w / step.size, format);
+                let kept = w - f32::from(level[i]) * step.size;
                 gain[i] = c.power * (c.w * c.w - kept * kept);
                 total += c.power * c.w * c.w;
             }

@@ -27,10 +27,11 @@ mod table;
 mod weights;
 mod work;
 
-pub use assign::{Assignment, Candidate, FORMATS, LINEARS, assign_formats, bits, divergence, sensitivity};
+pub use assign::{Assignment, Candidate, FORMATS, LINEARS, assign_formats, divergence, sensitivity};
 pub use calibrate::{Calibration, Channels, LayerStats, calibrate};
 pub use closed::{Closed, Inputs, Pruning, Streams, closed_model};
 pub use grid::GridWeight;
+pub(crate) use grid::{GridRow, OFFSET};
 pub(crate) use layer::{GridLayer, LayerGrids, Weights};
 pub use levels::fit;
 pub use recover::recover;

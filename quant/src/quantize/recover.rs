@@ -72,7 +72,7 @@ fn recover_row(row: &[f32], format: WeightFormat, precision: Precision) -> Optio
         (true, _) => vec![sure],
         (false, true) => vec![unsure, unsure / upper],
         (false, false) => {
-            return Some(GridRow { level: vec![0; row.len()], scale: vec![0; groups.len()], row_scale: 0.0 });
+            return Some(GridRow { level: vec![0; row.len()], scale: vec![0; groups.len()], offset: Vec::new(), row_scale: 0.0 });
         }
     };
     // Row scales are usually the largest step over 255, so that is tried first.
@@ -91,6 +91,7 @@ fn recover_row(row: &[f32], format: WeightFormat, precision: Precision) -> Optio
     Some(GridRow {
         level: level.collect(),
         scale: steps.iter().map(|s| s.0).collect(),
+        offset: Vec::new(),
         row_scale: unit as f32,
     })
 }

@@ -2,7 +2,7 @@
 //! `(w - q) G (w - q)^T`, with `G = X^T X` of the layer's input: one level, one swap of a kept column with a
 //! dropped one, or one group scale at a time, each by the best amount, as long as the error falls.
 
-use super::grid::GridWeight;
+use super::grid::{GridWeight, OFFSET};
 use super::levels::nearest;
 use crate::float::{Matrix, dot};
 use crate::model::{GROUP, WeightFormat};
@@ -24,11 +24,18 @@ pub fn refine(w: &Matrix, grid: &mut GridWeight, gram: &[f32], used: &[bool], ro
     let (padded, groups) = (grid.cols_padded(), grid.cols_padded() / GROUP);
     let rows = grid.level.par_chunks_mut(padded).zip(grid.scale.par_chunks_mut(groups));
     let format = grid.format;
-    rows.zip(&grid.row_scale).zip(w.data.par_chunks_exact(n)).for_each(|(((level, scale), unit), w)| {
+    let mut offsets: Vec<&mut [i8]> = match grid.offset.is_empty() {
+        true => (0..grid.rows).map(|_| <&mut [i8]>::default()).collect(),
+        false => grid.offset.chunks_mut(groups).collect(),
+    };
+    let rows = rows.zip(&mut offsets).zip(&grid.row_scale).zip(w.data.par_chunks_exact(n));
+    rows.for_each(|((((level, scale), offset), unit), w)| {
         if *unit > 0.0 {
-            let mut row = Row::new(w, level, scale, *unit, &gram, used, format);
+            let row = Stored { level, scale, offset, unit: *unit };
+            let mut row = Row::new(w, row, &gram, used, format);
             for _ in 0..rounds {
                 row.scales();
+                row.offsets();
                 if row.levels() == 0 {
                     break;
                 }
@@ -37,10 +44,19 @@ pub fn refine(w: &Matrix, grid: &mut GridWeight, gram: &[f32], used: &[bool], ro
     });
 }
 
+/// A row of a grid.
+struct Stored<'a> {
+    level: &'a mut [i8],
+    scale: &'a mut [u8],
+    offset: &'a mut [i8],
+    unit: f32,
+}
+
 /// A row being improved.
 struct Row<'a> {
     level: &'a mut [i8],
     scale: &'a mut [u8],
+    offset: &'a mut [i8],
     unit: f32,
     gram: &'a [f32],
     used: &'a [bool],
@@ -53,18 +69,20 @@ struct Row<'a> {
 impl<'a> Row<'a> {
     fn new(
         w: &[f32],
-        level: &'a mut [i8],
-        scale: &'a mut [u8],
-        unit: f32,
+        Stored { level, scale, offset, unit }: Stored<'a>,
         gram: &'a [f32],
         used: &'a [bool],
         format: WeightFormat,
     ) -> Self {
         let n = w.len();
-        let value = |c: usize| f32::from(level[c]) * f32::from(scale[c / GROUP]) * unit;
-        let error: Vec<f32> = w.iter().enumerate().map(|(c, w)| w - value(c)).collect();
+        let value = |c: usize| {
+            let offset = offset.get(c / GROUP).map_or(0.0, |o| OFFSET * f32::from(*o));
+            (f32::from(level[c]) * f32::from(scale[c / GROUP]) + offset) * unit
+        };
+        let error: Vec<f32> =
+            w.iter().enumerate().map(|(c, w)| if used[c] { w - value(c) } else { 0.0 }).collect();
         let slope = gram.chunks_exact(n).map(|g| dot(g, &error)).collect();
-        Self { level, scale, unit, gram, used, format, n, slope }
+        Self { level, scale, offset, unit, gram, used, format, n, slope }
     }
 
     /// The value of column `c` grew by `delta`.
@@ -103,6 +121,28 @@ impl<'a> Row<'a> {
                     }
                 }
                 self.scale[group] = new;
+            }
+        }
+    }
+
+    /// Moves each group's offset to its best value.
+    fn offsets(&mut self) {
+        for group in 0..self.offset.len() {
+            let first = group * GROUP;
+            let columns: Vec<usize> =
+                (first..(first + GROUP).min(self.n)).filter(|c| self.used[*c]).collect();
+            let down: f32 = columns.iter().map(|c| self.slope[*c]).sum();
+            let row = |a: &usize| columns.iter().map(|b| self.gram[a * self.n + b]).sum::<f32>();
+            let bend: f32 = columns.iter().map(row).sum();
+            if self.scale[group] == 0 || bend <= 0.0 {
+                continue;
+            }
+            let (old, one) = (self.offset[group], OFFSET * self.unit);
+            let new = (f32::from(old) + down / bend / one).round().clamp(-128.0, 127.0) as i8;
+            if new != old {
+                let step = (f32::from(new) - f32::from(old)) * one;
+                columns.iter().for_each(|c| self.moved(*c, step));
+                self.offset[group] = new;
             }
         }
     }

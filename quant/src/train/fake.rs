@@ -1,14 +1,14 @@
 //! Weights that are trained on their grid: real numbers behind, levels and 8-bit scales in front.
 //!
-//! A weight is `level(v) * scale`: `v` is kept in units of levels (so that one learning rate serves all weights) and
-//! `scale` as its logarithm. Rounding and 2:4 selection are passed straight through by the gradient (Bengio et al.,
+//! A weight is `level(v) * scale + offset`: `v` is kept in units of levels (so that one learning rate serves all weights)
+//! and `scale` as its logarithm; the offset (of W4) stays as it was found. Rounding and 2:4 selection are passed straight through by the gradient (Bengio et al.,
 //! arXiv 1308.3432); scales get theirs exactly, up to their rounding to 8 bits.
 
 use super::kernel::{slice, with_data};
 use crate::float::Matrix;
 use crate::model::{GROUP, WeightFormat};
-use crate::quantize::GridWeight;
-use crate::quantize::levels::{best_two, nearest};
+use crate::quantize::levels::{Step, best_two, nearest, unit};
+use crate::quantize::{GridRow, GridWeight, OFFSET};
 use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor, Var};
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -40,6 +40,8 @@ pub(super) struct Grid {
     columns: Arc<Vec<usize>>,
     /// Whether a padded column is a real one.
     used: Arc<Vec<bool>>,
+    /// `[rows, groups]`, in real units; empty where all are 0.
+    offset: Arc<Vec<f32>>,
 }
 
 impl LatentWeight {
@@ -49,11 +51,15 @@ impl LatentWeight {
         let mut used = vec![false; width];
         columns.iter().for_each(|c| used[*c] = true);
         let step = |r: usize, g: usize| f32::from(grid.scale[r * groups + g]) * grid.row_scale[r];
+        let offsets = grid.offset.iter().enumerate();
+        let offset: Vec<f32> =
+            offsets.map(|(i, o)| f32::from(*o) * OFFSET * grid.row_scale[i / groups]).collect();
+        let middle = |r: usize, g: usize| offset.get(r * groups + g).copied().unwrap_or(0.0);
         let mut v = vec![0.0f32; grid.rows * width];
         v.par_chunks_mut(width).enumerate().for_each(|(r, v)| {
             for (c, w) in columns.iter().zip(w.row(r)) {
                 let step = step(r, c / GROUP);
-                v[*c] = if step > 0.0 { w / step } else { 0.0 };
+                v[*c] = if step > 0.0 { (w - middle(r, c / GROUP)) / step } else { 0.0 };
             }
             let level = &grid.level[r * width..(r + 1) * width];
             for (v, level) in v.chunks_exact_mut(4).zip(level.chunks_exact(4)) {
@@ -69,6 +75,7 @@ impl LatentWeight {
             width,
             columns,
             used: Arc::new(used),
+            offset: Arc::new(offset),
         };
         Ok(Self {
             v: Var::from_vec(v, (grid.rows, width), device)?,
@@ -77,24 +84,34 @@ impl LatentWeight {
         })
     }
 
-    /// A weight whose training goes on: `v` and `log_scale` as they were.
+    /// A weight whose training goes on: `v`, `log_scale` and offsets as they were.
     pub fn restore(
-        (v, log_scale): (&Tensor, &Tensor),
+        (v, log_scale, offset): (&Tensor, &Tensor, Vec<f32>),
         (format, cols, columns): (WeightFormat, usize, Arc<Vec<usize>>),
     ) -> Result<Self> {
         let (rows, width) = v.dims2()?;
-        if width != cols.next_multiple_of(GROUP) || log_scale.dims2()? != (rows, width / GROUP) {
+        let offsets = if format == WeightFormat::W4 { log_scale.elem_count() } else { 0 };
+        if width != cols.next_multiple_of(GROUP)
+            || log_scale.dims2()? != (rows, width / GROUP)
+            || offset.len() != offsets
+        {
             return Err(candle_core::Error::Msg(format!("a weight of {rows} x {width} has other scales")));
         }
         let mut used = vec![false; width];
         columns.iter().for_each(|c| used[*c] = true);
-        let grid = Grid { format, rows, cols, width, columns, used: Arc::new(used) };
+        let grid =
+            Grid { format, rows, cols, width, columns, used: Arc::new(used), offset: Arc::new(offset) };
         Ok(Self { v: Var::from_tensor(v)?, log_scale: Var::from_tensor(log_scale)?, grid })
     }
 
     /// Format, columns before padding, and the padded column of each real one.
     pub fn shape(&self) -> (WeightFormat, usize, Arc<Vec<usize>>) {
         (self.grid.format, self.grid.cols, self.grid.columns.clone())
+    }
+
+    /// Offsets in real units, `[rows, groups]`; empty where all are 0.
+    pub fn offset(&self) -> &[f32] {
+        &self.grid.offset
     }
 
     /// Output features.
@@ -128,10 +145,12 @@ impl LatentWeight {
             cols: g.cols,
             level: vec![0; g.rows * g.width],
             scale: vec![0; g.rows * groups],
+            offset: vec![0; g.offset.len()],
             row_scale: Vec::with_capacity(g.rows),
         };
         for r in 0..g.rows {
-            let (scale, unit) = scales(&log_scale[r * groups..(r + 1) * groups]);
+            let Scales { scale, offset, unit } = g.scales(r, &log_scale[r * groups..(r + 1) * groups]);
+            out.offset.iter_mut().skip(r * groups).zip(offset).for_each(|(to, o)| *to = o);
             let level = &mut out.level[r * g.width..(r + 1) * g.width];
             g.levels(&v[r * g.width..(r + 1) * g.width], &scale, level);
             out.scale[r * groups..(r + 1) * groups].copy_from_slice(&scale);
@@ -166,19 +185,39 @@ fn start(v: &mut [f32], level: &[i8], format: WeightFormat) {
     }
 }
 
-/// 8-bit scales of a row and what one of them stands for.
-fn scales(log_scale: &[f32]) -> (Vec<u8>, f32) {
-    let largest = log_scale.iter().copied().fold(f32::NEG_INFINITY, f32::max).exp();
-    if !(largest > 0.0 && largest.is_finite()) {
-        return (vec![0; log_scale.len()], 0.0);
-    }
-    let unit = largest / 255.0;
-    let one =
-        |l: &f32| if *l == f32::NEG_INFINITY { 0 } else { (l.exp() / unit).round().clamp(1.0, 255.0) as u8 };
-    (log_scale.iter().map(one).collect(), unit)
+/// 8-bit scales and offsets of a row, and what one of the scales stands for.
+struct Scales {
+    scale: Vec<u8>,
+    offset: Vec<i8>,
+    unit: f32,
 }
 
 impl Grid {
+    /// Offsets of row `r`, in real units.
+    fn offsets(&self, r: usize) -> &[f32] {
+        let groups = self.width / GROUP;
+        self.offset.get(r * groups..(r + 1) * groups).unwrap_or(&[])
+    }
+
+    /// Scales of row `r` as 8 bits hold them.
+    fn scales(&self, r: usize, log_scale: &[f32]) -> Scales {
+        let offsets = self.offsets(r);
+        let step = |(g, l): (usize, &f32)| Step {
+            size: l.exp(),
+            offset: offsets.get(g).copied().unwrap_or(0.0),
+        };
+        let steps: Vec<Step> = log_scale.iter().enumerate().map(step).collect();
+        let unit = unit(&steps);
+        if !(unit > 0.0 && unit.is_finite()) {
+            return Scales { scale: vec![0; steps.len()], offset: vec![0; offsets.len()], unit: 0.0 };
+        }
+        let mut row = GridRow::zero(self.width, self.format, unit);
+        for (g, step) in steps.iter().enumerate() {
+            row.set(g, *step);
+        }
+        Scales { scale: row.scale, offset: row.offset, unit }
+    }
+
     /// Levels of one row.
     fn levels(&self, v: &[f32], scale: &[u8], level: &mut [i8]) {
         let groups = v.chunks_exact(GROUP).zip(level.chunks_exact_mut(GROUP)).zip(scale);
@@ -242,12 +281,13 @@ impl CustomOp2 for FakeWeight {
         let (groups, cols) = (g.width / GROUP, g.columns.len());
         let mut out = vec![0.0f32; g.rows * cols];
         let rows = out.par_chunks_mut(cols).zip(v.par_chunks(g.width)).zip(s.par_chunks(groups));
-        rows.for_each(|((out, v), s)| {
-            let (scale, unit) = scales(s);
+        rows.enumerate().for_each(|(r, ((out, v), s))| {
+            let Scales { scale, offset, unit } = g.scales(r, s);
             let mut level = vec![0i8; g.width];
             g.levels(v, &scale, &mut level);
             for (out, c) in out.iter_mut().zip(g.columns.iter()) {
-                *out = f32::from(level[*c]) * f32::from(scale[c / GROUP]) * unit;
+                let offset = offset.get(c / GROUP).map_or(0.0, |o| OFFSET * f32::from(*o));
+                *out = (f32::from(level[*c]) * f32::from(scale[c / GROUP]) + offset) * unit;
             }
         });
         Ok((CpuStorage::F32(out), Shape::from((g.rows, cols))))
@@ -262,8 +302,8 @@ impl CustomOp2 for FakeWeight {
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let g = &self.0;
         let (groups, cols, top) = (g.width / GROUP, g.columns.len(), g.outermost());
-        let row = |((v, s), dw): ((&[f32], &[f32]), &[f32])| {
-            let (scale, unit) = scales(s);
+        let row = |(r, ((v, s), dw)): (usize, ((&[f32], &[f32]), &[f32]))| {
+            let Scales { scale, unit, .. } = g.scales(r, s);
             let mut level = vec![0i8; g.width];
             g.levels(v, &scale, &mut level);
             let (mut dv, mut ds) = (vec![0.0f32; g.width], vec![0.0f32; groups]);
@@ -281,6 +321,7 @@ impl CustomOp2 for FakeWeight {
                     v.par_chunks(g.width)
                         .zip(s.par_chunks(groups))
                         .zip(dw.par_chunks(cols))
+                        .enumerate()
                         .map(row)
                         .collect()
                 })
@@ -309,12 +350,25 @@ pub(super) mod composed {
         // A group without a scale stays zero; the ones keep zeros from dividing zeros.
         let real = log_scale.exp()?;
         let none = real.le(0.0)?.to_dtype(v.dtype())?;
-        let unit = (real.max_keepdim(D::Minus1)? / 255.0)?;
+        let mut unit = (real.max_keepdim(D::Minus1)? / 255.0)?;
+        let mut offset = None;
+        if !g.offset.is_empty() {
+            let real = Tensor::from_vec(g.offset.to_vec(), (g.rows, groups), device)?;
+            let most = f64::from(OFFSET) * 127.0;
+            unit = unit.maximum(&(real.abs()?.max_keepdim(D::Minus1)? / most)?)?;
+            offset = Some(real);
+        }
         let unit = (&unit + unit.le(0.0)?.to_dtype(v.dtype())?)?;
         let eight = real.broadcast_div(&unit)?.round()?.clamp(1.0, 255.0)?.broadcast_mul(&unit)?;
         let scale = (&real * (eight / (&real + none)?)?.detach())?;
         let scale = scale.reshape((g.rows, groups, 1))?;
-        let w = level.reshape((g.rows, groups, GROUP))?.broadcast_mul(&scale)?.reshape((g.rows, g.width))?;
+        let mut w = level.reshape((g.rows, groups, GROUP))?.broadcast_mul(&scale)?;
+        if let Some(offset) = offset {
+            let one = (&unit * f64::from(OFFSET))?.detach();
+            let held = offset.broadcast_div(&one)?.round()?.broadcast_mul(&one)?;
+            w = w.broadcast_add(&held.reshape((g.rows, groups, 1))?)?;
+        }
+        let w = w.reshape((g.rows, g.width))?;
         let columns: Vec<u32> = g.columns.iter().map(|c| *c as u32).collect();
         w.index_select(&Tensor::from_vec(columns, g.columns.len(), device)?, 1)
     }

@@ -129,7 +129,12 @@ impl TrainLayer {
             tensors.get(name).ok_or_else(|| candle_core::Error::Msg(format!("`{name}` is missing")))
         };
         let each = NAMES.iter().zip(shapes).map(|(name, shape)| {
-            LatentWeight::restore((get(&format!("{name}.v"))?, get(&format!("{name}.log_scale"))?), shape)
+            let offset = match shape.0 {
+                WeightFormat::W4 => get(&format!("{name}.offset"))?.flatten_all()?.to_vec1()?,
+                _ => Vec::new(),
+            };
+            let latent = (get(&format!("{name}.v"))?, get(&format!("{name}.log_scale"))?, offset);
+            LatentWeight::restore(latent, shape)
         });
         let linears: Vec<LatentWeight> = each.collect::<Result<_>>()?;
         let few = |_| candle_core::Error::Msg("a layer has seven linears".into());
@@ -150,6 +155,10 @@ impl TrainLayer {
         for (name, w) in NAMES.iter().zip(&self.linears) {
             tensors.insert(format!("{name}.v"), w.v.as_tensor().clone());
             tensors.insert(format!("{name}.log_scale"), w.log_scale.as_tensor().clone());
+            if let count @ 1.. = w.offset().len() {
+                let offset = Tensor::from_vec(w.offset().to_vec(), count, &Device::Cpu)?;
+                tensors.insert(format!("{name}.offset"), offset);
+            }
         }
         tensors.insert("attn_norm".into(), self.attn_norm.as_tensor().clone());
         tensors.insert("mlp_norm".into(), self.mlp_norm.as_tensor().clone());

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use accllm_hw::beat::{Beat, PATTERNS, WeightFormat};
+use accllm_hw::beat::{Beat, OFFSET_SHIFT, PATTERNS, WeightFormat};
 use accllm_hw::config::{COLS, GROUP, MACS};
 
 /// Levels of a beat, one per column (or multiplier), 16 bits wide for multiply-add.
@@ -70,4 +70,12 @@ pub(super) fn dot(a: &[i16], b: &[i16]) -> i32 {
 pub(super) fn scaled_dot(levels: &[i16], x: &[i16], scales: &[u8]) -> i32 {
     let groups = levels.chunks_exact(GROUP).zip(x.chunks_exact(GROUP)).zip(scales);
     groups.fold(0, |sum: i32, ((l, x), &s)| sum.wrapping_add(dot(l, x).wrapping_mul(s.into())))
+}
+
+/// What the offsets (signed bytes) of the groups of 32 columns of a W4 beat add, below 2^24.
+#[inline]
+pub(super) fn offset_dot(x: &[i16], offsets: &[u8]) -> i32 {
+    let sum = |x: &[i16]| x.iter().fold(0, |s: i32, &x| s.wrapping_add(x.into()));
+    let each = x.chunks_exact(GROUP).zip(offsets).map(|(x, &o)| sum(x) * i32::from(o.cast_signed()));
+    each.sum::<i32>() << OFFSET_SHIFT
 }

@@ -1,7 +1,7 @@
 //! MATW: linear layers.
 
-use accllm_hw::beat::{WeightFormat, get_param};
-use accllm_hw::config::{COLS, PARAMS};
+use accllm_hw::beat::{SCALE_BYTES, WeightFormat, get_param};
+use accllm_hw::config::{COLS, GROUP, PARAMS};
 use accllm_hw::fixed::requant;
 use accllm_hw::isa::FORMAT_MASK;
 use rayon::prelude::*;
@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::cursor::Cursor;
 use super::exec::{Exec, Operands};
 use super::fault::Fault;
-use super::kernel::{Levels, levels_nibbles, levels_w2d, levels_w2s, scaled_dot};
+use super::kernel::{Levels, levels_nibbles, levels_w2d, levels_w2s, offset_dot, scaled_dot};
 use super::memory::Memory;
 
 /// Beats above which work is spread over threads.
@@ -54,7 +54,6 @@ impl Job<'_> {
         let columns = self.format.columns();
         let per_word = COLS / columns;
         let chunk = self.format.scale_chunk();
-        let groups = columns / 32;
         let params = *cursor.next()?;
         let mut out = Vec::with_capacity(rows * self.rows);
         let mut levels: Levels = [0; COLS];
@@ -68,25 +67,27 @@ impl Job<'_> {
                     scale_beat = *cursor.next()?;
                 }
                 let beat = cursor.next()?;
-                let scales = match self.format {
+                let at = SCALE_BYTES * index.checked_rem(chunk).unwrap_or(0);
+                let part = &scale_beat[at..][..SCALE_BYTES];
+                let (scales, offsets) = match self.format {
                     WeightFormat::W2Sparse => {
                         levels_w2s(beat, &mut levels);
-                        &beat[56..]
+                        (&beat[56..], &[][..])
                     }
                     WeightFormat::W2Dense => {
                         levels_w2d(beat, &mut levels);
-                        &scale_beat[groups * (index % chunk)..][..groups]
+                        (part, &[][..])
                     }
                     WeightFormat::W4 => {
                         levels_nibbles(beat, &mut levels);
-                        &scale_beat[groups * (index % chunk)..][..groups]
+                        part.split_at(columns / GROUP)
                     }
                 };
                 let (word, col) = (self.word + v / per_word * self.x, v % per_word * columns);
                 for (r, acc) in acc.iter_mut().enumerate() {
                     let x = self.inputs.columns(word, r, col, columns);
-                    *acc +=
-                        i64::from(scaled_dot(&levels[..columns], x, scales)) << self.inputs.exponent(word, r);
+                    let sum = scaled_dot(&levels[..columns], x, scales) + offset_dot(x, offsets);
+                    *acc += i64::from(sum) << self.inputs.exponent(word, r);
                 }
             }
             let param = get_param(&params, row);

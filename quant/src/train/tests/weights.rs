@@ -84,6 +84,7 @@ fn a_grid_with_small_scales_is_kept() -> Result<()> {
     for format in WeightFormat::ALL {
         let (w, mut grid) = fitted(64, &(0..64).collect::<Vec<_>>(), format);
         grid.scale.iter_mut().for_each(|s| *s = if *s == 0 { 0 } else { s.div_ceil(3) });
+        grid.offset.iter_mut().for_each(|o| *o /= 3);
         grid.row_scale.iter_mut().for_each(|s| *s *= 3.0);
         let latent = LatentWeight::new(&w, &grid, Arc::new((0..64).collect()), &Device::Cpu)?;
         let back = latent.grid()?;
@@ -164,7 +165,7 @@ fn weights_do_not_run_away() -> Result<()> {
 fn a_state_comes_back() -> Result<()> {
     each(|name, _, _, latent, _| {
         wander(latent, 9)?;
-        let again = LatentWeight::restore((&latent.v, &latent.log_scale), latent.shape())?;
+        let again = LatentWeight::restore((&latent.v, &latent.log_scale, latent.offset().to_vec()), latent.shape())?;
         assert_eq!(again.grid()?, latent.grid()?, "{name}");
         Ok(())
     })

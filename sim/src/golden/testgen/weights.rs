@@ -1,6 +1,8 @@
 //! Random weight matrices and their beat streams, packed as `docs/formats.md` §2 says.
 
-use accllm_hw::beat::{Beat, PATTERNS, WeightFormat, pack_w2d, pack_w2s, pack_w4, row_param, set_param};
+use accllm_hw::beat::{
+    Beat, PATTERNS, SCALE_BYTES, WeightFormat, pack_w2d, pack_w2s, pack_w4, row_param, set_param,
+};
 use accllm_hw::config::{Config, GROUP, PARAMS};
 
 use crate::memory::Rng;
@@ -18,6 +20,8 @@ pub struct Weights {
     pub levels: Vec<i8>,
     /// Scale of row r, group j at `r * cols.div_ceil(32) + j`.
     pub scales: Vec<u8>,
+    /// Its offset, which W4 alone has.
+    pub offsets: Vec<i8>,
     /// Multiplier of each row.
     pub mult: Vec<u16>,
     /// Shift of each row.
@@ -49,9 +53,16 @@ impl Weights {
             _ => pick(256) as u8,
         });
         let scales = scales.collect();
+        let offsets = (0..rows * cols.div_ceil(GROUP)).map(|_| match pick(8) {
+            0 => 0,
+            1 => i8::MIN,
+            2 => i8::MAX,
+            _ => pick(256) as u8 as i8,
+        });
+        let offsets = offsets.collect();
         let mult = (0..rows).map(|_| if pick(8) == 0 { u16::MAX } else { pick(65536) as u16 }).collect();
         let shift = (0..rows).map(|_| if pick(8) == 0 { pick(64) } else { 8 + pick(24) } as u8).collect();
-        Self { format, rows, cols, levels, scales, mult, shift }
+        Self { format, rows, cols, levels, scales, offsets, mult, shift }
     }
 
     /// Value beats of a row.
@@ -95,7 +106,7 @@ impl Weights {
                     WeightFormat::W4 => pack_w4(&levels).unwrap_or([0; 64]),
                 });
                 if chunk > 0 {
-                    out[scale_at][value % chunk * scales.len()..][..scales.len()].copy_from_slice(&scales);
+                    out[scale_at][value % chunk * SCALE_BYTES..][..SCALE_BYTES].copy_from_slice(&scales);
                 }
                 value += 1;
             }
@@ -103,7 +114,7 @@ impl Weights {
         out
     }
 
-    /// Levels and scales of value beat `v` of a row, zeros outside the matrix.
+    /// Levels, scales and offsets of value beat `v` of a row, zeros outside the matrix.
     fn part(&self, row: usize, v: usize) -> (Vec<i8>, Vec<u8>) {
         let columns = self.format.columns();
         let level = |c: usize| {
@@ -111,13 +122,14 @@ impl Weights {
             if inside { self.levels[row * self.cols + c] } else { 0 }
         };
         let groups = self.cols.div_ceil(GROUP);
-        let scale = |j: usize| {
-            if row < self.rows && j < groups { self.scales[row * groups + j] } else { 0 }
-        };
-        let first = v * columns / GROUP;
-        (
-            (v * columns..(v + 1) * columns).map(level).collect(),
-            (first..first + columns / GROUP).map(scale).collect(),
-        )
+        let inside = |j: &usize| row < self.rows && *j < groups;
+        let here = v * columns / GROUP..(v + 1) * columns / GROUP;
+        let scale = |j: usize| Some(j).filter(inside).map_or(0, |j| self.scales[row * groups + j]);
+        let offset = |j: usize| Some(j).filter(inside).map_or(0, |j| self.offsets[row * groups + j] as u8);
+        let mut scales: Vec<u8> = here.clone().map(scale).collect();
+        if self.format == WeightFormat::W4 {
+            scales.extend(here.map(offset));
+        }
+        ((v * columns..(v + 1) * columns).map(level).collect(), scales)
     }
 }

@@ -70,7 +70,12 @@ fn linear(
                 .map(|c| {
                     let scale = weights.scales[r * cols.div_ceil(32) + c / 32];
                     let x = i128::from(x[t * cols + c]) << exponents[t * blocks + c / 256];
-                    x * i128::from(weights.levels[r * cols + c]) * i128::from(scale)
+                    let offset = match format {
+                        WeightFormat::W4 => weights.offsets[r * cols.div_ceil(32) + c / 32],
+                        _ => 0,
+                    };
+                    let weight = i32::from(weights.levels[r * cols + c]) * i32::from(scale);
+                    x * i128::from(weight + 4 * i32::from(offset))
                 })
                 .sum();
             let want = weights.mult.get(r).map_or(0, |&m| {

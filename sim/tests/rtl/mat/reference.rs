@@ -154,25 +154,27 @@ impl World<'_> {
                     let beat = next();
                     let word = u.b + v * columns as u32 / 256 * u32::from(u.x);
                     let half = v as usize % (256 / columns) * columns;
-                    let weights: Vec<(usize, i8, u8)> = match format {
+                    // Column, and the weight.
+                    let at = 8 * (count % 8);
+                    let scaled = |level: i8, scale: u8| i64::from(level) * i64::from(scale);
+                    let weights: Vec<(usize, i64)> = match format {
                         WeightFormat::W2Sparse => {
-                            unpack_w2s(beat).iter().map(|&(col, l)| (col, l, beat[56 + col / 32])).collect()
+                            unpack_w2s(beat).iter().map(|&(col, l)| (col, scaled(l, beat[56 + col / 32]))).collect()
                         }
                         WeightFormat::W2Dense => {
-                            let at = 8 * (count % 8);
-                            (0..256).map(|i| (i, get_w2d(beat, i), scales[at + i / 32])).collect()
+                            (0..256).map(|i| (i, scaled(get_w2d(beat, i), scales[at + i / 32]))).collect()
                         }
                         WeightFormat::W4 => {
-                            let at = 4 * (count % 16);
-                            (0..128).map(|i| (i, get_nibble(beat, i), scales[at + i / 32])).collect()
+                            let offset = |i: usize| 4 * i64::from(scales[at + 4 + i / 32] as i8);
+                            let weight = |i| scaled(get_nibble(beat, i), scales[at + i / 32]) + offset(i);
+                            (0..128).map(|i| (i, weight(i))).collect()
                         }
                     };
                     for (row, acc) in acc.iter_mut().enumerate() {
                         let lanes = self.cfg.lanes;
                         let e = self.exponents[word as usize + row / lanes][row % lanes];
-                        for &(col, level, scale) in &weights {
-                            *acc +=
-                                (self.x(word, row, half + col) * i64::from(level) * i64::from(scale)) << e;
+                        for &(col, weight) in &weights {
+                            *acc += (self.x(word, row, half + col) * weight) << e;
                         }
                     }
                     count += 1;
