@@ -9,7 +9,7 @@
 use super::calibrate::windows;
 use super::compensate::{Inverse, fit_pruned};
 use super::grid::GridWeight;
-use super::levels::fit;
+use super::levels::{fit, on_w4_grid};
 use super::refine::refine;
 use super::shapes::{gather_heads, spread, spread_heads};
 use crate::Result;
@@ -20,6 +20,7 @@ use crate::hf::LlamaConfig;
 use crate::model::WeightFormat;
 use crate::perplexity::Protocol;
 use rayon::prelude::*;
+use std::sync::OnceLock;
 
 /// Columns that a transposition takes at a time.
 const TILE: usize = 16;
@@ -66,7 +67,8 @@ pub struct Inputs {
     used: Vec<bool>,
     gram: Vec<f32>,
     power: Vec<f32>,
-    inverse: Option<Inverse>,
+    /// Made when it is first asked for.
+    inverse: OnceLock<Option<Inverse>>,
     /// `[cols, tokens]`.
     transposed: Matrix,
     /// What each token counts.
@@ -94,17 +96,21 @@ impl Inputs {
         Self {
             used,
             power: (0..width).map(|i| gram[i * width + i] / tokens).collect(),
-            inverse: Inverse::new(&gram, width),
+            inverse: OnceLock::new(),
             transposed: transpose(x, width),
             weights,
             gram,
         }
     }
 
+    fn inverse(&self) -> Option<&Inverse> {
+        self.inverse.get_or_init(|| Inverse::new(&self.gram, self.used.len())).as_ref()
+    }
+
     /// The weight near `w` whose outputs are nearest to `wanted`, `[tokens, rows]`: least squares, damped
     /// towards `w`.
     pub fn correct(&self, w: &Matrix, wanted: &[f32]) -> Matrix {
-        let Some(inverse) = &self.inverse else { return w.clone() };
+        let Some(inverse) = self.inverse() else { return w.clone() };
         let wanted = weighted(wanted, &self.weights);
         let target = linear(&transpose(&wanted, w.rows).data, &self.transposed);
         let n = w.cols;
@@ -117,17 +123,22 @@ impl Inputs {
         best
     }
 
+    /// The grid of a weight that already lies on it: nothing that is fitted comes as near.
+    fn found(&self, w: &Matrix, format: WeightFormat) -> Option<GridWeight> {
+        (format == WeightFormat::W4).then(|| on_w4_grid(w, &self.power, &self.used)).flatten()
+    }
+
     /// Fits `w` to a grid.
     pub fn fit(&self, w: &Matrix, format: WeightFormat, how: &Closed) -> GridWeight {
         let ones = vec![1.0f32; w.cols];
         let power = if how.pruning == Pruning::Magnitude { &ones } else { &self.power };
         let mask = |row: &[f32]| (how.pruning != Pruning::SparseGpt).then(|| keep(row, power));
-        let mut grid = match &self.inverse {
-            Some(inverse) if how.feedback => match format {
+        let mut grid = match how.feedback.then(|| self.inverse()).flatten() {
+            Some(inverse) => match format {
                 WeightFormat::W2Sparse => fit_pruned(w, inverse, &self.used, format, &mask),
                 _ => fit_pruned(w, inverse, &self.used, format, &|_| None),
             },
-            _ => fit(w, power, &self.used, format),
+            None => fit(w, power, &self.used, format),
         };
         refine(w, &mut grid, &self.gram, &self.used, how.rounds);
         grid
@@ -212,8 +223,10 @@ pub(crate) fn closed_layer(
 
     let inputs = Inputs::new(&rms_norm(&before, &w.attn_norm, c.norm_eps), c.hidden);
     let one = |inputs: &Inputs, w: &Matrix, format, wanted: &dyn Fn() -> Vec<f32>| {
-        let w = if how.correct { inputs.correct(w, &wanted()) } else { w.clone() };
-        let grid = inputs.fit(&w, format, how);
+        let grid = inputs.found(w, format).unwrap_or_else(|| match how.correct {
+            true => inputs.fit(&inputs.correct(w, &wanted()), format, how),
+            false => inputs.fit(w, format, how),
+        });
         let values = grid.dequantize();
         (grid, values)
     };

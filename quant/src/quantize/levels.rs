@@ -17,6 +17,25 @@ pub fn fit(w: &Matrix, power: &[f32], used: &[bool], format: WeightFormat) -> Gr
     join(format, w.cols, rows)
 }
 
+/// Largest weighted square of the error, as a part of the weight's own, of a weight that lies on a W4 grid. Rounding
+/// others to it leaves ten times as much; what is left here is the rounding of scales and offsets to 8 bits.
+const ON_GRID: f64 = 5e-4;
+
+/// The W4 grid on which `w` already lies: it comes from a checkpoint of 4 bits with the same groups. Arguments as of
+/// [`fit`].
+pub(super) fn on_w4_grid(w: &Matrix, power: &[f32], used: &[bool]) -> Option<GridWeight> {
+    let grid = fit(w, power, used, WeightFormat::W4);
+    let (mut error, mut all) = (0.0f64, 0.0f64);
+    let back = grid.dequantize();
+    for (row, back) in w.data.chunks_exact(w.cols).zip(back.data.chunks_exact(w.cols)) {
+        for (((w, q), p), _) in row.iter().zip(back).zip(power).zip(used).filter(|(_, used)| **used) {
+            error += f64::from(p * (w - q) * (w - q));
+            all += f64::from(p * w * w);
+        }
+    }
+    (error <= ON_GRID * all).then_some(grid)
+}
+
 /// One column of a group: weight, importance, whether it is real.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Column {

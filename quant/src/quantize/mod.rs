@@ -38,13 +38,12 @@ pub use recover::recover;
 pub use refine::refine;
 pub(crate) use simulate::hadamard;
 pub use simulate::{DownInput, KeyGrid, Parts, Rounded, Simulated};
-pub(crate) use steps::DOWN_CODES;
 pub use steps::{Clip, LayerSteps, Steps, clipped_value_shape, shaped_steps, static_steps};
 pub use table::{StepRow, step_table};
 
 use self::fit::find_grids;
 use crate::Result;
-use crate::float::FloatModel;
+use crate::float::{FloatModel, Matrix};
 use crate::model::{LambdaShape, QuantModel, WeightFormat};
 use crate::perplexity::Protocol;
 use crate::train::Training;
@@ -191,7 +190,14 @@ fn changed(model: &FloatModel, text: &[u32], options: &Options) -> Result<Option
     Ok(Some(model))
 }
 
-/// Whether weights of the first layer already lie on a grid.
+/// Whether weights of the first layer already lie on a grid of their format.
 fn on_grid(model: &FloatModel, options: &Options) -> Result<bool> {
-    Ok(find_grids(&model.config, 0, &*model.layer(0)?, options).iter().any(Option::is_some))
+    let w = model.layer(0)?;
+    if find_grids(&model.config, 0, &w, options).iter().any(Option::is_some) {
+        return Ok(true);
+    }
+    let linears = [&w.q, &w.k, &w.v, &w.o, &w.gate, &w.up, &w.down].into_iter();
+    let wide = linears.zip(options.formats(0)).filter(|(_, f)| *f == WeightFormat::W4);
+    let found = |w: &Matrix| levels::on_w4_grid(w, &vec![1.0; w.cols], &vec![true; w.cols]).is_some();
+    Ok(wide.into_iter().any(|(w, _)| found(w)))
 }

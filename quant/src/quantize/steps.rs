@@ -10,7 +10,7 @@ use accllm_hw::fixed::H_MAX;
 /// Headroom of down_proj's input, before its blocks take their exponents, over the calibrated range.
 const H_ROOM: f32 = 4.0;
 /// Codes of down_proj's input that the calibrated range takes.
-pub(crate) const DOWN_CODES: f32 = H_MAX as f32 / H_ROOM;
+pub(super) const DOWN_CODES: f32 = H_MAX as f32 / H_ROOM;
 
 /// Static steps of one layer: real value of one code.
 #[derive(Clone, Debug)]

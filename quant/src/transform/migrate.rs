@@ -5,12 +5,16 @@
 use super::{inverse, scale_columns, scale_rows};
 use crate::float::{FloatLayer, FloatModel, Matrix};
 use crate::hf::LlamaConfig;
-use crate::model::WeightFormat;
-use crate::quantize::{Channels, DOWN_CODES, LayerStats, fit};
+use crate::model::{GROUP, WeightFormat};
+use crate::quantize::{Channels, LayerStats, fit};
+use accllm_hw::config::COLS;
 
 /// Exponents of the range, and of the inverse norm of the weights' columns, that are compared when none is given.
 const EXPONENTS: [(f32, f32); 7] =
     [(0.0, 0.0), (0.25, 0.0), (0.5, 0.0), (1.0, 0.0), (0.0, 0.5), (0.25, 0.5), (0.5, 0.5)];
+/// Exponents of the range of whole groups, compared too: one step for the columns that share a scale leaves a weight on
+/// the grid on which it lies.
+const WHOLE: [f32; 3] = [0.5, 0.75, 1.0];
 /// Weight rows on which they are compared.
 const SAMPLE_ROWS: usize = 128;
 
@@ -85,10 +89,10 @@ pub fn choose_layer(
     let members: Vec<Matrix> = (0..c.group()).map(|g| member_of_group(c, &w.o, g)).collect();
     let by_kv: Vec<Reader<'_>> = members.iter().map(|m| (m, o)).collect();
     LayerShapes {
-        attn_in: choose_shape(&s.attn_in, &[(&w.q, q), (&w.k, k), (&w.v, v)], 127.0, exponent),
-        value: choose_shape(&s.value, &by_kv, 7.5, exponent),
-        mlp_in: choose_shape(&s.mlp_in, &[(&w.gate, gate), (&w.up, up)], 127.0, exponent),
-        down_in: choose_shape(&s.down_in, &[(&w.down, down)], DOWN_CODES, exponent),
+        attn_in: choose_shape(&s.attn_in, &[(&w.q, q), (&w.k, k), (&w.v, v)], Codes::Static(127.0), exponent),
+        value: choose_shape(&s.value, &by_kv, Codes::Static(7.5), exponent),
+        mlp_in: choose_shape(&s.mlp_in, &[(&w.gate, gate), (&w.up, up)], Codes::Static(127.0), exponent),
+        down_in: choose_shape(&s.down_in, &[(&w.down, down)], Codes::Blocks, exponent),
     }
 }
 
@@ -99,7 +103,7 @@ pub fn choose_head(
     format: WeightFormat,
     exponent: Option<f32>,
 ) -> Vec<f32> {
-    choose_shape(head_in, &[(model.head(), format)], 127.0, exponent)
+    choose_shape(head_in, &[(model.head(), format)], Codes::Static(127.0), exponent)
 }
 
 /// The columns of `o` that belong to query head `member` of each KV head: `[hidden, kv_heads * head_dim]`.
@@ -108,13 +112,53 @@ fn member_of_group(c: &LlamaConfig, o: &Matrix, member: usize) -> Matrix {
     Matrix { rows: o.rows, cols: c.kv_width(), data: heads.flatten().copied().collect() }
 }
 
+/// How a tensor is rounded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Codes {
+    /// To so many codes a side of static steps.
+    Static(f32),
+    /// To int8 with an exponent for each token and block of columns.
+    Blocks,
+}
+
+impl Codes {
+    /// Mean square of the rounding error of each channel of the migrated tensor: `step^2 / 12`.
+    fn noise(self, channels: &Channels, shape: &[f32]) -> Vec<f32> {
+        let width = shape.len();
+        match self {
+            Codes::Static(codes) => {
+                let factor = channels.max.iter().zip(shape).map(|(m, s)| m / s).fold(0.0, f32::max) / codes;
+                vec![factor * factor / 12.0; width]
+            }
+            Codes::Blocks => {
+                // A block's step is the power of two from 1/128 to 1/64 of its largest value: 7/3 of the least square.
+                let part = 7.0 / 3.0 / 12.0 / (128.0 * 128.0);
+                let block = |first: usize| {
+                    let here = first..(first + COLS).min(width);
+                    let rows = channels.kept.chunks_exact(width);
+                    let most = rows.map(|row| {
+                        let each = row[here.clone()].iter().zip(&shape[here.clone()]);
+                        each.map(|(x, s)| (x / s).abs()).fold(0.0, f32::max)
+                    });
+                    // The middle one: of a typical token.
+                    let mut most: Vec<f32> = most.collect();
+                    most.sort_by(f32::total_cmp);
+                    let middle = most.get(most.len() / 2).copied().unwrap_or_default();
+                    vec![middle * middle * part; here.len()]
+                };
+                (0..width).step_by(COLS).flat_map(block).collect()
+            }
+        }
+    }
+}
+
 /// Shape of the steps of `channels`, read by `readers`: `(max[c] / max)^exponent`. Without an exponent that of
-/// [`EXPONENTS`] is taken which gives the least output error: weight rounding plus activation rounding to `codes` codes
-/// a side. A strong channel takes small weights, or else it sets the scale of its group.
+/// [`EXPONENTS`] and [`WHOLE`] is taken which gives the least output error: weight rounding plus activation rounding to
+/// `codes`. A strong channel takes small weights, or else it sets the scale of its group.
 pub fn choose_shape(
     channels: &Channels,
     readers: &[Reader<'_>],
-    codes: f32,
+    codes: Codes,
     exponent: Option<f32>,
 ) -> Vec<f32> {
     if let Some(exponent) = exponent {
@@ -123,30 +167,35 @@ pub fn choose_shape(
     let power = channels.power();
     let samples: Vec<_> = readers.iter().map(|(w, format)| (sample(w), *format)).collect();
     let norms = column_norms(readers);
-    let errors = EXPONENTS.map(|(range, weight)| {
-        let shape = shape(&channels.max, Some(&norms), range, weight);
+    let whole: Vec<f32> = channels.max.chunks(GROUP).flat_map(|g| vec![most(g); g.len()]).collect();
+    let single = EXPONENTS.iter().map(|(range, weight)| shape(&channels.max, Some(&norms), *range, *weight));
+    let shapes = single.chain(WHOLE.iter().map(|range| shape(&whole, None, *range, 0.0)));
+    let errors = shapes.map(|shape| {
         let each = samples.iter().map(|w| output_error(w, channels, &power, &shape, codes));
         (each.sum::<f64>(), shape)
     });
-    let best = errors.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
+    let best = errors.min_by(|a, b| a.0.total_cmp(&b.0));
     best.map(|b| b.1).unwrap_or_default()
 }
 
 /// `max[c]^range / norms[c]^weight` over its largest, kept above `2^-10`; flat where nothing was seen.
 fn shape(max: &[f32], norms: Option<&[f32]>, range: f32, weight: f32) -> Vec<f32> {
-    let largest = |of: &[f32]| of.iter().copied().fold(0.0, f32::max);
-    let top = largest(max);
+    let top = most(max);
     let mut shape: Vec<f32> = match top > 0.0 {
         true => max.iter().map(|m| (m / top).max(1.0 / 1024.0).powf(range)).collect(),
         false => vec![1.0; max.len()],
     };
-    if let Some(norms) = norms.filter(|n| weight > 0.0 && largest(n) > 0.0) {
-        let top = largest(norms);
+    if let Some(norms) = norms.filter(|n| weight > 0.0 && most(n) > 0.0) {
+        let top = most(norms);
         shape.iter_mut().zip(norms).for_each(|(s, n)| *s /= (n / top).max(1.0 / 1024.0).powf(weight));
-        let top = largest(&shape);
+        let top = most(&shape);
         shape.iter_mut().for_each(|s| *s = (*s / top).max(1.0 / 1024.0));
     }
     shape
+}
+
+fn most(of: &[f32]) -> f32 {
+    of.iter().copied().fold(0.0, f32::max)
 }
 
 /// Norm of each column over all readers.
@@ -171,20 +220,18 @@ fn output_error(
     channels: &Channels,
     power: &[f32],
     shape: &[f32],
-    codes: f32,
+    codes: Codes,
 ) -> f64 {
     let mut migrated = w.clone();
     scale_columns(&mut migrated, shape);
     let power: Vec<f32> = power.iter().zip(shape).map(|(p, s)| p / (s * s)).collect();
     let fitted = fit(&migrated, &power, &vec![true; w.cols], *format).dequantize();
-    let factor = channels.max.iter().zip(shape).map(|(m, s)| m / s).fold(0.0, f32::max) / codes;
-    // A uniform rounding error of step f has mean square f^2 / 12 on the migrated input.
-    let noise = f64::from(factor).powi(2) / 12.0;
+    let noise = codes.noise(channels, shape);
     let elements = migrated.data.iter().zip(&fitted.data).enumerate();
     elements
         .map(|(i, (w, q))| {
-            let e = f64::from(w - q);
-            e * e * f64::from(power[i % shape.len()]) + noise * f64::from(*w) * f64::from(*w)
+            let (e, c) = (f64::from(w - q), i % shape.len());
+            e * e * f64::from(power[c]) + f64::from(noise[c]) * f64::from(*w) * f64::from(*w)
         })
         .sum()
 }
