@@ -48,3 +48,38 @@ fn odd_widths_and_every_choice_keep_two_of_four() -> Outcome {
     assert!(q.layers.get(0)?.q.data.iter().filter(|v| **v != 0.0).count() > 1000);
     Ok(())
 }
+
+/// Sixteen levels between the extremes of each group, as Q4_1 has them.
+fn snap(row: &mut [f32], group: usize) {
+    for group in row.chunks_mut(group) {
+        let (low, high) = group.iter().fold((f32::MAX, f32::MIN), |(l, h), v| (l.min(*v), h.max(*v)));
+        let step = (high - low) / 15.0;
+        group.iter_mut().for_each(|v| *v = low + step * ((*v - low) / step).round());
+    }
+}
+
+#[test]
+fn weights_on_a_grid_of_four_bits_stay_there() -> Outcome {
+    let (mut model, text) = (small_float()?, small_text(256));
+    for l in model.layers.resident()? {
+        for (w, group) in [(&mut l.q, 32), (&mut l.v, 32), (&mut l.o, 10), (&mut l.up, 32), (&mut l.down, 32)]
+        {
+            w.data.chunks_mut(w.cols).for_each(|row| snap(row, group));
+        }
+    }
+    let how = Closed { formats: [WeightFormat::W4; 7], ..Closed::default() };
+    let q = closed_model(&model, &text, Protocol { window: 32, windows: Some(4) }, &|_| how)?;
+    let error = |a: &[f32], b: &[f32]| {
+        let off: f32 = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum();
+        (off / a.iter().map(|a| a * a).sum::<f32>()).sqrt()
+    };
+    for (a, b) in model.layers.iter().zip(q.layers.iter()) {
+        let (a, b) = (a?, b?);
+        for (a, b) in [(&a.q, &b.q), (&a.v, &b.v), (&a.o, &b.o), (&a.up, &b.up), (&a.down, &b.down)] {
+            assert!(error(&a.data, &b.data) < 0.01, "{}", error(&a.data, &b.data));
+        }
+        // These were not on a grid, and are corrected.
+        assert!(error(&a.gate.data, &b.gate.data) > 0.03);
+    }
+    Ok(())
+}

@@ -87,12 +87,7 @@ impl GridRow {
     pub fn zero(padded: usize, format: WeightFormat, unit: f32) -> Self {
         let groups = padded / GROUP;
         let offsets = if format == WeightFormat::W4 { groups } else { 0 };
-        Self {
-            level: vec![0; padded],
-            scale: vec![0; groups],
-            offset: vec![0; offsets],
-            row_scale: unit,
-        }
+        Self { level: vec![0; padded], scale: vec![0; groups], offset: vec![0; offsets], row_scale: unit }
     }
 
     /// Gives group `g` its step, and returns it as 8 bits hold it; a group of zeros stays as it is.

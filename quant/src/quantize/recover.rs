@@ -72,7 +72,12 @@ fn recover_row(row: &[f32], format: WeightFormat, precision: Precision) -> Optio
         (true, _) => vec![sure],
         (false, true) => vec![unsure, unsure / upper],
         (false, false) => {
-            return Some(GridRow { level: vec![0; row.len()], scale: vec![0; groups.len()], offset: Vec::new(), row_scale: 0.0 });
+            return Some(GridRow {
+                level: vec![0; row.len()],
+                scale: vec![0; groups.len()],
+                offset: Vec::new(),
+                row_scale: 0.0,
+            });
         }
     };
     // Row scales are usually the largest step over 255, so that is tried first.

@@ -202,10 +202,8 @@ impl Grid {
     /// Scales of row `r` as 8 bits hold them.
     fn scales(&self, r: usize, log_scale: &[f32]) -> Scales {
         let offsets = self.offsets(r);
-        let step = |(g, l): (usize, &f32)| Step {
-            size: l.exp(),
-            offset: offsets.get(g).copied().unwrap_or(0.0),
-        };
+        let step =
+            |(g, l): (usize, &f32)| Step { size: l.exp(), offset: offsets.get(g).copied().unwrap_or(0.0) };
         let steps: Vec<Step> = log_scale.iter().enumerate().map(step).collect();
         let unit = unit(&steps);
         if !(unit > 0.0 && unit.is_finite()) {
@@ -302,7 +300,7 @@ impl CustomOp2 for FakeWeight {
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let g = &self.0;
         let (groups, cols, top) = (g.width / GROUP, g.columns.len(), g.outermost());
-        let row = |(r, ((v, s), dw)): (usize, ((&[f32], &[f32]), &[f32]))| {
+        let row = |r: usize, v: &[f32], s: &[f32], dw: &[f32]| {
             let Scales { scale, unit, .. } = g.scales(r, s);
             let mut level = vec![0i8; g.width];
             g.levels(v, &scale, &mut level);
@@ -322,7 +320,7 @@ impl CustomOp2 for FakeWeight {
                         .zip(s.par_chunks(groups))
                         .zip(dw.par_chunks(cols))
                         .enumerate()
-                        .map(row)
+                        .map(|(r, ((v, s), dw))| row(r, v, s, dw))
                         .collect()
                 })
             })

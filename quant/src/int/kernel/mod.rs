@@ -7,7 +7,9 @@ mod portable;
 mod tile;
 
 pub(super) use crate::isa::Isa;
-pub(super) use lanes::{add_offsets, add_scaled, norm_row, quantize_blocks, requant_lanes, rotate_head, silu_row, z_row};
+pub(super) use lanes::{
+    add_offsets, add_scaled, norm_row, quantize_blocks, requant_lanes, rotate_head, silu_row, z_row,
+};
 
 /// Weight rows that are computed together.
 pub(super) const ROWS: usize = 32;

@@ -165,7 +165,8 @@ fn weights_do_not_run_away() -> Result<()> {
 fn a_state_comes_back() -> Result<()> {
     each(|name, _, _, latent, _| {
         wander(latent, 9)?;
-        let again = LatentWeight::restore((&latent.v, &latent.log_scale, latent.offset().to_vec()), latent.shape())?;
+        let again =
+            LatentWeight::restore((&latent.v, &latent.log_scale, latent.offset().to_vec()), latent.shape())?;
         assert_eq!(again.grid()?, latent.grid()?, "{name}");
         Ok(())
     })

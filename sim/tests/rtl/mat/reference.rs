@@ -158,9 +158,10 @@ impl World<'_> {
                     let at = 8 * (count % 8);
                     let scaled = |level: i8, scale: u8| i64::from(level) * i64::from(scale);
                     let weights: Vec<(usize, i64)> = match format {
-                        WeightFormat::W2Sparse => {
-                            unpack_w2s(beat).iter().map(|&(col, l)| (col, scaled(l, beat[56 + col / 32]))).collect()
-                        }
+                        WeightFormat::W2Sparse => unpack_w2s(beat)
+                            .iter()
+                            .map(|&(col, l)| (col, scaled(l, beat[56 + col / 32])))
+                            .collect(),
                         WeightFormat::W2Dense => {
                             (0..256).map(|i| (i, scaled(get_w2d(beat, i), scales[at + i / 32]))).collect()
                         }
