@@ -25,6 +25,7 @@ pub mod error;
 pub mod eval;
 pub mod generate;
 pub mod long;
+pub mod mixture;
 pub mod model;
 pub mod output;
 pub mod perf;

@@ -1,14 +1,13 @@
 //! How a checkpoint is quantized: presets, formats, and the calibration text that goes with them.
 
+use crate::Result;
 use crate::bench::Progress as Bars;
+use crate::mixture::{Budget, mixture};
 use crate::model::Calibration;
-use crate::{Error, Result};
 use accllm_quant::float::{FloatModel, SelfText};
 use accllm_quant::model::WeightFormat;
 use accllm_quant::perplexity::Protocol;
-use accllm_quant::quantize::{
-    Candidate, FORMATS, Options, Progress, Quantized, assign_formats, quantize_with, sensitivity,
-};
+use accllm_quant::quantize::{Closed, Options, Progress, Pruning, Quantized, quantize_with};
 use accllm_quant::tokenizer::TextTokenizer;
 use accllm_quant::train::Training;
 use std::path::Path;
@@ -34,8 +33,8 @@ pub enum Preset {
 pub enum Formats {
     /// One for all.
     One(WeightFormat),
-    /// The best mixture of at most so many bits a weight, scales included.
-    Bits(f64),
+    /// The best mixture under a budget.
+    Mixed(Budget),
 }
 
 /// Where the calibration text comes from.
@@ -67,6 +66,8 @@ pub struct Recipe {
     pub preset: Preset,
     /// Formats of the layers; the head is W4.
     pub formats: Formats,
+    /// Which two columns of four 2:4 keeps.
+    pub pruning: Pruning,
     /// What the calibration text is.
     pub text: Text,
     /// Most tokens of text; `None` for the preset's number.
@@ -83,6 +84,7 @@ impl Recipe {
         Self {
             preset: Preset::Closed,
             formats: Formats::One(WeightFormat::W2Sparse),
+            pruning: Pruning::default(),
             text: Text::File,
             tokens: None,
             train: None,
@@ -131,12 +133,13 @@ impl Recipe {
         let options = Options {
             body: match self.formats {
                 Formats::One(format) => format,
-                Formats::Bits(_) => WeightFormat::W2Sparse,
+                Formats::Mixed(_) => WeightFormat::W2Sparse,
             },
             layer_formats: match self.formats {
                 Formats::One(_) => Vec::new(),
-                Formats::Bits(budget) => mixture(float, text.get(..window).unwrap_or(&text), budget, bars)?,
+                Formats::Mixed(budget) => mixture(float, text.get(..window).unwrap_or(&text), budget, bars)?,
             },
+            closed: Closed { pruning: self.pruning, ..Closed::default() },
             balance: 1.0,
             order: true,
             // No passes over a layer alone: only what the training of the whole model starts at.
@@ -195,36 +198,6 @@ fn in_turn(a: &[u32], b: &[u32], window: usize) -> Vec<u32> {
     }
 }
 
-/// The assignment of formats that does least damage to the predictions on `tokens`, at `budget` bits a weight.
-fn mixture(
-    float: &FloatModel,
-    tokens: &[u32],
-    budget: f64,
-    bars: &dyn Bars,
-) -> Result<Vec<[WeightFormat; 7]>> {
-    /// Tokens whose predictions are compared.
-    const COMPARED: usize = 256;
-    let c = &float.config;
-    bars.begin("measuring sensitivity", (c.layers * 7 * FORMATS.len()) as u64);
-    let damage = sensitivity(float, tokens.get(..COMPARED).unwrap_or(tokens), &|_, _| bars.advance(1));
-    bars.end();
-    let (wide, narrow) = (c.hidden * c.q_width(), c.hidden * c.kv_width());
-    let weights = [wide, narrow, narrow, wide, c.hidden * c.ffn, c.hidden * c.ffn, c.hidden * c.ffn];
-    let all = c.layers * weights.iter().sum::<usize>();
-    let items: Vec<Vec<Candidate>> = damage?
-        .iter()
-        .flat_map(|layer| layer.iter().zip(weights))
-        .map(|(damage, weights)| {
-            let each = FORMATS.iter().zip(damage);
-            each.map(|(f, d)| Candidate { cost: f.bits() * weights as f64, damage: *d }).collect()
-        })
-        .collect();
-    let found = assign_formats(&items, budget * all as f64)?;
-    let format = |i: &usize| FORMATS.get(*i).copied().unwrap_or(WeightFormat::W2Sparse);
-    let choices: Vec<WeightFormat> = found.choice.iter().map(format).collect();
-    Ok(choices.chunks_exact(7).map(|c| [c[0], c[1], c[2], c[3], c[4], c[5], c[6]]).collect())
-}
-
 /// Quantizes a float model by a recipe. Finished parts of a training are kept in `work`.
 ///
 /// # Errors
@@ -238,11 +211,6 @@ pub fn quantize(
     work: Option<&Path>,
     bars: &dyn Bars,
 ) -> Result<Quantized> {
-    if let Formats::Bits(b) = recipe.formats
-        && !(2.0..=4.5).contains(&b)
-    {
-        return Err(Error::Argument(format!("{b} bits a weight: the formats have 2.0 to 4.5")));
-    }
     let (text, options) = recipe.prepare(float, tokenizer, calibration, bars)?;
     let mut meter = Meter { bars, phase: None, done: 0 };
     let result = quantize_with(float, &text, &options, work, &mut |p| meter.show(p));

@@ -67,10 +67,12 @@ fn tensors_are_neither_saturated_nor_zero() {
     for (op, c) in &counts {
         let share = |n: u64| n as f64 / c.elements as f64;
         println!("{op}: {} elements, {:.3} zero, {:.3} full", c.elements, share(c.zero), share(c.full));
-        // Token ids are one word of a beat; attention looks at some tokens more than at others.
+        // Token ids are one word of a beat; attention looks at some tokens more than at others; the largest of 256
+        // products sets the step of silu's, whose tails are long.
         let zeros = match op.as_str() {
             "load_ids vmem" => 1.0,
             "softmax act" => 0.85,
+            "silu act" => 0.3,
             _ => 0.15,
         };
         assert!(share(c.zero) <= zeros && share(c.full) <= 0.05, "{op}: {c:?}");

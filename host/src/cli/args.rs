@@ -91,11 +91,21 @@ pub struct Quantize {
     #[arg(long, value_enum, default_value_t = PresetArg::Fast)]
     pub preset: PresetArg,
     /// Format of the layers' weights (the head is W4).
-    #[arg(long, value_enum, default_value_t = FormatArg::W2s, conflicts_with = "bits")]
+    #[arg(long, value_enum, default_value_t = FormatArg::W2s, conflicts_with_all = ["bits", "tokens_per_second"])]
     pub format: FormatArg,
     /// Mix formats: the best assignment with at most so many bits a weight, scales included (2.0 to 4.5).
     #[arg(long, value_name = "BITS")]
     pub bits: Option<f64>,
+    /// Mix formats: the best assignment that decodes so many tokens a second, as far as memory decides (head and a full
+    /// window of keys and values included).
+    #[arg(long, value_name = "RATE", conflicts_with = "bits")]
+    pub tokens_per_second: Option<f64>,
+    /// Engine configuration that --tokens-per-second is about.
+    #[arg(long, value_name = "CONFIG", default_value = "u280", requires = "tokens_per_second")]
+    pub config: String,
+    /// Which two columns of four 2:4 keeps.
+    #[arg(long, value_enum, default_value_t = PruningArg::Sparsegpt)]
+    pub pruning: PruningArg,
     /// Folder for the finished parts of a training [default: OUT.work, removed at the end].
     #[arg(long, value_name = "FOLDER")]
     pub work: Option<PathBuf>,
@@ -113,6 +123,17 @@ pub enum PresetArg {
     Fast,
     /// A long one on 1,048,576 tokens, four passes over the text: hours.
     Best,
+}
+
+/// Choice of the columns that 2:4 keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PruningArg {
+    /// The largest weights.
+    Magnitude,
+    /// The largest products of weight and norm of the input channel.
+    Wanda,
+    /// The least error behind the compensation by the columns that follow.
+    Sparsegpt,
 }
 
 /// Weight formats.

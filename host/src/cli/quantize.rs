@@ -1,11 +1,14 @@
 //! `accllm quantize`.
 
-use super::args::{FormatArg, PresetArg, Quantize};
+use super::args::{FormatArg, PresetArg, PruningArg, Quantize};
 use super::out::{Bars, Out};
+use accllm::mixture::Budget;
 use accllm::model::{Calibration, Source};
 use accllm::recipe::{self, Formats, Preset, Recipe, Text};
 use accllm::{Error, Result, output};
+use accllm_hw::config::find;
 use accllm_quant::model::{QuantModel, WeightFormat};
+use accllm_quant::quantize::Pruning;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -36,7 +39,7 @@ pub fn run(args: &Quantize, out: &Out) -> Result<()> {
     let tokenizer = source.tokenizer(float.config.vocab)?;
     busy.finish_and_clear();
     let work = args.work.clone().unwrap_or_else(|| beside(&args.out));
-    let recipe = recipe(args);
+    let recipe = recipe(args)?;
     let trains = recipe.preset != Preset::Closed;
     let kept = trains.then_some(work.as_path());
     let quantized = recipe::quantize(&float, &tokenizer, &calibration, &recipe, kept, &Bars::default())?;
@@ -68,19 +71,29 @@ pub fn run(args: &Quantize, out: &Out) -> Result<()> {
     out.report(&report)
 }
 
-fn recipe(args: &Quantize) -> Recipe {
+fn recipe(args: &Quantize) -> Result<Recipe> {
     let format = match args.format {
         FormatArg::W2s => WeightFormat::W2Sparse,
         FormatArg::W2d => WeightFormat::W2Dense,
         FormatArg::W4 => WeightFormat::W4,
     };
-    Recipe {
+    let formats = match (args.bits, args.tokens_per_second) {
+        (Some(bits), _) => Formats::Mixed(Budget::Bits(bits)),
+        (_, Some(rate)) => Formats::Mixed(Budget::Speed(rate, find(&args.config).map_err(Error::Argument)?)),
+        _ => Formats::One(format),
+    };
+    Ok(Recipe {
         preset: match args.preset {
             PresetArg::Closed => Preset::Closed,
             PresetArg::Fast => Preset::Fast,
             PresetArg::Best => Preset::Best,
         },
-        formats: args.bits.map_or(Formats::One(format), Formats::Bits),
+        formats,
+        pruning: match args.pruning {
+            PruningArg::Magnitude => Pruning::Magnitude,
+            PruningArg::Wanda => Pruning::Wanda,
+            PruningArg::Sparsegpt => Pruning::SparseGpt,
+        },
         text: match (args.self_text, &args.calib) {
             (false, _) => Text::File,
             (true, None) => Text::Model,
@@ -89,7 +102,7 @@ fn recipe(args: &Quantize) -> Recipe {
         tokens: args.calib_tokens,
         train: args.train_tokens,
         seed: args.seed,
-    }
+    })
 }
 
 /// The folder `out` with `.work` behind its name.

@@ -70,7 +70,7 @@ fn arch(c: &LlamaConfig) -> Arch {
 }
 
 /// Four sinks and a window of up to 2,044 tokens, within the trained positions and the model's own window.
-fn default_lambda(c: &LlamaConfig) -> LambdaShape {
+pub fn default_lambda(c: &LlamaConfig) -> LambdaShape {
     let most = c.sliding_window.unwrap_or(usize::MAX).saturating_add(4).min(2048);
     let visible = c.max_positions.min(most).clamp(5, MAX_VISIBLE);
     LambdaShape { n_sink: 4, n_window: visible - 4 }

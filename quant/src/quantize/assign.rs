@@ -2,6 +2,7 @@
 
 use super::levels::fit;
 use crate::float::{FloatLayer, FloatModel, Matrix, NoTap};
+use crate::hf::LlamaConfig;
 use crate::model::WeightFormat;
 use crate::{Error, Result};
 
@@ -10,6 +11,12 @@ pub const FORMATS: [WeightFormat; 3] = [WeightFormat::W2Sparse, WeightFormat::W2
 
 /// Names of a layer's linears, in the order of all arrays of seven.
 pub const LINEARS: [&str; 7] = ["q", "k", "v", "o", "gate", "up", "down"];
+
+/// Weights of each of a layer's linears.
+pub fn linear_sizes(c: &LlamaConfig) -> [usize; 7] {
+    let (wide, narrow, mlp) = (c.hidden * c.q_width(), c.hidden * c.kv_width(), c.hidden * c.ffn);
+    [wide, narrow, narrow, wide, mlp, mlp, mlp]
+}
 
 /// One choice of one item.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -27,7 +27,10 @@ mod table;
 mod weights;
 mod work;
 
-pub use assign::{Assignment, Candidate, FORMATS, LINEARS, assign_formats, divergence, sensitivity};
+pub use assemble::default_lambda;
+pub use assign::{
+    Assignment, Candidate, FORMATS, LINEARS, assign_formats, divergence, linear_sizes, sensitivity,
+};
 pub use calibrate::{Calibration, Channels, LayerStats, calibrate};
 pub use closed::{Closed, Inputs, Pruning, Streams, closed_model};
 pub use grid::GridWeight;

@@ -1,0 +1,145 @@
+//! Mixed weight formats: what each costs each linear, and the assignment that does least damage under a budget.
+
+use crate::bench::{Progress, sequential};
+use crate::device::MemoryKind;
+use crate::{Error, Result};
+use accllm_compiler::image::ModelSource as _;
+use accllm_compiler::synthetic::Synthetic;
+use accllm_compiler::{Layout, Settings};
+use accllm_hw::config::Config;
+use accllm_quant::float::FloatModel;
+use accllm_quant::hf::LlamaConfig;
+use accllm_quant::model::WeightFormat;
+use accllm_quant::quantize::{
+    Candidate, FORMATS, LINEARS, assign_formats, default_lambda, linear_sizes, sensitivity,
+};
+
+/// Tokens whose predictions are compared to measure the damage.
+const COMPARED: usize = 256;
+
+/// What limits a mixture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Budget {
+    /// Bits a weight of the layers' linears, scales included: 2.0 to 4.5.
+    Bits(f64),
+    /// Tokens a second of decoding on a configuration, as far as its memory decides: the beats of weights, head and a
+    /// full KV window, at the rate of the HBM2 model.
+    Speed(f64, &'static Config),
+}
+
+/// What the formats cost: `[linear][format]` of every layer, and what all layers may cost together.
+struct Costs {
+    each: [[f64; 3]; 7],
+    most: f64,
+}
+
+/// The formats of each layer's q, k, v, o, gate, up and down that do least damage to the predictions on `tokens`.
+///
+/// # Errors
+/// Even the cheapest formats do not fit the budget; the model does not fit the configuration.
+pub fn mixture(
+    float: &FloatModel,
+    tokens: &[u32],
+    budget: Budget,
+    progress: &dyn Progress,
+) -> Result<Vec<[WeightFormat; 7]>> {
+    let c = &float.config;
+    let costs = match budget {
+        Budget::Bits(bits) => bit_costs(c, bits)?,
+        Budget::Speed(tokens_per_s, config) => beat_costs(c, tokens_per_s, config)?,
+    };
+    progress.begin("measuring sensitivity", (c.layers * LINEARS.len() * FORMATS.len()) as u64);
+    let tokens = tokens.get(..COMPARED).unwrap_or(tokens);
+    let damage = sensitivity(float, tokens, &|_, _| progress.advance(1));
+    progress.end();
+    let damage = damage?;
+    let linears = damage.iter().flat_map(|layer| layer.iter().zip(&costs.each));
+    let candidates = linears.map(|(damage, costs)| {
+        costs.iter().zip(damage).map(|(cost, d)| Candidate { cost: *cost, damage: *d }).collect()
+    });
+    let found = assign_formats(&candidates.collect::<Vec<_>>(), costs.most)?;
+    let format = |i: &usize| FORMATS.get(*i).copied().unwrap_or(WeightFormat::W2Sparse);
+    let choices: Vec<WeightFormat> = found.choice.iter().map(format).collect();
+    Ok(choices.as_chunks::<7>().0.to_vec())
+}
+
+fn bit_costs(c: &LlamaConfig, bits: f64) -> Result<Costs> {
+    if !(2.0..=4.5).contains(&bits) {
+        return Err(Error::Argument(format!("{bits} bits a weight: the formats have 2.0 to 4.5")));
+    }
+    let sizes = linear_sizes(c);
+    let all = c.layers * sizes.iter().sum::<usize>();
+    Ok(Costs { each: sizes.map(|n| FORMATS.map(|f| f.bits() * n as f64)), most: bits * all as f64 })
+}
+
+/// Costs in beats that a token takes of a channel.
+fn beat_costs(c: &LlamaConfig, tokens_per_s: f64, config: &Config) -> Result<Costs> {
+    if !(tokens_per_s.is_finite() && tokens_per_s > 0.0) {
+        return Err(Error::Argument(format!("{tokens_per_s} tokens a second: give a number above 0")));
+    }
+    let mut each = [[0.0; 3]; 7];
+    let mut rest = 0.0;
+    for (i, format) in FORMATS.into_iter().enumerate() {
+        let shape = Synthetic {
+            hidden: c.hidden,
+            ff: c.ffn,
+            layers: 1,
+            heads: c.heads,
+            kv_heads: c.kv_heads,
+            head_dim: c.head_dim,
+            vocab: c.vocab,
+            formats: [format; 7],
+            lambda: default_lambda(c),
+            ..Synthetic::default()
+        };
+        let settings = Settings::new(shape.lambda.n_sink, shape.lambda.n_window);
+        let layout = Layout::new(&shape.spec(), config, &settings)?;
+        for stream in layout.weights.layers.iter().flatten() {
+            each[stream.linear as usize][i] += stream.beats as f64;
+        }
+        let head: usize = layout.weights.head.iter().map(|s| s.beats).sum();
+        rest = (head + c.layers * layout.kv.seq) as f64;
+    }
+    let beats_per_s = config.mhz as f64 * 1e6 * sequential(MemoryKind::Hbm2)?;
+    let most = beats_per_s / tokens_per_s - rest;
+    let least: f64 = each.iter().map(|f| f.iter().copied().fold(f64::INFINITY, f64::min)).sum();
+    if c.layers as f64 * least > most {
+        let fastest = beats_per_s / (c.layers as f64 * least + rest);
+        return Err(Error::Argument(format!(
+            "{tokens_per_s} tokens a second: with all layers in their cheapest format the memory of '{}' gives {fastest:.1}",
+            config.name
+        )));
+    }
+    Ok(Costs { each, most })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use accllm_hw::config::find;
+
+    fn llama() -> LlamaConfig {
+        let text = r#"{"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 4096,
+            "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32, "vocab_size": 32000,
+            "rms_norm_eps": 1e-5, "max_position_embeddings": 4096, "hidden_act": "silu"}"#;
+        LlamaConfig::parse(text, std::path::Path::new("config.json")).unwrap()
+    }
+
+    #[test]
+    fn beats_follow_bits_and_the_budget_the_bandwidth() {
+        let config = find("u280").unwrap();
+        let costs = beat_costs(&llama(), 150.0, config).unwrap();
+        let bits = bit_costs(&llama(), 3.0).unwrap();
+        for (beats, bits) in costs.each.iter().zip(&bits.each) {
+            for (beats, bits) in beats.iter().zip(bits) {
+                let ideal = bits / 512.0 / config.channels as f64;
+                assert!(*beats >= ideal && *beats < ideal * 1.03, "{beats} for {ideal}");
+            }
+        }
+        // 211 tokens/s with a full window are simulated for all W2 2:4; between that and all W4 lies the mixture.
+        let sum = |i: usize| 32.0 * costs.each.iter().map(|f| f[i]).sum::<f64>();
+        assert!(sum(0) < costs.most && costs.most < sum(2), "{} {} {}", sum(0), costs.most, sum(2));
+        let error = beat_costs(&llama(), 300.0, config).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(error.contains("gives 21"), "{error}");
+    }
+}
