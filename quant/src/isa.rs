@@ -5,6 +5,9 @@
 pub(crate) enum Isa {
     /// Whatever the compiler may use.
     Portable,
+    /// AVX2, by the compiler's own means.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "never found there"))]
+    Avx2,
     /// AVX-512 with byte dot products.
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "never found there"))]
     Avx512,
@@ -13,7 +16,34 @@ pub(crate) enum Isa {
 impl Isa {
     /// The fastest one of this computer.
     pub fn best() -> Self {
-        if is_there() { Self::Avx512 } else { Self::Portable }
+        [Self::Avx512, Self::Avx2].into_iter().find(|isa| isa.is_there()).unwrap_or(Self::Portable)
+    }
+
+    /// All that this computer has.
+    #[cfg(test)]
+    pub fn all() -> impl Iterator<Item = Self> {
+        [Self::Portable, Self::Avx2, Self::Avx512].into_iter().filter(|isa| isa.is_there())
+    }
+
+    /// Whether this processor has the features that [`versions`] and the kernels name.
+    #[cfg(target_arch = "x86_64")]
+    fn is_there(self) -> bool {
+        match self {
+            Self::Portable => true,
+            Self::Avx2 => is_x86_feature_detected!("avx2"),
+            Self::Avx512 => {
+                is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512vnni")
+            }
+        }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn is_there(self) -> bool {
+        self == Self::Portable
     }
 }
 
@@ -28,11 +58,20 @@ macro_rules! versions {
             #[cfg(target_arch = "x86_64")]
             if isa == $crate::isa::Isa::Avx512 {
                 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-                fn wide($($arg: $type),*) $(-> $out)? {
+                fn with_features($($arg: $type),*) $(-> $out)? {
                     body($($arg),*)
                 }
                 // SAFETY: `Isa::best` names AVX-512 only where the processor has these features.
-                return unsafe { wide($($arg),*) };
+                return unsafe { with_features($($arg),*) };
+            }
+            #[cfg(target_arch = "x86_64")]
+            if isa == $crate::isa::Isa::Avx2 {
+                #[target_feature(enable = "avx2")]
+                fn with_features($($arg: $type),*) $(-> $out)? {
+                    body($($arg),*)
+                }
+                // SAFETY: `Isa::best` names AVX2 only where the processor has it.
+                return unsafe { with_features($($arg),*) };
             }
             let _ = isa;
             body($($arg),*)
@@ -40,18 +79,3 @@ macro_rules! versions {
     };
 }
 pub(crate) use versions;
-
-/// Whether this processor has the features that [`versions`] and the kernels name.
-#[cfg(target_arch = "x86_64")]
-fn is_there() -> bool {
-    is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512dq")
-        && is_x86_feature_detected!("avx512vl")
-        && is_x86_feature_detected!("avx512vnni")
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn is_there() -> bool {
-    false
-}

@@ -237,7 +237,9 @@ mod tests {
             silu_mul_part(isa, &x, &p, &mut h);
             (p, h)
         };
-        assert_eq!(run(Isa::Portable), run(Isa::best()));
+        for isa in Isa::all() {
+            assert_eq!(run(Isa::Portable), run(isa), "{isa:?}");
+        }
     }
 
     #[test]

@@ -163,12 +163,6 @@ mod tests {
     use accllm_hw::fixed::{self, requant};
     use proptest::prelude::*;
 
-    const ISAS: [Isa; 2] = [Isa::Portable, Isa::Avx512];
-
-    fn isas() -> impl Iterator<Item = Isa> {
-        ISAS.into_iter().filter(|isa| *isa == Isa::Portable || Isa::best() == *isa)
-    }
-
     fn numbers(seed: u64) -> impl FnMut() -> u64 {
         let mut x = seed | 1;
         move || {
@@ -215,7 +209,7 @@ mod tests {
             let fill = |t: usize, out: &mut [i8]| {
                 out.iter_mut().zip(&x[t * cols..]).for_each(|(o, v)| *o = *v as i8);
             };
-            for isa in isas() {
+            for isa in Isa::all() {
                 let acts = if scaled { Acts::blocks(isa, &x, cols) } else { Acts::narrow(tokens, cols, fill) };
                 let (codes, exponents) = (acts.codes(cols), acts.exponents());
                 for spread in [false, true] {
@@ -255,7 +249,7 @@ mod tests {
                 mult: vec![1],
                 shift: vec![20],
             };
-            for isa in isas() {
+            for isa in Isa::all() {
                 let acts = Acts::narrow(7, cols, |_, out| out.fill(x));
                 let y = linear(isa, &Packed::new(&[&w]), &acts, false);
                 let weight = 255 * i64::from(level) + 4 * i64::from(offset);

@@ -357,7 +357,7 @@ mod tests {
             };
             let expected = run(Isa::Portable, &[500], true)?;
             assert_eq!(expected.len(), 500 * 1024);
-            for isa in [Isa::Portable, Isa::best()] {
+            for isa in Isa::all() {
                 assert!(run(isa, &[500], false)? == expected, "{isa:?}");
                 assert!(run(isa, &[1, 130, 64, 7], false)? == expected, "{isa:?} in parts");
             }

@@ -3,13 +3,8 @@
 //! Every public function checks the lengths that its inner function relies on, and must only be called where
 //! `Isa::best` found AVX-512.
 
-#[cfg(not(target_arch = "x86_64"))]
-pub(super) use super::portable::{dots, probabilities, tile, weigh};
-
-#[cfg(target_arch = "x86_64")]
 pub(super) use x86::{dots, probabilities, tile, weigh};
 
-#[cfg(target_arch = "x86_64")]
 mod x86 {
     use crate::int::kernel::{GROUP_BYTES, HEADS, KEYS, ROWS, Row, TOKENS, Weights};
     use crate::model::GROUP;

@@ -174,12 +174,6 @@ mod tests {
     use crate::int::kernel::Isa;
     use proptest::prelude::*;
 
-    const BOTH: [Isa; 2] = [Isa::Portable, Isa::Avx512];
-
-    fn isas() -> impl Iterator<Item = Isa> {
-        BOTH.into_iter().filter(|isa| *isa == Isa::Portable || Isa::best() == *isa)
-    }
-
     proptest! {
         #[test]
         fn equal_to_the_leaf_functions(
@@ -192,7 +186,7 @@ mod tests {
             (eps, gs) in (1u32.., 0u32..48),
         ) {
             let x: Vec<i32> = x.iter().map(|v| v >> small).collect();
-            for isa in isas() {
+            for isa in Isa::all() {
                 let mut out = [0; ROWS];
                 requant_lanes(isa, &acc, &mult, &shift, &mut out);
                 for r in 0..ROWS {
@@ -215,7 +209,7 @@ mod tests {
         ) {
             let gate: Vec<i32> = gate[..n].iter().map(|v| v >> small).collect();
             let h: Vec<i32> = gate.iter().zip(&up).map(|(g, u)| fixed::silu_mul(*g, *u, hs)).collect();
-            for isa in isas() {
+            for isa in Isa::all() {
                 let mut out = vec![0; n];
                 silu_row(isa, &gate, &up[..n], hs, &mut out);
                 prop_assert_eq!(&out, &h);
@@ -246,7 +240,7 @@ mod tests {
             fixed::rotate_head(&head, &cos, &sin, shift, &mut turned);
             let (s, b): (Vec<i32>, Vec<i32>) =
                 scale.iter().zip(&base).map(|(s, b)| (i32::from(*s), i32::from(*b))).unzip();
-            for isa in isas() {
+            for isa in Isa::all() {
                 let mut out = head.clone();
                 rotate_head(isa, &mut out, &cos, &sin, shift);
                 prop_assert_eq!(&out, &turned);

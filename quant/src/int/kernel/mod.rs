@@ -1,6 +1,7 @@
 //! Inner loops of the integer model, for the instruction sets that are worth a version of their own. All versions
 //! compute the same integers; the one to use is found out when the program runs.
 
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 mod lanes;
 mod portable;

@@ -1,32 +1,38 @@
 //! Which version of an inner loop runs.
 
-use super::{Isa, ROWS, Row, TOKENS, Weights, avx512, portable};
+#[cfg(target_arch = "x86_64")]
+use super::avx512;
+use super::{Isa, ROWS, Row, TOKENS, Weights, portable};
 
 pub(super) fn tile(isa: Isa, w: Weights<'_>, x: &[Row<'_>], out: &mut [[i32; ROWS]; TOKENS]) {
     match isa {
+        #[cfg(target_arch = "x86_64")]
         Isa::Avx512 => avx512::tile(w, x, out),
-        Isa::Portable => portable::tile(w, x, out),
+        _ => portable::tile(isa, w, x, out),
     }
 }
 
 pub(super) fn dots(isa: Isa, k: &[u8], q: &[&[i8]], out: &mut [i32], stride: usize) {
     match isa {
+        #[cfg(target_arch = "x86_64")]
         Isa::Avx512 => avx512::dots(k, q, out, stride),
-        Isa::Portable => portable::dots(k, q, out, stride),
+        _ => portable::dots(isa, k, q, out, stride),
     }
 }
 
 pub(super) fn weigh(isa: Isa, v: &[i8], p: &[&[i16]], acc: &mut [i32], width: usize) {
     match isa {
+        #[cfg(target_arch = "x86_64")]
         Isa::Avx512 => avx512::weigh(v, p, acc, width),
-        Isa::Portable => portable::weigh(v, p, acc, width),
+        _ => portable::weigh(isa, v, p, acc, width),
     }
 }
 
 pub(super) fn probabilities(isa: Isa, z: &[i32], top: i32, wide: bool, p: &mut [i16]) -> u32 {
     match isa {
+        #[cfg(target_arch = "x86_64")]
         Isa::Avx512 => avx512::probabilities(z, top, wide, p),
-        Isa::Portable => portable::probabilities(z, top, wide, p),
+        _ => portable::probabilities(isa, z, top, wide, p),
     }
 }
 
@@ -43,10 +49,6 @@ mod tests {
             x = x.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             x >> 33
         }
-    }
-
-    fn isas() -> impl Iterator<Item = Isa> {
-        [Isa::Portable, Isa::Avx512].into_iter().filter(|isa| *isa == Isa::Portable || Isa::best() == *isa)
     }
 
     proptest! {
@@ -81,7 +83,7 @@ mod tests {
                 }
             }
             let (qs, ps): (Vec<&[i8]>, Vec<&[i16]>) = (q.iter().map(|q| &q[..]).collect(), p.iter().map(|p| &p[..]).collect());
-            for isa in isas() {
+            for isa in Isa::all() {
                 let mut out = vec![0; heads * (keys + 5)];
                 dots(isa, &packed, &qs, &mut out, keys + 5);
                 let mut acc = vec![3; heads * width];
@@ -106,7 +108,7 @@ mod tests {
             let z: Vec<i32> = z.iter().map(|z| z >> small).collect();
             let top = z.iter().copied().max().unwrap_or(0);
             let want: Vec<i32> = z.iter().map(|z| fixed::prob(*z, top, wide)).collect();
-            for isa in isas() {
+            for isa in Isa::all() {
                 let mut p = vec![0i16; z.len()];
                 let sum = probabilities(isa, &z, top, wide, &mut p);
                 prop_assert_eq!(sum, want.iter().sum::<i32>() as u32);
@@ -117,7 +119,7 @@ mod tests {
 
     #[test]
     fn probabilities_of_every_near_distance() {
-        for isa in isas() {
+        for isa in Isa::all() {
             for wide in [false, true] {
                 let z: Vec<i32> = (0..70_000).map(|d| 17 - d).collect();
                 let mut p = vec![0i16; z.len()];
