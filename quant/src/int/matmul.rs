@@ -238,7 +238,10 @@ mod tests {
     fn extreme_rows_do_not_wrap() {
         let cases =
             [(8192, -128, -8, -128), (65504, -128, 7, 127), (65504, 127, -8, -128), (65504, -128, -8, 127)];
-        for (cols, x, level, offset) in cases {
+        // The sum of the last one times the largest multiplier leaves no room for half a unit of the largest shift.
+        let outs = [(1, 20), (u16::MAX, 63), (u16::MAX, 62)];
+        for ((cols, x, level, offset), (mult, shift)) in cases.into_iter().flat_map(|c| outs.map(|o| (c, o)))
+        {
             let w = Linear {
                 format: WeightFormat::W4,
                 rows: 1,
@@ -246,20 +249,20 @@ mod tests {
                 level: vec![level; cols],
                 scale: vec![255; cols / 32],
                 offset: vec![offset; cols / 32],
-                mult: vec![1],
-                shift: vec![20],
+                mult: vec![mult],
+                shift: vec![shift],
             };
             for isa in Isa::all() {
                 let acts = Acts::narrow(7, cols, |_, out| out.fill(x));
                 let y = linear(isa, &Packed::new(&[&w]), &acts, false);
                 let weight = 255 * i64::from(level) + 4 * i64::from(offset);
                 let acc = cols as i64 * i64::from(x) * weight;
-                assert_eq!(y, [requant(acc, 1, 20); 7]);
+                assert_eq!(y, [requant(acc, mult, u32::from(shift)); 7]);
                 // With the largest exponent in each block.
                 let acts = Acts::blocks(isa, &vec![fixed::H_MIN; 2 * cols], cols);
                 let y = linear(isa, &Packed::new(&[&w]), &acts, false);
                 let acc = cols as i64 * i64::from(fixed::H_MIN) * weight;
-                assert_eq!(y, [requant(acc, 1, 20); 2]);
+                assert_eq!(y, [requant(acc, mult, u32::from(shift)); 2]);
             }
         }
     }

@@ -22,11 +22,13 @@ fn sat32(x: i64) -> i32 {
 }
 
 versions! {
-    /// `sat32(rs(acc * mult, shift))` of [`ROWS`] rows; `|acc|` below 2^46.
+    /// `sat32(rs(acc * mult, shift))` of [`ROWS`] rows; `|acc|` below 2^47. The bit below the result decides the rounding:
+    /// half a unit of the largest shift on top of the product would not fit.
     pub fn requant_lanes(acc: &[i64; ROWS], mult: &[u16; ROWS], shift: &[u8; ROWS], out: &mut [i32; ROWS]) {
         for r in 0..ROWS {
-            let x = rs(acc[r].wrapping_mul(i64::from(mult[r])), u32::from(shift[r]));
-            out[r] = sat32(x);
+            let (x, s) = (acc[r].wrapping_mul(i64::from(mult[r])), u32::from(shift[r]));
+            let below = x.wrapping_shr(s.wrapping_sub(1));
+            out[r] = sat32(if s == 0 { x } else { (below >> 1).wrapping_add(below & 1) });
         }
     }
 }
