@@ -28,26 +28,35 @@ pub enum Budget {
 }
 
 /// What the formats cost: `[linear][format]` of every layer, and what all layers may cost together.
-struct Costs {
+pub struct Costs {
     each: [[f64; 3]; 7],
     most: f64,
+}
+
+impl Costs {
+    /// Of a model's linears.
+    ///
+    /// # Errors
+    /// Even the cheapest formats do not fit the budget; the model does not fit the configuration.
+    pub fn new(c: &LlamaConfig, budget: Budget) -> Result<Self> {
+        match budget {
+            Budget::Bits(bits) => bit_costs(c, bits),
+            Budget::Speed(tokens_per_s, config) => beat_costs(c, tokens_per_s, config),
+        }
+    }
 }
 
 /// The formats of each layer's q, k, v, o, gate, up and down that do least damage to the predictions on `tokens`.
 ///
 /// # Errors
-/// Even the cheapest formats do not fit the budget; the model does not fit the configuration.
+/// The model cannot be computed on these tokens.
 pub fn mixture(
     float: &FloatModel,
     tokens: &[u32],
-    budget: Budget,
+    costs: &Costs,
     progress: &dyn Progress,
 ) -> Result<Vec<[WeightFormat; 7]>> {
     let c = &float.config;
-    let costs = match budget {
-        Budget::Bits(bits) => bit_costs(c, bits)?,
-        Budget::Speed(tokens_per_s, config) => beat_costs(c, tokens_per_s, config)?,
-    };
     progress.begin("measuring sensitivity", (c.layers * LINEARS.len() * FORMATS.len()) as u64);
     let tokens = tokens.get(..COMPARED).unwrap_or(tokens);
     let damage = sensitivity(float, tokens, &|_, _| progress.advance(1));

@@ -2,7 +2,7 @@
 
 use crate::Result;
 use crate::bench::Progress as Bars;
-use crate::mixture::{Budget, mixture};
+use crate::mixture::{Budget, Costs, mixture};
 use crate::model::Calibration;
 use accllm_quant::float::{FloatModel, SelfText};
 use accllm_quant::model::WeightFormat;
@@ -119,6 +119,11 @@ impl Recipe {
     ) -> Result<(Vec<u32>, Options)> {
         let sizes = self.sizes(float.config.max_positions.max(2));
         let window = sizes.window;
+        // What cannot be met is said before text is written.
+        let costs = match self.formats {
+            Formats::One(_) => None,
+            Formats::Mixed(budget) => Some(Costs::new(&float.config, budget)?),
+        };
         let text = match self.text {
             Text::File => calibration.stream(float, tokenizer, sizes.text)?,
             Text::Model => self.write(float, sizes.text, window, bars)?,
@@ -135,9 +140,9 @@ impl Recipe {
                 Formats::One(format) => format,
                 Formats::Mixed(_) => WeightFormat::W2Sparse,
             },
-            layer_formats: match self.formats {
-                Formats::One(_) => Vec::new(),
-                Formats::Mixed(budget) => mixture(float, text.get(..window).unwrap_or(&text), budget, bars)?,
+            layer_formats: match costs {
+                None => Vec::new(),
+                Some(costs) => mixture(float, text.get(..window).unwrap_or(&text), &costs, bars)?,
             },
             closed: Closed { pruning: self.pruning, ..Closed::default() },
             balance: 1.0,

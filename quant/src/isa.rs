@@ -56,22 +56,21 @@ macro_rules! versions {
             #[inline(always)]
             fn body($($arg: $type),*) $(-> $out)? $body
             #[cfg(target_arch = "x86_64")]
-            if isa == $crate::isa::Isa::Avx512 {
+            {
                 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-                fn with_features($($arg: $type),*) $(-> $out)? {
+                fn avx512($($arg: $type),*) $(-> $out)? {
                     body($($arg),*)
                 }
-                // SAFETY: `Isa::best` names AVX-512 only where the processor has these features.
-                return unsafe { with_features($($arg),*) };
-            }
-            #[cfg(target_arch = "x86_64")]
-            if isa == $crate::isa::Isa::Avx2 {
                 #[target_feature(enable = "avx2")]
-                fn with_features($($arg: $type),*) $(-> $out)? {
+                fn avx2($($arg: $type),*) $(-> $out)? {
                     body($($arg),*)
                 }
-                // SAFETY: `Isa::best` names AVX2 only where the processor has it.
-                return unsafe { with_features($($arg),*) };
+                // SAFETY: `Isa::best` names a set only where the processor has its features.
+                match isa {
+                    $crate::isa::Isa::Avx512 => return unsafe { avx512($($arg),*) },
+                    $crate::isa::Isa::Avx2 => return unsafe { avx2($($arg),*) },
+                    $crate::isa::Isa::Portable => {}
+                }
             }
             let _ = isa;
             body($($arg),*)

@@ -81,6 +81,8 @@ fn the_scaling_stays_with_the_model() -> Outcome {
         let out = folder.path().join(name);
         model.save(&out, None)?;
         assert_eq!(QuantModel::load(&out)?.arch, model.arch);
+        let text = std::fs::read_to_string(out.join("quant.json"))?;
+        assert_eq!(serde_json::from_str::<Value>(&text)?["version"], 4);
     }
     Ok(())
 }

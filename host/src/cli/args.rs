@@ -33,7 +33,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Quantize a checkpoint: prune 2:4, 2-bit weights, static 8-bit activations, 4-bit KV cache.
-    Quantize(Quantize),
+    Quantize(super::quantize::Quantize),
     /// Measure perplexity after every step from the float model to the integer model.
     Eval(Eval),
     /// Measure what each choice of the quantizer does to the perplexity, one at a time.
@@ -60,91 +60,6 @@ pub enum Verb {
     XrtCheck(XrtCheck),
     /// Be the emulated card of a program that uses XRT; XRT starts this, see hw-emu.
     XrtDevice(XrtDevice),
-}
-
-/// `accllm quantize`.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  accllm quantize ./my-llama ./my-llama-w2 --calib text-like-its-training.txt\n  \
-        accllm quantize model.gguf out --preset best --self-text\n  \
-        accllm quantize model.gguf out --bits 3.0 --self-text\n\n\
-        A training that was interrupted goes on from its last finished layer when the same command is given again."
-)]
-pub struct Quantize {
-    /// Hugging Face folder (config.json, *.safetensors, tokenizer.json), GGUF file, or `bundled`.
-    pub model: String,
-    /// Folder to create. It must not exist yet.
-    pub out: PathBuf,
-    /// Text for calibration, blank lines between documents [default: built-in stories].
-    #[arg(long, value_name = "FILE")]
-    pub calib: Option<PathBuf>,
-    /// Calibrate on text that the model writes itself; with --calib on both in turn.
-    #[arg(long)]
-    pub self_text: bool,
-    /// Most tokens of calibration text to use [default: the preset's].
-    #[arg(long, value_name = "N")]
-    pub calib_tokens: Option<usize>,
-    /// Tokens of the training, passes over the text included [default: the preset's].
-    #[arg(long, value_name = "N")]
-    pub train_tokens: Option<usize>,
-    /// How much work to put in.
-    #[arg(long, value_enum, default_value_t = PresetArg::Fast)]
-    pub preset: PresetArg,
-    /// Format of the layers' weights (the head is W4).
-    #[arg(long, value_enum, default_value_t = FormatArg::W2s, conflicts_with_all = ["bits", "tokens_per_second"])]
-    pub format: FormatArg,
-    /// Mix formats: the best assignment with at most so many bits a weight, scales included (2.0 to 4.5).
-    #[arg(long, value_name = "BITS")]
-    pub bits: Option<f64>,
-    /// Mix formats: the best assignment that decodes so many tokens a second, as far as memory decides (head and a full
-    /// window of keys and values included).
-    #[arg(long, value_name = "RATE", conflicts_with = "bits")]
-    pub tokens_per_second: Option<f64>,
-    /// Engine configuration that --tokens-per-second is about.
-    #[arg(long, value_name = "CONFIG", default_value = "u280", requires = "tokens_per_second")]
-    pub config: String,
-    /// Which two columns of four 2:4 keeps.
-    #[arg(long, value_enum, default_value_t = PruningArg::Sparsegpt)]
-    pub pruning: PruningArg,
-    /// Folder for the finished parts of a training [default: OUT.work, removed at the end].
-    #[arg(long, value_name = "FOLDER")]
-    pub work: Option<PathBuf>,
-    /// Of everything random; the same seed gives the same model.
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-}
-
-/// How much work goes into a quantization.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum PresetArg {
-    /// No training: closed forms only.
-    Closed,
-    /// A short training of the whole model on 24,576 tokens: minutes for a small one.
-    Fast,
-    /// A long one on 1,048,576 tokens, four passes over the text: hours.
-    Best,
-}
-
-/// Choice of the columns that 2:4 keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum PruningArg {
-    /// The largest weights.
-    Magnitude,
-    /// The largest products of weight and norm of the input channel.
-    Wanda,
-    /// The least error behind the compensation by the columns that follow.
-    Sparsegpt,
-}
-
-/// Weight formats.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum FormatArg {
-    /// Two of four columns, 2 bits: 2.0 bits a weight with scales.
-    W2s,
-    /// All columns, 2 bits: 2.25.
-    W2d,
-    /// All columns, 4 bits: 4.5.
-    W4,
 }
 
 /// A row of the table that `accllm eval` prints.

@@ -1,6 +1,5 @@
 //! `accllm quantize`.
 
-use super::args::{FormatArg, PresetArg, PruningArg, Quantize};
 use super::out::{Bars, Out};
 use accllm::mixture::Budget;
 use accllm::model::{Calibration, Source};
@@ -9,9 +8,95 @@ use accllm::{Error, Result, output};
 use accllm_hw::config::find;
 use accllm_quant::model::{QuantModel, WeightFormat};
 use accllm_quant::quantize::Pruning;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+
+/// `accllm quantize`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  accllm quantize ./my-llama ./my-llama-w2 --calib text-like-its-training.txt\n  \
+        accllm quantize model.gguf out --preset best --self-text\n  \
+        accllm quantize model.gguf out --bits 3.0 --self-text\n\n\
+        A training that was interrupted goes on from its last finished layer when the same command is given again."
+)]
+pub struct Quantize {
+    /// Hugging Face folder (config.json, *.safetensors, tokenizer.json), GGUF file, or `bundled`.
+    pub model: String,
+    /// Folder to create. It must not exist yet.
+    pub out: PathBuf,
+    /// Text for calibration, blank lines between documents [default: built-in stories].
+    #[arg(long, value_name = "FILE")]
+    pub calib: Option<PathBuf>,
+    /// Calibrate on text that the model writes itself; with --calib on both in turn.
+    #[arg(long)]
+    pub self_text: bool,
+    /// Most tokens of calibration text to use [default: the preset's].
+    #[arg(long, value_name = "N")]
+    pub calib_tokens: Option<usize>,
+    /// Tokens of the training, passes over the text included [default: the preset's].
+    #[arg(long, value_name = "N")]
+    pub train_tokens: Option<usize>,
+    /// How much work to put in.
+    #[arg(long, value_enum, default_value_t = PresetArg::Fast)]
+    pub preset: PresetArg,
+    /// Format of the layers' weights (the head is W4).
+    #[arg(long, value_enum, default_value_t = FormatArg::W2s, conflicts_with_all = ["bits", "tokens_per_second"])]
+    pub format: FormatArg,
+    /// Mix formats: the best assignment with at most so many bits a weight, scales included (2.0 to 4.5).
+    #[arg(long, value_name = "BITS")]
+    pub bits: Option<f64>,
+    /// Mix formats: the best assignment that decodes so many tokens a second, as far as memory decides (head and a full
+    /// window of keys and values included).
+    #[arg(long, value_name = "RATE", conflicts_with = "bits")]
+    pub tokens_per_second: Option<f64>,
+    /// Engine configuration that --tokens-per-second is about.
+    #[arg(long, value_name = "CONFIG", default_value = "u280", requires = "tokens_per_second")]
+    pub config: String,
+    /// Which two columns of four 2:4 keeps.
+    #[arg(long, value_enum, default_value_t = PruningArg::Sparsegpt)]
+    pub pruning: PruningArg,
+    /// Folder for the finished parts of a training [default: OUT.work, removed at the end].
+    #[arg(long, value_name = "FOLDER")]
+    pub work: Option<PathBuf>,
+    /// Of everything random; the same seed gives the same model.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// How much work goes into a quantization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PresetArg {
+    /// No training: closed forms only.
+    Closed,
+    /// A short training of the whole model on 24,576 tokens: minutes for a small one.
+    Fast,
+    /// A long one on 1,048,576 tokens, four passes over the text: hours.
+    Best,
+}
+
+/// Choice of the columns that 2:4 keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PruningArg {
+    /// The largest weights.
+    Magnitude,
+    /// The largest products of weight and norm of the input channel.
+    Wanda,
+    /// The least error behind the compensation by the columns that follow.
+    Sparsegpt,
+}
+
+/// Weight formats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    /// Two of four columns, 2 bits: 2.0 bits a weight with scales.
+    W2s,
+    /// All columns, 2 bits: 2.25.
+    W2d,
+    /// All columns, 4 bits: 4.5.
+    W4,
+}
 
 #[derive(Serialize)]
 struct Report {
@@ -30,6 +115,7 @@ struct Report {
 /// Quantizes a checkpoint into a folder.
 pub fn run(args: &Quantize, out: &Out) -> Result<()> {
     let start = Instant::now();
+    let recipe = recipe(args)?;
     output::check_folder(&args.out)?;
     QuantModel::check_target(&args.out)?;
     let source = Source::find(&args.model)?;
@@ -39,7 +125,6 @@ pub fn run(args: &Quantize, out: &Out) -> Result<()> {
     let tokenizer = source.tokenizer(float.config.vocab)?;
     busy.finish_and_clear();
     let work = args.work.clone().unwrap_or_else(|| beside(&args.out));
-    let recipe = recipe(args)?;
     let trains = recipe.preset != Preset::Closed;
     let kept = trains.then_some(work.as_path());
     let quantized = recipe::quantize(&float, &tokenizer, &calibration, &recipe, kept, &Bars::default())?;

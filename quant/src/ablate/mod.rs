@@ -13,7 +13,7 @@ use crate::model::WeightFormat;
 use crate::perplexity::{Perplexity, Protocol, Scorer, Windowing, perplexity_with};
 use crate::quantize::{
     Calibration, Closed, Inputs, KeyGrid, Rounded, Steps, calibrate, clipped_value_shape, closed_model,
-    shaped_steps,
+    shaped_steps, windows,
 };
 use crate::transform::{
     KeySample, align_qk, balance_qk, choose_head, choose_layer, order_channels, rotate_residual,
@@ -141,8 +141,7 @@ impl Ablation {
     /// The model with its head as W4.
     fn with_head(&self, how: &Closed) -> Result<FloatModel> {
         let mut inputs = Vec::new();
-        let windows = self.protocol.windows.unwrap_or(usize::MAX);
-        for window in self.calibration.chunks_exact(self.protocol.window).take(windows) {
+        for window in windows(&self.calibration, self.protocol)? {
             inputs.extend(self.model.hidden(window, None, &mut NoTap)?);
         }
         let inputs = Inputs::new(&inputs, self.model.config.hidden);

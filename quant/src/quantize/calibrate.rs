@@ -114,7 +114,7 @@ pub struct Calibration {
 }
 
 /// The calibration windows of `text`.
-pub(super) fn windows(text: &[u32], protocol: Protocol) -> Result<Vec<&[u32]>> {
+pub(crate) fn windows(text: &[u32], protocol: Protocol) -> Result<Vec<&[u32]>> {
     let window = protocol.window;
     if window < 2 {
         return Err(Error::Argument(format!(

@@ -61,6 +61,44 @@ pub(crate) struct GridRow {
     pub row_scale: f32,
 }
 
+/// The grid of a group: `level * size + offset`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Step {
+    pub size: f32,
+    /// 0 for all formats but W4.
+    pub offset: f32,
+}
+
+/// The row scale for which all steps of a row fit 8 bits; 0 for a row of zeros.
+pub(crate) fn unit(steps: &[Step]) -> f32 {
+    let one = |s: &Step| (s.size / 255.0).max(s.offset.abs() / (OFFSET * 127.0));
+    steps.iter().map(one).fold(0.0, f32::max)
+}
+
+impl GridRow {
+    /// All weights 0.
+    pub fn zero(padded: usize, format: WeightFormat, unit: f32) -> Self {
+        let groups = padded / GROUP;
+        let offsets = if format == WeightFormat::W4 { groups } else { 0 };
+        Self { level: vec![0; padded], scale: vec![0; groups], offset: vec![0; offsets], row_scale: unit }
+    }
+
+    /// Gives group `g` its step, and returns it as 8 bits hold it; a group of zeros stays as it is.
+    pub fn set(&mut self, g: usize, step: Step) -> Option<Step> {
+        let unit = self.row_scale;
+        if step.size <= 0.0 || unit <= 0.0 {
+            return None;
+        }
+        self.scale[g] = (step.size / unit).round().clamp(1.0, 255.0) as u8;
+        let mut held = Step { size: f32::from(self.scale[g]) * unit, offset: 0.0 };
+        if let Some(offset) = self.offset.get_mut(g) {
+            *offset = (step.offset / (unit * OFFSET)).round().clamp(-128.0, 127.0) as i8;
+            held.offset = f32::from(*offset) * OFFSET * unit;
+        }
+        Some(held)
+    }
+}
+
 /// Joins rows of equal width.
 pub(super) fn join(format: WeightFormat, cols: usize, rows: Vec<GridRow>) -> GridWeight {
     GridWeight {

@@ -1,5 +1,6 @@
 //! A layer on its grids.
 
+use super::assign::linear_sizes;
 use super::grid::GridWeight;
 use super::shapes::gather_heads;
 use crate::float::{FloatLayer, FloatModel, LayerStore, Layers, Matrix};
@@ -100,7 +101,7 @@ impl Weights {
 
     /// A float model with these weights.
     pub fn dequantize(&self, c: &LlamaConfig) -> FloatModel {
-        let weights = self.layers.len() * c.hidden * (c.ffn * 3 + c.q_width() * 2 + c.kv_width() * 2);
+        let weights = self.layers.len() * linear_sizes(c).iter().sum::<usize>();
         let layers = match weights <= RESIDENT {
             true => self.layers.iter().map(|l| l.dequantize(c)).collect::<Vec<_>>().into(),
             false => Layers::Stored {

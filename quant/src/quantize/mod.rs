@@ -31,10 +31,11 @@ pub use assemble::default_lambda;
 pub use assign::{
     Assignment, Candidate, FORMATS, LINEARS, assign_formats, divergence, linear_sizes, sensitivity,
 };
+pub(crate) use calibrate::windows;
 pub use calibrate::{Calibration, Channels, LayerStats, calibrate};
 pub use closed::{Closed, Inputs, Pruning, Streams, closed_model};
 pub use grid::GridWeight;
-pub(crate) use grid::{GridRow, OFFSET};
+pub(crate) use grid::{GridRow, OFFSET, Step, unit};
 pub(crate) use layer::{GridLayer, LayerGrids, Weights};
 pub use levels::fit;
 pub use recover::recover;

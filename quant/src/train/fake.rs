@@ -1,14 +1,14 @@
 //! Weights that are trained on their grid: real numbers behind, levels and 8-bit scales in front.
 //!
 //! A weight is `level(v) * scale + offset`: `v` is kept in units of levels (so that one learning rate serves all weights)
-//! and `scale` as its logarithm; the offset (of W4) stays as it was found. Rounding and 2:4 selection are passed straight through by the gradient (Bengio et al.,
-//! arXiv 1308.3432); scales get theirs exactly, up to their rounding to 8 bits.
+//! and `scale` as its logarithm; the offset (of W4) stays as it was found. Rounding and 2:4 selection are passed straight
+//! through by the gradient (Bengio et al., arXiv 1308.3432); scales get theirs exactly, up to their rounding to 8 bits.
 
 use super::kernel::{slice, with_data};
 use crate::float::Matrix;
 use crate::model::{GROUP, WeightFormat};
-use crate::quantize::levels::{Step, best_two, nearest, unit};
-use crate::quantize::{GridRow, GridWeight, OFFSET};
+use crate::quantize::levels::{best_two, nearest};
+use crate::quantize::{GridRow, GridWeight, OFFSET, Step, unit};
 use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor, Var};
 use rayon::prelude::*;
 use std::sync::Arc;
