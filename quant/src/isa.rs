@@ -5,7 +5,7 @@
 pub(crate) enum Isa {
     /// Whatever the compiler may use.
     Portable,
-    /// AVX2, by the compiler's own means.
+    /// AVX2.
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "never found there"))]
     Avx2,
     /// AVX-512 with byte dot products.

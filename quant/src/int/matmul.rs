@@ -1,8 +1,9 @@
 //! Integer matrix product with row requantization.
 
-use super::kernel::{self, Isa, ROWS, Row, TOKENS, quantize_blocks, requant_lanes};
+use super::kernel::{self, HEADS, Isa, ROWS, Row, TOKENS, quantize_blocks, requant_lanes};
 use super::pack::Packed;
 use crate::model::GROUP;
+use accllm_hw::beat::OFFSET_SHIFT;
 use accllm_hw::config::COLS;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -19,6 +20,10 @@ pub(super) struct Acts {
     codes: Vec<i8>,
     /// `[tokens, width / 32]`: -8 times the sum of a group.
     offset: Vec<i32>,
+    /// Its two parts, `[tokens, width / 32]`; see [`Row::pairs`].
+    pairs: Vec<i32>,
+    /// What offsets are multiplied by, 4 times the sum of a group: `[tokens, width / 32, made even]`.
+    sums: Vec<i16>,
     /// Exponents of the blocks of [`COLS`] columns, where there are any: `[tokens, blocks]`.
     exponents: Option<Vec<u8>>,
 }
@@ -53,9 +58,21 @@ impl Acts {
         for (t, row) in codes.chunks_exact_mut(width).enumerate() {
             fill(t, &mut row[..cols]);
         }
-        let sum = |group: &[i8]| -8 * group.iter().map(|v| i32::from(*v)).sum::<i32>();
-        let offset = codes.chunks_exact(GROUP).map(sum).collect();
-        Self { width, codes, offset, exponents }
+        let half = |group: &[i8], at: usize| -> i32 {
+            group.chunks_exact(4).map(|four| -8 * (i32::from(four[at]) + i32::from(four[at + 1]))).sum()
+        };
+        let halves = || codes.chunks_exact(GROUP).map(|group| (half(group, 0), half(group, 2)));
+        let offset = halves().map(|(a, b)| a + b).collect();
+        // At most 8 * 16 * 128 each.
+        let pairs = halves().map(|(a, b)| a & 0xffff | b << 16).collect();
+        let mut sums = Vec::with_capacity(codes.len() / GROUP);
+        for row in codes.chunks_exact(width) {
+            // At most 4 * 32 * 128.
+            let sum = |group: &[i8]| group.iter().map(|v| i16::from(*v) << OFFSET_SHIFT).sum::<i16>();
+            sums.extend(row.chunks_exact(GROUP).map(sum));
+            sums.resize(sums.len().next_multiple_of(2), 0);
+        }
+        Self { width, codes, offset, pairs, sums, exponents }
     }
 
     /// Tokens.
@@ -73,12 +90,19 @@ impl Acts {
         self.exponents.iter().flatten().map(|e| i32::from(*e)).collect()
     }
 
+    /// Of groups `from..to` of a token, made even, what offsets are multiplied by; `from` is even.
+    fn sums(&self, t: usize, from: usize, to: usize) -> &[i16] {
+        let groups = (self.width / GROUP).next_multiple_of(2);
+        &self.sums[t * groups + from..t * groups + to.next_multiple_of(2)]
+    }
+
     /// Groups `from..to` of a token.
     fn row(&self, t: usize, from: usize, to: usize) -> Row<'_> {
         let groups = self.width / GROUP;
         Row {
             codes: &self.codes[t * self.width + from * GROUP..t * self.width + to * GROUP],
             offset: &self.offset[t * groups + from..t * groups + to],
+            pairs: &self.pairs[t * groups + from..t * groups + to],
         }
     }
 }
@@ -145,8 +169,11 @@ fn accumulate(isa: Isa, w: &Packed, x: &Acts, block: usize, t: usize) -> [[i64; 
         kernel::tile(isa, w.weights(block, from, to), &token[..n], &mut sum);
         let offsets = w.offsets(block, from, to);
         if !offsets.is_empty() {
-            let each = token.iter().zip(&mut sum).take(n);
-            each.for_each(|(x, sum)| kernel::add_offsets(isa, offsets, x.offset, sum));
+            for first in (0..n).step_by(HEADS) {
+                let some: Vec<&[i16]> =
+                    (first..n.min(first + HEADS)).map(|i| x.sums(t + i, from, to)).collect();
+                kernel::weigh(isa, offsets, &some, sum[first..].as_flattened_mut(), ROWS);
+            }
         }
         for (i, (acc, sum)) in acc.iter_mut().zip(&sum).enumerate().take(n) {
             let e = x.exponents.as_ref().map_or(0, |e| e[(t + i) * w.width.div_ceil(COLS) + part]);

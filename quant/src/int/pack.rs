@@ -14,7 +14,7 @@ pub(super) struct Packed {
     level: Vec<u8>,
     /// `[blocks, groups, ROWS]`.
     scale: Vec<u8>,
-    /// The same of offsets; empty where all are 0.
+    /// Offsets of pairs of groups, `[blocks, groups / 2, ROWS, 2]`, rounded up; empty where all are 0.
     offset: Vec<i8>,
     /// `[blocks]` multipliers and shifts.
     out: Vec<([u16; ROWS], [u8; ROWS])>,
@@ -41,10 +41,11 @@ impl Packed {
         let mut out = vec![([0u16; ROWS], [0u8; ROWS]); blocks];
         let mut offset = Vec::new();
         if linears.iter().any(|w| w.offset.iter().any(|o| *o != 0)) {
-            offset = vec![0i8; blocks * groups * ROWS];
+            let padded = groups.next_multiple_of(2);
+            offset = vec![0i8; blocks * padded * ROWS];
             for (r, (w, row)) in (0..rows).filter_map(|r| Some((r, find(r)?))) {
                 for (g, o) in w.offset.iter().skip(row * groups).take(groups).enumerate() {
-                    offset[(r / ROWS * groups + g) * ROWS + r % ROWS] = *o;
+                    offset[(r / ROWS * padded + g / 2 * 2) * ROWS + r % ROWS * 2 + g % 2] = *o;
                 }
             }
         }
@@ -86,10 +87,11 @@ impl Packed {
         }
     }
 
-    /// Offsets of groups `from..to` of a block of rows, `[groups, ROWS]`; none where all are 0.
+    /// Offsets of groups `from..to`, made even, of a block of rows, `[groups / 2, ROWS, 2]`; none where all are 0. `from` is
+    /// even.
     pub fn offsets(&self, block: usize, from: usize, to: usize) -> &[i8] {
-        let first = block * (self.width / GROUP);
-        self.offset.get((first + from) * ROWS..(first + to) * ROWS).unwrap_or(&[])
+        let first = block * (self.width / GROUP).next_multiple_of(2);
+        self.offset.get((first + from) * ROWS..(first + to.next_multiple_of(2)) * ROWS).unwrap_or(&[])
     }
 
     /// Multipliers and shifts of a block of rows.

@@ -3,7 +3,6 @@
 
 use super::ROWS;
 use crate::isa::versions;
-use accllm_hw::beat::OFFSET_SHIFT;
 use accllm_hw::{fixed, tables};
 use std::sync::LazyLock;
 
@@ -38,19 +37,6 @@ versions! {
     pub fn add_scaled(acc: &mut [i64; ROWS], sum: &[i32; ROWS], e: u32) {
         for (acc, sum) in acc.iter_mut().zip(sum) {
             *acc = acc.wrapping_add(i64::from(*sum).wrapping_shl(e));
-        }
-    }
-}
-
-versions! {
-    /// `sum += 4 * offset * x` with the offsets of [`ROWS`] rows and the sums of the activations `x`, group by group, given
-    /// as -8 times the sum.
-    pub fn add_offsets(offset: &[i8], sums: &[i32], out: &mut [i32; ROWS]) {
-        for (offset, x) in offset.chunks_exact(ROWS).zip(sums) {
-            let by = x.wrapping_neg() >> (3 - OFFSET_SHIFT);
-            for (out, o) in out.iter_mut().zip(offset) {
-                *out = out.wrapping_add(by.wrapping_mul(i32::from(*o)));
-            }
         }
     }
 }

@@ -2,15 +2,15 @@
 //! compute the same integers; the one to use is found out when the program runs.
 
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 mod lanes;
 mod portable;
 mod tile;
 
 pub(super) use crate::isa::Isa;
-pub(super) use lanes::{
-    add_offsets, add_scaled, norm_row, quantize_blocks, requant_lanes, rotate_head, silu_row, z_row,
-};
+pub(super) use lanes::{add_scaled, norm_row, quantize_blocks, requant_lanes, rotate_head, silu_row, z_row};
 
 /// Weight rows that are computed together.
 pub(super) const ROWS: usize = 32;
@@ -39,6 +39,8 @@ pub(super) struct Row<'a> {
     pub codes: &'a [i8],
     /// `[groups]`: -8 times the sum of a group.
     pub offset: &'a [i32],
+    /// `[groups]`: its parts from columns 0 and 1 of four, in the low 16 bits, and from 2 and 3.
+    pub pairs: &'a [i32],
 }
 
 /// `sum level * scale * x` of [`ROWS`] rows and each of `x` (1 to [`TOKENS`]), into `out[token]`. At most 4096 columns.
@@ -53,7 +55,8 @@ pub(super) fn dots(isa: Isa, k: &[u8], q: &[&[i8]], out: &mut [i32], stride: usi
 }
 
 /// Adds `sum p * value` to `acc` of `[heads, width]`: `p` of 1 to [`HEADS`] heads, `[pairs * 2]` each, `v` of
-/// `[pairs, width, 2]`; `width` a multiple of 16.
+/// `[pairs, width, 2]`; `width` a multiple of 16. Offsets of weights are added by the same loop: rows in place of a
+/// value's elements, groups of columns in place of keys, tokens in place of heads.
 pub(super) fn weigh(isa: Isa, v: &[i8], p: &[&[i16]], acc: &mut [i32], width: usize) {
     tile::weigh(isa, v, p, acc, width);
 }

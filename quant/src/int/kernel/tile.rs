@@ -1,39 +1,71 @@
-//! Which version of an inner loop runs.
+//! Which version of an inner loop runs. All lengths that the versions rely on are checked here.
 
+use super::{GROUP_BYTES, HEADS, Isa, KEYS, ROWS, Row, TOKENS, Weights, portable};
 #[cfg(target_arch = "x86_64")]
-use super::avx512;
-use super::{Isa, ROWS, Row, TOKENS, Weights, portable};
+use super::{avx2, avx512};
+use crate::model::GROUP;
+
+/// The version of `isa` for `count` tokens or heads, which is a constant there; nothing to do for none.
+#[cfg(target_arch = "x86_64")]
+macro_rules! version {
+    ($isa:expr, $f:ident::<$count:expr; $($t:literal)*>$args:tt) => {
+        match ($isa, $count) {
+            // SAFETY: `Isa::best` names a set only where the processor has its features, and the caller has just
+            // checked all lengths.
+            $((Isa::Avx512, $t) => return unsafe { avx512::$f::<$t>$args },
+            (Isa::Avx2, $t) => return unsafe { avx2::$f::<$t>$args },)*
+            _ => {}
+        }
+    };
+}
 
 pub(super) fn tile(isa: Isa, w: Weights<'_>, x: &[Row<'_>], out: &mut [[i32; ROWS]; TOKENS]) {
-    match isa {
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => avx512::tile(w, x, out),
-        _ => portable::tile(isa, w, x, out),
+    let groups = w.scale.len() / ROWS;
+    assert!(w.level.len() == groups * GROUP_BYTES && x.len() <= TOKENS);
+    for x in x {
+        assert!(x.codes.len() == groups * GROUP && x.offset.len() == groups && x.pairs.len() == groups);
     }
+    #[cfg(target_arch = "x86_64")]
+    version!(isa, tile::<x.len(); 1 2 3 4 5 6>(w, x, out));
+    portable::tile(isa, w, x, out);
 }
 
 pub(super) fn dots(isa: Isa, k: &[u8], q: &[&[i8]], out: &mut [i32], stride: usize) {
-    match isa {
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => avx512::dots(k, q, out, stride),
-        _ => portable::dots(isa, k, q, out, stride),
-    }
+    let Some(width) = q.first().map(|q| q.len()) else { return };
+    let keys = k.len() / width;
+    assert!(width.is_multiple_of(4) && k.len() == keys * width && keys.is_multiple_of(KEYS));
+    assert!(q.len() <= HEADS && q.iter().all(|q| q.len() == width));
+    assert!(keys <= stride && (q.len() - 1) * stride + keys <= out.len());
+    #[cfg(target_arch = "x86_64")]
+    version!(isa, dots::<q.len(); 1 2 3 4>(k, q, out, stride));
+    portable::dots(isa, k, q, out, stride);
 }
 
 pub(super) fn weigh(isa: Isa, v: &[i8], p: &[&[i16]], acc: &mut [i32], width: usize) {
-    match isa {
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => avx512::weigh(v, p, acc, width),
-        _ => portable::weigh(isa, v, p, acc, width),
-    }
+    let Some(pairs) = p.first().map(|p| p.len() / 2) else { return };
+    assert!(width.is_multiple_of(16) && v.len() == pairs * 2 * width && acc.len() >= p.len() * width);
+    assert!(p.len() <= HEADS && p.iter().all(|p| p.len() == 2 * pairs));
+    #[cfg(target_arch = "x86_64")]
+    version!(isa, weigh::<p.len(); 1 2 3 4>(v, p, acc, width));
+    portable::weigh(isa, v, p, acc, width);
 }
 
 pub(super) fn probabilities(isa: Isa, z: &[i32], top: i32, wide: bool, p: &mut [i16]) -> u32 {
+    assert!(z.len() == p.len() && z.iter().all(|z| *z <= top));
+    #[cfg(target_arch = "x86_64")]
     match isa {
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => avx512::probabilities(z, top, wide, p),
-        _ => portable::probabilities(isa, z, top, wide, p),
+        // SAFETY: the processor has the features (`Isa::best`), and all lengths were just checked.
+        Isa::Avx512 => return unsafe { avx512::probabilities(z, top, wide, p) },
+        Isa::Avx2 => {
+            let whole = z.len() / 8 * 8;
+            let ((z, rest), (p, out)) = (z.split_at(whole), p.split_at_mut(whole));
+            // SAFETY: as above, and the length is a multiple of 8.
+            let sum = unsafe { avx2::probabilities(z, top, wide, p) };
+            return sum.wrapping_add(portable::probabilities(isa, rest, top, wide, out));
+        }
+        Isa::Portable => {}
     }
+    portable::probabilities(isa, z, top, wide, p)
 }
 
 #[cfg(test)]
