@@ -123,14 +123,16 @@ fn an_interrupted_run_goes_on() -> Outcome {
     let (kept, seen) = run(&model, &options(), Some(folder))?;
     assert!(kept == expected, "keeping parts changes nothing");
     assert_eq!([0, 1, 2].map(|l| losses(&seen, l).len()), [24, 24, 24]);
-    assert_eq!(files(folder, &["layer-", "end-"])?.len(), 2 + 3);
-    assert_eq!(std::fs::read_dir(folder)?.count(), 2 + 3, "nothing else is left");
+    // Each layer, and the last two states of the end: the layers, the end and which is the last.
+    let count = 2 + 2 * 3 + 1;
+    assert_eq!(files(folder, &["layer-", "end-"])?.len(), count);
+    assert_eq!(std::fs::read_dir(folder)?.count(), count, "nothing else is left");
 
     // What is gone, and the steps that are trained again.
     let cases: [(&[&str], [usize; 3]); 4] = [
         (&[], [0, 0, 0]),
         (&["end-"], [0, 0, 24]),
-        (&["end-head"], [0, 0, 24]),
+        (&["end-at"], [0, 0, 24]),
         (&["end-", "layer-1"], [0, 24, 24]),
     ];
     for (gone, steps) in cases {
@@ -141,6 +143,18 @@ fn an_interrupted_run_goes_on() -> Outcome {
         assert_eq!([0, 1, 2].map(|l| losses(&seen, l).len()), steps, "without {gone:?}");
         assert!(again == expected, "without {gone:?} the model differs");
     }
+
+    // Stopped in the middle of the end, it goes on there.
+    remove(folder, &["end-"])?;
+    let stop = |p: Progress| assert!(p.layer < 2 || p.step < 10, "stopped");
+    let stopped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        quantize_with(&model, &small_text(300), &options(), Some(folder), &mut { stop })
+    }));
+    assert!(stopped.is_err());
+    let (again, seen) = run(&model, &options(), Some(folder))?;
+    let steps = losses(&seen, 2).len();
+    assert!((14..24).contains(&steps), "{steps} steps");
+    assert!(again == expected, "stopped in the middle the model differs");
 
     // Another end takes the layers, and another model or fit of the layers nothing.
     let end = options().end_to_end.map(|(how, n)| (Training { seed: 5, ..how }, n));
@@ -160,7 +174,12 @@ fn a_damaged_state_is_named() -> Outcome {
     let (model, folder) = (small_float()?, tempfile::tempdir()?);
     let folder = folder.path();
     let (expected, _) = run(&model, &options(), Some(folder))?;
-    for name in ["layer-0", "layer-1", "end-1", "end-head"] {
+    // The state that is the last one is the one that was written last.
+    let mut states = files(folder, &["end-a-0", "end-b-0"])?;
+    states.sort_by_key(|p| std::fs::metadata(p).and_then(|m| m.modified()).ok());
+    let name = states.pop().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()));
+    let place = name.ok_or("no state")?.split_at(5).0.to_string();
+    for name in ["layer-0", "layer-1", &format!("{place}-1"), &format!("{place}-2"), "end-at"] {
         let path = files(folder, &[name])?.pop().ok_or("no file")?;
         let bytes = std::fs::read(&path)?;
         for damaged in [&bytes[..bytes.len() - 1], &bytes[..4], &[0xff; 64]] {
@@ -181,9 +200,9 @@ fn what_cannot_be_written_loses_nothing() -> Outcome {
     let (model, folder) = (small_float()?, tempfile::tempdir()?);
     let folder = folder.path();
     let (expected, _) = run(&model, &options(), Some(folder))?;
-    for name in ["layer-1", "end-head"] {
+    for name in ["layer-1", "end-a-2", "end-at"] {
         let path = files(folder, &[name])?.pop().ok_or("no file")?;
-        remove(folder, &["end-head", name])?;
+        remove(folder, &["end-at", name])?;
         // In the way of the file under its temporary name.
         let partial = path.with_extension("partial");
         std::fs::create_dir(&partial)?;

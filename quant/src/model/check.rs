@@ -116,6 +116,8 @@ impl Linear {
         if let Some(i) = self.shift.iter().position(|s| *s > 63) {
             return Err(bad("shift", i, self.shift[i].to_string(), "shifts are 0..=63"));
         }
+        let mut of_format = [false; 256];
+        self.format.levels().iter().for_each(|l| of_format[usize::from(l.cast_unsigned())] = true);
         for (g, level) in self.level.chunks_exact(GROUP).enumerate() {
             let first = g % groups * GROUP;
             let scaled = self.scale[g] != 0;
@@ -123,7 +125,9 @@ impl Linear {
                 let real = |i: usize| used(first + 4 * q + i);
                 for (i, l) in quad.iter().enumerate() {
                     let zero_ok = self.format == WeightFormat::W2Sparse || !scaled || !real(i);
-                    if !(self.format.levels().contains(l) || *l == 0 && zero_ok) || (*l != 0 && !real(i)) {
+                    if !(of_format[usize::from(l.cast_unsigned())] || *l == 0 && zero_ok)
+                        || (*l != 0 && !real(i))
+                    {
                         let what = "not a level of this weight's format, or a weight in a padding column";
                         return Err(bad("level", g * GROUP + 4 * q + i, l.to_string(), what));
                     }

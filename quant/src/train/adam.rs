@@ -2,9 +2,11 @@
 //! a model's weights is as long as a tenth of the gradient.
 
 use super::kernel::with_data;
+use super::layer::get;
 use candle_core::backprop::GradStore;
-use candle_core::{Result, Tensor, Var};
+use candle_core::{Device, Error, Result, Tensor, Var};
 use rayon::prelude::*;
+use std::collections::HashMap;
 
 const BETA1: f32 = 0.9;
 const BETA2: f32 = 0.98;
@@ -58,6 +60,37 @@ impl Adam {
                 false => update(&gradient.flatten_all()?.to_vec1::<f32>()?),
             }
             p.var.set(&Tensor::from_vec(x, p.var.shape(), p.var.device())?)?;
+        }
+        Ok(())
+    }
+
+    /// Adds the moments to `tensors`, under names that begin with `name`.
+    pub fn keep(&self, name: &str, tensors: &mut HashMap<String, Tensor>) -> Result<()> {
+        for (i, p) in self.parameters.iter().enumerate() {
+            for (moment, data) in [("first", &p.first), ("second", &p.second)] {
+                let data = Tensor::from_slice(data, data.len(), &Device::Cpu)?;
+                tensors.insert(format!("{name}.{i}.{moment}"), data);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the moments after `steps` steps from where [`Adam::keep`] has put them.
+    pub fn take(&mut self, name: &str, tensors: &HashMap<String, Tensor>, steps: usize) -> Result<()> {
+        self.steps = i32::try_from(steps).map_err(|e| Error::Msg(e.to_string()))?;
+        for (i, p) in self.parameters.iter_mut().enumerate() {
+            for (moment, data) in [("first", &mut p.first), ("second", &mut p.second)] {
+                let name = format!("{name}.{i}.{moment}");
+                let kept = get(tensors, &name)?.flatten_all()?.to_vec1::<f32>()?;
+                if kept.len() != data.len() {
+                    return Err(Error::Msg(format!(
+                        "`{name}` has {} numbers, not {}",
+                        kept.len(),
+                        data.len()
+                    )));
+                }
+                *data = kept;
+            }
         }
         Ok(())
     }

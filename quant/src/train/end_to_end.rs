@@ -2,19 +2,22 @@
 //!
 //! The gradient is taken layer by layer: the forward pass keeps each layer's input only, and the backward pass runs
 //! each layer again. Memory is that of one layer's tape, and each layer's parameters step as soon as their gradient is
-//! there.
+//! there. From time to time the whole state is kept, so that an interrupted training goes on in the middle
+//! (`kept.rs`).
 
 use super::fake::LatentWeight;
-use super::layer::{Parameters, TrainLayer, save};
+use super::kept::Kept;
+use super::layer::{Parameters, TrainLayer, get};
 use super::loss::divergence;
 use super::ops::rms_norm;
 use super::recon::{Optimizers, TrainedLayer};
 use super::schedule::{Training, cosine};
-use super::{damaged, device, failed};
+use super::{device, failed};
 use crate::float::{FloatModel, Matrix, NoTap};
 use crate::quantize::{GridWeight, Progress, Weights};
-use candle_core::{Device, Result, Tensor, Var, safetensors};
-use std::path::{Path, PathBuf};
+use candle_core::{Device, Result, Tensor, Var};
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The model's end in training: last norm and head.
@@ -37,14 +40,9 @@ impl TrainHead {
         rms_norm(x, &self.gain, self.eps)?.matmul(&self.head.weight()?.t()?)
     }
 
-    /// As it was when it was written to `path`.
-    fn restore(&self, path: &Path, device: &Device) -> Result<()> {
-        let tensors = safetensors::load(path, device)?;
-        for (name, var) in [("v", &self.head.v), ("log_scale", &self.head.log_scale), ("gain", &self.gain)] {
-            let missing = || candle_core::Error::Msg(format!("`{name}` is missing"));
-            var.set(tensors.get(name).ok_or_else(missing)?)?;
-        }
-        Ok(())
+    /// Its parts, by names.
+    fn parts(&self) -> [(&'static str, &Var); 3] {
+        [("v", &self.head.v), ("log_scale", &self.head.log_scale), ("gain", &self.gain)]
     }
 }
 
@@ -77,13 +75,10 @@ pub(crate) fn train_end_to_end(
         })
     };
     let mut student = Student::new(start.layers, begin().map_err(failed)?, how);
-    // Written last, so that all parts are there when it is.
-    if let Some(path) = file("end-head").filter(|p| p.is_file()) {
-        student.restore(&path, file, &device)?;
-        return student.result(teacher).map_err(failed);
-    }
     let steps = how.steps(windows.len(), windows.first().map_or(1, |w| w.len()), 0);
-    for (done, which) in steps.iter().enumerate() {
+    let mut kept = Kept::new(file);
+    let before = kept.take(&mut student, &device)?;
+    for (done, which) in steps.iter().enumerate().skip(before) {
         let (mut x, mut logits) = (Vec::new(), Vec::new());
         for i in which {
             x.extend(teacher.embed_tokens(windows[*i])?);
@@ -91,19 +86,18 @@ pub(crate) fn train_end_to_end(
         }
         let loss = student.step(x, logits, cosine(done, steps.len()), &device).map_err(failed)?;
         let (step, steps) = (done + 1, steps.len());
+        kept.after(step, step == steps, &student)?;
         progress(Progress { layer: c.layers, layers: c.layers, step, steps, loss: Some(loss) });
-    }
-    if let Some(path) = file("end-head") {
-        let kept = student.save(&path, file);
-        kept.map_err(|e| crate::Error::io("write", &path, std::io::Error::other(e)))?;
     }
     student.result(teacher).map_err(failed)
 }
 
-struct Student {
+/// The model in training, and its optimizers.
+pub(super) struct Student {
     layers: Vec<(TrainLayer, Optimizers)>,
     end: TrainHead,
     end_optimizers: Optimizers,
+    how: Training,
 }
 
 impl Student {
@@ -116,6 +110,7 @@ impl Student {
             layers: layers.into_iter().map(ready).collect(),
             end_optimizers: Optimizers::new(end.parameters(), how),
             end,
+            how: *how,
         }
     }
 
@@ -147,34 +142,35 @@ impl Student {
         Ok(f64::from(loss.to_scalar::<f32>()?))
     }
 
-    /// Keeps all parts, the head last.
-    fn save(&self, path: &Path, file: &dyn Fn(&str) -> Option<PathBuf>) -> Result<()> {
-        for (l, (layer, _)) in self.layers.iter().enumerate() {
-            if let Some(path) = file(&format!("end-{l}")) {
-                layer.save(&path)?;
-            }
-        }
-        let parts = [
-            ("v", self.end.head.v.as_tensor()),
-            ("log_scale", self.end.head.log_scale.as_tensor()),
-            ("gain", self.end.gain.as_tensor()),
-        ];
-        save(parts.into_iter().map(|(name, t)| (name.to_string(), t.clone())).collect(), path)
+    /// Parts that are kept in a file each: the layers, and the end.
+    pub fn parts(&self) -> usize {
+        self.layers.len() + 1
     }
 
-    /// Takes all parts as [`Student::save`] has left them.
-    fn restore(
-        &mut self,
-        path: &Path,
-        file: &dyn Fn(&str) -> Option<PathBuf>,
-        device: &Device,
-    ) -> crate::Result<()> {
-        for (l, (layer, _)) in self.layers.iter_mut().enumerate() {
-            if let Some(path) = file(&format!("end-{l}")) {
-                *layer = layer.again(&path, device).map_err(|e| damaged(&path, &e))?;
+    /// Part `i` and the moments of its optimizers, by names.
+    pub fn part(&self, i: usize) -> Result<HashMap<String, Tensor>> {
+        let Some((layer, optimizers)) = self.layers.get(i) else {
+            let parts = self.end.parts().into_iter();
+            let mut tensors = parts.map(|(name, v)| (name.to_string(), v.as_tensor().clone())).collect();
+            self.end_optimizers.keep(&mut tensors)?;
+            return Ok(tensors);
+        };
+        let mut tensors = layer.tensors()?;
+        optimizers.keep(&mut tensors)?;
+        Ok(tensors)
+    }
+
+    /// Part `i` as [`Student::part`] gave it after `steps` steps.
+    pub fn take(&mut self, i: usize, tensors: &HashMap<String, Tensor>, steps: usize) -> Result<()> {
+        let Some((layer, optimizers)) = self.layers.get_mut(i) else {
+            for (name, var) in self.end.parts() {
+                var.set(get(tensors, name)?)?;
             }
-        }
-        self.end.restore(path, device).map_err(|e| damaged(path, &e))
+            return self.end_optimizers.take(tensors, steps);
+        };
+        *layer = layer.again(tensors)?;
+        *optimizers = Optimizers::new(layer.parameters(), &self.how);
+        optimizers.take(tensors, steps)
     }
 
     fn result(&self, teacher: &FloatModel) -> Result<Weights> {

@@ -108,26 +108,22 @@ impl TrainLayer {
         let Frame { geometry, columns } = Frame::new(c, seq);
         let mut shapes =
             formats.iter().zip(columns).map(|(format, (cols, columns))| (*format, cols, columns));
-        Self::read(geometry, c.norm_eps, &mut shapes, path, device)
+        Self::read(geometry, c.norm_eps, &mut shapes, &safetensors::load(path, device)?)
     }
 
-    /// This layer as it was when it was written to `path`.
-    pub fn again(&self, path: &Path, device: &Device) -> Result<Self> {
+    /// This layer as it was when [`TrainLayer::tensors`] gave `tensors`.
+    pub fn again(&self, tensors: &HashMap<String, Tensor>) -> Result<Self> {
         let mut shapes = self.linears.iter().map(LatentWeight::shape);
-        Self::read(self.geometry.clone(), self.eps, &mut shapes, path, device)
+        Self::read(self.geometry.clone(), self.eps, &mut shapes, tensors)
     }
 
     fn read(
         geometry: Geometry,
         eps: f64,
         shapes: &mut dyn Iterator<Item = (WeightFormat, usize, Arc<Vec<usize>>)>,
-        path: &Path,
-        device: &Device,
+        tensors: &HashMap<String, Tensor>,
     ) -> Result<Self> {
-        let tensors = safetensors::load(path, device)?;
-        let get = |name: &str| {
-            tensors.get(name).ok_or_else(|| candle_core::Error::Msg(format!("`{name}` is missing")))
-        };
+        let get = |name: &str| get(tensors, name);
         let each = NAMES.iter().zip(shapes).map(|(name, shape)| {
             let offset = match shape.0 {
                 WeightFormat::W4 => get(&format!("{name}.offset"))?.flatten_all()?.to_vec1()?,
@@ -149,8 +145,8 @@ impl TrainLayer {
         })
     }
 
-    /// Writes the layer in training to `path`.
-    pub fn save(&self, path: &Path) -> Result<()> {
+    /// The layer in training, by names.
+    pub fn tensors(&self) -> Result<HashMap<String, Tensor>> {
         let mut tensors: HashMap<String, Tensor> = HashMap::new();
         for (name, w) in NAMES.iter().zip(&self.linears) {
             tensors.insert(format!("{name}.v"), w.v.as_tensor().clone());
@@ -164,7 +160,7 @@ impl TrainLayer {
         tensors.insert("mlp_norm".into(), self.mlp_norm.as_tensor().clone());
         let step = vec![self.value_step.unwrap_or(0.0)];
         tensors.insert("value_step".into(), Tensor::from_vec(step, 1, &Device::Cpu)?);
-        save(tensors, path)
+        Ok(tensors)
     }
 
     /// What is trained.
@@ -219,6 +215,11 @@ impl TrainLayer {
         };
         Ok(GridLayer { grids, attn_norm: self.attn_norm.to_vec1()?, mlp_norm: self.mlp_norm.to_vec1()? })
     }
+}
+
+/// The tensor `name`.
+pub(super) fn get<'a>(tensors: &'a HashMap<String, Tensor>, name: &str) -> Result<&'a Tensor> {
+    tensors.get(name).ok_or_else(|| candle_core::Error::Msg(format!("`{name}` is missing")))
 }
 
 /// Writes tensors to `path`, by way of a temporary name.

@@ -4,6 +4,7 @@ mod adam;
 mod attention;
 mod end_to_end;
 mod fake;
+mod kept;
 mod kernel;
 mod layer;
 mod loss;

@@ -3,7 +3,7 @@
 //! EfficientQAT's first phase, arXiv 2407.11062).
 
 use super::adam::Adam;
-use super::layer::{Parameters, TrainLayer};
+use super::layer::{Parameters, TrainLayer, save};
 use super::loss::relative_error;
 use super::schedule::{Training, cosine};
 use super::{damaged, device, failed};
@@ -13,6 +13,7 @@ use crate::model::WeightFormat;
 use crate::quantize::{GridLayer, Progress};
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Result, Tensor};
+use std::collections::HashMap;
 use std::path::Path;
 
 /// The optimizers of a layer, or of the head.
@@ -28,6 +29,19 @@ impl Optimizers {
     /// One step, with all learning rates times `factor`.
     pub fn step(&mut self, gradients: &GradStore, factor: f64) -> Result<()> {
         self.0.iter_mut().try_for_each(|adam| adam.step(gradients, factor))
+    }
+
+    /// Adds the moments to `tensors`.
+    pub fn keep(&self, tensors: &mut HashMap<String, Tensor>) -> Result<()> {
+        self.0.iter().enumerate().try_for_each(|(i, adam)| adam.keep(&format!("adam.{i}"), tensors))
+    }
+
+    /// Takes the moments after `steps` steps from where [`Optimizers::keep`] has put them.
+    pub fn take(&mut self, tensors: &HashMap<String, Tensor>, steps: usize) -> Result<()> {
+        self.0
+            .iter_mut()
+            .enumerate()
+            .try_for_each(|(i, adam)| adam.take(&format!("adam.{i}"), tensors, steps))
     }
 }
 
@@ -80,7 +94,8 @@ impl TrainedLayer {
 
     /// Keeps the layer in `path`.
     pub fn save(&self, path: &Path) -> crate::Result<()> {
-        self.layer.save(path).map_err(|e| crate::Error::io("write", path, std::io::Error::other(e)))
+        let kept = self.layer.tensors().and_then(|t| save(t, path));
+        kept.map_err(|e| crate::Error::io("write", path, std::io::Error::other(e)))
     }
 
     /// Trains the layer to make `target` of `input`, sequence by sequence.
