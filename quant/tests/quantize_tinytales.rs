@@ -58,7 +58,7 @@ fn w4_everywhere_is_close_to_float() -> Outcome {
         ..Options::default()
     };
     let q = quantize(&model, &stories("tinytales_train_sample.txt")?, &options)?;
-    let protocol = Protocol { window: 320, windows: Some(8) };
+    let protocol = Protocol { window: 320, windows: Some(24) };
     let lambda = LambdaShape { n_sink: 4, n_window: 124 };
     let table = step_table(&model, &q, &stories("tinytales_val.txt")?, protocol, lambda)?;
     for row in &table {

@@ -19,7 +19,7 @@ use std::time::Instant;
     after_help = "Examples:\n  accllm quantize ./my-llama ./my-llama-w2 --calib text-like-its-training.txt\n  \
         accllm quantize model.gguf out --preset best --self-text\n  \
         accllm quantize model.gguf out --bits 3.0 --self-text\n\n\
-        A training that was interrupted goes on from its last finished layer when the same command is given again."
+        A training that was interrupted goes on from the last state it kept when the same command is given again."
 )]
 pub struct Quantize {
     /// Hugging Face folder (config.json, *.safetensors, tokenizer.json), GGUF file, or `bundled`.

@@ -62,17 +62,18 @@ impl Default for Closed {
     }
 }
 
-/// What is known of a linear's inputs: sums over the calibration tokens.
+/// What is known of a linear's inputs on the calibration tokens. Sums are made when they are first asked for: a weight
+/// that stays as it is needs none.
 pub struct Inputs {
     used: Vec<bool>,
-    gram: Vec<f32>,
-    power: Vec<f32>,
-    /// Made when it is first asked for.
-    inverse: OnceLock<Option<Inverse>>,
-    /// `[cols, tokens]`.
-    transposed: Matrix,
+    /// `[tokens, cols]`, times `weights`.
+    x: Vec<f32>,
     /// What each token counts.
     weights: Vec<f32>,
+    /// Mean square of each column.
+    power: Vec<f32>,
+    gram: OnceLock<Vec<f32>>,
+    inverse: OnceLock<Option<Inverse>>,
 }
 
 impl Inputs {
@@ -89,22 +90,28 @@ impl Inputs {
     fn with_used(x: &[f32], used: Vec<bool>) -> Self {
         let width = used.len();
         let weights = token_weights(x, width);
-        let x = &weighted(x, &weights);
-        let mut gram = vec![0.0f32; width * width];
-        add_gram(&mut gram, x, width);
-        let tokens = (x.len() / width).max(1) as f32;
-        Self {
-            used,
-            power: (0..width).map(|i| gram[i * width + i] / tokens).collect(),
-            inverse: OnceLock::new(),
-            transposed: transpose(x, width),
-            weights,
-            gram,
+        let x = weighted(x, &weights);
+        let mut power = vec![0.0f64; width];
+        for row in x.chunks_exact(width) {
+            power.iter_mut().zip(row).for_each(|(p, v)| *p += f64::from(*v) * f64::from(*v));
         }
+        let tokens = (x.len() / width).max(1) as f64;
+        let power = power.iter().map(|p| (p / tokens) as f32).collect();
+        Self { used, x, weights, power, gram: OnceLock::new(), inverse: OnceLock::new() }
+    }
+
+    /// `X^T X`, `[cols, cols]`.
+    fn gram(&self) -> &[f32] {
+        let width = self.used.len();
+        self.gram.get_or_init(|| {
+            let mut gram = vec![0.0f32; width * width];
+            add_gram(&mut gram, &self.x, width);
+            gram
+        })
     }
 
     fn inverse(&self) -> Option<&Inverse> {
-        self.inverse.get_or_init(|| Inverse::new(&self.gram, self.used.len())).as_ref()
+        self.inverse.get_or_init(|| Inverse::new(self.gram(), self.used.len())).as_ref()
     }
 
     /// The weight near `w` whose outputs are nearest to `wanted`, `[tokens, rows]`: least squares, damped
@@ -112,11 +119,11 @@ impl Inputs {
     pub fn correct(&self, w: &Matrix, wanted: &[f32]) -> Matrix {
         let Some(inverse) = self.inverse() else { return w.clone() };
         let wanted = weighted(wanted, &self.weights);
-        let target = linear(&transpose(&wanted, w.rows).data, &self.transposed);
         let n = w.cols;
+        let target = linear(&transpose(&wanted, w.rows).data, &transpose(&self.x, n));
         let mut rest = Matrix { rows: w.rows, cols: n, data: target };
         // The Gram matrix is symmetric, so it is its own transpose.
-        let now = linear(&w.data, &Matrix { rows: n, cols: n, data: self.gram.clone() });
+        let now = linear(&w.data, &Matrix { rows: n, cols: n, data: self.gram().to_vec() });
         rest.data.iter_mut().zip(&now).for_each(|(r, n)| *r -= n);
         let mut best = inverse.solve(&rest);
         add(&mut best.data, &w.data);
@@ -140,7 +147,7 @@ impl Inputs {
             },
             None => fit(w, power, &self.used, format),
         };
-        refine(w, &mut grid, &self.gram, &self.used, how.rounds);
+        refine(w, &mut grid, self.gram(), &self.used, how.rounds);
         grid
     }
 }

@@ -21,19 +21,28 @@ pub fn fit(w: &Matrix, power: &[f32], used: &[bool], format: WeightFormat) -> Gr
 /// others to it leaves ten times as much; what is left here is the rounding of scales and offsets to 8 bits.
 const ON_GRID: f64 = 5e-4;
 
+/// Rows that are looked at first: most weights lie on no grid.
+const FIRST_ROWS: usize = 64;
+
 /// The W4 grid on which `w` already lies: it comes from a checkpoint of 4 bits with the same groups. Arguments as of
 /// [`fit`].
 pub(super) fn on_w4_grid(w: &Matrix, power: &[f32], used: &[bool]) -> Option<GridWeight> {
-    let grid = fit(w, power, used, WeightFormat::W4);
-    let (mut error, mut all) = (0.0f64, 0.0f64);
-    let back = grid.dequantize();
-    for (row, back) in w.data.chunks_exact(w.cols).zip(back.data.chunks_exact(w.cols)) {
-        for (((w, q), p), _) in row.iter().zip(back).zip(power).zip(used).filter(|(_, used)| **used) {
-            error += f64::from(p * (w - q) * (w - q));
-            all += f64::from(p * w * w);
+    let near = |w: &Matrix| {
+        let grid = fit(w, power, used, WeightFormat::W4);
+        let (mut error, mut all) = (0.0f64, 0.0f64);
+        let back = grid.dequantize();
+        for (row, back) in w.data.chunks_exact(w.cols).zip(back.data.chunks_exact(w.cols)) {
+            for (((w, q), p), _) in row.iter().zip(back).zip(power).zip(used).filter(|(_, used)| **used) {
+                error += f64::from(p * (w - q) * (w - q));
+                all += f64::from(p * w * w);
+            }
         }
-    }
-    (error <= ON_GRID * all).then_some(grid)
+        (error <= ON_GRID * all).then_some(grid)
+    };
+    let some: Vec<&[f32]> =
+        (0..w.rows).step_by(w.rows.div_ceil(FIRST_ROWS).max(1)).map(|r| w.row(r)).collect();
+    near(&Matrix { rows: some.len(), cols: w.cols, data: some.concat() })?;
+    near(w)
 }
 
 /// One column of a group: weight, importance, whether it is real.

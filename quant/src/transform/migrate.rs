@@ -90,7 +90,7 @@ pub fn choose_layer(
     let by_kv: Vec<Reader<'_>> = members.iter().map(|m| (m, o)).collect();
     LayerShapes {
         attn_in: choose_shape(&s.attn_in, &[(&w.q, q), (&w.k, k), (&w.v, v)], Codes::Static(127.0), exponent),
-        value: choose_shape(&s.value, &by_kv, Codes::Static(7.5), exponent),
+        value: choose_shape(&s.value, &by_kv, Codes::Averaged(7.5), exponent),
         mlp_in: choose_shape(&s.mlp_in, &[(&w.gate, gate), (&w.up, up)], Codes::Static(127.0), exponent),
         down_in: choose_shape(&s.down_in, &[(&w.down, down)], Codes::Blocks, exponent),
     }
@@ -112,11 +112,16 @@ fn member_of_group(c: &LlamaConfig, o: &Matrix, member: usize) -> Matrix {
     Matrix { rows: o.rows, cols: c.kv_width(), data: heads.flatten().copied().collect() }
 }
 
+/// Keys that a query spreads its attention over: their rounding errors are averaged.
+const KEYS: f32 = 32.0;
+
 /// How a tensor is rounded.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Codes {
     /// To so many codes a side of static steps.
     Static(f32),
+    /// The same, before attention takes the mean over [`KEYS`] of them.
+    Averaged(f32),
     /// To int8 with an exponent for each token and block of columns.
     Blocks,
 }
@@ -129,6 +134,11 @@ impl Codes {
             Codes::Static(codes) => {
                 let factor = channels.max.iter().zip(shape).map(|(m, s)| m / s).fold(0.0, f32::max) / codes;
                 vec![factor * factor / 12.0; width]
+            }
+            Codes::Averaged(codes) => {
+                let mut noise = Codes::Static(codes).noise(channels, shape);
+                noise.iter_mut().for_each(|n| *n /= KEYS);
+                noise
             }
             Codes::Blocks => {
                 // A block's step is the power of two from 1/128 to 1/64 of its largest value: 7/3 of the least square.
