@@ -175,11 +175,13 @@ impl Recipe {
         if all == 0 {
             return None;
         }
-        let windows = windows.min(all);
+        // Whole passes, over no more of the text than the tokens are enough for.
+        let epochs = all.div_ceil(windows.min(all));
+        let windows = all.div_ceil(epochs);
         // A level of W4 is a smaller part of a weight.
         let weights = if self.formats == Formats::One(WeightFormat::W4) { 0.004 } else { 0.01 };
         let how = Training {
-            epochs: all.div_ceil(windows),
+            epochs,
             batch: BATCH,
             weights,
             scales: weights / 5.0,
@@ -258,5 +260,28 @@ impl Meter<'_> {
         if self.phase.take().is_some() {
             self.bars.end();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_training_is_as_long_as_it_was_asked_for() {
+        // Tokens of text and of training; passes, and windows of each.
+        let cases = [
+            (64 * 512, 96 * 512, 2, 48),
+            (64 * 512, 64 * 512, 1, 64),
+            (64 * 512, 10 * 512, 1, 10),
+            (10 * 512, 25 * 512, 3, 9),
+        ];
+        for (text, train, epochs, windows) in cases {
+            let recipe =
+                Recipe { preset: Preset::Fast, tokens: Some(text), train: Some(train), ..Recipe::closed() };
+            let (how, count) = recipe.training(&recipe.sizes(8192), text / 512).unwrap();
+            assert_eq!((how.epochs, count), (epochs, windows), "{text} {train}");
+        }
+        assert!(Recipe::closed().training(&Recipe::closed().sizes(8192), 32).is_none());
     }
 }
