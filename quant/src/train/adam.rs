@@ -16,6 +16,8 @@ const PIECE: usize = 1 << 14;
 /// Parameters with one learning rate, and the moments of their gradients.
 pub(super) struct Adam {
     rate: f64,
+    /// Whether a step is a part of the parameter's size, as if its logarithm were trained.
+    relative: bool,
     steps: i32,
     parameters: Vec<Parameter>,
 }
@@ -32,14 +34,20 @@ impl Adam {
         let zeros = |v: &Var| vec![0.0f32; v.elem_count()];
         let parameters =
             vars.into_iter().map(|var| Parameter { first: zeros(&var), second: zeros(&var), var }).collect();
-        Self { rate, steps: 0, parameters }
+        Self { rate, relative: false, steps: 0, parameters }
+    }
+
+    /// With steps that are a part, at most `rate`, of each parameter's size. A gain close to 0 stays there: it keeps a channel
+    /// away that a few tokens make a thousand times larger than the others.
+    pub fn relative(vars: Vec<Var>, rate: f64) -> Self {
+        Self { relative: true, ..Self::new(vars, rate) }
     }
 
     /// One step down `gradients`, with the learning rate times `factor`. A gradient's size does not matter, so none is
     /// clipped.
     pub fn step(&mut self, gradients: &GradStore, factor: f64) -> Result<()> {
         self.steps += 1;
-        let rate = (self.rate * factor) as f32;
+        let (rate, relative) = ((self.rate * factor) as f32, self.relative);
         let (c1, c2) = (1.0 - BETA1.powi(self.steps), 1.0 - BETA2.powi(self.steps));
         for p in &mut self.parameters {
             let Some(gradient) = gradients.get(&p.var) else { continue };
@@ -51,7 +59,8 @@ impl Adam {
                     for (((x, m), v), g) in x.iter_mut().zip(first).zip(second).zip(gradient) {
                         *m = BETA1 * *m + (1.0 - BETA1) * g;
                         *v = BETA2 * *v + (1.0 - BETA2) * g * g;
-                        *x -= rate * (*m / c1) / ((*v / c2).sqrt() + 1e-20);
+                        let size = if relative { x.abs() } else { 1.0 };
+                        *x -= rate * size * (*m / c1) / ((*v / c2).sqrt() + 1e-20);
                     }
                 });
             };
@@ -92,6 +101,27 @@ impl Adam {
                 *data = kept;
             }
         }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A step on parameters of different sizes whose gradients are large: what becomes of each.
+    fn step(make: fn(Vec<Var>, f64) -> Adam) -> Result<Vec<f32>> {
+        let x = Var::from_vec(vec![1.0f32, -0.5, 1e-4, 0.0], 4, &Device::Cpu)?;
+        let loss = (x.as_tensor() * 1000.0)?.sum_all()?;
+        make(vec![x.clone()], 0.1).step(&loss.backward()?, 1.0)?;
+        x.to_vec1()
+    }
+
+    #[test]
+    fn a_relative_step_keeps_small_parameters_small() -> Result<()> {
+        let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
+        assert!(near(&step(Adam::new)?, &[0.9, -0.6, -0.0999, -0.1]));
+        assert!(near(&step(Adam::relative)?, &[0.9, -0.55, 0.9e-4, 0.0]));
         Ok(())
     }
 }

@@ -22,8 +22,11 @@ pub(super) struct Optimizers([Adam; 3]);
 impl Optimizers {
     /// With the learning rates of `how`.
     pub fn new(p: Parameters, how: &Training) -> Self {
-        let adam = Adam::new;
-        Self([adam(p.weights, how.weights), adam(p.scales, how.scales), adam(p.gains, how.gains)])
+        Self([
+            Adam::new(p.weights, how.weights),
+            Adam::new(p.scales, how.scales),
+            Adam::relative(p.gains, how.gains),
+        ])
     }
 
     /// One step, with all learning rates times `factor`.

@@ -11,7 +11,7 @@ pub struct Training {
     pub weights: f64,
     /// Of the scales, relative.
     pub scales: f64,
-    /// Of the norm gains.
+    /// Of the norm gains, relative.
     pub gains: f64,
     /// Order of the sequences.
     pub seed: u64,
