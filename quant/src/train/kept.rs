@@ -5,7 +5,7 @@
 
 use super::end_to_end::Student;
 use super::layer::{get, save};
-use super::{damaged, failed};
+use super::{damaged, unwritten};
 use candle_core::{Device, Error, Tensor, safetensors};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -62,16 +62,14 @@ impl<'a> Kept<'a> {
         if !last && start - self.last.0 < self.last.1 * SHARE {
             return Ok(());
         }
-        let write = |tensors: HashMap<String, Tensor>, path: &PathBuf| {
-            save(tensors, path).map_err(|e| crate::Error::io("write", path, std::io::Error::other(e)))
-        };
         for i in 0..student.parts() {
             let Some(path) = self.part(self.next, i) else { continue };
-            write(student.part(i).map_err(failed)?, &path)?;
+            student.part(i).and_then(|t| save(t, &path)).map_err(|e| unwritten(&path, e))?;
         }
-        let numbers = vec![u32::try_from(steps).unwrap_or(u32::MAX), self.next as u32];
-        let numbers = Tensor::from_vec(numbers, 2, &Device::Cpu).map_err(failed)?;
-        write(HashMap::from([("at".into(), numbers)]), &at)?;
+        let numbers = [u32::try_from(steps).unwrap_or(u32::MAX), self.next as u32];
+        Tensor::new(&numbers, &Device::Cpu)
+            .and_then(|t| save(HashMap::from([("at".into(), t)]), &at))
+            .map_err(|e| unwritten(&at, e))?;
         self.next = 1 - self.next;
         self.last = (Instant::now(), start.elapsed());
         Ok(())

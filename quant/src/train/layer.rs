@@ -106,24 +106,9 @@ impl TrainLayer {
         device: &Device,
     ) -> Result<Self> {
         let Frame { geometry, columns } = Frame::new(c, seq);
-        let mut shapes =
-            formats.iter().zip(columns).map(|(format, (cols, columns))| (*format, cols, columns));
-        Self::read(geometry, c.norm_eps, &mut shapes, &safetensors::load(path, device)?)
-    }
-
-    /// This layer as it was when [`TrainLayer::tensors`] gave `tensors`.
-    pub fn again(&self, tensors: &HashMap<String, Tensor>) -> Result<Self> {
-        let mut shapes = self.linears.iter().map(LatentWeight::shape);
-        Self::read(self.geometry.clone(), self.eps, &mut shapes, tensors)
-    }
-
-    fn read(
-        geometry: Geometry,
-        eps: f64,
-        shapes: &mut dyn Iterator<Item = (WeightFormat, usize, Arc<Vec<usize>>)>,
-        tensors: &HashMap<String, Tensor>,
-    ) -> Result<Self> {
-        let get = |name: &str| get(tensors, name);
+        let shapes = formats.iter().zip(columns).map(|(format, (cols, columns))| (*format, cols, columns));
+        let tensors = safetensors::load(path, device)?;
+        let get = |name: &str| get(&tensors, name);
         let each = NAMES.iter().zip(shapes).map(|(name, shape)| {
             let offset = match shape.0 {
                 WeightFormat::W4 => get(&format!("{name}.offset"))?.flatten_all()?.to_vec1()?,
@@ -137,12 +122,22 @@ impl TrainLayer {
         let step = get("value_step")?.to_vec1::<f32>()?.first().copied().filter(|s| *s > 0.0);
         Ok(Self {
             geometry,
-            eps,
+            eps: c.norm_eps,
             attn_norm: Var::from_tensor(get("attn_norm")?)?,
             mlp_norm: Var::from_tensor(get("mlp_norm")?)?,
             linears: linears.try_into().map_err(few)?,
             value_step: step,
         })
+    }
+
+    /// Takes what [`TrainLayer::tensors`] gave of a layer with the same start.
+    pub fn take(&self, tensors: &HashMap<String, Tensor>) -> Result<()> {
+        for (name, w) in NAMES.iter().zip(&self.linears) {
+            w.v.set(get(tensors, &format!("{name}.v"))?)?;
+            w.log_scale.set(get(tensors, &format!("{name}.log_scale"))?)?;
+        }
+        self.attn_norm.set(get(tensors, "attn_norm")?)?;
+        self.mlp_norm.set(get(tensors, "mlp_norm")?)
     }
 
     /// The layer in training, by names.

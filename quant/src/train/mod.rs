@@ -34,6 +34,11 @@ fn failed(e: candle_core::Error) -> Error {
     Error::Argument(format!("training failed: {e}"))
 }
 
+/// A state that cannot be kept.
+fn unwritten(path: &std::path::Path, e: candle_core::Error) -> Error {
+    Error::io("write", path, std::io::Error::other(e))
+}
+
 /// A kept state that cannot be read.
 fn damaged(path: &std::path::Path, e: &candle_core::Error) -> Error {
     Error::malformed(path, "training state", format!("{e} (delete it to train this part again)"))

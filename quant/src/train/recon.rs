@@ -6,7 +6,7 @@ use super::adam::Adam;
 use super::layer::{Parameters, TrainLayer, save};
 use super::loss::relative_error;
 use super::schedule::{Training, cosine};
-use super::{damaged, device, failed};
+use super::{damaged, device, failed, unwritten};
 use crate::float::FloatLayer;
 use crate::hf::LlamaConfig;
 use crate::model::WeightFormat;
@@ -97,8 +97,7 @@ impl TrainedLayer {
 
     /// Keeps the layer in `path`.
     pub fn save(&self, path: &Path) -> crate::Result<()> {
-        let kept = self.layer.tensors().and_then(|t| save(t, path));
-        kept.map_err(|e| crate::Error::io("write", path, std::io::Error::other(e)))
+        self.layer.tensors().and_then(|t| save(t, path)).map_err(|e| unwritten(path, e))
     }
 
     /// Trains the layer to make `target` of `input`, sequence by sequence.

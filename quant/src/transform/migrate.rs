@@ -15,6 +15,9 @@ const EXPONENTS: [(f32, f32); 7] =
 /// Exponents of the range of whole groups, compared too: one step for the columns that share a scale leaves a weight on
 /// the grid on which it lies.
 const WHOLE: [f32; 3] = [0.5, 0.75, 1.0];
+/// Keys that a query spreads its attention over: the rounding errors of their values are averaged, as if there were more
+/// codes.
+const KEYS: f32 = 32.0;
 /// Weight rows on which they are compared.
 const SAMPLE_ROWS: usize = 128;
 
@@ -88,9 +91,10 @@ pub fn choose_layer(
     let [q, k, v, o, gate, up, down] = *formats;
     let members: Vec<Matrix> = (0..c.group()).map(|g| member_of_group(c, &w.o, g)).collect();
     let by_kv: Vec<Reader<'_>> = members.iter().map(|m| (m, o)).collect();
+    let averaged = Codes::Static(7.5 * KEYS.sqrt());
     LayerShapes {
         attn_in: choose_shape(&s.attn_in, &[(&w.q, q), (&w.k, k), (&w.v, v)], Codes::Static(127.0), exponent),
-        value: choose_shape(&s.value, &by_kv, Codes::Averaged(7.5), exponent),
+        value: choose_shape(&s.value, &by_kv, averaged, exponent),
         mlp_in: choose_shape(&s.mlp_in, &[(&w.gate, gate), (&w.up, up)], Codes::Static(127.0), exponent),
         down_in: choose_shape(&s.down_in, &[(&w.down, down)], Codes::Blocks, exponent),
     }
@@ -112,16 +116,11 @@ fn member_of_group(c: &LlamaConfig, o: &Matrix, member: usize) -> Matrix {
     Matrix { rows: o.rows, cols: c.kv_width(), data: heads.flatten().copied().collect() }
 }
 
-/// Keys that a query spreads its attention over: their rounding errors are averaged.
-const KEYS: f32 = 32.0;
-
 /// How a tensor is rounded.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Codes {
     /// To so many codes a side of static steps.
     Static(f32),
-    /// The same, before attention takes the mean over [`KEYS`] of them.
-    Averaged(f32),
     /// To int8 with an exponent for each token and block of columns.
     Blocks,
 }
@@ -134,11 +133,6 @@ impl Codes {
             Codes::Static(codes) => {
                 let factor = channels.max.iter().zip(shape).map(|(m, s)| m / s).fold(0.0, f32::max) / codes;
                 vec![factor * factor / 12.0; width]
-            }
-            Codes::Averaged(codes) => {
-                let mut noise = Codes::Static(codes).noise(channels, shape);
-                noise.iter_mut().for_each(|n| *n /= KEYS);
-                noise
             }
             Codes::Blocks => {
                 // A block's step is the power of two from 1/128 to 1/64 of its largest value: 7/3 of the least square.

@@ -157,10 +157,8 @@ pub unsafe fn weigh<const T: usize>(v: &[i8], p: &[&[i16]], acc: &mut [i32], wid
 }
 
 /// The table of 2^-f: value and difference in one word.
-static EXP2: LazyLock<[i32; 64]> = LazyLock::new(|| {
-    let word = |i: usize| u32::from(tables::EXP2.value[i]) | u32::from(tables::EXP2.delta[i]) << 16;
-    std::array::from_fn(|i| word(i).cast_signed())
-});
+static EXP2: LazyLock<[i32; 64]> =
+    LazyLock::new(|| std::array::from_fn(|i| tables::EXP2.word(i).cast_signed()));
 
 /// # Safety
 /// As [`tile`]; `z` of whole eights.

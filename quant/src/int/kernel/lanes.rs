@@ -57,10 +57,7 @@ versions! {
 }
 
 /// The table of the sigmoid: value and difference in one word.
-static SIGMOID: LazyLock<[u32; 512]> = LazyLock::new(|| {
-    let table = &*tables::SIGMOID;
-    std::array::from_fn(|i| u32::from(table.value[i]) | u32::from(table.delta[i]) << 16)
-});
+static SIGMOID: LazyLock<[u32; 512]> = LazyLock::new(|| std::array::from_fn(|i| tables::SIGMOID.word(i)));
 
 versions! {
     /// `silu(gate) * up` of one token.
