@@ -59,7 +59,7 @@ pub fn mixture(
     let c = &float.config;
     progress.begin("measuring sensitivity", (c.layers * LINEARS.len() * FORMATS.len()) as u64);
     let tokens = tokens.get(..COMPARED).unwrap_or(tokens);
-    let damage = sensitivity(float, tokens, &|_, _| progress.advance(1));
+    let damage = sensitivity(float, tokens, &|| progress.advance(1));
     progress.end();
     let damage = damage?;
     let linears = damage.iter().flat_map(|layer| layer.iter().zip(&costs.each));

@@ -7,7 +7,7 @@ use crate::model::Calibration;
 use accllm_quant::float::{FloatModel, SelfText};
 use accllm_quant::model::WeightFormat;
 use accllm_quant::perplexity::Protocol;
-use accllm_quant::quantize::{Closed, Options, Progress, Pruning, Quantized, quantize_with};
+use accllm_quant::quantize::{Closed, Options, Progress, Pruning, Quantized, quantize_with, self_text};
 use accllm_quant::tokenizer::TextTokenizer;
 use accllm_quant::train::Training;
 use std::path::Path;
@@ -16,6 +16,8 @@ use std::path::Path;
 const WINDOW: usize = 512;
 /// Tokens of a training step.
 const BATCH: usize = 1024;
+/// What the errors behind the layers count beside the divergence at the start of a training.
+const LAYERS: f64 = 0.3;
 
 /// How much work goes into a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +117,7 @@ impl Recipe {
         float: &FloatModel,
         tokenizer: &TextTokenizer,
         calibration: &Calibration,
+        work: Option<&Path>,
         bars: &dyn Bars,
     ) -> Result<(Vec<u32>, Options)> {
         let sizes = self.sizes(float.config.max_positions.max(2));
@@ -126,10 +129,10 @@ impl Recipe {
         };
         let text = match self.text {
             Text::File => calibration.stream(float, tokenizer, sizes.text)?,
-            Text::Model => self.write(float, sizes.text, window, bars)?,
+            Text::Model => self.write(float, sizes.text, window, work, bars)?,
             Text::Both => {
                 let half = sizes.text.div_ceil(2);
-                let own = self.write(float, half, window, bars)?;
+                let own = self.write(float, half, window, work, bars)?;
                 in_turn(&own, &calibration.stream(float, tokenizer, half)?, window)
             }
         };
@@ -146,8 +149,17 @@ impl Recipe {
             },
             closed: Closed { pruning: self.pruning, ..Closed::default() },
             order: true,
-            // No passes over a layer alone: only what the training of the whole model starts at.
-            reconstruction: end_to_end.map(|(how, _)| Training { epochs: 0, ..how }),
+            // No passes over a layer alone: only what the training of the whole model starts at, which is the same for
+            // all its rates.
+            reconstruction: end_to_end.map(|_| Training {
+                epochs: 0,
+                batch: BATCH,
+                weights: 0.0,
+                scales: 0.0,
+                gains: 0.0,
+                layers: 0.0,
+                seed: self.seed,
+            }),
             end_to_end,
             calibration: Protocol { window, windows: Some(windows(sizes.layers)) },
             ..Options::default()
@@ -156,11 +168,18 @@ impl Recipe {
     }
 
     /// Text of the model itself.
-    fn write(&self, float: &FloatModel, tokens: usize, window: usize, bars: &dyn Bars) -> Result<Vec<u32>> {
+    fn write(
+        &self,
+        float: &FloatModel,
+        tokens: usize,
+        window: usize,
+        work: Option<&Path>,
+        bars: &dyn Bars,
+    ) -> Result<Vec<u32>> {
         let what = SelfText { sequences: tokens.div_ceil(window), tokens: window, seed: self.seed };
         bars.begin("writing calibration text", (what.sequences * window) as u64);
         let mut before = 0;
-        let text = float.write(what, |n| {
+        let text = self_text(float, what, work, |n| {
             bars.advance((n - before) as u64);
             before = n;
         });
@@ -177,14 +196,15 @@ impl Recipe {
         // Whole passes, over no more of the text than the tokens are enough for.
         let epochs = all.div_ceil(windows.min(all));
         let windows = all.div_ceil(epochs);
-        // A level of W4 is a smaller part of a weight.
-        let weights = if self.formats == Formats::One(WeightFormat::W4) { 0.004 } else { 0.01 };
+        // A level of W4 is a smaller part of a weight. Larger rates lose what the closed forms gave.
+        let weights = if self.formats == Formats::One(WeightFormat::W4) { 0.001 } else { 0.002 };
         let how = Training {
             epochs,
             batch: BATCH,
             weights,
             scales: weights / 5.0,
             gains: weights / 5.0,
+            layers: LAYERS,
             seed: self.seed,
         };
         Some((how, windows))
@@ -217,7 +237,7 @@ pub fn quantize(
     work: Option<&Path>,
     bars: &dyn Bars,
 ) -> Result<Quantized> {
-    let (text, options) = recipe.prepare(float, tokenizer, calibration, bars)?;
+    let (text, options) = recipe.prepare(float, tokenizer, calibration, work, bars)?;
     let mut meter = Meter { bars, phase: None, done: 0 };
     let result = quantize_with(float, &text, &options, work, &mut |p| meter.show(p));
     meter.end();

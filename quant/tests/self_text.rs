@@ -3,6 +3,7 @@
 mod support;
 
 use accllm_quant::float::{FloatModel, NoTap, SelfText};
+use accllm_quant::quantize::self_text;
 use support::{Outcome, small_float};
 
 /// More sequences than are written side by side.
@@ -72,5 +73,29 @@ fn nothing_to_write_is_refused() -> Outcome {
         let error = model.write(SelfText { sequences, tokens, seed: 1 }, |_| {}).err();
         assert!(error.is_some_and(|e| e.to_string().contains("at least")), "{sequences} of {tokens}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_kept_text_is_taken_again_and_checked() -> Outcome {
+    let (model, folder) = (small_float()?, tempfile::tempdir()?);
+    let what = SelfText { sequences: 2, tokens: 9, seed: 3 };
+    let write = |what| self_text(&model, what, Some(folder.path()), |_| {});
+    let text = write(what)?;
+    assert_eq!(text, model.write(what, |_| {})?);
+    let files = || -> std::io::Result<Vec<_>> {
+        std::fs::read_dir(folder.path())?.map(|f| f.map(|f| f.path())).collect()
+    };
+    // What is in the file is what is taken.
+    let path = files()?.pop().ok_or("no file")?;
+    std::fs::write(&path, format!("{:?}", vec![1; 18]))?;
+    assert_eq!(write(what)?, vec![1; 18]);
+    for bad in ["", "[1, 2]", "[-1]", &format!("{:?}", vec![u32::MAX; 18])] {
+        std::fs::write(&path, bad)?;
+        let error = write(what).err().ok_or("taken")?.to_string();
+        assert!(error.contains("delete it to write the text again"), "{error}");
+    }
+    write(SelfText { seed: 4, ..what })?;
+    assert_eq!(files()?.len(), 2, "another text has another file");
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::isa::{Isa, versions};
 use rayon::prelude::*;
 
 /// Rows per parallel block: large, because each block packs the whole other operand.
-const BLOCK: usize = 128;
+const BLOCK: usize = 256;
 
 /// A matrix inside a slice: its first element, and the strides of rows and columns.
 #[derive(Clone, Copy)]
@@ -73,19 +73,23 @@ pub(crate) fn product(
     }
 }
 
+/// [`product`] on all threads, as an `m` by `n` matrix of its own.
+pub(crate) fn matrix_product((m, k, n): (usize, usize, usize), a: View<'_>, b: View<'_>) -> Vec<f32> {
+    let mut out = vec![0.0f32; m * n];
+    out.par_chunks_mut(BLOCK * n.max(1)).enumerate().for_each(|(block, out)| {
+        let a = View { data: a.data.get(block * BLOCK * a.row..).unwrap_or_default(), ..a };
+        product((out.len() / n, k, n), a, b, 1.0, (out, n), false);
+    });
+    out
+}
+
 /// `y = x W^T` for `x` of `[tokens, w.cols]`; returns `[tokens, w.rows]`.
 pub(crate) fn linear(x: &[f32], w: &Matrix) -> Vec<f32> {
     let tokens = x.len() / w.cols;
     if tokens < 2 * BLOCK {
         return linear_of_few(x, w);
     }
-    let mut y = vec![0.0f32; tokens * w.rows];
-    y.par_chunks_mut(BLOCK * w.rows).zip(x.par_chunks(BLOCK * w.cols)).for_each(|(y, x)| {
-        let x_view = View { data: x, row: w.cols, column: 1 };
-        let transposed = View { data: &w.data, row: 1, column: w.cols };
-        product((x.len() / w.cols, w.cols, w.rows), x_view, transposed, 1.0, (y, w.rows), false);
-    });
-    y
+    matrix_product((tokens, w.cols, w.rows), View::rows(x, w.cols), View::rows(&w.data, w.cols).t())
 }
 
 /// [`linear`] of few tokens: in parallel over the weight's rows, so that each is read once.
@@ -206,6 +210,7 @@ pub(crate) fn add(a: &mut [f32], b: &[f32]) {
 }
 
 /// Dot product in sixteen fixed lanes.
+#[inline(always)]
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0.0f32; 16];
     for (a, b) in a.chunks(16).zip(b.chunks(16)) {

@@ -1,7 +1,8 @@
 //! Text that a float model writes itself, for calibration without data (LLM-QAT, arXiv 2305.17888).
 
-use super::ops::{add, dot, linear, rms_norm, silu_mul};
+use super::ops::{add, dot, linear, rms_norm, silu_mul, softmax};
 use super::{FloatLayer, FloatModel, Rope};
+use crate::isa::{Isa, versions};
 use crate::{Error, Result};
 use rayon::prelude::*;
 
@@ -107,15 +108,27 @@ struct Past {
 impl Past {
     /// Attention of a query over the columns from `first` on of all tokens.
     fn attend(&self, q: &[f32], first: usize, width: usize) -> Vec<f32> {
+        let isa = Isa::best();
+        let mut p = scores(isa, q, &self.keys[first.min(self.keys.len())..], width);
+        softmax(isa, &mut p);
+        weigh(isa, &p, &self.values[first.min(self.values.len())..], width, q.len())
+    }
+}
+
+versions! {
+    /// Scaled products of a query and keys `width` apart.
+    fn scores(q: &[f32], keys: &[f32], width: usize) -> Vec<f32> {
         let scale = 1.0 / (q.len() as f32).sqrt();
-        let each = self.keys.chunks_exact(width);
-        let mut p: Vec<f32> = each.map(|k| dot(q, &k[first..first + q.len()]) * scale).collect();
-        let max = p.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        p.iter_mut().for_each(|p| *p = (*p - max).exp());
-        let sum: f32 = p.iter().sum();
-        let mut out = vec![0.0f32; q.len()];
-        for (p, v) in p.iter().zip(self.values.chunks_exact(width)) {
-            out.iter_mut().zip(&v[first..]).for_each(|(o, v)| *o += p / sum * v);
+        keys.chunks(width).map(|k| dot(q, &k[..q.len()]) * scale).collect()
+    }
+}
+
+versions! {
+    /// Sum of the first `dims` elements of values `width` apart, weighted by `p`.
+    fn weigh(p: &[f32], values: &[f32], width: usize, dims: usize) -> Vec<f32> {
+        let mut out = vec![0.0f32; dims];
+        for (p, v) in p.iter().zip(values.chunks(width)) {
+            out.iter_mut().zip(v).for_each(|(o, v)| *o += p * v);
         }
         out
     }

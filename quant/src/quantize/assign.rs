@@ -1,10 +1,11 @@
 //! Mixed formats: which linear gets which weight format, so that the expected damage is least under a budget.
 
 use super::levels::fit;
-use crate::float::{FloatLayer, FloatModel, Matrix, NoTap};
+use crate::float::{FloatLayer, FloatModel, Matrix, NoTap, Window, linear, run_layer};
 use crate::hf::LlamaConfig;
 use crate::model::WeightFormat;
 use crate::{Error, Result};
+use rayon::prelude::*;
 
 /// The candidates, cheapest first.
 pub const FORMATS: [WeightFormat; 3] = [WeightFormat::W2Sparse, WeightFormat::W2Dense, WeightFormat::W4];
@@ -132,30 +133,33 @@ fn undominated(mut states: Vec<State>, step: f64) -> Vec<State> {
 
 /// Damage of each format to each linear alone: `[layer][linear][format]`, as the mean KL divergence in nats per
 /// token from the float model's predictions when only that linear is rounded (to the nearest level, weighted by
-/// nothing). `tokens` is one window; the cost is `21 * layers` forward passes over it.
-pub fn sensitivity(
-    model: &FloatModel,
-    tokens: &[u32],
-    progress: &dyn Fn(usize, usize),
-) -> Result<Vec<[[f64; 3]; 7]>> {
-    let vocab = model.config.vocab;
+/// nothing). `tokens` is one window; the cost is `21 * layers` forward passes over it, each from the layer concerned on.
+/// `progress` is called for each of them.
+pub fn sensitivity(model: &FloatModel, tokens: &[u32], progress: &dyn Fn()) -> Result<Vec<[[f64; 3]; 7]>> {
+    let c = &model.config;
+    let window = Window::new(c, tokens.len(), None);
     let reference = model.logits(tokens, None, &mut NoTap)?;
-    let total = model.config.layers * LINEARS.len() * FORMATS.len();
-    let mut changed = model.clone();
-    let mut out = vec![[[0.0; 3]; 7]; model.config.layers];
-    let mut done = 0;
+    let mut x = model.embed_tokens(tokens)?;
+    let mut out = vec![[[0.0; 3]; 7]; c.layers];
     for (l, damage) in out.iter_mut().enumerate() {
-        for (i, damage) in damage.iter_mut().enumerate() {
-            for (format, damage) in FORMATS.iter().zip(damage.iter_mut()) {
-                let w = linears(&mut changed.layers.resident()?[l])[i].clone();
-                let grid = fit(&w, &vec![1.0; w.cols], &vec![true; w.cols], *format);
-                *linears(&mut changed.layers.resident()?[l])[i] = grid.dequantize();
-                *damage = divergence(&reference, &changed.logits(tokens, None, &mut NoTap)?, vocab);
-                *linears(&mut changed.layers.resident()?[l])[i] = w;
-                done += 1;
-                progress(done, total);
+        let w = model.layer(l)?.into_owned();
+        let one = |i: usize, format: WeightFormat| -> Result<f64> {
+            let (mut changed, mut y) = (w.clone(), x.clone());
+            let part = &mut *linears(&mut changed)[i];
+            *part = fit(part, &vec![1.0; part.cols], &vec![true; part.cols], format).dequantize();
+            run_layer(c, (l, &changed), &window, &mut y, &mut NoTap);
+            for later in l + 1..c.layers {
+                run_layer(c, (later, &*model.layer(later)?), &window, &mut y, &mut NoTap);
             }
-        }
+            let logits = linear(&model.last_norm(&y, &mut NoTap), model.head());
+            Ok(divergence(&reference, &logits, c.vocab))
+        };
+        let each = damage.as_flattened_mut().par_iter_mut().enumerate();
+        each.try_for_each(|(n, d)| {
+            one(n / FORMATS.len(), FORMATS[n % FORMATS.len()]).map(|found| *d = found)
+        })?;
+        damage.as_flattened().iter().for_each(|_| progress());
+        run_layer(c, (l, &w), &window, &mut x, &mut NoTap);
     }
     Ok(out)
 }

@@ -25,7 +25,7 @@ use std::sync::OnceLock;
 /// Columns that a transposition takes at a time.
 const TILE: usize = 16;
 
-/// Energy of a token's input that counts in full, in medians.
+/// Energy of a token that counts in full, in medians.
 const CAP: f32 = 4.0;
 
 /// How the two columns of four that 2:4 keeps are chosen.
@@ -79,17 +79,22 @@ pub struct Inputs {
 impl Inputs {
     /// Of `x`, `[tokens, width]`.
     pub fn new(x: &[f32], width: usize) -> Self {
-        Self::with_used(x, vec![true; width])
+        Self::weighted(x, vec![true; width], token_weights(x, width))
     }
 
-    /// Of the input of o, whose columns take `head_dim` rounded up to 32 places per head.
-    pub fn per_head(x: &[f32], width: usize, head_dim: usize) -> Self {
-        Self::with_used(&spread(x, head_dim, 0.0), spread(&vec![true; width], head_dim, false))
+    /// Of the input of down, whose outputs are added to a residual stream that is then `behind`, `[tokens, hidden]`.
+    fn of_down(x: &[f32], width: usize, (behind, hidden): (&[f32], usize)) -> Self {
+        Self::weighted(x, vec![true; width], least(token_weights(x, width), token_weights(behind, hidden)))
     }
 
-    fn with_used(x: &[f32], used: Vec<bool>) -> Self {
+    /// As [`Inputs::of_down`] of the input of o, whose columns take `head_dim` rounded up to 32 places per head.
+    fn of_o(x: &[f32], width: usize, head_dim: usize, (behind, hidden): (&[f32], usize)) -> Self {
+        let weights = least(token_weights(x, width), token_weights(behind, hidden));
+        Self::weighted(&spread(x, head_dim, 0.0), spread(&vec![true; width], head_dim, false), weights)
+    }
+
+    fn weighted(x: &[f32], used: Vec<bool>, weights: Vec<f32>) -> Self {
         let width = used.len();
-        let weights = token_weights(x, width);
         let x = weighted(x, &weights);
         let mut power = vec![0.0f64; width];
         for row in x.chunks_exact(width) {
@@ -153,13 +158,20 @@ impl Inputs {
 }
 
 /// What each token counts in the sums: those with far more energy than the others, the first ones of a text, would
-/// outweigh all others (they are a thousand times larger at a few channels), and count as if they had [`CAP`] times the median.
+/// outweigh all others (they are a thousand times larger at a few channels), and count as if they had [`CAP`] times the
+/// median. In the input of a linear they decide what it is good at; in the residual stream it adds to, where the next norm
+/// makes errors relative to the stream, what they lack would be made up for at the cost of all others.
 fn token_weights(x: &[f32], width: usize) -> Vec<f32> {
     let energy: Vec<f32> = x.par_chunks(width).map(|row| row.iter().map(|v| v * v).sum()).collect();
     let mut order = energy.clone();
     order.sort_by(f32::total_cmp);
     let most = CAP * order.get(order.len() / 2).copied().unwrap_or_default();
     energy.iter().map(|e| if *e > most && most > 0.0 { (most / e).sqrt() } else { 1.0 }).collect()
+}
+
+/// The smaller weight of each token.
+fn least(a: Vec<f32>, b: Vec<f32>) -> Vec<f32> {
+    a.into_iter().zip(b).map(|(a, b)| a.min(b)).collect()
 }
 
 /// Every token's row times its weight.
@@ -243,7 +255,7 @@ pub(crate) fn closed_layer(
     (v, back.v) = one(&inputs, &w.v, fv, &|| linear(&attn_in, &w.v));
 
     let attn_out = attention(c, (l, &back), window, &streams.quantized);
-    let inputs = Inputs::per_head(&attn_out, c.q_width(), c.head_dim);
+    let inputs = Inputs::of_o(&attn_out, c.q_width(), c.head_dim, (&middle, c.hidden));
     let values;
     (o, values) = one(&inputs, &spread_heads(&w.o, c.head_dim), fo, &|| difference(&middle, &before));
     back.o = gather_heads(&values, c.head_dim);
@@ -255,7 +267,7 @@ pub(crate) fn closed_layer(
     (gate, back.gate) = one(&inputs, &w.gate, fgate, &|| linear(&mlp_in, &w.gate));
     (up, back.up) = one(&inputs, &w.up, fup, &|| linear(&mlp_in, &w.up));
     let h = silu_mul(&linear(&m, &back.gate), &linear(&m, &back.up));
-    let inputs = Inputs::new(&h, c.ffn);
+    let inputs = Inputs::of_down(&h, c.ffn, (&out, c.hidden));
     (down, back.down) = one(&inputs, &w.down, fdown, &|| difference(&out, &x));
     add(&mut x, &linear(&h, &back.down));
 
@@ -316,4 +328,33 @@ fn attention(
 
 fn difference(a: &[f32], b: &[f32]) -> Vec<f32> {
     a.iter().zip(b).map(|(a, b)| a - b).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn random(n: usize, seed: u64) -> Vec<f32> {
+        let mut random = fastrand::Rng::with_seed(seed);
+        (0..n).map(|_| random.f32() * 2.0 - 1.0).collect()
+    }
+
+    /// The first token's residual stream is a thousand times larger than that of others, and what it lacks is too.
+    #[test]
+    fn what_a_massive_activation_lacks_is_not_made_up_for() {
+        let (tokens, width, hidden) = (256, 32, 8);
+        let x = random(tokens * width, 1);
+        let w = Matrix { rows: hidden, cols: width, data: random(hidden * width, 2) };
+        let (mut wanted, mut behind) = (linear(&x, &w), random(tokens * hidden, 3));
+        wanted[..hidden].iter_mut().for_each(|v| *v += 100.0);
+        behind[..hidden].iter_mut().for_each(|v| *v *= 1000.0);
+        let moved = |inputs: Inputs| {
+            let corrected = inputs.correct(&w, &wanted);
+            let off = corrected.data.iter().zip(&w.data).map(|(a, b)| (a - b) * (a - b));
+            (off.sum::<f32>() / w.data.iter().map(|w| w * w).sum::<f32>()).sqrt()
+        };
+        let (with, without) =
+            (moved(Inputs::of_down(&x, width, (&behind, hidden))), moved(Inputs::new(&x, width)));
+        assert!(with < 0.01 && without > 1.0, "moved by {with}, and by {without} where it counts as others");
+    }
 }

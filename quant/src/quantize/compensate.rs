@@ -8,7 +8,7 @@ use crate::model::{GROUP, WeightFormat};
 use rayon::prelude::*;
 
 /// First damping tried, as a fraction of the mean diagonal.
-const DAMPING: f64 = 0.01;
+const DAMPING: f64 = 0.2;
 
 /// Upper triangular `U` of `[n, n]` with `(X^T X + damping)^-1 = U^T U`.
 pub(super) struct Inverse {

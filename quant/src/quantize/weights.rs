@@ -29,7 +29,9 @@ pub(super) fn quantize_weights(
 ) -> Result<Weights> {
     let c = &model.config;
     check_options(c, options)?;
-    let mut work = Work::open(folder, c, options, text)?;
+    let mut work = Work::open(folder)?;
+    // The layers are the same whatever comes after them.
+    work.depend_on_choice(&(c, Options { end_to_end: None, ..options.clone() }, text));
     work.depend_on_matrix(&model.embed);
     let mut blocks = Blocks::new(model, text, options)?;
     for (l, w) in model.layers.iter().enumerate() {
@@ -51,7 +53,7 @@ pub(super) fn quantize_weights(
             let windows = windows(text, Protocol { windows: Some(*count), ..options.calibration })?;
             let start =
                 Start { layers: blocks.trained, head: &float_head, grid: &head, final_norm: &final_norm };
-            train_end_to_end(model, start, &windows, how, &|name| work.file(name), progress)
+            train_end_to_end(model, start, &windows, how, &|name| work.file(name, "safetensors"), progress)
         }
         _ => Ok(Weights { embed: model.embed.clone(), layers: blocks.layers.into(), final_norm, head }),
     }
@@ -104,7 +106,7 @@ impl<'a> Blocks<'a> {
             self.same = false;
             self.streams.float = self.streams.quantized.clone();
         }
-        let kept = work.file(&format!("layer-{l}"));
+        let kept = work.file(&format!("layer-{l}"), "safetensors");
         // What training aims at is made by the weights as they came: the same to the bit in a run that goes on.
         let target = self.options.reconstruction.as_ref().map(|_| self.float_behind(l, &w));
         if let (Some(path), Some(target)) = (kept.as_ref().filter(|p| p.is_file()), &target) {

@@ -3,9 +3,7 @@
 //! A part's file is named after a hash of all that it depends on (options, calibration text, weights so far), so that
 //! a file of another run is never taken for it. Files are written under a temporary name and renamed.
 
-use super::Options;
 use crate::float::{FloatLayer, Matrix};
-use crate::hf::LlamaConfig;
 use crate::{Error, Result};
 use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
@@ -21,15 +19,12 @@ impl Work {
     ///
     /// # Errors
     /// The folder cannot be created.
-    pub fn open(folder: Option<&Path>, c: &LlamaConfig, options: &Options, text: &[u32]) -> Result<Self> {
-        let mut this = Self { folder: folder.map(Path::to_path_buf), hash: Sha256::new() };
+    pub fn open(folder: Option<&Path>) -> Result<Self> {
         if let Some(folder) = folder {
             std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
-            // The layers are the same whatever comes after them.
-            let layers = Options { end_to_end: None, ..options.clone() };
-            this.hash.update(format!("{} {c:?} {layers:?}", env!("CARGO_PKG_VERSION")));
-            text.iter().for_each(|t| this.hash.update(t.to_le_bytes()));
         }
+        let mut this = Self { folder: folder.map(Path::to_path_buf), hash: Sha256::new() };
+        this.depend_on_choice(&env!("CARGO_PKG_VERSION"));
         Ok(this)
     }
 
@@ -58,10 +53,10 @@ impl Work {
         }
     }
 
-    /// Where the part `name` is or will be; `None` when nothing is kept.
-    pub fn file(&self, name: &str) -> Option<PathBuf> {
+    /// Where the part `name` is or will be, a file of the given kind; `None` when nothing is kept.
+    pub fn file(&self, name: &str, kind: &str) -> Option<PathBuf> {
         let digest = self.hash.clone().finalize();
         let hex: String = digest.iter().take(8).map(|b| format!("{b:02x}")).collect();
-        self.folder.as_ref().map(|f| f.join(format!("{name}-{hex}.safetensors")))
+        self.folder.as_ref().map(|f| f.join(format!("{name}-{hex}.{kind}")))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::kernel::{slice, with_data};
 use crate::float::{Rope, View, dot, product, softmax};
-use crate::isa::Isa;
+use crate::isa::{Isa, versions};
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, D, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -88,19 +88,35 @@ struct Attend {
     g: Geometry,
 }
 
-/// Queries, keys and values of one sequence.
+/// Queries of the heads that share a KV head, with its keys and values, of one sequence. Columns begin at the first of
+/// these heads.
 #[derive(Clone, Copy)]
-struct Sequence<'a> {
+struct Group<'a> {
     q: &'a [f32],
     k: &'a [f32],
     v: &'a [f32],
 }
 
 impl Attend {
-    fn sequences<'a>(&self, q: &'a [f32], k: &'a [f32], v: &'a [f32]) -> Vec<Sequence<'a>> {
-        let (qs, ks) = (self.g.seq * self.g.q_width(), self.g.seq * self.g.kv_width());
-        let both = k.chunks_exact(ks).zip(v.chunks_exact(ks));
-        q.chunks_exact(qs).zip(both).map(|(q, (k, v))| Sequence { q, k, v }).collect()
+    /// Query heads of a group.
+    fn shared(&self) -> usize {
+        self.g.heads / self.g.kv_heads
+    }
+
+    /// The groups of all sequences, sequence by sequence.
+    fn groups<'a>(&self, q: &'a [f32], k: &'a [f32], v: &'a [f32]) -> Vec<Group<'a>> {
+        let g = &self.g;
+        let (wide, narrow) = (self.shared() * g.head_dim, g.head_dim);
+        let both = k.chunks_exact(g.seq * g.kv_width()).zip(v.chunks_exact(g.seq * g.kv_width()));
+        let sequences = q.chunks_exact(g.seq * g.q_width()).zip(both);
+        let groups = sequences.flat_map(|(q, (k, v))| {
+            (0..g.kv_heads).map(move |h| Group {
+                q: &q[h * wide..],
+                k: &k[h * narrow..],
+                v: &v[h * narrow..],
+            })
+        });
+        groups.collect()
     }
 
     /// Blocks of queries: the first query, and how many keys the last one sees.
@@ -109,14 +125,13 @@ impl Attend {
         (0..n).step_by(QUERIES).map(move |first| (first, (first + QUERIES).min(n)))
     }
 
-    /// Probabilities of the queries `first..seen` of head `h` over the keys `..seen`.
-    fn probabilities(&self, s: Sequence<'_>, h: usize, (first, seen): (usize, usize), p: &mut [f32]) {
+    /// Probabilities of the queries `first..seen` of head `h` of a group over the keys `..seen`.
+    fn probabilities(&self, s: Group<'_>, h: usize, (first, seen): (usize, usize), p: &mut [f32]) {
         let g = &self.g;
-        let (q, k) = (h * g.head_dim, h / (g.heads / g.kv_heads) * g.head_dim);
         product(
             (seen - first, g.head_dim, seen),
-            View::rows(&s.q[first * g.q_width() + q..], g.q_width()),
-            View::rows(&s.k[k..], g.kv_width()).t(),
+            View::rows(&s.q[first * g.q_width() + h * g.head_dim..], g.q_width()),
+            View::rows(s.k, g.kv_width()).t(),
             g.scale(),
             (p, seen),
             false,
@@ -128,54 +143,73 @@ impl Attend {
         }
     }
 
-    fn forward(&self, s: Sequence<'_>, out: &mut [f32]) {
-        let g = &self.g;
+    /// What a group gives, `[seq, heads of the group * head_dim]`.
+    fn forward(&self, s: Group<'_>) -> Vec<f32> {
+        let (g, d) = (&self.g, self.g.head_dim);
+        let wide = self.shared() * d;
         let mut p = vec![0.0f32; QUERIES.min(g.seq) * g.seq];
-        for h in 0..g.heads {
-            let v = h / (g.heads / g.kv_heads) * g.head_dim;
+        let mut out = vec![0.0f32; g.seq * wide];
+        for h in 0..self.shared() {
             for (first, seen) in self.blocks() {
                 self.probabilities(s, h, (first, seen), &mut p);
-                product(
-                    (seen - first, seen, g.head_dim),
-                    View::rows(&p, seen),
-                    View::rows(&s.v[v..], g.kv_width()),
-                    1.0,
-                    (&mut out[first * g.q_width() + h * g.head_dim..], g.q_width()),
-                    false,
-                );
+                let values = View::rows(s.v, g.kv_width());
+                let out = (&mut out[first * wide + h * d..], wide);
+                product((seen - first, seen, d), View::rows(&p, seen), values, 1.0, out, false);
             }
         }
+        out
     }
 
-    /// Gradients of queries, keys and values of one sequence.
-    fn backward(&self, s: Sequence<'_>, dy: &[f32]) -> [Vec<f32>; 3] {
+    /// Gradients of a group's queries `[seq, heads of the group * head_dim]`, keys and values `[seq, head_dim]`; `dy`
+    /// begins as the group's queries do.
+    fn backward(&self, s: Group<'_>, dy: &[f32]) -> [Vec<f32>; 3] {
         let g = &self.g;
-        let (n, d, scale) = (g.seq, g.head_dim, g.scale());
-        let (wide, narrow) = (g.q_width(), g.kv_width());
+        let (n, d, scale, isa) = (g.seq, g.head_dim, g.scale(), Isa::best());
+        let wide = self.shared() * d;
         let room = QUERIES.min(n) * n;
         let (mut p, mut dp) = (vec![0.0f32; room], vec![0.0f32; room]);
-        let [mut dq, mut dk, mut dv] = [n * wide, n * narrow, n * narrow].map(|n| vec![0.0f32; n]);
-        for h in 0..g.heads {
-            let k = h / (g.heads / g.kv_heads) * d;
+        let [mut dq, mut dk, mut dv] = [n * wide, n * d, n * d].map(|n| vec![0.0f32; n]);
+        for h in 0..self.shared() {
             for (first, seen) in self.blocks() {
-                let (rows, q) = (seen - first, first * wide + h * d);
+                let (rows, q) = (seen - first, first * g.q_width() + h * d);
                 self.probabilities(s, h, (first, seen), &mut p);
-                let dy = View::rows(&dy[q..], wide);
-                product((seen, rows, d), View::rows(&p, seen).t(), dy, 1.0, (&mut dv[k..], narrow), true);
-                let values = View::rows(&s.v[k..], narrow).t();
+                let dy = View::rows(&dy[q..], g.q_width());
+                product((seen, rows, d), View::rows(&p, seen).t(), dy, 1.0, (&mut dv, d), true);
+                let values = View::rows(s.v, g.kv_width()).t();
                 product((rows, d, seen), dy, values, 1.0, (&mut dp, seen), false);
                 for (p, dp) in p.chunks_exact(seen).zip(dp.chunks_exact_mut(seen)).take(rows) {
-                    let dot = dot(p, dp);
-                    dp.iter_mut().zip(p).for_each(|(dp, p)| *dp = p * (*dp - dot));
+                    softmax_back(isa, p, dp);
                 }
                 let dp = View::rows(&dp, seen);
-                let keys = View::rows(&s.k[k..], narrow);
-                product((rows, seen, d), dp, keys, scale, (&mut dq[q..], wide), true);
-                let queries = View::rows(&s.q[q..], wide);
-                product((seen, rows, d), dp.t(), queries, scale, (&mut dk[k..], narrow), true);
+                let keys = View::rows(s.k, g.kv_width());
+                product((rows, seen, d), dp, keys, scale, (&mut dq[first * wide + h * d..], wide), true);
+                let queries = View::rows(&s.q[q..], g.q_width());
+                product((seen, rows, d), dp.t(), queries, scale, (&mut dk, d), true);
             }
         }
         [dq, dk, dv]
+    }
+
+    /// Puts the groups' rows of `width` beside each other.
+    fn join(&self, groups: &[&[f32]], width: usize) -> Vec<f32> {
+        let heads = self.g.kv_heads;
+        let mut all = vec![0.0f32; groups.len() * self.g.seq * width];
+        let sequences = all.par_chunks_mut(self.g.seq * heads * width).zip(groups.par_chunks(heads));
+        sequences.for_each(|(all, groups)| {
+            for (t, row) in all.chunks_exact_mut(heads * width).enumerate() {
+                let parts = row.chunks_exact_mut(width).zip(groups);
+                parts.for_each(|(to, from)| to.copy_from_slice(&from[t * width..(t + 1) * width]));
+            }
+        });
+        all
+    }
+}
+
+versions! {
+    /// Makes gradients of scores of the gradients `d` of their softmax `p`.
+    fn softmax_back(p: &[f32], d: &mut [f32]) {
+        let dot = dot(p, d);
+        d.iter_mut().zip(p).for_each(|(d, p)| *d = p * (*d - dot));
     }
 }
 
@@ -194,11 +228,9 @@ impl CustomOp3 for Attend {
         lv: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (q, k, v) = (slice(q, lq)?, slice(k, lk)?, slice(v, lv)?);
-        let mut out = vec![0.0f32; q.len()];
-        let all = self.sequences(q, k, v);
-        let rows = self.g.seq * self.g.q_width();
-        out.par_chunks_mut(rows).zip(all).for_each(|(out, s)| self.forward(s, out));
-        Ok((CpuStorage::F32(out), lq.shape().clone()))
+        let each: Vec<Vec<f32>> = self.groups(q, k, v).into_par_iter().map(|s| self.forward(s)).collect();
+        let each: Vec<&[f32]> = each.iter().map(Vec::as_slice).collect();
+        Ok((CpuStorage::F32(self.join(&each, self.shared() * self.g.head_dim)), lq.shape().clone()))
     }
 
     fn bwd(
@@ -209,25 +241,23 @@ impl CustomOp3 for Attend {
         _: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let rows = self.g.seq * self.g.q_width();
-        let parts: Vec<[Vec<f32>; 3]> = with_data(q, |q| {
+        let each: Vec<[Vec<f32>; 3]> = with_data(q, |q| {
             with_data(k, |k| {
                 with_data(v, |v| {
                     with_data(dy, |dy| {
-                        let all = self.sequences(q, k, v);
-                        all.into_par_iter()
-                            .zip(dy.par_chunks(rows))
-                            .map(|(s, dy)| self.backward(s, dy))
-                            .collect()
+                        // The groups of `dy` are those of the queries.
+                        let groups = self.groups(q, k, v).into_par_iter().zip(self.groups(dy, k, v));
+                        groups.map(|(s, dy)| self.backward(s, dy.q)).collect()
                     })
                 })
             })
         })????;
-        let join = |i: usize, like: &Tensor| {
-            let data: Vec<f32> = parts.iter().flat_map(|p| p[i].iter().copied()).collect();
-            Tensor::from_vec(data, like.shape(), like.device())
+        let (narrow, wide) = (self.g.head_dim, self.shared() * self.g.head_dim);
+        let join = |i: usize, width: usize, like: &Tensor| {
+            let each: Vec<&[f32]> = each.iter().map(|e| e[i].as_slice()).collect();
+            Tensor::from_vec(self.join(&each, width), like.shape(), like.device())
         };
-        Ok((Some(join(0, q)?), Some(join(1, k)?), Some(join(2, v)?)))
+        Ok((Some(join(0, wide, q)?), Some(join(1, narrow, k)?), Some(join(2, narrow, v)?)))
     }
 }
 

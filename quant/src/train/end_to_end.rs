@@ -8,12 +8,12 @@
 use super::fake::LatentWeight;
 use super::kept::Kept;
 use super::layer::{Parameters, TrainLayer, get};
-use super::loss::divergence;
-use super::ops::rms_norm;
+use super::loss::{divergence, relative_error};
+use super::ops::{linear, rms_norm};
 use super::recon::{Optimizers, TrainedLayer};
 use super::schedule::{Training, cosine};
 use super::{device, failed};
-use crate::float::{FloatModel, Matrix, NoTap};
+use crate::float::{FloatModel, Matrix, Site};
 use crate::quantize::{GridWeight, Progress, Weights};
 use candle_core::{Device, Result, Tensor, Var};
 use std::collections::HashMap;
@@ -37,7 +37,7 @@ impl TrainHead {
     }
 
     fn logits(&self, x: &Tensor) -> Result<Tensor> {
-        rms_norm(x, &self.gain, self.eps)?.matmul(&self.head.weight()?.t()?)
+        linear(&rms_norm(x, &self.gain, self.eps)?, &self.head.weight()?)
     }
 
     /// Its parts, by names.
@@ -79,17 +79,44 @@ pub(crate) fn train_end_to_end(
     let mut kept = Kept::new(file);
     let before = kept.take(&mut student, &device)?;
     for (done, which) in steps.iter().enumerate().skip(before) {
-        let (mut x, mut logits) = (Vec::new(), Vec::new());
-        for i in which {
-            x.extend(teacher.embed_tokens(windows[*i])?);
-            logits.extend(teacher.logits(windows[*i], None, &mut NoTap)?);
-        }
-        let loss = student.step(x, logits, cosine(done, steps.len()), &device).map_err(failed)?;
+        let which: Vec<&[u32]> = which.iter().map(|i| windows[*i]).collect();
+        let factor = cosine(done, steps.len());
+        let batch = Batch::new(teacher, &which, how.layers * factor)?;
+        let loss = student.step(batch, factor, &device).map_err(failed)?;
         let (step, steps) = (done + 1, steps.len());
         kept.after(step, step == steps, &student)?;
         progress(Progress { layer: c.layers, layers: c.layers, step, steps, loss: Some(loss) });
     }
     student.result(teacher).map_err(failed)
+}
+
+/// What the float model makes of a few windows, one after another.
+struct Batch {
+    /// Embeddings, `[tokens, hidden]`.
+    x: Vec<f32>,
+    /// Behind each layer, `[tokens, hidden]`.
+    behind: Vec<Vec<f32>>,
+    /// How much the errors behind the layers count.
+    weight: f64,
+    /// `[tokens, vocab]`.
+    logits: Vec<f32>,
+}
+
+impl Batch {
+    fn new(teacher: &FloatModel, windows: &[&[u32]], weight: f64) -> crate::Result<Self> {
+        let (mut x, mut logits) = (Vec::new(), Vec::new());
+        let mut behind = vec![Vec::new(); teacher.config.layers];
+        let mut look = |site, layer: usize, _: usize, data: &mut [f32]| {
+            if site == Site::LayerOut && weight > 0.0 {
+                behind[layer].extend_from_slice(data);
+            }
+        };
+        for window in windows {
+            x.extend(teacher.embed_tokens(window)?);
+            logits.extend(teacher.logits(window, None, &mut look)?);
+        }
+        Ok(Self { x, behind, weight, logits })
+    }
 }
 
 /// The model in training, and its optimizers.
@@ -112,8 +139,9 @@ impl Student {
         }
     }
 
-    /// One step on embeddings `x` towards `logits`; returns the divergence, nats a token.
-    fn step(&mut self, x: Vec<f32>, logits: Vec<f32>, factor: f64, device: &Device) -> Result<f64> {
+    /// One step towards the float model's results; returns the divergence, nats a token.
+    fn step(&mut self, batch: Batch, factor: f64, device: &Device) -> Result<f64> {
+        let Batch { x, behind, weight, logits } = batch;
         let hidden = self.end.gain.elem_count();
         let tokens = x.len() / hidden;
         let mut inputs = vec![Tensor::from_vec(x, (tokens, hidden), device)?];
@@ -130,10 +158,15 @@ impl Student {
         let missing = || candle_core::Error::Msg("a layer has no gradient".into());
         let mut dy = gradients.get(&x).ok_or_else(missing)?.clone();
         drop(gradients);
-        for ((layer, optimizers), x) in self.layers.iter_mut().zip(inputs).rev() {
+        for (((layer, optimizers), x), target) in self.layers.iter_mut().zip(inputs).zip(behind).rev() {
             let x = Var::from_tensor(&x)?;
             let y = layer.forward(&x, &layer.weights()?)?;
-            let gradients = (y * dy)?.sum_all()?.backward()?;
+            let mut slope = (&y * dy)?.sum_all()?;
+            if weight > 0.0 {
+                let target = Tensor::from_vec(target, (tokens, hidden), device)?;
+                slope = (slope + (relative_error(&y, &target)? * weight)?)?;
+            }
+            let gradients = slope.backward()?;
             optimizers.step(&gradients, factor)?;
             dy = gradients.get(&x).ok_or_else(missing)?.clone();
         }

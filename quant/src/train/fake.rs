@@ -301,33 +301,28 @@ impl CustomOp2 for FakeWeight {
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let g = &self.0;
         let (groups, cols, top) = (g.width / GROUP, g.columns.len(), g.outermost());
-        let row = |r: usize, v: &[f32], s: &[f32], dw: &[f32]| {
+        let row = |r: usize, (v, s, dw): (&[f32], &[f32], &[f32]), (dv, ds): (&mut [f32], &mut [f32])| {
             let Scales { scale, unit, .. } = g.scales(r, s);
             let mut level = vec![0i8; g.width];
             g.levels(v, &scale, &mut level);
-            let (mut dv, mut ds) = (vec![0.0f32; g.width], vec![0.0f32; groups]);
             for (dw, c) in dw.iter().zip(g.columns.iter()) {
                 let step = f32::from(scale[c / GROUP]) * unit;
                 let outward = v[*c].abs() > top && (v[*c] > 0.0) == (*dw < 0.0);
                 dv[*c] = if outward { 0.0 } else { dw * step };
                 ds[c / GROUP] += dw * step * f32::from(level[*c]);
             }
-            (dv, ds)
         };
-        let rows: Vec<(Vec<f32>, Vec<f32>)> = with_data(v, |v| {
+        let (mut dv, mut ds) = (vec![0.0f32; g.rows * g.width], vec![0.0f32; g.rows * groups]);
+        with_data(v, |v| {
             with_data(s, |s| {
                 with_data(dw, |dw| {
-                    v.par_chunks(g.width)
-                        .zip(s.par_chunks(groups))
-                        .zip(dw.par_chunks(cols))
-                        .enumerate()
-                        .map(|(r, ((v, s), dw))| row(r, v, s, dw))
-                        .collect()
+                    let given = v.par_chunks(g.width).zip(s.par_chunks(groups)).zip(dw.par_chunks(cols));
+                    let wanted = dv.par_chunks_mut(g.width).zip(ds.par_chunks_mut(groups));
+                    let rows = given.zip(wanted).enumerate();
+                    rows.for_each(|(r, (((v, s), dw), wanted))| row(r, (v, s, dw), wanted));
                 })
             })
         })???;
-        let dv: Vec<f32> = rows.iter().flat_map(|r| r.0.iter().copied()).collect();
-        let ds: Vec<f32> = rows.iter().flat_map(|r| r.1.iter().copied()).collect();
         let tensor = |data, like: &Tensor| Tensor::from_vec(data, like.shape(), like.device());
         Ok((Some(tensor(dv, v)?), Some(tensor(ds, s)?)))
     }

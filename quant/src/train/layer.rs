@@ -2,7 +2,7 @@
 
 use super::attention::{Geometry, attend, rope};
 use super::fake::LatentWeight;
-use super::ops::{rms_norm, silu_mul, straight_through};
+use super::ops::{linear, rms_norm, silu_mul, straight_through};
 use crate::float::{FloatLayer, Matrix, Rope};
 use crate::hf::LlamaConfig;
 use crate::model::WeightFormat;
@@ -177,9 +177,9 @@ impl TrainLayer {
     pub fn forward(&self, x: &Tensor, [wq, wk, wv, wo, wg, wu, wd]: &[Tensor; 7]) -> Result<Tensor> {
         let g = &self.geometry;
         let a = rms_norm(x, &self.attn_norm, self.eps)?;
-        let mut q = rope(&a.matmul(&wq.t()?)?, g)?;
-        let mut k = rope(&a.matmul(&wk.t()?)?, g)?;
-        let mut v = a.matmul(&wv.t()?)?;
+        let mut q = rope(&linear(&a, wq)?, g)?;
+        let mut k = rope(&linear(&a, wk)?, g)?;
+        let mut v = linear(&a, wv)?;
         if let Some(step) = self.value_step {
             let d = g.head_dim;
             k = straight_through(&k, move |row| row.chunks_exact_mut(d).for_each(key_head))?;
@@ -189,10 +189,10 @@ impl TrainLayer {
             })?;
         }
         let o = attend(&q, &k, &v, g)?;
-        let x = (x + o.matmul(&wo.t()?)?)?;
+        let x = (x + linear(&o, wo)?)?;
         let m = rms_norm(&x, &self.mlp_norm, self.eps)?;
-        let h = silu_mul(&m.matmul(&wg.t()?)?, &m.matmul(&wu.t()?)?)?;
-        x + h.matmul(&wd.t()?)?
+        let h = silu_mul(&linear(&m, wg)?, &linear(&m, wu)?)?;
+        x + linear(&h, wd)?
     }
 
     /// Where the training is.

@@ -4,9 +4,9 @@
 //! operations (`composed`). The tests hold both to the same values and gradients.
 
 use super::kernel::{slice, with_data};
-use crate::float::{exp, silu_mul as silu_mul_of};
+use crate::float::{View, exp, matrix_product, silu_mul as silu_mul_of};
 use crate::isa::{Isa, versions};
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Error, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -15,6 +15,14 @@ pub(super) fn rms_norm(x: &Tensor, gain: &Tensor, eps: f64) -> Result<Tensor> {
     match x.device().is_cpu() {
         true => x.contiguous()?.apply_op2(gain, RmsNorm { eps }),
         false => composed::rms_norm(x, gain, eps),
+    }
+}
+
+/// `x W^T` of `x` `[tokens, columns]` and `w` `[rows, columns]`.
+pub(super) fn linear(x: &Tensor, w: &Tensor) -> Result<Tensor> {
+    match x.device().is_cpu() {
+        true => x.contiguous()?.apply_op2(&w.contiguous()?, Linear),
+        false => composed::linear(x, w),
     }
 }
 
@@ -126,6 +134,51 @@ fn rms_norm_gradients(x: &[f32], g: &[f32], dy: &[f32], eps: f64) -> (Vec<f32>, 
     (dx, dg)
 }
 
+struct Linear;
+
+impl CustomOp2 for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        lx: &Layout,
+        w: &CpuStorage,
+        lw: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let ((tokens, columns), (rows, same)) = (lx.shape().dims2()?, lw.shape().dims2()?);
+        if columns != same {
+            return Err(Error::Msg(format!("{columns} inputs of a weight of {rows} x {same}")));
+        }
+        let (x, w) = (View::rows(slice(x, lx)?, columns), View::rows(slice(w, lw)?, columns));
+        let y = matrix_product((tokens, columns, rows), x, w.t());
+        Ok((CpuStorage::F32(y), Shape::from((tokens, rows))))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        _: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let ((tokens, columns), rows) = (x.dims2()?, w.dim(0)?);
+        let (dx, dw) = with_data(x, |x| {
+            with_data(w, |w| {
+                with_data(dy, |dy| {
+                    let [x, w, dy] = [(x, columns), (w, columns), (dy, rows)].map(|(d, n)| View::rows(d, n));
+                    let dx = matrix_product((tokens, rows, columns), dy, w);
+                    (dx, matrix_product((rows, tokens, columns), dy.t(), x))
+                })
+            })
+        })???;
+        let tensor = |data, like: &Tensor| Tensor::from_vec(data, like.shape(), like.device());
+        Ok((Some(tensor(dx, x)?), Some(tensor(dw, w)?)))
+    }
+}
+
 struct SiluMul;
 
 impl CustomOp2 for SiluMul {
@@ -210,6 +263,10 @@ pub(super) mod composed {
     pub fn rms_norm(x: &Tensor, gain: &Tensor, eps: f64) -> Result<Tensor> {
         let mean = (x.sqr()?.mean_keepdim(D::Minus1)? + eps)?;
         x.broadcast_div(&mean.sqrt()?)?.broadcast_mul(gain)
+    }
+
+    pub fn linear(x: &Tensor, w: &Tensor) -> Result<Tensor> {
+        x.matmul(&w.t()?)
     }
 
     pub fn silu_mul(gate: &Tensor, up: &Tensor) -> Result<Tensor> {

@@ -2,7 +2,7 @@
 
 use super::super::attention::{self, Geometry, attend, rope};
 use super::super::loss::{self, divergence};
-use super::super::ops::{self, rms_norm, silu_mul, straight_through};
+use super::super::ops::{self, linear, rms_norm, silu_mul, straight_through};
 use super::{assert_same, random, values, var, with_gradients};
 use candle_core::{Result, Var};
 use std::sync::Arc;
@@ -15,6 +15,17 @@ fn norms() -> Result<()> {
         let gain = Var::from_vec(random(width, 2), width, x.device())?;
         let (a, b) = (rms_norm(&x, &gain, 1e-3)?, ops::composed::rms_norm(&x, &gain, 1e-3)?);
         assert_same("norm", &a, &b, &[&x, &gain])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn linears() -> Result<()> {
+    // More tokens and more rows than one thread takes at a time, and fewer.
+    for (tokens, columns, rows) in [(1, 8, 1), (5, 33, 7), (300, 20, 9), (7, 20, 260)] {
+        let x = var(random(tokens * columns, 1), (tokens, columns))?;
+        let w = var(random(rows * columns, 2), (rows, columns))?;
+        assert_same("linear", &linear(&x, &w)?, &ops::composed::linear(&x, &w)?, &[&x, &w])?;
     }
     Ok(())
 }

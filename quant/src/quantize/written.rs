@@ -1,0 +1,54 @@
+//! A model's own text, kept as any finished part of a long quantization.
+
+use super::work::Work;
+use crate::float::{FloatModel, SelfText};
+use crate::{Error, Result};
+use std::path::Path;
+
+/// What [`FloatModel::write`] gives; kept in `folder`, where there is one, and taken from there the next time.
+///
+/// # Errors
+/// As [`FloatModel::write`]; the folder cannot be written; a kept text is damaged.
+pub fn self_text(
+    model: &FloatModel,
+    what: SelfText,
+    folder: Option<&Path>,
+    progress: impl FnMut(usize),
+) -> Result<Vec<u32>> {
+    let mut work = Work::open(folder)?;
+    work.depend_on_choice(&(&model.config, what));
+    [&model.embed, model.head()].into_iter().for_each(|m| work.depend_on_matrix(m));
+    work.depend_on_values(&model.final_norm);
+    for w in model.layers.iter() {
+        work.depend_on(&*w?);
+    }
+    let Some(path) = work.file("text", "json") else { return model.write(what, progress) };
+    match std::fs::read(&path) {
+        Ok(json) => return read(model, what, &json).map_err(|e| damaged(&path, &e)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        Err(e) => return Err(Error::io("read", &path, e)),
+    }
+    let text = model.write(what, progress)?;
+    let partial = path.with_extension("partial");
+    std::fs::write(&partial, serde_json::json!(text).to_string())
+        .and_then(|()| std::fs::rename(&partial, &path))
+        .map_err(|e| {
+            // Best effort: the first error is the one to report.
+            let _ = std::fs::remove_file(&partial);
+            Error::io("write", &path, e)
+        })?;
+    Ok(text)
+}
+
+fn read(model: &FloatModel, what: SelfText, json: &[u8]) -> std::result::Result<Vec<u32>, String> {
+    let text: Vec<u32> = serde_json::from_slice(json).map_err(|e| e.to_string())?;
+    match text.iter().find(|t| **t as usize >= model.config.vocab) {
+        _ if text.len() != what.sequences * what.tokens => Err(format!("{} tokens", text.len())),
+        Some(t) => Err(format!("token {t} of {}", model.config.vocab)),
+        None => Ok(text),
+    }
+}
+
+fn damaged(path: &Path, e: &str) -> Error {
+    Error::malformed(path, "kept text", format!("{e} (delete it to write the text again)"))
+}
