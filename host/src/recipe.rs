@@ -151,15 +151,7 @@ impl Recipe {
             order: true,
             // No passes over a layer alone: only what the training of the whole model starts at, which is the same for
             // all its rates.
-            reconstruction: end_to_end.map(|_| Training {
-                epochs: 0,
-                batch: BATCH,
-                weights: 0.0,
-                scales: 0.0,
-                gains: 0.0,
-                layers: 0.0,
-                seed: self.seed,
-            }),
+            reconstruction: end_to_end.map(|_| Training::default()),
             end_to_end,
             calibration: Protocol { window, windows: Some(windows(sizes.layers)) },
             ..Options::default()
@@ -224,7 +216,7 @@ fn in_turn(a: &[u32], b: &[u32], window: usize) -> Vec<u32> {
     }
 }
 
-/// Quantizes a float model by a recipe. Finished parts of a training are kept in `work`.
+/// Quantizes a float model by a recipe. Finished parts (own text, layers, the state of a training) are kept in `work`.
 ///
 /// # Errors
 /// The calibration text is too short or does not fit the tokenizer; a weight cannot be represented; the budget is

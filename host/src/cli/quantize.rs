@@ -57,7 +57,7 @@ pub struct Quantize {
     /// Which two columns of four 2:4 keeps.
     #[arg(long, value_enum, default_value_t = PruningArg::Sparsegpt)]
     pub pruning: PruningArg,
-    /// Folder for the finished parts of a training [default: OUT.work, removed at the end].
+    /// Folder for the finished parts: own text, layers, state of the training [default: OUT.work, removed at the end].
     #[arg(long, value_name = "FOLDER")]
     pub work: Option<PathBuf>,
     /// Of everything random; the same seed gives the same model.

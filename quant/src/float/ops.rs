@@ -6,7 +6,7 @@ use crate::isa::{Isa, versions};
 use rayon::prelude::*;
 
 /// Rows per parallel block: large, because each block packs the whole other operand.
-const BLOCK: usize = 256;
+const BLOCK: usize = 128;
 
 /// A matrix inside a slice: its first element, and the strides of rows and columns.
 #[derive(Clone, Copy)]

@@ -109,9 +109,9 @@ impl Past {
     /// Attention of a query over the columns from `first` on of all tokens.
     fn attend(&self, q: &[f32], first: usize, width: usize) -> Vec<f32> {
         let isa = Isa::best();
-        let mut p = scores(isa, q, &self.keys[first.min(self.keys.len())..], width);
+        let mut p = scores(isa, q, &self.keys[first..], width);
         softmax(isa, &mut p);
-        weigh(isa, &p, &self.values[first.min(self.values.len())..], width, q.len())
+        weigh(isa, &p, &self.values[first..], width, q.len())
     }
 }
 

@@ -5,7 +5,6 @@ use crate::float::{FloatLayer, FloatModel, Matrix, NoTap, Window, linear, run_la
 use crate::hf::LlamaConfig;
 use crate::model::WeightFormat;
 use crate::{Error, Result};
-use rayon::prelude::*;
 
 /// The candidates, cheapest first.
 pub const FORMATS: [WeightFormat; 3] = [WeightFormat::W2Sparse, WeightFormat::W2Dense, WeightFormat::W4];
@@ -142,24 +141,23 @@ pub fn sensitivity(model: &FloatModel, tokens: &[u32], progress: &dyn Fn()) -> R
     let mut x = model.embed_tokens(tokens)?;
     let mut out = vec![[[0.0; 3]; 7]; c.layers];
     for (l, damage) in out.iter_mut().enumerate() {
-        let w = model.layer(l)?.into_owned();
-        let one = |i: usize, format: WeightFormat| -> Result<f64> {
-            let (mut changed, mut y) = (w.clone(), x.clone());
-            let part = &mut *linears(&mut changed)[i];
-            *part = fit(part, &vec![1.0; part.cols], &vec![true; part.cols], format).dequantize();
-            run_layer(c, (l, &changed), &window, &mut y, &mut NoTap);
+        let mut layer = model.layer(l)?.into_owned();
+        for (n, damage) in damage.as_flattened_mut().iter_mut().enumerate() {
+            let (i, format) = (n / FORMATS.len(), FORMATS[n % FORMATS.len()]);
+            let w = linears(&mut layer)[i].clone();
+            let grid = fit(&w, &vec![1.0; w.cols], &vec![true; w.cols], format);
+            *linears(&mut layer)[i] = grid.dequantize();
+            let mut y = x.clone();
+            run_layer(c, (l, &layer), &window, &mut y, &mut NoTap);
             for later in l + 1..c.layers {
                 run_layer(c, (later, &*model.layer(later)?), &window, &mut y, &mut NoTap);
             }
             let logits = linear(&model.last_norm(&y, &mut NoTap), model.head());
-            Ok(divergence(&reference, &logits, c.vocab))
-        };
-        let each = damage.as_flattened_mut().par_iter_mut().enumerate();
-        each.try_for_each(|(n, d)| {
-            one(n / FORMATS.len(), FORMATS[n % FORMATS.len()]).map(|found| *d = found)
-        })?;
-        damage.as_flattened().iter().for_each(|_| progress());
-        run_layer(c, (l, &w), &window, &mut x, &mut NoTap);
+            *damage = divergence(&reference, &logits, c.vocab);
+            *linears(&mut layer)[i] = w;
+            progress();
+        }
+        run_layer(c, (l, &layer), &window, &mut x, &mut NoTap);
     }
     Ok(out)
 }

@@ -45,6 +45,7 @@ pub(crate) use simulate::hadamard;
 pub use simulate::{DownInput, KeyGrid, Parts, Rounded, Simulated};
 pub use steps::{Clip, LayerSteps, Steps, clipped_value_shape, shaped_steps, static_steps};
 pub use table::{StepRow, step_table};
+pub(crate) use work::replace;
 pub use written::self_text;
 
 use self::fit::find_grids;

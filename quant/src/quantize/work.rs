@@ -8,6 +8,20 @@ use crate::{Error, Result};
 use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
 
+/// Puts what `write` writes under a temporary name in the place of `path`.
+pub(crate) fn replace<E: From<std::io::Error>>(
+    path: &Path,
+    write: impl FnOnce(&Path) -> std::result::Result<(), E>,
+) -> std::result::Result<(), E> {
+    let partial = path.with_extension("partial");
+    let written = write(&partial).and_then(|()| Ok(std::fs::rename(&partial, path)?));
+    if written.is_err() {
+        // Best effort: the first error is the one to report.
+        let _ = std::fs::remove_file(&partial);
+    }
+    written
+}
+
 /// The folder, and the hash of everything so far.
 pub(super) struct Work {
     folder: Option<PathBuf>,

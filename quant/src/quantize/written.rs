@@ -1,9 +1,9 @@
 //! A model's own text, kept as any finished part of a long quantization.
 
-use super::work::Work;
+use super::work::{Work, replace};
 use crate::float::{FloatModel, SelfText};
 use crate::{Error, Result};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What [`FloatModel::write`] gives; kept in `folder`, where there is one, and taken from there the next time.
 ///
@@ -15,6 +15,23 @@ pub fn self_text(
     folder: Option<&Path>,
     progress: impl FnMut(usize),
 ) -> Result<Vec<u32>> {
+    let Some(path) = place(model, what, folder)? else { return model.write(what, progress) };
+    match std::fs::read(&path) {
+        Ok(json) => return read(model, what, &json).map_err(|e| damaged(&path, &e)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        Err(e) => return Err(Error::io("read", &path, e)),
+    }
+    let text = model.write(what, progress)?;
+    replace(&path, |partial| std::fs::write(partial, serde_json::json!(text).to_string()))
+        .map_err(|e| Error::io("write", &path, e))?;
+    Ok(text)
+}
+
+/// Where the text is kept; `None` without a folder, for which no layer is read.
+fn place(model: &FloatModel, what: SelfText, folder: Option<&Path>) -> Result<Option<PathBuf>> {
+    if folder.is_none() {
+        return Ok(None);
+    }
     let mut work = Work::open(folder)?;
     work.depend_on_choice(&(&model.config, what));
     [&model.embed, model.head()].into_iter().for_each(|m| work.depend_on_matrix(m));
@@ -22,22 +39,7 @@ pub fn self_text(
     for w in model.layers.iter() {
         work.depend_on(&*w?);
     }
-    let Some(path) = work.file("text", "json") else { return model.write(what, progress) };
-    match std::fs::read(&path) {
-        Ok(json) => return read(model, what, &json).map_err(|e| damaged(&path, &e)),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-        Err(e) => return Err(Error::io("read", &path, e)),
-    }
-    let text = model.write(what, progress)?;
-    let partial = path.with_extension("partial");
-    std::fs::write(&partial, serde_json::json!(text).to_string())
-        .and_then(|()| std::fs::rename(&partial, &path))
-        .map_err(|e| {
-            // Best effort: the first error is the one to report.
-            let _ = std::fs::remove_file(&partial);
-            Error::io("write", &path, e)
-        })?;
-    Ok(text)
+    Ok(work.file("text", "json"))
 }
 
 fn read(model: &FloatModel, what: SelfText, json: &[u8]) -> std::result::Result<Vec<u32>, String> {

@@ -7,7 +7,7 @@ use crate::float::{FloatLayer, Matrix, Rope};
 use crate::hf::LlamaConfig;
 use crate::model::WeightFormat;
 use crate::quantize::simulate::{key_head, query_head};
-use crate::quantize::{GridLayer, LayerGrids};
+use crate::quantize::{GridLayer, LayerGrids, replace};
 use candle_core::{Device, Result, Tensor, Var, safetensors};
 use std::collections::HashMap;
 use std::path::Path;
@@ -219,11 +219,5 @@ pub(super) fn get<'a>(tensors: &'a HashMap<String, Tensor>, name: &str) -> Resul
 
 /// Writes tensors to `path`, by way of a temporary name.
 pub(super) fn save(tensors: HashMap<String, Tensor>, path: &Path) -> Result<()> {
-    let partial = path.with_extension("partial");
-    let written = safetensors::save(&tensors, &partial).and_then(|()| Ok(std::fs::rename(&partial, path)?));
-    if written.is_err() {
-        // Best effort: the first error is the one to report.
-        let _ = std::fs::remove_file(&partial);
-    }
-    written
+    replace(path, |partial| safetensors::save(&tensors, partial))
 }

@@ -1,7 +1,7 @@
 //! How something is trained: passes, learning rates and their schedule, order of the data.
 
-/// Training of a layer, or of a whole model.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// Training of a layer, or of a whole model; by default none.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Training {
     /// Passes over the sequences.
     pub epochs: usize,
