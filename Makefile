@@ -179,7 +179,7 @@ llama-bench: build smollm2 $(LLAMA_STAMP) $(SMOLLM2_W4)
 
 # Speed does not depend on how well the weights are fitted.
 $(SMOLLM2_W4): | build smollm2
-	$(ACCLLM) quantize $(SMOLLM2) $@ --preset closed --format w4 --calib-tokens 2048
+	$(ACCLLM) quantize $(SMOLLM2) $@ --format w4 --calib-tokens 2048
 
 $(LLAMA_STAMP): tools/llama-build-requirements.txt tools/llama-requirements.txt tools/llama-cpp-requirements.txt
 	@$(call needs-pip,llama-bench)

@@ -13,9 +13,12 @@ use accllm_quant::model::WeightFormat;
 use accllm_quant::quantize::{
     Candidate, FORMATS, LINEARS, assign_formats, default_lambda, linear_sizes, sensitivity,
 };
+use std::path::Path;
 
 /// Tokens whose predictions are compared to measure the damage.
 const COMPARED: usize = 256;
+/// Tokens on which each linear is fitted for that.
+const FITTED: usize = 4096;
 
 /// What limits a mixture.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,20 +49,23 @@ impl Costs {
     }
 }
 
-/// The formats of each layer's q, k, v, o, gate, up and down that do least damage to the predictions on `tokens`.
+/// The formats of each layer's q, k, v, o, gate, up and down that do least damage to the predictions on `text`, which is cut
+/// into windows. The damage is kept in `work`.
 ///
 /// # Errors
-/// The model cannot be computed on these tokens.
+/// The model cannot be computed on these tokens; `work` cannot be written.
 pub fn mixture(
     float: &FloatModel,
-    tokens: &[u32],
+    (text, window): (&[u32], usize),
     costs: &Costs,
+    work: Option<&Path>,
     progress: &dyn Progress,
 ) -> Result<Vec<[WeightFormat; 7]>> {
     let c = &float.config;
     progress.begin("measuring sensitivity", (c.layers * LINEARS.len() * FORMATS.len()) as u64);
-    let tokens = tokens.get(..COMPARED).unwrap_or(tokens);
-    let damage = sensitivity(float, tokens, &|| progress.advance(1));
+    let windows: Vec<&[u32]> = text.chunks_exact(window).take(FITTED.div_ceil(window)).collect();
+    let compared = text.get(..COMPARED.min(window)).unwrap_or(text);
+    let damage = sensitivity(float, &windows, compared, work, &|| progress.advance(1));
     progress.end();
     let damage = damage?;
     let linears = damage.iter().flat_map(|layer| layer.iter().zip(&costs.each));

@@ -206,7 +206,7 @@ pub fn quantize(
     tokenizer: &TextTokenizer,
     calibration: &Calibration,
 ) -> Result<Quantized> {
-    recipe::quantize(float, tokenizer, calibration, &Recipe::closed(), None, &Silent)
+    recipe::quantize(float, tokenizer, calibration, &Recipe::fast(), None, &Silent)
 }
 
 impl Ready {

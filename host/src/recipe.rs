@@ -22,11 +22,9 @@ const LAYERS: f64 = 0.3;
 /// How much work goes into a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preset {
-    /// No training.
-    Closed,
-    /// A short training of the whole model: minutes for a small one.
+    /// Closed forms only: minutes for a small model.
     Fast,
-    /// A long one: hours.
+    /// Closed forms on more text, then a training of the whole model: hours.
     Best,
 }
 
@@ -54,9 +52,7 @@ pub enum Text {
 struct Sizes {
     /// Of a window.
     window: usize,
-    /// For the fit of the layers.
-    layers: usize,
-    /// Of the whole text.
+    /// Of the text.
     text: usize,
     /// Of the training.
     train: usize,
@@ -81,10 +77,10 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// No training, one format.
-    pub fn closed() -> Self {
+    /// The fast one, for all W2 2:4.
+    pub fn fast() -> Self {
         Self {
-            preset: Preset::Closed,
+            preset: Preset::Fast,
             formats: Formats::One(WeightFormat::W2Sparse),
             pruning: Pruning::default(),
             text: Text::File,
@@ -96,19 +92,21 @@ impl Recipe {
 
     fn sizes(&self, positions: usize) -> Sizes {
         let window = WINDOW.min(positions);
-        let (layers, text, train) = match self.preset {
-            Preset::Closed => (32, 32, 0),
-            Preset::Fast => (24, 48, 48),
-            Preset::Best => (32, 512, 2048),
+        let (text, train) = match self.preset {
+            Preset::Fast => (32, 0),
+            Preset::Best => (128, 512),
         };
         let text = self.tokens.unwrap_or(text * WINDOW).max(window);
-        let train = if train > 0 { self.train.unwrap_or(train * WINDOW).max(window) } else { 0 };
-        Sizes { window, layers: text.min(layers * WINDOW), text, train }
+        let train = match self.train.unwrap_or(train * WINDOW) {
+            0 => 0,
+            train => train.max(window),
+        };
+        Sizes { window, text, train }
     }
 
-    /// Most tokens that the layers of a model of `positions` positions are fitted on.
+    /// Most tokens that a model of `positions` positions is fitted on.
     pub fn calibration_tokens(&self, positions: usize) -> usize {
-        self.sizes(positions).layers
+        self.sizes(positions).text
     }
 
     /// The calibration stream, which may be written by the model, and the options.
@@ -145,7 +143,7 @@ impl Recipe {
             },
             layer_formats: match costs {
                 None => Vec::new(),
-                Some(costs) => mixture(float, text.get(..window).unwrap_or(&text), &costs, bars)?,
+                Some(costs) => mixture(float, (&text, window), &costs, work, bars)?,
             },
             closed: Closed { pruning: self.pruning, ..Closed::default() },
             order: true,
@@ -153,7 +151,7 @@ impl Recipe {
             // all its rates.
             reconstruction: end_to_end.map(|_| Training::default()),
             end_to_end,
-            calibration: Protocol { window, windows: Some(windows(sizes.layers)) },
+            calibration: Protocol { window, windows: Some(windows(sizes.text)) },
             ..Options::default()
         };
         Ok((text, options))
@@ -288,11 +286,10 @@ mod tests {
             (10 * 512, 25 * 512, 3, 9),
         ];
         for (text, train, epochs, windows) in cases {
-            let recipe =
-                Recipe { preset: Preset::Fast, tokens: Some(text), train: Some(train), ..Recipe::closed() };
+            let recipe = Recipe { tokens: Some(text), train: Some(train), ..Recipe::fast() };
             let (how, count) = recipe.training(&recipe.sizes(8192), text / 512).unwrap();
             assert_eq!((how.epochs, count), (epochs, windows), "{text} {train}");
         }
-        assert!(Recipe::closed().training(&Recipe::closed().sizes(8192), 32).is_none());
+        assert!(Recipe::fast().training(&Recipe::fast().sizes(8192), 32).is_none());
     }
 }

@@ -2,26 +2,57 @@
 
 mod support;
 
-use accllm_quant::float::NoTap;
-use accllm_quant::quantize::{FORMATS, divergence, fit, sensitivity};
+use accllm_quant::float::{NoTap, Site};
+use accllm_quant::quantize::{Closed, FORMATS, Inputs, divergence, sensitivity};
 use support::{Outcome, small_float, small_text};
 
 #[test]
-fn it_is_the_divergence_of_the_model_with_that_linear_rounded() -> Outcome {
+fn it_is_the_divergence_of_the_model_with_that_linear_quantized() -> Outcome {
     let (model, text) = (small_float()?, small_text(40));
+    let windows: Vec<&[u32]> = text.chunks_exact(20).collect();
     let calls = std::cell::Cell::new(0);
-    let all = sensitivity(&model, &text, &|| calls.set(calls.get() + 1))?;
+    let all = sensitivity(&model, &windows, &text, None, &|| calls.set(calls.get() + 1))?;
     assert_eq!((all.len(), calls.get()), (model.config.layers, 21 * model.config.layers));
     let reference = model.logits(&text, None, &mut NoTap)?;
     for (l, damage) in all.iter().enumerate() {
-        for (format, got) in FORMATS.iter().zip(damage[6]) {
+        let mut inputs = Vec::new();
+        let mut look = |site, layer: usize, _: usize, data: &mut [f32]| {
+            if site == Site::AttnNorm && layer == l {
+                inputs.extend_from_slice(data);
+            }
+        };
+        for window in &windows {
+            model.logits(window, None, &mut look)?;
+        }
+        let inputs = Inputs::new(&inputs, model.config.hidden);
+        for (format, got) in FORMATS.iter().zip(damage[0]) {
             let mut changed = model.clone();
-            let down = &mut changed.layers.resident()?[l].down;
-            *down = fit(down, &vec![1.0; down.cols], &vec![true; down.cols], *format).dequantize();
+            let q = &mut changed.layers.resident()?[l].q;
+            *q = inputs.fit(q, *format, &Closed { rounds: 1, ..Closed::default() }).dequantize();
             let logits = changed.logits(&text, None, &mut NoTap)?;
             assert_eq!(got, divergence(&reference, &logits, model.config.vocab), "layer {l}, {format:?}");
         }
         assert!(damage.iter().all(|d| d[2] < d[0]), "4 bits do less: {damage:?}");
     }
+    Ok(())
+}
+
+#[test]
+fn it_is_kept_and_a_damaged_copy_is_refused() -> Outcome {
+    let (model, text) = (small_float()?, small_text(40));
+    let folder = tempfile::tempdir()?;
+    let measure = || sensitivity(&model, &[&text], &text, Some(folder.path()), &|| ());
+    let first = measure()?;
+    let kept: Vec<_> = std::fs::read_dir(folder.path())?.collect::<Result<_, _>>()?;
+    assert_eq!(kept.len(), 1);
+    let path = kept[0].path();
+    let mut other: Vec<[[f64; 3]; 7]> = serde_json::from_slice(&std::fs::read(&path)?)?;
+    assert_eq!(other, first);
+    other[0][0][0] = 123.0;
+    std::fs::write(&path, serde_json::to_string(&other)?)?;
+    assert_eq!(measure()?[0][0][0], 123.0, "taken from the file");
+    std::fs::write(&path, "[]")?;
+    let error = measure().err().map(|e| e.to_string()).unwrap_or_default();
+    assert!(error.contains("0 layers") && error.contains("delete it"), "{error}");
     Ok(())
 }

@@ -35,7 +35,7 @@ pub struct Quantize {
     /// Most tokens of calibration text to use [default: the preset's].
     #[arg(long, value_name = "N")]
     pub calib_tokens: Option<usize>,
-    /// Tokens of the training, passes over the text included [default: the preset's].
+    /// Tokens of the training, passes over the text included; 0 for none [default: the preset's].
     #[arg(long, value_name = "N")]
     pub train_tokens: Option<usize>,
     /// How much work to put in.
@@ -68,11 +68,9 @@ pub struct Quantize {
 /// How much work goes into a quantization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PresetArg {
-    /// No training: closed forms only.
-    Closed,
-    /// A short training of the whole model on 24,576 tokens: minutes for a small one.
+    /// Closed forms on 16,384 tokens, no training: minutes for a small model.
     Fast,
-    /// A long one on 1,048,576 tokens, four passes over the text: hours.
+    /// Closed forms on 65,536 tokens, then a training of the whole model on four passes over them: hours.
     Best,
 }
 
@@ -125,11 +123,10 @@ pub fn run(args: &Quantize, out: &Out) -> Result<()> {
     let tokenizer = source.tokenizer(float.config.vocab)?;
     busy.finish_and_clear();
     let work = args.work.clone().unwrap_or_else(|| beside(&args.out));
-    let trains = recipe.preset != Preset::Closed;
-    let kept = trains.then_some(work.as_path());
-    let quantized = recipe::quantize(&float, &tokenizer, &calibration, &recipe, kept, &Bars::default())?;
+    let quantized =
+        recipe::quantize(&float, &tokenizer, &calibration, &recipe, Some(&work), &Bars::default())?;
     quantized.model.save(&args.out, Some(&source.folder().join("tokenizer.json")))?;
-    if trains && args.work.is_none() {
+    if args.work.is_none() {
         std::fs::remove_dir_all(&work).map_err(|e| Error::io("remove", &work, e))?;
     }
     let layers = quantized.model.layers.len();
@@ -169,7 +166,6 @@ fn recipe(args: &Quantize) -> Result<Recipe> {
     };
     Ok(Recipe {
         preset: match args.preset {
-            PresetArg::Closed => Preset::Closed,
             PresetArg::Fast => Preset::Fast,
             PresetArg::Best => Preset::Best,
         },

@@ -1,7 +1,5 @@
 //! Mixed formats: which linear gets which weight format, so that the expected damage is least under a budget.
 
-use super::levels::fit;
-use crate::float::{FloatLayer, FloatModel, Matrix, NoTap, Window, linear, run_layer};
 use crate::hf::LlamaConfig;
 use crate::model::WeightFormat;
 use crate::{Error, Result};
@@ -130,61 +128,6 @@ fn undominated(mut states: Vec<State>, step: f64) -> Vec<State> {
     merged
 }
 
-/// Damage of each format to each linear alone: `[layer][linear][format]`, as the mean KL divergence in nats per
-/// token from the float model's predictions when only that linear is rounded (to the nearest level, weighted by
-/// nothing). `tokens` is one window; the cost is `21 * layers` forward passes over it, each from the layer concerned on.
-/// `progress` is called for each of them.
-pub fn sensitivity(model: &FloatModel, tokens: &[u32], progress: &dyn Fn()) -> Result<Vec<[[f64; 3]; 7]>> {
-    let c = &model.config;
-    let window = Window::new(c, tokens.len(), None);
-    let reference = model.logits(tokens, None, &mut NoTap)?;
-    let mut x = model.embed_tokens(tokens)?;
-    let mut out = vec![[[0.0; 3]; 7]; c.layers];
-    for (l, damage) in out.iter_mut().enumerate() {
-        let mut layer = model.layer(l)?.into_owned();
-        for (n, damage) in damage.as_flattened_mut().iter_mut().enumerate() {
-            let (i, format) = (n / FORMATS.len(), FORMATS[n % FORMATS.len()]);
-            let w = linears(&mut layer)[i].clone();
-            let grid = fit(&w, &vec![1.0; w.cols], &vec![true; w.cols], format);
-            *linears(&mut layer)[i] = grid.dequantize();
-            let mut y = x.clone();
-            run_layer(c, (l, &layer), &window, &mut y, &mut NoTap);
-            for later in l + 1..c.layers {
-                run_layer(c, (later, &*model.layer(later)?), &window, &mut y, &mut NoTap);
-            }
-            let logits = linear(&model.last_norm(&y, &mut NoTap), model.head());
-            *damage = divergence(&reference, &logits, c.vocab);
-            *linears(&mut layer)[i] = w;
-            progress();
-        }
-        run_layer(c, (l, &layer), &window, &mut x, &mut NoTap);
-    }
-    Ok(out)
-}
-
-/// The linears of a layer, in the order of [`LINEARS`].
-fn linears(w: &mut FloatLayer) -> [&mut Matrix; 7] {
-    [&mut w.q, &mut w.k, &mut w.v, &mut w.o, &mut w.gate, &mut w.up, &mut w.down]
-}
-
-/// Mean KL divergence, in nats, of the predictions `b` from `a`, both logits `[tokens, vocab]`.
-pub fn divergence(a: &[f32], b: &[f32], vocab: usize) -> f64 {
-    let log_sum = |row: &[f32]| {
-        let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        f64::from(max) + row.iter().map(|v| f64::from(v - max).exp()).sum::<f64>().ln()
-    };
-    let rows = a.chunks_exact(vocab).zip(b.chunks_exact(vocab));
-    let each = rows.map(|(a, b)| {
-        let (la, lb) = (log_sum(a), log_sum(b));
-        let terms = a.iter().zip(b).map(|(a, b)| {
-            let p = f64::from(*a) - la;
-            p.exp() * (p - (f64::from(*b) - lb))
-        });
-        terms.sum::<f64>()
-    });
-    each.sum::<f64>() / (a.len() / vocab).max(1) as f64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -248,13 +191,5 @@ mod tests {
         assert!(assign_formats(&one(1.0, f64::NAN), 5.0).is_err());
         assert!(assign_formats(&one(1.0, 0.0), f64::NAN).is_err());
         assert!(assign_formats(&[vec![]], 5.0).is_err());
-    }
-
-    #[test]
-    fn divergence_is_zero_only_for_equal_predictions() {
-        let a = [1.0f32, 2.0, 3.0, 0.0, 0.0, 0.0];
-        let shifted = [2.0f32, 3.0, 4.0, 5.0, 5.0, 5.0];
-        assert!(divergence(&a, &shifted, 3).abs() < 1e-6);
-        assert!(divergence(&a, &[3.0, 2.0, 1.0, 0.0, 0.0, 0.0], 3) > 0.1);
     }
 }

@@ -14,16 +14,14 @@ use super::refine::refine;
 use super::shapes::{gather_heads, spread, spread_heads};
 use crate::Result;
 use crate::float::{
-    FloatLayer, FloatModel, Matrix, Site, Window, add, add_gram, linear, rms_norm, run_layer, silu_mul,
+    FloatLayer, FloatModel, Matrix, Site, View, Window, add, add_gram, linear, matrix_product, rms_norm,
+    run_layer, silu_mul,
 };
 use crate::hf::LlamaConfig;
 use crate::model::WeightFormat;
 use crate::perplexity::Protocol;
 use rayon::prelude::*;
 use std::sync::OnceLock;
-
-/// Columns that a transposition takes at a time.
-const TILE: usize = 16;
 
 /// Energy of a token that counts in full, in medians.
 const CAP: f32 = 4.0;
@@ -74,6 +72,10 @@ pub struct Inputs {
     power: Vec<f32>,
     gram: OnceLock<Vec<f32>>,
     inverse: OnceLock<Option<Inverse>>,
+    /// What the float model has here instead, times `weights`.
+    float: Vec<f32>,
+    /// `(F - X)^T X`.
+    lack: OnceLock<Matrix>,
 }
 
 impl Inputs {
@@ -83,12 +85,12 @@ impl Inputs {
     }
 
     /// Of the input of down, whose outputs are added to a residual stream that is then `behind`, `[tokens, hidden]`.
-    fn of_down(x: &[f32], width: usize, (behind, hidden): (&[f32], usize)) -> Self {
+    pub(super) fn of_down(x: &[f32], width: usize, (behind, hidden): (&[f32], usize)) -> Self {
         Self::weighted(x, vec![true; width], least(token_weights(x, width), token_weights(behind, hidden)))
     }
 
     /// As [`Inputs::of_down`] of the input of o, whose columns take `head_dim` rounded up to 32 places per head.
-    fn of_o(x: &[f32], width: usize, head_dim: usize, (behind, hidden): (&[f32], usize)) -> Self {
+    pub(super) fn of_o(x: &[f32], width: usize, head_dim: usize, (behind, hidden): (&[f32], usize)) -> Self {
         let weights = least(token_weights(x, width), token_weights(behind, hidden));
         Self::weighted(&spread(x, head_dim, 0.0), spread(&vec![true; width], head_dim, false), weights)
     }
@@ -102,7 +104,13 @@ impl Inputs {
         }
         let tokens = (x.len() / width).max(1) as f64;
         let power = power.iter().map(|p| (p / tokens) as f32).collect();
-        Self { used, x, weights, power, gram: OnceLock::new(), inverse: OnceLock::new() }
+        let (gram, inverse, lack) = Default::default();
+        Self { used, x, weights, power, gram, inverse, float: Vec::new(), lack }
+    }
+
+    /// With the inputs `float`, as many, that the float model has.
+    fn instead_of(self, float: &[f32]) -> Self {
+        Self { float: weighted(float, &self.weights), ..self }
     }
 
     /// `X^T X`, `[cols, cols]`.
@@ -122,15 +130,39 @@ impl Inputs {
     /// The weight near `w` whose outputs are nearest to `wanted`, `[tokens, rows]`: least squares, damped
     /// towards `w`.
     pub fn correct(&self, w: &Matrix, wanted: &[f32]) -> Matrix {
-        let Some(inverse) = self.inverse() else { return w.clone() };
-        let wanted = weighted(wanted, &self.weights);
-        let n = w.cols;
-        let target = linear(&transpose(&wanted, w.rows).data, &transpose(&self.x, n));
-        let mut rest = Matrix { rows: w.rows, cols: n, data: target };
-        // The Gram matrix is symmetric, so it is its own transpose.
-        let now = linear(&w.data, &Matrix { rows: n, cols: n, data: self.gram().to_vec() });
+        let mut rest = self.times(&weighted(wanted, &self.weights), w.rows);
+        let now = matrix_product(
+            (w.rows, w.cols, w.cols),
+            View::rows(&w.data, w.cols),
+            View::rows(self.gram(), w.cols),
+        );
         rest.data.iter_mut().zip(&now).for_each(|(r, n)| *r -= n);
-        let mut best = inverse.solve(&rest);
+        self.moved(w, &rest)
+    }
+
+    /// [`Inputs::correct`] towards what `w` makes of the float model's inputs.
+    fn follow(&self, w: &Matrix) -> Matrix {
+        let n = w.cols;
+        let lack = self.lack.get_or_init(|| {
+            let difference: Vec<f32> = self.float.iter().zip(&self.x).map(|(f, x)| f - x).collect();
+            self.times(&difference, n)
+        });
+        let rest = matrix_product((w.rows, n, n), View::rows(&w.data, n), View::rows(&lack.data, n));
+        self.moved(w, &Matrix { rows: w.rows, cols: n, data: rest })
+    }
+
+    /// `Y^T X` of `y`, `[tokens, rows]`, whose tokens have their weights.
+    fn times(&self, y: &[f32], rows: usize) -> Matrix {
+        let cols = self.used.len();
+        let tokens = self.x.len() / cols.max(1);
+        let data = matrix_product((rows, tokens, cols), View::rows(y, rows).t(), View::rows(&self.x, cols));
+        Matrix { rows, cols, data }
+    }
+
+    /// `w` and what it needs for outputs whose products with the inputs lack `rest`.
+    fn moved(&self, w: &Matrix, rest: &Matrix) -> Matrix {
+        let Some(inverse) = self.inverse() else { return w.clone() };
+        let mut best = inverse.solve(rest);
         add(&mut best.data, &w.data);
         best
     }
@@ -138,6 +170,11 @@ impl Inputs {
     /// The grid of a weight that already lies on it: nothing that is fitted comes as near.
     fn found(&self, w: &Matrix, format: WeightFormat) -> Option<GridWeight> {
         (format == WeightFormat::W4).then(|| on_w4_grid(w, &self.power, &self.used)).flatten()
+    }
+
+    /// The grid nearest to `w`: its own, or a fit.
+    pub(super) fn nearest(&self, w: &Matrix, format: WeightFormat, how: &Closed) -> GridWeight {
+        self.found(w, format).unwrap_or_else(|| self.fit(w, format, how))
     }
 
     /// Fits `w` to a grid.
@@ -193,20 +230,6 @@ fn keep(row: &[f32], power: &[f32]) -> Vec<bool> {
     kept
 }
 
-/// `[tokens, width]` as `[width, tokens]`.
-fn transpose(x: &[f32], width: usize) -> Matrix {
-    let tokens = x.len() / width;
-    let mut data = vec![0.0f32; x.len()];
-    data.par_chunks_mut(tokens * TILE).enumerate().for_each(|(tile, out)| {
-        for (t, row) in x.chunks_exact(width).enumerate() {
-            for (i, v) in row[tile * TILE..].iter().take(TILE).enumerate() {
-                out[i * tokens + t] = *v;
-            }
-        }
-    });
-    Matrix { rows: width, cols: tokens, data }
-}
-
 /// Residual streams of the calibration windows, each `[tokens, hidden]`, before a layer.
 #[derive(Clone, Debug)]
 pub struct Streams {
@@ -240,35 +263,42 @@ pub(crate) fn closed_layer(
     let [fq, fk, fv, fo, fgate, fup, fdown] = how.formats;
     let mut back = w.clone();
 
-    let inputs = Inputs::new(&rms_norm(&before, &w.attn_norm, c.norm_eps), c.hidden);
-    let one = |inputs: &Inputs, w: &Matrix, format, wanted: &dyn Fn() -> Vec<f32>| {
+    let inputs = Inputs::new(&rms_norm(&before, &w.attn_norm, c.norm_eps), c.hidden).instead_of(&attn_in);
+    drop(attn_in);
+    // Towards the wanted outputs, or what the weight makes of the float model's inputs.
+    let one = |inputs: &Inputs, w: &Matrix, format, wanted: Option<&dyn Fn() -> Vec<f32>>| {
+        let corrected = || match wanted {
+            Some(wanted) => inputs.correct(w, &wanted()),
+            None => inputs.follow(w),
+        };
         let grid = inputs.found(w, format).unwrap_or_else(|| match how.correct {
-            true => inputs.fit(&inputs.correct(w, &wanted()), format, how),
+            true => inputs.fit(&corrected(), format, how),
             false => inputs.fit(w, format, how),
         });
         let values = grid.dequantize();
         (grid, values)
     };
     let (q, k, v, o, gate, up, down);
-    (q, back.q) = one(&inputs, &w.q, fq, &|| linear(&attn_in, &w.q));
-    (k, back.k) = one(&inputs, &w.k, fk, &|| linear(&attn_in, &w.k));
-    (v, back.v) = one(&inputs, &w.v, fv, &|| linear(&attn_in, &w.v));
+    (q, back.q) = one(&inputs, &w.q, fq, None);
+    (k, back.k) = one(&inputs, &w.k, fk, None);
+    (v, back.v) = one(&inputs, &w.v, fv, None);
 
     let attn_out = attention(c, (l, &back), window, &streams.quantized);
     let inputs = Inputs::of_o(&attn_out, c.q_width(), c.head_dim, (&middle, c.hidden));
     let values;
-    (o, values) = one(&inputs, &spread_heads(&w.o, c.head_dim), fo, &|| difference(&middle, &before));
+    (o, values) = one(&inputs, &spread_heads(&w.o, c.head_dim), fo, Some(&|| difference(&middle, &before)));
     back.o = gather_heads(&values, c.head_dim);
     let mut x = before;
     add(&mut x, &linear(&attn_out, &back.o));
 
     let m = rms_norm(&x, &w.mlp_norm, c.norm_eps);
-    let inputs = Inputs::new(&m, c.hidden);
-    (gate, back.gate) = one(&inputs, &w.gate, fgate, &|| linear(&mlp_in, &w.gate));
-    (up, back.up) = one(&inputs, &w.up, fup, &|| linear(&mlp_in, &w.up));
+    let inputs = Inputs::new(&m, c.hidden).instead_of(&mlp_in);
+    drop(mlp_in);
+    (gate, back.gate) = one(&inputs, &w.gate, fgate, None);
+    (up, back.up) = one(&inputs, &w.up, fup, None);
     let h = silu_mul(&linear(&m, &back.gate), &linear(&m, &back.up));
     let inputs = Inputs::of_down(&h, c.ffn, (&out, c.hidden));
-    (down, back.down) = one(&inputs, &w.down, fdown, &|| difference(&out, &x));
+    (down, back.down) = one(&inputs, &w.down, fdown, Some(&|| difference(&out, &x)));
     add(&mut x, &linear(&h, &back.down));
 
     let mut rest = x.as_slice();

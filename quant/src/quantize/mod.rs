@@ -20,6 +20,7 @@ mod layer;
 pub(crate) mod levels;
 mod recover;
 mod refine;
+mod sensitivity;
 pub(crate) mod shapes;
 pub(crate) mod simulate;
 mod steps;
@@ -29,9 +30,7 @@ mod work;
 mod written;
 
 pub use assemble::default_lambda;
-pub use assign::{
-    Assignment, Candidate, FORMATS, LINEARS, assign_formats, divergence, linear_sizes, sensitivity,
-};
+pub use assign::{Assignment, Candidate, FORMATS, LINEARS, assign_formats, linear_sizes};
 pub(crate) use calibrate::windows;
 pub use calibrate::{Calibration, Channels, LayerStats, calibrate};
 pub use closed::{Closed, Inputs, Pruning, Streams, closed_model};
@@ -41,6 +40,7 @@ pub(crate) use layer::{GridLayer, LayerGrids, Weights};
 pub use levels::fit;
 pub use recover::recover;
 pub use refine::refine;
+pub use sensitivity::{Damage, divergence, sensitivity};
 pub(crate) use simulate::hadamard;
 pub use simulate::{DownInput, KeyGrid, Parts, Rounded, Simulated};
 pub use steps::{Clip, LayerSteps, Steps, clipped_value_shape, shaped_steps, static_steps};

@@ -17,6 +17,9 @@ use crate::transform::{KeySample, align_qk, balance_qk, migrate_layer, split_dow
 use crate::{Error, Result};
 use std::path::Path;
 
+/// Windows on which the ranges are measured that shapes are chosen by; more tell little more.
+const SEEN: usize = 32;
+
 /// Quantizes every weight. Two streams run through the model: the float model's own, which the reconstruction aims at,
 /// and what the quantized layers so far produce, on which each layer is calibrated. Finished layers are kept in
 /// `folder`, where there is one.
@@ -206,9 +209,9 @@ impl<'a> Blocks<'a> {
         streams
     }
 
-    /// What the float layer sees on the quantized stream.
+    /// What the float layer sees on the quantized stream of the first windows.
     fn calibrate(&mut self, l: usize, w: &FloatLayer) -> LayerStats {
-        for x in &self.streams.quantized {
+        for x in self.streams.quantized.iter().take(SEEN) {
             run_layer(self.c, (l, w), &self.window, &mut x.clone(), &mut self.seen);
         }
         self.seen.take(l)

@@ -3,7 +3,7 @@
 //! A part's file is named after a hash of all that it depends on (options, calibration text, weights so far), so that
 //! a file of another run is never taken for it. Files are written under a temporary name and renamed.
 
-use crate::float::{FloatLayer, Matrix};
+use crate::float::{FloatLayer, FloatModel, Matrix};
 use crate::{Error, Result};
 use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
@@ -53,6 +53,20 @@ impl Work {
     pub fn depend_on(&mut self, w: &FloatLayer) {
         [&w.q, &w.k, &w.v, &w.o, &w.gate, &w.up, &w.down].into_iter().for_each(|m| self.depend_on_matrix(m));
         [&w.attn_norm, &w.mlp_norm].into_iter().for_each(|v| self.depend_on_values(v));
+    }
+
+    /// Notes a float model that all later parts depend on.
+    ///
+    /// # Errors
+    /// A layer cannot be read.
+    pub fn depend_on_model(&mut self, model: &FloatModel) -> Result<()> {
+        self.depend_on_choice(&model.config);
+        [&model.embed, model.head()].into_iter().for_each(|m| self.depend_on_matrix(m));
+        self.depend_on_values(&model.final_norm);
+        for w in model.layers.iter() {
+            self.depend_on(&*w?);
+        }
+        Ok(())
     }
 
     /// Notes a matrix that all later parts depend on.

@@ -33,12 +33,8 @@ fn place(model: &FloatModel, what: SelfText, folder: Option<&Path>) -> Result<Op
         return Ok(None);
     }
     let mut work = Work::open(folder)?;
-    work.depend_on_choice(&(&model.config, what));
-    [&model.embed, model.head()].into_iter().for_each(|m| work.depend_on_matrix(m));
-    work.depend_on_values(&model.final_norm);
-    for w in model.layers.iter() {
-        work.depend_on(&*w?);
-    }
+    work.depend_on_choice(&what);
+    work.depend_on_model(model)?;
     Ok(work.file("text", "json"))
 }
 

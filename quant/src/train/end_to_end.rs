@@ -1,9 +1,6 @@
 //! Training of the whole quantized model against the float model's logits.
 //!
-//! The gradient is taken layer by layer: the forward pass keeps each layer's input only, and the backward pass runs
-//! each layer again. Memory is that of one layer's tape, and each layer's parameters step as soon as their gradient is
-//! there. From time to time the whole state is kept, so that an interrupted training goes on in the middle
-//! (`kept.rs`).
+//! From time to time the whole state is kept, so that an interrupted training goes on in the middle (`kept.rs`).
 
 use super::fake::LatentWeight;
 use super::kept::Kept;
@@ -15,7 +12,7 @@ use super::schedule::{Training, cosine};
 use super::{device, failed};
 use crate::float::{FloatModel, Matrix, Site};
 use crate::quantize::{GridWeight, Progress, Weights};
-use candle_core::{Device, Result, Tensor, Var};
+use candle_core::{DType, Device, Result, Tensor, Var};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -144,32 +141,19 @@ impl Student {
         let Batch { x, behind, weight, logits } = batch;
         let hidden = self.end.gain.elem_count();
         let tokens = x.len() / hidden;
-        let mut inputs = vec![Tensor::from_vec(x, (tokens, hidden), device)?];
-        for (layer, _) in &self.layers {
-            let weights = layer.weights()?.map(|w| w.detach());
-            let y = layer.forward(&inputs[inputs.len() - 1], &weights)?.detach();
-            inputs.push(y);
-        }
-        let x = Var::from_tensor(&inputs.pop().ok_or_else(|| candle_core::Error::Msg("no input".into()))?)?;
-        let teacher = Tensor::from_vec(logits, (tokens, self.end.head.rows()), device)?;
-        let loss = divergence(&self.end.logits(&x)?, &teacher)?;
-        let gradients = loss.backward()?;
-        self.end_optimizers.step(&gradients, factor)?;
-        let missing = || candle_core::Error::Msg("a layer has no gradient".into());
-        let mut dy = gradients.get(&x).ok_or_else(missing)?.clone();
-        drop(gradients);
-        for (((layer, optimizers), x), target) in self.layers.iter_mut().zip(inputs).zip(behind).rev() {
-            let x = Var::from_tensor(&x)?;
-            let y = layer.forward(&x, &layer.weights()?)?;
-            let mut slope = (&y * dy)?.sum_all()?;
+        let tensor = |data: Vec<f32>, width| Tensor::from_vec(data, (tokens, width), device);
+        let mut x = tensor(x, hidden)?;
+        let mut errors = Tensor::zeros((), DType::F32, device)?;
+        for ((layer, _), target) in self.layers.iter().zip(behind) {
+            x = layer.forward(&x, &layer.weights()?)?;
             if weight > 0.0 {
-                let target = Tensor::from_vec(target, (tokens, hidden), device)?;
-                slope = (slope + (relative_error(&y, &target)? * weight)?)?;
+                errors = (errors + (relative_error(&x, &tensor(target, hidden)?)? * weight)?)?;
             }
-            let gradients = slope.backward()?;
-            optimizers.step(&gradients, factor)?;
-            dy = gradients.get(&x).ok_or_else(missing)?.clone();
         }
+        let loss = divergence(&self.end.logits(&x)?, &tensor(logits, self.end.head.rows())?)?;
+        let gradients = (&loss + errors)?.backward()?;
+        self.end_optimizers.step(&gradients, factor)?;
+        self.layers.iter_mut().try_for_each(|(_, optimizers)| optimizers.step(&gradients, factor))?;
         Ok(f64::from(loss.to_scalar::<f32>()?))
     }
 

@@ -1,0 +1,183 @@
+//! What each weight format does to each linear of a model, measured.
+
+use super::assign::FORMATS;
+use super::closed::{Closed, Inputs};
+use super::shapes::{gather_heads, spread_heads};
+use super::work::{Work, replace};
+use crate::float::{FloatLayer, FloatModel, Matrix, NoTap, Site, Window, linear, run_layer};
+use crate::hf::LlamaConfig;
+use crate::model::WeightFormat;
+use crate::{Error, Result};
+use rayon::prelude::*;
+use std::path::{Path, PathBuf};
+
+/// `[linear][format]` of a layer.
+pub type Damage = [[f64; 3]; 7];
+
+/// Damage of each format to each linear alone: `[layer][linear][format]`, as the mean KL divergence in nats per token
+/// from the float model's predictions on `compared` when only that linear is quantized, with error feedback on the
+/// inputs that it has on `windows` (equally long). The cost is `21 * layers` fits and forward passes over `compared`, each
+/// from the layer concerned on. `progress` is called for each of them. The result is kept in `folder`, where there is one,
+/// and taken from there the next time.
+///
+/// # Errors
+/// A layer cannot be read, or a token is none of the model's; the folder cannot be written; what was kept is damaged.
+pub fn sensitivity(
+    model: &FloatModel,
+    windows: &[&[u32]],
+    compared: &[u32],
+    folder: Option<&Path>,
+    progress: &dyn Fn(),
+) -> Result<Vec<Damage>> {
+    let Some(path) = place(model, windows, compared, folder)? else {
+        return measure(model, windows, compared, progress);
+    };
+    match std::fs::read(&path) {
+        Ok(json) => return read(model, &json).map_err(|e| damaged(&path, &e)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        Err(e) => return Err(Error::io("read", &path, e)),
+    }
+    let damage = measure(model, windows, compared, progress)?;
+    replace(&path, |partial| std::fs::write(partial, serde_json::json!(damage).to_string()))
+        .map_err(|e| Error::io("write", &path, e))?;
+    Ok(damage)
+}
+
+/// Where the result is kept; `None` without a folder, for which no layer is read.
+fn place(
+    model: &FloatModel,
+    windows: &[&[u32]],
+    compared: &[u32],
+    folder: Option<&Path>,
+) -> Result<Option<PathBuf>> {
+    if folder.is_none() {
+        return Ok(None);
+    }
+    let mut work = Work::open(folder)?;
+    work.depend_on_choice(&(windows, compared));
+    work.depend_on_model(model)?;
+    Ok(work.file("damage", "json"))
+}
+
+fn read(model: &FloatModel, json: &[u8]) -> std::result::Result<Vec<Damage>, String> {
+    let damage: Vec<Damage> = serde_json::from_slice(json).map_err(|e| e.to_string())?;
+    match damage.len() == model.config.layers {
+        true => Ok(damage),
+        false => Err(format!("{} layers", damage.len())),
+    }
+}
+
+fn damaged(path: &Path, e: &str) -> Error {
+    Error::malformed(path, "kept sensitivity", format!("{e} (delete it to measure again)"))
+}
+
+fn measure(
+    model: &FloatModel,
+    windows: &[&[u32]],
+    compared: &[u32],
+    progress: &dyn Fn(),
+) -> Result<Vec<Damage>> {
+    let c = &model.config;
+    let fitted = Window::new(c, windows.first().map_or(1, |w| w.len()), None);
+    let mut streams = windows.iter().map(|w| model.embed_tokens(w)).collect::<Result<Vec<_>>>()?;
+    let window = Window::new(c, compared.len(), None);
+    let reference = model.logits(compared, None, &mut NoTap)?;
+    let mut x = model.embed_tokens(compared)?;
+    let mut out = vec![Damage::default(); c.layers];
+    for (l, damage) in out.iter_mut().enumerate() {
+        let mut layer = model.layer(l)?.into_owned();
+        let seen = Seen::of(c, (l, &layer), &fitted, &mut streams);
+        for (n, damage) in damage.as_flattened_mut().iter_mut().enumerate() {
+            let (i, format) = (n / FORMATS.len(), FORMATS[n % FORMATS.len()]);
+            let w = linears(&mut layer)[i].clone();
+            *linears(&mut layer)[i] = seen.fit(c, i, &w, format);
+            let mut y = x.clone();
+            run_layer(c, (l, &layer), &window, &mut y, &mut NoTap);
+            for later in l + 1..c.layers {
+                run_layer(c, (later, &*model.layer(later)?), &window, &mut y, &mut NoTap);
+            }
+            let logits = linear(&model.last_norm(&y, &mut NoTap), model.head());
+            *damage = divergence(&reference, &logits, c.vocab);
+            *linears(&mut layer)[i] = w;
+            progress();
+        }
+        run_layer(c, (l, &layer), &window, &mut x, &mut NoTap);
+    }
+    Ok(out)
+}
+
+/// Inputs of a layer's linears: of q, k and v, of o, of gate and up, of down.
+struct Seen([Inputs; 4]);
+
+impl Seen {
+    /// Of the layer before which the streams are; moves them behind it.
+    fn of(c: &LlamaConfig, (l, w): (usize, &FloatLayer), window: &Window, streams: &mut [Vec<f32>]) -> Self {
+        let [mut attn, mut o, mut middle, mut mlp, mut down]: [Vec<f32>; 5] = Default::default();
+        for x in streams.iter_mut() {
+            run_layer(c, (l, w), window, x, &mut |site, _: usize, _: usize, data: &mut [f32]| match site {
+                Site::AttnNorm => attn.extend_from_slice(data),
+                Site::AttnOut => o.extend_from_slice(data),
+                Site::Middle => middle.extend_from_slice(data),
+                Site::MlpNorm => mlp.extend_from_slice(data),
+                Site::DownIn => down.extend_from_slice(data),
+                _ => {}
+            });
+        }
+        let behind = streams.concat();
+        Self([
+            Inputs::new(&attn, c.hidden),
+            Inputs::of_o(&o, c.q_width(), c.head_dim, (&middle, c.hidden)),
+            Inputs::new(&mlp, c.hidden),
+            Inputs::of_down(&down, c.ffn, (&behind, c.hidden)),
+        ])
+    }
+
+    /// Linear `i`, quantized.
+    fn fit(&self, c: &LlamaConfig, i: usize, w: &Matrix, format: WeightFormat) -> Matrix {
+        let how = Closed { rounds: 1, ..Closed::default() };
+        let [attn, o, mlp, down] = &self.0;
+        let fit = |inputs: &Inputs, w: &Matrix| inputs.nearest(w, format, &how).dequantize();
+        match i {
+            0..=2 => fit(attn, w),
+            3 => gather_heads(&fit(o, &spread_heads(w, c.head_dim)), c.head_dim),
+            4 | 5 => fit(mlp, w),
+            _ => fit(down, w),
+        }
+    }
+}
+
+/// The linears of a layer, in the order of [`super::LINEARS`].
+fn linears(w: &mut FloatLayer) -> [&mut Matrix; 7] {
+    [&mut w.q, &mut w.k, &mut w.v, &mut w.o, &mut w.gate, &mut w.up, &mut w.down]
+}
+
+/// Mean KL divergence, in nats, of the predictions `b` from `a`, both logits `[tokens, vocab]`.
+pub fn divergence(a: &[f32], b: &[f32], vocab: usize) -> f64 {
+    let log_sum = |row: &[f32]| {
+        let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        f64::from(max) + row.iter().map(|v| f64::from((v - max).exp())).sum::<f64>().ln()
+    };
+    let rows = a.par_chunks_exact(vocab).zip(b.par_chunks_exact(vocab));
+    let each = rows.map(|(a, b)| {
+        let (la, lb) = (log_sum(a), log_sum(b));
+        let terms = a.iter().zip(b).map(|(a, b)| {
+            let p = f64::from(*a) - la;
+            f64::from((p as f32).exp()) * (p - (f64::from(*b) - lb))
+        });
+        terms.sum::<f64>()
+    });
+    each.collect::<Vec<f64>>().iter().sum::<f64>() / (a.len() / vocab).max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::divergence;
+
+    #[test]
+    fn divergence_is_zero_only_for_equal_predictions() {
+        let a = [1.0f32, 2.0, 3.0, 0.0, 0.0, 0.0];
+        let shifted = [2.0f32, 3.0, 4.0, 5.0, 5.0, 5.0];
+        assert!(divergence(&a, &shifted, 3).abs() < 1e-6);
+        assert!(divergence(&a, &[3.0, 2.0, 1.0, 0.0, 0.0, 0.0], 3) > 0.1);
+    }
+}
