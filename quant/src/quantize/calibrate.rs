@@ -132,10 +132,15 @@ pub(crate) fn windows(text: &[u32], protocol: Protocol) -> Result<Vec<&[u32]>> {
     Ok(text.chunks_exact(window).take(count).collect())
 }
 
-/// Runs `model` over the windows of `text` (fewer when the text is shorter) and collects ranges.
+/// Windows on which ranges are measured; more tell little more.
+pub(super) const SEEN: usize = 32;
+
+/// Runs `model` over the first 32 windows of `text` (fewer when the text is shorter, or `protocol` asks for fewer) and
+/// collects ranges.
 pub fn calibrate(model: &FloatModel, text: &[u32], protocol: Protocol) -> Result<Calibration> {
     let mut seen = Collector::new(model);
-    model.hidden_of(&windows(text, protocol)?, None, &mut seen)?;
+    let windows = windows(text, protocol)?;
+    model.hidden_of(windows.get(..SEEN).unwrap_or(&windows), None, &mut seen)?;
     seen.finish()
 }
 

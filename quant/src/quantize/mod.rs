@@ -93,7 +93,8 @@ pub struct Options {
     pub lambda: Option<LambdaShape>,
     /// 16-bit probabilities.
     pub prob_wide: bool,
-    /// Calibration windows, cut from the start of the calibration text.
+    /// Calibration windows, cut from the start of the calibration text. Weights are fitted on all of them, ranges measured on
+    /// the first 32.
     pub calibration: Protocol,
 }
 

@@ -1,6 +1,6 @@
 //! Quantizes every weight of a model, layer by layer, and trains them where that is asked for.
 
-use super::calibrate::{Collector, LayerStats, windows};
+use super::calibrate::{Collector, LayerStats, SEEN, windows};
 use super::closed::{Closed, Streams, closed_layer};
 use super::fit::{choose_shapes, find_grids, fit_head};
 use super::grid::GridWeight;
@@ -16,9 +16,6 @@ use crate::train::{BlockTraining, Start, TrainedLayer, Training, train_end_to_en
 use crate::transform::{KeySample, align_qk, balance_qk, migrate_layer, split_down, split_values};
 use crate::{Error, Result};
 use std::path::Path;
-
-/// Windows on which the ranges are measured that shapes are chosen by; more tell little more.
-const SEEN: usize = 32;
 
 /// Quantizes every weight. Two streams run through the model: the float model's own, which the reconstruction aims at,
 /// and what the quantized layers so far produce, on which each layer is calibrated. Finished layers are kept in

@@ -1,6 +1,8 @@
 //! Training of the whole quantized model against the float model's logits.
 //!
-//! From time to time the whole state is kept, so that an interrupted training goes on in the middle (`kept.rs`).
+//! Memory is that of half the layers' tape: the forward pass of the first half keeps nothing but its result, and is done
+//! again when the gradient of the second half is there. From time to time the whole state is kept, so that an interrupted
+//! training goes on in the middle (`kept.rs`).
 
 use super::fake::LatentWeight;
 use super::kept::Kept;
@@ -116,6 +118,25 @@ impl Batch {
     }
 }
 
+/// What `layers` make of `x`, and the relative errors behind each of them, times `weight`, in sum.
+fn forward(
+    layers: &[(TrainLayer, Optimizers)],
+    x: &Tensor,
+    behind: Vec<Vec<f32>>,
+    weight: f64,
+) -> Result<(Tensor, Tensor)> {
+    let mut x = x.clone();
+    let mut errors = Tensor::zeros((), DType::F32, x.device())?;
+    for ((layer, _), target) in layers.iter().zip(behind) {
+        x = layer.forward(&x, &layer.weights()?)?;
+        if weight > 0.0 {
+            let target = Tensor::from_vec(target, x.shape(), x.device())?;
+            errors = (errors + (relative_error(&x, &target)? * weight)?)?;
+        }
+    }
+    Ok((x, errors))
+}
+
 /// The model in training, and its optimizers.
 pub(super) struct Student {
     layers: Vec<(TrainLayer, Optimizers)>,
@@ -138,22 +159,32 @@ impl Student {
 
     /// One step towards the float model's results; returns the divergence, nats a token.
     fn step(&mut self, batch: Batch, factor: f64, device: &Device) -> Result<f64> {
-        let Batch { x, behind, weight, logits } = batch;
+        let Batch { x, mut behind, weight, logits } = batch;
         let hidden = self.end.gain.elem_count();
         let tokens = x.len() / hidden;
         let tensor = |data: Vec<f32>, width| Tensor::from_vec(data, (tokens, width), device);
-        let mut x = tensor(x, hidden)?;
-        let mut errors = Tensor::zeros((), DType::F32, device)?;
-        for ((layer, _), target) in self.layers.iter().zip(behind) {
-            x = layer.forward(&x, &layer.weights()?)?;
-            if weight > 0.0 {
-                errors = (errors + (relative_error(&x, &tensor(target, hidden)?)? * weight)?)?;
-            }
+        let missing = || candle_core::Error::Msg("a layer has no gradient".into());
+        let half = self.layers.len() / 2;
+        let (first, second) = self.layers.split_at_mut(half);
+        let behind_second = behind.split_off(first.len());
+
+        let start = tensor(x, hidden)?;
+        let mut x = start.clone();
+        for (layer, _) in first.iter() {
+            x = layer.forward(&x, &layer.weights()?.map(|w| w.detach()))?.detach();
         }
-        let loss = divergence(&self.end.logits(&x)?, &tensor(logits, self.end.head.rows())?)?;
+        let middle = Var::from_tensor(&x)?;
+        let (y, errors) = forward(second, middle.as_tensor(), behind_second, weight)?;
+        let loss = divergence(&self.end.logits(&y)?, &tensor(logits, self.end.head.rows())?)?;
         let gradients = (&loss + errors)?.backward()?;
         self.end_optimizers.step(&gradients, factor)?;
-        self.layers.iter_mut().try_for_each(|(_, optimizers)| optimizers.step(&gradients, factor))?;
+        second.iter_mut().try_for_each(|(_, optimizers)| optimizers.step(&gradients, factor))?;
+        let back = gradients.get(&middle).ok_or_else(missing)?.clone();
+        drop(gradients);
+
+        let (y, errors) = forward(first, &start, behind, weight)?;
+        let gradients = ((y * back)?.sum_all()? + errors)?.backward()?;
+        first.iter_mut().try_for_each(|(_, optimizers)| optimizers.step(&gradients, factor))?;
         Ok(f64::from(loss.to_scalar::<f32>()?))
     }
 

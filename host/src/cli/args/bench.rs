@@ -1,0 +1,90 @@
+//! Arguments of `accllm bench`.
+
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+/// Memory behind the engine of `accllm bench`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BenchMemory {
+    /// Answers at once, every cycle.
+    Ideal,
+    /// Timing of the U280's HBM2 and, at the auxiliary port, DDR4.
+    Hbm2,
+}
+
+/// Width of what is 8 or 16 bits wide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BitsArg {
+    /// One int8.
+    #[value(name = "8")]
+    Eight,
+    /// Two int8 halves on two token lanes.
+    #[value(name = "16")]
+    Sixteen,
+}
+
+/// `accllm bench`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  accllm bench llama2-7b\n  accllm bench llama2-7b --context 128 --memory ideal --json\n  \
+    accllm bench llama2-7b --prompt 512 --layers 2\n  accllm bench llama2-7b --batch 4 --context 128 --layers 2\n  accllm bench tinytales --config tiny --context 64\n  \
+    accllm bench smollm2-135m --cpu --threads 2"
+)]
+pub struct Bench {
+    /// llama2-7b, llama3-8b, smollm2-135m (random weights of the right formats), or tinytales (the bundled model).
+    #[arg(required_unless_present = "page")]
+    pub shape: Option<String>,
+    /// Engine configuration: tiny, edge, u280.
+    #[arg(long, default_value = "u280", value_name = "NAME")]
+    pub config: String,
+    /// Decode with N tokens before it [default: the full window, unless --prompt is given].
+    #[arg(long, value_name = "N")]
+    pub context: Option<u64>,
+    /// Decode S independent sequences at once, one token of each in a run of the program.
+    #[arg(long, value_name = "S", conflicts_with = "prompt")]
+    pub batch: Option<usize>,
+    /// Prefill a prompt of N tokens from an empty cache.
+    #[arg(long, value_name = "N")]
+    pub prompt: Option<usize>,
+    /// Tokens to decode, of each sequence.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub tokens: usize,
+    /// Memory behind the engine.
+    #[arg(long, value_enum, default_value_t = BenchMemory::Hbm2)]
+    pub memory: BenchMemory,
+    /// Run this many of the model's layers (and the head); figures are those of the shorter model.
+    #[arg(long, value_name = "N")]
+    pub layers: Option<usize>,
+    /// First tokens that stay visible for ever [default: 4, or the bundled model's].
+    #[arg(long, value_name = "N")]
+    pub sinks: Option<usize>,
+    /// Last tokens that are visible, the current one included [default: 2044, or the bundled model's].
+    #[arg(long = "window", value_name = "N")]
+    pub window: Option<usize>,
+    /// Most tokens of a prefill step [default: the configuration's].
+    #[arg(long, value_name = "N")]
+    pub block: Option<usize>,
+    /// Write an instruction timeline of the phase for ui.perfetto.dev or chrome://tracing.
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+    /// Bits of softmax probabilities [default: 16].
+    #[arg(long, value_enum, value_name = "BITS")]
+    pub prob_bits: Option<BitsArg>,
+    /// Seed of weights, cache and tokens.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Run the RTL alone, without the comparison with the golden executor.
+    #[arg(long)]
+    pub no_compare: bool,
+    /// Measure the integer reference model on this computer instead: windows of 2048 tokens scored, and decode. The
+    /// shape may then also be a model's name or folder.
+    #[arg(long, conflicts_with_all = ["config", "context", "batch", "prompt", "memory", "block", "trace", "no_compare"])]
+    pub cpu: bool,
+    /// Threads (--cpu) [default: all].
+    #[arg(long, value_name = "N", requires = "cpu")]
+    pub threads: Option<usize>,
+    /// Run all cases of docs/performance.md (ten minutes) and write that page.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["shape", "config", "context", "batch", "prompt", "tokens", "memory",
+        "layers", "sinks", "window", "block", "trace", "prob_bits", "seed", "no_compare", "cpu", "threads"])]
+    pub page: Option<PathBuf>,
+}

@@ -1,0 +1,67 @@
+//! Arguments of the verbs about a model and its program.
+
+use clap::Args;
+use std::path::PathBuf;
+
+/// Shape of a compiled program.
+#[derive(Debug, Clone, Args)]
+pub struct Shape {
+    /// Engine configuration: tiny, edge, u280.
+    #[arg(long, default_value = "tiny", value_name = "NAME")]
+    pub config: String,
+    /// First tokens that stay visible for ever [default: the model's].
+    #[arg(long, value_name = "N")]
+    pub sinks: Option<usize>,
+    /// Last tokens that are visible, the current one included [default: the model's].
+    #[arg(long = "window", value_name = "N")]
+    pub window: Option<usize>,
+    /// Most tokens of a prefill step [default: the configuration's].
+    #[arg(long, value_name = "N")]
+    pub block: Option<usize>,
+}
+
+/// `accllm compile`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  accllm compile bundled -o tinytales.accllm --config edge --sinks 4 --window 60"
+)]
+pub struct Compile {
+    /// Model.
+    #[arg(default_value = "bundled")]
+    pub model: String,
+    /// Program file to write.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Independent sequences, each with a KV cache of its own, that one step can decode.
+    #[arg(long, default_value_t = 1, value_name = "S")]
+    pub sequences: usize,
+    /// Shape.
+    #[command(flatten)]
+    pub shape: Shape,
+}
+
+/// `accllm disasm`.
+#[derive(Debug, Args)]
+pub struct Disasm {
+    /// Program written by `accllm compile`.
+    pub file: PathBuf,
+}
+
+/// `accllm info`.
+#[derive(Debug, Args)]
+pub struct Info {
+    /// Model.
+    #[arg(default_value = "bundled")]
+    pub model: String,
+    /// Shape.
+    #[command(flatten)]
+    pub shape: Shape,
+}
+
+/// `accllm devices`.
+#[derive(Debug, Args)]
+pub struct Devices {
+    /// Build the RTL model of a configuration now instead of at its first use.
+    #[arg(long, value_name = "CONFIG")]
+    pub build: Vec<String>,
+}
