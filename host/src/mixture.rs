@@ -10,6 +10,7 @@ use accllm_hw::config::Config;
 use accllm_quant::float::FloatModel;
 use accllm_quant::hf::LlamaConfig;
 use accllm_quant::model::WeightFormat;
+use accllm_quant::perplexity::Protocol;
 use accllm_quant::quantize::{
     Candidate, FORMATS, LINEARS, assign_formats, default_lambda, linear_sizes, sensitivity,
 };
@@ -53,7 +54,7 @@ impl Costs {
 /// into windows. The damage is kept in `work`.
 ///
 /// # Errors
-/// The model cannot be computed on these tokens; `work` cannot be written.
+/// The text is shorter than a window; the model cannot be computed on these tokens; `work` cannot be written.
 pub fn mixture(
     float: &FloatModel,
     (text, window): (&[u32], usize),
@@ -63,9 +64,9 @@ pub fn mixture(
 ) -> Result<Vec<[WeightFormat; 7]>> {
     let c = &float.config;
     progress.begin("measuring sensitivity", (c.layers * LINEARS.len() * FORMATS.len()) as u64);
-    let windows: Vec<&[u32]> = text.chunks_exact(window).take(FITTED.div_ceil(window)).collect();
+    let protocol = Protocol { window, windows: Some(FITTED.div_ceil(window)) };
     let compared = text.get(..COMPARED.min(window)).unwrap_or(text);
-    let damage = sensitivity(float, &windows, compared, work, &|| progress.advance(1));
+    let damage = sensitivity(float, (text, protocol), compared, work, &|| progress.advance(1));
     progress.end();
     let damage = damage?;
     let linears = damage.iter().flat_map(|layer| layer.iter().zip(&costs.each));

@@ -104,6 +104,12 @@ impl Recipe {
         Sizes { window, text, train }
     }
 
+    /// Whether there are finished parts to keep for another run.
+    pub fn keeps(&self, positions: usize) -> bool {
+        let written = self.text != Text::File;
+        written || matches!(self.formats, Formats::Mixed(_)) || self.sizes(positions).train > 0
+    }
+
     /// Most tokens that a model of `positions` positions is fitted on.
     pub fn calibration_tokens(&self, positions: usize) -> usize {
         self.sizes(positions).text
@@ -214,7 +220,7 @@ fn in_turn(a: &[u32], b: &[u32], window: usize) -> Vec<u32> {
     }
 }
 
-/// Quantizes a float model by a recipe. Finished parts (own text, layers, the state of a training) are kept in `work`.
+/// Quantizes a float model by a recipe. Finished parts (own text, sensitivities, layers, the state of a training) are kept in `work`.
 ///
 /// # Errors
 /// The calibration text is too short or does not fit the tokenizer; a weight cannot be represented; the budget is

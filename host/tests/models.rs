@@ -48,9 +48,15 @@ fn damaged_checkpoints() {
 fn quantized_folders() {
     let dir = tempfile::tempdir().unwrap();
     let model = dir.path().join("w2");
+    // Nothing is kept without training, own text or mixture: a folder of the same name is none of its business.
+    let work = dir.path().join("w2.work");
+    fs::create_dir(&work).unwrap();
+    fs::write(work.join("precious.txt"), "keep").unwrap();
     let ran = accllm(&["quantize", "bundled", arg(&model)]);
     assert!(ran.ok, "{}", ran.err);
     assert!(ran.out.contains("28 of 28 linears"), "{}", ran.out);
+    assert_eq!(fs::read_dir(&work).unwrap().count(), 1);
+    assert_eq!(fs::read(work.join("precious.txt")).unwrap(), b"keep");
     fails(&["eval", arg(&model), "--stage", "float"], &["quantized model has none"]);
     fails(&["quantize", arg(&model), arg(&dir.path().join("again"))], &["quantized model", "checkpoint"]);
 

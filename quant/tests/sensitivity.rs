@@ -3,15 +3,16 @@
 mod support;
 
 use accllm_quant::float::{NoTap, Site};
+use accllm_quant::perplexity::Protocol;
 use accllm_quant::quantize::{Closed, FORMATS, Inputs, divergence, sensitivity};
 use support::{Outcome, small_float, small_text};
 
 #[test]
 fn it_is_the_divergence_of_the_model_with_that_linear_quantized() -> Outcome {
     let (model, text) = (small_float()?, small_text(40));
-    let windows: Vec<&[u32]> = text.chunks_exact(20).collect();
+    let protocol = Protocol { window: 20, windows: None };
     let calls = std::cell::Cell::new(0);
-    let all = sensitivity(&model, &windows, &text, None, &|| calls.set(calls.get() + 1))?;
+    let all = sensitivity(&model, (&text, protocol), &text, None, &|| calls.set(calls.get() + 1))?;
     assert_eq!((all.len(), calls.get()), (model.config.layers, 21 * model.config.layers));
     let reference = model.logits(&text, None, &mut NoTap)?;
     for (l, damage) in all.iter().enumerate() {
@@ -21,7 +22,7 @@ fn it_is_the_divergence_of_the_model_with_that_linear_quantized() -> Outcome {
                 inputs.extend_from_slice(data);
             }
         };
-        for window in &windows {
+        for window in text.chunks_exact(20) {
             model.logits(window, None, &mut look)?;
         }
         let inputs = Inputs::new(&inputs, model.config.hidden);
@@ -41,7 +42,8 @@ fn it_is_the_divergence_of_the_model_with_that_linear_quantized() -> Outcome {
 fn it_is_kept_and_a_damaged_copy_is_refused() -> Outcome {
     let (model, text) = (small_float()?, small_text(40));
     let folder = tempfile::tempdir()?;
-    let measure = || sensitivity(&model, &[&text], &text, Some(folder.path()), &|| ());
+    let protocol = Protocol { window: text.len(), windows: None };
+    let measure = || sensitivity(&model, (&text, protocol), &text, Some(folder.path()), &|| ());
     let first = measure()?;
     let kept: Vec<_> = std::fs::read_dir(folder.path())?.collect::<Result<_, _>>()?;
     assert_eq!(kept.len(), 1);

@@ -57,7 +57,7 @@ pub struct Quantize {
     /// Which two columns of four 2:4 keeps.
     #[arg(long, value_enum, default_value_t = PruningArg::Sparsegpt)]
     pub pruning: PruningArg,
-    /// Folder for the finished parts: own text, layers, state of the training [default: OUT.work, removed at the end].
+    /// Folder for the finished parts: own text, sensitivities, layers, state of the training [default: OUT.work, removed at the end].
     #[arg(long, value_name = "FOLDER")]
     pub work: Option<PathBuf>,
     /// Of everything random; the same seed gives the same model.
@@ -123,10 +123,11 @@ pub fn run(args: &Quantize, out: &Out) -> Result<()> {
     let tokenizer = source.tokenizer(float.config.vocab)?;
     busy.finish_and_clear();
     let work = args.work.clone().unwrap_or_else(|| beside(&args.out));
-    let quantized =
-        recipe::quantize(&float, &tokenizer, &calibration, &recipe, Some(&work), &Bars::default())?;
+    let keeps = recipe.keeps(float.config.max_positions);
+    let kept = keeps.then_some(work.as_path());
+    let quantized = recipe::quantize(&float, &tokenizer, &calibration, &recipe, kept, &Bars::default())?;
     quantized.model.save(&args.out, Some(&source.folder().join("tokenizer.json")))?;
-    if args.work.is_none() {
+    if keeps && args.work.is_none() {
         std::fs::remove_dir_all(&work).map_err(|e| Error::io("remove", &work, e))?;
     }
     let layers = quantized.model.layers.len();

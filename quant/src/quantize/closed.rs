@@ -72,7 +72,7 @@ pub struct Inputs {
     power: Vec<f32>,
     gram: OnceLock<Vec<f32>>,
     inverse: OnceLock<Option<Inverse>>,
-    /// What the float model has here instead, times `weights`.
+    /// What the float model has here instead.
     float: Vec<f32>,
     /// `(F - X)^T X`.
     lack: OnceLock<Matrix>,
@@ -109,8 +109,8 @@ impl Inputs {
     }
 
     /// With the inputs `float`, as many, that the float model has.
-    fn instead_of(self, float: &[f32]) -> Self {
-        Self { float: weighted(float, &self.weights), ..self }
+    fn instead_of(self, float: Vec<f32>) -> Self {
+        Self { float, ..self }
     }
 
     /// `X^T X`, `[cols, cols]`.
@@ -144,7 +144,8 @@ impl Inputs {
     fn follow(&self, w: &Matrix) -> Matrix {
         let n = w.cols;
         let lack = self.lack.get_or_init(|| {
-            let difference: Vec<f32> = self.float.iter().zip(&self.x).map(|(f, x)| f - x).collect();
+            let mut difference = weighted(&self.float, &self.weights);
+            difference.iter_mut().zip(&self.x).for_each(|(f, x)| *f -= x);
             self.times(&difference, n)
         });
         let rest = matrix_product((w.rows, n, n), View::rows(&w.data, n), View::rows(&lack.data, n));
@@ -263,8 +264,7 @@ pub(crate) fn closed_layer(
     let [fq, fk, fv, fo, fgate, fup, fdown] = how.formats;
     let mut back = w.clone();
 
-    let inputs = Inputs::new(&rms_norm(&before, &w.attn_norm, c.norm_eps), c.hidden).instead_of(&attn_in);
-    drop(attn_in);
+    let inputs = Inputs::new(&rms_norm(&before, &w.attn_norm, c.norm_eps), c.hidden).instead_of(attn_in);
     // Towards the wanted outputs, or what the weight makes of the float model's inputs.
     let one = |inputs: &Inputs, w: &Matrix, format, wanted: Option<&dyn Fn() -> Vec<f32>>| {
         let corrected = || match wanted {
@@ -292,8 +292,7 @@ pub(crate) fn closed_layer(
     add(&mut x, &linear(&attn_out, &back.o));
 
     let m = rms_norm(&x, &w.mlp_norm, c.norm_eps);
-    let inputs = Inputs::new(&m, c.hidden).instead_of(&mlp_in);
-    drop(mlp_in);
+    let inputs = Inputs::new(&m, c.hidden).instead_of(mlp_in);
     (gate, back.gate) = one(&inputs, &w.gate, fgate, None);
     (up, back.up) = one(&inputs, &w.up, fup, None);
     let h = silu_mul(&linear(&m, &back.gate), &linear(&m, &back.up));

@@ -1,74 +1,44 @@
 //! What each weight format does to each linear of a model, measured.
 
 use super::assign::FORMATS;
+use super::calibrate::windows;
 use super::closed::{Closed, Inputs};
 use super::shapes::{gather_heads, spread_heads};
-use super::work::{Work, replace};
+use super::work::{json_of_model, kept_json};
+use crate::Result;
 use crate::float::{FloatLayer, FloatModel, Matrix, NoTap, Site, Window, linear, run_layer};
 use crate::hf::LlamaConfig;
 use crate::model::WeightFormat;
-use crate::{Error, Result};
+use crate::perplexity::Protocol;
 use rayon::prelude::*;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// `[linear][format]` of a layer.
 pub type Damage = [[f64; 3]; 7];
 
 /// Damage of each format to each linear alone: `[layer][linear][format]`, as the mean KL divergence in nats per token
 /// from the float model's predictions on `compared` when only that linear is quantized, with error feedback on the
-/// inputs that it has on `windows` (equally long). The cost is `21 * layers` fits and forward passes over `compared`, each
+/// inputs that it has on the windows of `text`. The cost is `21 * layers` fits and forward passes over `compared`, each
 /// from the layer concerned on. `progress` is called for each of them. The result is kept in `folder`, where there is one,
 /// and taken from there the next time.
 ///
 /// # Errors
-/// A layer cannot be read, or a token is none of the model's; the folder cannot be written; what was kept is damaged.
+/// The text is shorter than a window; a layer cannot be read, or a token is none of the model's; the folder cannot be
+/// written; what was kept is damaged.
 pub fn sensitivity(
     model: &FloatModel,
-    windows: &[&[u32]],
+    (text, protocol): (&[u32], Protocol),
     compared: &[u32],
     folder: Option<&Path>,
     progress: &dyn Fn(),
 ) -> Result<Vec<Damage>> {
-    let Some(path) = place(model, windows, compared, folder)? else {
-        return measure(model, windows, compared, progress);
-    };
-    match std::fs::read(&path) {
-        Ok(json) => return read(model, &json).map_err(|e| damaged(&path, &e)),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-        Err(e) => return Err(Error::io("read", &path, e)),
-    }
-    let damage = measure(model, windows, compared, progress)?;
-    replace(&path, |partial| std::fs::write(partial, serde_json::json!(damage).to_string()))
-        .map_err(|e| Error::io("write", &path, e))?;
-    Ok(damage)
-}
-
-/// Where the result is kept; `None` without a folder, for which no layer is read.
-fn place(
-    model: &FloatModel,
-    windows: &[&[u32]],
-    compared: &[u32],
-    folder: Option<&Path>,
-) -> Result<Option<PathBuf>> {
-    if folder.is_none() {
-        return Ok(None);
-    }
-    let mut work = Work::open(folder)?;
-    work.depend_on_choice(&(windows, compared));
-    work.depend_on_model(model)?;
-    Ok(work.file("damage", "json"))
-}
-
-fn read(model: &FloatModel, json: &[u8]) -> std::result::Result<Vec<Damage>, String> {
-    let damage: Vec<Damage> = serde_json::from_slice(json).map_err(|e| e.to_string())?;
-    match damage.len() == model.config.layers {
-        true => Ok(damage),
+    let windows = windows(text, protocol)?;
+    let check = |damage: &Vec<Damage>| match damage.len() == model.config.layers {
+        true => Ok(()),
         false => Err(format!("{} layers", damage.len())),
-    }
-}
-
-fn damaged(path: &Path, e: &str) -> Error {
-    Error::malformed(path, "kept sensitivity", format!("{e} (delete it to measure again)"))
+    };
+    let path = json_of_model(folder, model, &(&windows, compared), "damage")?;
+    kept_json(path, ("kept sensitivity", "measure"), check, || measure(model, &windows, compared, progress))
 }
 
 fn measure(

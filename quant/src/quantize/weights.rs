@@ -29,7 +29,8 @@ pub(super) fn quantize_weights(
 ) -> Result<Weights> {
     let c = &model.config;
     check_options(c, options)?;
-    let mut work = Work::open(folder)?;
+    // Closed forms alone are not kept.
+    let mut work = Work::open(options.reconstruction.as_ref().and(folder))?;
     // The layers are the same whatever comes after them.
     work.depend_on_choice(&(c, Options { end_to_end: None, ..options.clone() }, text));
     work.depend_on_matrix(&model.embed);

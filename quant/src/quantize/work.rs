@@ -5,6 +5,8 @@
 
 use crate::float::{FloatLayer, FloatModel, Matrix};
 use crate::{Error, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
 
@@ -20,6 +22,61 @@ pub(crate) fn replace<E: From<std::io::Error>>(
         let _ = std::fs::remove_file(&partial);
     }
     written
+}
+
+/// What `make` gives, kept as JSON in `path`, where there is one, and taken from there the next time. What is read is
+/// refused where `check` says what is wrong with it; `what` is its name, and `again` what is done anew without it.
+///
+/// # Errors
+/// As `make`; the file cannot be read or written; what was kept is damaged.
+pub(super) fn kept_json<T: Serialize + DeserializeOwned>(
+    path: Option<PathBuf>,
+    (what, again): (&'static str, &str),
+    check: impl FnOnce(&T) -> std::result::Result<(), String>,
+    make: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    let Some(path) = path else { return make() };
+    let read = |json: Vec<u8>| {
+        let value: T = serde_json::from_slice(&json).map_err(|e| e.to_string())?;
+        check(&value).map(|()| value)
+    };
+    match std::fs::read(&path) {
+        Ok(json) => {
+            return read(json)
+                .map_err(|e| Error::malformed(&path, what, format!("{e} (delete it to {again} again)")));
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        Err(e) => return Err(Error::io("read", &path, e)),
+    }
+    let value = make()?;
+    replace(&path, |partial| std::fs::write(partial, serde_json::json!(value).to_string()))
+        .map_err(|e| Error::io("write", &path, e))?;
+    Ok(value)
+}
+
+/// Where the part `name` is or will be that depends on a whole float model and a choice; `None` without a folder, for
+/// which no layer is read.
+///
+/// # Errors
+/// The folder cannot be created, or a layer cannot be read.
+pub(super) fn json_of_model(
+    folder: Option<&Path>,
+    model: &FloatModel,
+    choice: &impl std::fmt::Debug,
+    name: &str,
+) -> Result<Option<PathBuf>> {
+    if folder.is_none() {
+        return Ok(None);
+    }
+    let mut work = Work::open(folder)?;
+    work.depend_on_choice(choice);
+    work.depend_on_choice(&model.config);
+    [&model.embed, model.head()].into_iter().for_each(|m| work.depend_on_matrix(m));
+    work.depend_on_values(&model.final_norm);
+    for w in model.layers.iter() {
+        work.depend_on(&*w?);
+    }
+    Ok(work.file(name, "json"))
 }
 
 /// The folder, and the hash of everything so far.
@@ -53,20 +110,6 @@ impl Work {
     pub fn depend_on(&mut self, w: &FloatLayer) {
         [&w.q, &w.k, &w.v, &w.o, &w.gate, &w.up, &w.down].into_iter().for_each(|m| self.depend_on_matrix(m));
         [&w.attn_norm, &w.mlp_norm].into_iter().for_each(|v| self.depend_on_values(v));
-    }
-
-    /// Notes a float model that all later parts depend on.
-    ///
-    /// # Errors
-    /// A layer cannot be read.
-    pub fn depend_on_model(&mut self, model: &FloatModel) -> Result<()> {
-        self.depend_on_choice(&model.config);
-        [&model.embed, model.head()].into_iter().for_each(|m| self.depend_on_matrix(m));
-        self.depend_on_values(&model.final_norm);
-        for w in model.layers.iter() {
-            self.depend_on(&*w?);
-        }
-        Ok(())
     }
 
     /// Notes a matrix that all later parts depend on.

@@ -227,3 +227,60 @@ impl Student {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{SEQ, config, matrix, random, train_layer, values};
+    use super::*;
+    use crate::model::WeightFormat;
+    use crate::quantize::fit;
+
+    /// The first step of Adam goes down the sign of each derivative, whatever the layers' tapes are.
+    #[test]
+    fn a_step_goes_down_the_gradient_of_the_whole_model() -> Result<()> {
+        const RATE: f64 = 0.01;
+        let (c, device) = (config(), Device::Cpu);
+        let how = Training { weights: RATE, ..Training::default() };
+        let ready = |_| {
+            let (layer, _) = train_layer(&c, WeightFormat::W2Sparse, None)?;
+            let optimizers = Optimizers::new(layer.parameters(), &how);
+            Ok((layer, optimizers))
+        };
+        let layers = (0..3).map(ready).collect::<Result<Vec<_>>>()?;
+        let head = matrix(c.vocab, c.hidden, 31);
+        let grid = fit(&head, &vec![1.0; c.hidden], &vec![true; c.hidden], WeightFormat::W4);
+        let end = TrainHead {
+            gain: Var::ones(c.hidden, DType::F32, &device)?,
+            head: LatentWeight::new(&head, &grid, Arc::new((0..c.hidden).collect()), &device)?,
+            eps: c.norm_eps,
+        };
+        let mut student = Student { end_optimizers: Optimizers::new(end.parameters(), &how), layers, end };
+        let (x, logits) = (random(SEQ * c.hidden, 32), random(SEQ * c.vocab, 33));
+        let behind: Vec<Vec<f32>> = (0..3).map(|i| random(SEQ * c.hidden, 34 + i)).collect();
+
+        let weights =
+            |s: &Student| s.layers.iter().flat_map(|(l, _)| l.parameters().weights).collect::<Vec<Var>>();
+        let start = Tensor::from_slice(&x, (SEQ, c.hidden), &device)?;
+        let (y, errors) = forward(&student.layers, &start, behind.clone(), 0.5)?;
+        let teacher = Tensor::from_slice(&logits, (SEQ, c.vocab), &device)?;
+        let gradients = (divergence(&student.end.logits(&y)?, &teacher)? + errors)?.backward()?;
+        let before: Vec<Vec<f32>> = weights(&student).iter().map(|v| values(v)).collect::<Result<_>>()?;
+
+        student.step(Batch { x, behind, weight: 0.5, logits }, 1.0, &device)?;
+        for (i, (now, before)) in weights(&student).iter().zip(before).enumerate() {
+            let missing = || candle_core::Error::Msg("no gradient".into());
+            let gradient = values(gradients.get(now).ok_or_else(missing)?)?;
+            let largest = gradient.iter().fold(0.0f32, |m, g| m.max(g.abs()));
+            assert!(largest > 0.0, "linear {i}");
+            for ((now, before), g) in values(now)?.iter().zip(before).zip(gradient) {
+                let expected = -(RATE as f32) * g.signum();
+                let clear = g.abs() > 1e-3 * largest;
+                assert!(
+                    !clear || (now - before - expected).abs() < 1e-5,
+                    "linear {i}: {now} from {before}, {g}"
+                );
+            }
+        }
+        Ok(())
+    }
+}

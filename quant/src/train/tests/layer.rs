@@ -9,7 +9,7 @@ use crate::quantize::shapes::{spread, spread_heads};
 use crate::quantize::{GridLayer, LayerGrids, fit};
 use candle_core::{Device, Result, Tensor};
 
-const SEQ: usize = 9;
+pub(in crate::train) const SEQ: usize = 9;
 
 fn grids(c: &LlamaConfig, w: &FloatLayer, format: WeightFormat) -> LayerGrids {
     let plain = |m| fit(m, &vec![1.0; m.cols], &vec![true; m.cols], format);
@@ -20,7 +20,11 @@ fn grids(c: &LlamaConfig, w: &FloatLayer, format: WeightFormat) -> LayerGrids {
     LayerGrids::of([q, k, v, o, gate, up, down], [const { None }; 7])
 }
 
-fn train_layer(c: &LlamaConfig, format: WeightFormat, step: Option<f32>) -> Result<(TrainLayer, GridLayer)> {
+pub(in crate::train) fn train_layer(
+    c: &LlamaConfig,
+    format: WeightFormat,
+    step: Option<f32>,
+) -> Result<(TrainLayer, GridLayer)> {
     let w = float_layer(c);
     let start = GridLayer {
         grids: grids(c, &w, format),

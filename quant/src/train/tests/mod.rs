@@ -4,18 +4,20 @@ mod layer;
 mod operations;
 mod weights;
 
+pub(super) use layer::{SEQ, train_layer};
+
 use crate::float::{FloatLayer, Matrix};
 use crate::hf::LlamaConfig;
 use accllm_hw::rope::Rope;
 use candle_core::{Device, Result, Tensor, Var};
 
 /// Values in -1..1 that depend on `seed` alone.
-fn random(n: usize, seed: u64) -> Vec<f32> {
+pub(super) fn random(n: usize, seed: u64) -> Vec<f32> {
     let mut random = fastrand::Rng::with_seed(seed);
     (0..n).map(|_| random.f32() * 2.0 - 1.0).collect()
 }
 
-fn matrix(rows: usize, cols: usize, seed: u64) -> Matrix {
+pub(super) fn matrix(rows: usize, cols: usize, seed: u64) -> Matrix {
     Matrix { rows, cols, data: random(rows * cols, seed) }
 }
 
@@ -23,7 +25,7 @@ fn var(data: Vec<f32>, shape: (usize, usize)) -> Result<Var> {
     Var::from_vec(data, shape, &Device::Cpu)
 }
 
-fn values(t: &Tensor) -> Result<Vec<f32>> {
+pub(super) fn values(t: &Tensor) -> Result<Vec<f32>> {
     t.flatten_all()?.to_vec1()
 }
 
@@ -57,7 +59,7 @@ fn assert_same(what: &str, fused: &Tensor, composed: &Tensor, vars: &[&Var]) -> 
 }
 
 /// Two KV heads of width 10 for four query heads; no width but that of the whole feed-forward fills its groups.
-fn config() -> LlamaConfig {
+pub(super) fn config() -> LlamaConfig {
     LlamaConfig {
         hidden: 40,
         ffn: 96,
