@@ -106,12 +106,12 @@ fn rotations_keep_the_logits() -> Outcome {
 }
 
 #[test]
-fn orders_keep_the_logits_and_sort_the_channels() -> Outcome {
+fn order_for_dense_weights_keeps_the_logits_and_sorts_the_channels() -> Outcome {
     for (model, text) in cases()? {
         let how = Protocol { window: text.len(), windows: None };
         let stats = calibrate(&model, &text, how)?;
         let mut moved = model.clone();
-        order_channels(&mut moved, &stats)?;
+        order_channels(&mut moved, &stats, &|_| [WeightFormat::W4; 7])?;
         let apart = difference(&model, &moved, &text)?;
         assert!(apart < 2e-5, "logits differ by {apart} of the largest");
         // What reads the input of down is in ascending order of range times norm.
@@ -127,6 +127,34 @@ fn orders_keep_the_logits_and_sort_the_channels() -> Outcome {
         // The residual stream is in another order than before: so are the gains of its norms.
         assert_ne!(model.layer(0)?.q, moved.layer(0)?.q);
         assert_ne!(model.layer(0)?.v, moved.layer(0)?.v);
+    }
+    Ok(())
+}
+
+#[test]
+fn order_for_pruned_weights_keeps_the_logits_and_mixes_strong_and_weak_channels() -> Outcome {
+    for (model, text) in cases()? {
+        let how = Protocol { window: text.len(), windows: None };
+        let stats = calibrate(&model, &text, how)?;
+        let mut moved = model.clone();
+        order_channels(&mut moved, &stats, &|_| [WeightFormat::W2Sparse; 7])?;
+        let apart = difference(&model, &moved, &text)?;
+        assert!(apart < 2e-5, "logits differ by {apart} of the largest");
+        assert_ne!(model.layer(0)?.q, moved.layer(0)?.q);
+        assert_ne!(model.layer(0)?.v, moved.layer(0)?.v);
+        // Of each four channels of the input of down, two are of the stronger half.
+        let down = &moved.layer(0)?.down;
+        let power = calibrate(&moved, &text, how)?.layers[0].down_in.power();
+        let energy = |c: usize| down.data.iter().skip(c).step_by(down.cols).map(|w| w * w).sum::<f32>();
+        let size: Vec<f32> = power.iter().enumerate().map(|(c, p)| p * energy(c)).collect();
+        let mut sorted = size.clone();
+        sorted.sort_by(f32::total_cmp);
+        let (low, high) = (sorted[size.len() / 2 - 1] * 1.001, sorted[size.len() / 2] * 0.999);
+        for four in size.chunks_exact(4) {
+            let (weak, strong) =
+                (four.iter().filter(|s| **s <= low).count(), four.iter().filter(|s| **s >= high).count());
+            assert!(weak >= 2 && strong >= 2, "{four:?} between {low} and {high}");
+        }
     }
     Ok(())
 }

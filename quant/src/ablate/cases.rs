@@ -191,7 +191,7 @@ fn weights() -> Vec<Case> {
     }
     let how = Closed::default();
     for (name, rotate, order) in
-        [("residual stream rotated", Some(1), false), ("channels in order of size", None, true)]
+        [("residual stream rotated", Some(1), false), ("channels in order", None, true)]
     {
         let name = format!("W2 2:4, {name}, feedback, corrected, refined");
         all.push(Case { part, name, what: What::Closed { how, rotate, order } });

@@ -83,7 +83,7 @@ impl Ablation {
                     rotate_residual(&mut model, *seed)?;
                 }
                 if *order {
-                    order_channels(&mut model, self.calibrated()?)?;
+                    order_channels(&mut model, self.calibrated()?, &|_| how.formats)?;
                 }
                 let q = closed_model(&model, &self.calibration, self.protocol, &|_| *how)?;
                 self.score(&q, progress)?.perplexity

@@ -115,14 +115,21 @@ fn linear_of_few(x: &[f32], w: &Matrix) -> Vec<f32> {
     y
 }
 
-/// `gram += x^T x` for `x` of `[rows, width]`; `gram` is `[width, width]`.
+/// `gram += x^T x` for `x` of `[rows, width]`; `gram` is `[width, width]` and symmetric.
 pub(crate) fn add_gram(gram: &mut [f32], x: &[f32], width: usize) {
     let rows = x.len() / width;
+    // Blocks on the diagonal and right of it; the others are their mirror images.
     gram.par_chunks_mut(BLOCK * width).enumerate().for_each(|(block, out)| {
-        let columns = View { data: x.get(block * BLOCK..).unwrap_or_default(), row: 1, column: width };
-        let whole = View { data: x, row: width, column: 1 };
-        product((out.len() / width, rows, width), columns, whole, 1.0, (out, width), true);
+        let first = block * BLOCK;
+        let right = View { data: x.get(first..).unwrap_or_default(), row: width, column: 1 };
+        let sizes = (out.len() / width, rows, width - first);
+        product(sizes, right.t(), right, 1.0, (&mut out[first..], width), true);
     });
+    for i in 0..width {
+        for j in 0..i / BLOCK * BLOCK {
+            gram[i * width + j] = gram[j * width + i];
+        }
+    }
 }
 
 /// RMSNorm of each row: `x / sqrt(mean(x^2) + eps) * gain`.
@@ -178,6 +185,15 @@ versions! {
         let scale = 1.0 / sums.iter().sum::<f32>();
         for x in p {
             *x *= scale;
+        }
+    }
+}
+
+versions! {
+    /// Adds `b * factor` to `a`.
+    pub fn add_scaled(a: &mut [f32], b: &[f32], factor: f32) {
+        for (x, y) in a.iter_mut().zip(b) {
+            *x += y * factor;
         }
     }
 }
@@ -244,6 +260,20 @@ mod tests {
         };
         for isa in Isa::all() {
             assert_eq!(run(Isa::Portable), run(isa), "{isa:?}");
+        }
+    }
+
+    #[test]
+    fn sums_of_outer_products() {
+        let (rows, width) = (5, 2 * BLOCK + 3);
+        let x: Vec<f32> = (0..rows * width).map(|i| ((i * 37) % 23) as f32 - 11.0).collect();
+        let mut gram = vec![1.0f32; width * width];
+        add_gram(&mut gram, &x, width);
+        for i in 0..width {
+            for j in 0..width {
+                let sum: f32 = x.chunks(width).map(|row| row[i] * row[j]).sum();
+                assert_eq!(gram[i * width + j], 1.0 + sum, "[{i}][{j}]");
+            }
         }
     }
 

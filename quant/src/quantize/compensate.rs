@@ -2,8 +2,9 @@
 //! (SparseGPT: 2:4 selection and rounding together, with the layer's Hessian `X^T X`).
 
 use super::grid::{GridRow, GridWeight, Step, join, unit};
-use super::levels::{Column, assign, best_step, nearest};
-use crate::float::{Matrix, linear};
+use super::levels::{Columns, assign, best_step, nearest};
+use crate::float::{Matrix, add_scaled, linear};
+use crate::isa::{Isa, versions};
 use crate::model::{GROUP, WeightFormat};
 use rayon::prelude::*;
 
@@ -17,15 +18,18 @@ pub(super) struct Inverse {
 }
 
 impl Inverse {
-    /// From the sum of outer products `gram`; `None` when it cannot be made positive definite.
-    pub fn new(gram: &[f32], n: usize) -> Option<Self> {
-        let mean = (0..n).map(|i| f64::from(gram[i * n + i])).sum::<f64>() / n as f64;
+    /// From the sum of outer products `gram` of rows that were divided by `shape`: damped alike before that. `None` when it
+    /// cannot be made positive definite.
+    pub fn new(gram: &[f32], shape: &[f32]) -> Option<Self> {
+        let n = shape.len();
+        let square = |i: usize| f64::from(shape[i]) * f64::from(shape[i]);
+        let mean = (0..n).map(|i| f64::from(gram[i * n + i]) * square(i)).sum::<f64>() / n as f64;
         if !(mean.is_finite() && mean > 0.0) {
             return None;
         }
         (0..4).find_map(|i| {
             let damping = mean * DAMPING * 10f64.powi(i);
-            let m = upper_factor(gram, n, damping)?;
+            let m = upper_factor(gram, n, &|i| damping / square(i))?;
             Some(Self { n, u: invert_upper(&m, n) })
         })
     }
@@ -45,13 +49,36 @@ impl Inverse {
     }
 }
 
-/// Upper triangular `M` with `M M^T = gram + damping * I`.
-fn upper_factor(gram: &[f32], n: usize, damping: f64) -> Option<Vec<f64>> {
+versions! {
+    /// Adds `b * factor` to `a`.
+    fn add_scaled_f64(a: &mut [f64], b: &[f64], factor: f64) {
+        for (x, y) in a.iter_mut().zip(b) {
+            *x += y * factor;
+        }
+    }
+}
+
+versions! {
+    /// Dot product in sixteen fixed lanes.
+    fn dot_f64(a: &[f64], b: &[f64]) -> f64 {
+        let mut lanes = [0.0f64; 16];
+        let (whole_a, whole_b) = (a.chunks_exact(16), b.chunks_exact(16));
+        let rest = whole_a.remainder().iter().zip(whole_b.remainder()).map(|(a, b)| a * b).sum::<f64>();
+        for (a, b) in whole_a.zip(whole_b) {
+            lanes.iter_mut().zip(a.iter().zip(b)).for_each(|(l, (a, b))| *l += a * b);
+        }
+        lanes.iter().sum::<f64>() + rest
+    }
+}
+
+/// Upper triangular `M` with `M M^T = gram`, `damping` added on the diagonal.
+fn upper_factor(gram: &[f32], n: usize, damping: &dyn Fn(usize) -> f64) -> Option<Vec<f64>> {
+    let isa = Isa::best();
     let mut m: Vec<f64> = gram.iter().map(|v| f64::from(*v)).collect();
     for j in (0..n).rev() {
         let row_j: Vec<f64> = m[j * n + j + 1..(j + 1) * n].to_vec();
-        let left = |row: &[f64]| row[j] - row[j + 1..].iter().zip(&row_j).map(|(a, b)| a * b).sum::<f64>();
-        let pivot = left(&m[j * n..(j + 1) * n]) + damping;
+        let left = |row: &[f64]| row[j] - dot_f64(isa, &row[j + 1..n], &row_j);
+        let pivot = left(&m[j * n..(j + 1) * n]) + damping(j);
         if !(pivot.is_finite() && pivot > 0.0) {
             return None;
         }
@@ -64,6 +91,7 @@ fn upper_factor(gram: &[f32], n: usize, damping: f64) -> Option<Vec<f64>> {
 
 /// Inverse of an upper triangular matrix.
 fn invert_upper(m: &[f64], n: usize) -> Vec<f32> {
+    let isa = Isa::best();
     let mut u = vec![0.0f32; n * n];
     u.par_chunks_mut(n).enumerate().for_each(|(i, row)| {
         let mut sum = vec![0.0f64; n];
@@ -71,9 +99,7 @@ fn invert_upper(m: &[f64], n: usize) -> Vec<f32> {
         for k in i..n {
             let v = -sum[k] / m[k * n + k];
             row[k] = v as f32;
-            for (s, w) in sum[k + 1..].iter_mut().zip(&m[k * n + k + 1..(k + 1) * n]) {
-                *s += v * w;
-            }
+            add_scaled_f64(isa, &mut sum[k + 1..], &m[k * n + k + 1..(k + 1) * n], v);
         }
     });
     u
@@ -99,34 +125,29 @@ fn fit_row(
     mask: Option<&[bool]>,
     format: WeightFormat,
 ) -> GridRow {
-    let n = inverse.n;
+    let (n, isa) = (inverse.n, Isa::best());
     let mut w = row.to_vec();
-    let column = |w: &[f32], c: usize| match c < n && used[c] && mask.is_none_or(|m| m[c]) {
-        true => Column { w: w[c], power: inverse.u[c * n + c].powi(-2), used: true },
-        false => Column::default(),
+    let column = |w: &[f32], c: usize| {
+        let there = c < n && used[c] && mask.is_none_or(|m| m[c]);
+        there.then(|| (w[c], inverse.u[c * n + c].powi(-2)))
     };
-    let group =
-        |w: &[f32], g: usize| -> Vec<Column> { (g * GROUP..(g + 1) * GROUP).map(|c| column(w, c)).collect() };
+    let best = |w: &[f32], g: usize| best_step(isa, &Columns::new(|i| column(w, g * GROUP + i)), format);
     let groups = n.div_ceil(GROUP);
     // The scale of the row must be known before its groups are compensated.
-    let steps: Vec<Step> = (0..groups).map(|g| best_step(&group(&w, g), format)).collect();
+    let steps: Vec<Step> = (0..groups).map(|g| best(&w, g)).collect();
     let mut out = GridRow::zero(groups * GROUP, format, unit(&steps));
     for g in 0..groups {
-        let Some(step) = out.set(g, best_step(&group(&w, g), format)) else { continue };
+        let Some(step) = out.set(g, best(&w, g)) else { continue };
         for first in (g * GROUP..(g + 1) * GROUP).step_by(4) {
-            let quad: Vec<Column> = (first..first + 4).map(|c| column(&w, c)).collect();
-            let mut kept = [0i8; 4];
-            assign(&quad, step, format, &mut kept);
+            let (kept, _) = assign(&Columns::<4>::new(|i| column(&w, first + i)), step, format);
             for c in (first..first + 4).filter(|c| *c < n && used[*c]) {
                 // What is kept stays; its level follows the weight as compensated so far.
-                if format != WeightFormat::W2Sparse || kept[c - first] != 0 {
-                    out.level[c] = nearest((w[c] - step.offset) / step.size, format);
+                if format != WeightFormat::W2Sparse || kept[c - first] != 0.0 {
+                    out.level[c] = nearest((w[c] - step.offset) / step.size, format) as i8;
                 }
                 let value = f32::from(out.level[c]) * step.size + step.offset;
                 let error = (w[c] - value) / inverse.u[c * n + c];
-                for (w, u) in w[c..].iter_mut().zip(&inverse.u[c * n + c..(c + 1) * n]) {
-                    *w -= error * u;
-                }
+                add_scaled(isa, &mut w[c..], &inverse.u[c * n + c..(c + 1) * n], -error);
             }
         }
     }
@@ -144,7 +165,7 @@ mod tests {
         let mut gram = vec![0.0f32; n * n];
         crate::float::add_gram(&mut gram, &x, n);
         let damping = (0..n).map(|i| f64::from(gram[i * n + i])).sum::<f64>() / n as f64 * DAMPING;
-        let u = Inverse::new(&gram, n).map(|i| i.u).unwrap_or_default();
+        let u = Inverse::new(&gram, &vec![1.0; n]).map(|i| i.u).unwrap_or_default();
         assert_eq!(u.len(), n * n);
         let at = |k: usize, i: usize| f64::from(u[k * n + i]);
         for i in 0..n {

@@ -2,8 +2,9 @@
 
 use super::Options;
 use super::calibrate::{Channels, LayerStats};
-use super::closed::{Closed, Inputs, Pruning};
+use super::closed::{Closed, Pruning};
 use super::grid::GridWeight;
+use super::inputs::Inputs;
 use super::recover::recover;
 use super::shapes::spread_heads;
 use crate::float::{FloatLayer, FloatModel, Matrix, rms_norm};
@@ -66,6 +67,6 @@ pub(super) fn fit_head(
     let c = &model.config;
     let x: Vec<f32> = streams.iter().flat_map(|x| rms_norm(x, &gain, c.norm_eps)).collect();
     let how = Closed { pruning: Pruning::SparseGpt, feedback: true, ..options.closed };
-    let grid = Inputs::new(&x, c.hidden).fit(&head, options.head, &how);
+    let grid = Inputs::migrated(&x, &shape).fit(&head, options.head, &how);
     (gain, head, grid)
 }

@@ -46,6 +46,35 @@ impl GridWeight {
         }
         Matrix { rows: self.rows, cols: self.cols, data }
     }
+
+    /// Multiplies the columns by `shape`, one factor for the columns of a group: levels stay, scales are rounded anew.
+    pub fn scale_groups(&mut self, shape: &[f32]) {
+        let groups = self.cols_padded() / GROUP;
+        for r in 0..self.rows {
+            let here = r * groups..(r + 1) * groups;
+            let unit_before = self.row_scale[r];
+            let step = |(g, i): (usize, usize)| {
+                let factor = unit_before * shape.get(g * GROUP).copied().unwrap_or(1.0);
+                let offset = self.offset.get(i).map_or(0.0, |o| OFFSET * f32::from(*o));
+                Step { size: f32::from(self.scale[i]) * factor, offset: offset * factor }
+            };
+            let steps: Vec<Step> = here.clone().enumerate().map(step).collect();
+            let mut row = GridRow::zero(groups * GROUP, self.format, unit(&steps));
+            steps.iter().enumerate().for_each(|(g, step)| {
+                row.set(g, *step);
+            });
+            self.row_scale[r] = row.row_scale;
+            self.scale[here.clone()].copy_from_slice(&row.scale);
+            if let Some(offset) = self.offset.get_mut(here) {
+                offset.copy_from_slice(&row.offset);
+            }
+        }
+    }
+
+    /// Divides the rows by `shape`.
+    pub fn divide_rows(&mut self, shape: &[f32]) {
+        self.row_scale.iter_mut().zip(shape).for_each(|(scale, s)| *scale /= s);
+    }
 }
 
 /// One quantized row, as the fitting and recovery functions return it.
@@ -109,5 +138,37 @@ pub(super) fn join(format: WeightFormat, cols: usize, rows: Vec<GridRow>) -> Gri
         level: rows.iter().flat_map(|r| r.level.iter().copied()).collect(),
         scale: rows.iter().flat_map(|r| r.scale.iter().copied()).collect(),
         offset: rows.iter().flat_map(|r| r.offset.iter().copied()).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quantize::fit;
+
+    /// What is not the rounding of scales to 8 bits is exact.
+    #[test]
+    fn factors_of_groups_and_rows_go_into_the_scales() {
+        let (rows, cols) = (4, 2 * GROUP + 8);
+        let mut random = fastrand::Rng::with_seed(1);
+        let w = Matrix { rows, cols, data: (0..rows * cols).map(|_| random.f32() * 2.0 - 1.0).collect() };
+        let (shape, divisor) = ([0.5f32, 1.0, 0.125], [1.0f32, 0.5, 4.0, 0.1]);
+        let shape: Vec<f32> = (0..cols).map(|c| shape[c / GROUP]).collect();
+        for format in [WeightFormat::W2Sparse, WeightFormat::W2Dense, WeightFormat::W4] {
+            let before = fit(&w, &vec![1.0; cols], &vec![true; cols], format);
+            let mut after = before.clone();
+            after.scale_groups(&shape);
+            after.divide_rows(&divisor);
+            assert_eq!(before.level, after.level);
+            let wide = |m: &Matrix| m.data.iter().map(|v| v.abs()).fold(0.0, f32::max);
+            let (values, changed) = (before.dequantize(), after.dequantize());
+            for (i, (a, b)) in values.data.iter().zip(&changed.data).enumerate() {
+                let wanted = a * shape[i % cols] / divisor[i / cols];
+                // Half a code of scale and of offset, at levels up to 8.
+                let most = (8.0 + OFFSET) * 0.5 * after.row_scale[i / cols];
+                assert!((b - wanted).abs() <= most * 1.001, "{format:?}: {b} for {wanted}");
+                assert!(most < 0.1 * wide(&values) / divisor[i / cols], "{format:?}: {most} is no bound");
+            }
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::assign::linear_sizes;
 use super::grid::GridWeight;
-use super::shapes::gather_heads;
+use super::shapes::{LayerShapes, gather_heads};
 use crate::float::{FloatLayer, FloatModel, LayerStore, Layers, Matrix};
 use crate::hf::LlamaConfig;
 use crate::{Error, Result};
@@ -38,6 +38,21 @@ impl LayerGrids {
             down: fdown.unwrap_or(down),
             recovered,
         }
+    }
+
+    /// Folds shapes with one factor for the channels of a group into the weights around them.
+    pub fn migrate(&mut self, shapes: &LayerShapes) {
+        let ones = |shape: &[f32]| shape.iter().all(|s| *s == 1.0);
+        let columns = |weights: &mut [&mut GridWeight], shape: &[f32]| {
+            // Not even rounded anew.
+            if !ones(shape) {
+                weights.iter_mut().for_each(|w| w.scale_groups(shape));
+            }
+        };
+        columns(&mut [&mut self.q, &mut self.k, &mut self.v], &shapes.attn_in);
+        columns(&mut [&mut self.gate, &mut self.up], &shapes.mlp_in);
+        columns(&mut [&mut self.down], &shapes.down_in);
+        self.up.divide_rows(&shapes.down_in);
     }
 }
 
@@ -116,5 +131,55 @@ impl Weights {
             final_norm: self.final_norm.clone(),
             head: Some(self.head.dequantize()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::float::{NoTap, Window, run_layer};
+    use crate::model::{GROUP, WeightFormat};
+    use crate::quantize::fit;
+    use crate::quantize::shapes::spread_heads;
+    use crate::train::tests::{config, float_layer, random};
+    use crate::transform::migrate_layer;
+
+    /// Up to the rounding of scales to 8 bits.
+    #[test]
+    fn shapes_of_whole_groups_go_into_grids_as_into_weights() {
+        let c = config();
+        let w = float_layer(&c);
+        let fit = |w: &Matrix| fit(w, &vec![1.0; w.cols], &vec![true; w.cols], WeightFormat::W4);
+        let weights = [&w.q, &w.k, &w.v, &spread_heads(&w.o, c.head_dim), &w.gate, &w.up, &w.down];
+        let mut grids = LayerGrids::of(weights.map(fit), [const { None }; 7]);
+        let gains = |w: &FloatLayer| (w.attn_norm.clone(), w.mlp_norm.clone());
+        let layer = |grids: &LayerGrids, (attn_norm, mlp_norm)| {
+            GridLayer { grids: grids.clone(), attn_norm, mlp_norm }.dequantize(&c)
+        };
+        let groups = |n: usize, seed: i32| -> Vec<f32> {
+            (0..n).map(|i| 0.5f32.powi((i / GROUP) as i32 + seed)).collect()
+        };
+        let shapes = LayerShapes {
+            attn_in: groups(c.hidden, 1),
+            mlp_in: groups(c.hidden, 2),
+            down_in: groups(c.ffn, 3),
+            ..LayerShapes::flat(&c)
+        };
+        let before = layer(&grids, gains(&w));
+        let mut moved = w.clone();
+        migrate_layer(&c, &mut moved, &shapes);
+        grids.migrate(&shapes);
+        let after = layer(&grids, gains(&moved));
+        assert!(before.q != after.q && before.up != after.up && before.down != after.down);
+        let x = random(8 * c.hidden, 5);
+        let behind = |w: &FloatLayer| {
+            let mut x = x.clone();
+            run_layer(&c, (0, w), &Window::new(&c, 8, None), &mut x, &mut NoTap);
+            x
+        };
+        let (a, b) = (behind(&before), behind(&after));
+        let most = a.iter().map(|v| v.abs()).fold(0.0, f32::max);
+        let apart = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(apart < 0.02 * most, "outputs up to {most} differ by {apart}");
     }
 }

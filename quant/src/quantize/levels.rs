@@ -5,6 +5,7 @@
 
 use super::grid::{GridRow, GridWeight, Step, join, unit};
 use crate::float::Matrix;
+use crate::isa::{Isa, versions};
 use crate::model::{GROUP, WeightFormat};
 use rayon::prelude::*;
 
@@ -45,82 +46,94 @@ pub(super) fn on_w4_grid(w: &Matrix, power: &[f32], used: &[bool]) -> Option<Gri
     near(w)
 }
 
-/// One column of a group: weight, importance, whether it is real.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Column {
-    pub w: f32,
-    pub power: f32,
-    pub used: bool,
+/// Columns that share a step.
+pub(super) struct Columns<const N: usize> {
+    pub w: [f32; N],
+    /// What each counts.
+    pub power: [f32; N],
+    /// Tells weights from padding.
+    pub used: [bool; N],
+}
+
+impl<const N: usize> Columns<N> {
+    /// Of weights and what they count; `None` for padding.
+    pub fn new(column: impl Fn(usize) -> Option<(f32, f32)>) -> Self {
+        let mut columns = Self { w: [0.0; N], power: [0.0; N], used: [false; N] };
+        for i in 0..N {
+            if let Some((w, power)) = column(i) {
+                (columns.w[i], columns.power[i], columns.used[i]) = (w, power, true);
+            }
+        }
+        columns
+    }
 }
 
 fn fit_row(row: &[f32], power: &[f32], used: &[bool], format: WeightFormat) -> GridRow {
-    let columns: Vec<Column> = row
-        .iter()
-        .zip(power)
-        .zip(used)
-        // A channel that never fired in calibration still counts a little.
-        .map(|((w, p), used)| Column { w: *w, power: p.max(1e-12), used: *used })
-        .collect();
-    let padded = columns.len().next_multiple_of(GROUP);
-    let mut groups: Vec<[Column; GROUP]> = vec![[Column::default(); GROUP]; padded / GROUP];
-    for (c, column) in columns.iter().enumerate() {
-        groups[c / GROUP][c % GROUP] = *column;
-    }
-    let steps: Vec<Step> = groups.iter().map(|g| best_step(g, format)).collect();
-    let unit = unit(&steps);
-    let mut out = GridRow::zero(padded, format, unit);
+    let isa = Isa::best();
+    let padded = row.len().next_multiple_of(GROUP);
+    // A channel that never fired in calibration still counts a little.
+    let column = |c: usize| (c < row.len() && used[c]).then(|| (row[c], power[c].max(1e-12)));
+    let groups: Vec<Columns<GROUP>> =
+        (0..padded / GROUP).map(|g| Columns::new(|i| column(g * GROUP + i))).collect();
+    let steps: Vec<Step> = groups.iter().map(|g| best_step(isa, g, format)).collect();
+    let mut out = GridRow::zero(padded, format, unit(&steps));
     for (g, (group, step)) in groups.iter().zip(&steps).enumerate() {
         if let Some(step) = out.set(g, *step) {
-            assign(group, step, format, &mut out.level[g * GROUP..(g + 1) * GROUP]);
+            let levels = assign(group, step, format).0;
+            out.level[g * GROUP..].iter_mut().zip(levels).for_each(|(out, l)| *out = l as i8);
         }
     }
     out
 }
 
-/// The step of least error; size 0 for an all-zero group.
-pub(super) fn best_step(group: &[Column], format: WeightFormat) -> Step {
-    let used = || group.iter().filter(|c| c.used).map(|c| c.w);
-    let largest = used().map(f32::abs).fold(0.0, f32::max);
-    if largest == 0.0 {
-        return Step::default();
-    }
-    let (low, high) = used().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), w| (l.min(w), h.max(w)));
-    let top = match format {
-        WeightFormat::W2Sparse => largest,
-        WeightFormat::W2Dense => largest / 1.5,
-        // Equal weights: any step will do that keeps the level small.
-        WeightFormat::W4 => ((high - low) / 15.0).max(largest / 127.0),
-    };
-    // Levels are from -8 to 7: their middle is half a step below 0.
-    let around = |size: f32| match format {
-        WeightFormat::W4 => Step { size, offset: (low + high) / 2.0 + size / 2.0 },
-        _ => Step { size, offset: 0.0 },
-    };
-    let mut level = [0i8; GROUP];
-    let mut best = (f32::INFINITY, around(top));
-    for i in (TRIES / 4..=TRIES).rev() {
-        let step = around(top * i as f32 / TRIES as f32);
-        assign(group, step, format, &mut level);
-        let step = project(group, &level, step, format);
-        let error = assign(group, step, format, &mut level);
-        if error < best.0 {
-            best = (error, step);
+versions! {
+    /// The step of least error; size 0 for an all-zero group.
+    pub(super) fn best_step(group: &Columns<GROUP>, format: WeightFormat) -> Step {
+        let used = || group.w.iter().zip(&group.used).filter(|(_, used)| **used).map(|(w, _)| *w);
+        let largest = used().map(f32::abs).fold(0.0, f32::max);
+        if largest == 0.0 {
+            return Step::default();
         }
+        let (low, high) = used().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), w| (l.min(w), h.max(w)));
+        let top = match format {
+            WeightFormat::W2Sparse => largest,
+            WeightFormat::W2Dense => largest / 1.5,
+            // Equal weights: any step will do that keeps the level small.
+            WeightFormat::W4 => ((high - low) / 15.0).max(largest / 127.0),
+        };
+        // Levels are from -8 to 7: their middle is half a step below 0.
+        let around = |size: f32| match format {
+            WeightFormat::W4 => Step { size, offset: (low + high) / 2.0 + size / 2.0 },
+            _ => Step { size, offset: 0.0 },
+        };
+        let mut best = (f32::NEG_INFINITY, around(top));
+        for i in (TRIES / 4..=TRIES).rev() {
+            let step = around(top * i as f32 / TRIES as f32);
+            let step = project(group, &assign(group, step, format).0, step, format);
+            let gain = assign(group, step, format).1;
+            if gain > best.0 {
+                best = (gain, step);
+            }
+        }
+        best.1
     }
-    best.1
 }
 
 /// The best step for levels that are given: least squares.
-fn project(group: &[Column], level: &[i8], step: Step, format: WeightFormat) -> Step {
-    let (mut n, mut l1, mut ll, mut w1, mut wl) = (0.0f32, 0.0f32, 0.0f32, 0.0f32, 0.0f32);
-    for (c, l) in group.iter().zip(level).filter(|(c, _)| c.used) {
-        let l = f32::from(*l);
-        n += c.power;
-        l1 += c.power * l;
-        ll += c.power * l * l;
-        w1 += c.power * c.w;
-        wl += c.power * c.w * l;
+#[inline(always)]
+fn project(group: &Columns<GROUP>, level: &[f32; GROUP], step: Step, format: WeightFormat) -> Step {
+    // Sums in four lanes: of the powers, and of their products with levels, squares of levels, weights, and both.
+    let mut sums = [[0.0f32; 4]; 5];
+    for first in (0..GROUP).step_by(4) {
+        for lane in 0..4 {
+            let i = first + lane;
+            let (p, l, w) = (group.power[i], level[i], group.w[i]);
+            for (sum, x) in sums.iter_mut().zip([p, p * l, p * l * l, p * w, p * w * l]) {
+                sum[lane] += x;
+            }
+        }
     }
+    let [n, l1, ll, w1, wl] = sums.map(|s| s.iter().sum::<f32>());
     let free = format == WeightFormat::W4 && n > 0.0;
     let (over, under) = if free { (wl - w1 * l1 / n, ll - l1 * l1 / n) } else { (wl, ll) };
     if !(over > 0.0 && under > 0.0) {
@@ -130,36 +143,36 @@ fn project(group: &[Column], level: &[i8], step: Step, format: WeightFormat) -> 
     Step { size, offset: if free { (w1 - size * l1) / n } else { 0.0 } }
 }
 
-/// Levels of a group (columns in fours) for `step`; returns the weighted error.
-pub(super) fn assign(group: &[Column], step: Step, format: WeightFormat, level: &mut [i8]) -> f32 {
-    let mut total = 0.0;
-    for (columns, level) in group.chunks_exact(4).zip(level.chunks_exact_mut(4)) {
-        let mut gain = [f32::NEG_INFINITY; 4];
-        for (i, c) in columns.iter().enumerate() {
-            level[i] = 0;
-            if c.used {
-                let w = c.w - step.offset;
-                level[i] = nearest(w / step.size, format);
-                let kept = w - f32::from(level[i]) * step.size;
-                gain[i] = c.power * (c.w * c.w - kept * kept);
-                total += c.power * c.w * c.w;
-            }
-        }
-        if format == WeightFormat::W2Sparse {
-            let kept = best_two(gain);
-            for i in 0..4 {
-                if !kept[i] {
-                    level[i] = 0;
-                    gain[i] = f32::NEG_INFINITY;
-                }
-            }
-        }
-        total -= gain.iter().filter(|g| g.is_finite()).sum::<f32>();
+/// Levels of columns (whole fours) for `step`, 0 for padding, and by how much they make the weighted error smaller than
+/// zeros would.
+#[inline(always)]
+pub(super) fn assign<const N: usize>(c: &Columns<N>, step: Step, format: WeightFormat) -> ([f32; N], f32) {
+    let (mut level, mut gain) = ([0.0f32; N], [0.0f32; N]);
+    for i in 0..N {
+        let w = c.w[i] - step.offset;
+        level[i] = nearest(w / step.size, format);
+        let left = w - level[i] * step.size;
+        gain[i] = c.power[i] * (c.w[i] * c.w[i] - left * left);
     }
-    total
+    let mut sums = [0.0f32; 4];
+    for first in (0..N).step_by(4) {
+        let mut kept = [true; 4];
+        if format == WeightFormat::W2Sparse {
+            let of = |i: usize| if c.used[first + i] { gain[first + i] } else { f32::NEG_INFINITY };
+            kept = best_two([of(0), of(1), of(2), of(3)]);
+        }
+        for lane in 0..4 {
+            let i = first + lane;
+            let kept = kept[lane] && c.used[i];
+            level[i] = if kept { level[i] } else { 0.0 };
+            sums[lane] += if kept { gain[i] } else { 0.0 };
+        }
+    }
+    (level, sums.iter().sum())
 }
 
 /// The two largest of four; the first ones among equals.
+#[inline(always)]
 pub(crate) fn best_two(x: [f32; 4]) -> [bool; 4] {
     let [a, b, c, d] = x;
     // Each pair once: who comes first. Two wins or more are among the best two.
@@ -168,12 +181,13 @@ pub(crate) fn best_two(x: [f32; 4]) -> [bool; 4] {
     [ab + ac + ad >= 2, (1 - ab) + bc + bd >= 2, (1 - ac) + (1 - bc) + cd >= 2, 3 - ad - bd - cd >= 2]
 }
 
-/// Nearest level to `x` (in steps).
-pub(crate) fn nearest(x: f32, format: WeightFormat) -> i8 {
-    let sign = if x < 0.0 { -1 } else { 1 };
+/// Nearest level to `x` (in steps); a whole number of 8 bits.
+#[inline(always)]
+pub(crate) fn nearest(x: f32, format: WeightFormat) -> f32 {
+    let sign = if x < 0.0 { -1.0 } else { 1.0 };
     match format {
-        WeightFormat::W2Sparse => sign * if x.abs() < 1.5 { 1 } else { 2 },
-        WeightFormat::W2Dense => sign * if x.abs() < 2.0 { 1 } else { 3 },
-        WeightFormat::W4 => x.round().clamp(-8.0, 7.0) as i8,
+        WeightFormat::W2Sparse => sign * if x.abs() < 1.5 { 1.0 } else { 2.0 },
+        WeightFormat::W2Dense => sign * if x.abs() < 2.0 { 1.0 } else { 3.0 },
+        WeightFormat::W4 => x.round().clamp(-8.0, 7.0),
     }
 }

@@ -16,6 +16,7 @@ mod compensate;
 mod constants;
 mod fit;
 mod grid;
+mod inputs;
 mod layer;
 pub(crate) mod levels;
 mod recover;
@@ -33,9 +34,10 @@ pub use assemble::default_lambda;
 pub use assign::{Assignment, Candidate, FORMATS, LINEARS, assign_formats, linear_sizes};
 pub(crate) use calibrate::windows;
 pub use calibrate::{Calibration, Channels, LayerStats, calibrate};
-pub use closed::{Closed, Inputs, Pruning, Streams, closed_model};
+pub use closed::{Closed, Pruning, Streams, closed_model};
 pub use grid::GridWeight;
 pub(crate) use grid::{GridRow, OFFSET, Step, unit};
+pub use inputs::Inputs;
 pub(crate) use layer::{GridLayer, LayerGrids, Weights};
 pub use levels::fit;
 pub use recover::recover;
@@ -75,8 +77,8 @@ pub struct Options {
     /// Seed of a rotation of the residual stream before everything ([`crate::transform::rotate_residual`]); `None` for
     /// no rotation. Weights that already lie on a grid lose it.
     pub rotate: Option<u64>,
-    /// Whether channels are put into an order in which those that share a scale are alike
-    /// ([`crate::transform::order_channels`]); not where weights already lie on a grid, which would be lost.
+    /// Whether channels are put into the order that suits the formats ([`crate::transform::order_channels`]); not where
+    /// weights already lie on a grid, which would be lost.
     pub order: bool,
     /// Training of each layer against the float layer; `None` for closed forms only.
     pub reconstruction: Option<Training>,
@@ -193,7 +195,7 @@ fn changed(model: &FloatModel, text: &[u32], options: &Options) -> Result<Option
     }
     if order {
         let stats = calibrate(&model, text, options.calibration)?;
-        order_channels(&mut model, &stats)?;
+        order_channels(&mut model, &stats, &|l| options.formats(l))?;
     }
     Ok(Some(model))
 }

@@ -4,7 +4,8 @@
 
 use super::grid::{GridWeight, OFFSET};
 use super::levels::nearest;
-use crate::float::{Matrix, dot};
+use crate::float::{Matrix, View, add_scaled, dot, matrix_product};
+use crate::isa::Isa;
 use crate::model::{GROUP, WeightFormat};
 use rayon::prelude::*;
 
@@ -22,17 +23,23 @@ pub fn refine(w: &Matrix, grid: &mut GridWeight, gram: &[f32], used: &[bool], ro
     let mut gram = gram.to_vec();
     (0..n).for_each(|i| gram[i * n + i] += mean * DAMPING);
     let (padded, groups) = (grid.cols_padded(), grid.cols_padded() / GROUP);
+    let mut error = w.data.clone();
+    error.iter_mut().zip(grid.dequantize().data).for_each(|(w, q)| *w -= q);
+    error.chunks_exact_mut(n).for_each(|row| {
+        row.iter_mut().zip(used).filter(|(_, used)| !**used).for_each(|(e, _)| *e = 0.0);
+    });
+    let slopes = matrix_product((w.rows, n, n), View::rows(&error, n), View::rows(&gram, n));
     let rows = grid.level.par_chunks_mut(padded).zip(grid.scale.par_chunks_mut(groups));
     let format = grid.format;
     let mut offsets: Vec<&mut [i8]> = match grid.offset.is_empty() {
         true => (0..grid.rows).map(|_| <&mut [i8]>::default()).collect(),
         false => grid.offset.chunks_mut(groups).collect(),
     };
-    let rows = rows.zip(&mut offsets).zip(&grid.row_scale).zip(w.data.par_chunks_exact(n));
-    rows.for_each(|((((level, scale), offset), unit), w)| {
+    let rows = rows.zip(&mut offsets).zip(&grid.row_scale).zip(slopes.par_chunks_exact(n));
+    rows.for_each(|((((level, scale), offset), unit), slope)| {
         if *unit > 0.0 {
             let row = Stored { level, scale, offset, unit: *unit };
-            let mut row = Row::new(w, row, &gram, used, format);
+            let mut row = Row::new(slope.to_vec(), row, &gram, used, format);
             for _ in 0..rounds {
                 row.scales();
                 row.offsets();
@@ -62,33 +69,27 @@ struct Row<'a> {
     used: &'a [bool],
     format: WeightFormat,
     n: usize,
+    isa: Isa,
     /// `G (w - q)`: minus half the derivative of the error.
     slope: Vec<f32>,
 }
 
 impl<'a> Row<'a> {
     fn new(
-        w: &[f32],
+        slope: Vec<f32>,
         Stored { level, scale, offset, unit }: Stored<'a>,
         gram: &'a [f32],
         used: &'a [bool],
         format: WeightFormat,
     ) -> Self {
-        let n = w.len();
-        let value = |c: usize| {
-            let offset = offset.get(c / GROUP).map_or(0.0, |o| OFFSET * f32::from(*o));
-            (f32::from(level[c]) * f32::from(scale[c / GROUP]) + offset) * unit
-        };
-        let error: Vec<f32> =
-            w.iter().enumerate().map(|(c, w)| if used[c] { w - value(c) } else { 0.0 }).collect();
-        let slope = gram.chunks_exact(n).map(|g| dot(g, &error)).collect();
-        Self { level, scale, offset, unit, gram, used, format, n, slope }
+        let n = slope.len();
+        Self { level, scale, offset, unit, gram, used, format, n, isa: Isa::best(), slope }
     }
 
     /// The value of column `c` grew by `delta`.
     fn moved(&mut self, c: usize, delta: f32) {
         let g = &self.gram[c * self.n..][..self.n];
-        self.slope.iter_mut().zip(g).for_each(|(s, g)| *s -= delta * g);
+        add_scaled(self.isa, &mut self.slope, g, -delta);
     }
 
     /// Moves each group's scale to its best value.
@@ -100,13 +101,12 @@ impl<'a> Row<'a> {
             if old == 0 {
                 continue;
             }
+            let levels: Vec<f32> = self.level[columns.clone()].iter().map(|l| f32::from(*l)).collect();
             let (mut down, mut bend) = (0.0f32, 0.0f32);
             for c in columns.clone() {
                 let l = f32::from(self.level[c]);
                 down += l * self.slope[c];
-                let g = &self.gram[c * self.n..][columns.clone()];
-                let along = g.iter().zip(&self.level[columns.clone()]).map(|(g, l)| g * f32::from(*l));
-                bend += l * along.sum::<f32>();
+                bend += l * dot(&self.gram[c * self.n..][columns.clone()], &levels);
             }
             if bend <= 0.0 {
                 continue;
@@ -169,7 +169,8 @@ impl<'a> Row<'a> {
             return false;
         }
         let old = self.level[c];
-        let best = nearest(f32::from(old) + self.slope[c] / (self.gram[c * self.n + c] * d), self.format);
+        let x = f32::from(old) + self.slope[c] / (self.gram[c * self.n + c] * d);
+        let best = nearest(x, self.format) as i8;
         if best == old {
             return false;
         }
@@ -195,14 +196,14 @@ impl<'a> Row<'a> {
                 let x = f32::from(to - self.level[i]) * d;
                 (x, -2.0 * x * self.slope[i] + x * x * g(i, i))
             };
-            let to = nearest(f32::from(self.level[i]) + self.slope[i] / (g(i, i) * d), self.format);
+            let to = nearest(f32::from(self.level[i]) + self.slope[i] / (g(i, i) * d), self.format) as i8;
             if to != self.level[i] && gain(to).1 < best.0 {
                 best = (gain(to).1, Some((i, to)), None);
             }
             let (x, dropped) = gain(0);
             for j in columns.clone().filter(|j| self.level[*j] == 0 && self.used[*j]) {
                 let slope = self.slope[j] - x * g(i, j);
-                let to = nearest(slope / (g(j, j) * d), self.format);
+                let to = nearest(slope / (g(j, j) * d), self.format) as i8;
                 let y = f32::from(to) * d;
                 let change = dropped - 2.0 * y * slope + y * y * g(j, j);
                 if change < best.0 {

@@ -2,7 +2,8 @@
 
 use super::assign::FORMATS;
 use super::calibrate::windows;
-use super::closed::{Closed, Inputs};
+use super::closed::Closed;
+use super::inputs::Inputs;
 use super::shapes::{gather_heads, spread_heads};
 use super::work::{json_of_model, kept_json};
 use crate::Result;
@@ -96,9 +97,9 @@ impl Seen {
         let behind = streams.concat();
         Self([
             Inputs::new(&attn, c.hidden),
-            Inputs::of_o(&o, c.q_width(), c.head_dim, (&middle, c.hidden)),
+            Inputs::of_o(&o, &vec![1.0; c.q_width()], c.head_dim, (&middle, c.hidden)),
             Inputs::new(&mlp, c.hidden),
-            Inputs::of_down(&down, c.ffn, (&behind, c.hidden)),
+            Inputs::of_down(&down, &vec![1.0; c.ffn], (&behind, c.hidden)),
         ])
     }
 

@@ -119,19 +119,22 @@ impl<'a> Blocks<'a> {
         let whole = self.split(l, &mut w, &found);
         let stats = self.calibrate(l, &w);
         let shapes = choose_shapes(c, l, &w, &stats, &found, self.options);
+        let (shared, shapes) = shapes.whole_and_single(c);
         migrate_layer(c, &mut w, &shapes);
         let how = Closed { formats: self.options.formats(l), ..self.options.closed };
         let inputs = self.options.reconstruction.as_ref().map(|_| self.streams.quantized.clone());
-        let (grids, _) = closed_layer(c, (l, &w), &self.window, &mut self.streams, &how);
+        let step = value_steps(&shapes.value, &stats)[0] / shapes.value[0];
+        let (grids, _) = closed_layer(c, (l, &w, &shapes), &self.window, &mut self.streams, &how, Some(step));
         if let Some(whole) = whole {
             self.streams.float = whole;
         }
-        let grids = LayerGrids::of(grids, found);
+        let mut grids = LayerGrids::of(grids, found);
+        grids.migrate(&shared);
+        migrate_layer(c, &mut w, &shared);
         let layer = GridLayer { grids, attn_norm: w.attn_norm.clone(), mlp_norm: w.mlp_norm.clone() };
         match (&self.options.reconstruction, inputs.zip(target)) {
             (Some(how), Some((inputs, target))) => {
                 self.streams = Streams { float: target, quantized: inputs };
-                let step = value_steps(&shapes.value, &stats)[0] / shapes.value[0];
                 let training = self.reconstruct(l, &w, &layer, how, step, progress)?;
                 if let Some(path) = kept {
                     training.save(&path)?;

@@ -230,7 +230,7 @@ impl Grid {
                 WeightFormat::W2Sparse => sparse(v, used, level),
                 format => {
                     for ((l, v), used) in level.iter_mut().zip(v).zip(used) {
-                        *l = if *used { nearest(*v, format) } else { 0 };
+                        *l = if *used { nearest(*v, format) as i8 } else { 0 };
                     }
                 }
             }

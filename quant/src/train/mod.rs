@@ -12,7 +12,7 @@ mod ops;
 mod recon;
 mod schedule;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use end_to_end::{Start, train_end_to_end};
 pub(crate) use recon::{BlockTraining, TrainedLayer};

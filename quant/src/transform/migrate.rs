@@ -35,6 +35,21 @@ pub struct LayerShapes {
 }
 
 impl LayerShapes {
+    /// The shapes of tensors with one factor for the channels of each group, which leave the weights that read them on
+    /// any grid, and the others; both are flat in place of those of the other kind. Values go with the others: what
+    /// attends to them counts one by one.
+    pub(crate) fn whole_and_single(self, c: &LlamaConfig) -> (Self, Self) {
+        let (mut whole, mut single) = (Self::flat(c), Self { value: self.value, ..Self::flat(c) });
+        let place = |shape: Vec<f32>, whole: &mut Vec<f32>, single: &mut Vec<f32>| {
+            let each = shape.chunks(GROUP).all(|g| g.iter().all(|s| Some(s) == g.first()));
+            *(if each { whole } else { single }) = shape;
+        };
+        place(self.attn_in, &mut whole.attn_in, &mut single.attn_in);
+        place(self.mlp_in, &mut whole.mlp_in, &mut single.mlp_in);
+        place(self.down_in, &mut whole.down_in, &mut single.down_in);
+        (whole, single)
+    }
+
     /// No migration.
     pub fn flat(c: &LlamaConfig) -> Self {
         let ones = |n: usize| vec![1.0; n];
@@ -92,9 +107,11 @@ pub fn choose_layer(
     let members: Vec<Matrix> = (0..c.group()).map(|g| member_of_group(c, &w.o, g)).collect();
     let by_kv: Vec<Reader<'_>> = members.iter().map(|m| (m, o)).collect();
     let averaged = Codes::Static(7.5 * KEYS.sqrt());
+    // What pruning does to o hides what rounding does to values; shared by 32 channels, their steps would be too large.
+    let of_values = (o == WeightFormat::W2Sparse).then_some(1.0);
     LayerShapes {
         attn_in: choose_shape(&s.attn_in, &[(&w.q, q), (&w.k, k), (&w.v, v)], Codes::Static(127.0), exponent),
-        value: choose_shape(&s.value, &by_kv, averaged, exponent),
+        value: choose_shape(&s.value, &by_kv, averaged, exponent.or(of_values)),
         mlp_in: choose_shape(&s.mlp_in, &[(&w.gate, gate), (&w.up, up)], Codes::Static(127.0), exponent),
         down_in: choose_shape(&s.down_in, &[(&w.down, down)], Codes::Blocks, exponent),
     }
@@ -158,7 +175,8 @@ impl Codes {
 
 /// Shape of the steps of `channels`, read by `readers`: `(max[c] / max)^exponent`. Without an exponent that of
 /// [`EXPONENTS`] and [`WHOLE`] is taken which gives the least output error: weight rounding plus activation rounding to
-/// `codes`. A strong channel takes small weights, or else it sets the scale of its group.
+/// `codes`. A strong channel takes small weights, or else it sets the scale of its group. Where weights are pruned only
+/// [`WHOLE`] is compared: a step of its own for each channel costs them more than the activations gain.
 pub fn choose_shape(
     channels: &Channels,
     readers: &[Reader<'_>],
@@ -172,7 +190,9 @@ pub fn choose_shape(
     let samples: Vec<_> = readers.iter().map(|(w, format)| (sample(w), *format)).collect();
     let norms = column_norms(readers);
     let whole: Vec<f32> = channels.max.chunks(GROUP).flat_map(|g| vec![most(g); g.len()]).collect();
-    let single = EXPONENTS.iter().map(|(range, weight)| shape(&channels.max, Some(&norms), *range, *weight));
+    let pruned = readers.iter().any(|(_, format)| *format == WeightFormat::W2Sparse);
+    let single = if pruned { &EXPONENTS[..1] } else { &EXPONENTS[..] };
+    let single = single.iter().map(|(range, weight)| shape(&channels.max, Some(&norms), *range, *weight));
     let shapes = single.chain(WHOLE.iter().map(|range| shape(&whole, None, *range, 0.0)));
     let errors = shapes.map(|shape| {
         let each = samples.iter().map(|w| output_error(w, channels, &power, &shape, codes));

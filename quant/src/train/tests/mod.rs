@@ -12,7 +12,7 @@ use accllm_hw::rope::Rope;
 use candle_core::{Device, Result, Tensor, Var};
 
 /// Values in -1..1 that depend on `seed` alone.
-pub(super) fn random(n: usize, seed: u64) -> Vec<f32> {
+pub(crate) fn random(n: usize, seed: u64) -> Vec<f32> {
     let mut random = fastrand::Rng::with_seed(seed);
     (0..n).map(|_| random.f32() * 2.0 - 1.0).collect()
 }
@@ -59,7 +59,7 @@ fn assert_same(what: &str, fused: &Tensor, composed: &Tensor, vars: &[&Var]) -> 
 }
 
 /// Two KV heads of width 10 for four query heads; no width but that of the whole feed-forward fills its groups.
-pub(super) fn config() -> LlamaConfig {
+pub(crate) fn config() -> LlamaConfig {
     LlamaConfig {
         hidden: 40,
         ffn: 96,
@@ -78,7 +78,7 @@ pub(super) fn config() -> LlamaConfig {
     }
 }
 
-fn float_layer(c: &LlamaConfig) -> FloatLayer {
+pub(crate) fn float_layer(c: &LlamaConfig) -> FloatLayer {
     let gain = |seed| random(c.hidden, seed).iter().map(|v| 1.0 + 0.3 * v).collect();
     let linear = |rows, cols, seed| {
         let mut m = matrix(rows, cols, seed);
