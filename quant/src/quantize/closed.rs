@@ -10,7 +10,6 @@ use super::calibrate::windows;
 use super::grid::GridWeight;
 use super::inputs::Inputs;
 use super::shapes::{LayerShapes, gather_heads, per_query, spread_heads};
-use super::simulate::{key_head, query_head, round};
 use crate::Result;
 use crate::float::{
     FloatLayer, FloatModel, Matrix, Site, Window, add, linear, rms_norm, run_layer, silu_mul,
@@ -18,7 +17,6 @@ use crate::float::{
 use crate::hf::LlamaConfig;
 use crate::model::WeightFormat;
 use crate::perplexity::Protocol;
-use rayon::prelude::*;
 
 /// How the two columns of four that 2:4 keeps are chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,15 +62,13 @@ pub struct Streams {
 }
 
 /// Quantizes layer `l`, in which `shapes` were folded, and moves the streams past it. Returns the grids of q, k, v, o
-/// (its columns spread per head), gate, up, down, and the layer with their values. With a step of V the quantized stream
-/// attends to a 4-bit cache, so that what follows makes up for its errors.
+/// (its columns spread per head), gate, up, down, and the layer with their values.
 pub(crate) fn closed_layer(
     c: &LlamaConfig,
     (l, w, shapes): (usize, &FloatLayer, &LayerShapes),
     window: &Window,
     streams: &mut Streams,
     how: &Closed,
-    value_step: Option<f32>,
 ) -> ([GridWeight; 7], FloatLayer) {
     let (mut attn_in, mut middle) = (Vec::new(), Vec::new());
     let mut mlp_in = Vec::new();
@@ -109,7 +105,7 @@ pub(crate) fn closed_layer(
     (k, back.k) = one(&inputs, &w.k, fk, None);
     (v, back.v) = one(&inputs, &w.v, fv, None);
 
-    let attn_out = attention(c, (l, &back), window, &streams.quantized, value_step);
+    let attn_out = attention(c, (l, &back), window, &streams.quantized);
     let inputs = Inputs::of_o(&attn_out, &per_query(c, &shapes.value), c.head_dim, (&middle, c.hidden));
     let values;
     (o, values) = one(&inputs, &spread_heads(&w.o, c.head_dim), fo, Some(&|| difference(&middle, &before)));
@@ -150,18 +146,17 @@ pub fn closed_model(
     let mut streams = Streams { quantized: float.clone(), float };
     let (mut out, flat) = (model.clone(), LayerShapes::flat(c));
     for (l, w) in out.layers.resident()?.iter_mut().enumerate() {
-        *w = closed_layer(c, (l, w, &flat), &window, &mut streams, &how(l), None).1;
+        *w = closed_layer(c, (l, w, &flat), &window, &mut streams, &how(l)).1;
     }
     Ok(out)
 }
 
-/// The input of o for all streams; with a step of V as attention over a 4-bit cache gives it.
+/// The input of o for all streams.
 fn attention(
     c: &LlamaConfig,
     (l, w): (usize, &FloatLayer),
     window: &Window,
     streams: &[Vec<f32>],
-    value_step: Option<f32>,
 ) -> Vec<f32> {
     // The feed-forward part is not needed: one channel of zeros.
     let zeros = |rows, cols| Matrix { rows, cols, data: vec![0.0; rows * cols] };
@@ -173,19 +168,11 @@ fn attention(
     };
     let mut out = Vec::new();
     for x in streams {
-        run_layer(
-            c,
-            (l, &w),
-            window,
-            &mut x.clone(),
-            &mut |site, _: usize, _: usize, data: &mut [f32]| match (site, value_step) {
-                (Site::AttnOut, _) => out.extend_from_slice(data),
-                (Site::Value, Some(step)) => round(data, &vec![step; c.kv_width()], -8.0, 7.0),
-                (Site::Key, Some(_)) => data.par_chunks_exact_mut(c.head_dim).for_each(key_head),
-                (Site::Query, Some(_)) => data.par_chunks_exact_mut(c.head_dim).for_each(query_head),
-                _ => {}
-            },
-        );
+        run_layer(c, (l, &w), window, &mut x.clone(), &mut |site, _: usize, _: usize, data: &mut [f32]| {
+            if site == Site::AttnOut {
+                out.extend_from_slice(data);
+            }
+        });
     }
     out
 }

@@ -198,7 +198,7 @@ fn static_key_head(head: &mut [f32], step: f32) {
 }
 
 /// Rounds every row to static steps.
-pub(super) fn round(data: &mut [f32], steps: &[f32], low: f32, high: f32) {
+fn round(data: &mut [f32], steps: &[f32], low: f32, high: f32) {
     for row in data.chunks_exact_mut(steps.len()) {
         for (v, s) in row.iter_mut().zip(steps) {
             *v = (*v / s).round().clamp(low, high) * s;

@@ -123,8 +123,7 @@ impl<'a> Blocks<'a> {
         migrate_layer(c, &mut w, &shapes);
         let how = Closed { formats: self.options.formats(l), ..self.options.closed };
         let inputs = self.options.reconstruction.as_ref().map(|_| self.streams.quantized.clone());
-        let step = value_steps(&shapes.value, &stats)[0] / shapes.value[0];
-        let (grids, _) = closed_layer(c, (l, &w, &shapes), &self.window, &mut self.streams, &how, Some(step));
+        let (grids, _) = closed_layer(c, (l, &w, &shapes), &self.window, &mut self.streams, &how);
         if let Some(whole) = whole {
             self.streams.float = whole;
         }
@@ -135,6 +134,7 @@ impl<'a> Blocks<'a> {
         match (&self.options.reconstruction, inputs.zip(target)) {
             (Some(how), Some((inputs, target))) => {
                 self.streams = Streams { float: target, quantized: inputs };
+                let step = value_steps(&shapes.value, &stats)[0] / shapes.value[0];
                 let training = self.reconstruct(l, &w, &layer, how, step, progress)?;
                 if let Some(path) = kept {
                     training.save(&path)?;
