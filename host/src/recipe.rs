@@ -220,7 +220,8 @@ fn in_turn(a: &[u32], b: &[u32], window: usize) -> Vec<u32> {
     }
 }
 
-/// Quantizes a float model by a recipe. Finished parts (own text, sensitivities, layers, the state of a training) are kept in `work`.
+/// Quantizes a float model by a recipe. Finished parts (own text, sensitivities, layers, the state of a training) are kept
+/// in `work`.
 ///
 /// # Errors
 /// The calibration text is too short or does not fit the tokenizer; a weight cannot be represented; the budget is

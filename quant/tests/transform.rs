@@ -2,11 +2,11 @@
 
 mod support;
 
-use accllm_quant::float::{FloatModel, NoTap};
+use accllm_quant::float::{FloatModel, Matrix, NoTap};
 use accllm_quant::hf::load_model;
 use accllm_quant::model::WeightFormat;
 use accllm_quant::perplexity::Protocol;
-use accllm_quant::quantize::calibrate;
+use accllm_quant::quantize::{Calibration, calibrate};
 use accllm_quant::transform::{
     PairPower, balance_qk, choose_head, choose_layer, migrate_head, migrate_layer, order_channels,
     rotate_residual, rotate_values,
@@ -105,48 +105,48 @@ fn rotations_keep_the_logits() -> Outcome {
     Ok(())
 }
 
-#[test]
-fn order_for_dense_weights_keeps_the_logits_and_sorts_the_channels() -> Outcome {
+/// The cases with their channels ordered for weights of `format`, and what they are calibrated as then.
+fn ordered(format: WeightFormat) -> Result<Vec<(FloatModel, Calibration)>, Box<dyn std::error::Error>> {
+    let mut all = Vec::new();
     for (model, text) in cases()? {
         let how = Protocol { window: text.len(), windows: None };
-        let stats = calibrate(&model, &text, how)?;
         let mut moved = model.clone();
-        order_channels(&mut moved, &stats, &|_| [WeightFormat::W4; 7])?;
+        order_channels(&mut moved, &calibrate(&model, &text, how)?, &|_| [format; 7])?;
         let apart = difference(&model, &moved, &text)?;
         assert!(apart < 2e-5, "logits differ by {apart} of the largest");
-        // What reads the input of down is in ascending order of range times norm.
-        let down = &moved.layer(0)?.down;
-        let after = calibrate(&moved, &text, how)?;
-        let size: Vec<f32> = (0..down.cols)
-            .map(|c| {
-                let norm = down.data.iter().skip(c).step_by(down.cols).map(|w| w * w).sum::<f32>().sqrt();
-                norm * after.layers[0].down_in.max[c]
-            })
-            .collect();
-        assert!(size.windows(2).all(|w| w[0] <= w[1] * 1.001), "{size:?}");
         // The residual stream is in another order than before: so are the gains of its norms.
         assert_ne!(model.layer(0)?.q, moved.layer(0)?.q);
         assert_ne!(model.layer(0)?.v, moved.layer(0)?.v);
+        let after = calibrate(&moved, &text, how)?;
+        all.push((moved, after));
+    }
+    Ok(all)
+}
+
+/// Sums of squares of the columns of a matrix.
+fn energies(w: &Matrix) -> Vec<f32> {
+    (0..w.cols).map(|c| w.data.iter().skip(c).step_by(w.cols).map(|w| w * w).sum()).collect()
+}
+
+#[test]
+fn order_for_dense_weights_keeps_the_logits_and_sorts_the_channels() -> Outcome {
+    for (moved, after) in ordered(WeightFormat::W4)? {
+        // What reads the input of down is in ascending order of range times norm.
+        let energies = energies(&moved.layer(0)?.down);
+        let ranges = &after.layers[0].down_in.max;
+        let size: Vec<f32> = energies.iter().zip(ranges).map(|(e, max)| e.sqrt() * max).collect();
+        assert!(size.windows(2).all(|w| w[0] <= w[1] * 1.001), "{size:?}");
     }
     Ok(())
 }
 
 #[test]
 fn order_for_pruned_weights_keeps_the_logits_and_mixes_strong_and_weak_channels() -> Outcome {
-    for (model, text) in cases()? {
-        let how = Protocol { window: text.len(), windows: None };
-        let stats = calibrate(&model, &text, how)?;
-        let mut moved = model.clone();
-        order_channels(&mut moved, &stats, &|_| [WeightFormat::W2Sparse; 7])?;
-        let apart = difference(&model, &moved, &text)?;
-        assert!(apart < 2e-5, "logits differ by {apart} of the largest");
-        assert_ne!(model.layer(0)?.q, moved.layer(0)?.q);
-        assert_ne!(model.layer(0)?.v, moved.layer(0)?.v);
+    for (moved, after) in ordered(WeightFormat::W2Sparse)? {
         // Of each four channels of the input of down, two are of the stronger half.
-        let down = &moved.layer(0)?.down;
-        let power = calibrate(&moved, &text, how)?.layers[0].down_in.power();
-        let energy = |c: usize| down.data.iter().skip(c).step_by(down.cols).map(|w| w * w).sum::<f32>();
-        let size: Vec<f32> = power.iter().enumerate().map(|(c, p)| p * energy(c)).collect();
+        let energies = energies(&moved.layer(0)?.down);
+        let power = after.layers[0].down_in.power();
+        let size: Vec<f32> = energies.iter().zip(power).map(|(e, p)| p * e).collect();
         let mut sorted = size.clone();
         sorted.sort_by(f32::total_cmp);
         let (low, high) = (sorted[size.len() / 2 - 1] * 1.001, sorted[size.len() / 2] * 0.999);

@@ -145,13 +145,13 @@ pub(super) fn join(format: WeightFormat, cols: usize, rows: Vec<GridRow>) -> Gri
 mod tests {
     use super::*;
     use crate::quantize::fit;
+    use crate::train::tests::random;
 
     /// What is not the rounding of scales to 8 bits is exact.
     #[test]
     fn factors_of_groups_and_rows_go_into_the_scales() {
         let (rows, cols) = (4, 2 * GROUP + 8);
-        let mut random = fastrand::Rng::with_seed(1);
-        let w = Matrix { rows, cols, data: (0..rows * cols).map(|_| random.f32() * 2.0 - 1.0).collect() };
+        let w = Matrix { rows, cols, data: random(rows * cols, 1) };
         let (shape, divisor) = ([0.5f32, 1.0, 0.125], [1.0f32, 0.5, 4.0, 0.1]);
         let shape: Vec<f32> = (0..cols).map(|c| shape[c / GROUP]).collect();
         for format in [WeightFormat::W2Sparse, WeightFormat::W2Dense, WeightFormat::W4] {

@@ -41,20 +41,19 @@ impl Inputs {
     }
 
     /// Of `x`, `[tokens, width]`, that was divided by `shape`, `[width]`.
-    pub fn migrated(x: &[f32], shape: &[f32]) -> Self {
+    pub(super) fn migrated(x: &[f32], shape: &[f32]) -> Self {
         Self::weighted(x, vec![true; shape.len()], token_weights(x, shape), shape.to_vec())
     }
 
     /// As [`Inputs::migrated`] of the input of down, whose outputs are added to a residual stream that is then `behind`,
     /// `[tokens, hidden]`.
     pub(super) fn of_down(x: &[f32], shape: &[f32], (behind, hidden): (&[f32], usize)) -> Self {
-        let weights = least(token_weights(x, shape), token_weights(behind, &vec![1.0; hidden]));
-        Self::weighted(x, vec![true; shape.len()], weights, shape.to_vec())
+        Self::weighted(x, vec![true; shape.len()], least_weights(x, shape, behind, hidden), shape.to_vec())
     }
 
     /// As [`Inputs::of_down`] of the input of o, whose columns take `head_dim` rounded up to 32 places per head.
     pub(super) fn of_o(x: &[f32], shape: &[f32], head_dim: usize, (behind, hidden): (&[f32], usize)) -> Self {
-        let weights = least(token_weights(x, shape), token_weights(behind, &vec![1.0; hidden]));
+        let weights = least_weights(x, shape, behind, hidden);
         let used = spread(&vec![true; shape.len()], head_dim, false);
         Self::weighted(&spread(x, head_dim, 0.0), used, weights, spread(shape, head_dim, 1.0))
     }
@@ -173,9 +172,10 @@ fn token_weights(x: &[f32], shape: &[f32]) -> Vec<f32> {
     energy.iter().map(|e| if *e > most && most > 0.0 { (most / e).sqrt() } else { 1.0 }).collect()
 }
 
-/// The smaller weight of each token.
-fn least(a: Vec<f32>, b: Vec<f32>) -> Vec<f32> {
-    a.into_iter().zip(b).map(|(a, b)| a.min(b)).collect()
+/// The smaller weight that a token has in `x`, divided by `shape`, and in `behind`, `[tokens, hidden]`.
+fn least_weights(x: &[f32], shape: &[f32], behind: &[f32], hidden: usize) -> Vec<f32> {
+    let behind = token_weights(behind, &vec![1.0; hidden]);
+    token_weights(x, shape).into_iter().zip(behind).map(|(a, b)| a.min(b)).collect()
 }
 
 /// Every token's row times its weight.
@@ -201,11 +201,7 @@ fn keep(row: &[f32], power: &[f32]) -> Vec<bool> {
 mod tests {
     use super::*;
     use crate::float::linear;
-
-    fn random(n: usize, seed: u64) -> Vec<f32> {
-        let mut random = fastrand::Rng::with_seed(seed);
-        (0..n).map(|_| random.f32() * 2.0 - 1.0).collect()
-    }
+    use crate::train::tests::random;
 
     /// The first token's residual stream is a thousand times larger than that of others, and what it lacks is too.
     #[test]

@@ -48,11 +48,11 @@ pub(super) fn on_w4_grid(w: &Matrix, power: &[f32], used: &[bool]) -> Option<Gri
 
 /// Columns that share a step.
 pub(super) struct Columns<const N: usize> {
-    pub w: [f32; N],
+    w: [f32; N],
     /// What each counts.
-    pub power: [f32; N],
+    power: [f32; N],
     /// Tells weights from padding.
-    pub used: [bool; N],
+    used: [bool; N],
 }
 
 impl<const N: usize> Columns<N> {

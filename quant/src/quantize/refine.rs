@@ -23,23 +23,18 @@ pub fn refine(w: &Matrix, grid: &mut GridWeight, gram: &[f32], used: &[bool], ro
     let mut gram = gram.to_vec();
     (0..n).for_each(|i| gram[i * n + i] += mean * DAMPING);
     let (padded, groups) = (grid.cols_padded(), grid.cols_padded() / GROUP);
-    let mut error = w.data.clone();
-    error.iter_mut().zip(grid.dequantize().data).for_each(|(w, q)| *w -= q);
-    error.chunks_exact_mut(n).for_each(|row| {
-        row.iter_mut().zip(used).filter(|(_, used)| !**used).for_each(|(e, _)| *e = 0.0);
-    });
-    let slopes = matrix_product((w.rows, n, n), View::rows(&error, n), View::rows(&gram, n));
+    let mut slopes = slopes(w, grid, &gram, used);
     let rows = grid.level.par_chunks_mut(padded).zip(grid.scale.par_chunks_mut(groups));
     let format = grid.format;
     let mut offsets: Vec<&mut [i8]> = match grid.offset.is_empty() {
         true => (0..grid.rows).map(|_| <&mut [i8]>::default()).collect(),
         false => grid.offset.chunks_mut(groups).collect(),
     };
-    let rows = rows.zip(&mut offsets).zip(&grid.row_scale).zip(slopes.par_chunks_exact(n));
+    let rows = rows.zip(&mut offsets).zip(&grid.row_scale).zip(slopes.par_chunks_exact_mut(n));
     rows.for_each(|((((level, scale), offset), unit), slope)| {
         if *unit > 0.0 {
             let row = Stored { level, scale, offset, unit: *unit };
-            let mut row = Row::new(slope.to_vec(), row, &gram, used, format);
+            let mut row = Row::new(slope, row, &gram, used, format);
             for _ in 0..rounds {
                 row.scales();
                 row.offsets();
@@ -49,6 +44,16 @@ pub fn refine(w: &Matrix, grid: &mut GridWeight, gram: &[f32], used: &[bool], ro
             }
         }
     });
+}
+
+/// `(w - q) G`, minus half the derivative of the error, `[rows, cols]`.
+fn slopes(w: &Matrix, grid: &GridWeight, gram: &[f32], used: &[bool]) -> Vec<f32> {
+    let (n, mut error) = (w.cols, w.data.clone());
+    error.iter_mut().zip(grid.dequantize().data).for_each(|(w, q)| *w -= q);
+    error.chunks_exact_mut(n).for_each(|row| {
+        row.iter_mut().zip(used).filter(|(_, used)| !**used).for_each(|(e, _)| *e = 0.0);
+    });
+    matrix_product((w.rows, n, n), View::rows(&error, n), View::rows(gram, n))
 }
 
 /// A row of a grid.
@@ -70,13 +75,13 @@ struct Row<'a> {
     format: WeightFormat,
     n: usize,
     isa: Isa,
-    /// `G (w - q)`: minus half the derivative of the error.
-    slope: Vec<f32>,
+    /// Its part of [`slopes`].
+    slope: &'a mut [f32],
 }
 
 impl<'a> Row<'a> {
     fn new(
-        slope: Vec<f32>,
+        slope: &'a mut [f32],
         Stored { level, scale, offset, unit }: Stored<'a>,
         gram: &'a [f32],
         used: &'a [bool],
@@ -89,7 +94,7 @@ impl<'a> Row<'a> {
     /// The value of column `c` grew by `delta`.
     fn moved(&mut self, c: usize, delta: f32) {
         let g = &self.gram[c * self.n..][..self.n];
-        add_scaled(self.isa, &mut self.slope, g, -delta);
+        add_scaled(self.isa, self.slope, g, -delta);
     }
 
     /// Moves each group's scale to its best value.

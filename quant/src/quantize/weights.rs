@@ -127,6 +127,7 @@ impl<'a> Blocks<'a> {
         if let Some(whole) = whole {
             self.streams.float = whole;
         }
+        // The streams stay, up to the rounding of scales.
         let mut grids = LayerGrids::of(grids, found);
         grids.migrate(&shared);
         migrate_layer(c, &mut w, &shared);

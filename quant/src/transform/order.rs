@@ -9,9 +9,10 @@
 
 use super::migrate::per_query;
 use crate::Result;
-use crate::float::{FloatModel, Matrix};
+use crate::float::{FloatLayer, FloatModel, Matrix};
+use crate::hf::LlamaConfig;
 use crate::model::WeightFormat;
-use crate::quantize::{Calibration, Channels};
+use crate::quantize::{Calibration, Channels, LayerStats};
 
 /// Orders all channels of `model` for weights of `formats` (q, k, v, o, gate, up and down of a layer); the logits stay
 /// the same. `stats` are those of `model`. The residual stream takes the order that suits most of the weights that read
@@ -35,24 +36,29 @@ pub fn order_channels(
         for (w, f) in [(&w.q, q), (&w.k, k), (&w.v, v), (&w.gate, gate), (&w.up, up)] {
             *(if pruned(f) { &mut sparse } else { &mut dense }) += w.rows;
         }
-        let order = Sizes::of(&s.down_in, &[&w.down]).order(pruned(down));
-        [&mut w.gate, &mut w.up].into_iter().for_each(|w| pick_rows(w, &order));
-        pick_columns(&mut w.down, &order);
-
-        let sizes = Sizes::new(&per_query(&c, &s.value.max), &s.attn_out.power(), &[&w.o]);
-        let mut order = Vec::with_capacity(c.kv_width());
-        for kv in 0..c.kv_heads {
-            let mut head = sizes.part(kv * c.group() * c.head_dim, c.head_dim);
-            (1..c.group()).for_each(|g| head.add(&sizes.part((kv * c.group() + g) * c.head_dim, c.head_dim)));
-            order.extend(head.order(pruned(o)).into_iter().map(|i| kv * c.head_dim + i));
-        }
-        pick_rows(&mut w.v, &order);
-        let at = |h: usize, i: usize| h * c.head_dim + order[h / c.group() * c.head_dim + i] % c.head_dim;
-        let columns: Vec<usize> =
-            (0..c.heads).flat_map(|h| (0..c.head_dim).map(move |i| (h, i))).map(|(h, i)| at(h, i)).collect();
-        pick_columns(&mut w.o, &columns);
+        order_hidden_layer(&c, w, s, [pruned(o), pruned(down)]);
     }
     order_residual(model, &stream.order(sparse > dense))
+}
+
+/// Orders the channels inside a layer, values and the input of down, for pruned weights of o and down or dense ones.
+fn order_hidden_layer(c: &LlamaConfig, w: &mut FloatLayer, s: &LayerStats, [o, down]: [bool; 2]) {
+    let order = Sizes::of(&s.down_in, &[&w.down]).order(down);
+    [&mut w.gate, &mut w.up].into_iter().for_each(|w| pick_rows(w, &order));
+    pick_columns(&mut w.down, &order);
+
+    let sizes = Sizes::new(&per_query(c, &s.value.max), &s.attn_out.power(), &[&w.o]);
+    let mut order = Vec::with_capacity(c.kv_width());
+    for kv in 0..c.kv_heads {
+        let mut head = sizes.part(kv * c.group() * c.head_dim, c.head_dim);
+        (1..c.group()).for_each(|g| head.add(&sizes.part((kv * c.group() + g) * c.head_dim, c.head_dim)));
+        order.extend(head.order(o).into_iter().map(|i| kv * c.head_dim + i));
+    }
+    pick_rows(&mut w.v, &order);
+    let at = |h: usize, i: usize| h * c.head_dim + order[h / c.group() * c.head_dim + i] % c.head_dim;
+    let columns: Vec<usize> =
+        (0..c.heads).flat_map(|h| (0..c.head_dim).map(move |i| (h, i))).map(|(h, i)| at(h, i)).collect();
+    pick_columns(&mut w.o, &columns);
 }
 
 /// Puts channel `order[i]` of the residual stream at place `i`.
