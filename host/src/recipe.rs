@@ -5,9 +5,12 @@ use crate::bench::Progress as Bars;
 use crate::mixture::{Budget, Costs, mixture};
 use crate::model::Calibration;
 use accllm_quant::float::{FloatModel, SelfText};
+use accllm_quant::hf::LlamaConfig;
 use accllm_quant::model::WeightFormat;
 use accllm_quant::perplexity::Protocol;
-use accllm_quant::quantize::{Closed, Options, Progress, Pruning, Quantized, quantize_with, self_text};
+use accllm_quant::quantize::{
+    Closed, Options, Progress, Pruning, Quantized, linear_sizes, quantize_with, self_text,
+};
 use accllm_quant::tokenizer::TextTokenizer;
 use accllm_quant::train::Training;
 use std::path::Path;
@@ -15,9 +18,17 @@ use std::path::Path;
 /// Tokens of a calibration window, where the model has so many positions.
 const WINDOW: usize = 512;
 /// Tokens of a training step.
-const BATCH: usize = 1024;
+const BATCH: usize = 512;
+/// Weights of the layers of a model that gets its preset's tokens. A smaller one gets more, up to [`MOST`] times as many.
+const WHOLE: f64 = 1e8;
+/// See [`WHOLE`].
+const MOST: f64 = 4.0;
 /// What the errors behind the layers count beside the divergence at the start of a training.
 const LAYERS: f64 = 0.3;
+
+/// Learning rate of the weights, in levels, times the square root of layers and hidden size: what one step does to the
+/// logits grows with both. Larger rates lose what the closed forms gave.
+const RATE: f64 = 0.3;
 
 /// How much work goes into a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,11 +101,15 @@ impl Recipe {
         }
     }
 
-    fn sizes(&self, positions: usize) -> Sizes {
-        let window = WINDOW.min(positions);
+    fn sizes(&self, c: &LlamaConfig) -> Sizes {
+        let window = WINDOW.min(c.max_positions.max(2));
+        let weights = (c.layers * linear_sizes(c).iter().sum::<usize>()) as f64;
         let (text, train) = match self.preset {
             Preset::Fast => (32, 0),
-            Preset::Best => (128, 512),
+            Preset::Best => {
+                let more = (WHOLE / weights).sqrt().clamp(1.0, MOST).round() as usize;
+                (128 * more, 512 * more)
+            }
         };
         let text = self.tokens.unwrap_or(text * WINDOW).max(window);
         let train = match self.train.unwrap_or(train * WINDOW) {
@@ -105,14 +120,14 @@ impl Recipe {
     }
 
     /// Whether there are finished parts to keep for another run.
-    pub fn keeps(&self, positions: usize) -> bool {
+    pub fn keeps(&self, c: &LlamaConfig) -> bool {
         let written = self.text != Text::File;
-        written || matches!(self.formats, Formats::Mixed(_)) || self.sizes(positions).train > 0
+        written || matches!(self.formats, Formats::Mixed(_)) || self.sizes(c).train > 0
     }
 
-    /// Most tokens that a model of `positions` positions is fitted on.
-    pub fn calibration_tokens(&self, positions: usize) -> usize {
-        self.sizes(positions).text
+    /// Most tokens that a model is fitted on.
+    pub fn calibration_tokens(&self, c: &LlamaConfig) -> usize {
+        self.sizes(c).text
     }
 
     /// The calibration stream, which may be written by the model, and the options.
@@ -124,7 +139,7 @@ impl Recipe {
         work: Option<&Path>,
         bars: &dyn Bars,
     ) -> Result<(Vec<u32>, Options)> {
-        let sizes = self.sizes(float.config.max_positions.max(2));
+        let sizes = self.sizes(&float.config);
         let window = sizes.window;
         // What cannot be met is said before text is written.
         let costs = match self.formats {
@@ -141,7 +156,7 @@ impl Recipe {
             }
         };
         let windows = |tokens: usize| (tokens.min(text.len()) / window).max(1);
-        let end_to_end = self.training(&sizes, windows(sizes.text));
+        let end_to_end = self.training(&float.config, &sizes, windows(sizes.text));
         let options = Options {
             body: match self.formats {
                 Formats::One(format) => format,
@@ -184,7 +199,7 @@ impl Recipe {
     }
 
     /// The training of the whole model, and the windows of text that it has.
-    fn training(&self, sizes: &Sizes, windows: usize) -> Option<(Training, usize)> {
+    fn training(&self, c: &LlamaConfig, sizes: &Sizes, windows: usize) -> Option<(Training, usize)> {
         let all = sizes.train / sizes.window;
         if all == 0 {
             return None;
@@ -192,8 +207,9 @@ impl Recipe {
         // Whole passes, over no more of the text than the tokens are enough for.
         let epochs = all.div_ceil(windows.min(all));
         let windows = all.div_ceil(epochs);
-        // A level of W4 is a smaller part of a weight. Larger rates lose what the closed forms gave.
-        let weights = if self.formats == Formats::One(WeightFormat::W4) { 0.001 } else { 0.002 };
+        // A level of W4 is a smaller part of a weight.
+        let most = if self.formats == Formats::One(WeightFormat::W4) { RATE / 2.0 } else { RATE };
+        let weights = most / ((c.layers * c.hidden) as f64).sqrt();
         let how = Training {
             epochs,
             batch: BATCH,
@@ -283,8 +299,19 @@ impl Meter<'_> {
 mod tests {
     use super::*;
 
+    /// With `layers` layers of 3.5 million weights each.
+    fn config(layers: usize) -> LlamaConfig {
+        let text = format!(
+            r#"{{"architectures": ["LlamaForCausalLM"], "hidden_size": 576, "intermediate_size": 1536,
+                "num_hidden_layers": {layers}, "num_attention_heads": 9, "num_key_value_heads": 3,
+                "vocab_size": 49152, "max_position_embeddings": 8192, "rms_norm_eps": 1e-5}}"#
+        );
+        LlamaConfig::parse(&text, Path::new("config.json")).unwrap()
+    }
+
     #[test]
     fn a_training_is_as_long_as_it_was_asked_for() {
+        let c = config(30);
         // Tokens of text and of training; passes, and windows of each.
         let cases = [
             (64 * 512, 96 * 512, 2, 48),
@@ -294,9 +321,23 @@ mod tests {
         ];
         for (text, train, epochs, windows) in cases {
             let recipe = Recipe { tokens: Some(text), train: Some(train), ..Recipe::fast() };
-            let (how, count) = recipe.training(&recipe.sizes(8192), text / 512).unwrap();
+            let (how, count) = recipe.training(&c, &recipe.sizes(&c), text / 512).unwrap();
             assert_eq!((how.epochs, count), (epochs, windows), "{text} {train}");
         }
-        assert!(Recipe::fast().training(&Recipe::fast().sizes(8192), 32).is_none());
+        assert!(Recipe::fast().training(&c, &Recipe::fast().sizes(&c), 32).is_none());
+    }
+
+    #[test]
+    fn smaller_models_get_more_tokens_and_larger_rates() {
+        let best = Recipe { preset: Preset::Best, ..Recipe::fast() };
+        for (layers, text, train, rate) in
+            [(30, 128, 512, 0.0023), (7, 256, 1024, 0.0047), (1, 512, 2048, 0.0125)]
+        {
+            let c = config(layers);
+            let sizes = best.sizes(&c);
+            assert_eq!((sizes.text, sizes.train), (text * 512, train * 512), "{layers} layers");
+            let (how, _) = best.training(&c, &sizes, text).unwrap();
+            assert!((how.weights / rate - 1.0).abs() < 0.02, "{layers} layers: {}", how.weights);
+        }
     }
 }
