@@ -23,12 +23,11 @@ const BATCH: usize = 512;
 const WHOLE: f64 = 1e8;
 /// See [`WHOLE`].
 const MOST: f64 = 4.0;
-/// What the errors behind the layers count beside the divergence at the start of a training.
-const LAYERS: f64 = 0.3;
-
-/// Learning rate of the weights, in levels, times the square root of layers and hidden size: what one step does to the
+/// Learning rate of the weights, in levels, times the square root of layers times hidden size: what one step does to the
 /// logits grows with both. Larger rates lose what the closed forms gave.
 const RATE: f64 = 0.3;
+/// What the errors behind the layers count beside the divergence at the start of a training.
+const LAYERS: f64 = 0.3;
 
 /// How much work goes into a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,8 +207,8 @@ impl Recipe {
         let epochs = all.div_ceil(windows.min(all));
         let windows = all.div_ceil(epochs);
         // A level of W4 is a smaller part of a weight.
-        let most = if self.formats == Formats::One(WeightFormat::W4) { RATE / 2.0 } else { RATE };
-        let weights = most / ((c.layers * c.hidden) as f64).sqrt();
+        let rate = if self.formats == Formats::One(WeightFormat::W4) { RATE / 2.0 } else { RATE };
+        let weights = rate / ((c.layers * c.hidden) as f64).sqrt();
         let how = Training {
             epochs,
             batch: BATCH,
