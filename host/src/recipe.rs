@@ -26,8 +26,6 @@ const MOST: f64 = 4.0;
 /// Learning rate of the weights, in levels, times the square root of layers times hidden size: what one step does to the
 /// logits grows with both. Larger rates lose what the closed forms gave.
 const RATE: f64 = 0.3;
-/// What the errors behind the layers count beside the divergence at the start of a training.
-const LAYERS: f64 = 0.3;
 
 /// How much work goes into a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,7 +213,6 @@ impl Recipe {
             weights,
             scales: weights / 5.0,
             gains: weights / 5.0,
-            layers: LAYERS,
             seed: self.seed,
         };
         Some((how, windows))

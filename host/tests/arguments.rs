@@ -17,6 +17,22 @@ fn names_that_do_not_exist() {
     fails(&["frobnicate"], &["frobnicate", "--help"]);
 }
 
+/// A message is written at once: nothing that a library prints on another thread can come into its middle.
+#[test]
+fn an_error_is_one_write() {
+    let (here, there) = std::os::unix::net::UnixDatagram::pair().unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_accllm"));
+    command.args(["info", "--config", "huge"]).stderr(std::os::fd::OwnedFd::from(there));
+    assert!(!command.status().unwrap().success());
+    let mut write = [0; 4096];
+    let bytes = here.recv(&mut write).unwrap();
+    let line = std::str::from_utf8(&write[..bytes]).unwrap();
+    assert!(
+        line.starts_with("error: ") && line.contains("tiny, edge, u280") && line.ends_with('\n'),
+        "{line}"
+    );
+}
+
 #[test]
 fn outputs_that_cannot_be_written() {
     let dir = tempfile::tempdir().unwrap();

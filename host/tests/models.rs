@@ -2,8 +2,10 @@
 
 mod common;
 
-use common::{accllm, arg, checkpoint_copy, fails};
+use common::{accllm, arg, checkpoint, checkpoint_copy, fails};
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 #[test]
 fn no_such_model() {
@@ -73,4 +75,44 @@ fn quantized_folders() {
     assert_ne!(newer, text);
     fs::write(&manifest, newer).unwrap();
     fails(&["run", arg(&model)], &["version", "99"]);
+}
+
+/// A disk that is full when the result of a long run is written: a clear error, no model, and the next run needs the
+/// finished parts only.
+#[test]
+fn a_full_disk_at_the_end_of_a_training() {
+    let dir = tempfile::tempdir().unwrap();
+    let [work, whole, lost] = ["work", "whole", "lost"].map(|name| dir.path().join(name));
+    let float = checkpoint().with_file_name("float");
+    let args = |out: &Path| {
+        let train =
+            ["--preset", "best", "--calib-tokens", "640", "--train-tokens", "640", "--work", arg(&work)];
+        let args = [&["quantize", arg(&float), arg(out)], &train[..]].concat();
+        args.into_iter().map(String::from).collect::<Vec<_>>()
+    };
+    let run = |out: &Path| accllm(&args(out).iter().map(String::as_str).collect::<Vec<_>>());
+    let parts = || {
+        let all = fs::read_dir(&work).unwrap().map(|e| e.unwrap());
+        let mut parts: Vec<_> =
+            all.map(|e| (e.file_name(), e.metadata().unwrap().modified().unwrap())).collect();
+        parts.sort();
+        parts
+    };
+    assert!(run(&whole).ok);
+    let finished = parts();
+    assert!(finished.iter().any(|(name, _)| name.to_string_lossy().starts_with("end-at")), "{finished:?}");
+
+    // No file may have a byte: a write fails as on a full disk.
+    let full = ["-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_accllm")];
+    let ran = Command::new("sh").args(full).args(args(&lost)).output().unwrap();
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(ran.status.code(), Some(1), "{said}");
+    assert!(said.contains("cannot write") && said.contains("lost"), "{said}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "something half written was left");
+    assert_eq!(parts(), finished);
+
+    assert!(run(&lost).ok);
+    assert_eq!(parts(), finished);
+    let tensors = |out: &Path| fs::read(out.join("quant.safetensors")).unwrap();
+    assert_eq!(tensors(&lost), tensors(&whole));
 }

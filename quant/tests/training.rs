@@ -13,10 +13,8 @@ use support::{Outcome, small_float, small_text};
 type Run = (QuantModel, Vec<Progress>);
 
 fn options() -> Options {
-    let how =
-        Training { epochs: 6, batch: 64, weights: 0.02, scales: 0.005, gains: 0.005, layers: 1.0, seed: 1 };
-    let end =
-        Training { epochs: 6, batch: 64, weights: 0.02, scales: 0.005, gains: 0.005, layers: 1.0, seed: 2 };
+    let how = Training { epochs: 6, batch: 64, weights: 0.02, scales: 0.005, gains: 0.005, seed: 1 };
+    let end = Training { epochs: 6, batch: 64, weights: 0.02, scales: 0.005, gains: 0.005, seed: 2 };
     Options {
         reconstruction: Some(how),
         end_to_end: Some((end, 8)),

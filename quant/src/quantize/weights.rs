@@ -12,7 +12,7 @@ use crate::float::{FloatLayer, FloatModel, NoTap, Window, run_layer};
 use crate::hf::LlamaConfig;
 use crate::model::{MAX_HEAD_DIM, MAX_HIDDEN};
 use crate::perplexity::Protocol;
-use crate::train::{BlockTraining, Start, TrainedLayer, Training, train_end_to_end};
+use crate::train::{BlockTraining, Goal, Start, TrainedLayer, Training, train_end_to_end};
 use crate::transform::{KeySample, align_qk, balance_qk, migrate_layer, split_down, split_values};
 use crate::{Error, Result};
 use std::path::Path;
@@ -54,7 +54,8 @@ pub(super) fn quantize_weights(
             let windows = windows(text, Protocol { windows: Some(*count), ..options.calibration })?;
             let start =
                 Start { layers: blocks.trained, head: &float_head, grid: &head, final_norm: &final_norm };
-            train_end_to_end(model, start, &windows, how, &|name| work.file(name, "safetensors"), progress)
+            let goal = Goal { teacher: model, behind: &blocks.streams.float };
+            train_end_to_end(goal, start, &windows, how, &|name| work.file(name, "safetensors"), progress)
         }
         _ => Ok(Weights { embed: model.embed.clone(), layers: blocks.layers.into(), final_norm, head }),
     }

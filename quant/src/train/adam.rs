@@ -1,12 +1,14 @@
 //! Adam (arXiv 1412.6980), one pass a tensor. The library's own takes a pass for every elementary operation, which for
 //! a model's weights is as long as a tenth of the gradient.
 
-use super::kernel::with_data;
+use super::kernel::slice;
 use super::layer::get;
+use crate::isa::{Isa, versions};
 use candle_core::backprop::GradStore;
-use candle_core::{Device, Error, Result, Tensor, Var};
+use candle_core::{CpuStorage, Device, Error, InplaceOp2, Layout, Result, Tensor, Var};
 use rayon::prelude::*;
 use std::collections::HashMap;
+use std::sync::Mutex;
 
 const BETA1: f32 = 0.9;
 const BETA2: f32 = 0.98;
@@ -24,6 +26,11 @@ pub(super) struct Adam {
 
 struct Parameter {
     var: Var,
+    moments: Mutex<Moments>,
+}
+
+/// Running means of a gradient and of its square.
+struct Moments {
     first: Vec<f32>,
     second: Vec<f32>,
 }
@@ -31,10 +38,11 @@ struct Parameter {
 impl Adam {
     /// With the learning rate `rate`.
     pub fn new(vars: Vec<Var>, rate: f64) -> Self {
-        let zeros = |v: &Var| vec![0.0f32; v.elem_count()];
-        let parameters =
-            vars.into_iter().map(|var| Parameter { first: zeros(&var), second: zeros(&var), var }).collect();
-        Self { rate, relative: false, steps: 0, parameters }
+        let parameter = |var: Var| {
+            let zeros = || vec![0.0f32; var.elem_count()];
+            Parameter { moments: Mutex::new(Moments { first: zeros(), second: zeros() }), var }
+        };
+        Self { rate, relative: false, steps: 0, parameters: vars.into_iter().map(parameter).collect() }
     }
 
     /// With steps that are a part, at most `rate`, of each parameter's size. A gain close to 0 stays there: it keeps a channel
@@ -47,27 +55,21 @@ impl Adam {
     /// clipped.
     pub fn step(&mut self, gradients: &GradStore, factor: f64) -> Result<()> {
         self.steps += 1;
-        let (rate, relative) = ((self.rate * factor) as f32, self.relative);
-        let (c1, c2) = (1.0 - BETA1.powi(self.steps), 1.0 - BETA2.powi(self.steps));
-        for p in &mut self.parameters {
+        for p in &self.parameters {
             let Some(gradient) = gradients.get(&p.var) else { continue };
-            let mut x = p.var.flatten_all()?.to_vec1::<f32>()?;
-            let mut update = |gradient: &[f32]| {
-                let moments = p.first.par_chunks_mut(PIECE).zip(p.second.par_chunks_mut(PIECE));
-                let pieces = x.par_chunks_mut(PIECE).zip(moments).zip(gradient.par_chunks(PIECE));
-                pieces.for_each(|((x, (first, second)), gradient)| {
-                    for (((x, m), v), g) in x.iter_mut().zip(first).zip(second).zip(gradient) {
-                        *m = BETA1 * *m + (1.0 - BETA1) * g;
-                        *v = BETA2 * *v + (1.0 - BETA2) * g * g;
-                        let size = if relative { x.abs() } else { 1.0 };
-                        *x -= rate * size * (*m / c1) / ((*v / c2).sqrt() + 1e-20);
-                    }
-                });
+            let step = Step {
+                rate: (self.rate * factor) as f32,
+                relative: self.relative,
+                first: 1.0 - BETA1.powi(self.steps),
+                second: 1.0 - BETA2.powi(self.steps),
+                moments: &p.moments,
             };
-            match gradient.device().is_cpu() {
-                true => with_data(gradient, &mut update)?,
-                false => update(&gradient.flatten_all()?.to_vec1::<f32>()?),
+            if gradient.device().is_cpu() {
+                p.var.inplace_op2(&gradient.contiguous()?, &step)?;
+                continue;
             }
+            let mut x = p.var.flatten_all()?.to_vec1::<f32>()?;
+            step.apply(&mut x, &gradient.flatten_all()?.to_vec1::<f32>()?)?;
             p.var.set(&Tensor::from_vec(x, p.var.shape(), p.var.device())?)?;
         }
         Ok(())
@@ -76,7 +78,8 @@ impl Adam {
     /// Adds the moments to `tensors`, under names that begin with `name`.
     pub fn keep(&self, name: &str, tensors: &mut HashMap<String, Tensor>) -> Result<()> {
         for (i, p) in self.parameters.iter().enumerate() {
-            for (moment, data) in [("first", &p.first), ("second", &p.second)] {
+            let moments = p.moments.lock().map_err(|_| poisoned())?;
+            for (moment, data) in [("first", &moments.first), ("second", &moments.second)] {
                 let data = Tensor::from_slice(data, data.len(), &Device::Cpu)?;
                 tensors.insert(format!("{name}.{i}.{moment}"), data);
             }
@@ -88,7 +91,8 @@ impl Adam {
     pub fn take(&mut self, name: &str, tensors: &HashMap<String, Tensor>, steps: usize) -> Result<()> {
         self.steps = i32::try_from(steps).map_err(|e| Error::Msg(e.to_string()))?;
         for (i, p) in self.parameters.iter_mut().enumerate() {
-            for (moment, data) in [("first", &mut p.first), ("second", &mut p.second)] {
+            let Moments { first, second } = p.moments.get_mut().map_err(|_| poisoned())?;
+            for (moment, data) in [("first", first), ("second", second)] {
                 let name = format!("{name}.{i}.{moment}");
                 let kept = get(tensors, &name)?.flatten_all()?.to_vec1::<f32>()?;
                 if kept.len() != data.len() {
@@ -102,6 +106,62 @@ impl Adam {
             }
         }
         Ok(())
+    }
+}
+
+fn poisoned() -> Error {
+    Error::Msg("an earlier step of the optimizer has failed".into())
+}
+
+/// A step of one parameter.
+struct Step<'a> {
+    rate: f32,
+    relative: bool,
+    /// What the moments lack of their full size after so many steps.
+    first: f32,
+    second: f32,
+    moments: &'a Mutex<Moments>,
+}
+
+impl Step<'_> {
+    fn apply(&self, x: &mut [f32], gradient: &[f32]) -> Result<()> {
+        let mut moments = self.moments.lock().map_err(|_| poisoned())?;
+        let Moments { first, second } = &mut *moments;
+        let moments = first.par_chunks_mut(PIECE).zip(second.par_chunks_mut(PIECE));
+        let pieces = x.par_chunks_mut(PIECE).zip(moments).zip(gradient.par_chunks(PIECE));
+        let isa = Isa::best();
+        pieces.for_each(|((x, (m, v)), g)| {
+            update(isa, x, m, v, g, self.rate, self.relative, self.first, self.second);
+        });
+        Ok(())
+    }
+}
+
+versions! {
+    fn update(
+        x: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], rate: f32, relative: bool, c1: f32, c2: f32,
+    ) {
+        for (((x, m), v), g) in x.iter_mut().zip(m).zip(v).zip(g) {
+            *m = BETA1 * *m + (1.0 - BETA1) * g;
+            *v = BETA2 * *v + (1.0 - BETA2) * g * g;
+            let size = if relative { x.abs() } else { 1.0 };
+            *x -= rate * size * (*m / c1) / ((*v / c2).sqrt() + 1e-20);
+        }
+    }
+}
+
+impl InplaceOp2 for Step<'_> {
+    fn name(&self) -> &'static str {
+        "adam"
+    }
+
+    fn cpu_fwd(&self, x: &mut CpuStorage, lx: &Layout, gradient: &CpuStorage, lg: &Layout) -> Result<()> {
+        let CpuStorage::F32(x) = x else { return Err(Error::Msg("a parameter is not of 32 bits".into())) };
+        let whole = lx.contiguous_offsets() == Some((0, x.len()));
+        if !whole {
+            return Err(Error::Msg("a parameter is a part of another tensor".into()));
+        }
+        self.apply(x, slice(gradient, lg)?)
     }
 }
 

@@ -1,20 +1,18 @@
 //! Training of the whole quantized model against the float model's logits.
 //!
-//! Memory is that of half the layers' tape: the forward pass of the first half keeps nothing but its result, and is done
-//! again when the gradient of the second half is there. From time to time the whole state is kept, so that an interrupted
-//! training goes on in the middle (`kept.rs`).
+//! From time to time the whole state is kept, so that an interrupted training goes on in the middle (`kept.rs`).
 
 use super::fake::LatentWeight;
 use super::kept::Kept;
 use super::layer::{Parameters, TrainLayer, get};
-use super::loss::{divergence, relative_error};
+use super::loss::divergence;
 use super::ops::{linear, rms_norm};
 use super::recon::{Optimizers, TrainedLayer};
 use super::schedule::{Training, cosine};
 use super::{device, failed};
-use crate::float::{FloatModel, Matrix, Site};
+use crate::float::{FloatModel, Matrix, NoTap, linear as linear_of};
 use crate::quantize::{GridWeight, Progress, Weights};
-use candle_core::{DType, Device, Result, Tensor, Var};
+use candle_core::{Device, Result, Tensor, Var};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -54,9 +52,31 @@ pub(crate) struct Start<'a> {
     pub final_norm: &'a [f32],
 }
 
-/// Trains a quantized model on `windows` of the text to give the float `teacher`'s distributions.
+/// What the training aims at.
+pub(crate) struct Goal<'a> {
+    /// The float model.
+    pub teacher: &'a FloatModel,
+    /// Its residual stream behind the last layer, of each window `[tokens, hidden]`.
+    pub behind: &'a [Vec<f32>],
+}
+
+impl Goal<'_> {
+    /// What comes in, and the logits that should come out, of a few windows one after another: `[tokens, hidden]` and
+    /// `[tokens, vocab]`.
+    fn batch(&self, windows: &[&[u32]], which: &[usize]) -> crate::Result<(Vec<f32>, Vec<f32>)> {
+        let (mut x, mut behind) = (Vec::new(), Vec::new());
+        for i in which {
+            x.extend(self.teacher.embed_tokens(windows[*i])?);
+            behind.extend_from_slice(&self.behind[*i]);
+        }
+        let logits = linear_of(&self.teacher.last_norm(&behind, &mut NoTap), self.teacher.head());
+        Ok((x, logits))
+    }
+}
+
+/// Trains a quantized model on `windows` of the text to give the float model's distributions.
 pub(crate) fn train_end_to_end(
-    teacher: &FloatModel,
+    goal: Goal<'_>,
     start: Start<'_>,
     windows: &[&[u32]],
     how: &Training,
@@ -64,7 +84,7 @@ pub(crate) fn train_end_to_end(
     progress: &mut dyn FnMut(Progress),
 ) -> crate::Result<Weights> {
     let device = device()?;
-    let c = &teacher.config;
+    let c = &goal.teacher.config;
     let columns = Arc::new((0..start.head.cols).collect::<Vec<_>>());
     let begin = || {
         Ok(TrainHead {
@@ -78,63 +98,18 @@ pub(crate) fn train_end_to_end(
     let mut kept = Kept::new(file);
     let before = kept.take(&mut student, &device)?;
     for (done, which) in steps.iter().enumerate().skip(before) {
-        let which: Vec<&[u32]> = which.iter().map(|i| windows[*i]).collect();
-        let factor = cosine(done, steps.len());
-        let batch = Batch::new(teacher, &which, how.layers * factor)?;
-        let loss = student.step(batch, factor, &device).map_err(failed)?;
+        let batch = goal.batch(windows, which)?;
+        let loss = student.step(batch, cosine(done, steps.len()), &device).map_err(failed)?;
         let (step, steps) = (done + 1, steps.len());
         kept.after(step, step == steps, &student)?;
         progress(Progress { layer: c.layers, layers: c.layers, step, steps, loss: Some(loss) });
     }
-    student.result(teacher).map_err(failed)
+    student.result(goal.teacher).map_err(failed)
 }
 
-/// What the float model makes of a few windows, one after another.
-struct Batch {
-    /// Embeddings, `[tokens, hidden]`.
-    x: Vec<f32>,
-    /// Behind each layer, `[tokens, hidden]`.
-    behind: Vec<Vec<f32>>,
-    /// How much the errors behind the layers count.
-    weight: f64,
-    /// `[tokens, vocab]`.
-    logits: Vec<f32>,
-}
-
-impl Batch {
-    fn new(teacher: &FloatModel, windows: &[&[u32]], weight: f64) -> crate::Result<Self> {
-        let (mut x, mut logits) = (Vec::new(), Vec::new());
-        let mut behind = vec![Vec::new(); teacher.config.layers];
-        let mut look = |site, layer: usize, _: usize, data: &mut [f32]| {
-            if site == Site::LayerOut && weight > 0.0 {
-                behind[layer].extend_from_slice(data);
-            }
-        };
-        for window in windows {
-            x.extend(teacher.embed_tokens(window)?);
-            logits.extend(teacher.logits(window, None, &mut look)?);
-        }
-        Ok(Self { x, behind, weight, logits })
-    }
-}
-
-/// What `layers` make of `x`, and the relative errors behind each of them, times `weight`, in sum.
-fn forward(
-    layers: &[(TrainLayer, Optimizers)],
-    x: &Tensor,
-    behind: Vec<Vec<f32>>,
-    weight: f64,
-) -> Result<(Tensor, Tensor)> {
-    let mut x = x.clone();
-    let mut errors = Tensor::zeros((), DType::F32, x.device())?;
-    for ((layer, _), target) in layers.iter().zip(behind) {
-        x = layer.forward(&x, &layer.weights()?)?;
-        if weight > 0.0 {
-            let target = Tensor::from_vec(target, x.shape(), x.device())?;
-            errors = (errors + (relative_error(&x, &target)? * weight)?)?;
-        }
-    }
-    Ok((x, errors))
+/// What `layers` make of `x`.
+fn forward(layers: &[(TrainLayer, Optimizers)], x: Tensor) -> Result<Tensor> {
+    layers.iter().try_fold(x, |x, (layer, _)| layer.forward(&x, &layer.weights()?))
 }
 
 /// The model in training, and its optimizers.
@@ -157,34 +132,14 @@ impl Student {
         }
     }
 
-    /// One step towards the float model's results; returns the divergence, nats a token.
-    fn step(&mut self, batch: Batch, factor: f64, device: &Device) -> Result<f64> {
-        let Batch { x, mut behind, weight, logits } = batch;
-        let hidden = self.end.gain.elem_count();
-        let tokens = x.len() / hidden;
-        let tensor = |data: Vec<f32>, width| Tensor::from_vec(data, (tokens, width), device);
-        let missing = || candle_core::Error::Msg("a layer has no gradient".into());
-        let half = self.layers.len() / 2;
-        let (first, second) = self.layers.split_at_mut(half);
-        let behind_second = behind.split_off(first.len());
-
-        let start = tensor(x, hidden)?;
-        let mut x = start.clone();
-        for (layer, _) in first.iter() {
-            x = layer.forward(&x, &layer.weights()?.map(|w| w.detach()))?.detach();
-        }
-        let middle = Var::from_tensor(&x)?;
-        let (y, errors) = forward(second, middle.as_tensor(), behind_second, weight)?;
+    /// One step towards the float model's logits; returns the divergence, nats a token.
+    fn step(&mut self, (x, logits): (Vec<f32>, Vec<f32>), factor: f64, device: &Device) -> Result<f64> {
+        let tensor = |data, width: usize| Tensor::from_vec(data, ((), width), device);
+        let y = forward(&self.layers, tensor(x, self.end.gain.elem_count())?)?;
         let loss = divergence(&self.end.logits(&y)?, &tensor(logits, self.end.head.rows())?)?;
-        let gradients = (&loss + errors)?.backward()?;
+        let gradients = loss.backward()?;
         self.end_optimizers.step(&gradients, factor)?;
-        second.iter_mut().try_for_each(|(_, optimizers)| optimizers.step(&gradients, factor))?;
-        let back = gradients.get(&middle).ok_or_else(missing)?.clone();
-        drop(gradients);
-
-        let (y, errors) = forward(first, &start, behind, weight)?;
-        let gradients = ((y * back)?.sum_all()? + errors)?.backward()?;
-        first.iter_mut().try_for_each(|(_, optimizers)| optimizers.step(&gradients, factor))?;
+        self.layers.iter_mut().try_for_each(|(_, optimizers)| optimizers.step(&gradients, factor))?;
         Ok(f64::from(loss.to_scalar::<f32>()?))
     }
 
@@ -230,10 +185,12 @@ impl Student {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{SEQ, config, matrix, random, train_layer, values};
+    use super::super::tests::{SEQ, config, float_layer, matrix, random, train_layer, values};
     use super::*;
+    use crate::float::Site;
     use crate::model::WeightFormat;
     use crate::quantize::fit;
+    use candle_core::DType;
 
     /// The first step of Adam goes down the sign of each derivative, whatever the layers' tapes are.
     #[test]
@@ -256,17 +213,16 @@ mod tests {
         };
         let mut student = Student { end_optimizers: Optimizers::new(end.parameters(), &how), layers, end };
         let (x, logits) = (random(SEQ * c.hidden, 32), random(SEQ * c.vocab, 33));
-        let behind: Vec<Vec<f32>> = (0..3).map(|i| random(SEQ * c.hidden, 34 + i)).collect();
 
         let weights =
             |s: &Student| s.layers.iter().flat_map(|(l, _)| l.parameters().weights).collect::<Vec<Var>>();
         let start = Tensor::from_slice(&x, (SEQ, c.hidden), &device)?;
-        let (y, errors) = forward(&student.layers, &start, behind.clone(), 0.5)?;
+        let y = forward(&student.layers, start)?;
         let teacher = Tensor::from_slice(&logits, (SEQ, c.vocab), &device)?;
-        let gradients = (divergence(&student.end.logits(&y)?, &teacher)? + errors)?.backward()?;
+        let gradients = divergence(&student.end.logits(&y)?, &teacher)?.backward()?;
         let before: Vec<Vec<f32>> = weights(&student).iter().map(|v| values(v)).collect::<Result<_>>()?;
 
-        student.step(Batch { x, behind, weight: 0.5, logits }, 1.0, &device)?;
+        student.step((x, logits), 1.0, &device)?;
         for (i, (now, before)) in weights(&student).iter().zip(before).enumerate() {
             let missing = || candle_core::Error::Msg("no gradient".into());
             let gradient = values(gradients.get(now).ok_or_else(missing)?)?;
@@ -281,6 +237,36 @@ mod tests {
                 );
             }
         }
+        Ok(())
+    }
+
+    /// What is aimed at is what the float model says of the same windows.
+    #[test]
+    fn the_goal_is_the_float_models_logits() -> std::result::Result<(), crate::Error> {
+        let c = config();
+        let teacher = FloatModel {
+            embed: matrix(c.vocab, c.hidden, 41),
+            layers: vec![float_layer(&c), float_layer(&c)].into(),
+            final_norm: (0..c.hidden).map(|i| 1.0 + i as f32 / 40.0).collect(),
+            head: Some(matrix(c.vocab, c.hidden, 42)),
+            config: c,
+        };
+        let windows: Vec<Vec<u32>> = (0..3).map(|w| (0..7).map(|t| (w * 7 + t) % 50).collect()).collect();
+        let windows: Vec<&[u32]> = windows.iter().map(Vec::as_slice).collect();
+        let last = teacher.config.layers - 1;
+        let mut behind = vec![Vec::new(); windows.len()];
+        let mut logits = Vec::new();
+        for (window, behind) in windows.iter().zip(&mut behind) {
+            let mut look = |site, layer: usize, _: usize, data: &mut [f32]| {
+                if site == Site::LayerOut && layer == last {
+                    behind.extend_from_slice(data);
+                }
+            };
+            logits.push(teacher.logits(window, None, &mut look)?);
+        }
+        let (x, aim) = Goal { teacher: &teacher, behind: &behind }.batch(&windows, &[2, 0])?;
+        assert_eq!(x, [teacher.embed_tokens(windows[2])?, teacher.embed_tokens(windows[0])?].concat());
+        assert_eq!(aim, [logits[2].clone(), logits[0].clone()].concat());
         Ok(())
     }
 }

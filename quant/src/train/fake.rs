@@ -6,6 +6,7 @@
 
 use super::kernel::{slice, with_data};
 use crate::float::Matrix;
+use crate::isa::{Isa, versions};
 use crate::model::{GROUP, WeightFormat};
 use crate::quantize::levels::{best_two, nearest};
 use crate::quantize::{GridRow, GridWeight, OFFSET, Step, unit};
@@ -38,10 +39,32 @@ pub(super) struct Grid {
     width: usize,
     /// Padded column of each real one.
     columns: Arc<Vec<usize>>,
+    /// The same in pieces of neighbours within a group.
+    runs: Arc<Vec<Run>>,
     /// Whether a padded column is a real one.
     used: Arc<Vec<bool>>,
     /// `[rows, groups]`, in real units; empty where all are 0.
     offset: Arc<Vec<f32>>,
+}
+
+/// Columns next to each other within a group.
+struct Run {
+    /// The first of them, and its place in the padded row.
+    column: usize,
+    padded: usize,
+    count: usize,
+}
+
+/// Pieces of neighbours among real columns.
+fn runs(columns: &[usize]) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    for (column, padded) in columns.iter().copied().enumerate() {
+        match runs.last_mut() {
+            Some(r) if r.padded + r.count == padded && !padded.is_multiple_of(GROUP) => r.count += 1,
+            _ => runs.push(Run { column, padded, count: 1 }),
+        }
+    }
+    runs
 }
 
 impl LatentWeight {
@@ -73,6 +96,7 @@ impl LatentWeight {
             rows: grid.rows,
             cols: grid.cols,
             width,
+            runs: Arc::new(runs(&columns)),
             columns,
             used: Arc::new(used),
             offset: Arc::new(offset),
@@ -99,8 +123,9 @@ impl LatentWeight {
         }
         let mut used = vec![false; width];
         columns.iter().for_each(|c| used[*c] = true);
-        let grid =
-            Grid { format, rows, cols, width, columns, used: Arc::new(used), offset: Arc::new(offset) };
+        let runs = Arc::new(runs(&columns));
+        let (used, offset) = (Arc::new(used), Arc::new(offset));
+        let grid = Grid { format, rows, cols, width, columns, runs, used, offset };
         Ok(Self { v: Var::from_tensor(v)?, log_scale: Var::from_tensor(log_scale)?, grid })
     }
 
@@ -193,6 +218,13 @@ struct Scales {
     unit: f32,
 }
 
+impl Scales {
+    /// Offset of group `g`, in units.
+    fn offset(&self, g: usize) -> f32 {
+        self.offset.get(g).map_or(0.0, |o| OFFSET * f32::from(*o))
+    }
+}
+
 impl Grid {
     /// Offsets of row `r`, in real units.
     fn offsets(&self, r: usize) -> &[f32] {
@@ -219,6 +251,7 @@ impl Grid {
 
     /// Levels of one row.
     fn levels(&self, v: &[f32], scale: &[u8], level: &mut [i8]) {
+        let isa = Isa::best();
         let groups = v.chunks_exact(GROUP).zip(level.chunks_exact_mut(GROUP)).zip(scale);
         for (g, ((v, level), scale)) in groups.enumerate() {
             let used = &self.used[g * GROUP..(g + 1) * GROUP];
@@ -227,7 +260,7 @@ impl Grid {
                 continue;
             }
             match self.format {
-                WeightFormat::W2Sparse => sparse(v, used, level),
+                WeightFormat::W2Sparse => sparse(isa, v, used, level),
                 format => {
                     for ((l, v), used) in level.iter_mut().zip(v).zip(used) {
                         *l = if *used { nearest(*v, format) as i8 } else { 0 };
@@ -248,17 +281,44 @@ impl Grid {
     }
 }
 
-/// W2 2:4 levels of a group.
-fn sparse(v: &[f32], used: &[bool], level: &mut [i8]) {
-    let fours = v.chunks_exact(4).zip(used.chunks_exact(4)).zip(level.chunks_exact_mut(4));
-    for ((v, used), level) in fours {
-        let size: [f32; 4] = std::array::from_fn(|i| if used[i] { v[i].abs() } else { -1.0 });
-        let kept = best_two(size);
-        for i in 0..4 {
-            let magnitude = 1 + i8::from(size[i] >= 1.5);
-            let signed = if v[i] < 0.0 { -magnitude } else { magnitude };
-            level[i] = if kept[i] && used[i] { signed } else { 0 };
+versions! {
+    /// W2 2:4 levels of a group.
+    fn sparse(v: &[f32], used: &[bool], level: &mut [i8]) {
+        let fours = v.as_chunks::<4>().0.iter().zip(used.as_chunks::<4>().0);
+        for ((v, used), level) in fours.zip(level.as_chunks_mut::<4>().0) {
+            let size: [f32; 4] = std::array::from_fn(|i| if used[i] { v[i].abs() } else { -1.0 });
+            let kept = best_two(size);
+            *level = std::array::from_fn(|i| {
+                let magnitude = 1 + i8::from(size[i] >= 1.5);
+                let signed = if v[i] < 0.0 { -magnitude } else { magnitude };
+                if kept[i] & used[i] { signed } else { 0 }
+            });
         }
+    }
+}
+
+versions! {
+    /// Weights of levels with one step.
+    fn weigh(level: &[i8], scale: f32, offset: f32, unit: f32, out: &mut [f32]) {
+        for (out, level) in out.iter_mut().zip(level) {
+            *out = (f32::from(*level) * scale + offset) * unit;
+        }
+    }
+}
+
+versions! {
+    /// Gradients `dv` of weights `w` with one step, from theirs; returns that of the step's logarithm.
+    fn weigh_back(v: &[f32], w: &[f32], dw: &[f32], step: f32, offset: f32, top: f32, dv: &mut [f32]) -> f32 {
+        let mut lanes = [0.0f32; 16];
+        let parts = dv.chunks_mut(16).zip(v.chunks(16)).zip(w.chunks(16)).zip(dw.chunks(16));
+        for (((dv, v), w), dw) in parts {
+            for ((((lane, dv), v), w), dw) in lanes.iter_mut().zip(dv).zip(v).zip(w).zip(dw) {
+                let outward = (v.abs() > top) & ((*v > 0.0) == (*dw < 0.0));
+                *dv = if outward { 0.0 } else { dw * step };
+                *lane += dw * (w - offset);
+            }
+        }
+        lanes.iter().sum()
     }
 }
 
@@ -277,16 +337,17 @@ impl CustomOp2 for FakeWeight {
         ls: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (v, s, g) = (slice(v, lv)?, slice(s, ls)?, &self.0);
-        let (groups, cols) = (g.width / GROUP, g.columns.len());
+        let (groups, cols, isa) = (g.width / GROUP, g.columns.len(), Isa::best());
         let mut out = vec![0.0f32; g.rows * cols];
         let rows = out.par_chunks_mut(cols).zip(v.par_chunks(g.width)).zip(s.par_chunks(groups));
         rows.enumerate().for_each(|(r, ((out, v), s))| {
-            let Scales { scale, offset, unit } = g.scales(r, s);
+            let scales = g.scales(r, s);
             let mut level = vec![0i8; g.width];
-            g.levels(v, &scale, &mut level);
-            for (out, c) in out.iter_mut().zip(g.columns.iter()) {
-                let offset = offset.get(c / GROUP).map_or(0.0, |o| OFFSET * f32::from(*o));
-                *out = (f32::from(level[*c]) * f32::from(scale[c / GROUP]) + offset) * unit;
+            g.levels(v, &scales.scale, &mut level);
+            for run in g.runs.iter() {
+                let i = run.padded / GROUP;
+                let (level, out) = (&level[run.padded..][..run.count], &mut out[run.column..][..run.count]);
+                weigh(isa, level, f32::from(scales.scale[i]), scales.offset(i), scales.unit, out);
             }
         });
         Ok((CpuStorage::F32(out), Shape::from((g.rows, cols))))
@@ -296,33 +357,37 @@ impl CustomOp2 for FakeWeight {
         &self,
         v: &Tensor,
         s: &Tensor,
-        _: &Tensor,
+        w: &Tensor,
         dw: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let g = &self.0;
-        let (groups, cols, top) = (g.width / GROUP, g.columns.len(), g.outermost());
-        let row = |r: usize, (v, s, dw): (&[f32], &[f32], &[f32]), (dv, ds): (&mut [f32], &mut [f32])| {
-            let Scales { scale, unit, .. } = g.scales(r, s);
-            let mut level = vec![0i8; g.width];
-            g.levels(v, &scale, &mut level);
-            for (dw, c) in dw.iter().zip(g.columns.iter()) {
-                let step = f32::from(scale[c / GROUP]) * unit;
-                let outward = v[*c].abs() > top && (v[*c] > 0.0) == (*dw < 0.0);
-                dv[*c] = if outward { 0.0 } else { dw * step };
-                ds[c / GROUP] += dw * step * f32::from(level[*c]);
+        let (groups, cols, top, isa) = (g.width / GROUP, g.columns.len(), g.outermost(), Isa::best());
+        let row = |r: usize, [v, s, w, dw]: [&[f32]; 4], (dv, ds): (&mut [f32], &mut [f32])| {
+            let scales = g.scales(r, s);
+            for run in g.runs.iter() {
+                let i = run.padded / GROUP;
+                let [w, dw] = [w, dw].map(|x| &x[run.column..][..run.count]);
+                let (v, dv) = (&v[run.padded..][..run.count], &mut dv[run.padded..][..run.count]);
+                let (step, offset) =
+                    (f32::from(scales.scale[i]) * scales.unit, scales.offset(i) * scales.unit);
+                ds[i] += weigh_back(isa, v, w, dw, step, offset, top, dv);
             }
         };
         let (mut dv, mut ds) = (vec![0.0f32; g.rows * g.width], vec![0.0f32; g.rows * groups]);
         with_data(v, |v| {
             with_data(s, |s| {
-                with_data(dw, |dw| {
-                    let given = v.par_chunks(g.width).zip(s.par_chunks(groups)).zip(dw.par_chunks(cols));
-                    let wanted = dv.par_chunks_mut(g.width).zip(ds.par_chunks_mut(groups));
-                    let rows = given.zip(wanted).enumerate();
-                    rows.for_each(|(r, (((v, s), dw), wanted))| row(r, (v, s, dw), wanted));
+                with_data(w, |w| {
+                    with_data(dw, |dw| {
+                        let given = v.par_chunks(g.width).zip(s.par_chunks(groups));
+                        let given = given.zip(w.par_chunks(cols)).zip(dw.par_chunks(cols));
+                        let wanted = dv.par_chunks_mut(g.width).zip(ds.par_chunks_mut(groups));
+                        given.zip(wanted).enumerate().for_each(|(r, ((((v, s), w), dw), wanted))| {
+                            row(r, [v, s, w, dw], wanted);
+                        });
+                    })
                 })
             })
-        })???;
+        })????;
         let tensor = |data, like: &Tensor| Tensor::from_vec(data, like.shape(), like.device());
         Ok((Some(tensor(dv, v)?), Some(tensor(ds, s)?)))
     }

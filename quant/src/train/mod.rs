@@ -14,7 +14,7 @@ mod schedule;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub(crate) use end_to_end::{Start, train_end_to_end};
+pub(crate) use end_to_end::{Goal, Start, train_end_to_end};
 pub(crate) use recon::{BlockTraining, TrainedLayer};
 pub use schedule::Training;
 

@@ -13,9 +13,6 @@ pub struct Training {
     pub scales: f64,
     /// Of the norm gains, relative.
     pub gains: f64,
-    /// Of a whole model: how much the relative squared errors behind all layers count beside the divergence, at the
-    /// start; as the learning rates, they count less and less.
-    pub layers: f64,
     /// Order of the sequences.
     pub seed: u64,
 }
