@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 /// The emulation that is asked for by the environment, `hw_emu`.
 pub fn mode() -> Option<String> {
@@ -155,26 +156,44 @@ fn listed() -> Vec<u32> {
     lists.iter().flat_map(|l| l.split_whitespace()).filter_map(|pid| pid.parse().ok()).collect()
 }
 
+/// Device processes that XRT has started in this process and that live.
+fn devices() -> Vec<u32> {
+    let started_by_xrt = |pid: &u32| {
+        std::fs::read(format!("/proc/{pid}/environ"))
+            .is_ok_and(|e| e.split(|b| *b == 0).any(|v| v.starts_with(b"EMULATION_SOCKETID=")))
+    };
+    let alive = children().into_iter().filter(|(_, dead)| !dead).map(|(pid, _)| pid);
+    alive.filter(started_by_xrt).collect()
+}
+
+/// How long a device process may take to end once the card is closed.
+const END: Duration = Duration::from_secs(2);
+
 /// Removes the folder that XRT makes for every process and leaves behind.
 pub fn remove_folder() {
-    if let Some(runs) = std::env::var_os("SDACCEL_EM_RUN_DIR") {
-        let runs = PathBuf::from(runs).join(".run");
-        let _ = std::fs::remove_dir_all(runs.join(std::process::id().to_string()));
-        // Only if no other process has one.
-        let _ = std::fs::remove_dir(runs);
+    let Some(runs) = std::env::var_os("SDACCEL_EM_RUN_DIR") else { return };
+    let runs = PathBuf::from(runs).join(".run");
+    let own = runs.join(std::process::id().to_string());
+    let start = Instant::now();
+    // A device process that is about to end still writes there.
+    loop {
+        let ended = devices().is_empty();
+        let _ = std::fs::remove_dir_all(&own);
+        if ended && !own.exists() || start.elapsed() > END {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
+    // Only if no other process has one.
+    let _ = std::fs::remove_dir(runs);
 }
 
 /// Removes what a device process that did not end by itself leaves: itself and its sockets.
 pub fn clean_up() {
     let own = std::process::id();
-    for (pid, dead) in children() {
-        let started_by_xrt = std::fs::read(format!("/proc/{pid}/environ"))
-            .is_ok_and(|e| e.split(|b| *b == 0).any(|v| v.starts_with(b"EMULATION_SOCKETID=")));
-        if !dead && started_by_xrt {
-            // SAFETY: no memory is involved; the process is a child of this one that XRT started.
-            unsafe { libc::kill(pid as i32, libc::SIGKILL) };
-        }
+    for pid in devices() {
+        // SAFETY: no memory is involved; the process is a child of this one that XRT started.
+        unsafe { libc::kill(pid as i32, libc::SIGKILL) };
     }
     let folder = std::env::var_os("USER").map(|u| PathBuf::from("/tmp").join(u));
     let end = format!("_{own}");
