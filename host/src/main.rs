@@ -4,7 +4,6 @@ mod cli;
 mod interpose;
 
 use clap::Parser as _;
-use std::io::Write as _;
 use std::process::ExitCode;
 
 /// Threads of the tensor library's own pool, which waits in a loop for its others: with our own pool beside it they
@@ -20,7 +19,7 @@ fn main() -> ExitCode {
         Ok(()) => 0,
         Err(e) if e.is_broken_pipe() => 0,
         Err(e) => {
-            complain(&format!("error: {e}\n"));
+            cli::complain(&e);
             1
         }
     };
@@ -28,10 +27,4 @@ fn main() -> ExitCode {
         accllm::device::xrt::leave(code.into());
     }
     code.into()
-}
-
-/// Says what went wrong in one piece: a thread of XRT that still works may print at the same time.
-fn complain(line: &str) {
-    // Without a place to say it, the exit code is what is left.
-    let _ = std::io::stderr().write_all(line.as_bytes());
 }

@@ -1,7 +1,7 @@
 //! `accllm chat`.
 
 use super::args::Chat;
-use super::out::Out;
+use super::out::{Out, complain};
 use super::prepare;
 use super::target::{self, Extras};
 use accllm::chat::{Conversation, Template, cut_short};
@@ -82,7 +82,7 @@ pub fn run(args: &Chat, out: &Out) -> Result<()> {
         match done {
             // Somebody is there to read it and to go on.
             Err(e @ Error::Argument(_) | e @ Error::Io { .. }) if interactive && !e.is_broken_pipe() => {
-                eprintln!("error: {e}");
+                complain(&e);
             }
             done => done?,
         }

@@ -22,9 +22,10 @@ mod xrt;
 mod xrt_check;
 
 pub use args::Cli;
-use args::Verb;
+pub use out::complain;
 
 use accllm::Result;
+use args::Verb;
 use out::Out;
 
 /// Does what the arguments say.

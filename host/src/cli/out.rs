@@ -1,4 +1,4 @@
-//! Standard output (reports, story) and standard error (progress).
+//! Standard output (reports, story) and standard error (progress, errors).
 
 use accllm::bench::Progress;
 use accllm::{Error, Result};
@@ -8,6 +8,12 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
+
+/// Says what went wrong, in one piece: a thread of XRT that still works may print at the same time.
+pub fn complain(e: &Error) {
+    // Without a place to say it, the exit code is what is left.
+    let _ = std::io::stderr().write_all(format!("error: {e}\n").as_bytes());
+}
 
 /// Where results go: text for people, or one JSON object.
 #[derive(Clone, Copy)]

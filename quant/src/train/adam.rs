@@ -7,8 +7,8 @@ use crate::isa::{Isa, versions};
 use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, Device, Error, InplaceOp2, Layout, Result, Tensor, Var};
 use rayon::prelude::*;
+use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::Mutex;
 
 const BETA1: f32 = 0.9;
 const BETA2: f32 = 0.98;
@@ -26,7 +26,7 @@ pub(super) struct Adam {
 
 struct Parameter {
     var: Var,
-    moments: Mutex<Moments>,
+    moments: Moments,
 }
 
 /// Running means of a gradient and of its square.
@@ -40,7 +40,7 @@ impl Adam {
     pub fn new(vars: Vec<Var>, rate: f64) -> Self {
         let parameter = |var: Var| {
             let zeros = || vec![0.0f32; var.elem_count()];
-            Parameter { moments: Mutex::new(Moments { first: zeros(), second: zeros() }), var }
+            Parameter { moments: Moments { first: zeros(), second: zeros() }, var }
         };
         Self { rate, relative: false, steps: 0, parameters: vars.into_iter().map(parameter).collect() }
     }
@@ -55,21 +55,21 @@ impl Adam {
     /// clipped.
     pub fn step(&mut self, gradients: &GradStore, factor: f64) -> Result<()> {
         self.steps += 1;
-        for p in &self.parameters {
+        for p in &mut self.parameters {
             let Some(gradient) = gradients.get(&p.var) else { continue };
             let step = Step {
                 rate: (self.rate * factor) as f32,
                 relative: self.relative,
                 first: 1.0 - BETA1.powi(self.steps),
                 second: 1.0 - BETA2.powi(self.steps),
-                moments: &p.moments,
+                moments: RefCell::new(&mut p.moments),
             };
             if gradient.device().is_cpu() {
                 p.var.inplace_op2(&gradient.contiguous()?, &step)?;
                 continue;
             }
             let mut x = p.var.flatten_all()?.to_vec1::<f32>()?;
-            step.apply(&mut x, &gradient.flatten_all()?.to_vec1::<f32>()?)?;
+            step.apply(&mut x, &gradient.flatten_all()?.to_vec1::<f32>()?);
             p.var.set(&Tensor::from_vec(x, p.var.shape(), p.var.device())?)?;
         }
         Ok(())
@@ -78,8 +78,7 @@ impl Adam {
     /// Adds the moments to `tensors`, under names that begin with `name`.
     pub fn keep(&self, name: &str, tensors: &mut HashMap<String, Tensor>) -> Result<()> {
         for (i, p) in self.parameters.iter().enumerate() {
-            let moments = p.moments.lock().map_err(|_| poisoned())?;
-            for (moment, data) in [("first", &moments.first), ("second", &moments.second)] {
+            for (moment, data) in [("first", &p.moments.first), ("second", &p.moments.second)] {
                 let data = Tensor::from_slice(data, data.len(), &Device::Cpu)?;
                 tensors.insert(format!("{name}.{i}.{moment}"), data);
             }
@@ -91,7 +90,7 @@ impl Adam {
     pub fn take(&mut self, name: &str, tensors: &HashMap<String, Tensor>, steps: usize) -> Result<()> {
         self.steps = i32::try_from(steps).map_err(|e| Error::Msg(e.to_string()))?;
         for (i, p) in self.parameters.iter_mut().enumerate() {
-            let Moments { first, second } = p.moments.get_mut().map_err(|_| poisoned())?;
+            let Moments { first, second } = &mut p.moments;
             for (moment, data) in [("first", first), ("second", second)] {
                 let name = format!("{name}.{i}.{moment}");
                 let kept = get(tensors, &name)?.flatten_all()?.to_vec1::<f32>()?;
@@ -109,10 +108,6 @@ impl Adam {
     }
 }
 
-fn poisoned() -> Error {
-    Error::Msg("an earlier step of the optimizer has failed".into())
-}
-
 /// A step of one parameter.
 struct Step<'a> {
     rate: f32,
@@ -120,20 +115,20 @@ struct Step<'a> {
     /// What the moments lack of their full size after so many steps.
     first: f32,
     second: f32,
-    moments: &'a Mutex<Moments>,
+    /// The library gives an operation no way to change itself.
+    moments: RefCell<&'a mut Moments>,
 }
 
 impl Step<'_> {
-    fn apply(&self, x: &mut [f32], gradient: &[f32]) -> Result<()> {
-        let mut moments = self.moments.lock().map_err(|_| poisoned())?;
-        let Moments { first, second } = &mut *moments;
+    fn apply(&self, x: &mut [f32], gradient: &[f32]) {
+        let mut moments = self.moments.borrow_mut();
+        let Moments { first, second } = &mut **moments;
         let moments = first.par_chunks_mut(PIECE).zip(second.par_chunks_mut(PIECE));
         let pieces = x.par_chunks_mut(PIECE).zip(moments).zip(gradient.par_chunks(PIECE));
-        let isa = Isa::best();
+        let (isa, rate, relative, c1, c2) = (Isa::best(), self.rate, self.relative, self.first, self.second);
         pieces.for_each(|((x, (m, v)), g)| {
-            update(isa, x, m, v, g, self.rate, self.relative, self.first, self.second);
+            update(isa, x, m, v, g, rate, relative, c1, c2);
         });
-        Ok(())
     }
 }
 
@@ -161,7 +156,8 @@ impl InplaceOp2 for Step<'_> {
         if !whole {
             return Err(Error::Msg("a parameter is a part of another tensor".into()));
         }
-        self.apply(x, slice(gradient, lg)?)
+        self.apply(x, slice(gradient, lg)?);
+        Ok(())
     }
 }
 

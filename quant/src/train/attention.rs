@@ -241,17 +241,11 @@ impl CustomOp3 for Attend {
         _: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let each: Vec<[Vec<f32>; 3]> = with_data(q, |q| {
-            with_data(k, |k| {
-                with_data(v, |v| {
-                    with_data(dy, |dy| {
-                        // The groups of `dy` are those of the queries.
-                        let groups = self.groups(q, k, v).into_par_iter().zip(self.groups(dy, k, v));
-                        groups.map(|(s, dy)| self.backward(s, dy.q)).collect()
-                    })
-                })
-            })
-        })????;
+        let each: Vec<[Vec<f32>; 3]> = with_data([q, k, v, dy], |[q, k, v, dy]| {
+            // The groups of `dy` are those of the queries.
+            let groups = self.groups(q, k, v).into_par_iter().zip(self.groups(dy, k, v));
+            groups.map(|(s, dy)| self.backward(s, dy.q)).collect()
+        })?;
         let (narrow, wide) = (self.g.head_dim, self.shared() * self.g.head_dim);
         let join = |i: usize, width: usize, like: &Tensor| {
             let each: Vec<&[f32]> = each.iter().map(|e| e[i].as_slice()).collect();

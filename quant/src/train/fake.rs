@@ -71,8 +71,6 @@ impl LatentWeight {
     /// Starts at `grid`, a fit of `w` whose real columns are `columns`; `w` says where in its cell each weight lies.
     pub fn new(w: &Matrix, grid: &GridWeight, columns: Arc<Vec<usize>>, device: &Device) -> Result<Self> {
         let (width, groups) = (grid.cols_padded(), grid.cols_padded() / GROUP);
-        let mut used = vec![false; width];
-        columns.iter().for_each(|c| used[*c] = true);
         let step = |r: usize, g: usize| f32::from(grid.scale[r * groups + g]) * grid.row_scale[r];
         let offsets = grid.offset.iter().enumerate();
         let offset: Vec<f32> =
@@ -91,16 +89,7 @@ impl LatentWeight {
         });
         let log_scale: Vec<f32> =
             (0..grid.rows * groups).map(|i| step(i / groups, i % groups).ln()).collect();
-        let grid = Grid {
-            format: grid.format,
-            rows: grid.rows,
-            cols: grid.cols,
-            width,
-            runs: Arc::new(runs(&columns)),
-            columns,
-            used: Arc::new(used),
-            offset: Arc::new(offset),
-        };
+        let grid = Grid::new(grid.format, (grid.rows, grid.cols), columns, offset);
         Ok(Self {
             v: Var::from_vec(v, (grid.rows, width), device)?,
             log_scale: Var::from_vec(log_scale, (grid.rows, groups), device)?,
@@ -121,11 +110,7 @@ impl LatentWeight {
         {
             return Err(candle_core::Error::Msg(format!("a weight of {rows} x {width} has other scales")));
         }
-        let mut used = vec![false; width];
-        columns.iter().for_each(|c| used[*c] = true);
-        let runs = Arc::new(runs(&columns));
-        let (used, offset) = (Arc::new(used), Arc::new(offset));
-        let grid = Grid { format, rows, cols, width, columns, runs, used, offset };
+        let grid = Grid::new(format, (rows, cols), columns, offset);
         Ok(Self { v: Var::from_tensor(v)?, log_scale: Var::from_tensor(log_scale)?, grid })
     }
 
@@ -226,6 +211,19 @@ impl Scales {
 }
 
 impl Grid {
+    fn new(
+        format: WeightFormat,
+        (rows, cols): (usize, usize),
+        columns: Arc<Vec<usize>>,
+        offset: Vec<f32>,
+    ) -> Self {
+        let width = cols.next_multiple_of(GROUP);
+        let mut used = vec![false; width];
+        columns.iter().for_each(|c| used[*c] = true);
+        let (runs, used, offset) = (Arc::new(runs(&columns)), Arc::new(used), Arc::new(offset));
+        Self { format, rows, cols, width, columns, runs, used, offset }
+    }
+
     /// Offsets of row `r`, in real units.
     fn offsets(&self, r: usize) -> &[f32] {
         let groups = self.width / GROUP;
@@ -374,20 +372,14 @@ impl CustomOp2 for FakeWeight {
             }
         };
         let (mut dv, mut ds) = (vec![0.0f32; g.rows * g.width], vec![0.0f32; g.rows * groups]);
-        with_data(v, |v| {
-            with_data(s, |s| {
-                with_data(w, |w| {
-                    with_data(dw, |dw| {
-                        let given = v.par_chunks(g.width).zip(s.par_chunks(groups));
-                        let given = given.zip(w.par_chunks(cols)).zip(dw.par_chunks(cols));
-                        let wanted = dv.par_chunks_mut(g.width).zip(ds.par_chunks_mut(groups));
-                        given.zip(wanted).enumerate().for_each(|(r, ((((v, s), w), dw), wanted))| {
-                            row(r, [v, s, w, dw], wanted);
-                        });
-                    })
-                })
-            })
-        })????;
+        with_data([v, s, w, dw], |[v, s, w, dw]| {
+            let given = v.par_chunks(g.width).zip(s.par_chunks(groups));
+            let given = given.zip(w.par_chunks(cols)).zip(dw.par_chunks(cols));
+            let wanted = dv.par_chunks_mut(g.width).zip(ds.par_chunks_mut(groups));
+            given.zip(wanted).enumerate().for_each(|(r, ((((v, s), w), dw), wanted))| {
+                row(r, [v, s, w, dw], wanted);
+            });
+        })?;
         let tensor = |data, like: &Tensor| Tensor::from_vec(data, like.shape(), like.device());
         Ok((Some(tensor(dv, v)?), Some(tensor(ds, s)?)))
     }

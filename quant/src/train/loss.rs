@@ -96,16 +96,14 @@ impl CustomOp2 for Divergence {
         let (tokens, vocab) = s.dims2()?;
         let factor = dy.to_scalar::<f32>()? / tokens as f32;
         let isa = Isa::best();
-        let ds = with_data(s, |s| {
-            with_data(t, |t| {
-                let mut ds = vec![0.0f32; s.len()];
-                let rows = ds.par_chunks_mut(vocab).zip(s.par_chunks(vocab)).zip(t.par_chunks(vocab));
-                rows.for_each(|((ds, s), t)| {
-                    slopes(isa, s, t, normalizer(isa, s), normalizer(isa, t), factor, ds);
-                });
-                ds
-            })
-        })??;
+        let ds = with_data([s, t], |[s, t]| {
+            let mut ds = vec![0.0f32; s.len()];
+            let rows = ds.par_chunks_mut(vocab).zip(s.par_chunks(vocab)).zip(t.par_chunks(vocab));
+            rows.for_each(|((ds, s), t)| {
+                slopes(isa, s, t, normalizer(isa, s), normalizer(isa, t), factor, ds);
+            });
+            ds
+        })?;
         Ok((Some(Tensor::from_vec(ds, s.shape(), s.device())?), None))
     }
 }

@@ -95,8 +95,7 @@ impl CustomOp2 for RmsNorm {
         _: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let (dx, dg) =
-            with_data(x, |x| with_data(g, |g| with_data(dy, |dy| rms_norm_gradients(x, g, dy, self.eps))))???;
+        let (dx, dg) = with_data([x, g, dy], |[x, g, dy]| rms_norm_gradients(x, g, dy, self.eps))?;
         let dx = Tensor::from_vec(dx, x.shape(), x.device())?;
         Ok((Some(dx), Some(Tensor::from_vec(dg, g.shape(), g.device())?)))
     }
@@ -165,15 +164,11 @@ impl CustomOp2 for Linear {
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let ((tokens, columns), rows) = (x.dims2()?, w.dim(0)?);
-        let (dx, dw) = with_data(x, |x| {
-            with_data(w, |w| {
-                with_data(dy, |dy| {
-                    let [x, w, dy] = [(x, columns), (w, columns), (dy, rows)].map(|(d, n)| View::rows(d, n));
-                    let dx = matrix_product((tokens, rows, columns), dy, w);
-                    (dx, matrix_product((rows, tokens, columns), dy.t(), x))
-                })
-            })
-        })???;
+        let (dx, dw) = with_data([x, w, dy], |[x, w, dy]| {
+            let [x, w, dy] = [(x, columns), (w, columns), (dy, rows)].map(|(d, n)| View::rows(d, n));
+            let dx = matrix_product((tokens, rows, columns), dy, w);
+            (dx, matrix_product((rows, tokens, columns), dy.t(), x))
+        })?;
         let tensor = |data, like: &Tensor| Tensor::from_vec(data, like.shape(), like.device());
         Ok((Some(tensor(dx, x)?), Some(tensor(dw, w)?)))
     }
@@ -204,8 +199,7 @@ impl CustomOp2 for SiluMul {
         _: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let (dg, du) =
-            with_data(g, |g| with_data(u, |u| with_data(dy, |dy| silu_mul_gradients(g, u, dy))))???;
+        let (dg, du) = with_data([g, u, dy], |[g, u, dy]| silu_mul_gradients(g, u, dy))?;
         let tensor = |data| Tensor::from_vec(data, g.shape(), g.device());
         Ok((Some(tensor(dg)?), Some(tensor(du)?)))
     }
