@@ -16,10 +16,12 @@ use accllm_quant::quantize::{
 };
 use std::path::Path;
 
-/// Tokens whose predictions are compared to measure the damage.
-const COMPARED: usize = 256;
-/// Tokens on which each linear is fitted for that.
+/// Tokens on which each linear is fitted to measure the damage.
 const FITTED: usize = 4096;
+/// Windows behind those, where the text has so many, on which predictions are compared for that.
+const COMPARED: usize = 4;
+/// Tokens of each.
+const OF_EACH: usize = 256;
 
 /// What limits a mixture.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,8 +67,8 @@ pub fn mixture(
     let c = &float.config;
     progress.begin("measuring sensitivity", (c.layers * LINEARS.len() * FORMATS.len()) as u64);
     let protocol = Protocol { window, windows: Some(FITTED.div_ceil(window)) };
-    let compared = text.get(..COMPARED.min(window)).unwrap_or(text);
-    let damage = sensitivity(float, (text, protocol), compared, work, &|| progress.advance(1));
+    let compared = compared(text, window);
+    let damage = sensitivity(float, (text, protocol), &compared, work, &|| progress.advance(1));
     progress.end();
     let damage = damage?;
     let linears = damage.iter().flat_map(|layer| layer.iter().zip(&costs.each));
@@ -77,6 +79,13 @@ pub fn mixture(
     let format = |i: &usize| FORMATS.get(*i).copied().unwrap_or(WeightFormat::W2Sparse);
     let choices: Vec<WeightFormat> = found.choice.iter().map(format).collect();
     Ok(choices.as_chunks::<7>().0.to_vec())
+}
+
+/// The beginnings of windows that are not fitted on; of the last ones, where the text is short.
+fn compared(text: &[u32], window: usize) -> Vec<&[u32]> {
+    let windows = text.chunks_exact(window);
+    let first = FITTED.div_ceil(window).min(windows.len().saturating_sub(COMPARED));
+    windows.skip(first).take(COMPARED).map(|w| w.get(..OF_EACH).unwrap_or(w)).collect()
 }
 
 fn bit_costs(c: &LlamaConfig, bits: f64) -> Result<Costs> {
@@ -139,6 +148,16 @@ mod tests {
             "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32, "vocab_size": 32000,
             "rms_norm_eps": 1e-5, "max_position_embeddings": 4096, "hidden_act": "silu"}"#;
         LlamaConfig::parse(text, std::path::Path::new("config.json")).unwrap()
+    }
+
+    #[test]
+    fn what_is_compared_is_not_fitted_on() {
+        let text: Vec<u32> = (0..20 * 512).collect();
+        let starts = |text: &[u32]| compared(text, 512).iter().map(|w| (w[0], w.len())).collect::<Vec<_>>();
+        assert_eq!(starts(&text), [8, 9, 10, 11].map(|w| (w * 512, 256)));
+        assert_eq!(starts(&text[..10 * 512]), [6, 7, 8, 9].map(|w| (w * 512, 256)));
+        assert_eq!(starts(&text[..600]), [(0, 256)]);
+        assert_eq!(compared(&text, 20)[0], (4100..4120).collect::<Vec<_>>());
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Stop strings in a text that comes in pieces.
 
-/// Passes text on until one of the strings appears, and holds back what may be the beginning of one.
+/// Passes text on until one of the strings is complete, and holds back what may be the beginning of one. Of several
+/// strings, the one that is complete first counts, and of those that end together the longest: how the text was cut
+/// into pieces makes no difference.
 #[derive(Debug)]
 pub struct StopStrings<'a> {
     strings: &'a [String],
@@ -21,7 +23,8 @@ impl<'a> StopStrings<'a> {
         }
         self.held.push_str(text);
         let strings = || self.strings.iter().filter(|s| !s.is_empty());
-        if let Some(at) = strings().filter_map(|s| self.held.find(s.as_str())).min() {
+        let first = strings().filter_map(|s| self.held.find(s.as_str()).map(|at| (at + s.len(), at))).min();
+        if let Some((_, at)) = first {
             self.found = true;
             self.held.truncate(at);
             return std::mem::take(&mut self.held);
@@ -65,8 +68,19 @@ mod tests {
         assert_eq!((stop.push("the EN"), stop.found(), stop.finish()), ("the ".into(), false, "EN".into()));
     }
 
+    /// Found by the property below: `b` is complete while `ébb` is still coming.
+    #[test]
+    fn a_complete_string_is_not_kept_waiting() {
+        let list = strings(&["b", "ébb"]);
+        for pieces in [&["aéb", "b"][..], &["aébb"], &["a", "é", "b", "b"]] {
+            let mut stop = StopStrings::new(&list);
+            let passed: String = pieces.iter().map(|t| stop.push(t)).collect();
+            assert_eq!((passed.as_str(), stop.found()), ("aé", true), "{pieces:?}");
+        }
+    }
+
     proptest! {
-        /// Pieces do not matter: it is the text up to the earliest string.
+        /// Pieces do not matter: it is the text up to the string that is complete first.
         #[test]
         fn equals_a_search_in_the_whole(text in "[abé]{0,24}", cuts in proptest::collection::vec(0usize..24, 0..6),
                                         of in proptest::collection::vec("[abé]{1,4}", 0..3)) {
@@ -82,8 +96,9 @@ mod tests {
             }
             let found = stop.found();
             out += &stop.finish();
-            let want = of.iter().filter_map(|s| text.find(s.as_str())).min();
-            prop_assert_eq!((out.as_str(), found), (&text[..want.unwrap_or(text.len())], want.is_some()));
+            let want = of.iter().filter_map(|s| text.find(s.as_str()).map(|at| (at + s.len(), at))).min();
+            let end = want.map_or(text.len(), |(_, at)| at);
+            prop_assert_eq!((out.as_str(), found), (&text[..end], want.is_some()));
         }
     }
 }
