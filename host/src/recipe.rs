@@ -105,7 +105,7 @@ impl Recipe {
             Preset::Fast => (32, 0),
             Preset::Best => {
                 let more = (WHOLE / weights).sqrt().clamp(1.0, MOST).round() as usize;
-                (128 * more, 512 * more)
+                (256 * more, 512 * more)
             }
         };
         let text = self.tokens.unwrap_or(text * WINDOW).max(window);
@@ -327,7 +327,7 @@ mod tests {
     fn smaller_models_get_more_tokens_and_larger_rates() {
         let best = Recipe { preset: Preset::Best, ..Recipe::fast() };
         for (layers, text, train, rate) in
-            [(30, 128, 512, 0.0023), (7, 256, 1024, 0.0047), (1, 512, 2048, 0.0125)]
+            [(30, 256, 512, 0.0023), (7, 512, 1024, 0.0047), (1, 1024, 2048, 0.0125)]
         {
             let c = config(layers);
             let sizes = best.sizes(&c);

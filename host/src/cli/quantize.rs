@@ -70,7 +70,7 @@ pub struct Quantize {
 pub enum PresetArg {
     /// Closed forms on 16,384 tokens, no training: minutes for a small model.
     Fast,
-    /// Closed forms on 65,536 tokens, then a training of the whole model on four passes over them: hours. Models of less
+    /// Closed forms on 131,072 tokens, then a training of the whole model on two passes over them: hours. Models of less
     /// than a hundred million weights get up to four times the tokens.
     Best,
 }

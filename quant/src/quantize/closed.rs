@@ -18,6 +18,9 @@ use crate::hf::LlamaConfig;
 use crate::model::WeightFormat;
 use crate::perplexity::Protocol;
 
+/// Tokens whose inputs of down are made at once.
+const AT_ONCE: usize = 4096;
+
 /// How the two columns of four that 2:4 keeps are chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pruning {
@@ -85,8 +88,6 @@ pub(crate) fn closed_layer(
     let [fq, fk, fv, fo, fgate, fup, fdown] = how.formats;
     let mut back = w.clone();
 
-    let inputs =
-        Inputs::migrated(&rms_norm(&before, &w.attn_norm, c.norm_eps), &shapes.attn_in).instead_of(attn_in);
     // Towards the wanted outputs, or what the weight makes of the float model's inputs.
     let one = |inputs: &Inputs, w: &Matrix, format, wanted: Option<&dyn Fn() -> Vec<f32>>| {
         let corrected = || match wanted {
@@ -101,25 +102,43 @@ pub(crate) fn closed_layer(
         (grid, values)
     };
     let (q, k, v, o, gate, up, down);
-    (q, back.q) = one(&inputs, &w.q, fq, None);
-    (k, back.k) = one(&inputs, &w.k, fk, None);
-    (v, back.v) = one(&inputs, &w.v, fv, None);
-
-    let attn_out = attention(c, (l, &back), window, &streams.quantized);
-    let inputs = Inputs::of_o(&attn_out, &per_query(c, &shapes.value), c.head_dim, (&middle, c.hidden));
-    let values;
-    (o, values) = one(&inputs, &spread_heads(&w.o, c.head_dim), fo, Some(&|| difference(&middle, &before)));
-    back.o = gather_heads(&values, c.head_dim);
+    // Large tensors are dropped as soon as they have served.
+    {
+        let x = rms_norm(&before, &w.attn_norm, c.norm_eps);
+        let inputs = Inputs::migrated(&x, &shapes.attn_in).instead_of(attn_in);
+        drop(x);
+        (q, back.q) = one(&inputs, &w.q, fq, None);
+        (k, back.k) = one(&inputs, &w.k, fk, None);
+        (v, back.v) = one(&inputs, &w.v, fv, None);
+    }
     let mut x = before;
-    add(&mut x, &linear(&attn_out, &back.o));
-
-    let m = rms_norm(&x, &w.mlp_norm, c.norm_eps);
-    let inputs = Inputs::migrated(&m, &shapes.mlp_in).instead_of(mlp_in);
-    (gate, back.gate) = one(&inputs, &w.gate, fgate, None);
-    (up, back.up) = one(&inputs, &w.up, fup, None);
-    let h = silu_mul(&linear(&m, &back.gate), &linear(&m, &back.up));
+    {
+        let attn_out = attention(c, (l, &back), window, &streams.quantized);
+        let shape = per_query(c, &shapes.value);
+        let inputs = Inputs::of_o(&attn_out, &shape, c.head_dim, (&middle, c.hidden));
+        let wanted = || difference(&middle, &x);
+        let values;
+        (o, values) = one(&inputs, &spread_heads(&w.o, c.head_dim), fo, Some(&wanted));
+        back.o = gather_heads(&values, c.head_dim);
+        drop(inputs);
+        add(&mut x, &linear(&attn_out, &back.o));
+    }
+    drop(middle);
+    let h = {
+        let m = rms_norm(&x, &w.mlp_norm, c.norm_eps);
+        let inputs = Inputs::migrated(&m, &shapes.mlp_in).instead_of(mlp_in);
+        (gate, back.gate) = one(&inputs, &w.gate, fgate, None);
+        (up, back.up) = one(&inputs, &w.up, fup, None);
+        drop(inputs);
+        let mut h = Vec::with_capacity(m.len() / c.hidden * c.ffn);
+        for m in m.chunks(AT_ONCE * c.hidden) {
+            h.extend(silu_mul(&linear(m, &back.gate), &linear(m, &back.up)));
+        }
+        h
+    };
     let inputs = Inputs::of_down(&h, &shapes.down_in, (&out, c.hidden));
     (down, back.down) = one(&inputs, &w.down, fdown, Some(&|| difference(&out, &x)));
+    drop(inputs);
     add(&mut x, &linear(&h, &back.down));
 
     let mut rest = x.as_slice();

@@ -181,8 +181,11 @@ fn least_weights(x: &[f32], shape: &[f32], behind: &[f32], hidden: usize) -> Vec
 /// Every token's row times its weight.
 fn weighted(x: &[f32], weights: &[f32]) -> Vec<f32> {
     let width = (x.len() / weights.len().max(1)).max(1);
-    let rows = x.par_chunks(width).zip(weights);
-    rows.flat_map_iter(|(row, weight)| row.iter().map(move |v| v * weight)).collect()
+    let mut out = x.to_vec();
+    out.par_chunks_mut(width)
+        .zip(weights)
+        .for_each(|(row, weight)| row.iter_mut().for_each(|v| *v *= weight));
+    out
 }
 
 /// The two columns of each four with the largest `w^2 * power`.
