@@ -18,9 +18,6 @@ use crate::hf::LlamaConfig;
 use crate::model::WeightFormat;
 use crate::perplexity::Protocol;
 
-/// Tokens whose inputs of down are made at once.
-const AT_ONCE: usize = 4096;
-
 /// How the two columns of four that 2:4 keeps are chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pruning {
@@ -104,9 +101,8 @@ pub(crate) fn closed_layer(
     let (q, k, v, o, gate, up, down);
     // Large tensors are dropped as soon as they have served.
     {
-        let x = rms_norm(&before, &w.attn_norm, c.norm_eps);
-        let inputs = Inputs::migrated(&x, &shapes.attn_in).instead_of(attn_in);
-        drop(x);
+        let inputs = Inputs::migrated(&rms_norm(&before, &w.attn_norm, c.norm_eps), &shapes.attn_in)
+            .instead_of(attn_in);
         (q, back.q) = one(&inputs, &w.q, fq, None);
         (k, back.k) = one(&inputs, &w.k, fk, None);
         (v, back.v) = one(&inputs, &w.v, fv, None);
@@ -130,11 +126,7 @@ pub(crate) fn closed_layer(
         (gate, back.gate) = one(&inputs, &w.gate, fgate, None);
         (up, back.up) = one(&inputs, &w.up, fup, None);
         drop(inputs);
-        let mut h = Vec::with_capacity(m.len() / c.hidden * c.ffn);
-        for m in m.chunks(AT_ONCE * c.hidden) {
-            h.extend(silu_mul(&linear(m, &back.gate), &linear(m, &back.up)));
-        }
-        h
+        down_input(c, &back, &m)
     };
     let inputs = Inputs::of_down(&h, &shapes.down_in, (&out, c.hidden));
     (down, back.down) = one(&inputs, &w.down, fdown, Some(&|| difference(&out, &x)));
@@ -192,6 +184,16 @@ fn attention(
                 out.extend_from_slice(data);
             }
         });
+    }
+    out
+}
+
+/// The input of down for `m`, `[tokens, hidden]`, a few thousand tokens at a time: the outputs of gate and up are large.
+fn down_input(c: &LlamaConfig, w: &FloatLayer, m: &[f32]) -> Vec<f32> {
+    const AT_ONCE: usize = 4096;
+    let mut out = Vec::with_capacity(m.len() / c.hidden * c.ffn);
+    for m in m.chunks(AT_ONCE * c.hidden) {
+        out.extend(silu_mul(&linear(m, &w.gate), &linear(m, &w.up)));
     }
     out
 }

@@ -20,8 +20,8 @@ pub type Damage = [[f64; 3]; 7];
 /// Damage of each format to each linear alone: `[layer][linear][format]`, as the mean KL divergence in nats per token
 /// from the float model's predictions on the windows `compared` when only that linear is quantized, with error feedback
 /// on the inputs that it has on the windows of `text`. The cost is `21 * layers` fits and forward passes over `compared`,
-/// each from the layer concerned on. `progress` is called for each of them. The result is kept in `folder`, where there is one,
-/// and taken from there the next time.
+/// each from the layer concerned on. `progress` is called for each of them. The result is kept in `folder`, where there
+/// is one, and taken from there the next time.
 ///
 /// # Errors
 /// The text is shorter than a window; a layer cannot be read, or a token is none of the model's; the folder cannot be
@@ -52,7 +52,9 @@ fn measure(
     let fitted = Window::new(c, windows.first().map_or(1, |w| w.len()), None);
     let mut streams = windows.iter().map(|w| model.embed_tokens(w)).collect::<Result<Vec<_>>>()?;
     let window = Window::new(c, compared.iter().map(|w| w.len()).max().unwrap_or(1), None);
-    let logits = |x: &[f32]| linear(&model.last_norm(x, &mut NoTap), model.head());
+    let run = |x: &mut [Vec<f32>], l: usize, w: &FloatLayer| {
+        x.par_iter_mut().for_each(|x| run_layer(c, (l, w), &window, x, &mut NoTap));
+    };
     let reference = compared.iter().map(|w| model.logits(w, None, &mut NoTap)).collect::<Result<Vec<_>>>()?;
     let mut before = compared.iter().map(|w| model.embed_tokens(w)).collect::<Result<Vec<_>>>()?;
     let tokens = compared.iter().map(|w| w.len()).sum::<usize>().max(1) as f64;
@@ -64,20 +66,20 @@ fn measure(
             let (i, format) = (n / FORMATS.len(), FORMATS[n % FORMATS.len()]);
             let w = linears(&mut layer)[i].clone();
             *linears(&mut layer)[i] = seen.fit(c, i, &w, format);
-            let of_window = |(x, reference): (&Vec<f32>, &Vec<f32>)| {
-                let mut y = x.clone();
-                run_layer(c, (l, &layer), &window, &mut y, &mut NoTap);
-                for later in l + 1..c.layers {
-                    run_layer(c, (later, &*model.layer(later)?), &window, &mut y, &mut NoTap);
-                }
-                Ok(divergence(reference, &logits(&y), c.vocab) * (y.len() / c.hidden) as f64)
+            let mut behind = before.clone();
+            run(&mut behind, l, &layer);
+            for later in l + 1..c.layers {
+                run(&mut behind, later, &*model.layer(later)?);
+            }
+            let sum = |(x, reference): (&Vec<f32>, &Vec<f32>)| {
+                let logits = linear(&model.last_norm(x, &mut NoTap), model.head());
+                divergence(reference, &logits, c.vocab) * (x.len() / c.hidden) as f64
             };
-            let sums = before.par_iter().zip(&reference).map(of_window).collect::<Result<Vec<_>>>()?;
-            *damage = sums.iter().sum::<f64>() / tokens;
+            *damage = behind.iter().zip(&reference).map(sum).sum::<f64>() / tokens;
             *linears(&mut layer)[i] = w;
             progress();
         }
-        before.par_iter_mut().for_each(|x| run_layer(c, (l, &layer), &window, x, &mut NoTap));
+        run(&mut before, l, &layer);
     }
     Ok(out)
 }

@@ -46,7 +46,8 @@ pub(super) fn quantize_weights(
     });
     let head_in = blocks.seen.finish()?.head_in;
     let (final_norm, float_head, head) = fit_head(model, &blocks.streams.quantized, &head_in, options);
-    drop(std::mem::take(&mut blocks.streams.quantized));
+    // The training needs the room.
+    blocks.streams.quantized = Vec::new();
     match &options.end_to_end {
         Some((how, count)) if blocks.trained.len() == c.layers => {
             work.depend_on_matrix(&float_head);
