@@ -106,6 +106,16 @@ pub fn rope_row(position: u64, rope: &Rope, hd: usize, hdp: usize) -> (Vec<i16>,
         .unzip()
 }
 
+/// cos and sin rows in which pair `lead` and pair 0 have changed places (a head's leading pair, docs/numerics.md). A lead
+/// past the rows changes nothing.
+pub fn led_row((mut cos, mut sin): (Vec<i16>, Vec<i16>), lead: usize) -> (Vec<i16>, Vec<i16>) {
+    if lead < cos.len() && lead < sin.len() {
+        cos.swap(0, lead);
+        sin.swap(0, lead);
+    }
+    (cos, sin)
+}
+
 /// K's step and base for a token and head: `(scale, base)`, from a rotated padded head of 16-bit values.
 pub fn k_step(rot: &[i32]) -> (u16, i16) {
     let (mut min, mut max) = (i32::from(i16::MAX), i32::from(i16::MIN));

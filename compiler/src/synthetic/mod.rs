@@ -47,6 +47,8 @@ pub struct Synthetic {
     pub values: Values,
     /// All layers with the same constants.
     pub uniform: bool,
+    /// Each KV head with a leading RoPE pair of its own.
+    pub led: bool,
     /// Default attention shape.
     pub lambda: LambdaShape,
     /// Seed.
@@ -70,6 +72,7 @@ impl Default for Synthetic {
             prob_wide: true,
             values: Values::Uniform,
             uniform: true,
+            led: false,
             lambda: LambdaShape { n_sink: 4, n_window: 24 },
             seed: 1,
         }
@@ -127,7 +130,7 @@ impl Synthetic {
         let [q, k, v, o, gate, up, down] = Linear::LAYER.map(|linear| self.linear(Some(l), linear));
         let [attn_norm, mlp_norm] =
             [(2 * l, c.attn_norm), (2 * l + 1, c.mlp_norm)].map(|(i, n)| self.whole_norm(i, n));
-        Layer { attn_norm, mlp_norm, constants, q, k, v, o, gate, up, down }
+        Layer { attn_norm, mlp_norm, constants, leads: self.leads(l), q, k, v, o, gate, up, down }
     }
 
     fn whole_norm(&self, index: usize, consts: Norm) -> quant::Norm {

@@ -15,6 +15,7 @@ pub(super) mod part {
     pub const NORM: u64 = 1;
     pub const EMBED: u64 = 2;
     pub const CACHE: u64 = 3;
+    pub const LEAD: u64 = 4;
 }
 
 /// Magnitude that outputs are scaled to.
@@ -46,6 +47,15 @@ impl Synthetic {
             os: vary(23),
             hs: 11,
         }
+    }
+
+    /// Leading RoPE pairs of a layer.
+    pub(super) fn leads(&self, l: usize) -> Vec<u8> {
+        if !self.led {
+            return Vec::new();
+        }
+        let mut rng = Rng::of(self.seed, &[part::LEAD, l as u64]);
+        (0..self.kv_heads).map(|_| rng.range(0, self.head_dim as i64 / 2 - 1) as u8).collect()
     }
 
     fn norm_consts(&self) -> Norm {

@@ -81,6 +81,7 @@ impl Named {
             prob_wide,
             values: Values::Normal,
             uniform: true,
+            led: false,
             lambda,
             seed,
         }

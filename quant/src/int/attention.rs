@@ -8,6 +8,15 @@ use accllm_hw::{fixed, tables};
 /// cos and sin rows (Q.14) of one position.
 pub(super) type Angles = (Vec<i16>, Vec<i16>);
 
+/// Rotation of a token, for each order of RoPE pairs in the model ([`crate::model::QuantModel::leads`]).
+#[derive(Clone)]
+pub(super) struct Turns {
+    /// At its position.
+    pub near: Vec<Angles>,
+    /// At the ceiling of the sinks, where that is another.
+    pub far: Option<Vec<Angles>>,
+}
+
 /// Rotates a head `[hd]` into its padded layout `[hdp]` (RoPE, Hadamard, shift).
 pub(super) fn rotate(isa: Isa, head: &[i32], angles: &Angles, shift: u8) -> Vec<i32> {
     let (hd, half) = (head.len(), angles.0.len());

@@ -1,6 +1,6 @@
 //! A layer over some tokens: what comes before their keys and values are in the cache, and what comes after.
 
-use super::attention::{Angles, Attention, Query, rotate};
+use super::attention::{Attention, Query, Turns, rotate};
 use super::cache::Cache;
 use super::emit::{emit, emit_head};
 use super::kernel::{norm_row, silu_row};
@@ -22,8 +22,8 @@ pub(super) struct Tokens<'a> {
     pub prepared: &'a Prepared<'a>,
     /// Position of the first.
     pub base: u64,
-    /// Of each: rotation at its position, and at the ceiling of the sinks where that is another.
-    pub angles: &'a [(Angles, Option<Angles>)],
+    /// Rotation of each.
+    pub turns: &'a [Turns],
     /// Work is spread over all threads; otherwise the caller does that.
     pub spread: bool,
 }
@@ -60,9 +60,9 @@ impl Tokens<'_> {
         say(tap, Point::K, at, base, kw, || part(qw, kw));
         say(tap, Point::V, at, base, kw, || part(qw + kw, kw));
         let (mut k_rot, mut k, mut k_meta, mut v) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for (row, angles) in qkv.chunks_exact(qw + 2 * kw).zip(self.angles) {
-            for key in row[qw..qw + kw].chunks_exact(hd) {
-                let rot = rotate(isa, key, &angles.0, w.constants.rot_shift_k);
+        for (row, turns) in qkv.chunks_exact(qw + 2 * kw).zip(self.turns) {
+            for (key, order) in row[qw..qw + kw].chunks_exact(hd).zip(&p.layers[l].orders) {
+                let rot = rotate(isa, key, &turns.near[*order], w.constants.rot_shift_k);
                 let (scale, low) = k_step(&rot);
                 let inverse = tables::recip(u32::from(scale));
                 k.extend(rot.iter().map(|r| k_code(*r, low, inverse)));
@@ -87,7 +87,7 @@ impl Tokens<'_> {
         let (p, base, at) = (self.prepared, self.base, Some(l));
         let (a, m, w, isa) = (&p.model.arch, p.model, &p.model.layers[l], p.isa);
         let attention = Attention { isa, cache, lambda, constants: &w.constants, wide: m.prob_wide };
-        let o8 = Acts::narrow(self.angles.len(), a.o_cols(), |t, out| {
+        let o8 = Acts::narrow(self.turns.len(), a.o_cols(), |t, out| {
             self.attend(l, t, &projected.qkv, &attention, out, tap);
         });
         let y = linear(isa, &p.layers[l].o, &o8, self.spread);
@@ -133,13 +133,15 @@ impl Tokens<'_> {
         let (p, hd, group) = (self.base + t as u64, a.head_dim, a.group());
         let q = &qkv[t * (a.q_width() + 2 * a.kv_width())..][..a.q_width()];
         let shift = attention.constants.rot_shift_q;
-        let (near, far) = &self.angles[t];
+        let turns = &self.turns[t];
         let heads = |kv: usize| {
+            let order = self.prepared.layers[l].orders[kv];
+            let (near, far) = (&turns.near[order], turns.far.as_ref().map(|far| &far[order]));
             let queries: Vec<(Query, Option<Query>)> = q[kv * group * hd..(kv + 1) * group * hd]
                 .chunks_exact(hd)
                 .map(|q| {
                     let of = |angles| Query::new(attention.isa, q, angles, shift);
-                    (of(near), far.as_ref().map(of))
+                    (of(near), far.map(of))
                 })
                 .collect();
             let pairs: Vec<_> = queries.iter().map(|(w, s)| (w, s.as_ref().unwrap_or(w))).collect();

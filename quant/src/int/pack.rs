@@ -102,6 +102,8 @@ impl Packed {
 
 /// Weights of a layer.
 pub(super) struct PackedLayer {
+    /// Index of each KV head's order of RoPE pairs in [`Prepared::leads`].
+    pub orders: Vec<usize>,
     /// q, k and v.
     pub qkv: Packed,
     pub o: Packed,
@@ -114,6 +116,8 @@ pub(super) struct PackedLayer {
 pub struct Prepared<'m> {
     pub(super) model: &'m QuantModel,
     pub(super) isa: Isa,
+    /// Leading RoPE pairs.
+    pub(super) leads: Vec<u8>,
     pub(super) layers: Vec<PackedLayer>,
     pub(super) head: Packed,
 }
@@ -126,14 +130,17 @@ impl<'m> Prepared<'m> {
     }
 
     pub(super) fn with(model: &'m QuantModel, isa: Isa) -> Self {
+        let leads = model.leads();
+        let order = |lead: u8| leads.binary_search(&lead).unwrap_or(0);
         let layer = |l: &crate::model::Layer| PackedLayer {
+            orders: (0..model.arch.kv_heads).map(|kv| order(l.lead(kv))).collect(),
             qkv: Packed::new(&[&l.q, &l.k, &l.v]),
             o: Packed::new(&[&l.o]),
             gate_up: Packed::new(&[&l.gate, &l.up]),
             down: Packed::new(&[&l.down]),
         };
         let layers = model.layers.iter().map(layer).collect();
-        Self { model, isa, layers, head: Packed::new(&[&model.head]) }
+        Self { model, isa, leads, layers, head: Packed::new(&[&model.head]) }
     }
 
     /// The model.

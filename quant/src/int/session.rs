@@ -1,6 +1,6 @@
 //! Runs a quantized model over tokens, keeping the KV cache.
 
-use super::attention::Angles;
+use super::attention::Turns;
 use super::cache::Cache;
 use super::emit::emit;
 use super::forward::{Projected, Tokens};
@@ -203,7 +203,7 @@ impl<'m> Session<'m> {
                 let at = Tokens {
                     prepared: &self.prepared,
                     base: self.position + first as u64,
-                    angles: &[],
+                    turns: &[],
                     spread: true,
                 };
                 logits.extend(at.head(&hidden[first * width..], tap));
@@ -218,7 +218,7 @@ impl<'m> Session<'m> {
         let (model, width) = (self.prepared.model, self.prepared.model.arch.hidden);
         let unit = (-f32::from(model.logit_frac)).exp2();
         let part = |(x, next): (&[i32], &[u32])| {
-            let at = Tokens { prepared: &self.prepared, base: 0, angles: &[], spread: false };
+            let at = Tokens { prepared: &self.prepared, base: 0, turns: &[], spread: false };
             let logits = at.head(x, &mut NoIntTap);
             let mut real = vec![0f32; model.arch.vocab];
             let rows = logits.chunks_exact(model.arch.vocab).zip(next);
@@ -242,9 +242,15 @@ impl<'m> Session<'m> {
             .flat_map(|id| m.embed[*id as usize * h..][..h].iter().map(|e| fixed::embed(*e, shift)))
             .collect();
         emit(tap, Point::Embed, None, base, h, &x);
-        let angles = |p: u64| fixed::rope_row(p, &m.arch.rope, m.arch.head_dim, m.arch.padded_head());
-        let ceiling = angles(self.lambda.sink_position(u64::MAX));
-        let row = |p: u64| (angles(p), (self.lambda.sink_position(p) != p).then(|| ceiling.clone()));
+        let angles = |p: u64| {
+            let row = fixed::rope_row(p, &m.arch.rope, m.arch.head_dim, m.arch.padded_head());
+            self.prepared.leads.iter().map(|lead| fixed::led_row(row.clone(), usize::from(*lead))).collect()
+        };
+        let ceiling: Vec<_> = angles(self.lambda.sink_position(u64::MAX));
+        let row = |p: u64| Turns {
+            near: angles(p),
+            far: (self.lambda.sink_position(p) != p).then(|| ceiling.clone()),
+        };
         let rows: Vec<_> = (0..tokens.len() as u64).map(|t| row(base + t)).collect();
         // A part for each thread, unless somebody watches, or there is only one.
         let threads = rayon::current_num_threads();
@@ -261,21 +267,21 @@ impl<'m> Session<'m> {
         x
     }
 
-    fn layer(&mut self, l: usize, x: &mut [i32], rows: &[(Angles, Option<Angles>)], tap: &mut dyn IntTap) {
+    fn layer(&mut self, l: usize, x: &mut [i32], rows: &[Turns], tap: &mut dyn IntTap) {
         let prepared = self.prepared.clone();
-        let at = Tokens { prepared: &prepared, base: self.position, angles: rows, spread: true };
+        let at = Tokens { prepared: &prepared, base: self.position, turns: rows, spread: true };
         let projected = at.project(l, x, tap);
         self.append(l, self.position, &projected, tap);
         at.finish(l, x, &projected, (&self.caches[l], self.lambda), tap);
     }
 
     /// As [`Self::layer`], `part` tokens a thread.
-    fn layer_in_parts(&mut self, l: usize, x: &mut [i32], rows: &[(Angles, Option<Angles>)], part: usize) {
+    fn layer_in_parts(&mut self, l: usize, x: &mut [i32], rows: &[Turns], part: usize) {
         let (prepared, position) = (self.prepared.clone(), self.position);
         let h = prepared.model.arch.hidden;
-        let at = |i: usize, angles| {
+        let at = |i: usize, turns| {
             let base = position + (i * part) as u64;
-            Tokens { prepared: &prepared, base, angles, spread: false }
+            Tokens { prepared: &prepared, base, turns, spread: false }
         };
         let parts = x.par_chunks(part * h).zip(rows.par_chunks(part)).enumerate();
         let projected: Vec<Projected> =

@@ -28,6 +28,12 @@ impl QuantModel {
             for (name, value, max) in limits {
                 at_most(path, &format!("layers[{l}].{name}"), value, max)?;
             }
+            if !layer.leads.is_empty() {
+                same(path, &format!("layers[{l}].leads"), layer.leads.len(), a.kv_heads)?;
+            }
+            for lead in &layer.leads {
+                at_most(path, &format!("layers[{l}].leads"), *lead, (a.head_dim / 2 - 1) as u8)?;
+            }
             check_norm(&layer.attn_norm, path, &format!("L{l}.attn_norm"), a.hidden)?;
             check_norm(&layer.mlp_norm, path, &format!("L{l}.mlp_norm"), a.hidden)?;
             for (name, linear) in layer.linears() {

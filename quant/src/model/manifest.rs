@@ -57,6 +57,8 @@ pub(super) struct LayerEntry {
     pub mlp_norm: NormEntry,
     #[serde(flatten)]
     pub constants: LayerConstants,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leads: Vec<u8>,
     pub format: Formats,
 }
 

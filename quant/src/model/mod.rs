@@ -59,6 +59,9 @@ pub struct Layer {
     pub mlp_norm: Norm,
     /// Scalar constants.
     pub constants: LayerConstants,
+    /// Of each KV head, the RoPE pair that has changed places with pair 0 in the rows of q and k, and so turns by its
+    /// frequency; empty where all are 0.
+    pub leads: Vec<u8>,
     /// Query projection, rows `heads * head_dim` in checkpoint order.
     pub q: Linear,
     /// Key projection, rows `kv_heads * head_dim`.
@@ -88,6 +91,11 @@ impl Layer {
             ("down", &self.down),
         ]
     }
+
+    /// The leading RoPE pair of a KV head.
+    pub fn lead(&self, kv_head: usize) -> u8 {
+        self.leads.get(kv_head).copied().unwrap_or(0)
+    }
 }
 
 /// A whole quantized model.
@@ -113,4 +121,15 @@ pub struct QuantModel {
     pub final_norm: Norm,
     /// Output head, `[vocab, hidden]`.
     pub head: Linear,
+}
+
+impl QuantModel {
+    /// The different leading RoPE pairs of the model, ascending; at least one.
+    pub fn leads(&self) -> Vec<u8> {
+        let heads = 0..self.arch.kv_heads;
+        let mut all: Vec<u8> = self.layers.iter().flat_map(|l| heads.clone().map(|kv| l.lead(kv))).collect();
+        all.sort_unstable();
+        all.dedup();
+        if all.is_empty() { vec![0] } else { all }
+    }
 }

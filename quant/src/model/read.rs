@@ -68,6 +68,7 @@ fn layer(t: &Tensors<'_>, a: &super::Arch, l: usize, e: &LayerEntry) -> Result<L
         attn_norm: t.norm(&format!("L{l}.attn_norm"), e.attn_norm, a.hidden)?,
         mlp_norm: t.norm(&format!("L{l}.mlp_norm"), e.mlp_norm, a.hidden)?,
         constants: e.constants,
+        leads: e.leads.clone(),
         q: linear("q", f.q)?,
         k: linear("k", f.k)?,
         v: linear("v", f.v)?,

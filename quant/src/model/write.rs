@@ -157,6 +157,7 @@ fn layer_entry(l: &Layer) -> LayerEntry {
         attn_norm: norm_entry(&l.attn_norm),
         mlp_norm: norm_entry(&l.mlp_norm),
         constants: l.constants,
+        leads: l.leads.clone(),
         format: Formats {
             q: l.q.format,
             k: l.k.format,

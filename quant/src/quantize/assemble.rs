@@ -209,6 +209,7 @@ impl<'a> Maker<'a> {
                 os,
                 hs,
             },
+            leads: Vec::new(),
             q: linear(&name("q"), &g.q, |_| attn_in / unit_q)?,
             k: linear(&name("k"), &g.k, |_| attn_in / unit_k)?,
             v: linear(&name("v"), &g.v, |r| attn_in / v_unit(r))?,
