@@ -13,6 +13,7 @@ use accllm_quant::quantize::{
 };
 use accllm_quant::tokenizer::TextTokenizer;
 use accllm_quant::train::Training;
+use accllm_quant::transform::Keys;
 use std::path::Path;
 
 /// Tokens of a calibration window, where the model has so many positions.
@@ -74,6 +75,8 @@ pub struct Recipe {
     pub formats: Formats,
     /// Which two columns of four 2:4 keeps.
     pub pruning: Pruning,
+    /// What is done to q and k, where they do not lie on a W2 grid already.
+    pub keys: Keys,
     /// What the calibration text is.
     pub text: Text,
     /// Most tokens of text; `None` for the preset's number.
@@ -91,6 +94,7 @@ impl Recipe {
             preset: Preset::Fast,
             formats: Formats::One(WeightFormat::W2Sparse),
             pruning: Pruning::default(),
+            keys: Keys::AsTheyAre,
             text: Text::File,
             tokens: None,
             train: None,
@@ -165,6 +169,7 @@ impl Recipe {
             },
             closed: Closed { pruning: self.pruning, ..Closed::default() },
             order: true,
+            keys: self.keys,
             // No passes over a layer alone: only what the training of the whole model starts at, which is the same for
             // all its rates.
             reconstruction: end_to_end.map(|_| Training::default()),

@@ -6,7 +6,7 @@ use accllm_quant::float::{FloatModel, NoTap, Site};
 use accllm_quant::model::WeightFormat;
 use accllm_quant::perplexity::Protocol;
 use accllm_quant::quantize::{Calibration, Options, calibrate, quantize};
-use accllm_quant::transform::{KeySample, align_qk, split_down, split_model, split_values};
+use accllm_quant::transform::{KeySample, Keys, align_qk, split_down, split_model, split_values};
 use support::{Outcome, small_float, small_options, small_text};
 
 type Maybe<T> = Result<T, Box<dyn std::error::Error>>;
@@ -142,7 +142,7 @@ fn alignment_keeps_the_logits_and_lowers_the_error() -> Outcome {
     }
     let mut moved = model.clone();
     for (l, w) in moved.layers.resident()?.iter_mut().enumerate() {
-        let left = align_qk(&c, w, l, &keys);
+        let left = align_qk(&c, w, l, &keys, false).error;
         println!("layer {l}: {left:.3} of the error is left");
         assert!(left < 0.8, "layer {l}: {left}");
     }
@@ -161,7 +161,8 @@ fn the_quantizer_does_it() -> Outcome {
     let plain = quantize(&model, &text, &base)?;
     let all = [
         ("dimensions", Options { dimensions: 1, ..base.clone() }),
-        ("align", Options { align: true, ..base.clone() }),
+        ("align", Options { keys: Keys::Aligned, ..base.clone() }),
+        ("led", Options { keys: Keys::Led, ..base.clone() }),
         ("rotate", Options { rotate: Some(3), ..base.clone() }),
         ("order", Options { order: true, ..base.clone() }),
     ];

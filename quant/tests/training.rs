@@ -7,6 +7,7 @@ use accllm_quant::model::{QuantModel, WeightFormat};
 use accllm_quant::perplexity::Protocol;
 use accllm_quant::quantize::{Closed, Options, Progress, quantize_with};
 use accllm_quant::train::Training;
+use accllm_quant::transform::Keys;
 use std::path::{Path, PathBuf};
 use support::{Outcome, small_float, small_text};
 
@@ -160,7 +161,7 @@ fn an_interrupted_run_goes_on() -> Outcome {
     let end = options().end_to_end.map(|(how, n)| (Training { seed: 5, ..how }, n));
     let (_, seen) = run(&model, &Options { end_to_end: end, ..options() }, Some(folder))?;
     assert_eq!([0, 1, 2].map(|l| losses(&seen, l).len()), [0, 0, 24]);
-    let (_, seen) = run(&model, &Options { balance: 0.5, ..options() }, Some(folder))?;
+    let (_, seen) = run(&model, &Options { keys: Keys::Balanced(0.5), ..options() }, Some(folder))?;
     assert_eq!([0, 1, 2].map(|l| losses(&seen, l).len()), [24, 24, 24]);
     let mut other = model.clone();
     other.config.rope.theta = 5000.0;

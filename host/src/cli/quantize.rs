@@ -8,6 +8,7 @@ use accllm::{Error, Result, output};
 use accllm_hw::config::find;
 use accllm_quant::model::{QuantModel, WeightFormat};
 use accllm_quant::quantize::Pruning;
+use accllm_quant::transform::Keys;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -57,6 +58,9 @@ pub struct Quantize {
     /// Which two columns of four 2:4 keeps.
     #[arg(long, value_enum, default_value_t = PruningArg::Sparsegpt)]
     pub pruning: PruningArg,
+    /// What is done to q and k against the rounding of K to 4 bits.
+    #[arg(long, value_enum, default_value_t = KeysArg::Plain)]
+    pub keys: KeysArg,
     /// Folder for the finished parts: own text, sensitivities, layers, state of the training [default: OUT.work, removed at the end].
     #[arg(long, value_name = "FOLDER")]
     pub work: Option<PathBuf>,
@@ -84,6 +88,17 @@ pub enum PruningArg {
     Wanda,
     /// The least error behind the compensation by the columns that follow.
     Sparsegpt,
+}
+
+/// Choice for q and k.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum KeysArg {
+    /// Nothing.
+    Plain,
+    /// Their RoPE pairs are scaled and turned by search.
+    Aligned,
+    /// The same, and of each head a pair leads whose mean K's zero point takes away: some instructions more in a layer.
+    Led,
 }
 
 /// Weight formats.
@@ -176,6 +191,11 @@ fn recipe(args: &Quantize) -> Result<Recipe> {
             PruningArg::Magnitude => Pruning::Magnitude,
             PruningArg::Wanda => Pruning::Wanda,
             PruningArg::Sparsegpt => Pruning::SparseGpt,
+        },
+        keys: match args.keys {
+            KeysArg::Plain => Keys::AsTheyAre,
+            KeysArg::Aligned => Keys::Aligned,
+            KeysArg::Led => Keys::Led,
         },
         text: match (args.self_text, &args.calib) {
             (false, _) => Text::File,

@@ -2,6 +2,7 @@
 
 use crate::model::WeightFormat;
 use crate::quantize::{Clip, Closed, DownInput, KeyGrid, Parts, Pruning};
+use crate::transform::Keys;
 
 /// A line to measure.
 #[derive(Clone, Debug)]
@@ -48,10 +49,8 @@ pub struct Choice {
     pub clip_values: bool,
     /// Ranges of the other static steps.
     pub clip: Clip,
-    /// Balance of q and k.
-    pub balance: f64,
-    /// Alignment of q and k by search, instead of balance.
-    pub align: bool,
+    /// What is done to q and k.
+    pub keys: Keys,
     /// Pairs of channels that are split and dropped, at most, per tensor and layer.
     pub dimensions: usize,
     /// Rotation of the residual stream.
@@ -68,8 +67,7 @@ impl Choice {
             migration: Some(1.0),
             clip_values: false,
             clip: Clip::None,
-            balance: 0.0,
-            align: false,
+            keys: Keys::AsTheyAre,
             dimensions: 0,
             rotate: None,
             rotate_values: None,
@@ -137,9 +135,10 @@ fn cache() -> Vec<Case> {
             ("V: rotated per head", Choice { rotate_values: Some(2), ..value.clone() }),
             ("K: one static step per layer (not in the engine)", Choice::of(fixed)),
             ("K: scale and zero point per token (the engine)", key.clone()),
-            ("K: the same, balance 0.5", Choice { balance: 0.5, ..key.clone() }),
-            ("K: the same, balance 1", Choice { balance: 1.0, ..key.clone() }),
-            ("K: the same, aligned by search", Choice { align: true, ..key }),
+            ("K: the same, balance 0.5", Choice { keys: Keys::Balanced(0.5), ..key.clone() }),
+            ("K: the same, balance 1", Choice { keys: Keys::Balanced(1.0), ..key.clone() }),
+            ("K: the same, aligned by search", Choice { keys: Keys::Aligned, ..key.clone() }),
+            ("K: the same, led and aligned", Choice { keys: Keys::Led, ..key }),
         ],
     )
 }
@@ -148,17 +147,20 @@ fn cache() -> Vec<Case> {
 fn together() -> Vec<Case> {
     let plain = Choice::of(Parts::engine(true, true));
     let kv = Choice::of(Parts::engine(false, true));
-    let balanced = |c: &Choice| Choice { balance: 1.0, ..c.clone() };
+    let balanced = |c: &Choice| Choice { keys: Keys::Balanced(1.0), ..c.clone() };
+    let led = |c: &Choice| Choice { keys: Keys::Led, ..c.clone() };
     named(
         "A8 and KV4 together",
         vec![
             ("KV4, K balanced", balanced(&kv)),
+            ("KV4, K led and aligned", led(&kv)),
             ("A8, KV4, migration 1", plain.clone()),
             ("A8, KV4, migration 1, K balanced", balanced(&plain)),
-            ("A8, KV4, migration 1, K balanced, V clipped", Choice { clip_values: true, ..balanced(&plain) }),
+            ("A8, KV4, migration 1, K led and aligned", led(&plain)),
+            ("A8, KV4, migration 1, K led, V clipped", Choice { clip_values: true, ..led(&plain) }),
             (
-                "A8, KV4, migration by search (weights as W4), K balanced",
-                Choice { migration: None, ..balanced(&plain) },
+                "A8, KV4, migration by search (weights as W4), K led and aligned",
+                Choice { migration: None, ..led(&plain) },
             ),
         ],
     )

@@ -16,8 +16,8 @@ use crate::quantize::{
     shaped_steps, windows,
 };
 use crate::transform::{
-    KeySample, align_qk, balance_qk, choose_head, choose_layer, order_channels, rotate_residual,
-    rotate_values, split_model,
+    KeySample, Keys, choose_head, choose_layer, match_keys, order_channels, rotate_residual, rotate_values,
+    split_model,
 };
 use serde::Serialize;
 
@@ -123,7 +123,7 @@ impl Ablation {
             self.calibrated()?.clone()
         };
         // Scores, and with them all other ranges, are the same behind balance and alignment.
-        if choice.balance > 0.0 || choice.align {
+        if choice.keys != Keys::AsTheyAre {
             let mut model = edited.unwrap_or_else(|| self.model.clone());
             self.match_keys(&mut model, choice)?;
             edited = Some(model);
@@ -157,30 +157,16 @@ impl Ablation {
         Ok(self.stats.get_or_insert_default())
     }
 
-    /// Balances and aligns q and k.
+    /// Changes q and k as the choice says.
     fn match_keys(&mut self, model: &mut FloatModel, choice: &Choice) -> Result<()> {
-        let c = model.config.clone();
-        let keys = match self.keys.take() {
-            Some(keys) => keys,
-            None => {
-                let mut keys = KeySample::new(&c);
-                let windows = self.protocol.windows.unwrap_or(usize::MAX);
-                for window in self.calibration.chunks_exact(self.protocol.window).take(windows) {
-                    self.model.hidden(window, None, &mut keys)?;
-                }
-                keys
+        if self.keys.is_none() {
+            let mut keys = KeySample::new(&self.model.config);
+            for window in windows(&self.calibration, self.protocol)? {
+                self.model.hidden(window, None, &mut keys)?;
             }
-        };
-        for (l, w) in model.layers.resident()?.iter_mut().enumerate() {
-            match choice.align {
-                true => {
-                    align_qk(&c, w, l, &keys);
-                }
-                false => balance_qk(&c, w, l, &keys.power, choice.balance),
-            }
+            self.keys = Some(keys);
         }
-        self.keys = Some(keys);
-        Ok(())
+        self.keys.as_ref().map_or(Ok(()), |keys| match_keys(model, keys, choice.keys))
     }
 }
 

@@ -65,6 +65,7 @@ pub(super) fn read(m: &Metadata<'_>) -> Result<LlamaConfig> {
         max_positions: m.count("llama.context_length", 1 << 31)?.unwrap_or(2048),
         bos,
         eos,
+        leads: Vec::new(),
     })
 }
 

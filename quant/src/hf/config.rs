@@ -37,6 +37,9 @@ pub struct LlamaConfig {
     pub bos: Option<u32>,
     /// Tokens that end a text.
     pub eos: Vec<u32>,
+    /// Leading RoPE pair of each KV head, layer by layer: the one that K is rounded with in place 0
+    /// ([`crate::transform::match_keys`]). Empty where all are 0, as in every checkpoint.
+    pub leads: Vec<Vec<u8>>,
 }
 
 impl LlamaConfig {
@@ -91,6 +94,7 @@ impl LlamaConfig {
             max_positions: f.count_opt("max_position_embeddings", 1 << 31)?.unwrap_or(2048),
             bos: f.token_ids("bos_token_id", vocab)?.first().copied(),
             eos: f.token_ids("eos_token_id", vocab)?,
+            leads: Vec::new(),
         })
     }
 
@@ -107,6 +111,11 @@ impl LlamaConfig {
     /// Query heads that share one key/value head.
     pub fn group(&self) -> usize {
         self.heads / self.kv_heads
+    }
+
+    /// The leading RoPE pair of a KV head of layer `l`.
+    pub fn lead(&self, l: usize, kv_head: usize) -> usize {
+        self.leads.get(l).and_then(|heads| heads.get(kv_head)).map_or(0, |lead| usize::from(*lead))
     }
 }
 

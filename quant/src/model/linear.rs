@@ -38,6 +38,18 @@ impl Linear {
         self.cols_padded() / GROUP
     }
 
+    /// Exchanges two rows.
+    pub(crate) fn swap_rows(&mut self, a: usize, b: usize) {
+        let (width, groups) = (self.cols_padded(), self.groups());
+        (0..width).for_each(|i| self.level.swap(a * width + i, b * width + i));
+        (0..groups).for_each(|i| self.scale.swap(a * groups + i, b * groups + i));
+        if !self.offset.is_empty() {
+            (0..groups).for_each(|i| self.offset.swap(a * groups + i, b * groups + i));
+        }
+        self.mult.swap(a, b);
+        self.shift.swap(a, b);
+    }
+
     /// `level * scale + 4 * offset` of row `r`: `cols_padded` values, at most 2552 in magnitude.
     pub fn integer_row(&self, r: usize) -> impl Iterator<Item = i16> + '_ {
         let (width, groups) = (self.cols_padded(), self.groups());

@@ -209,15 +209,27 @@ impl<'a> Maker<'a> {
                 os,
                 hs,
             },
-            leads: Vec::new(),
-            q: linear(&name("q"), &g.q, |_| attn_in / unit_q)?,
-            k: linear(&name("k"), &g.k, |_| attn_in / unit_k)?,
+            leads: self.c.leads.get(l).cloned().unwrap_or_default(),
+            q: self.led(linear(&name("q"), &g.q, |_| attn_in / unit_q)?, (l, self.c.group())),
+            k: self.led(linear(&name("k"), &g.k, |_| attn_in / unit_k)?, (l, 1)),
             v: linear(&name("v"), &g.v, |r| attn_in / v_unit(r))?,
             o: linear(&name("o"), &g.o, |_| value * out / resid)?,
             gate: linear(&name("gate"), &g.gate, |_| mlp_in / lsb(GATE_FRAC))?,
             up: linear(&name("up"), &g.up, |r| mlp_in / up_unit(r))?,
             down: linear(&name("down"), &g.down, |_| down_in / resid)?,
         })
+    }
+
+    /// Rows of q or k with each head's leading RoPE pair in place 0; `group` heads belong to a KV head of layer `l`.
+    fn led(&self, mut w: Linear, (l, group): (usize, usize)) -> Linear {
+        let (hd, half) = (self.c.head_dim, self.c.head_dim / 2);
+        for h in 0..w.rows / hd {
+            let lead = self.c.lead(l, h / group);
+            for first in [h * hd, h * hd + half] {
+                w.swap_rows(first, first + lead);
+            }
+        }
+        w
     }
 
     /// Score to log2 units in Q.12.

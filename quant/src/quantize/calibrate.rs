@@ -2,6 +2,7 @@
 
 use super::simulate::hadamard;
 use crate::float::{FloatModel, Site, Tap};
+use crate::hf::LlamaConfig;
 use crate::perplexity::Protocol;
 use crate::{Error, Result};
 
@@ -147,14 +148,14 @@ pub fn calibrate(model: &FloatModel, text: &[u32], protocol: Protocol) -> Result
 /// A tap that gathers a [`Calibration`].
 pub(super) struct Collector {
     out: Calibration,
-    head_dim: usize,
+    config: LlamaConfig,
 }
 
 impl Collector {
     /// An empty collector.
     pub fn new(model: &FloatModel) -> Self {
         let layers = vec![LayerStats::default(); model.config.layers];
-        Self { out: Calibration { layers, ..Default::default() }, head_dim: model.config.head_dim }
+        Self { out: Calibration { layers, ..Default::default() }, config: model.config.clone() }
     }
 
     /// Takes what was gathered for one layer.
@@ -172,12 +173,14 @@ impl Collector {
         }
     }
 
-    /// Largest pair norm and largest Hadamard output over the heads of `data`.
-    fn rotation(&self, data: &[f32], (pair, rotated): (&mut f32, &mut f32)) {
-        for head in data.chunks_exact(self.head_dim) {
-            let (a, b) = head.split_at(self.head_dim / 2);
+    /// Largest pair norm and largest Hadamard output over the heads of `data`, `group` of which have a KV head.
+    fn rotation(&self, data: &[f32], (layer, group): (usize, usize), (pair, rotated): (&mut f32, &mut f32)) {
+        let c = &self.config;
+        for (i, head) in data.chunks_exact(c.head_dim).enumerate() {
+            let (a, b) = head.split_at(c.head_dim / 2);
+            let lead = c.lead(layer, i / group % c.kv_heads);
             *pair = a.iter().zip(b).map(|(a, b)| a.hypot(*b)).fold(*pair, f32::max);
-            *rotated = hadamard(head).iter().map(|v| v.abs()).fold(*rotated, f32::max);
+            *rotated = hadamard(head, lead).iter().map(|v| v.abs()).fold(*rotated, f32::max);
         }
     }
 }
@@ -200,8 +203,13 @@ impl Tap for Collector {
         let mut stats = self.take(layer);
         match site {
             Site::AttnNorm => stats.attn_in.add_and_keep(width, data),
-            Site::Query => self.rotation(data, (&mut stats.pair[0], &mut stats.rotated[0])),
-            Site::Key => self.rotation(data, (&mut stats.pair[1], &mut stats.rotated[1])),
+            Site::Query => {
+                let group = self.config.group();
+                self.rotation(data, (layer, group), (&mut stats.pair[0], &mut stats.rotated[0]));
+            }
+            Site::Key => {
+                self.rotation(data, (layer, 1), (&mut stats.pair[1], &mut stats.rotated[1]));
+            }
             Site::Value => {
                 stats.value.add(width, data);
                 let room = (VALUE_ROWS * width).saturating_sub(stats.value_rows.len());

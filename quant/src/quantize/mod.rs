@@ -1,12 +1,13 @@
 //! From a float model to integers: calibration, step migration, pruning and weight levels, constants.
 //!
 //! Order of work in [`quantize`]:
-//! 1. Layer by layer, on what the quantized layers before it produce: balance or align q and k, split strong channels, calibrate, move the *shape* of
-//!    every static step (its ratio between channels) into the weights (MergeQuant's step migration); find levels,
-//!    group scales and row scales; train them to give what the float layer gives ([`crate::train`]). Weights that
-//!    already lie on a W2 grid keep it, and their shape is flat.
-//! 2. Calibrate the model with those weights: the *size* of every step, and all scalar constants.
-//! 3. Write the integer constants of `docs/numerics.md`.
+//! 1. Rotate the residual stream, order channels, match q and k, where that is asked for.
+//! 2. Layer by layer, on what the quantized layers before it produce: split strong channels, calibrate, move the
+//!    *shape* of every static step (its ratio between channels) into the weights (MergeQuant's step migration); find
+//!    levels, group scales and row scales; train them to give what the float layer gives ([`crate::train`]). Weights
+//!    that already lie on a W2 grid keep it, and their shape is flat.
+//! 3. Calibrate the model with those weights: the *size* of every step, and all scalar constants.
+//! 4. Write the integer constants of `docs/numerics.md`.
 
 mod assemble;
 mod assign;
@@ -56,7 +57,7 @@ use crate::float::{FloatModel, Matrix};
 use crate::model::{LambdaShape, QuantModel, WeightFormat};
 use crate::perplexity::Protocol;
 use crate::train::Training;
-use crate::transform::{order_channels, rotate_residual};
+use crate::transform::{KeySample, Keys, match_keys, order_channels, rotate_residual};
 
 /// Choices of the quantizer.
 #[derive(Clone, Debug)]
@@ -67,10 +68,9 @@ pub struct Options {
     pub head: WeightFormat,
     /// Formats of each layer's q, k, v, o, gate, up and down; empty for `body` everywhere.
     pub layer_formats: Vec<[WeightFormat; 7]>,
-    /// How far the RoPE pairs of q and k are balanced, 0 to 1 ([`crate::transform::balance_qk`]).
-    pub balance: f64,
-    /// Whether the RoPE pairs of q and k are aligned by search instead ([`crate::transform::align_qk`]).
-    pub align: bool,
+    /// What is done to q and k for the rounding of K ([`match_keys`]); not where they already lie on a W2 grid, which
+    /// would be lost. (A W4 grid is lost: they are fitted anew.)
+    pub keys: Keys,
     /// Channels that are split in two, at most, in each of two tensors of a layer, while as many weak ones are dropped
     /// ([`crate::transform::split_down`], [`crate::transform::split_values`]); 0 for none.
     pub dimensions: usize,
@@ -106,8 +106,7 @@ impl Default for Options {
             body: WeightFormat::W2Sparse,
             head: WeightFormat::W4,
             layer_formats: Vec::new(),
-            balance: 0.0,
-            align: false,
+            keys: Keys::AsTheyAre,
             dimensions: 0,
             rotate: None,
             order: false,
@@ -171,9 +170,9 @@ pub fn quantize_with(
     folder: Option<&std::path::Path>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Quantized> {
-    let c = &model.config;
     let changed = changed(model, text, options)?;
     let model = changed.as_ref().unwrap_or(model);
+    let c = &model.config;
     let weights = weights::quantize_weights(model, text, options, folder, progress)?;
     let dequantized = weights.dequantize(c);
     let after = calibrate(&dequantized, text, options.calibration)?;
@@ -183,10 +182,11 @@ pub fn quantize_with(
     Ok(Quantized { model: quant, dequantized, steps, recovered: weights.recovered() })
 }
 
-/// The model with its residual stream rotated and its channels ordered, where that is asked for.
+/// The model with its residual stream rotated, its channels ordered, and q and k matched, where that is asked for.
 fn changed(model: &FloatModel, text: &[u32], options: &Options) -> Result<Option<FloatModel>> {
     let order = options.order && !on_grid(model, options)?;
-    if options.rotate.is_none() && !order {
+    let matched = options.keys != Keys::AsTheyAre && !keys_on_grid(model, options)?;
+    if options.rotate.is_none() && !order && !matched {
         return Ok(None);
     }
     let mut model = model.clone();
@@ -197,7 +197,18 @@ fn changed(model: &FloatModel, text: &[u32], options: &Options) -> Result<Option
         let stats = calibrate(&model, text, options.calibration)?;
         order_channels(&mut model, &stats, &|l| options.formats(l))?;
     }
+    if matched {
+        let mut keys = KeySample::new(&model.config);
+        let windows = windows(text, options.calibration)?;
+        model.hidden_of(windows.get(..calibrate::SEEN).unwrap_or(&windows), None, &mut keys)?;
+        match_keys(&mut model, &keys, options.keys)?;
+    }
     Ok(Some(model))
+}
+
+/// Whether q or k of the first layer already lie on a W2 grid.
+fn keys_on_grid(model: &FloatModel, options: &Options) -> Result<bool> {
+    Ok(find_grids(&model.config, 0, &*model.layer(0)?, options)[..2].iter().any(Option::is_some))
 }
 
 /// Whether weights of the first layer already lie on a grid of their format.

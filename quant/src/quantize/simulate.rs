@@ -166,17 +166,27 @@ impl Tap for Rounding<'_> {
             }
             Site::Value if parts.value => round(data, &s.value, -8.0, 7.0),
             Site::Key => match &parts.key {
-                Some(KeyGrid::Token) => data.chunks_exact_mut(c.head_dim).for_each(key_head),
+                Some(KeyGrid::Token) => {
+                    each_head(data, c.head_dim, c.kv_heads, |h, head| key_head(head, c.lead(layer, h)));
+                }
                 Some(KeyGrid::Static(steps)) => {
                     let step = steps.get(layer).copied().unwrap_or(1.0);
                     data.chunks_exact_mut(c.head_dim).for_each(|head| static_key_head(head, step));
                 }
                 None => {}
             },
-            Site::Query if parts.query => data.chunks_exact_mut(c.head_dim).for_each(query_head),
+            Site::Query if parts.query => {
+                let lead = |h| c.lead(layer, h / c.group());
+                each_head(data, c.head_dim, c.heads, |h, head| query_head(head, lead(h)));
+            }
             _ => {}
         }
     }
+}
+
+/// Calls `f` with every head of every row, and its number.
+pub(crate) fn each_head(data: &mut [f32], head_dim: usize, heads: usize, f: impl Fn(usize, &mut [f32])) {
+    data.chunks_exact_mut(head_dim).enumerate().for_each(|(i, head)| f(i % heads, head));
 }
 
 /// Rounds every row to int8 with one scale, over static steps.
@@ -192,7 +202,7 @@ fn per_token(data: &mut [f32], steps: &[f32]) {
 
 /// Rounds a key head to a static grid, in the rotated basis.
 fn static_key_head(head: &mut [f32], step: f32) {
-    in_rotated_basis(head, |x| {
+    in_rotated_basis(head, 0, |x| {
         x.iter_mut().for_each(|v| *v = ((*v / step + 0.5).floor().clamp(-8.0, 7.0)) * step);
     });
 }
@@ -221,9 +231,9 @@ fn blocks(data: &mut [f32], steps: &[f32]) {
     }
 }
 
-/// Rounds a key head to 16 levels between its extremes, in the rotated basis.
-pub(crate) fn key_head(head: &mut [f32]) {
-    in_rotated_basis(head, |x| {
+/// Rounds a key head to 16 levels between its extremes, in the rotated basis with that leading pair.
+pub(crate) fn key_head(head: &mut [f32], lead: usize) {
+    in_rotated_basis(head, lead, |x| {
         let low = x.iter().copied().fold(f32::INFINITY, f32::min);
         let high = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let step = (high - low) / 15.0;
@@ -233,9 +243,9 @@ pub(crate) fn key_head(head: &mut [f32]) {
     });
 }
 
-/// Rounds a query head to 255 levels, in the rotated basis.
-pub(crate) fn query_head(head: &mut [f32]) {
-    in_rotated_basis(head, |x| {
+/// Rounds a query head to 255 levels, in the rotated basis with that leading pair.
+pub(crate) fn query_head(head: &mut [f32], lead: usize) {
+    in_rotated_basis(head, lead, |x| {
         let step = x.iter().map(|v| v.abs()).fold(0.0, f32::max) / 127.0;
         if step > 0.0 {
             x.iter_mut().for_each(|v| *v = (*v / step).round() * step);
@@ -243,11 +253,12 @@ pub(crate) fn query_head(head: &mut [f32]) {
     });
 }
 
-fn in_rotated_basis(head: &mut [f32], edit: impl Fn(&mut [f32])) {
-    let mut x = hadamard(head);
+fn in_rotated_basis(head: &mut [f32], lead: usize, edit: impl Fn(&mut [f32])) {
+    let mut x = hadamard(head, lead);
     edit(&mut x);
-    let back = transform(x);
+    let mut back = transform(x);
     let (half, n) = (head.len() / 2, back.len());
+    put_first(&mut back, lead);
     for i in 0..half {
         head[i] = back[i] / n as f32;
         head[half + i] = back[n / 2 + i] / n as f32;
@@ -255,14 +266,22 @@ fn in_rotated_basis(head: &mut [f32], edit: impl Fn(&mut [f32])) {
 }
 
 /// Walsh-Hadamard transform (not normalized) of a head in the engine's padded layout: width 64, or 128 for
-/// heads wider than 64, the two halves of the head at the starts of the two halves.
-pub(crate) fn hadamard(head: &[f32]) -> Vec<f32> {
+/// heads wider than 64, the two halves of the head at the starts of the two halves, pair `lead` and pair 0 in each
+/// other's place.
+pub(crate) fn hadamard(head: &[f32], lead: usize) -> Vec<f32> {
     let half = head.len() / 2;
     let n = if head.len() <= 64 { 64 } else { head.len().next_power_of_two().max(128) };
     let mut x = vec![0.0f32; n];
     x[..half].copy_from_slice(&head[..half]);
     x[n / 2..n / 2 + half].copy_from_slice(&head[half..]);
+    put_first(&mut x, lead);
     transform(x)
+}
+
+fn put_first(padded: &mut [f32], lead: usize) {
+    let half = padded.len() / 2;
+    padded.swap(0, lead);
+    padded.swap(half, half + lead);
 }
 
 fn transform(mut x: Vec<f32>) -> Vec<f32> {

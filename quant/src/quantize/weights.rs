@@ -13,7 +13,7 @@ use crate::hf::LlamaConfig;
 use crate::model::{MAX_HEAD_DIM, MAX_HIDDEN};
 use crate::perplexity::Protocol;
 use crate::train::{BlockTraining, Goal, Start, TrainedLayer, Training, train_end_to_end};
-use crate::transform::{KeySample, align_qk, balance_qk, migrate_layer, split_down, split_values};
+use crate::transform::{migrate_layer, split_down, split_values};
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -116,9 +116,13 @@ impl<'a> Blocks<'a> {
         if let (Some(path), Some(target)) = (kept.as_ref().filter(|p| p.is_file()), &target) {
             self.streams.float.clone_from(target);
             let formats = self.options.formats(l);
-            return self.take(TrainedLayer::restore(c, &formats, self.options.calibration.window, path)?);
+            return self.take(TrainedLayer::restore(
+                (c, l),
+                &formats,
+                self.options.calibration.window,
+                path,
+            )?);
         }
-        self.match_keys(l, &mut w, &found);
         let whole = self.split(l, &mut w, &found);
         let stats = self.calibrate(l, &w);
         let shapes = choose_shapes(c, l, &w, &stats, &found, self.options);
@@ -149,23 +153,6 @@ impl<'a> Blocks<'a> {
                 self.layers.push(layer);
                 Ok(())
             }
-        }
-    }
-
-    /// Balances or aligns q and k.
-    fn match_keys(&self, l: usize, w: &mut FloatLayer, found: &[Option<GridWeight>; 7]) {
-        let (c, options) = (self.c, self.options);
-        if found[0].is_some() || found[1].is_some() || !(options.align || options.balance > 0.0) {
-            return;
-        }
-        let mut keys = KeySample::new(c);
-        for x in &self.streams.float {
-            run_layer(c, (l, w), &self.window, &mut x.clone(), &mut keys);
-        }
-        if options.align {
-            align_qk(c, w, l, &keys);
-        } else {
-            balance_qk(c, w, l, &keys.power, options.balance);
         }
     }
 

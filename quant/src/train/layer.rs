@@ -6,7 +6,7 @@ use super::ops::{linear, rms_norm, silu_mul, straight_through};
 use crate::float::{FloatLayer, Matrix, Rope};
 use crate::hf::LlamaConfig;
 use crate::model::WeightFormat;
-use crate::quantize::simulate::{key_head, query_head};
+use crate::quantize::simulate::{each_head, key_head, query_head};
 use crate::quantize::{GridLayer, LayerGrids, replace};
 use candle_core::{Device, Result, Tensor, Var, safetensors};
 use std::collections::HashMap;
@@ -23,6 +23,8 @@ pub(super) struct TrainLayer {
     linears: [LatentWeight; 7],
     /// Static step of V; none: K, Q and V are not rounded.
     value_step: Option<f32>,
+    /// Leading RoPE pair of each KV head.
+    leads: Arc<Vec<usize>>,
 }
 
 /// The parameters of a layer by what learning rate they take.
@@ -40,19 +42,21 @@ const NAMES: [&str; 7] = ["q", "k", "v", "o", "gate", "up", "down"];
 
 /// What is the same for all layers.
 struct Frame {
+    leads: Arc<Vec<usize>>,
     geometry: Geometry,
     /// Columns of each linear before padding, and where the real ones are.
     columns: [(usize, Arc<Vec<usize>>); 7],
 }
 
 impl Frame {
-    fn new(c: &LlamaConfig, seq: usize) -> Self {
+    fn new(c: &LlamaConfig, l: usize, seq: usize) -> Self {
         let table = Rope::new(c.head_dim, &c.rope);
         let plain = |cols: usize| (cols, Arc::new((0..cols).collect::<Vec<_>>()));
         let stride = c.head_dim.next_multiple_of(crate::model::GROUP);
         let heads = (0..c.heads).flat_map(|h| (0..c.head_dim).map(move |i| h * stride + i)).collect();
         let (wide, heads) = (plain(c.hidden), (c.heads * stride, Arc::new(heads)));
         Self {
+            leads: Arc::new((0..c.kv_heads).map(|kv| c.lead(l, kv)).collect()),
             geometry: Geometry {
                 seq,
                 heads: c.heads,
@@ -66,16 +70,16 @@ impl Frame {
 }
 
 impl TrainLayer {
-    /// From a layer and its first grids, for sequences of `seq` tokens.
+    /// From layer `l` and its first grids, for sequences of `seq` tokens.
     pub fn new(
         c: &LlamaConfig,
-        w: &FloatLayer,
+        (l, w): (usize, &FloatLayer),
         grids: &LayerGrids,
         seq: usize,
         value_step: Option<f32>,
         device: &Device,
     ) -> Result<Self> {
-        let Frame { geometry, columns } = Frame::new(c, seq);
+        let Frame { leads, geometry, columns } = Frame::new(c, l, seq);
         let [q, k, v, o, gate, up, down] = columns.map(|c| c.1);
         let latent = |w: &Matrix, g, columns| LatentWeight::new(w, g, columns, device);
         let gain = |g: &[f32]| Var::from_vec(g.to_vec(), g.len(), device);
@@ -94,18 +98,19 @@ impl TrainLayer {
                 latent(&w.down, &grids.down, down)?,
             ],
             value_step,
+            leads,
         })
     }
 
     /// A layer that [`TrainLayer::save`] has written.
     pub fn restore(
-        c: &LlamaConfig,
+        (c, l): (&LlamaConfig, usize),
         formats: &[WeightFormat; 7],
         seq: usize,
         path: &Path,
         device: &Device,
     ) -> Result<Self> {
-        let Frame { geometry, columns } = Frame::new(c, seq);
+        let Frame { leads, geometry, columns } = Frame::new(c, l, seq);
         let shapes = formats.iter().zip(columns).map(|(format, (cols, columns))| (*format, cols, columns));
         let tensors = safetensors::load(path, device)?;
         let get = |name: &str| get(&tensors, name);
@@ -127,6 +132,7 @@ impl TrainLayer {
             mlp_norm: Var::from_tensor(get("mlp_norm")?)?,
             linears: linears.try_into().map_err(few)?,
             value_step: step,
+            leads,
         })
     }
 
@@ -181,9 +187,15 @@ impl TrainLayer {
         let mut k = rope(&linear(&a, wk)?, g)?;
         let mut v = linear(&a, wv)?;
         if let Some(step) = self.value_step {
-            let d = g.head_dim;
-            k = straight_through(&k, move |row| row.chunks_exact_mut(d).for_each(key_head))?;
-            q = straight_through(&q, move |row| row.chunks_exact_mut(d).for_each(query_head))?;
+            let (d, heads, kv_heads, group) = (g.head_dim, g.heads, g.kv_heads, g.heads / g.kv_heads);
+            let leads = self.leads.clone();
+            k = straight_through(&k, move |row| {
+                each_head(row, d, kv_heads, |h, head| key_head(head, leads[h]));
+            })?;
+            let leads = self.leads.clone();
+            q = straight_through(&q, move |row| {
+                each_head(row, d, heads, |h, head| query_head(head, leads[h / group]));
+            })?;
             v = straight_through(&v, move |row| {
                 row.iter_mut().for_each(|v| *v = (*v / step).round().clamp(-8.0, 7.0) * step);
             })?;

@@ -4,6 +4,10 @@
 //! K is rounded after a Hadamard transform to 16 levels between the extremes of a head, so the mean square of a
 //! score's error is about `range(H k)^2 / (12 * 15^2) * sum q^2`. Factors and angles are searched, pair by pair, for
 //! the least of it over calibrated keys; [`super::balance_qk`] is a closed form that takes `sum k^2` for the range.
+//!
+//! A third to a half of K's energy in a head is often the constant mean of one slow pair. Element 0 is the same
+//! constant in all outputs of the transform, which the zero point takes away whatever its size. So one pair of each head
+//! may lead: it changes places with pair 0, and its mean is turned into element 0.
 
 use super::{PairPower, scale_rows};
 use crate::float::{FloatLayer, Matrix, Site, Tap};
@@ -51,20 +55,40 @@ impl Tap for KeySample {
     }
 }
 
-/// Aligns layer `l`. Scores stay the same; returns the estimated error of the scores after over before.
-pub fn align_qk(c: &LlamaConfig, w: &mut FloatLayer, l: usize, sample: &KeySample) -> f64 {
+/// Most runs of KV heads that lead with pairs of their own: each is an instruction more in several places of a program.
+const RUNS: usize = 8;
+/// Least part of its energy that the leading pair counts with when factors are chosen.
+const LEAST: f64 = 0.02;
+
+/// What an alignment did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Aligned {
+    /// Estimated error of the scores after it over before.
+    pub error: f64,
+    /// Leading RoPE pair of each KV head.
+    pub leads: Vec<u8>,
+}
+
+/// Aligns layer `l`; scores stay the same. `lead`: chooses leading pairs too, with which K must then be rounded.
+pub fn align_qk(c: &LlamaConfig, w: &mut FloatLayer, l: usize, sample: &KeySample, lead: bool) -> Aligned {
     let (half, group) = (c.head_dim / 2, c.group());
-    let heads: Vec<Head> = (0..c.kv_heads)
+    let mut heads: Vec<Head> = (0..c.kv_heads)
         .into_par_iter()
         .map(|kv| {
             let keys =
                 sample.keys[l].chunks_exact(c.kv_width()).map(|row| &row[kv * c.head_dim..][..c.head_dim]);
-            let mut head = Head::new(keys, half, sample.power.of_group(l, kv, group));
-            head.search();
-            head.keep_scale();
-            head
+            Head::new(keys, half, sample.power.of_group(l, kv, group))
         })
         .collect();
+    let runs = (1..=RUNS.min(c.kv_heads)).rev().find(|n| c.kv_heads.is_multiple_of(*n)).unwrap_or(1);
+    heads.par_chunks_mut(c.kv_heads / runs).for_each(|run| {
+        let best = if lead { common_lead(run) } else { None };
+        for head in run {
+            head.start(best);
+            head.search();
+            head.keep_scale();
+        }
+    });
     for (kv, head) in heads.iter().enumerate() {
         turn(&mut w.k, kv, half, &head.turned);
         for h in kv * group..(kv + 1) * group {
@@ -79,7 +103,19 @@ pub fn align_qk(c: &LlamaConfig, w: &mut FloatLayer, l: usize, sample: &KeySampl
     scale_rows(&mut w.q, &q);
     let sum = |of: fn(&Head) -> f64| heads.iter().map(of).sum::<f64>();
     let before = sum(|h| h.before);
-    if before > 0.0 { sum(|h| h.error) / before } else { 1.0 }
+    Aligned {
+        error: if before > 0.0 { sum(|h| h.error) / before } else { 1.0 },
+        leads: heads.iter().map(|h| h.lead as u8).collect(),
+    }
+}
+
+/// The leading pair that suits heads that have one in common; none where no pair improves on balance alone.
+fn common_lead(run: &[Head]) -> Option<usize> {
+    let errors: Vec<Vec<f64>> = run.iter().map(Head::lead_errors).collect();
+    let sum = |i: usize| errors.iter().map(|e| e[i].max(f64::MIN_POSITIVE).ln()).sum::<f64>();
+    // The first is without.
+    let all = errors.first().map_or(0, Vec::len);
+    (0..all).min_by(|a, b| sum(*a).total_cmp(&sum(*b)))?.checked_sub(1)
 }
 
 /// Turns the pairs of a head's rows by their angles.
@@ -106,6 +142,8 @@ struct Head {
     spread: Vec<f32>,
     /// Mean square of the pairs of q.
     power: Vec<f64>,
+    /// Pair that leads.
+    lead: usize,
     /// Factor and angle of each pair.
     turned: Vec<(f32, f32)>,
     before: f64,
@@ -115,26 +153,101 @@ struct Head {
 impl Head {
     fn new<'a>(keys: impl Iterator<Item = &'a [f32]>, half: usize, power: Vec<f64>) -> Self {
         let keys: Vec<f32> = keys.flatten().copied().collect();
-        let spread: Vec<f32> = keys.chunks_exact(2 * half).flat_map(crate::quantize::hadamard).collect();
-        let tokens = (keys.len() / (2 * half)).max(1);
-        let n = spread.len() / tokens;
+        let n = crate::quantize::hadamard(&vec![0.0; 2 * half], 0).len();
         let turned = vec![(1.0, 0.0); half];
-        let mut head = Self { half, n, keys, spread, power, turned, before: 0.0, error: 0.0 };
-        head.before = head.ranges(|t, out| out.copy_from_slice(&head.spread[t * n..][..n])) * head.queries();
+        let mut head =
+            Self { half, n, keys, spread: Vec::new(), power, lead: 0, turned, before: 0.0, error: 0.0 };
+        head.spread = head.transformed(0, &head.turned);
+        head.before = head.range_of(&head.spread) * head.queries();
         head.error = head.before;
         head
     }
 
+    /// The transforms of all keys with a leading pair, factors and angles.
+    fn transformed(&self, lead: usize, turned: &[(f32, f32)]) -> Vec<f32> {
+        let half = self.half;
+        let mut key = vec![0.0f32; 2 * half];
+        let mut out = Vec::with_capacity(self.keys.len() / (2 * half).max(1) * self.n);
+        for row in self.keys.chunks_exact(2 * half) {
+            for (i, (factor, angle)) in turned.iter().enumerate() {
+                let (sin, cos) = angle.sin_cos();
+                (key[i], key[half + i]) = (
+                    factor * (row[i] * cos - row[half + i] * sin),
+                    factor * (row[half + i] * cos + row[i] * sin),
+                );
+            }
+            out.extend(crate::quantize::hadamard(&key, lead));
+        }
+        out
+    }
+
+    /// Factors in closed form, and the angle that turns the mean of the leading pair into its first element. The others
+    /// stay 0.
+    fn led(&self, lead: Option<usize>) -> Vec<(f32, f32)> {
+        let half = self.half;
+        let tokens = (self.keys.len() / (2 * half)).max(1) as f64;
+        let (mut mean, mut energy) = (vec![0.0f64; 2 * half], vec![0.0f64; half]);
+        for row in self.keys.chunks_exact(2 * half) {
+            for (i, v) in row.iter().enumerate() {
+                mean[i] += f64::from(*v) / tokens;
+                energy[i % half] += f64::from(*v).powi(2) / tokens;
+            }
+        }
+        if let Some(i) = lead {
+            let constant = mean[i].powi(2) + mean[half + i].powi(2);
+            energy[i] = (energy[i] - constant).max(energy[i] * LEAST);
+        }
+        let ratio = |(q, k): (&f64, &f64)| if *q > 0.0 && *k > 0.0 { (q / k).powf(0.25) } else { 1.0 };
+        let factors: Vec<f64> = self.power.iter().zip(&energy).map(ratio).collect();
+        let size = (factors.iter().map(|f| f.ln()).sum::<f64>() / half as f64).exp();
+        let factor = |f: f64| (f / size).clamp(f64::from(LIMIT).recip(), f64::from(LIMIT)) as f32;
+        let mut turned: Vec<(f32, f32)> = factors.into_iter().map(|f| (factor(f), 0.0)).collect();
+        if let Some(i) = lead {
+            turned[i].1 = -(mean[half + i].atan2(mean[i])) as f32;
+        }
+        turned
+    }
+
+    /// Estimated errors of the closed forms over the error before: without a leading pair, and with each.
+    fn lead_errors(&self) -> Vec<f64> {
+        let all = std::iter::once(None).chain((0..self.half).map(Some));
+        let error = |lead: Option<usize>| {
+            let turned = self.led(lead);
+            let range = self.range_of(&self.transformed(lead.unwrap_or(0), &turned));
+            if self.before > 0.0 { range * self.queries_with(&turned) / self.before } else { 1.0 }
+        };
+        all.map(error).collect()
+    }
+
+    /// Takes the closed form, where it is better than nothing.
+    fn start(&mut self, lead: Option<usize>) {
+        let turned = self.led(lead);
+        let spread = self.transformed(lead.unwrap_or(0), &turned);
+        let error = self.range_of(&spread) * self.queries_with(&turned);
+        if error < self.error {
+            (self.lead, self.turned, self.spread, self.error) = (lead.unwrap_or(0), turned, spread, error);
+        }
+    }
+
     /// Sum of squares of q with the factors so far.
     fn queries(&self) -> f64 {
-        self.power.iter().zip(&self.turned).map(|(p, t)| p / f64::from(t.0).powi(2)).sum()
+        self.queries_with(&self.turned)
+    }
+
+    fn queries_with(&self, turned: &[(f32, f32)]) -> f64 {
+        self.power.iter().zip(turned).map(|(p, t)| p / f64::from(t.0).powi(2)).sum()
+    }
+
+    /// Sum of the squares of the ranges of all transforms.
+    fn range_of(&self, spread: &[f32]) -> f64 {
+        let row = |t: usize, out: &mut [f32]| out.copy_from_slice(&spread[t * self.n..][..self.n]);
+        self.ranges(row)
     }
 
     /// Sum of the squares of the ranges of what `row` gives for each token.
     fn ranges(&self, row: impl Fn(usize, &mut [f32])) -> f64 {
         let mut x = vec![0.0f32; self.n];
-        let tokens = self.spread.len() / self.n.max(1);
-        (0..tokens)
+        (0..self.keys.len() / (2 * self.half).max(1))
             .map(|t| {
                 row(t, &mut x);
                 let low = x.iter().copied().fold(f32::INFINITY, f32::min);
@@ -154,7 +267,14 @@ impl Head {
         let (new, old) = (at(to), at(self.turned[i]));
         let (da, db) = (new.0 - old.0, new.1 - old.1);
         // The two halves of the transform are the sum and the difference of those of the halves of the head.
-        let sign = |j: usize| if (i & j).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 };
+        let place = if i == self.lead {
+            0
+        } else if i == 0 {
+            self.lead
+        } else {
+            i
+        };
+        let sign = |j: usize| if (place & j).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 };
         let width = self.n / 2;
         let (x, y) = self.spread[t * self.n..][..self.n].split_at(width);
         let (low, high) = out.split_at_mut(width);

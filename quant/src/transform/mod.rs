@@ -4,13 +4,15 @@
 mod align;
 mod balance;
 mod dimensions;
+mod keys;
 mod migrate;
 mod order;
 mod rotate;
 
-pub use align::{KeySample, align_qk};
+pub use align::{Aligned, KeySample, align_qk};
 pub use balance::{PairPower, balance_qk};
 pub use dimensions::{Split, Splits, split_down, split_model, split_values};
+pub use keys::{Keys, match_keys};
 pub use migrate::{
     Codes, LayerShapes, Reader, choose_head, choose_layer, choose_shape, migrate_head, migrate_layer,
 };

@@ -31,7 +31,7 @@ pub(in crate::train) fn train_layer(
         attn_norm: w.attn_norm.clone(),
         mlp_norm: w.mlp_norm.clone(),
     };
-    Ok((TrainLayer::new(c, &w, &start.grids, SEQ, step, &Device::Cpu)?, start))
+    Ok((TrainLayer::new(c, (0, &w), &start.grids, SEQ, step, &Device::Cpu)?, start))
 }
 
 /// Two sequences through the layer in training.
@@ -81,7 +81,7 @@ fn a_kept_layer_is_the_same() -> Result<()> {
             var.set(&var.zeros_like()?)?;
         }
         other.take(&layer.tensors()?)?;
-        for back in [TrainLayer::restore(&c, &formats, SEQ, &path, &Device::Cpu)?, other] {
+        for back in [TrainLayer::restore((&c, 0), &formats, SEQ, &path, &Device::Cpu)?, other] {
             assert_eq!(back.result()?, layer.result()?);
             assert_eq!(run(&c, &back, &x)?, run(&c, &layer, &x)?);
         }

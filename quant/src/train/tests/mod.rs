@@ -75,6 +75,7 @@ pub(crate) fn config() -> LlamaConfig {
         max_positions: 64,
         bos: None,
         eos: Vec::new(),
+        leads: Vec::new(),
     }
 }
 

@@ -1,0 +1,39 @@
+//! Changes of q and k for the rounding of K, layer by layer.
+
+use super::{KeySample, align_qk, balance_qk};
+use crate::Result;
+use crate::float::FloatModel;
+
+/// What is done to q and k. Scores stay the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Keys {
+    /// Nothing.
+    #[default]
+    AsTheyAre,
+    /// Their RoPE pairs are balanced so far, 0 to 1 ([`balance_qk`]).
+    Balanced(f64),
+    /// Their pairs are aligned by search ([`align_qk`]).
+    Aligned,
+    /// One pair of each head leads, and all are aligned.
+    Led,
+}
+
+/// Changes q and k of all layers; leading pairs are noted in the model's configuration.
+///
+/// # Errors
+/// The layers are not in memory.
+pub fn match_keys(model: &mut FloatModel, sample: &KeySample, how: Keys) -> Result<()> {
+    let c = model.config.clone();
+    let mut leads = Vec::with_capacity(c.layers);
+    for (l, w) in model.layers.resident()?.iter_mut().enumerate() {
+        match how {
+            Keys::AsTheyAre => {}
+            Keys::Balanced(exponent) => balance_qk(&c, w, l, &sample.power, exponent),
+            Keys::Aligned | Keys::Led => leads.push(align_qk(&c, w, l, sample, how == Keys::Led).leads),
+        }
+    }
+    if how == Keys::Led {
+        model.config.leads = leads;
+    }
+    Ok(())
+}
