@@ -57,6 +57,8 @@ pub struct Choice {
     pub rotate: Option<u64>,
     /// Rotation of the values.
     pub rotate_values: Option<u64>,
+    /// First tokens that are not rounded, nor looked at for the ranges.
+    pub prefix: usize,
 }
 
 impl Choice {
@@ -71,6 +73,7 @@ impl Choice {
             dimensions: 0,
             rotate: None,
             rotate_values: None,
+            prefix: 0,
         }
     }
 }
@@ -158,6 +161,10 @@ fn together() -> Vec<Case> {
             ("A8, KV4, migration 1, K balanced", balanced(&plain)),
             ("A8, KV4, migration 1, K led and aligned", led(&plain)),
             ("A8, KV4, migration 1, K led, V clipped", Choice { clip_values: true, ..led(&plain) }),
+            (
+                "A8, KV4, migration 1, K led, first 4 tokens in float (not in the engine)",
+                Choice { prefix: 4, ..led(&plain) },
+            ),
             (
                 "A8, KV4, migration by search (weights as W4), K led and aligned",
                 Choice { migration: None, ..led(&plain) },

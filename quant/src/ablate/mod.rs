@@ -12,8 +12,8 @@ use crate::float::{FloatModel, NoTap};
 use crate::model::WeightFormat;
 use crate::perplexity::{Perplexity, Protocol, Scorer, Windowing, perplexity_with};
 use crate::quantize::{
-    Calibration, Closed, Inputs, KeyGrid, Rounded, Steps, calibrate, clipped_value_shape, closed_model,
-    shaped_steps, windows,
+    Calibration, Closed, Inputs, KeyGrid, Rounded, Steps, calibrate, calibrate_behind, clipped_value_shape,
+    closed_model, shaped_steps, windows,
 };
 use crate::transform::{
     KeySample, Keys, choose_head, choose_layer, match_keys, order_channels, rotate_residual, rotate_values,
@@ -103,7 +103,8 @@ impl Ablation {
 
     fn rounded(&mut self, choice: &Choice, progress: &mut dyn FnMut(usize)) -> Result<f64> {
         let mut edited = None;
-        let stats = if choice.rotate.is_some() || choice.rotate_values.is_some() || choice.dimensions > 0 {
+        let changed = choice.rotate.is_some() || choice.rotate_values.is_some() || choice.dimensions > 0;
+        let stats = if changed || choice.prefix > 0 {
             let mut model = self.model.clone();
             if let Some(seed) = choice.rotate {
                 rotate_residual(&mut model, seed)?;
@@ -116,7 +117,7 @@ impl Ablation {
                 let stats = calibrate(&model, &self.calibration, self.protocol)?;
                 split_model(&mut model, &stats, choice.dimensions)?;
             }
-            let stats = calibrate(&model, &self.calibration, self.protocol)?;
+            let stats = calibrate_behind(&model, &self.calibration, self.protocol, choice.prefix)?;
             edited = Some(model);
             stats
         } else {
@@ -134,7 +135,7 @@ impl Ablation {
         if let Some(KeyGrid::Static(steps)) = &mut parts.key {
             *steps = stats.layers.iter().map(|s| s.rotated[1] / 7.5).collect();
         }
-        let rounded = Rounded { model, steps: &steps, parts, lambda: None };
+        let rounded = Rounded { model, steps: &steps, parts, prefix: choice.prefix, lambda: None };
         Ok(self.score(&rounded, progress)?.perplexity)
     }
 

@@ -139,9 +139,22 @@ pub(super) const SEEN: usize = 32;
 /// Runs `model` over the first 32 windows of `text` (fewer when the text is shorter, or `protocol` asks for fewer) and
 /// collects ranges.
 pub fn calibrate(model: &FloatModel, text: &[u32], protocol: Protocol) -> Result<Calibration> {
+    calibrate_behind(model, text, protocol, 0)
+}
+
+/// [`calibrate`] without the first `prefix` tokens of each window.
+pub fn calibrate_behind(
+    model: &FloatModel,
+    text: &[u32],
+    protocol: Protocol,
+    prefix: usize,
+) -> Result<Calibration> {
     let mut seen = Collector::new(model);
     let windows = windows(text, protocol)?;
-    model.hidden_of(windows.get(..SEEN).unwrap_or(&windows), None, &mut seen)?;
+    let mut behind = |site: Site, layer: usize, width: usize, data: &mut [f32]| {
+        seen.tensor(site, layer, width, data.get_mut(prefix * width..).unwrap_or_default());
+    };
+    model.hidden_of(windows.get(..SEEN).unwrap_or(&windows), None, &mut behind)?;
     seen.finish()
 }
 

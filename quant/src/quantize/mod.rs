@@ -34,7 +34,7 @@ mod written;
 pub use assemble::default_lambda;
 pub use assign::{Assignment, Candidate, FORMATS, LINEARS, assign_formats, linear_sizes};
 pub(crate) use calibrate::windows;
-pub use calibrate::{Calibration, Channels, LayerStats, calibrate};
+pub use calibrate::{Calibration, Channels, LayerStats, calibrate, calibrate_behind};
 pub use closed::{Closed, Pruning, Streams, closed_model};
 pub use grid::GridWeight;
 pub(crate) use grid::{GridRow, OFFSET, Step, unit};

@@ -87,6 +87,8 @@ pub struct Rounded<'a> {
     pub steps: &'a Steps,
     /// Tensors that are rounded.
     pub parts: Parts,
+    /// First tokens of a window of which nothing is rounded, as if they came from elsewhere.
+    pub prefix: usize,
     /// Attention shape; `None` for full causal attention.
     pub lambda: Option<Lambda>,
 }
@@ -112,7 +114,7 @@ impl Scorer for Rounded<'_> {
 impl Simulated<'_> {
     fn rounded(&self) -> Rounded<'_> {
         let parts = Parts::engine(self.a8, self.kv4);
-        Rounded { model: self.model, steps: self.steps, parts, lambda: self.lambda }
+        Rounded { model: self.model, steps: self.steps, parts, prefix: 0, lambda: self.lambda }
     }
 }
 
@@ -137,8 +139,9 @@ impl Scorer for Simulated<'_> {
 struct Rounding<'a>(&'a Rounded<'a>);
 
 impl Tap for Rounding<'_> {
-    fn tensor(&mut self, site: Site, layer: usize, _: usize, data: &mut [f32]) {
-        let Rounded { steps, parts, model, .. } = self.0;
+    fn tensor(&mut self, site: Site, layer: usize, width: usize, data: &mut [f32]) {
+        let Rounded { steps, parts, prefix, model, .. } = self.0;
+        let data = data.get_mut(prefix * width..).unwrap_or_default();
         let c = &model.config;
         if site == Site::FinalNorm {
             if parts.head_in {
