@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::label::Span;
 use crate::layout::Layout;
 use accllm_hw::config::{BEAT_BYTES, GROUP};
-use accllm_hw::fixed::rope_row as rope_row_at;
+use accllm_hw::fixed::{led_row, rope_row as rope_row_at};
 use accllm_hw::isa::ARGS;
 
 /// Registers of the program: arguments first.
@@ -246,7 +246,7 @@ impl Layout {
     }
 
     /// The IO block of a step, to be written at beat [`crate::layout::AuxMap::ids`]: token ids, then RoPE rows, each
-    /// token's at its row ([`crate::layout::Shape::row_of`]).
+    /// token's at its row ([`crate::layout::Shape::row_of`]), one for each lead of the model.
     ///
     /// # Errors
     /// As [`Layout::check_step`], or a token id outside the vocabulary.
@@ -262,7 +262,7 @@ impl Layout {
     fn io_rows(&self, tokens: impl Iterator<Item = (usize, u64, u32)>, count: usize) -> Result<Vec<u8>> {
         let (s, d) = (&self.shape, &self.shape.dims);
         let rope = (self.aux.rope - self.aux.ids) * BEAT_BYTES;
-        let rope_row = s.rope_row() * size_of::<i16>();
+        let rope_row = s.leads.len() * s.rope_row() * size_of::<i16>();
         let mut out = Vec::new();
         for (row, p, id) in tokens {
             if id as usize >= d.vocab {
@@ -273,10 +273,10 @@ impl Layout {
             out[4 * row..][..4].copy_from_slice(&id.to_le_bytes());
             let sink = (s.lambda.n_sink > 0).then(|| s.lambda.sink_position(p));
             let angles = std::iter::once(p).chain(sink);
-            let values = angles.flat_map(|at| {
-                let (cos, sin) = rope_row_at(at, &d.rope, d.head_dim, s.hdp);
-                cos.into_iter().chain(sin)
-            });
+            let rows: Vec<_> = angles.map(|at| rope_row_at(at, &d.rope, d.head_dim, s.hdp)).collect();
+            let led = |lead: u8| rows.iter().map(move |row| led_row(row.clone(), lead.into()));
+            let values =
+                s.leads.iter().flat_map(|&l| led(l)).flat_map(|(cos, sin)| cos.into_iter().chain(sin));
             for (to, value) in out[rope + row * rope_row..].chunks_exact_mut(2).zip(values) {
                 to.copy_from_slice(&value.to_le_bytes());
             }

@@ -110,6 +110,39 @@ pub struct ModelSpec {
     /// Format of the head.
     #[serde(with = "format")]
     pub head: WeightFormat,
+    /// The different leading RoPE pairs, ascending.
+    #[serde(default = "no_leads")]
+    pub leads: Vec<u8>,
+    /// Groups of KV heads, as [`lead_groups`] finds them.
+    #[serde(default = "one_group")]
+    pub rope_groups: usize,
+}
+
+/// The leads of files from before there were others.
+pub(crate) fn no_leads() -> Vec<u8> {
+    vec![0]
+}
+
+pub(crate) fn one_group() -> usize {
+    1
+}
+
+/// The different leading RoPE pairs of a model, ascending, and the smallest number of equally large groups of consecutive
+/// KV heads so that in no layer heads of a group differ. A layer without leads has 0 for all heads.
+pub fn lead_groups<'a>(kv_heads: usize, layers: impl Iterator<Item = &'a [u8]> + Clone) -> (Vec<u8>, usize) {
+    let lead = |layer: &[u8], kv: usize| layer.get(kv).copied().unwrap_or(0);
+    let mut leads: Vec<u8> = layers.clone().flat_map(|l| (0..kv_heads).map(move |kv| lead(l, kv))).collect();
+    leads.sort_unstable();
+    leads.dedup();
+    if leads.is_empty() {
+        leads = no_leads();
+    }
+    let alike = |size: usize| {
+        layers.clone().all(|l| (0..kv_heads).all(|kv| lead(l, kv) == lead(l, kv / size * size)))
+    };
+    let mut divisors = (1..=kv_heads).filter(|n| kv_heads.is_multiple_of(*n));
+    let groups = divisors.find(|n| alike(kv_heads / n)).unwrap_or(1);
+    (leads, groups)
 }
 
 impl From<&QuantNorm> for Norm {
@@ -140,6 +173,7 @@ impl From<&Layer> for LayerSpec {
 impl From<&QuantModel> for ModelSpec {
     fn from(m: &QuantModel) -> Self {
         let a = &m.arch;
+        let (leads, rope_groups) = lead_groups(a.kv_heads, m.layers.iter().map(|l| l.leads.as_slice()));
         Self {
             dims: Dims {
                 hidden: a.hidden,
@@ -156,6 +190,8 @@ impl From<&QuantModel> for ModelSpec {
             layers: m.layers.iter().map(LayerSpec::from).collect(),
             final_norm: (&m.final_norm).into(),
             head: m.head.format,
+            leads,
+            rope_groups,
         }
     }
 }
@@ -199,7 +235,28 @@ impl ModelSpec {
                 "quantize the model again",
             ));
         }
+        self.check_leads()?;
         self.check_constants()
+    }
+
+    fn check_leads(&self) -> Result<()> {
+        let d = &self.dims;
+        let ascending = self.leads.is_sorted_by(|a, b| a < b);
+        let within = self.leads.last().is_some_and(|l| usize::from(*l) < d.head_dim / 2);
+        if !ascending || !within {
+            return Err(model(
+                format!("leading RoPE pairs {:?}", self.leads),
+                format!("a head has pairs 0..{}, each is named once", d.head_dim / 2),
+            ));
+        }
+        let groups = self.rope_groups;
+        if groups == 0 || !d.kv_heads.is_multiple_of(groups) || groups > 1 && self.leads.len() == 1 {
+            return Err(model(
+                format!("{groups} groups of {} KV heads", d.kv_heads),
+                "quantize the model again",
+            ));
+        }
+        Ok(())
     }
 
     fn check_constants(&self) -> Result<()> {

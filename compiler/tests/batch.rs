@@ -7,7 +7,7 @@ use accllm_compiler::lambda::reg;
 use accllm_compiler::{Error, ModelSpec, Program, Settings, Step};
 use accllm_hw::config::{CONFIGS, Config, find};
 use accllm_hw::isa::Op;
-use common::{compile, llama2_7b, shapes};
+use common::{compile, led, llama2_7b, shapes};
 use proptest::prelude::*;
 
 /// For as many sequences as the configuration has room for; `None` where that is one.
@@ -25,6 +25,7 @@ proptest! {
         heads in (1usize..5, 1usize..5, 1usize..65),
         lambda in (0usize..70, 1usize..300),
         (config, block, wide, sequences) in (0usize..3, 1usize..17, any::<bool>(), 2usize..5),
+        leads in (1usize..6, any::<bool>()),
     ) {
         let (_, mut spec, _) = shapes().swap_remove(0);
         let d = &mut spec.dims;
@@ -32,6 +33,7 @@ proptest! {
         (d.kv_heads, d.heads, d.head_dim) = (heads.0, heads.0 * heads.1, 2 * heads.2);
         spec.layers = vec![spec.layers[0]; sizes.2];
         spec.prob_wide = wide;
+        led(&mut spec, leads);
         let config = &CONFIGS[config];
         let mut settings = Settings::new(lambda.0, lambda.1).with_sequences(sequences);
         if block <= config.block {

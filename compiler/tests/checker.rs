@@ -6,8 +6,8 @@ use accllm_compiler::Error;
 use accllm_compiler::{Program, Settings};
 use accllm_hw::beat::WeightFormat;
 use accllm_hw::config::{CONFIGS, find};
-use accllm_hw::isa::{Op, Unit};
-use common::{compile, llama2_7b, shapes};
+use accllm_hw::isa::{Instr, Op, Unit};
+use common::{compile, led, llama2_7b, shapes};
 use proptest::prelude::*;
 
 proptest! {
@@ -21,6 +21,7 @@ proptest! {
         lambda in (0usize..70, 1usize..300),
         formats in proptest::array::uniform7(0usize..3),
         (config, block, wide, uniform) in (0usize..3, 1usize..17, any::<bool>(), any::<bool>()),
+        leads in (1usize..6, any::<bool>()),
     ) {
         let (_, mut spec, _) = shapes().swap_remove(0);
         let d = &mut spec.dims;
@@ -35,6 +36,7 @@ proptest! {
             }
         }
         spec.prob_wide = wide;
+        led(&mut spec, leads);
         let config = &CONFIGS[config];
         let settings = Settings::new(lambda.0, lambda.1).with_block(block.min(config.block));
         match Program::compile(&spec, config, &settings) {
@@ -119,6 +121,37 @@ fn refuses_addresses_outside_their_area() {
         change(&mut p.code[at]);
         refused(&p, needle);
     }
+}
+
+/// The RoPE rows that a layer gathers are rows of the IO block, and their ids were loaded.
+#[test]
+fn refuses_rope_rows_outside_their_area() {
+    type Change = fn(&mut Instr, usize);
+    let (_, spec, settings) = shapes().pop().unwrap_or_else(|| panic!("no shapes"));
+    let good = compile(&spec, "tiny", &settings);
+    let l = &good.layout;
+    let of =
+        |op: &str| -> Vec<usize> { (0..good.code.len()).filter(|&pc| good.labels[pc].op == op).collect() };
+    let all = of("rope_rows");
+    // For each of three KV heads: decode, the first layer of prefill, its loop twice, the last layer.
+    assert_eq!(all.len(), 3 * 5);
+    for pc in all {
+        let token = l.shape.leads.len() * l.shape.rope_row() / 32;
+        let cases: [(Change, usize, &str); 4] = [
+            (|i, at| i.a = at as u32, l.aux.logits - token + 1, "the readable auxiliary memory"),
+            (|i, more| i.aux += more as u32, l.aux.end, "the readable auxiliary memory"),
+            (|i, at| i.b = at as u32, l.vmem.end, "the vector memory in use"),
+            (|i, at| i.c = at as u32, l.vmem.end, "the vector memory in use"),
+        ];
+        for (change, by, needle) in cases {
+            let mut p = good.clone();
+            change(&mut p.code[pc], by);
+            refused(&p, needle);
+        }
+    }
+    let mut p = good.clone();
+    p.code[of("load_norm")[0]].n -= 32;
+    refused(&p, "which nothing has written");
 }
 
 #[test]

@@ -127,7 +127,9 @@ fn images_do_not_depend_on_how_they_are_made() {
         let mut pieces = Pieces(MemoryImage::zeros(&p));
         write_image(&p, &s, &mut pieces).unwrap();
         assert!(image == pieces.0);
-        assert!(image != MemoryImage::new(&p, &Synthetic { seed: s.seed + 1, ..s.clone() }).unwrap());
+        // With another seed it has other leads, of which a program knows some.
+        let other = MemoryImage::new(&p, &Synthetic { seed: s.seed + 1, ..s.clone() });
+        assert!(if s.led { other.is_err() } else { image != other.unwrap() });
     }
 }
 

@@ -4,7 +4,7 @@ use super::Emitter;
 use super::builder::{At, Builder, Opd, Sync, sem};
 use crate::label::{LayerRef, Span, Tensor};
 use crate::lambda::reg;
-use crate::layout::{Chunk, Layout};
+use crate::layout::{AUX_I16, AUX_I32, Chunk, Layout};
 use crate::spec::Norm;
 use accllm_hw::isa::{FLAG_FIRST, FLAG_I32, Op};
 
@@ -24,16 +24,19 @@ impl Emitter<'_> {
         }
     }
 
-    /// IO block of `rows` tokens, first norm constants.
+    /// IO block of `rows` tokens (without RoPE rows that each layer gathers), first norm constants.
     pub(super) fn load(&mut self, rows: usize) {
         (self.b.span, self.b.layer) = (Span::Step, None);
         let l = self.layout;
         let s = &l.shape;
         let ids = self.b.draft(Op::LOAD, "load_ids").a(l.aux.ids).c(l.vmem.ids);
         self.b.push(ids.n(rows.next_multiple_of(32)).flag(FLAG_I32, true));
-        let rope = self.b.draft(Op::LOAD, "load_rope").a(l.aux.rope).c(l.vmem.rope).n(rows * s.rope_row());
-        self.b.push(rope);
-        let g = self.b.draft(Op::LOAD, "load_norm").a(l.aux.norms).c(l.vmem.g).n(2 * s.hidden);
+        if !s.led() {
+            let rope = self.b.draft(Op::LOAD, "load_rope").a(l.aux.rope).c(l.vmem.rope);
+            self.b.push(rope.n(rows * s.rope_row()));
+        }
+        let g = self.b.draft(Op::LOAD, "load_norm").a(l.aux.norms).c(l.vmem.g);
+        let g = g.n(2 * s.hidden + s.lead_ids());
         self.b.push(g);
     }
 
@@ -103,15 +106,17 @@ impl Emitter<'_> {
         });
     }
 
-    /// Loads the constants of a layer's norms, one or both (after the last layer: of the final norm).
+    /// Loads the constants of a layer's norms, one or both (after the last layer: of the final norm). Those of the MLP
+    /// bring the layer's leads with them, whose last use, the second group's attention, comes before that group's MLP.
     pub(super) fn load_norms(&mut self, layer: LayerRef, which: &[NormOf]) {
         self.enter(At { span: Span::Step, layer });
         self.b.layer = None;
         let (l, n) = (self.layout, self.layout.shape.hidden);
-        let (skip, to) = if which == [NormOf::Mlp] { (l.aux.norm_pair / 2, n) } else { (0, 0) };
+        let (skip, to) = if which == [NormOf::Mlp] { (n / AUX_I16, n) } else { (0, 0) };
+        let leads = if which.contains(&NormOf::Mlp) { l.shape.lead_ids() } else { 0 };
         let from = self.by_layer(l.aux.norms + layer.first * l.aux.norm_pair + skip, reg::NORM);
-        let d = self.b.draft(Op::LOAD, "load_norm").a(from).c(l.vmem.g + to).n(which.len() * n);
-        self.b.push(d);
+        let d = self.b.draft(Op::LOAD, "load_norm").a(from).c(l.vmem.g + to);
+        self.b.push(d.n(which.len() * n + leads));
     }
 
     /// Final norm and head of the last token, or in a batch of each sequence; skipped where the host does not want
@@ -150,7 +155,7 @@ impl Emitter<'_> {
                     b.push(best.makes(if last { &[Tensor::Argmax] } else { &[] }));
                 }
                 let store = b.draft(Op::STORE, "store_logits").a(Opd(buffer, t0)).n(rows);
-                b.push(store.c(Opd(l.aux.logits + first / crate::layout::AUX_I32, t1)));
+                b.push(store.c(Opd(l.aux.logits + first / AUX_I32, t1)));
             });
         }
         self.b.close();

@@ -5,9 +5,10 @@ use super::builder::{At, Builder, Opd, Sync, sem};
 use crate::error::Result;
 use crate::label::{Span, Tensor};
 use crate::lambda::reg;
-use crate::layout::{Chunk, WeightMap};
+use crate::layout::{AUX_I16, Chunk, Shape, WeightMap};
 use crate::spec::Linear;
 use accllm_hw::isa::{FLAG_FINAL, Op};
+use std::ops::Range;
 
 impl Emitter<'_> {
     /// MATW of k, q and v to vector memory, once the norm is there.
@@ -36,12 +37,44 @@ impl Emitter<'_> {
     /// Rotates, quantizes and appends what [`Emitter::projections`] made, in the same order.
     pub(super) fn prepare(&mut self, at: At) {
         self.enter(at);
+        self.rope_rows();
         for linear in WeightMap::ATTENTION {
             match linear {
                 Linear::K => self.keys(),
                 Linear::V => self.values(),
                 _ => (0..self.layout.shape.q_parts).for_each(|part| self.queries(part)),
             }
+        }
+    }
+
+    /// Gathers the RoPE rows of the layer's leads: for each token and group of KV heads the one that the group's id names.
+    fn rope_rows(&mut self) {
+        let l = self.layout;
+        let s = &l.shape;
+        if !s.led() {
+            return;
+        }
+        let beats = s.rope_row() / AUX_I16;
+        let token = s.leads.len() * beats;
+        let from = l.aux.rope + self.row() * token;
+        let ids = l.vmem.g + 2 * s.hidden;
+        let (rope, next) = self.rope();
+        let [t0, t1, ..] = reg::T;
+        self.b.tokens(Sync::default(), &[(t0, token), (t1, next)], |b| {
+            for g in 0..s.rope_groups {
+                let d = b.draft(Op::EMBED, "rope_rows").a(Opd(from, t0)).b(ids + g);
+                let d = d.c(Opd(rope + g * s.rope_row(), t1)).n(s.rope_row());
+                b.push(d.k(beats).aux(s.leads.len()));
+            }
+        });
+    }
+
+    /// RoPE rows of the group's first token, and elements to the next token's.
+    fn rope(&self) -> (usize, usize) {
+        let (l, s) = (self.layout, &self.layout.shape);
+        match s.led() {
+            true => (l.vmem.rope, s.rope_groups * s.rope_row()),
+            false => (l.vmem.rope + self.row() * s.rope_row(), s.rope_row()),
         }
     }
 
@@ -52,13 +85,16 @@ impl Emitter<'_> {
         let heads = s.dims.kv_heads;
         let [t0, t1, ..] = reg::T;
         let cache = self.by_layer(l.kv.k_at(self.layer.first, 0), reg::KV);
-        let rope = l.vmem.rope + self.row() * s.rope_row();
+        let (rope, next) = self.rope();
         let shift = self.consts().rot_shift_k;
         let sync = Sync { wait: sem::M2V, signal: sem::KEYS };
-        self.b.tokens(sync, &[(t0, s.k_rows()), (t1, s.rope_row()), (reg::P, 1), (reg::R, 1)], |b| {
+        self.b.tokens(sync, &[(t0, s.k_rows()), (t1, next), (reg::P, 1), (reg::R, 1)], |b| {
             let rotated = Opd(l.vmem.k_rot, t0);
-            let d = b.draft(Op::ROPE, "k_rope").a(Opd(l.vmem.k, t0)).b(Opd(rope, t1));
-            b.push(d.c(rotated).n(heads));
+            for (table, run) in rope_runs(s, 0..heads) {
+                let skip = run.start * s.hdp;
+                let d = b.draft(Op::ROPE, "k_rope").a(Opd(l.vmem.k + skip, t0)).b(Opd(rope + table, t1));
+                b.push(d.c(Opd(l.vmem.k_rot + skip, t0)).n(run.len()));
+            }
             hadamard(b, (s.vec, s.hdp), rotated, s.k_rows(), shift, ("k_rotate", &[Tensor::KRot]));
             let d = b.draft(Op::STATK, "k_scale").a(rotated).c(l.scalars.k).n(heads);
             b.push(d.makes(&[Tensor::KScale, Tensor::KBase]));
@@ -88,23 +124,28 @@ impl Emitter<'_> {
     fn queries(&mut self, part: usize) {
         let l = self.layout;
         let s = &l.shape;
-        let (heads, kv) = (s.dims.heads / s.q_parts, s.dims.kv_heads / s.q_parts * part);
+        let (heads, kv_heads) = (s.dims.heads / s.q_parts, s.dims.kv_heads / s.q_parts);
+        let kv = kv_heads * part;
         let rows = s.q_rows() / s.q_parts;
         let sinks = s.lambda.n_sink > 0;
         let [t0, t1, t2, t3] = reg::T;
-        let rope = l.vmem.rope + self.row() * s.rope_row();
+        let (rope, next_rope) = self.rope();
         let shift = self.consts().rot_shift_q;
         let sync = Sync { wait: sem::M2V, signal: sem::QUERIES };
         // Sequences are further apart than tokens.
         let next = if self.b.span == Span::Batch { s.row_stride() } else { 1 };
-        let strides = [(t0, s.q_rows()), (t1, s.rope_row()), (t2, s.q_rot_row()), (t3, next)];
+        let strides = [(t0, s.q_rows()), (t1, next_rope), (t2, s.q_rot_row()), (t3, next)];
         // The part's rotated heads: for the window, behind them for the sinks.
         let copies = if sinks { 2 } else { 1 };
         let window = l.vmem.q_rot + part * copies * rows;
         self.b.tokens(sync, &strides, |b| {
-            let rotate = |b: &mut Builder, table: usize, to: usize| {
-                let d = b.draft(Op::ROPE, "q_rope").a(Opd(l.vmem.q + part * rows, t0)).b(Opd(table, t1));
-                b.push(d.c(Opd(to, t2)).n(heads).part(part * rows, rows));
+            let rotate = |b: &mut Builder, rope: usize, to: usize| {
+                for (table, run) in rope_runs(s, kv..kv + kv_heads) {
+                    let (heads, skip) = (run.len() * s.group, run.start * s.group * s.hdp);
+                    let d = b.draft(Op::ROPE, "q_rope").a(Opd(l.vmem.q + skip, t0)).b(Opd(rope + table, t1));
+                    let d = d.c(Opd(to + skip - part * rows, t2)).n(heads);
+                    b.push(d.part(skip, heads * s.hdp));
+                }
             };
             rotate(b, rope, window);
             if sinks {
@@ -131,6 +172,13 @@ impl Emitter<'_> {
             }
         });
     }
+}
+
+/// KV heads with the same RoPE row, among `heads`: where in a token's rows it begins, and which heads.
+fn rope_runs(s: &Shape, heads: Range<usize>) -> impl Iterator<Item = (usize, Range<usize>)> + use<> {
+    let (size, row) = (s.dims.kv_heads / s.rope_groups, s.rope_row());
+    let groups = heads.start / size..heads.end.div_ceil(size);
+    groups.map(move |g| (g * row, heads.start.max(g * size)..heads.end.min((g + 1) * size)))
 }
 
 /// Hadamard transform of all heads at `at`, `n` elements, in place. `(vec, hdp)`: widths of a vector word and a head.

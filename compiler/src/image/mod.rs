@@ -13,6 +13,7 @@ pub use source::{ModelSource, Row, RowSpace};
 use crate::error::{Result, model};
 use crate::program::Program;
 use accllm_hw::config::{BEAT_BYTES, GROUP};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Which memory.
@@ -110,7 +111,7 @@ fn code_bytes(program: &Program) -> Vec<u8> {
     code
 }
 
-/// Gains of all norms.
+/// Gains of all norms, behind each layer's the indices of its leads.
 fn norm_bytes(program: &Program, source: &dyn ModelSource) -> Result<Vec<u8>> {
     let (aux, dims) = (&program.layout.aux, &program.layout.shape.dims);
     let mut out = Vec::new();
@@ -121,9 +122,34 @@ fn norm_bytes(program: &Program, source: &dyn ModelSource) -> Result<Vec<u8>> {
         })?;
         out.extend(g.iter().flat_map(|v| v.to_le_bytes()));
         out.resize(out.len() + 2 * (dims.hidden.next_multiple_of(GROUP) - dims.hidden), 0);
+        if index % 2 == 1 {
+            let end = out.len() + 2 * program.layout.shape.lead_ids();
+            out.extend(lead_ids(program, source, index / 2)?.iter().flat_map(|v| v.to_le_bytes()));
+            out.resize(end, 0);
+        }
     }
     out.resize(aux.norm_pair * (dims.layers + 1) * BEAT_BYTES, 0);
     Ok(out)
+}
+
+/// For each group of KV heads of a layer the index of its leading RoPE pair; nothing where the model has only one.
+fn lead_ids(program: &Program, source: &dyn ModelSource, layer: usize) -> Result<Vec<i16>> {
+    let s = &program.layout.shape;
+    if !s.led() {
+        return Ok(Vec::new());
+    }
+    let bad = || model(format!("layer {layer} has other leading RoPE pairs"), "compile the model again");
+    let leads = source.leads(layer);
+    let leads = if leads.is_empty() { Cow::Owned(vec![0; s.dims.kv_heads]) } else { leads };
+    if leads.len() != s.dims.kv_heads {
+        return Err(bad());
+    }
+    let id = |group: &[u8]| {
+        let lead = group.first().filter(|lead| group.iter().all(|l| l == *lead));
+        let index = lead.and_then(|lead| s.leads.binary_search(lead).ok());
+        index.map(|i| i as i16).ok_or_else(bad)
+    };
+    leads.chunks(s.dims.kv_heads / s.rope_groups).map(id).collect()
 }
 
 /// One embedding row, `out` as laid out.

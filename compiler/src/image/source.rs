@@ -51,6 +51,9 @@ pub trait ModelSource: Sync {
 
     /// Embedding of a token.
     fn embed(&self, token: usize) -> Option<Cow<'_, [i16]>>;
+
+    /// Leading RoPE pair of each KV head of a layer; none: all 0.
+    fn leads(&self, layer: usize) -> Cow<'_, [u8]>;
 }
 
 fn weight(model: &QuantModel, layer: Option<usize>, linear: Linear) -> Option<&Weight> {
@@ -104,5 +107,9 @@ impl ModelSource for QuantModel {
     fn embed(&self, token: usize) -> Option<Cow<'_, [i16]>> {
         let hidden = self.arch.hidden;
         self.embed.get(token * hidden..(token + 1) * hidden).map(Cow::Borrowed)
+    }
+
+    fn leads(&self, layer: usize) -> Cow<'_, [u8]> {
+        Cow::Borrowed(self.layers.get(layer).map_or(&[], |l| &l.leads))
     }
 }

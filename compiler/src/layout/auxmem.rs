@@ -15,9 +15,10 @@ pub(crate) const I32: usize = BEAT_BYTES / 4;
 pub struct AuxMap {
     /// Program (always the size of the instruction memory).
     pub program: usize,
-    /// Norm constants: for each layer g of the attention norm and of the MLP norm, then of the final norm and zeros.
+    /// Norm constants: for each layer g of the attention norm and of the MLP norm, then of the final norm and zeros; where
+    /// leading RoPE pairs differ, behind each pair of norms the indices of the layer's leads (i16, [`Shape::lead_ids`]).
     pub norms: usize,
-    /// Beats of one pair.
+    /// Beats of one pair, with what is behind it.
     pub norm_pair: usize,
     /// Embedding rows.
     pub embed: usize,
@@ -25,7 +26,7 @@ pub struct AuxMap {
     pub embed_row: usize,
     /// IO block of a step, written by the host: token ids (i32) ...
     pub ids: usize,
-    /// ... and RoPE rows (i16).
+    /// ... and RoPE rows (i16): for each token one for each lead of the model.
     pub rope: usize,
     /// Logits (i32), written by the engine, `logits_row` beats a sequence.
     pub logits: usize,
@@ -42,7 +43,7 @@ impl AuxMap {
             at += beats;
             at - beats
         };
-        let norm_pair = 2 * shape.hidden / I16;
+        let norm_pair = (2 * shape.hidden + shape.lead_ids()) / I16;
         let embed_row = shape.hidden / I16;
         Self {
             program: take(config.imem * INSTR_BYTES / BEAT_BYTES),
@@ -51,7 +52,7 @@ impl AuxMap {
             embed: take(shape.dims.vocab * embed_row),
             embed_row,
             ids: take(shape.token_rows().next_multiple_of(32) / I32),
-            rope: take(shape.token_rows() * shape.rope_row() / I16),
+            rope: take(shape.token_rows() * shape.leads.len() * shape.rope_row() / I16),
             logits: take(shape.sequences * shape.vocab / I32),
             logits_row: shape.vocab / I32,
             end: at,

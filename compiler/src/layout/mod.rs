@@ -10,7 +10,7 @@ mod vmem;
 
 pub use act::{ActMap, ScalarMap, ScoreMap};
 pub use auxmem::AuxMap;
-pub(crate) use auxmem::I32 as AUX_I32;
+pub(crate) use auxmem::{I16 as AUX_I16, I32 as AUX_I32};
 pub use channel::{KvMap, Stream, WeightMap};
 pub use place::{KeyPlace, ValuePlace};
 pub use sets::Sets;

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::label::Span;
 use crate::lambda::reg;
-use crate::spec::{Dims, Linear, ModelSpec};
+use crate::spec::{Dims, Linear, ModelSpec, no_leads, one_group};
 use accllm_hw::config::{Config, GROUP};
 use accllm_quant::model::{LambdaShape, MAX_VISIBLE};
 use serde::{Deserialize, Serialize};
@@ -83,6 +83,12 @@ pub struct Shape {
     pub ring: usize,
     /// K slots of one step over all channels.
     pub k_slots: usize,
+    /// The model's different leading RoPE pairs.
+    #[serde(default = "no_leads")]
+    pub leads: Vec<u8>,
+    /// Equal groups of KV heads; in a layer, those of a group have the same lead.
+    #[serde(default = "one_group")]
+    pub rope_groups: usize,
 }
 
 impl Shape {
@@ -131,6 +137,8 @@ impl Shape {
             sink_pad: lambda.n_sink.next_multiple_of(unit),
             ring: (lambda.n_window + block - 1).next_multiple_of(unit),
             k_slots: config.channels * config.tokens_per_beat(hdp),
+            leads: spec.leads.clone(),
+            rope_groups: spec.rope_groups,
         };
         let rows = half * group * if spec.prob_wide { 2 } else { 1 };
         let help = if block == 1 {
@@ -238,7 +246,17 @@ impl Shape {
         rows.div_ceil(self.lanes)
     }
 
-    /// RoPE elements of a token: cos and sin for the window, and again for the sinks where there are any.
+    /// Whether leading RoPE pairs differ, so that each layer gathers the RoPE rows of its heads.
+    pub fn led(&self) -> bool {
+        self.leads.len() > 1
+    }
+
+    /// Elements behind a layer's norm constants: for each group of KV heads the index of its lead; padded.
+    pub fn lead_ids(&self) -> usize {
+        if self.led() { self.rope_groups.next_multiple_of(GROUP) } else { 0 }
+    }
+
+    /// RoPE elements of a token and lead: cos and sin for the window, and again for the sinks where there are any.
     pub fn rope_row(&self) -> usize {
         if self.lambda.n_sink == 0 { self.hdp } else { 2 * self.hdp }
     }

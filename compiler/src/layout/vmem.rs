@@ -21,9 +21,11 @@ pub struct Chunk {
 pub struct VmemMap {
     /// Token ids.
     pub ids: usize,
-    /// RoPE rows, `rope_row` elements a token.
+    /// RoPE rows, `rope_row` elements a token. Where leading pairs differ: of one group of tokens, in the layer that it is
+    /// in, for each token one for each group of KV heads.
     pub rope: usize,
-    /// Norm constants: attention norm, then MLP norm; at the end the final norm.
+    /// Norm constants: attention norm, then MLP norm; at the end the final norm. Behind them, where leading pairs
+    /// differ, which lead each group of KV heads has.
     pub g: usize,
     /// Residual stream, `hidden` elements a token.
     pub resid: usize,
@@ -87,11 +89,12 @@ impl VmemMap {
         let (both, b) = (shape.token_rows(), shape.half);
         let mut at = Bump(0);
         let ids = at.take(both);
-        let rope = at.take(both * shape.rope_row());
-        let g = at.take(2 * shape.hidden);
+        let rope = at.take(if shape.led() { 0 } else { both * shape.rope_row() });
+        let g = at.take(2 * shape.hidden + shape.lead_ids());
         let resid = at.take(both * shape.hidden);
         let delta = at.take(both * shape.hidden);
         let start = at.0;
+        let rope = if shape.led() { at.take(b * shape.rope_groups * shape.rope_row()) } else { rope };
         let k = at.take(b * shape.k_rows());
         let k_rot = at.take(b * shape.k_rows());
         let v = at.take(b * shape.v_rows());

@@ -130,7 +130,19 @@ impl Synthetic {
         let [q, k, v, o, gate, up, down] = Linear::LAYER.map(|linear| self.linear(Some(l), linear));
         let [attn_norm, mlp_norm] =
             [(2 * l, c.attn_norm), (2 * l + 1, c.mlp_norm)].map(|(i, n)| self.whole_norm(i, n));
-        Layer { attn_norm, mlp_norm, constants, leads: self.leads(l), q, k, v, o, gate, up, down }
+        Layer {
+            attn_norm,
+            mlp_norm,
+            constants,
+            leads: self.leads(l).into_owned(),
+            q,
+            k,
+            v,
+            o,
+            gate,
+            up,
+            down,
+        }
     }
 
     fn whole_norm(&self, index: usize, consts: Norm) -> quant::Norm {

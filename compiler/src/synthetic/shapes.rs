@@ -4,7 +4,7 @@ use super::Synthetic;
 use accllm_hw::beat::WeightFormat;
 use accllm_quant::model::LambdaShape;
 
-/// Shapes that tests go through: padded and whole heads, GQA, MQA, MHA, odd vocabularies, every format.
+/// Shapes that tests go through: padded and whole heads, GQA, MQA, MHA, odd vocabularies, every format, leads.
 pub fn shapes() -> Vec<(&'static str, Synthetic)> {
     use WeightFormat::{W2Dense, W2Sparse, W4};
     let base = Synthetic::default();
@@ -88,6 +88,21 @@ pub fn shapes() -> Vec<(&'static str, Synthetic)> {
                 head_dim: 16,
                 lambda: lambda(2, 30),
                 seed: 6,
+                ..base.clone()
+            },
+        ),
+        // A leading RoPE pair for each KV head, other ones in each layer.
+        (
+            "led",
+            Synthetic {
+                ff: 96,
+                layers: 3,
+                heads: 6,
+                kv_heads: 3,
+                head_dim: 16,
+                vocab: 65,
+                led: true,
+                seed: 7,
                 ..base
             },
         ),

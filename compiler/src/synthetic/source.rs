@@ -3,7 +3,7 @@
 use super::rng::Rng;
 use super::{Synthetic, Values, log2, row};
 use crate::image::{ModelSource, Row, RowSpace};
-use crate::spec::{Dims, LayerConsts, LayerSpec, Linear, ModelSpec, Norm};
+use crate::spec::{Dims, LayerConsts, LayerSpec, Linear, ModelSpec, Norm, lead_groups};
 use accllm_hw::beat::WeightFormat;
 use accllm_hw::config::GROUP;
 use accllm_hw::rope::Rope;
@@ -49,15 +49,6 @@ impl Synthetic {
         }
     }
 
-    /// Leading RoPE pairs of a layer.
-    pub(super) fn leads(&self, l: usize) -> Vec<u8> {
-        if !self.led {
-            return Vec::new();
-        }
-        let mut rng = Rng::of(self.seed, &[part::LEAD, l as u64]);
-        (0..self.kv_heads).map(|_| rng.range(0, self.head_dim as i64 / 2 - 1) as u8).collect()
-    }
-
     fn norm_consts(&self) -> Norm {
         let n = self.hidden as f64;
         Norm { eps: 1 + (n * 1e-5 * 4f64.powi(12)) as u32, gs: log2(16000.0 * 1048576.0 / (35.0 * n.sqrt())) }
@@ -98,6 +89,8 @@ impl Synthetic {
 
 impl ModelSource for Synthetic {
     fn spec(&self) -> ModelSpec {
+        let all: Vec<_> = (0..self.layers).map(|l| self.leads(l)).collect();
+        let (leads, rope_groups) = lead_groups(self.kv_heads, all.iter().map(|l| &**l));
         ModelSpec {
             dims: Dims {
                 hidden: self.hidden,
@@ -116,6 +109,8 @@ impl ModelSource for Synthetic {
                 .collect(),
             final_norm: self.norm_consts(),
             head: self.head,
+            leads,
+            rope_groups,
         }
     }
 
@@ -172,5 +167,13 @@ impl ModelSource for Synthetic {
             (((bits & 0xffff) * 6001) >> 16) as i16 - 3000
         };
         Some((0..self.hidden).map(value).collect())
+    }
+
+    fn leads(&self, layer: usize) -> Cow<'_, [u8]> {
+        if !self.led {
+            return Cow::Borrowed(&[]);
+        }
+        let mut rng = Rng::of(self.seed, &[part::LEAD, layer as u64]);
+        (0..self.kv_heads).map(|_| rng.range(0, self.head_dim as i64 / 2 - 1) as u8).collect()
     }
 }

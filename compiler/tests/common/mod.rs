@@ -22,6 +22,13 @@ pub fn compile(spec: &ModelSpec, config: &str, settings: &Settings) -> Program {
     Program::compile(spec, config, settings).unwrap_or_else(|e| panic!("{e}"))
 }
 
+/// Gives a spec so many leading RoPE pairs (or as many as a head has), to each KV head its own or to all the same one.
+#[allow(dead_code)] // each test binary uses its part
+pub fn led(spec: &mut ModelSpec, (leads, own): (usize, bool)) {
+    spec.leads = (0..leads.min(spec.dims.head_dim / 2) as u8).collect();
+    spec.rope_groups = if own && spec.leads.len() > 1 { spec.dims.kv_heads } else { 1 };
+}
+
 /// LLaMA-2-7B, W2 2:4 layers and a W4 head, uniform constants.
 #[allow(dead_code)] // each test binary uses its part
 pub fn llama2_7b() -> ModelSpec {
@@ -54,5 +61,7 @@ pub fn llama2_7b() -> ModelSpec {
         layers: vec![LayerSpec { consts, formats: [WeightFormat::W2Sparse; 7] }; 32],
         final_norm: norm,
         head: WeightFormat::W4,
+        leads: vec![0],
+        rope_groups: 1,
     }
 }
