@@ -6,8 +6,8 @@ use accllm_hw::fixed;
 use accllm_quant::float::{FloatModel, NoTap};
 use accllm_quant::int::{At, Logits, NoIntTap, Point, Session};
 use accllm_quant::model::{QuantModel, WeightFormat};
-use accllm_quant::perplexity::Protocol;
-use accllm_quant::quantize::{Options, quantize};
+use accllm_quant::perplexity::{Protocol, Scorer as _};
+use accllm_quant::quantize::{Clip, KeyGrid, Options, Parts, Rounded, calibrate, quantize, static_steps};
 use accllm_quant::transform::{KeySample, Keys, align_qk, match_keys};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -138,5 +138,30 @@ fn leads_are_kept_with_the_model_and_checked() -> Outcome {
         let said = bad.check(Path::new("model")).err().ok_or("accepted")?.to_string();
         assert!(said.contains(why), "{said}");
     }
+    Ok(())
+}
+
+#[test]
+fn the_simulation_is_led_too() -> Outcome {
+    let (model, text) = (with_constants()?, small_text(48));
+    let mut moved = model.clone();
+    match_keys(&mut moved, &sample(&model)?, Keys::Led)?;
+    let window = Protocol { window: 48, windows: None };
+    let steps = static_steps(&moved, &calibrate(&moved, &text, window)?, Clip::None)?;
+    let error = |model: &FloatModel| -> Result<f64, accllm_quant::Error> {
+        let parts = Parts { key: Some(KeyGrid::Token), ..Parts::default() };
+        let rounded = Rounded { model, steps: &steps, parts, prefix: 0, lambda: None };
+        let pairs = rounded.nll(&text)?.into_iter().zip(model.nll(&text)?);
+        Ok(pairs.map(|(a, b)| (a - b).abs()).sum::<f64>())
+    };
+    let mut unled = moved.clone();
+    unled.config.leads.clear();
+    let (with, without) = (error(&moved)?, error(&unled)?);
+    println!("{with:.5} nats lost to the rounding of K, without leading pairs {without:.5}");
+    assert!(with > 0.0 && with < 0.5 * without, "{with}, without leading pairs {without}");
+    // Tokens that come from elsewhere are not rounded.
+    let parts = Parts::engine(true, true);
+    let rounded = Rounded { model: &moved, steps: &steps, parts, prefix: text.len(), lambda: None };
+    assert_eq!(rounded.nll(&text)?, moved.nll(&text)?);
     Ok(())
 }

@@ -57,6 +57,8 @@ impl Tap for KeySample {
 
 /// Most runs of KV heads that lead with pairs of their own: each is an instruction more in several places of a program.
 const RUNS: usize = 8;
+/// Leading pairs that are tried with a search.
+const TRIED: usize = 3;
 /// Least part of its energy that the leading pair counts with when factors are chosen.
 const LEAST: f64 = 0.02;
 
@@ -82,11 +84,19 @@ pub fn align_qk(c: &LlamaConfig, w: &mut FloatLayer, l: usize, sample: &KeySampl
         .collect();
     let runs = (1..=RUNS.min(c.kv_heads)).rev().find(|n| c.kv_heads.is_multiple_of(*n)).unwrap_or(1);
     heads.par_chunks_mut(c.kv_heads / runs).for_each(|run| {
-        let best = if lead { common_lead(run) } else { None };
-        for head in run {
-            head.start(best);
-            head.search();
-            head.keep_scale();
+        let leads = if lead { common_leads(run) } else { vec![None] };
+        let searched = leads.into_iter().map(|lead| {
+            let mut heads = run.to_vec();
+            for head in &mut heads {
+                head.start(lead);
+                head.search();
+                head.keep_scale();
+            }
+            heads
+        });
+        let size = |heads: &Vec<Head>| log_sum(heads.iter().map(|h| h.error));
+        if let Some(best) = searched.min_by(|a, b| size(a).total_cmp(&size(b))) {
+            run.clone_from_slice(&best);
         }
     });
     for (kv, head) in heads.iter().enumerate() {
@@ -109,13 +119,19 @@ pub fn align_qk(c: &LlamaConfig, w: &mut FloatLayer, l: usize, sample: &KeySampl
     }
 }
 
-/// The leading pair that suits heads that have one in common; none where no pair improves on balance alone.
-fn common_lead(run: &[Head]) -> Option<usize> {
+/// Sum of the logarithms.
+fn log_sum(errors: impl Iterator<Item = f64>) -> f64 {
+    errors.map(|e| e.max(f64::MIN_POSITIVE).ln()).sum()
+}
+
+/// The leading pairs, or none, that suit best heads that have one in common, before any search.
+fn common_leads(run: &[Head]) -> Vec<Option<usize>> {
     let errors: Vec<Vec<f64>> = run.iter().map(Head::lead_errors).collect();
-    let sum = |i: usize| errors.iter().map(|e| e[i].max(f64::MIN_POSITIVE).ln()).sum::<f64>();
     // The first is without.
-    let all = errors.first().map_or(0, Vec::len);
-    (0..all).min_by(|a, b| sum(*a).total_cmp(&sum(*b)))?.checked_sub(1)
+    let all = (0..errors.first().map_or(0, Vec::len)).map(|i| (log_sum(errors.iter().map(|e| e[i])), i));
+    let mut all: Vec<(f64, usize)> = all.collect();
+    all.sort_by(|a, b| a.0.total_cmp(&b.0));
+    all.iter().take(TRIED).map(|(_, i)| i.checked_sub(1)).collect()
 }
 
 /// Turns the pairs of a head's rows by their angles.
@@ -132,6 +148,7 @@ fn turn(w: &mut Matrix, head: usize, half: usize, turned: &[(f32, f32)]) {
 }
 
 /// A KV head whose pairs are searched.
+#[derive(Clone)]
 struct Head {
     half: usize,
     /// Width of the transform.
@@ -219,12 +236,12 @@ impl Head {
         all.map(error).collect()
     }
 
-    /// Takes the closed form, where it is better than nothing.
+    /// Takes the closed form; without a leading pair only where it is better than nothing.
     fn start(&mut self, lead: Option<usize>) {
         let turned = self.led(lead);
         let spread = self.transformed(lead.unwrap_or(0), &turned);
         let error = self.range_of(&spread) * self.queries_with(&turned);
-        if error < self.error {
+        if lead.is_some() || error < self.error {
             (self.lead, self.turned, self.spread, self.error) = (lead.unwrap_or(0), turned, spread, error);
         }
     }

@@ -2,10 +2,11 @@
 
 use super::super::layer::{TrainLayer, save};
 use super::{assert_near, config, float_layer, random, values};
-use crate::float::{FloatLayer, NoTap, Window, run_layer};
+use crate::float::{FloatLayer, NoTap, Site, Window, run_layer};
 use crate::hf::LlamaConfig;
 use crate::model::WeightFormat;
 use crate::quantize::shapes::{spread, spread_heads};
+use crate::quantize::simulate::{each_head, key_head, query_head};
 use crate::quantize::{GridLayer, LayerGrids, fit};
 use candle_core::{Device, Result, Tensor};
 
@@ -62,6 +63,26 @@ fn it_gives_what_the_float_layer_gives() -> Result<()> {
         let rounded = run(&c, &train_layer(&c, format, Some(0.1))?.0, &x)?;
         assert!(rounded.iter().zip(&got).any(|(a, b)| (a - b).abs() > 1e-3), "K, Q and V are rounded");
     }
+    Ok(())
+}
+
+/// In a layer whose heads have leading pairs, K and Q are rounded as in the simulation.
+#[test]
+fn leading_pairs_are_those_of_the_layer() -> Result<()> {
+    let c = LlamaConfig { leads: vec![vec![3, 1], vec![0, 0]], ..config() };
+    let x = random(SEQ * c.hidden, 22);
+    let (layer, start) = train_layer(&c, WeightFormat::W4, Some(0.1))?;
+    let mut tap = |site: Site, l: usize, _: usize, data: &mut [f32]| match site {
+        Site::Key => each_head(data, c.head_dim, c.kv_heads, |h, head| key_head(head, c.lead(l, h))),
+        Site::Query => {
+            each_head(data, c.head_dim, c.heads, |h, head| query_head(head, c.lead(l, h / c.group())));
+        }
+        Site::Value => data.iter_mut().for_each(|v| *v = (*v / 0.1).round().clamp(-8.0, 7.0) * 0.1),
+        _ => {}
+    };
+    let mut expected = x.clone();
+    run_layer(&c, (0, &start.dequantize(&c)), &Window::new(&c, SEQ, None), &mut expected, &mut tap);
+    assert_near("led", &run(&c, &layer, &x)?, &expected);
     Ok(())
 }
 
