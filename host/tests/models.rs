@@ -77,6 +77,22 @@ fn quantized_folders() {
     fails(&["run", arg(&model)], &["version", "99"]);
 }
 
+/// Leading RoPE pairs, from the option to the program: the golden device computes what the reference says.
+#[test]
+fn keys_that_are_led() {
+    let dir = tempfile::tempdir().unwrap();
+    let (float, model) = (checkpoint().with_file_name("float"), dir.path().join("led"));
+    let ran = accllm(&["quantize", arg(&float), arg(&model), "--calib-tokens", "1024", "--keys", "led"]);
+    assert!(ran.ok, "{}", ran.err);
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&fs::read(model.join("quant.json")).unwrap()).unwrap();
+    let layers = manifest["layers"].as_array().unwrap();
+    assert!(layers.iter().any(|l| l["leads"].as_array().is_some_and(|l| l.iter().any(|lead| *lead != 0))));
+    let run = ["--device", "golden", "--lockstep", "--tokens", "6", "--sinks", "4", "--window", "8"];
+    let ran = accllm(&[&["run", arg(&model)], &run[..]].concat());
+    assert!(ran.ok && ran.out.contains(" 0 differ"), "{}{}", ran.out, ran.err);
+}
+
 /// A disk that is full when the result of a long run is written: a clear error, no model, and the next run needs the
 /// finished parts only.
 #[test]
