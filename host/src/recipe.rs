@@ -77,6 +77,10 @@ pub struct Recipe {
     pub pruning: Pruning,
     /// What is done to q and k, where they do not lie on a W2 grid already.
     pub keys: Keys,
+    /// Seed of a rotation of the residual stream.
+    pub rotate: Option<u64>,
+    /// Pairs of channels that are split and dropped, at most, in each of two tensors of a layer.
+    pub dimensions: usize,
     /// What the calibration text is.
     pub text: Text,
     /// Most tokens of text; `None` for the preset's number.
@@ -95,6 +99,8 @@ impl Recipe {
             formats: Formats::One(WeightFormat::W2Sparse),
             pruning: Pruning::default(),
             keys: Keys::AsTheyAre,
+            rotate: None,
+            dimensions: 0,
             text: Text::File,
             tokens: None,
             train: None,
@@ -170,6 +176,8 @@ impl Recipe {
             closed: Closed { pruning: self.pruning, ..Closed::default() },
             order: true,
             keys: self.keys,
+            rotate: self.rotate,
+            dimensions: self.dimensions,
             // No passes over a layer alone: only what the training of the whole model starts at, which is the same for
             // all its rates.
             reconstruction: end_to_end.map(|_| Training::default()),

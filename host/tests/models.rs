@@ -77,13 +77,23 @@ fn quantized_folders() {
     fails(&["run", arg(&model)], &["version", "99"]);
 }
 
-/// Leading RoPE pairs, from the option to the program: the golden device computes what the reference says.
+/// Changes of the float model, from the option to the program: each gives another model, and the golden device computes
+/// what the reference says of all of them together.
 #[test]
-fn keys_that_are_led() {
+fn options_of_the_float_model() {
     let dir = tempfile::tempdir().unwrap();
-    let (float, model) = (checkpoint().with_file_name("float"), dir.path().join("led"));
-    let ran = accllm(&["quantize", arg(&float), arg(&model), "--calib-tokens", "1024", "--keys", "led"]);
-    assert!(ran.ok, "{}", ran.err);
+    let (float, model) = (checkpoint().with_file_name("float"), dir.path().join("all"));
+    let quantize = |out: &Path, options: &[&str]| {
+        let ran = accllm(&[&["quantize", arg(&float), arg(out), "--calib-tokens", "1024"], options].concat());
+        assert!(ran.ok, "{}", ran.err);
+        fs::read(out.join("quant.safetensors")).unwrap()
+    };
+    let plain = quantize(&dir.path().join("plain"), &[]);
+    let options = [["--keys", "led"], ["--rotate", "3"], ["--split", "4"]];
+    for option in &options {
+        assert!(plain != quantize(&dir.path().join(option[0]), option), "{option:?} changes nothing");
+    }
+    quantize(&model, &options.concat());
     let manifest: serde_json::Value =
         serde_json::from_slice(&fs::read(model.join("quant.json")).unwrap()).unwrap();
     let layers = manifest["layers"].as_array().unwrap();

@@ -61,6 +61,12 @@ pub struct Quantize {
     /// What is done to q and k against the rounding of K to 4 bits.
     #[arg(long, value_enum, default_value_t = KeysArg::Plain)]
     pub keys: KeysArg,
+    /// Rotate the residual stream first, by the random matrix of this seed (no cost at run time).
+    #[arg(long, value_name = "SEED")]
+    pub rotate: Option<u64>,
+    /// Split up to so many strong channels of the values and of the input of down in each layer, and drop as many weak ones.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub split: usize,
     /// Folder for the finished parts: own text, sensitivities, layers, state of the training [default: OUT.work, removed at the end].
     #[arg(long, value_name = "FOLDER")]
     pub work: Option<PathBuf>,
@@ -197,6 +203,8 @@ fn recipe(args: &Quantize) -> Result<Recipe> {
             KeysArg::Aligned => Keys::Aligned,
             KeysArg::Led => Keys::Led,
         },
+        rotate: args.rotate,
+        dimensions: args.split,
         text: match (args.self_text, &args.calib) {
             (false, _) => Text::File,
             (true, None) => Text::Model,
