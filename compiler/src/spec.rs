@@ -3,7 +3,7 @@
 use crate::error::{Result, model};
 use accllm_hw::beat::WeightFormat;
 use accllm_hw::rope::Rope;
-use accllm_quant::model::{Layer, Norm as QuantNorm, QuantModel};
+use accllm_quant::model::{Layer, Norm as QuantNorm, QuantModel, different_leads};
 use serde::{Deserialize, Serialize};
 
 /// Sizes of a model.
@@ -131,18 +131,12 @@ pub(crate) fn one_group() -> usize {
 /// KV heads so that in no layer heads of a group differ. A layer without leads has 0 for all heads.
 pub fn lead_groups<'a>(kv_heads: usize, layers: impl Iterator<Item = &'a [u8]> + Clone) -> (Vec<u8>, usize) {
     let lead = |layer: &[u8], kv: usize| layer.get(kv).copied().unwrap_or(0);
-    let mut leads: Vec<u8> = layers.clone().flat_map(|l| (0..kv_heads).map(move |kv| lead(l, kv))).collect();
-    leads.sort_unstable();
-    leads.dedup();
-    if leads.is_empty() {
-        leads = no_leads();
-    }
     let alike = |size: usize| {
         layers.clone().all(|l| (0..kv_heads).all(|kv| lead(l, kv) == lead(l, kv / size * size)))
     };
     let mut divisors = (1..=kv_heads).filter(|n| kv_heads.is_multiple_of(*n));
     let groups = divisors.find(|n| alike(kv_heads / n)).unwrap_or(1);
-    (leads, groups)
+    (different_leads(layers), groups)
 }
 
 impl From<&QuantNorm> for Norm {

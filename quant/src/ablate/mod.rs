@@ -13,7 +13,7 @@ use crate::model::WeightFormat;
 use crate::perplexity::{Perplexity, Protocol, Scorer, Windowing, perplexity_with};
 use crate::quantize::{
     Calibration, Closed, Inputs, KeyGrid, Rounded, Steps, calibrate, calibrate_behind, clipped_value_shape,
-    closed_model, shaped_steps, windows,
+    closed_model, shaped_steps, watch, windows,
 };
 use crate::transform::{
     KeySample, Keys, choose_head, choose_layer, match_keys, order_channels, rotate_residual, rotate_values,
@@ -103,8 +103,7 @@ impl Ablation {
 
     fn rounded(&mut self, choice: &Choice, progress: &mut dyn FnMut(usize)) -> Result<f64> {
         let mut edited = None;
-        let changed = choice.rotate.is_some() || choice.rotate_values.is_some() || choice.dimensions > 0;
-        let stats = if changed || choice.prefix > 0 {
+        if choice.rotate.is_some() || choice.rotate_values.is_some() || choice.dimensions > 0 {
             let mut model = self.model.clone();
             if let Some(seed) = choice.rotate {
                 rotate_residual(&mut model, seed)?;
@@ -117,11 +116,14 @@ impl Ablation {
                 let stats = calibrate(&model, &self.calibration, self.protocol)?;
                 split_model(&mut model, &stats, choice.dimensions)?;
             }
-            let stats = calibrate_behind(&model, &self.calibration, self.protocol, choice.prefix)?;
             edited = Some(model);
-            stats
-        } else {
-            self.calibrated()?.clone()
+        }
+        let stats = match &edited {
+            None if choice.prefix == 0 => self.calibrated()?.clone(),
+            _ => {
+                let model = edited.as_ref().unwrap_or(&self.model);
+                calibrate_behind(model, &self.calibration, self.protocol, choice.prefix)?
+            }
         };
         // Scores, and with them all other ranges, are the same behind balance and alignment.
         if choice.keys != Keys::AsTheyAre {
@@ -162,9 +164,7 @@ impl Ablation {
     fn match_keys(&mut self, model: &mut FloatModel, choice: &Choice) -> Result<()> {
         if self.keys.is_none() {
             let mut keys = KeySample::new(&self.model.config);
-            for window in windows(&self.calibration, self.protocol)? {
-                self.model.hidden(window, None, &mut keys)?;
-            }
+            watch(&self.model, &self.calibration, self.protocol, &mut keys)?;
             self.keys = Some(keys);
         }
         self.keys.as_ref().map_or(Ok(()), |keys| match_keys(model, keys, choice.keys))

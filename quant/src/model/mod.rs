@@ -126,10 +126,14 @@ pub struct QuantModel {
 impl QuantModel {
     /// The different leading RoPE pairs of the model, ascending; at least one.
     pub fn leads(&self) -> Vec<u8> {
-        let heads = 0..self.arch.kv_heads;
-        let mut all: Vec<u8> = self.layers.iter().flat_map(|l| heads.clone().map(|kv| l.lead(kv))).collect();
-        all.sort_unstable();
-        all.dedup();
-        if all.is_empty() { vec![0] } else { all }
+        different_leads(self.layers.iter().map(|l| l.leads.as_slice()))
     }
+}
+
+/// The different leading RoPE pairs of layers, ascending; at least one. A layer without any has 0 for all heads.
+pub fn different_leads<'a>(layers: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut all: Vec<u8> = layers.flat_map(|l| if l.is_empty() { &[0] } else { l }).copied().collect();
+    all.sort_unstable();
+    all.dedup();
+    if all.is_empty() { vec![0] } else { all }
 }

@@ -150,12 +150,18 @@ pub fn calibrate_behind(
     prefix: usize,
 ) -> Result<Calibration> {
     let mut seen = Collector::new(model);
-    let windows = windows(text, protocol)?;
     let mut behind = |site: Site, layer: usize, width: usize, data: &mut [f32]| {
         seen.tensor(site, layer, width, data.get_mut(prefix * width..).unwrap_or_default());
     };
-    model.hidden_of(windows.get(..SEEN).unwrap_or(&windows), None, &mut behind)?;
+    watch(model, text, protocol, &mut behind)?;
     seen.finish()
+}
+
+/// Shows `tap` the windows of `text` on which ranges are measured.
+pub(crate) fn watch(model: &FloatModel, text: &[u32], protocol: Protocol, tap: &mut dyn Tap) -> Result<()> {
+    let windows = windows(text, protocol)?;
+    model.hidden_of(windows.get(..SEEN).unwrap_or(&windows), None, tap)?;
+    Ok(())
 }
 
 /// A tap that gathers a [`Calibration`].

@@ -33,8 +33,8 @@ mod written;
 
 pub use assemble::default_lambda;
 pub use assign::{Assignment, Candidate, FORMATS, LINEARS, assign_formats, linear_sizes};
-pub(crate) use calibrate::windows;
 pub use calibrate::{Calibration, Channels, LayerStats, calibrate, calibrate_behind};
+pub(crate) use calibrate::{watch, windows};
 pub use closed::{Closed, Pruning, Streams, closed_model};
 pub use grid::GridWeight;
 pub(crate) use grid::{GridRow, OFFSET, Step, unit};
@@ -199,8 +199,7 @@ fn changed(model: &FloatModel, text: &[u32], options: &Options) -> Result<Option
     }
     if matched {
         let mut keys = KeySample::new(&model.config);
-        let windows = windows(text, options.calibration)?;
-        model.hidden_of(windows.get(..calibrate::SEEN).unwrap_or(&windows), None, &mut keys)?;
+        watch(&model, text, options.calibration, &mut keys)?;
         match_keys(&mut model, &keys, options.keys)?;
     }
     Ok(Some(model))

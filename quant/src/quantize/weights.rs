@@ -116,12 +116,8 @@ impl<'a> Blocks<'a> {
         if let (Some(path), Some(target)) = (kept.as_ref().filter(|p| p.is_file()), &target) {
             self.streams.float.clone_from(target);
             let formats = self.options.formats(l);
-            return self.take(TrainedLayer::restore(
-                (c, l),
-                &formats,
-                self.options.calibration.window,
-                path,
-            )?);
+            let window = self.options.calibration.window;
+            return self.take(TrainedLayer::restore((c, l), &formats, window, path)?);
         }
         let whole = self.split(l, &mut w, &found);
         let stats = self.calibrate(l, &w);

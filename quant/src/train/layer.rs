@@ -42,21 +42,19 @@ const NAMES: [&str; 7] = ["q", "k", "v", "o", "gate", "up", "down"];
 
 /// What is the same for all layers.
 struct Frame {
-    leads: Arc<Vec<usize>>,
     geometry: Geometry,
     /// Columns of each linear before padding, and where the real ones are.
     columns: [(usize, Arc<Vec<usize>>); 7],
 }
 
 impl Frame {
-    fn new(c: &LlamaConfig, l: usize, seq: usize) -> Self {
+    fn new(c: &LlamaConfig, seq: usize) -> Self {
         let table = Rope::new(c.head_dim, &c.rope);
         let plain = |cols: usize| (cols, Arc::new((0..cols).collect::<Vec<_>>()));
         let stride = c.head_dim.next_multiple_of(crate::model::GROUP);
         let heads = (0..c.heads).flat_map(|h| (0..c.head_dim).map(move |i| h * stride + i)).collect();
         let (wide, heads) = (plain(c.hidden), (c.heads * stride, Arc::new(heads)));
         Self {
-            leads: Arc::new((0..c.kv_heads).map(|kv| c.lead(l, kv)).collect()),
             geometry: Geometry {
                 seq,
                 heads: c.heads,
@@ -69,6 +67,10 @@ impl Frame {
     }
 }
 
+fn leads(c: &LlamaConfig, l: usize) -> Arc<Vec<usize>> {
+    Arc::new((0..c.kv_heads).map(|kv| c.lead(l, kv)).collect())
+}
+
 impl TrainLayer {
     /// From layer `l` and its first grids, for sequences of `seq` tokens.
     pub fn new(
@@ -79,7 +81,7 @@ impl TrainLayer {
         value_step: Option<f32>,
         device: &Device,
     ) -> Result<Self> {
-        let Frame { leads, geometry, columns } = Frame::new(c, l, seq);
+        let Frame { geometry, columns } = Frame::new(c, seq);
         let [q, k, v, o, gate, up, down] = columns.map(|c| c.1);
         let latent = |w: &Matrix, g, columns| LatentWeight::new(w, g, columns, device);
         let gain = |g: &[f32]| Var::from_vec(g.to_vec(), g.len(), device);
@@ -98,7 +100,7 @@ impl TrainLayer {
                 latent(&w.down, &grids.down, down)?,
             ],
             value_step,
-            leads,
+            leads: leads(c, l),
         })
     }
 
@@ -110,7 +112,7 @@ impl TrainLayer {
         path: &Path,
         device: &Device,
     ) -> Result<Self> {
-        let Frame { leads, geometry, columns } = Frame::new(c, l, seq);
+        let Frame { geometry, columns } = Frame::new(c, seq);
         let shapes = formats.iter().zip(columns).map(|(format, (cols, columns))| (*format, cols, columns));
         let tensors = safetensors::load(path, device)?;
         let get = |name: &str| get(&tensors, name);
@@ -132,7 +134,7 @@ impl TrainLayer {
             mlp_norm: Var::from_tensor(get("mlp_norm")?)?,
             linears: linears.try_into().map_err(few)?,
             value_step: step,
-            leads,
+            leads: leads(c, l),
         })
     }
 

@@ -62,18 +62,7 @@ pub fn balance_qk(c: &LlamaConfig, w: &mut FloatLayer, l: usize, power: &PairPow
     let mut k_rows = Vec::with_capacity(c.kv_width());
     let mut q_rows = Vec::with_capacity(c.q_width());
     for kv in 0..c.kv_heads {
-        let k = &power.k[l][kv * half..][..half];
-        let mut factor: Vec<f64> = (0..half)
-            .map(|i| {
-                let members = (kv * group..(kv + 1) * group).map(|h| power.q[l][h * half + i]);
-                let q = members.sum::<f64>() / group as f64;
-                // The fourth root of the ratio of mean squares.
-                if q > 0.0 && k[i] > 0.0 { (q / k[i]).powf(0.25 * exponent) } else { 1.0 }
-            })
-            .collect();
-        // The head as a whole keeps its scale.
-        let mean = (factor.iter().map(|f| f.ln()).sum::<f64>() / half as f64).exp();
-        factor.iter_mut().for_each(|f| *f = (*f / mean).clamp(1.0 / LIMIT, LIMIT));
+        let factor = factors(&power.of_group(l, kv, group), &power.k[l][kv * half..][..half], exponent);
         let both = || factor.iter().chain(&factor);
         k_rows.extend(both().map(|f| *f as f32));
         for _ in 0..group {
@@ -82,4 +71,14 @@ pub fn balance_qk(c: &LlamaConfig, w: &mut FloatLayer, l: usize, power: &PairPow
     }
     scale_rows(&mut w.k, &k_rows);
     scale_rows(&mut w.q, &q_rows);
+}
+
+/// Factors that balance pairs with these energies of q and of k; the head as a whole keeps its scale.
+pub(super) fn factors(q: &[f64], k: &[f64], exponent: f64) -> Vec<f64> {
+    // The fourth root of the ratio.
+    let ratio = |(q, k): (&f64, &f64)| if *q > 0.0 && *k > 0.0 { (q / k).powf(0.25 * exponent) } else { 1.0 };
+    let mut factors: Vec<f64> = q.iter().zip(k).map(ratio).collect();
+    let mean = (factors.iter().map(|f| f.ln()).sum::<f64>() / factors.len() as f64).exp();
+    factors.iter_mut().for_each(|f| *f = (*f / mean).clamp(1.0 / LIMIT, LIMIT));
+    factors
 }

@@ -21,7 +21,7 @@ pub enum Keys {
 /// Changes q and k of all layers; leading pairs are noted in the model's configuration.
 ///
 /// # Errors
-/// The layers are not in memory.
+/// The weights of a layer are damaged.
 pub fn match_keys(model: &mut FloatModel, sample: &KeySample, how: Keys) -> Result<()> {
     let c = model.config.clone();
     let mut leads = Vec::with_capacity(c.layers);

@@ -1,5 +1,6 @@
 //! A KV head: the search for its factors and angles.
 
+use super::super::balance::factors;
 use crate::quantize::hadamard;
 
 /// Tries of each pass over the pairs: factors, and angles in parts of a half turn.
@@ -17,6 +18,10 @@ pub(super) struct Head {
     n: usize,
     /// Keys `[tokens, 2 * half]` as they came.
     keys: Vec<f32>,
+    /// Their mean.
+    mean: Vec<f64>,
+    /// Mean square of their pairs.
+    energy: Vec<f64>,
     /// Their transforms `[tokens, n]` with the choices so far.
     spread: Vec<f32>,
     /// Mean square of the pairs of q.
@@ -34,9 +39,27 @@ impl Head {
     pub fn new<'a>(keys: impl Iterator<Item = &'a [f32]>, half: usize, power: Vec<f64>) -> Self {
         let keys: Vec<f32> = keys.flatten().copied().collect();
         let n = hadamard(&vec![0.0; 2 * half], 0).len();
-        let turned = vec![(1.0, 0.0); half];
-        let mut head =
-            Self { half, n, keys, spread: Vec::new(), power, lead: 0, turned, before: 0.0, error: 0.0 };
+        let tokens = (keys.len() / (2 * half)).max(1) as f64;
+        let (mut mean, mut energy) = (vec![0.0; 2 * half], vec![0.0; half]);
+        for row in keys.chunks_exact(2 * half) {
+            for (i, v) in row.iter().enumerate() {
+                mean[i] += f64::from(*v) / tokens;
+                energy[i % half] += f64::from(*v).powi(2) / tokens;
+            }
+        }
+        let mut head = Self {
+            half,
+            n,
+            keys,
+            mean,
+            energy,
+            spread: Vec::new(),
+            power,
+            lead: 0,
+            turned: vec![(1.0, 0.0); half],
+            before: 0.0,
+            error: 0.0,
+        };
         head.spread = head.transformed(0, &head.turned);
         head.before = head.range_of(&head.spread) * head.queries();
         head.error = head.before;
@@ -64,24 +87,14 @@ impl Head {
     /// Factors in closed form, and the angle that turns the mean of the leading pair into its first element. The others
     /// stay 0.
     fn led(&self, lead: Option<usize>) -> Vec<(f32, f32)> {
-        let half = self.half;
-        let tokens = (self.keys.len() / (2 * half)).max(1) as f64;
-        let (mut mean, mut energy) = (vec![0.0f64; 2 * half], vec![0.0f64; half]);
-        for row in self.keys.chunks_exact(2 * half) {
-            for (i, v) in row.iter().enumerate() {
-                mean[i] += f64::from(*v) / tokens;
-                energy[i % half] += f64::from(*v).powi(2) / tokens;
-            }
-        }
+        let (half, mean) = (self.half, &self.mean);
+        let mut energy = self.energy.clone();
         if let Some(i) = lead {
             let constant = mean[i].powi(2) + mean[half + i].powi(2);
             energy[i] = (energy[i] - constant).max(energy[i] * LEAST);
         }
-        let ratio = |(q, k): (&f64, &f64)| if *q > 0.0 && *k > 0.0 { (q / k).powf(0.25) } else { 1.0 };
-        let factors: Vec<f64> = self.power.iter().zip(&energy).map(ratio).collect();
-        let size = (factors.iter().map(|f| f.ln()).sum::<f64>() / half as f64).exp();
-        let factor = |f: f64| (f / size).clamp(f64::from(LIMIT).recip(), f64::from(LIMIT)) as f32;
-        let mut turned: Vec<(f32, f32)> = factors.into_iter().map(|f| (factor(f), 0.0)).collect();
+        let factors = factors(&self.power, &energy, 1.0);
+        let mut turned: Vec<(f32, f32)> = factors.into_iter().map(|f| (f as f32, 0.0)).collect();
         if let Some(i) = lead {
             turned[i].1 = -(mean[half + i].atan2(mean[i])) as f32;
         }
