@@ -111,20 +111,9 @@ pub struct ModelSpec {
     #[serde(with = "format")]
     pub head: WeightFormat,
     /// The different leading RoPE pairs, ascending.
-    #[serde(default = "no_leads")]
     pub leads: Vec<u8>,
     /// Groups of KV heads, as [`lead_groups`] finds them.
-    #[serde(default = "one_group")]
     pub rope_groups: usize,
-}
-
-/// The leads of files from before there were others.
-pub(crate) fn no_leads() -> Vec<u8> {
-    vec![0]
-}
-
-pub(crate) fn one_group() -> usize {
-    1
 }
 
 /// The different leading RoPE pairs of a model, ascending, and the smallest number of equally large groups of consecutive

@@ -75,7 +75,7 @@ impl Evaluation {
         tokenizer: &TextTokenizer,
         calibration: &Calibration,
     ) -> Result<Self> {
-        let quantized = quantize(&float, tokenizer, calibration)?;
+        let quantized = quantize(float.clone(), tokenizer, calibration)?;
         let integer = Some(quantized.model.clone());
         Ok(Self { float: Some(float), quantized: Some(quantized), integer })
     }

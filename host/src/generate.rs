@@ -88,8 +88,7 @@ pub fn generate(
 mod tests {
     use super::*;
     use crate::engine::Part;
-    use accllm_quant::int::HeadCache;
-    use accllm_quant::model::LambdaShape;
+    use accllm_quant::model::{HeadCache, LambdaShape};
 
     /// Counts up from the last token, in blocks of two.
     #[derive(Default)]

@@ -45,7 +45,7 @@ impl<'m> Reader<'m> {
 
     fn start(&self, shape: LambdaShape) -> Result<Box<dyn Stream + '_>> {
         Ok(match self {
-            Self::Integer(prepared) => Box::new(Session::scoring(prepared.clone(), shape)?),
+            Self::Integer(prepared) => Box::new(Session::scoring(prepared.clone(), shape)?.behind_prefix()?),
             Self::Float(model) => {
                 let lambda = Lambda { sinks: shape.n_sink, window: shape.n_window };
                 Box::new(FloatStream::new(model, lambda)?)

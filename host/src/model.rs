@@ -202,7 +202,7 @@ pub fn read_text(path: &Path) -> Result<String> {
 /// # Errors
 /// The calibration text is too short or does not fit the tokenizer; a weight cannot be represented.
 pub fn quantize(
-    float: &FloatModel,
+    float: FloatModel,
     tokenizer: &TextTokenizer,
     calibration: &Calibration,
 ) -> Result<Quantized> {
@@ -224,7 +224,7 @@ impl Ready {
             Kind::Checkpoint => {
                 let float = source.float()?;
                 let tokenizer = source.tokenizer(float.config.vocab)?;
-                let quantized = quantize(&float, &tokenizer, calibration)?;
+                let quantized = quantize(float, &tokenizer, calibration)?;
                 (quantized.model, tokenizer)
             }
         };
@@ -244,15 +244,18 @@ impl Ready {
         Ok(self.fingerprint.get_or_init(|| new))
     }
 
-    /// Tokens of a prompt, behind the begin token when the model has one.
+    /// Tokens of a prompt, behind the begin token when the model has one, and no prefix in its place.
     ///
     /// # Errors
     /// The tokenizer refuses the text, or nothing is left of it.
     pub fn prompt(&self, text: &str) -> Result<Vec<u32>> {
-        let mut tokens: Vec<u32> = self.model.arch.bos.into_iter().collect();
+        let begin = self.model.arch.bos.filter(|_| self.model.prefix.tokens.is_empty());
+        let mut tokens: Vec<u32> = begin.into_iter().collect();
         tokens.extend(self.tokenizer.encode(text)?);
         if tokens.is_empty() {
-            return Err(Error::Argument("the prompt is empty and the model has no begin token".into()));
+            return Err(Error::Argument(
+                "the prompt is empty, and the model does not begin texts with a token of its own".into(),
+            ));
         }
         Ok(tokens)
     }

@@ -81,6 +81,8 @@ pub struct Recipe {
     pub rotate: Option<u64>,
     /// Pairs of channels that are split and dropped, at most, in each of two tensors of a layer.
     pub dimensions: usize,
+    /// Text that every text of the model is behind, if any: its keys and values come with the model.
+    pub prefix: Option<String>,
     /// What the calibration text is.
     pub text: Text,
     /// Most tokens of text; `None` for the preset's number.
@@ -101,6 +103,7 @@ impl Recipe {
             keys: Keys::AsTheyAre,
             rotate: None,
             dimensions: 0,
+            prefix: None,
             text: Text::File,
             tokens: None,
             train: None,
@@ -149,6 +152,8 @@ impl Recipe {
         let sizes = self.sizes(&float.config);
         let window = sizes.window;
         // What cannot be met is said before text is written.
+        let prefix = self.prefix.as_ref().map(|text| tokenizer.encode(text)).transpose()?.unwrap_or_default();
+        Options { prefix: prefix.clone(), ..Options::default() }.check(&float.config)?;
         let costs = match self.formats {
             Formats::One(_) => None,
             Formats::Mixed(budget) => Some(Costs::new(&float.config, budget)?),
@@ -178,6 +183,7 @@ impl Recipe {
             keys: self.keys,
             rotate: self.rotate,
             dimensions: self.dimensions,
+            prefix,
             // No passes over a layer alone: only what the training of the whole model starts at, which is the same for
             // all its rates.
             reconstruction: end_to_end.map(|_| Training::default()),
@@ -252,14 +258,14 @@ fn in_turn(a: &[u32], b: &[u32], window: usize) -> Vec<u32> {
 /// The calibration text is too short or does not fit the tokenizer; a weight cannot be represented; the budget is
 /// below the smallest format; `work` cannot be written.
 pub fn quantize(
-    float: &FloatModel,
+    float: FloatModel,
     tokenizer: &TextTokenizer,
     calibration: &Calibration,
     recipe: &Recipe,
     work: Option<&Path>,
     bars: &dyn Bars,
 ) -> Result<Quantized> {
-    let (text, options) = recipe.prepare(float, tokenizer, calibration, work, bars)?;
+    let (text, options) = recipe.prepare(&float, tokenizer, calibration, work, bars)?;
     let mut meter = Meter { bars, phase: None, done: 0 };
     let result = quantize_with(float, &text, &options, work, &mut |p| meter.show(p));
     meter.end();

@@ -89,7 +89,7 @@ fn options_of_the_float_model() {
         fs::read(out.join("quant.safetensors")).unwrap()
     };
     let plain = quantize(&dir.path().join("plain"), &[]);
-    let options = [["--keys", "led"], ["--rotate", "3"], ["--split", "4"]];
+    let options = [["--keys", "led"], ["--rotate", "3"], ["--split", "4"], ["--prefix", "One day"]];
     for option in &options {
         assert!(plain != quantize(&dir.path().join(option[0]), option), "{option:?} changes nothing");
     }

@@ -1,7 +1,7 @@
 //! Sessions: the same text on every device, also when it is saved, restored, taken back or cancelled on the way.
 
 use accllm::device::{Device, GoldenDevice, LockstepDevice, MemoryKind, Verilator, VerilatorOptions};
-use accllm::engine::{DeviceEngine, Reference};
+use accllm::engine::{DeviceEngine, Engine as _, Part, Reference};
 use accllm::generate::Stop;
 use accllm::model::{Calibration, Ready, Source};
 use accllm::sample::Sampling;
@@ -9,7 +9,7 @@ use accllm::session::{Answer, Options, Session};
 use accllm::timeline::Record;
 use accllm_compiler::{MemoryImage, ModelSpec, Program, Settings};
 use accllm_hw::config::find;
-use accllm_quant::model::LambdaShape;
+use accllm_quant::model::{LambdaShape, Prefix};
 use proptest::prelude::*;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -25,8 +25,27 @@ fn open() -> Ready {
 
 static READY: LazyLock<Ready> = LazyLock::new(open);
 
+/// A prefix in place of the begin token.
+const PREFIX: [u32; 3] = [0, 400, 17];
+
+/// The same model behind a prefix, whose keys and values are those that the model computes.
+static PREFIXED: LazyLock<Ready> = LazyLock::new(|| {
+    let mut ready = open();
+    let mut engine = Reference::new(&ready.model, LAMBDA).unwrap();
+    engine.step(&PREFIX, Part::Prompt).unwrap();
+    let a = &ready.model.arch;
+    let all = (0..a.layers).flat_map(|l| (0..a.kv_heads).map(move |h| (l, h)));
+    let heads = all.map(|(layer, head)| engine.head_cache(layer, head).unwrap()).collect();
+    ready.model.prefix = Prefix { tokens: PREFIX.to_vec(), heads };
+    ready
+});
+
+fn integer_of(ready: &'static Ready, lambda: LambdaShape) -> Session<'static> {
+    Session::new(ready, Box::new(Reference::new(&ready.model, lambda).unwrap()))
+}
+
 fn integer(lambda: LambdaShape) -> Session<'static> {
-    Session::new(&READY, Box::new(Reference::new(&READY.model, lambda).unwrap()))
+    integer_of(&READY, lambda)
 }
 
 fn program(config: &str) -> (Program, MemoryImage) {
@@ -36,17 +55,21 @@ fn program(config: &str) -> (Program, MemoryImage) {
     (program, image)
 }
 
-fn on(program: &Program, device: impl Device + 'static) -> Session<'static> {
-    Session::new(&READY, Box::new(DeviceEngine::new(program, device)))
+fn on(ready: &'static Ready, program: &Program, device: impl Device + 'static) -> Session<'static> {
+    Session::new(ready, Box::new(DeviceEngine::new(program, device)))
 }
 
 fn golden(config: &str) -> Session<'static> {
     let (program, image) = program(config);
-    on(&program, GoldenDevice::new(&program, &image).unwrap())
+    on(&READY, &program, GoldenDevice::new(&program, &image).unwrap())
+}
+
+fn lockstep(with_rtl: bool) -> Session<'static> {
+    lockstep_of(&READY, with_rtl)
 }
 
 /// Reference, golden executor and, where asked for, RTL, every tensor compared.
-fn lockstep(with_rtl: bool) -> Session<'static> {
+fn lockstep_of(ready: &'static Ready, with_rtl: bool) -> Session<'static> {
     let (program, image) = program("tiny");
     let options = VerilatorOptions {
         memory: MemoryKind::Ideal,
@@ -57,7 +80,7 @@ fn lockstep(with_rtl: bool) -> Session<'static> {
     };
     let rtl = with_rtl.then(|| Verilator::new(&program, &image, &options).unwrap());
     let golden = GoldenDevice::new(&program, &image).unwrap();
-    on(&program, LockstepDevice::new(&program, &READY.model, golden, rtl).unwrap())
+    on(ready, &program, LockstepDevice::new(&program, &ready.model, golden, rtl).unwrap())
 }
 
 fn sampled(tokens: usize) -> Options {
@@ -139,6 +162,14 @@ fn all_devices_save_the_same_bytes() {
     }
 }
 
+/// A session file with the checksum that it should have.
+fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
+    let at = bytes.len() - 4;
+    let sum = crc32fast::hash(&bytes[..at]);
+    bytes[at..].copy_from_slice(&sum.to_le_bytes());
+    bytes
+}
+
 #[test]
 fn files_that_are_no_session_of_this_model_are_refused() {
     let dir = tempfile::tempdir().unwrap();
@@ -168,12 +199,6 @@ fn files_that_are_no_session_of_this_model_are_refused() {
         refused(&bytes, "");
     }
     refused(b"ACCLLMP\0 and much more, but a program and not a session", "does not begin like one");
-    let sealed = |mut bytes: Vec<u8>| {
-        let at = bytes.len() - 4;
-        let sum = crc32fast::hash(&bytes[..at]);
-        bytes[at..].copy_from_slice(&sum.to_le_bytes());
-        bytes
-    };
     let forged = |from: &str, to: &str| {
         let at = good.windows(from.len()).position(|w| w == from.as_bytes()).unwrap();
         sealed([&good[..at], to.as_bytes(), &good[at + from.len()..]].concat())
@@ -344,4 +369,66 @@ fn far_beyond_the_window() {
         // The position may take another digit.
         assert!(cache.abs_diff(*size.get_or_insert(cache)) < 4);
     }
+}
+
+/// A text behind the model's prefix is the text that begins with these tokens; the engines do not compute them.
+fn behind_the_prefix(mut session: Session<'static>, path: &Path) {
+    let tokens = READY.tokenizer.encode("The little dragon").unwrap();
+    let text = [&PREFIX[..], &tokens].concat();
+    let mut whole = integer(LAMBDA);
+    whole.push(&text).unwrap();
+    let answer = write(&mut whole, &sampled(40));
+    assert_eq!(session.push_text("The little dragon").unwrap(), tokens.len());
+    assert_eq!(session.tokens(), text);
+    let half = write(&mut session, &sampled(20));
+    // Saved, used for other texts, taken back to nothing, and loaded again.
+    session.save(path).unwrap();
+    if let Some([prompts, _]) = session.engine().work() {
+        assert_eq!(prompts.tokens, tokens.len() as u64, "the prefix was computed");
+    }
+    assert!(session.take_back(2).unwrap() && session.tokens().is_empty());
+    assert_eq!(session.replace(&tokens[..2]).unwrap(), 0);
+    let first = write(&mut session, &sampled(5)).tokens;
+    assert_eq!(session.replace(&[&tokens[..2], &first[..2]].concat()).unwrap(), 3);
+    session.reset().unwrap();
+    session.push(&tokens[..2]).unwrap();
+    assert_eq!(write(&mut session, &sampled(5)).tokens, first);
+    assert_eq!(session.load(path).unwrap(), None);
+    let rest = write(&mut session, &sampled(20));
+    assert_eq!([half.tokens, rest.tokens].concat(), answer.tokens);
+    assert_eq!(session.tokens(), whole.tokens());
+}
+
+#[test]
+fn texts_behind_a_prefix() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.session");
+    behind_the_prefix(integer_of(&PREFIXED, LAMBDA), &path);
+    behind_the_prefix(lockstep_of(&PREFIXED, false), &path);
+    // A session of the model without prefix, and attention that does not hold it.
+    let mut session = integer_of(&PREFIXED, LambdaShape { n_sink: 0, n_window: 2 });
+    session.push_text("a").unwrap();
+    let said = session.generate(&Options::new(1), &mut |_| Ok(ControlFlow::Continue(()))).unwrap_err();
+    assert!(said.to_string().contains("prefix of 3"), "{said}");
+    let mut plain = integer(LAMBDA);
+    plain.push_text("a").unwrap();
+    plain.save(&path).unwrap();
+    let refused = |word: &str| {
+        let said = integer_of(&PREFIXED, LAMBDA).load(&path).unwrap_err().to_string();
+        assert!(said.contains(word), "no '{word}' in: {said}");
+    };
+    refused("another model");
+    // Forged: of this model, it says.
+    let (from, to) = (READY.fingerprint().unwrap(), PREFIXED.fingerprint().unwrap());
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(from.len()).position(|w| w == from.as_bytes()).unwrap();
+    bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+    std::fs::write(&path, sealed(bytes)).unwrap();
+    refused("does not begin with the model's prefix");
+}
+
+#[test]
+fn a_prefix_on_the_rtl() {
+    let dir = tempfile::tempdir().unwrap();
+    behind_the_prefix(lockstep_of(&PREFIXED, true), &dir.path().join("a.session"));
 }

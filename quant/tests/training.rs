@@ -34,7 +34,7 @@ fn run(
     folder: Option<&Path>,
 ) -> Result<Run, Box<dyn std::error::Error>> {
     let mut seen = Vec::new();
-    let made = quantize_with(model, &small_text(300), options, folder, &mut |p| seen.push(p))?;
+    let made = quantize_with(model.clone(), &small_text(300), options, folder, &mut |p| seen.push(p))?;
     Ok((made.model, seen))
 }
 
@@ -111,7 +111,8 @@ fn threads_do_not_matter() -> Outcome {
     // And in a pool of its own.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
     let model = small_float()?;
-    let here = pool.install(|| quantize_with(&model, &small_text(300), &options(), None, &mut |_| {}))?;
+    let here =
+        pool.install(|| quantize_with(model.clone(), &small_text(300), &options(), None, &mut |_| {}))?;
     assert_eq!(found[0], format!("fingerprint {}", here.model.fingerprint()?));
     Ok(())
 }
@@ -149,7 +150,7 @@ fn an_interrupted_run_goes_on() -> Outcome {
     remove(folder, &["end-"])?;
     let stop = |p: Progress| assert!(p.layer < 2 || p.step < 10, "stopped");
     let stopped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        quantize_with(&model, &small_text(300), &options(), Some(folder), &mut { stop })
+        quantize_with(model.clone(), &small_text(300), &options(), Some(folder), &mut { stop })
     }));
     assert!(stopped.is_err());
     let (again, seen) = run(&model, &options(), Some(folder))?;
@@ -225,7 +226,7 @@ fn what_cannot_be_written_loses_nothing() -> Outcome {
 fn texts_of_no_use_are_refused() -> Outcome {
     let model = small_float()?;
     let refused = |text: &[u32], options: &Options| {
-        let made = quantize_with(&model, text, options, None, &mut |_| {});
+        let made = quantize_with(model.clone(), text, options, None, &mut |_| {});
         made.err().map(|e| e.to_string()).unwrap_or_default()
     };
     let error = refused(&small_text(31), &options());

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::label::Span;
 use crate::lambda::reg;
-use crate::spec::{Dims, Linear, ModelSpec, no_leads, one_group};
+use crate::spec::{Dims, Linear, ModelSpec};
 use accllm_hw::config::{Config, GROUP};
 use accllm_quant::model::{LambdaShape, MAX_VISIBLE};
 use serde::{Deserialize, Serialize};
@@ -84,10 +84,8 @@ pub struct Shape {
     /// K slots of one step over all channels.
     pub k_slots: usize,
     /// The model's different leading RoPE pairs.
-    #[serde(default = "no_leads")]
     pub leads: Vec<u8>,
     /// Equal groups of KV heads; in a layer, those of a group have the same lead.
-    #[serde(default = "one_group")]
     pub rope_groups: usize,
 }
 

@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// First bytes of a program file.
 pub const MAGIC: &[u8; 8] = b"ACCLLMP\0";
 /// Version of the file format.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Magic, version, contract version, length of the description, instructions.
 const HEADER: usize = 8 + 4 + 4 + 8 + 8;

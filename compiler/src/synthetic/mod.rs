@@ -16,7 +16,7 @@ use crate::image::{ModelSource as _, RowSpace};
 use crate::spec::{LayerConsts, Linear, Norm};
 use accllm_hw::beat::WeightFormat;
 use accllm_hw::rope::Rope;
-use accllm_quant::model::{self as quant, Arch, LambdaShape, Layer, LayerConstants, QuantModel};
+use accllm_quant::model::{self as quant, Arch, LambdaShape, Layer, LayerConstants, Prefix, QuantModel};
 
 /// What to make.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,6 +113,7 @@ impl Synthetic {
             layers: self.spec().layers.iter().enumerate().map(|(l, s)| self.layer(l, &s.consts)).collect(),
             final_norm: self.whole_norm(2 * self.layers, self.spec().final_norm),
             head: self.linear(None, Linear::Head),
+            prefix: Prefix::default(),
         }
     }
 

@@ -42,20 +42,20 @@ pub fn run(args: &Eval, source: &Source, text: &str, out: &Out) -> Result<()> {
     let float = source.float()?;
     let c = &float.config;
     let tokenizer = source.tokenizer(c.vocab)?;
-    let tokens = stream(args, text, &tokenizer, c.bos, &c.eos)?;
+    let (tokens, positions) = (stream(args, text, &tokenizer, c.bos, &c.eos)?, c.max_positions);
     if only(StageArg::Float) {
         busy.finish_and_clear();
         let default = LambdaShape { n_sink: 4, n_window: 508 };
-        return report(args, source, &Reader::Float(&float), (default, c.max_positions), &tokens, out);
+        return report(args, source, &Reader::Float(&float), (default, positions), &tokens, out);
     }
     if !(only(StageArg::All) || only(StageArg::Integer)) {
         return Err(Error::Argument("--long is of --stage float or --stage integer".into()));
     }
     busy.set_message("quantizing");
     let calibration = Calibration::open(args.calib.as_deref())?;
-    let model = model::quantize(&float, &tokenizer, &calibration)?.model;
+    let model = model::quantize(float, &tokenizer, &calibration)?.model;
     busy.finish_and_clear();
-    report(args, source, &Reader::integer(&model), (model.lambda, c.max_positions), &tokens, out)
+    report(args, source, &Reader::integer(&model), (model.lambda, positions), &tokens, out)
 }
 
 fn report(

@@ -67,6 +67,10 @@ pub struct Quantize {
     /// Split up to so many strong channels of the values and of the input of down in each layer, and drop as many weak ones.
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub split: usize,
+    /// Put this text in front of all texts for good (special tokens by name): no more tokens than the 4 sinks. Their keys
+    /// and values come with the model, and no engine computes them.
+    #[arg(long, value_name = "TEXT")]
+    pub prefix: Option<String>,
     /// Folder for the finished parts: own text, sensitivities, layers, state of the training [default: OUT.work, removed at the end].
     #[arg(long, value_name = "FOLDER")]
     pub work: Option<PathBuf>,
@@ -147,7 +151,8 @@ pub fn run(args: &Quantize, out: &Out) -> Result<()> {
     let work = args.work.clone().unwrap_or_else(|| beside(&args.out));
     let keeps = recipe.keeps(&float.config);
     let kept = keeps.then_some(work.as_path());
-    let quantized = recipe::quantize(&float, &tokenizer, &calibration, &recipe, kept, &Bars::default())?;
+    let tokens = recipe.calibration_tokens(&float.config);
+    let quantized = recipe::quantize(float, &tokenizer, &calibration, &recipe, kept, &Bars::default())?;
     quantized.model.save(&args.out, Some(&source.folder().join("tokenizer.json")))?;
     if keeps && args.work.is_none() {
         std::fs::remove_dir_all(&work).map_err(|e| Error::io("remove", &work, e))?;
@@ -159,7 +164,7 @@ pub fn run(args: &Quantize, out: &Out) -> Result<()> {
         layers,
         linears: 7 * layers,
         recovered: quantized.recovered,
-        calibration_tokens: recipe.calibration_tokens(&float.config),
+        calibration_tokens: tokens,
         bits: bits_per_weight(&quantized.model),
         seconds: start.elapsed().as_secs_f64(),
     };
@@ -205,6 +210,7 @@ fn recipe(args: &Quantize) -> Result<Recipe> {
         },
         rotate: args.rotate,
         dimensions: args.split,
+        prefix: args.prefix.clone(),
         text: match (args.self_text, &args.calib) {
             (false, _) => Text::File,
             (true, None) => Text::Model,

@@ -14,7 +14,8 @@ struct Text {
     logits: Vec<i32>,
 }
 
-/// Texts on a device. A run reads each weight once for all of them.
+/// Texts on a device. A run reads each weight once for all of them. They begin with nothing: not behind the prefix that
+/// a model may have.
 pub struct Batch<D> {
     device: D,
     layout: Layout,

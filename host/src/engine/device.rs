@@ -5,8 +5,7 @@ use super::{Engine, Part};
 use crate::device::{Compared, Counters, Device, read_head, write_head};
 use crate::{Error, Result};
 use accllm_compiler::{Layout, Program, Step};
-use accllm_quant::int::HeadCache;
-use accllm_quant::model::LambdaShape;
+use accllm_quant::model::{HeadCache, LambdaShape};
 
 /// Sums of what the hardware counted.
 #[derive(Debug, Clone, Copy, Default)]

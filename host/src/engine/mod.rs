@@ -8,8 +8,7 @@ mod reference;
 
 use crate::Result;
 use crate::device::Compared;
-use accllm_quant::int::HeadCache;
-use accllm_quant::model::LambdaShape;
+use accllm_quant::model::{HeadCache, LambdaShape};
 pub use batch::Batch;
 pub use cancel::Cancel;
 pub use device::{DeviceEngine, Work};

@@ -2,8 +2,8 @@
 
 use super::{Engine, Part};
 use crate::{Error, Result};
-use accllm_quant::int::{HeadCache, Logits, NoIntTap, Session};
-use accllm_quant::model::{LambdaShape, QuantModel};
+use accllm_quant::int::{Logits, NoIntTap, Session};
+use accllm_quant::model::{HeadCache, LambdaShape, QuantModel};
 
 /// Runs the integer reference model: fast, on all cores, no hardware.
 pub struct Reference<'m> {

@@ -2,8 +2,7 @@
 
 use crate::chat::Message;
 use accllm_hw::regs::CONTRACT_VERSION;
-use accllm_quant::int::HeadCache;
-use accllm_quant::model::{Arch, LambdaShape};
+use accllm_quant::model::{Arch, HeadCache, LambdaShape};
 use serde::{Deserialize, Serialize};
 use std::io::Read;
 

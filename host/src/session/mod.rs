@@ -20,6 +20,7 @@
 //! ```
 
 mod file;
+mod prefix;
 mod save;
 mod stop;
 
@@ -79,7 +80,7 @@ pub struct Answer {
 pub struct Session<'m> {
     ready: &'m Ready,
     engine: Box<dyn Engine + 'm>,
-    /// All tokens of the text. The engine has computed the first `engine.position()` of them.
+    /// All tokens of the text, behind the model's prefix. The engine has the first `engine.position()` of them.
     tokens: Vec<u32>,
 }
 
@@ -99,7 +100,7 @@ impl<'m> Session<'m> {
         &*self.engine
     }
 
-    /// Tokens of the text.
+    /// Tokens of the text, behind those of the model's prefix where there is a text.
     pub fn tokens(&self) -> &[u32] {
         &self.tokens
     }
@@ -119,7 +120,11 @@ impl<'m> Session<'m> {
     /// A token is not in the vocabulary; nothing is appended.
     pub fn push(&mut self, tokens: &[u32]) -> Result<()> {
         self.check(tokens)?;
-        self.tokens.extend_from_slice(tokens);
+        if self.tokens.is_empty() {
+            self.tokens = self.behind_prefix(tokens);
+        } else {
+            self.tokens.extend_from_slice(tokens);
+        }
         Ok(())
     }
 
@@ -136,23 +141,24 @@ impl<'m> Session<'m> {
         Ok(tokens.len())
     }
 
-    /// Makes this the text, computing only what differs from the text so far; returns how many tokens were kept.
+    /// Makes this the text, computing only what differs from the text so far; returns how many of these tokens were
+    /// kept.
     ///
     /// # Errors
     /// A token is not in the vocabulary, or the device's.
     pub fn replace(&mut self, tokens: &[u32]) -> Result<usize> {
         self.check(tokens)?;
+        let tokens = self.behind_prefix(tokens);
         let computed = &self.tokens[..self.engine.position() as usize];
-        let same = computed.iter().zip(tokens).take_while(|(a, b)| a == b).count();
+        let same = computed.iter().zip(&tokens).take_while(|(a, b)| a == b).count();
         // The last token is computed again, for its logits.
         let same = same.min(tokens.len().saturating_sub(1));
         let kept = match same == computed.len() || self.engine.rewind(same as u64)? {
             true => same,
             false => self.rewind(0).map(|()| 0)?,
         };
-        self.tokens.clear();
-        self.tokens.extend_from_slice(tokens);
-        Ok(kept)
+        self.tokens = tokens;
+        Ok(kept.saturating_sub(self.prefix().tokens.len()))
     }
 
     /// Takes the text back to its first `len` tokens; false where the window no longer holds what they need, and the
@@ -161,6 +167,9 @@ impl<'m> Session<'m> {
     /// # Errors
     /// The device's.
     pub fn take_back(&mut self, len: usize) -> Result<bool> {
+        if len <= self.prefix().tokens.len() {
+            return self.reset().map(|()| true);
+        }
         let can = self.engine.position() <= len as u64 || self.engine.rewind(len as u64)?;
         if can {
             self.tokens.truncate(len);
@@ -183,6 +192,7 @@ impl<'m> Session<'m> {
         if self.tokens.is_empty() {
             return Err(Error::Argument("there is no text to continue; give a prompt".into()));
         }
+        self.begin()?;
         if self.engine.position() == self.tokens.len() as u64 {
             // Its logits are needed again.
             let to = self.engine.position() - 1;

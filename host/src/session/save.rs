@@ -54,6 +54,9 @@ impl Session<'_> {
             return Err(bad("it is no file".into()));
         }
         let saved = Saved::read(file, meta.len(), &self.header()?, &self.ready.model.arch).map_err(bad)?;
+        if let Some(what) = self.without_prefix(&saved.tokens, saved.header.position) {
+            return Err(bad(what));
+        }
         self.reset()?;
         let heads = &mut |layer, head| Ok(saved.head(layer, head));
         if let Err(e) = self.engine.restore(saved.header.position, heads) {

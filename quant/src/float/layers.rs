@@ -61,6 +61,14 @@ impl Layers {
         (0..self.len()).map(|l| self.get(l))
     }
 
+    /// Each in turn, and no longer in memory behind it.
+    pub fn into_each(self) -> Box<dyn Iterator<Item = Result<FloatLayer>>> {
+        match self {
+            Self::Resident(layers) => Box::new(layers.into_iter().map(Ok)),
+            Self::Stored { count, store } => Box::new((0..count).map(move |l| store.layer(l))),
+        }
+    }
+
     /// All of them, to be changed; brings them into memory.
     ///
     /// # Errors

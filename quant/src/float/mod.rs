@@ -22,4 +22,5 @@ pub(crate) use ops::{
 pub use rope::Rope;
 pub use sample::SelfText;
 pub use stream::FloatStream;
+pub(crate) use tap::Behind;
 pub use tap::{NoTap, Site, Tap};

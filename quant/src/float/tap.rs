@@ -45,6 +45,19 @@ impl Tap for NoTap {
     fn tensor(&mut self, _: Site, _: usize, _: usize, _: &mut [f32]) {}
 }
 
+/// Shows a tap what lies behind the first tokens of each tensor.
+pub(crate) struct Behind<'a> {
+    /// Tokens that it does not see.
+    pub tokens: usize,
+    pub tap: &'a mut dyn Tap,
+}
+
+impl Tap for Behind<'_> {
+    fn tensor(&mut self, site: Site, layer: usize, width: usize, data: &mut [f32]) {
+        self.tap.tensor(site, layer, width, data.get_mut(self.tokens * width..).unwrap_or_default());
+    }
+}
+
 impl<F: FnMut(Site, usize, usize, &mut [f32])> Tap for F {
     fn tensor(&mut self, site: Site, layer: usize, width: usize, data: &mut [f32]) {
         self(site, layer, width, data);

@@ -1,8 +1,7 @@
 //! The KV cache of one layer: sink slots, then a ring of window slots. Codes lie as the kernels read them.
 
-use super::HeadCache;
 use super::kernel::KEYS;
-use crate::model::{Arch, LambdaShape};
+use crate::model::{Arch, HeadCache, LambdaShape};
 use std::ops::Range;
 
 /// Codes, steps and bases of one layer.

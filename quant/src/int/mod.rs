@@ -6,7 +6,6 @@ mod attention;
 mod cache;
 mod emit;
 mod forward;
-mod head_cache;
 mod kernel;
 mod matmul;
 mod pack;
@@ -14,7 +13,6 @@ mod scorer;
 mod session;
 mod tap;
 
-pub use head_cache::HeadCache;
 pub use pack::Prepared;
 pub use session::{Logits, Session};
 pub use tap::{At, IntTap, NoIntTap, Point};

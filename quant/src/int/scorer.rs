@@ -12,7 +12,7 @@ impl Scorer for Arc<Prepared<'_>> {
     }
 
     fn nll_behind(&self, window: &[u32], skip: usize) -> Result<Vec<f64>> {
-        Session::scoring(self.clone(), self.model.lambda)?.score(window, skip)
+        Session::scoring(self.clone(), self.model.lambda)?.behind_prefix()?.score(window, skip)
     }
 }
 

@@ -4,11 +4,10 @@ use super::attention::Turns;
 use super::cache::Cache;
 use super::emit::emit;
 use super::forward::{Projected, Tokens};
-use super::head_cache::HeadCache;
 use super::kernel::TOKENS;
 use super::pack::Prepared;
 use super::tap::{At, IntTap, NoIntTap, Point};
-use crate::model::{LambdaShape, QuantModel};
+use crate::model::{HeadCache, LambdaShape, QuantModel};
 use crate::perplexity::nll_of_row;
 use crate::{Error, Result};
 use accllm_hw::fixed;
@@ -115,6 +114,20 @@ impl<'m> Session<'m> {
     pub fn head_cache(&self, layer: usize, head: usize) -> Result<HeadCache> {
         self.check_head(layer, head)?;
         Ok(self.caches[layer].head(self.lambda.kept(self.position), head))
+    }
+
+    /// The same, behind the model's prefix: that is an empty text of the model. Without one nothing changes.
+    ///
+    /// # Errors
+    /// The attention shape does not hold the prefix.
+    pub fn behind_prefix(mut self) -> Result<Self> {
+        let model = self.prepared.model;
+        let (prefix, kv_heads) = (&model.prefix, model.arch.kv_heads);
+        prefix.check_shape(self.lambda)?;
+        self.restore(prefix.tokens.len() as u64, |layer, head| -> Result<HeadCache> {
+            Ok(prefix.head((layer, kv_heads), head).cloned().unwrap_or_default())
+        })?;
+        Ok(self)
     }
 
     /// Makes this a text of `position` tokens whose cache is what `heads` says of each layer and KV head.

@@ -41,6 +41,7 @@ impl QuantModel {
             }
         }
         check_norm(&self.final_norm, path, "final_norm", a.hidden)?;
+        self.prefix.check(path, a)?;
         self.check_linear(&self.head, path, "head", "head")
     }
 

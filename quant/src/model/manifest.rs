@@ -37,6 +37,8 @@ pub(super) struct Manifest {
     pub layers: Vec<LayerEntry>,
     pub final_norm: NormEntry,
     pub head: HeadEntry,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prefix: Vec<u32>,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]

@@ -2,14 +2,18 @@
 
 mod arch;
 mod check;
+mod head_cache;
 mod linear;
 mod manifest;
+mod prefix;
 mod read;
 mod write;
 
 pub use accllm_hw::beat::WeightFormat;
 pub use arch::{Arch, LambdaShape};
+pub use head_cache::HeadCache;
 pub use linear::{GROUP, Linear};
+pub use prefix::Prefix;
 
 /// Largest hidden width of the contract.
 pub const MAX_HIDDEN: usize = 8192;
@@ -121,6 +125,8 @@ pub struct QuantModel {
     pub final_norm: Norm,
     /// Output head, `[vocab, hidden]`.
     pub head: Linear,
+    /// Tokens that all texts are behind.
+    pub prefix: Prefix,
 }
 
 impl QuantModel {

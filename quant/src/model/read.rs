@@ -1,7 +1,7 @@
 //! Reads and checks a quantized model folder.
 
 use super::manifest::{FORMAT, Header, LayerEntry, MANIFEST, Manifest, NormEntry, TENSORS, VERSION};
-use super::{GROUP, Layer, Linear, Norm, QuantModel, WeightFormat};
+use super::{Arch, GROUP, HeadCache, Layer, Linear, Norm, Prefix, QuantModel, WeightFormat};
 use crate::{Error, Result};
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
@@ -55,11 +55,12 @@ fn build(m: Manifest, t: &Tensors<'_>) -> Result<QuantModel> {
         layers,
         final_norm: t.norm("final_norm", m.final_norm, a.hidden)?,
         head: t.linear("head", (a.vocab, a.hidden), m.head.format)?,
+        prefix: prefix(t, a, m.prefix)?,
         arch: m.arch,
     })
 }
 
-fn layer(t: &Tensors<'_>, a: &super::Arch, l: usize, e: &LayerEntry) -> Result<Layer> {
+fn layer(t: &Tensors<'_>, a: &Arch, l: usize, e: &LayerEntry) -> Result<Layer> {
     let linear = |name: &str, format| {
         t.linear(&format!("L{l}.{name}"), a.linear_shape(name).unwrap_or_default(), format)
     };
@@ -77,6 +78,23 @@ fn layer(t: &Tensors<'_>, a: &super::Arch, l: usize, e: &LayerEntry) -> Result<L
         up: linear("up", f.up)?,
         down: linear("down", f.down)?,
     })
+}
+
+fn prefix(t: &Tensors<'_>, a: &Arch, tokens: Vec<u32>) -> Result<Prefix> {
+    let (n, heads) = (tokens.len(), a.layers * a.kv_heads);
+    if n == 0 {
+        return Ok(Prefix::default());
+    }
+    let k = t.i8("prefix.k", &[heads, n, a.padded_head()])?;
+    let v = t.i8("prefix.v", &[heads, n, a.head_dim])?;
+    let scales = t.u16("prefix.k_scale", &[heads, n])?;
+    let bases = t.i16("prefix.k_base", &[heads, n])?;
+    let head = |h: usize| HeadCache {
+        k: k[h * n * a.padded_head()..][..n * a.padded_head()].to_vec(),
+        k_meta: (h * n..(h + 1) * n).map(|i| (scales[i], bases[i])).collect(),
+        v: v[h * n * a.head_dim..][..n * a.head_dim].to_vec(),
+    };
+    Ok(Prefix { tokens, heads: (0..heads).map(head).collect() })
 }
 
 /// Typed access to the tensor file.
@@ -116,6 +134,15 @@ impl Tensors<'_> {
         Ok(bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect())
     }
 
+    fn i8(&self, name: &str, shape: &[usize]) -> Result<Vec<i8>> {
+        Ok(self.bytes(name, Dtype::I8, "I8", shape)?.iter().map(|b| b.cast_signed()).collect())
+    }
+
+    fn u16(&self, name: &str, shape: &[usize]) -> Result<Vec<u16>> {
+        let bytes = self.bytes(name, Dtype::U16, "U16", shape)?;
+        Ok(bytes.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]])).collect())
+    }
+
     fn norm(&self, name: &str, e: NormEntry, hidden: usize) -> Result<Norm> {
         Ok(Norm { eps: e.eps, gs: e.gs, g: self.i16(&format!("{name}.g"), &[hidden])? })
     }
@@ -123,23 +150,14 @@ impl Tensors<'_> {
     fn linear(&self, name: &str, (rows, cols): (usize, usize), format: WeightFormat) -> Result<Linear> {
         let padded = cols.checked_next_multiple_of(GROUP).unwrap_or(usize::MAX);
         let groups = padded / GROUP;
-        let level = self.bytes(&format!("{name}.level"), Dtype::I8, "I8", &[rows, padded])?;
+        let level = self.i8(&format!("{name}.level"), &[rows, padded])?;
         let scale = self.bytes(&format!("{name}.scale"), Dtype::U8, "U8", &[rows, groups])?;
         let offset = match format {
-            WeightFormat::W4 => self.bytes(&format!("{name}.offset"), Dtype::I8, "I8", &[rows, groups])?,
-            _ => &[],
+            WeightFormat::W4 => self.i8(&format!("{name}.offset"), &[rows, groups])?,
+            _ => Vec::new(),
         };
-        let mult = self.bytes(&format!("{name}.mult"), Dtype::U16, "U16", &[rows])?;
+        let mult = self.u16(&format!("{name}.mult"), &[rows])?;
         let shift = self.bytes(&format!("{name}.shift"), Dtype::U8, "U8", &[rows])?;
-        Ok(Linear {
-            format,
-            rows,
-            cols,
-            level: level.iter().map(|b| b.cast_signed()).collect(),
-            scale: scale.to_vec(),
-            offset: offset.iter().map(|b| b.cast_signed()).collect(),
-            mult: mult.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]])).collect(),
-            shift: shift.to_vec(),
-        })
+        Ok(Linear { format, rows, cols, level, scale: scale.to_vec(), offset, mult, shift: shift.to_vec() })
     }
 }

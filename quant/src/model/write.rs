@@ -3,7 +3,7 @@
 use super::manifest::{
     CHAT, FORMAT, Formats, HeadEntry, LayerEntry, MANIFEST, Manifest, NormEntry, TENSORS, TOKENIZER, VERSION,
 };
-use super::{Layer, Linear, Norm, QuantModel};
+use super::{HeadCache, Layer, Linear, Norm, QuantModel};
 use crate::{Error, Result};
 use safetensors::Dtype;
 use safetensors::tensor::{TensorView, serialize_to_file};
@@ -95,6 +95,7 @@ impl QuantModel {
             layers: self.layers.iter().map(layer_entry).collect(),
             final_norm: norm_entry(&self.final_norm),
             head: HeadEntry { format: self.head.format },
+            prefix: self.prefix.tokens.clone(),
         }
     }
 
@@ -112,6 +113,33 @@ impl QuantModel {
             .chain(layers)
             .chain(std::iter::once_with(move || norm("final_norm.g".into(), &self.final_norm)))
             .chain(std::iter::once_with(|| Tensor::linear("head", &self.head)).flatten())
+            .chain(self.prefix_tensors())
+    }
+
+    /// Keys and values of the prefix, `[layers * kv_heads, tokens, width]`.
+    fn prefix_tensors(&self) -> Vec<Tensor> {
+        let (a, p) = (&self.arch, &self.prefix);
+        if p.tokens.is_empty() {
+            return Vec::new();
+        }
+        let rows = || vec![p.heads.len(), p.tokens.len()];
+        let wide = |width: usize| [rows(), vec![width]].concat();
+        let codes = |name: &str, width, of: fn(&HeadCache) -> &[i8]| {
+            let bytes = p.heads.iter().flat_map(of).map(|c| c.cast_unsigned()).collect();
+            Tensor { name: name.into(), dtype: Dtype::I8, shape: wide(width), bytes }
+        };
+        let meta = || p.heads.iter().flat_map(|h| &h.k_meta);
+        vec![
+            codes("prefix.k", a.padded_head(), |h| &h.k),
+            Tensor {
+                name: "prefix.k_scale".into(),
+                dtype: Dtype::U16,
+                shape: rows(),
+                bytes: meta().flat_map(|m| m.0.to_le_bytes()).collect(),
+            },
+            Tensor::i16("prefix.k_base".into(), rows(), &meta().map(|m| m.1).collect::<Vec<_>>()),
+            codes("prefix.v", a.head_dim, |h| &h.v),
+        ]
     }
 }
 

@@ -5,9 +5,11 @@ use super::calibrate::{Calibration, LayerStats};
 use super::constants::{factor, vector};
 use super::grid::GridWeight;
 use super::layer::{GridLayer, Weights};
+use super::prefix::prefix;
 use super::steps::{LayerSteps, Steps};
+use crate::float::FloatModel;
 use crate::hf::LlamaConfig;
-use crate::model::{Arch, LambdaShape, Layer, LayerConstants, Linear, MAX_VISIBLE, Norm, QuantModel};
+use crate::model::{Arch, Layer, LayerConstants, Linear, Norm, QuantModel};
 use crate::{Error, Result};
 
 /// Fraction bits of `gate`.
@@ -25,14 +27,15 @@ const MAX_SHIFT: u8 = 47;
 /// Headroom of up.
 const UP_ROOM: f64 = 4.0;
 
-/// Builds the integer model.
+/// Builds the integer model from weights on their grids, and the float model that has them.
 pub(super) fn assemble(
-    c: &LlamaConfig,
     weights: &Weights,
+    dequantized: &FloatModel,
     steps: &Steps,
     stats: &Calibration,
     options: &Options,
 ) -> Result<QuantModel> {
+    let c = &dequantized.config;
     let frac = resid_frac(c, f64::from(stats.resid))?;
     let (embed, embed_shift) = embedding(&weights.embed.data, frac)?;
     let maker = Maker::new(c, weights, frac, steps, stats)?;
@@ -45,11 +48,12 @@ pub(super) fn assemble(
         embed_shift,
         logit_frac: LOGIT_FRAC,
         prob_wide: options.prob_wide,
-        lambda: options.lambda.unwrap_or_else(|| default_lambda(c)),
+        lambda: options.lambda(c),
         embed,
         layers,
         final_norm: maker.norm("final_norm", &weights.final_norm, &steps.head_in, MAX_SHIFT)?,
         head: linear("head", &weights.head, |_| head_in / lsb(i32::from(LOGIT_FRAC)))?,
+        prefix: prefix(dequantized, &options.prefix, maker.k, steps)?,
     })
 }
 
@@ -67,13 +71,6 @@ fn arch(c: &LlamaConfig) -> Arch {
         eos: c.eos.clone(),
         max_positions: c.max_positions,
     }
-}
-
-/// Four sinks and a window of up to 2,044 tokens, within the trained positions and the model's own window.
-pub fn default_lambda(c: &LlamaConfig) -> LambdaShape {
-    let most = c.sliding_window.unwrap_or(usize::MAX).saturating_add(4).min(2048);
-    let visible = c.max_positions.min(most).clamp(5, MAX_VISIBLE);
-    LambdaShape { n_sink: 4, n_window: visible - 4 }
 }
 
 /// `2^-bits`.

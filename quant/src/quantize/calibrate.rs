@@ -1,7 +1,7 @@
 //! Ranges of activations over a calibration text.
 
 use super::simulate::hadamard;
-use crate::float::{FloatModel, Site, Tap};
+use crate::float::{Behind, FloatModel, Site, Tap};
 use crate::hf::LlamaConfig;
 use crate::perplexity::Protocol;
 use crate::{Error, Result};
@@ -150,10 +150,7 @@ pub fn calibrate_behind(
     prefix: usize,
 ) -> Result<Calibration> {
     let mut seen = Collector::new(model);
-    let mut behind = |site: Site, layer: usize, width: usize, data: &mut [f32]| {
-        seen.tensor(site, layer, width, data.get_mut(prefix * width..).unwrap_or_default());
-    };
-    watch(model, text, protocol, &mut behind)?;
+    watch(model, text, protocol, &mut Behind { tokens: prefix, tap: &mut seen })?;
     seen.finish()
 }
 

@@ -8,9 +8,8 @@ use super::layer::{GridLayer, LayerGrids, Weights};
 use super::steps::value_steps;
 use super::work::Work;
 use super::{Options, Progress};
-use crate::float::{FloatLayer, FloatModel, NoTap, Window, run_layer};
+use crate::float::{Behind, FloatLayer, FloatModel, NoTap, Window, run_layer};
 use crate::hf::LlamaConfig;
-use crate::model::{MAX_HEAD_DIM, MAX_HIDDEN};
 use crate::perplexity::Protocol;
 use crate::train::{BlockTraining, Goal, Start, TrainedLayer, Training, train_end_to_end};
 use crate::transform::{migrate_layer, split_down, split_values};
@@ -21,45 +20,47 @@ use std::path::Path;
 /// and what the quantized layers so far produce, on which each layer is calibrated. Finished layers are kept in
 /// `folder`, where there is one.
 pub(super) fn quantize_weights(
-    model: &FloatModel,
+    mut model: FloatModel,
     text: &[u32],
     options: &Options,
     folder: Option<&Path>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Weights> {
+    let layers = std::mem::replace(&mut model.layers, Vec::new().into());
+    let model = &model;
     let c = &model.config;
-    check_options(c, options)?;
     // Closed forms alone are not kept.
     let mut work = Work::open(options.reconstruction.as_ref().and(folder))?;
     // The layers are the same whatever comes after them.
     work.depend_on_choice(&(c, Options { end_to_end: None, ..options.clone() }, text));
     work.depend_on_matrix(&model.embed);
     let mut blocks = Blocks::new(model, text, options)?;
-    for (l, w) in model.layers.iter().enumerate() {
-        let w = w?.into_owned();
+    for (l, w) in layers.into_each().enumerate() {
+        let w = w?;
         work.depend_on(&w);
         blocks.layer(l, w, &work, progress)?;
         progress(Progress { layer: l + 1, layers: c.layers, step: 0, steps: 0, loss: None });
     }
+    let mut seen = Behind { tokens: options.prefix.len(), tap: &mut blocks.seen };
     blocks.streams.quantized.iter().for_each(|x| {
-        model.last_norm(x, &mut blocks.seen);
+        model.last_norm(x, &mut seen);
     });
-    let head_in = blocks.seen.finish()?.head_in;
-    let (final_norm, float_head, head) = fit_head(model, &blocks.streams.quantized, &head_in, options);
-    // The training needs the room.
-    blocks.streams.quantized = Vec::new();
+    let Blocks { streams, seen, layers, trained, .. } = blocks;
+    let head_in = seen.finish()?.head_in;
+    let (final_norm, float_head, head) = fit_head(model, &streams.quantized, &head_in, options);
     match &options.end_to_end {
-        Some((how, count)) if blocks.trained.len() == c.layers => {
+        Some((how, count)) if trained.len() == c.layers => {
+            // The training needs the room.
+            drop((streams.quantized, layers));
             work.depend_on_matrix(&float_head);
             work.depend_on_values(&final_norm);
             work.depend_on_choice(&options.end_to_end);
             let windows = windows(text, Protocol { windows: Some(*count), ..options.calibration })?;
-            let start =
-                Start { layers: blocks.trained, head: &float_head, grid: &head, final_norm: &final_norm };
-            let goal = Goal { teacher: model, behind: &blocks.streams.float };
+            let start = Start { layers: trained, head: &float_head, grid: &head, final_norm: &final_norm };
+            let goal = Goal { teacher: model, behind: &streams.float };
             train_end_to_end(goal, start, &windows, how, &|name| work.file(name, "safetensors"), progress)
         }
-        _ => Ok(Weights { embed: model.embed.clone(), layers: blocks.layers.into(), final_norm, head }),
+        _ => Ok(Weights { embed: model.embed.clone(), layers: layers.into(), final_norm, head }),
     }
 }
 
@@ -199,8 +200,9 @@ impl<'a> Blocks<'a> {
 
     /// What the float layer sees on the quantized stream of the first windows.
     fn calibrate(&mut self, l: usize, w: &FloatLayer) -> LayerStats {
+        let mut seen = Behind { tokens: self.options.prefix.len(), tap: &mut self.seen };
         for x in self.streams.quantized.iter().take(SEEN) {
-            run_layer(self.c, (l, w), &self.window, &mut x.clone(), &mut self.seen);
+            run_layer(self.c, (l, w), &self.window, &mut x.clone(), &mut seen);
         }
         self.seen.take(l)
     }
@@ -230,24 +232,4 @@ impl<'a> Blocks<'a> {
         }
         Ok(())
     }
-}
-
-fn check_options(c: &LlamaConfig, options: &Options) -> Result<()> {
-    if c.hidden > MAX_HIDDEN || c.head_dim > MAX_HEAD_DIM {
-        return Err(Error::Argument(format!(
-            "hidden size {} and head width {} exceed the engine's limits of {MAX_HIDDEN} and {MAX_HEAD_DIM}",
-            c.hidden, c.head_dim
-        )));
-    }
-    if let Some(m) = options.migration.filter(|m| !(0.0..=1.0).contains(m)) {
-        return Err(Error::Argument(format!("migration is {m}; expected 0 to 1")));
-    }
-    if !options.layer_formats.is_empty() && options.layer_formats.len() != c.layers {
-        return Err(Error::Argument(format!(
-            "formats are given for {} layers, but the model has {}",
-            options.layer_formats.len(),
-            c.layers
-        )));
-    }
-    Ok(())
 }

@@ -54,7 +54,7 @@ pub(crate) struct Start<'a> {
 
 /// What the training aims at.
 pub(crate) struct Goal<'a> {
-    /// The float model.
+    /// The float model; its layers are not asked for.
     pub teacher: &'a FloatModel,
     /// Its residual stream behind the last layer, of each window `[tokens, hidden]`.
     pub behind: &'a [Vec<f32>],

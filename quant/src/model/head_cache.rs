@@ -1,6 +1,6 @@
 //! The KV cache of one head in the form that all devices share.
 
-use crate::model::Arch;
+use super::Arch;
 
 /// Largest step of a key: 16-bit extremes in 4 bits (`docs/numerics.md`, K at append).
 const MAX_STEP: u16 = 4369;

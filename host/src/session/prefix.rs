@@ -1,0 +1,40 @@
+//! The model's prefix, which every text is behind and no engine computes.
+
+use super::Session;
+use crate::Result;
+use accllm_quant::model::Prefix;
+
+impl Session<'_> {
+    /// The model's prefix; without tokens for most models.
+    pub(super) fn prefix(&self) -> &Prefix {
+        &self.ready.model.prefix
+    }
+
+    /// `text` behind the prefix; an empty text stays empty.
+    pub(super) fn behind_prefix(&self, text: &[u32]) -> Vec<u32> {
+        match text.is_empty() {
+            true => Vec::new(),
+            false => [&self.prefix().tokens, text].concat(),
+        }
+    }
+
+    /// Gives an engine that has nothing the prefix's keys and values.
+    pub(super) fn begin(&mut self) -> Result<()> {
+        let prefix = &self.ready.model.prefix;
+        if prefix.tokens.is_empty() || self.engine.position() > 0 {
+            return Ok(());
+        }
+        prefix.check_shape(self.engine.lambda())?;
+        let kv_heads = self.ready.model.arch.kv_heads;
+        let mut heads = |layer, head| Ok(prefix.head((layer, kv_heads), head).cloned().unwrap_or_default());
+        self.engine.restore(prefix.tokens.len() as u64, &mut heads)
+    }
+
+    /// What is wrong with the tokens of a session that the engine has `position` of, if anything.
+    pub(super) fn without_prefix(&self, tokens: &[u32], position: u64) -> Option<String> {
+        let prefix = &self.prefix().tokens;
+        let whole = tokens.is_empty() || tokens.starts_with(prefix) && tokens.len() > prefix.len();
+        let computed = position == 0 || position >= prefix.len() as u64;
+        (!whole || !computed).then(|| "its text does not begin with the model's prefix".into())
+    }
+}

@@ -1,0 +1,72 @@
+//! Tokens that every text of a model is behind: calibration behind them, and their keys and values.
+
+use super::Options;
+use super::steps::Steps;
+use crate::float::{FloatModel, Site};
+use crate::model::{HeadCache, Prefix};
+use crate::{Error, Result};
+use accllm_hw::{fixed, tables};
+use std::borrow::Cow;
+
+/// `text` cut anew, so that each calibration window begins with the prefix, where there is one.
+pub(super) fn behind<'a>(text: &'a [u32], options: &Options) -> Result<Cow<'a, [u32]>> {
+    let (prefix, window) = (&options.prefix, options.calibration.window);
+    if prefix.is_empty() {
+        return Ok(Cow::Borrowed(text));
+    }
+    let room = window.saturating_sub(prefix.len());
+    if room < 2 {
+        return Err(Error::Argument(format!(
+            "a prefix of {} tokens leaves {room} of a calibration window of {window}; use a longer window",
+            prefix.len()
+        )));
+    }
+    Ok(text.chunks_exact(room).flat_map(|part| prefix.iter().chain(part)).copied().collect())
+}
+
+/// Keys and values of `tokens` as `model` computes them, in float, rounded as the engine rounds: `(unit, shift)` are the
+/// real value of one LSB of k and the shift behind its Hadamard transform.
+pub(super) fn prefix(model: &FloatModel, tokens: &[u32], key: (f64, u8), steps: &Steps) -> Result<Prefix> {
+    if tokens.is_empty() {
+        return Ok(Prefix::default());
+    }
+    let c = &model.config;
+    let mut heads = vec![HeadCache::default(); c.layers * c.kv_heads];
+    let each = |data: &[f32], add: &mut dyn FnMut(usize, &[f32])| {
+        data.chunks_exact(c.head_dim).enumerate().for_each(|(i, head)| add(i % c.kv_heads, head));
+    };
+    model.hidden(tokens, None, &mut |site: Site, l: usize, _: usize, data: &mut [f32]| match site {
+        Site::Key => each(data, &mut |h, k| {
+            let (codes, meta) = key_codes(k, c.lead(l, h), key);
+            let head = &mut heads[l * c.kv_heads + h];
+            head.k.extend(codes);
+            head.k_meta.push(meta);
+        }),
+        Site::Value => each(data, &mut |h, v| {
+            let codes = v.iter().zip(&steps.layers[l].value[h * c.head_dim..]);
+            let codes = codes.map(|(v, step)| (v / step).round().clamp(-8.0, 7.0) as i8);
+            heads[l * c.kv_heads + h].v.extend(codes);
+        }),
+        _ => {}
+    })?;
+    Ok(Prefix { tokens: tokens.to_vec(), heads })
+}
+
+/// Codes of a rotated key (behind RoPE) with that leading pair, and its step and base.
+fn key_codes(k: &[f32], lead: usize, (unit, shift): (f64, u8)) -> (Vec<i8>, (u16, i16)) {
+    let (half, wide) = (k.len() / 2, if k.len() <= 64 { 64 } else { 128 });
+    let mut padded = vec![0i32; wide];
+    for (i, (a, b)) in k[..half].iter().zip(&k[half..]).enumerate() {
+        padded[i] = (f64::from(*a) / unit).round() as i32;
+        padded[wide / 2 + i] = (f64::from(*b) / unit).round() as i32;
+    }
+    padded.swap(0, lead);
+    padded.swap(wide / 2, wide / 2 + lead);
+    // RoPE is done: an angle of 0.
+    let (cos, sin) = (vec![16384; wide / 2], vec![0; wide / 2]);
+    let mut rot = vec![0; wide];
+    fixed::rotate_head(&padded, &cos, &sin, u32::from(shift), &mut rot);
+    let (step, base) = fixed::k_step(&rot);
+    let inverse = tables::recip(u32::from(step));
+    (rot.iter().map(|r| fixed::k_code(*r, base, inverse)).collect(), (step, base))
+}
