@@ -101,6 +101,16 @@ fn options_of_the_float_model() {
     let run = ["--device", "golden", "--lockstep", "--tokens", "6", "--sinks", "4", "--window", "8"];
     let ran = accllm(&[&["run", arg(&model)], &run[..]].concat());
     assert!(ran.ok && ran.out.contains(" 0 differ"), "{}{}", ran.out, ran.err);
+    // A window and a long text are behind the prefix alike.
+    let ppl = |how: &[&str]| {
+        let ran = accllm(&[&["eval", arg(&model), "--plain", "--stage", "integer", "--json"], how].concat());
+        assert!(ran.ok, "{}", ran.err);
+        let json: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+        let at = |path: &str| json.pointer(path).and_then(serde_json::Value::as_f64);
+        at("/series/0/ppl").or_else(|| at("/rows/0/ppl")).unwrap()
+    };
+    let (window, long) = (ppl(&["--window", "100", "--windows", "1"]), ppl(&["--long", "--tokens", "99"]));
+    assert!((window / long - 1.0).abs() < 1e-12, "{window} {long}");
 }
 
 /// A disk that is full when the result of a long run is written: a clear error, no model, and the next run needs the

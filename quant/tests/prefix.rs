@@ -5,7 +5,7 @@ mod support;
 use accllm_quant::int::{Logits, NoIntTap, Session};
 use accllm_quant::model::{LambdaShape, Prefix, QuantModel, WeightFormat};
 use accllm_quant::perplexity::{Protocol, Scorer as _, nll_of_logits};
-use accllm_quant::quantize::{Options, quantize};
+use accllm_quant::quantize::{Closed, Options, quantize};
 use accllm_quant::transform::Keys;
 use std::path::Path;
 use support::{Outcome, small_float, small_text};
@@ -106,6 +106,28 @@ fn ranges_are_those_behind_them() -> Outcome {
     let (part, behind) = (model_of(&[], &small_text(256))?, model(&PREFIX)?);
     assert!(behind.resid_frac > part.resid_frac, "{} {}", behind.resid_frac, part.resid_frac);
     assert_eq!(model(&[])?.prefix, Prefix::default());
+    Ok(())
+}
+
+/// What is moved into the weights for the steps of inputs is measured behind the prefix too. Its token is channel 0 and
+/// nothing else, which behind a norm is more than any other token has there.
+#[test]
+fn shapes_are_those_behind_them() -> Outcome {
+    let mut float = small_float()?;
+    let width = float.config.hidden;
+    float.embed.data[7 * width..8 * width].fill(0.0);
+    float.embed.data[7 * width] = 400.0;
+    let text: Vec<u32> = small_text(256).into_iter().filter(|t| *t != 7).collect();
+    let gains = |prefix: &[u32]| -> Result<[f32; 2], accllm_quant::Error> {
+        let closed = Closed { feedback: false, correct: false, rounds: 0, ..Closed::default() };
+        let options = Options { migration: Some(1.0), keys: Keys::AsTheyAre, closed, ..options(prefix) };
+        let model = quantize(&float, &text, &options)?.model;
+        Ok([&model.layers[1].mlp_norm.g, &model.final_norm.g].map(|g| f32::from(g[0]) / f32::from(g[1])))
+    };
+    let (behind, without) = (gains(&[7])?, gains(&[])?);
+    for (behind, without) in behind.into_iter().zip(without) {
+        assert!(0.7 < behind / without && behind / without < 1.4, "{behind} {without}");
+    }
     Ok(())
 }
 

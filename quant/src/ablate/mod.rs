@@ -164,7 +164,7 @@ impl Ablation {
     fn match_keys(&mut self, model: &mut FloatModel, choice: &Choice) -> Result<()> {
         if self.keys.is_none() {
             let mut keys = KeySample::new(&self.model.config);
-            watch(&self.model, &self.calibration, self.protocol, &mut keys)?;
+            watch(&self.model, (&self.calibration, self.protocol), 0, &mut keys)?;
             self.keys = Some(keys);
         }
         self.keys.as_ref().map_or(Ok(()), |keys| match_keys(model, keys, choice.keys))

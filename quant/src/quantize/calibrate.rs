@@ -150,14 +150,20 @@ pub fn calibrate_behind(
     prefix: usize,
 ) -> Result<Calibration> {
     let mut seen = Collector::new(model);
-    watch(model, text, protocol, &mut Behind { tokens: prefix, tap: &mut seen })?;
+    watch(model, (text, protocol), prefix, &mut seen)?;
     seen.finish()
 }
 
-/// Shows `tap` the windows of `text` on which ranges are measured.
-pub(crate) fn watch(model: &FloatModel, text: &[u32], protocol: Protocol, tap: &mut dyn Tap) -> Result<()> {
+/// Shows `tap` the windows of a text on which ranges are measured, without the first `prefix` tokens of each.
+pub(crate) fn watch(
+    model: &FloatModel,
+    (text, protocol): (&[u32], Protocol),
+    prefix: usize,
+    tap: &mut dyn Tap,
+) -> Result<()> {
     let windows = windows(text, protocol)?;
-    model.hidden_of(windows.get(..SEEN).unwrap_or(&windows), None, tap)?;
+    let windows = windows.get(..SEEN).unwrap_or(&windows);
+    model.hidden_of(windows, None, &mut Behind { tokens: prefix, tap })?;
     Ok(())
 }
 

@@ -55,7 +55,7 @@ pub use written::self_text;
 
 use self::fit::find_grids;
 use crate::Result;
-use crate::float::{Behind, FloatModel, Matrix};
+use crate::float::{FloatModel, Matrix};
 use crate::model::{QuantModel, WeightFormat};
 use crate::transform::{KeySample, Keys, match_keys, order_channels, rotate_residual};
 
@@ -127,8 +127,7 @@ fn changed(mut model: FloatModel, text: &[u32], options: &Options) -> Result<Flo
     }
     if matched {
         let mut keys = KeySample::new(&model.config);
-        let mut seen = Behind { tokens: options.prefix.len(), tap: &mut keys };
-        watch(&model, text, options.calibration, &mut seen)?;
+        watch(&model, (text, options.calibration), options.prefix.len(), &mut keys)?;
         match_keys(&mut model, &keys, options.keys)?;
     }
     Ok(model)

@@ -70,3 +70,21 @@ fn key_codes(k: &[f32], lead: usize, (unit, shift): (f64, u8)) -> (Vec<i8>, (u16
     let inverse = tables::recip(u32::from(step));
     (rot.iter().map(|r| fixed::k_code(*r, base, inverse)).collect(), (step, base))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::perplexity::Protocol;
+
+    #[test]
+    fn windows_begin_with_the_prefix() -> Result<()> {
+        let text: Vec<u32> = (10..20).collect();
+        let calibration = Protocol { window: 5, windows: None };
+        let mut options = Options { prefix: vec![1, 2], calibration, ..Options::default() };
+        let cut = behind(&text, &options)?;
+        assert_eq!(*cut, [1, 2, 10, 11, 12, 1, 2, 13, 14, 15, 1, 2, 16, 17, 18]);
+        options.prefix.clear();
+        assert_eq!(*behind(&text, &options)?, text);
+        Ok(())
+    }
+}
