@@ -135,11 +135,6 @@ impl Recipe {
         written || matches!(self.formats, Formats::Mixed(_)) || self.sizes(c).train > 0
     }
 
-    /// Most tokens that a model is fitted on.
-    pub fn calibration_tokens(&self, c: &LlamaConfig) -> usize {
-        self.sizes(c).text
-    }
-
     /// The calibration stream, which may be written by the model, and the options.
     fn prepare(
         &self,

@@ -151,7 +151,6 @@ pub fn run(args: &Quantize, out: &Out) -> Result<()> {
     let work = args.work.clone().unwrap_or_else(|| beside(&args.out));
     let keeps = recipe.keeps(&float.config);
     let kept = keeps.then_some(work.as_path());
-    let tokens = recipe.calibration_tokens(&float.config);
     let quantized = recipe::quantize(float, &tokenizer, &calibration, &recipe, kept, &Bars::default())?;
     quantized.model.save(&args.out, Some(&source.folder().join("tokenizer.json")))?;
     if keeps && args.work.is_none() {
@@ -164,7 +163,7 @@ pub fn run(args: &Quantize, out: &Out) -> Result<()> {
         layers,
         linears: 7 * layers,
         recovered: quantized.recovered,
-        calibration_tokens: tokens,
+        calibration_tokens: quantized.tokens,
         bits: bits_per_weight(&quantized.model),
         seconds: start.elapsed().as_secs_f64(),
     };

@@ -85,6 +85,8 @@ pub struct Quantized {
     pub steps: Steps,
     /// Layer linears whose stored weights already lay on the grid, of `7 * layers`.
     pub recovered: usize,
+    /// Tokens of calibration text that the weights are fitted on, prefixes of windows included.
+    pub tokens: usize,
 }
 
 /// Quantizes `model`; `text` is the calibration token stream.
@@ -111,7 +113,8 @@ pub fn quantize_with(
     let steps = static_steps(&dequantized, &after, Clip::None)?;
     let quant = assemble::assemble(&weights, &dequantized, &steps, &after, options)?;
     quant.check(std::path::Path::new("quantizer output"))?;
-    Ok(Quantized { model: quant, dequantized, steps, recovered: weights.recovered() })
+    let tokens = windows(text, options.calibration)?.iter().map(|w| w.len()).sum();
+    Ok(Quantized { model: quant, dequantized, steps, recovered: weights.recovered(), tokens })
 }
 
 /// The model with its residual stream rotated, its channels ordered, and q and k matched, where that is asked for.
