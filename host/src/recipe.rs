@@ -1,9 +1,9 @@
 //! How a checkpoint is quantized: presets, formats, and the calibration text that goes with them.
 
-use crate::Result;
 use crate::bench::Progress as Bars;
 use crate::mixture::{Budget, Costs, mixture};
 use crate::model::Calibration;
+use crate::{Error, Result};
 use accllm_quant::float::{FloatModel, SelfText};
 use accllm_quant::hf::LlamaConfig;
 use accllm_quant::model::WeightFormat;
@@ -147,7 +147,13 @@ impl Recipe {
         let sizes = self.sizes(&float.config);
         let window = sizes.window;
         // What cannot be met is said before text is written.
-        let prefix = self.prefix.as_ref().map(|text| tokenizer.encode(text)).transpose()?.unwrap_or_default();
+        let prefix = match &self.prefix {
+            None => Vec::new(),
+            Some(text) if text.is_empty() => {
+                return Err(Error::Argument("the prefix is empty; leave it out".into()));
+            }
+            Some(text) => tokenizer.encode(text)?,
+        };
         Options { prefix: prefix.clone(), ..Options::default() }.check(&float.config)?;
         let costs = match self.formats {
             Formats::One(_) => None,

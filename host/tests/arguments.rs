@@ -44,6 +44,9 @@ fn outputs_that_cannot_be_written() {
     std::fs::create_dir(&full).unwrap();
     std::fs::write(full.join("precious.txt"), "keep").unwrap();
     fails(&["quantize", "bundled", arg(&full)], &["full"]);
+    let out = dir.path().join("out");
+    fails(&["quantize", "bundled", arg(&out), "--prefix", "Once upon a time, there"], &["prefix", "4 sinks"]);
+    fails(&["quantize", "bundled", arg(&out), "--prefix", ""], &["prefix is empty"]);
     assert_eq!(std::fs::read(full.join("precious.txt")).unwrap(), b"keep");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "something was left behind");
 }
