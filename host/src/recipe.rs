@@ -14,6 +14,7 @@ use accllm_quant::quantize::{
 use accllm_quant::tokenizer::TextTokenizer;
 use accllm_quant::train::Training;
 use accllm_quant::transform::Keys;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 /// Tokens of a calibration window, where the model has so many positions.
@@ -75,6 +76,8 @@ pub struct Recipe {
     pub formats: Formats,
     /// Which two columns of four 2:4 keeps.
     pub pruning: Pruning,
+    /// Another choice for some layers, counted from 0; the last one that has a layer counts.
+    pub layer_pruning: Vec<(RangeInclusive<usize>, Pruning)>,
     /// What is done to q and k, where they do not lie on a W2 grid already.
     pub keys: Keys,
     /// Seed of a rotation of the residual stream.
@@ -87,7 +90,9 @@ pub struct Recipe {
     pub text: Text,
     /// Most tokens of text; `None` for the preset's number.
     pub tokens: Option<usize>,
-    /// Tokens of the training, passes over the text included; `None` for the preset's number.
+    /// Passes over the text of a training of each layer alone, before that of the whole model.
+    pub layer_passes: usize,
+    /// Tokens of the training of the whole model, passes over the text included; `None` for the preset's number.
     pub train: Option<usize>,
     /// Of everything random.
     pub seed: u64,
@@ -100,12 +105,14 @@ impl Recipe {
             preset: Preset::Fast,
             formats: Formats::One(WeightFormat::W2Sparse),
             pruning: Pruning::default(),
+            layer_pruning: Vec::new(),
             keys: Keys::AsTheyAre,
             rotate: None,
             dimensions: 0,
             prefix: None,
             text: Text::File,
             tokens: None,
+            layer_passes: 0,
             train: None,
             seed: 1,
         }
@@ -132,7 +139,10 @@ impl Recipe {
     /// Whether there are finished parts to keep for another run.
     pub fn keeps(&self, c: &LlamaConfig) -> bool {
         let written = self.text != Text::File;
-        written || matches!(self.formats, Formats::Mixed(_)) || self.sizes(c).train > 0
+        written
+            || matches!(self.formats, Formats::Mixed(_))
+            || self.layer_passes > 0
+            || self.sizes(c).train > 0
     }
 
     /// The calibration stream, which may be written by the model, and the options.
@@ -155,6 +165,7 @@ impl Recipe {
             Some(text) => tokenizer.encode(text)?,
         };
         Options { prefix: prefix.clone(), ..Options::default() }.check(&float.config)?;
+        let layer_pruning = self.prunings(float.config.layers)?;
         let costs = match self.formats {
             Formats::One(_) => None,
             Formats::Mixed(budget) => Some(Costs::new(&float.config, budget)?),
@@ -180,14 +191,18 @@ impl Recipe {
                 Some(costs) => mixture(float, (&text, window), &costs, work, bars)?,
             },
             closed: Closed { pruning: self.pruning, ..Closed::default() },
+            layer_pruning,
             order: true,
             keys: self.keys,
             rotate: self.rotate,
             dimensions: self.dimensions,
             prefix,
-            // No passes over a layer alone: only what the training of the whole model starts at, which is the same for
-            // all its rates.
-            reconstruction: end_to_end.map(|_| Training::default()),
+            // Without passes over a layer alone: only what the training of the whole model starts at, which is the same
+            // for all its rates.
+            reconstruction: match self.layer_passes {
+                0 => end_to_end.map(|_| Training::default()),
+                epochs => Some(Training { epochs, ..self.rates(float.config.hidden) }),
+            },
             end_to_end,
             calibration: Protocol { window, windows: Some(windows(sizes.text)) },
             ..Options::default()
@@ -224,18 +239,36 @@ impl Recipe {
         // Whole passes, over no more of the text than the tokens are enough for.
         let epochs = all.div_ceil(windows.min(all));
         let windows = all.div_ceil(epochs);
+        let how = Training { epochs, ..self.rates(c.layers * c.hidden) };
+        Some((how, windows))
+    }
+
+    /// Learning rates where `width` channels in all add up (layers times hidden size).
+    fn rates(&self, width: usize) -> Training {
         // A level of W4 is a smaller part of a weight.
         let rate = if self.formats == Formats::One(WeightFormat::W4) { RATE / 2.0 } else { RATE };
-        let weights = rate / ((c.layers * c.hidden) as f64).sqrt();
-        let how = Training {
-            epochs,
-            batch: BATCH,
-            weights,
-            scales: weights / 5.0,
-            gains: weights / 5.0,
-            seed: self.seed,
-        };
-        Some((how, windows))
+        let weights = rate / (width as f64).sqrt();
+        let others = weights / 5.0;
+        Training { epochs: 0, batch: BATCH, weights, scales: others, gains: others, seed: self.seed }
+    }
+
+    /// The choice of kept columns in each of `layers` layers; empty where all have the same.
+    fn prunings(&self, layers: usize) -> Result<Vec<Pruning>> {
+        if self.layer_pruning.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut all = vec![self.pruning; layers];
+        for (range, pruning) in &self.layer_pruning {
+            let some = all.get_mut(range.clone()).filter(|some| !some.is_empty()).ok_or_else(|| {
+                let (from, to) = (range.start(), range.end());
+                Error::Argument(format!(
+                    "a pruning is given for layers {from} to {to}, and the model has 0 to {}",
+                    layers - 1
+                ))
+            })?;
+            some.fill(*pruning);
+        }
+        Ok(all)
     }
 }
 

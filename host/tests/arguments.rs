@@ -47,6 +47,11 @@ fn outputs_that_cannot_be_written() {
     let out = dir.path().join("out");
     fails(&["quantize", "bundled", arg(&out), "--prefix", "Once upon a time, there"], &["prefix", "4 sinks"]);
     fails(&["quantize", "bundled", arg(&out), "--prefix", ""], &["prefix is empty"]);
+    for (layers, word) in
+        [("2-9=wanda", "layers 2 to 9"), ("3-2=wanda", "layers 3 to 2"), ("4=wanda", "0 to 3")]
+    {
+        fails(&["quantize", "bundled", arg(&out), "--layer-pruning", layers], &["pruning", word]);
+    }
     assert_eq!(std::fs::read(full.join("precious.txt")).unwrap(), b"keep");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "something was left behind");
 }

@@ -77,10 +77,10 @@ fn quantized_folders() {
     fails(&["run", arg(&model)], &["version", "99"]);
 }
 
-/// Changes of the float model, from the option to the program: each gives another model, and the golden device computes
+/// Choices of a quantization, from the option to the program: each gives another model, and the golden device computes
 /// what the reference says of all of them together.
 #[test]
-fn options_of_the_float_model() {
+fn options_of_a_quantization() {
     let dir = tempfile::tempdir().unwrap();
     let (float, model) = (checkpoint().with_file_name("float"), dir.path().join("all"));
     let quantize = |out: &Path, options: &[&str]| {
@@ -89,7 +89,14 @@ fn options_of_the_float_model() {
         fs::read(out.join("quant.safetensors")).unwrap()
     };
     let plain = quantize(&dir.path().join("plain"), &[]);
-    let options = [["--keys", "led"], ["--rotate", "3"], ["--split", "4"], ["--prefix", "One day"]];
+    let options = [
+        ["--keys", "led"],
+        ["--rotate", "3"],
+        ["--split", "4"],
+        ["--prefix", "One day"],
+        ["--layer-pruning", "1-2=wanda"],
+        ["--layer-passes", "1"],
+    ];
     for option in &options {
         assert!(plain != quantize(&dir.path().join(option[0]), option), "{option:?} changes nothing");
     }

@@ -11,6 +11,7 @@ use accllm_quant::quantize::Pruning;
 use accllm_quant::transform::Keys;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -36,7 +37,10 @@ pub struct Quantize {
     /// Most tokens of calibration text to use [default: the preset's].
     #[arg(long, value_name = "N")]
     pub calib_tokens: Option<usize>,
-    /// Tokens of the training, passes over the text included; 0 for none [default: the preset's].
+    /// Passes over the text of a training of each layer alone, towards what the float layer gives. It helps small models.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub layer_passes: usize,
+    /// Tokens of the training of the whole model, passes over the text included; 0 for none [default: the preset's].
     #[arg(long, value_name = "N")]
     pub train_tokens: Option<usize>,
     /// How much work to put in.
@@ -58,6 +62,9 @@ pub struct Quantize {
     /// Which two columns of four 2:4 keeps.
     #[arg(long, value_enum, default_value_t = PruningArg::Sparsegpt)]
     pub pruning: PruningArg,
+    /// Another choice for some layers, as in 0-3=wanda or 29=magnitude; may be given several times.
+    #[arg(long, value_name = "LAYERS=HOW", value_parser = layer_pruning)]
+    pub layer_pruning: Vec<(RangeInclusive<usize>, PruningArg)>,
     /// What is done to q and k against the rounding of K to 4 bits.
     #[arg(long, value_enum, default_value_t = KeysArg::Plain)]
     pub keys: KeysArg,
@@ -197,11 +204,8 @@ fn recipe(args: &Quantize) -> Result<Recipe> {
             PresetArg::Best => Preset::Best,
         },
         formats,
-        pruning: match args.pruning {
-            PruningArg::Magnitude => Pruning::Magnitude,
-            PruningArg::Wanda => Pruning::Wanda,
-            PruningArg::Sparsegpt => Pruning::SparseGpt,
-        },
+        pruning: pruning(args.pruning),
+        layer_pruning: args.layer_pruning.iter().map(|(l, how)| (l.clone(), pruning(*how))).collect(),
         keys: match args.keys {
             KeysArg::Plain => Keys::AsTheyAre,
             KeysArg::Aligned => Keys::Aligned,
@@ -216,9 +220,26 @@ fn recipe(args: &Quantize) -> Result<Recipe> {
             (true, Some(_)) => Text::Both,
         },
         tokens: args.calib_tokens,
+        layer_passes: args.layer_passes,
         train: args.train_tokens,
         seed: args.seed,
     })
+}
+
+fn pruning(how: PruningArg) -> Pruning {
+    match how {
+        PruningArg::Magnitude => Pruning::Magnitude,
+        PruningArg::Wanda => Pruning::Wanda,
+        PruningArg::Sparsegpt => Pruning::SparseGpt,
+    }
+}
+
+/// `0-3=wanda` or `29=magnitude`.
+fn layer_pruning(text: &str) -> std::result::Result<(RangeInclusive<usize>, PruningArg), String> {
+    let (layers, how) = text.split_once('=').ok_or("expected LAYERS=HOW, as in 0-3=wanda")?;
+    let number = |s: &str| s.parse::<usize>().map_err(|_| format!("'{s}' is no layer; expected 3 or 0-3"));
+    let (from, to) = layers.split_once('-').unwrap_or((layers, layers));
+    Ok((number(from)?..=number(to)?, PruningArg::from_str(how, true)?))
 }
 
 /// The folder `out` with `.work` behind its name.

@@ -1,6 +1,6 @@
 //! The choices of a quantization.
 
-use super::closed::Closed;
+use super::closed::{Closed, Pruning};
 use crate::hf::LlamaConfig;
 use crate::model::{LambdaShape, MAX_HEAD_DIM, MAX_HIDDEN, MAX_VISIBLE, WeightFormat};
 use crate::perplexity::Protocol;
@@ -39,6 +39,8 @@ pub struct Options {
     pub migration: Option<f32>,
     /// The fit of each layer before any training (its formats come from `body` and `layer_formats`).
     pub closed: Closed,
+    /// Which columns 2:4 keeps in each layer; empty for `closed.pruning` everywhere.
+    pub layer_pruning: Vec<Pruning>,
     /// Tokens that every text of the model is behind; their keys and values come with it. No more than the sinks.
     pub prefix: Vec<u32>,
     /// Default attention shape of the model; `None` for 4 sinks and up to 2,044 window tokens, within the
@@ -65,6 +67,7 @@ impl Default for Options {
             end_to_end: None,
             migration: None,
             closed: Closed::default(),
+            layer_pruning: Vec::new(),
             prefix: Vec::new(),
             lambda: None,
             prob_wide: true,
@@ -79,6 +82,12 @@ impl Options {
         self.layer_formats.get(l).copied().unwrap_or([self.body; 7])
     }
 
+    /// The fit of layer `l`.
+    pub fn closed(&self, l: usize) -> Closed {
+        let pruning = self.layer_pruning.get(l).copied().unwrap_or(self.closed.pruning);
+        Closed { formats: self.formats(l), pruning, ..self.closed }
+    }
+
     /// Attention shape of the model.
     pub fn lambda(&self, c: &LlamaConfig) -> LambdaShape {
         self.lambda.unwrap_or_else(|| default_lambda(c))
@@ -87,7 +96,7 @@ impl Options {
     /// Refuses what cannot be done with a model.
     ///
     /// # Errors
-    /// A model too wide for the engine, formats of another number of layers, a migration outside 0 to 1, more prefix than
+    /// A model too wide for the engine, formats or prunings of another number of layers, a migration outside 0 to 1, more prefix than
     /// sinks.
     pub fn check(&self, c: &LlamaConfig) -> Result<()> {
         if c.hidden > MAX_HIDDEN || c.head_dim > MAX_HEAD_DIM {
@@ -106,10 +115,10 @@ impl Options {
                 self.prefix.len()
             )));
         }
-        if !self.layer_formats.is_empty() && self.layer_formats.len() != c.layers {
+        let lists = [("formats", self.layer_formats.len()), ("prunings", self.layer_pruning.len())];
+        if let Some((what, given)) = lists.into_iter().find(|(_, given)| *given != 0 && *given != c.layers) {
             return Err(Error::Argument(format!(
-                "formats are given for {} layers, but the model has {}",
-                self.layer_formats.len(),
+                "{what} are given for {given} layers, but the model has {}",
                 c.layers
             )));
         }

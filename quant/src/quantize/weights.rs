@@ -1,7 +1,7 @@
 //! Quantizes every weight of a model, layer by layer, and trains them where that is asked for.
 
 use super::calibrate::{Collector, LayerStats, SEEN, windows};
-use super::closed::{Closed, Streams, closed_layer};
+use super::closed::{Streams, closed_layer};
 use super::fit::{choose_shapes, find_grids, fit_head};
 use super::grid::GridWeight;
 use super::layer::{GridLayer, LayerGrids, Weights};
@@ -125,7 +125,7 @@ impl<'a> Blocks<'a> {
         let shapes = choose_shapes(c, l, &w, &stats, &found, self.options);
         let (shared, shapes) = shapes.whole_and_single(c);
         migrate_layer(c, &mut w, &shapes);
-        let how = Closed { formats: self.options.formats(l), ..self.options.closed };
+        let how = self.options.closed(l);
         let inputs = self.options.reconstruction.as_ref().map(|_| self.streams.quantized.clone());
         let (grids, _) = closed_layer(c, (l, &w, &shapes), &self.window, &mut self.streams, &how);
         if let Some(whole) = whole {
