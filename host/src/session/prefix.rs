@@ -20,14 +20,13 @@ impl Session<'_> {
 
     /// Gives an engine that has nothing the prefix's keys and values.
     pub(super) fn begin(&mut self) -> Result<()> {
-        let prefix = &self.ready.model.prefix;
-        if prefix.tokens.is_empty() || self.engine.position() > 0 {
+        let model = &self.ready.model;
+        let tokens = model.prefix.tokens.len() as u64;
+        if tokens == 0 || self.engine.position() > 0 {
             return Ok(());
         }
-        prefix.check_shape(self.engine.lambda())?;
-        let kv_heads = self.ready.model.arch.kv_heads;
-        let mut heads = |layer, head| Ok(prefix.head((layer, kv_heads), head).cloned().unwrap_or_default());
-        self.engine.restore(prefix.tokens.len() as u64, &mut heads)
+        model.prefix.check_shape(self.engine.lambda())?;
+        self.engine.restore(tokens, &mut |layer, head| Ok(model.prefix_head(layer, head)))
     }
 
     /// What is wrong with the tokens of a session that the engine has `position` of, if anything.

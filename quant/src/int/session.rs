@@ -122,11 +122,9 @@ impl<'m> Session<'m> {
     /// The attention shape does not hold the prefix.
     pub fn behind_prefix(mut self) -> Result<Self> {
         let model = self.prepared.model;
-        let (prefix, kv_heads) = (&model.prefix, model.arch.kv_heads);
-        prefix.check_shape(self.lambda)?;
-        self.restore(prefix.tokens.len() as u64, |layer, head| -> Result<HeadCache> {
-            Ok(prefix.head((layer, kv_heads), head).cloned().unwrap_or_default())
-        })?;
+        model.prefix.check_shape(self.lambda)?;
+        let tokens = model.prefix.tokens.len() as u64;
+        self.restore(tokens, |layer, head| Ok::<_, Error>(model.prefix_head(layer, head)))?;
         Ok(self)
     }
 

@@ -134,6 +134,11 @@ impl QuantModel {
     pub fn leads(&self) -> Vec<u8> {
         different_leads(self.layers.iter().map(|l| l.leads.as_slice()))
     }
+
+    /// Keys and values of the prefix in a KV head of a layer; nothing where there is none.
+    pub fn prefix_head(&self, layer: usize, head: usize) -> HeadCache {
+        self.prefix.heads.get(layer * self.arch.kv_heads + head).cloned().unwrap_or_default()
+    }
 }
 
 /// The different leading RoPE pairs of layers, ascending; at least one. A layer without any has 0 for all heads.

@@ -15,11 +15,6 @@ pub struct Prefix {
 }
 
 impl Prefix {
-    /// Keys and values of a KV head of a layer of a model with `kv_heads` of them; `None` where there are none.
-    pub fn head(&self, (layer, kv_heads): (usize, usize), head: usize) -> Option<&HeadCache> {
-        self.heads.get(layer * kv_heads + head)
-    }
-
     /// Whether all of it is kept at once by attention of that shape.
     ///
     /// # Errors
