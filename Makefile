@@ -13,7 +13,7 @@ help:
 	@echo "make bench      a 7B-shaped token on u280, a small one, tinytales; perplexity"
 	@echo "make llama-bench  the integer model's speed on SmolLM2 beside llama.cpp's (builds llama.cpp: minutes)"
 	@echo "make performance  docs/performance.md again, with all its runs (ten minutes)"
-	@echo "make quantization WIKITEXT=FILE BOOK=FILE  the tables of docs/quantization.md again (hours)"
+	@echo "make quantization WIKITEXT=FILE BOOK=FILE  the tables of docs/quantization.md again (half an hour)"
 	@echo "make hw-emu     the demo through XRT, the engine in Verilator as the card (Debian: libxrt1)"
 	@echo "make smollm2    SmolLM2-135M-Instruct (93 MB) into build/models, for the tests that use a real model"
 	@echo "make xo         Vitis kernel object for the U280 (needs Vivado); make xclbin links it (needs Vitis)"
