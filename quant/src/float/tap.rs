@@ -46,15 +46,21 @@ impl Tap for NoTap {
 }
 
 /// Shows a tap what lies behind the first tokens of each tensor.
-pub(crate) struct Behind<'a> {
+pub(crate) struct Behind<T> {
     /// Tokens that it does not see.
     pub tokens: usize,
-    pub tap: &'a mut dyn Tap,
+    pub tap: T,
 }
 
-impl Tap for Behind<'_> {
+impl<T: Tap> Tap for Behind<T> {
     fn tensor(&mut self, site: Site, layer: usize, width: usize, data: &mut [f32]) {
         self.tap.tensor(site, layer, width, data.get_mut(self.tokens * width..).unwrap_or_default());
+    }
+}
+
+impl Tap for &mut dyn Tap {
+    fn tensor(&mut self, site: Site, layer: usize, width: usize, data: &mut [f32]) {
+        (**self).tensor(site, layer, width, data);
     }
 }
 

@@ -116,7 +116,7 @@ impl<'m> Session<'m> {
         Ok(self.caches[layer].head(self.lambda.kept(self.position), head))
     }
 
-    /// The same, behind the model's prefix: that is an empty text of the model. Without one nothing changes.
+    /// An empty session behind the model's prefix, where it has one; what was in the session is gone.
     ///
     /// # Errors
     /// The attention shape does not hold the prefix.

@@ -17,7 +17,7 @@ pub struct Options {
     pub head: WeightFormat,
     /// Formats of each layer's q, k, v, o, gate, up and down; empty for `body` everywhere.
     pub layer_formats: Vec<[WeightFormat; 7]>,
-    /// What is done to q and k for the rounding of K ([`match_keys`]); not where they already lie on a W2 grid, which
+    /// What is done to q and k for the rounding of K ([`crate::transform::match_keys`]); not where they already lie on a W2 grid, which
     /// would be lost. (A W4 grid is lost: they are fitted anew.)
     pub keys: Keys,
     /// Channels that are split in two, at most, in each of two tensors of a layer, while as many weak ones are dropped
@@ -96,8 +96,8 @@ impl Options {
     /// Refuses what cannot be done with a model.
     ///
     /// # Errors
-    /// A model too wide for the engine, formats or prunings of another number of layers, a migration outside 0 to 1, more prefix than
-    /// sinks.
+    /// A model too wide for the engine, formats or prunings of another number of layers, a migration outside 0 to 1,
+    /// more prefix than sinks.
     pub fn check(&self, c: &LlamaConfig) -> Result<()> {
         if c.hidden > MAX_HIDDEN || c.head_dim > MAX_HEAD_DIM {
             return Err(Error::Argument(format!(

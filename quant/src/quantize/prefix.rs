@@ -1,6 +1,7 @@
 //! Tokens that every text of a model is behind: calibration behind them, and their keys and values.
 
 use super::Options;
+use super::simulate::padded;
 use super::steps::Steps;
 use crate::float::{FloatModel, Site};
 use crate::model::{HeadCache, Prefix};
@@ -54,17 +55,11 @@ pub(super) fn prefix(model: &FloatModel, tokens: &[u32], key: (f64, u8), steps: 
 
 /// Codes of a rotated key (behind RoPE) with that leading pair, and its step and base.
 fn key_codes(k: &[f32], lead: usize, (unit, shift): (f64, u8)) -> (Vec<i8>, (u16, i16)) {
-    let (half, wide) = (k.len() / 2, if k.len() <= 64 { 64 } else { 128 });
-    let mut padded = vec![0i32; wide];
-    for (i, (a, b)) in k[..half].iter().zip(&k[half..]).enumerate() {
-        padded[i] = (f64::from(*a) / unit).round() as i32;
-        padded[wide / 2 + i] = (f64::from(*b) / unit).round() as i32;
-    }
-    padded.swap(0, lead);
-    padded.swap(wide / 2, wide / 2 + lead);
+    let padded: Vec<i32> =
+        padded(k, lead).into_iter().map(|v| (f64::from(v) / unit).round() as i32).collect();
     // RoPE is done: an angle of 0.
-    let (cos, sin) = (vec![16384; wide / 2], vec![0; wide / 2]);
-    let mut rot = vec![0; wide];
+    let (cos, sin) = (vec![16384; padded.len() / 2], vec![0; padded.len() / 2]);
+    let mut rot = vec![0; padded.len()];
     fixed::rotate_head(&padded, &cos, &sin, u32::from(shift), &mut rot);
     let (step, base) = fixed::k_step(&rot);
     let inverse = tables::recip(u32::from(step));

@@ -3,7 +3,7 @@
 use super::Steps;
 use super::steps::DOWN_CODES;
 use crate::Result;
-use crate::float::{FloatModel, Lambda, Site, Tap};
+use crate::float::{Behind, FloatModel, Lambda, Site, Tap};
 use crate::perplexity::Scorer;
 use accllm_hw::config::COLS;
 use accllm_hw::fixed::{H_MAX, H_MIN, block_code, block_exponent};
@@ -103,7 +103,7 @@ impl Scorer for Rounded<'_> {
     }
 
     fn nll_each(&self, windows: &[(Vec<u32>, usize)]) -> Result<Vec<Vec<f64>>> {
-        self.model.nll_of(windows, self.lambda, || Rounding(self))
+        self.model.nll_of(windows, self.lambda, || Behind { tokens: self.prefix, tap: Rounding(self) })
     }
 
     fn together(&self, window: usize) -> usize {
@@ -139,9 +139,8 @@ impl Scorer for Simulated<'_> {
 struct Rounding<'a>(&'a Rounded<'a>);
 
 impl Tap for Rounding<'_> {
-    fn tensor(&mut self, site: Site, layer: usize, width: usize, data: &mut [f32]) {
-        let Rounded { steps, parts, prefix, model, .. } = self.0;
-        let data = data.get_mut(prefix * width..).unwrap_or_default();
+    fn tensor(&mut self, site: Site, layer: usize, _: usize, data: &mut [f32]) {
+        let Rounded { steps, parts, model, .. } = self.0;
         let c = &model.config;
         if site == Site::FinalNorm {
             if parts.head_in {
@@ -268,17 +267,21 @@ fn in_rotated_basis(head: &mut [f32], lead: usize, edit: impl Fn(&mut [f32])) {
     }
 }
 
-/// Walsh-Hadamard transform (not normalized) of a head in the engine's padded layout: width 64, or 128 for
-/// heads wider than 64, the two halves of the head at the starts of the two halves, pair `lead` and pair 0 in each
-/// other's place.
+/// Walsh-Hadamard transform (not normalized) of a head in its padded layout.
 pub(crate) fn hadamard(head: &[f32], lead: usize) -> Vec<f32> {
+    transform(padded(head, lead))
+}
+
+/// A head in the engine's padded layout: width 64, or 128 for heads wider than 64, the two halves of the head at the
+/// starts of the two halves, pair `lead` and pair 0 in each other's place.
+pub(super) fn padded(head: &[f32], lead: usize) -> Vec<f32> {
     let half = head.len() / 2;
     let n = if head.len() <= 64 { 64 } else { head.len().next_power_of_two().max(128) };
     let mut x = vec![0.0f32; n];
     x[..half].copy_from_slice(&head[..half]);
     x[n / 2..n / 2 + half].copy_from_slice(&head[half..]);
     put_first(&mut x, lead);
-    transform(x)
+    x
 }
 
 fn put_first(padded: &mut [f32], lead: usize) {

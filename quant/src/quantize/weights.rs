@@ -41,12 +41,11 @@ pub(super) fn quantize_weights(
         blocks.layer(l, w, &work, progress)?;
         progress(Progress { layer: l + 1, layers: c.layers, step: 0, steps: 0, loss: None });
     }
-    let mut seen = Behind { tokens: options.prefix.len(), tap: &mut blocks.seen };
     blocks.streams.quantized.iter().for_each(|x| {
-        model.last_norm(x, &mut seen);
+        model.last_norm(x, &mut blocks.seen);
     });
     let Blocks { streams, seen, layers, trained, .. } = blocks;
-    let head_in = seen.finish()?.head_in;
+    let head_in = seen.tap.finish()?.head_in;
     let (final_norm, float_head, head) = fit_head(model, &streams.quantized, &head_in, options);
     match &options.end_to_end {
         Some((how, count)) if trained.len() == c.layers => {
@@ -72,7 +71,8 @@ struct Blocks<'a> {
     streams: Streams,
     /// Whether the two streams are still the same: all layers so far keep their weights.
     same: bool,
-    seen: Collector,
+    /// Ranges, behind the prefix.
+    seen: Behind<Collector>,
     layers: Vec<GridLayer>,
     /// Those that were trained, where the whole model will be.
     trained: Vec<TrainedLayer>,
@@ -88,7 +88,7 @@ impl<'a> Blocks<'a> {
             window: Window::new(&model.config, options.calibration.window, None),
             streams: Streams { float: streams.clone(), quantized: streams },
             same: true,
-            seen: Collector::new(model),
+            seen: Behind { tokens: options.prefix.len(), tap: Collector::new(model) },
             layers: Vec::new(),
             trained: Vec::new(),
         })
@@ -200,11 +200,10 @@ impl<'a> Blocks<'a> {
 
     /// What the float layer sees on the quantized stream of the first windows.
     fn calibrate(&mut self, l: usize, w: &FloatLayer) -> LayerStats {
-        let mut seen = Behind { tokens: self.options.prefix.len(), tap: &mut self.seen };
         for x in self.streams.quantized.iter().take(SEEN) {
-            run_layer(self.c, (l, w), &self.window, &mut x.clone(), &mut seen);
+            run_layer(self.c, (l, w), &self.window, &mut x.clone(), &mut self.seen);
         }
-        self.seen.take(l)
+        self.seen.tap.take(l)
     }
 
     fn reconstruct(
