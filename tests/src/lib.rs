@@ -8,8 +8,9 @@ use accllm_device::{
 };
 use accllm_hw::config::Config;
 use accllm_quant::model::QuantModel;
+use accllm_text::calibration::Calibration;
 use accllm_text::engine::{DeviceEngine, Engine as _};
-use accllm_text::model::{Calibration, Ready, Source};
+use accllm_text::model::{Ready, Source};
 use std::path::PathBuf;
 
 /// The bundled model, quantized.

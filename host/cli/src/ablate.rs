@@ -8,8 +8,8 @@ use accllm_quant::ablate::{Ablation, Case, Line, cases};
 use accllm_quant::float::FloatModel;
 use accllm_quant::perplexity::{Protocol, Windowing, plain_stream};
 use accllm_quant::tokenizer::TextTokenizer;
-use accllm_text::bundled;
-use accllm_text::model::{self, Source};
+use accllm_text::model::Source;
+use accllm_text::{bundled, calibration};
 use clap::Args;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -141,7 +141,7 @@ fn stream(
     tokenizer: &TextTokenizer,
 ) -> Result<Vec<u32>> {
     match file {
-        Some(path) => Ok(plain_stream(&model::read_text(path)?, tokenizer)?),
-        None => model::stream(built_in, tokenizer, model.config.bos, &model.config.eos),
+        Some(path) => Ok(plain_stream(&calibration::read_text(path)?, tokenizer)?),
+        None => calibration::stream(built_in, tokenizer, model.config.bos, &model.config.eos),
     }
 }

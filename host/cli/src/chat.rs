@@ -5,10 +5,11 @@ use super::out::{Out, complain};
 use super::prepare;
 use super::target::{self, Extras};
 use accllm_device::{Error, Result};
+use accllm_text::calibration;
 use accllm_text::chat::{Conversation, Template, cut_short};
 use accllm_text::engine::Cancel;
 use accllm_text::generate::Stop;
-use accllm_text::model::{self, Source};
+use accllm_text::model::Source;
 use accllm_text::session::{Options, Session};
 use serde::Serialize;
 use signal_hook::consts::SIGINT;
@@ -93,7 +94,7 @@ pub fn run(args: &Chat, out: &Out) -> Result<()> {
 /// The template in `file`, or the model's; known before the work of reading the model.
 pub fn template(file: Option<&Path>, source: &Source) -> Result<Template> {
     let files = match file {
-        Some(path) => source.chat()?.with_template(model::read_text(path)?, path.display().to_string()),
+        Some(path) => source.chat()?.with_template(calibration::read_text(path)?, path.display().to_string()),
         None => source.chat()?,
     };
     Template::from_files(&files, &source.name)

@@ -10,7 +10,8 @@ use accllm_quant::model::{LambdaShape, QuantModel};
 use accllm_quant::perplexity::{Protocol, Windowing, plain_stream};
 use accllm_quant::tokenizer::TextTokenizer;
 use accllm_text::bundled;
-use accllm_text::model::{self, Calibration, Kind, Source};
+use accllm_text::calibration::{self, Calibration};
+use accllm_text::model::{Kind, Source};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -44,7 +45,7 @@ pub fn run(args: &Eval, out: &Out) -> Result<()> {
     let source = Source::find(&args.model)?;
     let calibration = Calibration::open(args.calib.as_deref())?;
     let text = match &args.text {
-        Some(path) => model::read_text(path)?,
+        Some(path) => calibration::read_text(path)?,
         None => bundled::VALIDATION.into(),
     };
     if args.long {
@@ -134,7 +135,7 @@ pub(super) fn stream(
 ) -> Result<Vec<u32>> {
     match args.plain || args.text.is_some() && !args.stories {
         true => Ok(plain_stream(text, tokenizer)?),
-        false => model::stream(text, tokenizer, bos, eos),
+        false => calibration::stream(text, tokenizer, bos, eos),
     }
 }
 

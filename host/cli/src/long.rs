@@ -7,7 +7,8 @@ use accllm_device::progress::Progress as _;
 use accllm_device::{Error, Result, output};
 use accllm_lab::long::{self, Options, Reader, Series};
 use accllm_quant::model::{LambdaShape, QuantModel};
-use accllm_text::model::{self, Calibration, Kind, Source};
+use accllm_text::calibration::Calibration;
+use accllm_text::model::{self, Kind, Source};
 use serde::Serialize;
 
 #[derive(Serialize)]

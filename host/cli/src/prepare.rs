@@ -6,7 +6,8 @@ use accllm_compiler::{MemoryImage, ModelSpec, Program, Settings};
 use accllm_device::{Error, Result};
 use accllm_hw::config::{Config, find};
 use accllm_quant::model::LambdaShape;
-use accllm_text::model::{Calibration, Ready, Source};
+use accllm_text::calibration::Calibration;
+use accllm_text::model::{Ready, Source};
 use std::path::Path;
 
 /// The configuration of that name.

@@ -3,6 +3,7 @@
 use crate::{Error, Result};
 use accllm_device::output;
 use accllm_quant::ablate::Line;
+use accllm_text::calibration::read_text;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -37,7 +38,7 @@ impl Table<'_> {
 /// # Errors
 /// The page cannot be read or written, or has no such markers.
 pub fn write_table(page: &Path, table: &Table<'_>) -> Result<()> {
-    let old = accllm_text::model::read_text(page)?;
+    let old = read_text(page)?;
     let new = replaced(&old, table).ok_or_else(|| no_place(page, table.model))?;
     output::write_whole(page, new.as_bytes())
 }
@@ -49,7 +50,7 @@ pub fn write_table(page: &Path, table: &Table<'_>) -> Result<()> {
 pub fn check_page(page: &Path, model: &str) -> Result<()> {
     output::check_file(page)?;
     let table = Table { model, protocol: "", lines: &[] };
-    let old = accllm_text::model::read_text(page)?;
+    let old = read_text(page)?;
     replaced(&old, &table).map(drop).ok_or_else(|| no_place(page, model))
 }
 

@@ -6,7 +6,8 @@ use accllm_quant::model::{LambdaShape, QuantModel};
 use accllm_quant::perplexity::{Perplexity, Scorer, Windowing, perplexity_with};
 use accllm_quant::quantize::{Quantized, Simulated};
 use accllm_quant::tokenizer::TextTokenizer;
-use accllm_text::model::{Calibration, quantize};
+use accllm_text::calibration::Calibration;
+use accllm_text::model::quantize;
 
 /// A step; each includes the ones before, up to [`Stage::Integer`], which is the real thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,13 +1,12 @@
 //! Models by name or folder: the bundled one, a Hugging Face checkpoint, or a quantized model.
 
-use crate::chat::TemplateFiles;
+use crate::calibration::{Calibration, read_text};
 use crate::recipe::{self, Recipe};
 use crate::{Error, Result, bundled};
 use accllm_device::progress::Silent;
 use accllm_quant::float::FloatModel;
 use accllm_quant::gguf;
 use accllm_quant::model::QuantModel;
-use accllm_quant::perplexity;
 use accllm_quant::quantize::Quantized;
 use accllm_quant::tokenizer::TextTokenizer;
 use std::path::{Path, PathBuf};
@@ -47,6 +46,25 @@ pub struct Ready {
     /// Where its chat template comes from.
     pub chat: TemplateFiles,
     fingerprint: OnceLock<String>,
+}
+
+/// The files beside a tokenizer that templates come from.
+#[derive(Debug, Clone, Default)]
+pub struct TemplateFiles {
+    /// `tokenizer_config.json`.
+    pub config: Option<String>,
+    /// `chat_template.jinja`, which comes before the other's.
+    pub jinja: Option<String>,
+    /// Where `jinja` is from, if not from there.
+    pub file: Option<String>,
+}
+
+impl TemplateFiles {
+    /// With `source` in place of the model's template; the file that it is from, for messages.
+    #[must_use]
+    pub fn with_template(self, source: String, file: String) -> Self {
+        Self { jinja: Some(source), file: Some(file), ..self }
+    }
 }
 
 impl Source {
@@ -145,57 +163,6 @@ impl Source {
         let (config, jinja) = (read("tokenizer_config.json")?, read("chat_template.jinja")?);
         Ok(TemplateFiles { config, jinja, file: None })
     }
-}
-
-/// Tokens of `text` for calibration or scoring: stories separated by blank lines as `bos story eos` when
-/// the model has both tokens, otherwise the plain text.
-///
-/// # Errors
-/// The tokenizer refuses the text.
-pub fn stream(text: &str, tokenizer: &TextTokenizer, bos: Option<u32>, eos: &[u32]) -> Result<Vec<u32>> {
-    Ok(match (bos, eos.first()) {
-        (Some(bos), Some(eos)) => perplexity::story_stream(text, tokenizer, bos, *eos)?,
-        _ => perplexity::plain_stream(text, tokenizer)?,
-    })
-}
-
-/// Calibration text.
-pub struct Calibration {
-    text: String,
-}
-
-impl Calibration {
-    /// The text in `file`, or the built-in stories.
-    ///
-    /// # Errors
-    /// The file cannot be read as text.
-    pub fn open(file: Option<&Path>) -> Result<Self> {
-        let text = match file {
-            Some(path) => read_text(path)?,
-            None => bundled::CALIBRATION.into(),
-        };
-        Ok(Self { text })
-    }
-
-    /// At least `tokens` tokens for a model, where there are so many.
-    ///
-    /// # Errors
-    /// The tokenizer refuses the text.
-    pub fn stream(&self, float: &FloatModel, tokenizer: &TextTokenizer, tokens: usize) -> Result<Vec<u32>> {
-        // A token has at least one byte; texts have 3 to 5 bytes a token. Whole stories only.
-        let bytes = tokens.saturating_mul(8);
-        let end = self.text.match_indices("\n\n").map(|(at, _)| at).find(|at| *at >= bytes);
-        let text = end.and_then(|end| self.text.get(..end)).unwrap_or(&self.text);
-        stream(text, tokenizer, float.config.bos, &float.config.eos)
-    }
-}
-
-/// Reads a text file.
-///
-/// # Errors
-/// The file cannot be read, or is not UTF-8.
-pub fn read_text(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).map_err(|e| Error::io("read text from", path, e))
 }
 
 /// Quantizes a float model without training.

@@ -1,7 +1,7 @@
 //! How a checkpoint is quantized: presets, formats, and the calibration text that goes with them.
 
+use crate::calibration::Calibration;
 use crate::mixture::{Budget, Costs, mixture};
-use crate::model::Calibration;
 use crate::{Error, Result};
 use accllm_device::progress::Progress as Bars;
 use accllm_quant::float::{FloatModel, SelfText};

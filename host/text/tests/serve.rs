@@ -3,9 +3,10 @@
 
 use accllm_device::{Error, Result};
 use accllm_quant::model::{HeadCache, LambdaShape};
+use accllm_text::calibration::Calibration;
 use accllm_text::chat::Template;
 use accllm_text::engine::{Engine, Part};
-use accllm_text::model::{Calibration, Ready, Source};
+use accllm_text::model::{Ready, Source};
 use accllm_text::sample::Sampling;
 use accllm_text::serve::{Limits, MakeEngine, Model, Server, Stop};
 use serde_json::Value;

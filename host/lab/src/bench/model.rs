@@ -11,7 +11,8 @@ use accllm_device::{Device as _, GoldenDevice};
 use accllm_hw::config::{BEAT_BYTES, Config};
 use accllm_quant::model::LambdaShape;
 use accllm_text::bundled;
-use accllm_text::model::{Calibration, Ready, Source, stream};
+use accllm_text::calibration::{Calibration, stream};
+use accllm_text::model::{Ready, Source};
 
 /// Attention shape of shapes without a model that has one.
 const LAMBDA: LambdaShape = LambdaShape { n_sink: 4, n_window: 2044 };

@@ -3,28 +3,12 @@
 mod template;
 
 use crate::generate::Stop;
+use crate::message::Message;
 use crate::session::{Answer, Options, Piece, Session};
 use crate::{Error, Result};
-use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 use std::path::Path;
-pub use template::{Template, TemplateFiles};
-
-/// One message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
-    /// `system`, `user` or `assistant`.
-    pub role: String,
-    /// What was said.
-    pub content: String,
-}
-
-impl Message {
-    /// A message.
-    pub fn new(role: &str, content: &str) -> Self {
-        Self { role: role.into(), content: content.into() }
-    }
-}
+pub use template::Template;
 
 /// A conversation on a session. Only what is new goes through the engine, so it may outlast the window.
 pub struct Conversation<'m> {

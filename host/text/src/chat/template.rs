@@ -1,7 +1,7 @@
 //! Chat templates: Jinja, as the tokenizer's configuration has them.
 
-use super::Message;
-use crate::model::Ready;
+use crate::message::Message;
+use crate::model::{Ready, TemplateFiles};
 use crate::{Error, Result};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
@@ -62,25 +62,6 @@ impl Token {
         match self {
             Self::Text(text) | Self::Object { content: text } => text,
         }
-    }
-}
-
-/// The files beside a tokenizer that templates come from.
-#[derive(Debug, Clone, Default)]
-pub struct TemplateFiles {
-    /// `tokenizer_config.json`.
-    pub config: Option<String>,
-    /// `chat_template.jinja`, which comes before the other's.
-    pub jinja: Option<String>,
-    /// Where `jinja` is from, if not from there.
-    pub file: Option<String>,
-}
-
-impl TemplateFiles {
-    /// With `source` in place of the model's template; the file that it is from, for messages.
-    #[must_use]
-    pub fn with_template(self, source: String, file: String) -> Self {
-        Self { jinja: Some(source), file: Some(file), ..self }
     }
 }
 

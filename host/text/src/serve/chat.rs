@@ -3,7 +3,7 @@
 use super::Model;
 use super::fields::Fields;
 use super::refusal::{Answer, Refusal};
-use crate::chat::Message;
+use crate::message::Message;
 use serde::Deserialize;
 
 #[derive(Deserialize)]

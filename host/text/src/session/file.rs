@@ -1,6 +1,6 @@
 //! The bytes of a saved session: `docs/formats.md` §4.
 
-use crate::chat::Message;
+use crate::message::Message;
 use accllm_hw::regs::CONTRACT_VERSION;
 use accllm_quant::model::{Arch, HeadCache, LambdaShape};
 use serde::{Deserialize, Serialize};

@@ -1,9 +1,10 @@
 //! Sessions: a text in progress on any engine, with sampling, stop strings, cancelling, saving and restoring.
 //!
 //! ```no_run
-//! use crate::engine::Reference;
-//! use crate::model::{Calibration, Ready, Source};
-//! use crate::session::{Options, Session};
+//! use accllm_text::calibration::Calibration;
+//! use accllm_text::engine::Reference;
+//! use accllm_text::model::{Ready, Source};
+//! use accllm_text::session::{Options, Session};
 //! use std::ops::ControlFlow;
 //!
 //! let source = Source::find("bundled")?;

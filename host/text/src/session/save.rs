@@ -2,7 +2,7 @@
 
 use super::Session;
 use super::file::{Header, Saved, Writer};
-use crate::chat::Message;
+use crate::message::Message;
 use crate::{Error, Result};
 use accllm_device::output;
 use std::fs::File;
