@@ -1,16 +1,20 @@
 //! Arguments of the command line.
 
+mod ablate;
 mod bench;
 mod card;
 mod eval;
 mod model;
+mod quantize;
 mod target;
 mod text;
 
+pub use ablate::Ablate;
 pub use bench::{Bench, BenchMemory, BitsArg};
 pub use card::{HwEmu, TroubleArg, XrtCheck, XrtDevice};
 pub use eval::{Eval, StageArg, YesNo};
 pub use model::{Compile, Devices, Disasm, Info, Shape};
+pub use quantize::{FormatArg, KeysArg, PresetArg, PruningArg, Quantize};
 pub use target::{Card, Choice, DeviceArg, MemoryArg, Target};
 pub use text::{Chat, Run, Serve};
 
@@ -46,11 +50,11 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Quantize a checkpoint: prune 2:4, 2-bit weights, static 8-bit activations, 4-bit KV cache.
-    Quantize(super::quantize::Quantize),
+    Quantize(Quantize),
     /// Measure perplexity after every step from the float model to the integer model.
     Eval(Eval),
     /// Measure what each choice of the quantizer does to the perplexity, one at a time.
-    Ablate(super::ablate::Ablate),
+    Ablate(Ablate),
     /// Compile a model into a program and memory image for an engine configuration.
     Compile(Compile),
     /// Write a text, and compare executions bit for bit.

@@ -1,8 +1,8 @@
 //! `accllm xrt-check`: tries a card with a model, and measures the driver.
 
-use super::args::XrtCheck;
-use super::out::{Out, own_stdout};
-use super::prepare;
+use crate::args::XrtCheck;
+use crate::out::{Out, own_stdout};
+use crate::prepare;
 use accllm_compiler::{MemoryImage, Program, Settings, Step};
 use accllm_device::xrt::{Measured, emulated};
 use accllm_device::{Device, GoldenDevice, Xrt};

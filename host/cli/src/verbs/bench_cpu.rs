@@ -1,8 +1,8 @@
 //! `accllm bench --cpu`.
 
-use super::args::{Bench, BitsArg};
-use super::out::Out;
-use super::prepare;
+use crate::args::{Bench, BitsArg};
+use crate::out::Out;
+use crate::prepare;
 use accllm_device::{Error, Result};
 use accllm_lab::bench::cpu;
 use accllm_quant::model::LambdaShape;

@@ -1,10 +1,10 @@
 //! `accllm run`.
 
-use super::args::Run;
-use super::out::Out;
-use super::prepare;
 use super::run_report::{Counted, Report, Text};
-use super::target::{self, Extras};
+use crate::args::Run;
+use crate::out::Out;
+use crate::prepare;
+use crate::target::{self, Extras};
 use accllm_device::Result;
 use accllm_device::output;
 use accllm_text::sample::Sampling;

@@ -1,6 +1,6 @@
 //! What `accllm run` reports.
 
-use super::out::Out;
+use crate::out::Out;
 use accllm_device::Compared;
 use accllm_device::Result;
 use accllm_device::perf::Figures;

@@ -1,10 +1,10 @@
 //! `accllm serve`.
 
-use super::args::Serve;
 use super::chat::template;
-use super::out::Out;
-use super::prepare;
-use super::target::{self, Extras};
+use crate::args::Serve;
+use crate::out::Out;
+use crate::prepare;
+use crate::target::{self, Extras};
 use accllm_device::{Error, Result};
 use accllm_text::model::Source;
 use accllm_text::serve::{Limits, MakeEngine, Model, Server, Stop};

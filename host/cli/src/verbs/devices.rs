@@ -1,7 +1,7 @@
 //! `accllm devices`: what can run a program.
 
-use super::args::Devices;
-use super::out::Out;
+use crate::args::Devices;
+use crate::out::Out;
 use accllm_device::Verilator;
 use accllm_device::{Error, Result};
 use accllm_hw::config::{BEAT_BYTES, CONFIGS, find};

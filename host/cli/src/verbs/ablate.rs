@@ -1,6 +1,7 @@
 //! `accllm ablate`.
 
-use super::out::{Bars, Out};
+use crate::args::Ablate;
+use crate::out::{Bars, Out};
 use accllm_device::progress::Progress as _;
 use accllm_device::{Error, Result};
 use accllm_lab::ablate::{Table, check_page, write_table};
@@ -10,48 +11,8 @@ use accllm_quant::perplexity::{Protocol, Windowing, plain_stream};
 use accllm_quant::tokenizer::TextTokenizer;
 use accllm_text::model::Source;
 use accllm_text::{bundled, calibration};
-use clap::Args;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
-
-/// `accllm ablate`.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  accllm ablate ./my-llama --text wiki.txt --calib book.txt --window 2048 --windows 4\n  \
-    accllm ablate ./my-llama --only KV4\n  accllm ablate --list\n\n\
-    Activations and cache are rounded in simulation on float weights; weights are fitted in closed form, without \
-    training."
-)]
-pub struct Ablate {
-    /// Checkpoint, or `bundled`.
-    #[arg(default_value = "bundled")]
-    model: String,
-    /// Text to score, as one stream [default: held-out built-in stories].
-    #[arg(long, value_name = "FILE")]
-    text: Option<PathBuf>,
-    /// Text for calibration, as one stream [default: built-in stories].
-    #[arg(long, value_name = "FILE")]
-    calib: Option<PathBuf>,
-    /// Tokens per window, in both texts.
-    #[arg(long, default_value_t = 320, value_name = "N")]
-    window: usize,
-    /// Windows to score, from the start; 0 for all.
-    #[arg(long, default_value_t = 64, value_name = "N")]
-    windows: usize,
-    /// Calibration windows.
-    #[arg(long, default_value_t = 32, value_name = "N")]
-    calib_windows: usize,
-    /// Only lines whose part or name contains this; may be given several times.
-    #[arg(long, value_name = "TEXT")]
-    only: Vec<String>,
-    /// List the lines and stop.
-    #[arg(long)]
-    list: bool,
-    /// Replace the table of this model in a page (between `<!-- ablation NAME -->` and `<!-- end -->`; NAME is the
-    /// last part of MODEL without its extension).
-    #[arg(long, value_name = "FILE", conflicts_with = "only")]
-    page: Option<PathBuf>,
-}
+use std::path::Path;
 
 #[derive(Serialize)]
 struct Report {

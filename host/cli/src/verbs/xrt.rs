@@ -1,7 +1,7 @@
 //! `accllm hw-emu` and `accllm xrt-device`.
 
-use super::args::{Card, HwEmu, MemoryArg, TroubleArg, XrtDevice};
-use super::out::Out;
+use crate::args::{Card, HwEmu, MemoryArg, TroubleArg, XrtDevice};
+use crate::out::Out;
 use accllm_device::emulation::Folder;
 use accllm_device::{Error, Result};
 use accllm_device::{MemoryKind, Verilator, XrtOptions};

@@ -1,8 +1,8 @@
 //! `accllm eval --long`.
 
-use super::args::{Eval, StageArg};
 use super::eval::{lambda, stream};
-use super::out::{Bars, Out};
+use crate::args::{Eval, StageArg};
+use crate::out::{Bars, Out};
 use accllm_device::progress::Progress as _;
 use accllm_device::{Error, Result, output};
 use accllm_lab::long::{self, Options, Reader, Series};

@@ -1,8 +1,8 @@
 //! `accllm info`.
 
-use super::args::Info;
-use super::out::Out;
-use super::prepare;
+use crate::args::Info;
+use crate::out::Out;
+use crate::prepare;
 use accllm_compiler::Program;
 use accllm_compiler::info::WeightInfo;
 use accllm_device::Result;

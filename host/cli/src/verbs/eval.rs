@@ -1,8 +1,8 @@
 //! `accllm eval`.
 
-use super::args::{Eval, StageArg, YesNo};
 use super::long;
-use super::out::{Bars, Out};
+use crate::args::{Eval, StageArg, YesNo};
+use crate::out::{Bars, Out};
 use accllm_device::progress::Progress as _;
 use accllm_device::{Error, Result};
 use accllm_lab::eval::{Evaluation, Stage};

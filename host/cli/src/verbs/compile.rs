@@ -1,8 +1,8 @@
 //! `accllm compile`.
 
-use super::args::Compile;
-use super::out::Out;
-use super::prepare;
+use crate::args::Compile;
+use crate::out::Out;
+use crate::prepare;
 use accllm_device::{Error, Result, output};
 use serde::Serialize;
 use std::path::PathBuf;

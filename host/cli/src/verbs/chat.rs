@@ -1,9 +1,9 @@
 //! `accllm chat`.
 
-use super::args::Chat;
-use super::out::{Out, complain};
-use super::prepare;
-use super::target::{self, Extras};
+use crate::args::Chat;
+use crate::out::{Out, complain};
+use crate::prepare;
+use crate::target::{self, Extras};
 use accllm_device::{Error, Result};
 use accllm_text::calibration;
 use accllm_text::chat::{Conversation, Template, cut_short};

@@ -1,7 +1,7 @@
 //! `accllm disasm`.
 
-use super::args::Disasm;
-use super::out::Out;
+use crate::args::Disasm;
+use crate::out::Out;
 use accllm_compiler::Program;
 use accllm_compiler::asm::disassemble;
 use accllm_device::Result;

@@ -1,8 +1,8 @@
 //! `accllm bench`.
 
-use super::args::{Bench as Arguments, BenchMemory, BitsArg};
-use super::out::{Bars, Out};
 use super::run_report::grouped;
+use crate::args::{Bench as Arguments, BenchMemory, BitsArg};
+use crate::out::{Bars, Out};
 use accllm_device::MemoryKind;
 use accllm_device::timeline::Record;
 use accllm_device::{Error, Result, output};
