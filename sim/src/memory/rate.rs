@@ -31,6 +31,7 @@ pub fn sequential(kind: MemoryKind) -> Result<f64, KindError> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
 
     /// docs/hbm2.md: 13.26 of 14.4 GB/s a port.
     #[test]

@@ -53,7 +53,7 @@ pub fn device(args: &XrtDevice) -> Result<()> {
     let design = EngineSpec::new(config).design()?;
     let kind = args.memory.kind(args.memory_seed);
     let memories = kernel.masters.iter().enumerate().map(|(port, master)| {
-        kind.model(Store::new(master.memory.bytes())?, port as u64, port == config.channels)
+        Ok(kind.model(Store::new(master.memory.bytes())?, port as u64, port == config.channels)?)
     });
     let mut board = Board::new(&design, &kernel, memories.collect::<Result<_>>()?).map_err(|e| failed(&e))?;
     let mut trouble = Trouble::default();
