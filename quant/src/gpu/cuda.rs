@@ -50,7 +50,9 @@ impl Cuda {
         };
         if capability < (8, 0) {
             let (major, minor) = capability;
-            return Err(no_card(format!("{name} has compute capability {major}.{minor}; 8.0 or later is needed")));
+            return Err(no_card(format!(
+                "{name} has compute capability {major}.{minor}; 8.0 or later is needed"
+            )));
         }
         let stream = result::stream::create(result::stream::StreamKind::NonBlocking).map_err(failed)?;
         let image = compile(shape, capability)?;
@@ -106,7 +108,7 @@ pub(super) fn compile(shape: &Shape, (major, minor): (i32, i32)) -> Result<Vec<s
     let source = CString::new(kernels()).map_err(failed)?;
     let mut options = shape.defines();
     options.extend([format!("--gpu-architecture=compute_{major}{minor}")]);
-    options.extend(["--fmad=false", "--std=c++17", "-default-device"].map(String::from));
+    options.extend(["--fmad=false", "--std=c++17"].map(String::from));
     let program = nvrtc::result::create_program(&source, None).map_err(failed)?;
     // SAFETY: the program was just made, and is given up below.
     unsafe {
@@ -116,7 +118,10 @@ pub(super) fn compile(shape: &Shape, (major, minor): (i32, i32)) -> Result<Vec<s
             Err(e) => {
                 let log = nvrtc::result::get_program_log(program).unwrap_or_default();
                 let log: Vec<u8> = log.into_iter().map(|c| c.cast_unsigned()).collect();
-                Err(Error::Argument(format!("the kernels do not compile: {e:?}\n{}", String::from_utf8_lossy(&log))))
+                Err(Error::Argument(format!(
+                    "the kernels do not compile: {e:?}\n{}",
+                    String::from_utf8_lossy(&log)
+                )))
             }
         };
         nvrtc::result::destroy_program(program).map_err(failed)?;
@@ -138,7 +143,9 @@ impl Device for Cuda {
         // SAFETY: the memory is zeroed before it is read.
         let at = unsafe { result::malloc_sync(bytes.max(16)) }.map_err(|e| {
             let (need, free) = (bytes >> 20, free >> 20);
-            Error::Argument(format!("the card has no {need} MB left ({free} MB are free): {e:?}; use a smaller --gpu-batch"))
+            Error::Argument(format!(
+                "the card has no {need} MB left ({free} MB are free): {e:?}; use a smaller --gpu-batch"
+            ))
         })?;
         self.zero(Ptr(at), bytes.max(16))?;
         Ok(Ptr(at))

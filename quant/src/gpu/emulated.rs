@@ -26,8 +26,10 @@ impl Emulated {
         let text = [include_str!("kernels/on_cpu.h"), &kernels(), include_str!("kernels/on_cpu_entries.h")];
         std::fs::write(&source, text.concat()).ok()?;
         let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".into());
-        let flags = ["-std=c++17", "-O1", "-ffp-contract=off", "-fPIC", "-shared", "-w", "-o"];
-        let built = Command::new(&compiler).args(shape.defines()).args(flags).arg(&library).arg(&source).output();
+        let flags =
+            ["-std=c++17", "-O1", "-ffp-contract=off", "-fPIC", "-shared", "-Wl,-Bsymbolic", "-w", "-o"];
+        let built =
+            Command::new(&compiler).args(shape.defines()).args(flags).arg(&library).arg(&source).output();
         match built {
             Err(e) => {
                 eprintln!("skipped: {compiler} cannot be run: {e}");
@@ -49,7 +51,8 @@ impl Emulated {
 
     fn matrix(o: Operand, i: usize, [rows, cols]: [usize; 2]) -> Vec<f32> {
         let at = o.at.bf16s(i * o.stride);
-        let element = |r, c| if o.transposed { Self::read(at, c * o.row + r) } else { Self::read(at, r * o.row + c) };
+        let element =
+            |r, c| if o.transposed { Self::read(at, c * o.row + r) } else { Self::read(at, r * o.row + c) };
         (0..rows * cols).map(|i| element(i / cols, i % cols)).collect()
     }
 }

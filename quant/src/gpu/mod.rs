@@ -4,9 +4,9 @@
 //! ([`train`]). Kernels are CUDA C++ (`kernels/`), compiled when the program runs; tests run them on the CPU as well. What comes
 //! out is a float model whose linears lie on the grid; [`crate::quantize::quantize`] keeps it exactly.
 
+mod beginnings;
 #[cfg(feature = "cuda")]
 mod cuda;
-mod beginnings;
 mod device;
 #[cfg(test)]
 mod emulated;

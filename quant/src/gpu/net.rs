@@ -195,13 +195,23 @@ impl<'d> Net<'d> {
     /// The derivatives of a linear: of its weight (f32) and of its input.
     fn linear_back(&self, dy: Ptr, x: Ptr, w: Ptr, size: [usize; 2], dw: Ptr, dx: Ptr) -> Result<()> {
         let ([rows, cols], n) = (size, self.tokens);
-        self.device.multiply(&Product::new([rows, n, cols], turned(dy, rows), plain(x, cols), dw, Out::F32))?;
+        self.device.multiply(&Product::new(
+            [rows, n, cols],
+            turned(dy, rows),
+            plain(x, cols),
+            dw,
+            Out::F32,
+        ))?;
         self.device.multiply(&Product::new([n, rows, cols], plain(dy, rows), plain(w, cols), dx, Out::Bf16))
     }
 
     fn norm(&self, x: Ptr, gain: Ptr, y: Ptr, step: Ptr, most: Ptr) -> Result<()> {
         let grid = Grid::warps(self.tokens);
-        self.run("rmsnorm", grid, &[x.into(), gain.into(), y.into(), self.tokens.into(), step.into(), most.into()])
+        self.run(
+            "rmsnorm",
+            grid,
+            &[x.into(), gain.into(), y.into(), self.tokens.into(), step.into(), most.into()],
+        )
     }
 
     /// From the tokens in `ids`, rows of `length`, to what the head reads, in `out`.
@@ -221,10 +231,18 @@ impl<'d> Net<'d> {
             self.linear(k.attn_in, at(q.at), [s.qkv(), s.hidden], k.qkv)?;
             let warps = Grid::warps(n * (s.heads + 2 * s.kv_heads));
             let value = step(Tensor::Value);
-            self.run("rope", warps, &[k.qkv.into(), self.angles.into(), length.into(), n.into(), value.into()])?;
+            self.run(
+                "rope",
+                warps,
+                &[k.qkv.into(), self.angles.into(), length.into(), n.into(), value.into()],
+            )?;
             let blocks = [length / TALL, s.heads, n / length];
             let grid = Grid { blocks, threads: ATTENTION_THREADS, shared: TILES };
-            self.run("attention", grid, &[k.qkv.into(), k.out.into(), k.lse.into(), length.into(), n.into()])?;
+            self.run(
+                "attention",
+                grid,
+                &[k.qkv.into(), k.out.into(), k.lse.into(), length.into(), n.into()],
+            )?;
             let mut out = k.out;
             if rounding.most != Ptr(0) {
                 let count = n * s.q();
@@ -255,7 +273,14 @@ impl<'d> Net<'d> {
 
     /// The divergence of the student's predictions (from `head_in`) from those of `teacher`'s head on `aim`, and all
     /// gradients, behind [`Net::forward`].
-    pub fn backward(&self, w: Weights, teacher: Ptr, length: usize, rounded: bool, to: Gradients) -> Result<()> {
+    pub fn backward(
+        &self,
+        w: Weights,
+        teacher: Ptr,
+        length: usize,
+        rounded: bool,
+        to: Gradients,
+    ) -> Result<()> {
         let (s, n, b) = (self.shape, self.tokens, self.back);
         self.head_back(w, teacher, to.table)?;
         let end = 2 * s.layers;
@@ -357,8 +382,7 @@ pub(super) fn angles(
     longest: usize,
 ) -> Result<Ptr> {
     let rope = Rope::new(config.head_dim, &config.rope);
-    let all: Vec<f32> =
-        (0..longest).flat_map(|p| rope.angles(p)).flat_map(|(cos, sin)| [cos, sin]).collect();
+    let all: Vec<f32> = (0..longest).flat_map(|p| rope.angles(p)).flat_map(|(cos, sin)| [cos, sin]).collect();
     let at = m.f32s(all.len())?;
     super::device::put(device, at, &all)?;
     Ok(at)

@@ -26,8 +26,8 @@ pub(super) struct Rates {
 
 /// The student's weights in f32, what is read of them, and the moments.
 pub(super) struct Optimizer<'d> {
-    device: &'d dyn Device,
-    shape: Shape,
+    pub device: &'d dyn Device,
+    pub shape: Shape,
     _memory: Memory<'d>,
     /// As `Shape::parts` lays them out, all layers.
     pub layers: Ptr,
@@ -83,7 +83,11 @@ impl<'d> Optimizer<'d> {
             let grid = Grid { blocks, threads: 128, shared: 4 * 4 * (part.cols / 32) };
             let (from, to) = (self.layers.f32s(part.at), self.rounded.bf16s(part.at));
             let size = [rows.into(), part.cols.into(), (s.layer() as u64).into()];
-            self.device.launch("round_weights", grid, &[from.into(), to.into(), size[0], size[1], size[2]])?;
+            self.device.launch(
+                "round_weights",
+                grid,
+                &[from.into(), to.into(), size[0], size[1], size[2]],
+            )?;
         }
         Ok(())
     }

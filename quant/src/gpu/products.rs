@@ -133,7 +133,8 @@ impl Products {
             .map_err(failed)?;
         }
         let proposals = self.proposals(operation, layouts, key.alignment)?;
-        let first = *proposals.first().ok_or_else(|| failed(format!("no way to multiply {m} x {k} x {n}")))?;
+        let first =
+            *proposals.first().ok_or_else(|| failed(format!("no way to multiply {m} x {k} x {n}")))?;
         let mut plan = Plan { operation, layouts, algorithm: first };
         if p.beta == 0.0 || p.with != p.out {
             plan.algorithm = self.fastest(p, &plan, &proposals)?;
@@ -235,13 +236,15 @@ fn layout(
     use sys::cublasLtMatrixLayoutAttribute_t::{
         CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET,
     };
-    let layout = result::create_matrix_layout(kind, rows as u64, cols as u64, column as i64).map_err(failed)?;
+    let layout =
+        result::create_matrix_layout(kind, rows as u64, cols as u64, column as i64).map_err(failed)?;
     let (batch, stride) = (batch as i32, stride as i64);
     // SAFETY: the layout is alive; the first attribute is of 4 bytes, the second of 8.
     unsafe {
         let batch = std::ptr::from_ref(&batch).cast();
         let stride = std::ptr::from_ref(&stride).cast();
-        result::set_matrix_layout_attribute(layout, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, batch, 4).map_err(failed)?;
+        result::set_matrix_layout_attribute(layout, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, batch, 4)
+            .map_err(failed)?;
         result::set_matrix_layout_attribute(layout, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, stride, 8)
             .map_err(failed)?;
     }

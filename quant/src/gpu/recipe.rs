@@ -51,7 +51,9 @@ impl Recipe {
         let [first, last] = self.rows;
         let wrong = |what: String| Err(Error::Argument(what));
         if first == 0 || !first.is_multiple_of(64) || !last.is_multiple_of(first) || last == 0 {
-            return wrong(format!("rows of {first} and {last} tokens; give multiples of 64, the second one of the first"));
+            return wrong(format!(
+                "rows of {first} and {last} tokens; give multiples of 64, the second one of the first"
+            ));
         }
         if !self.batch.is_multiple_of(last) || self.batch == 0 {
             return wrong(format!("a step of {} tokens is not whole rows of {last}", self.batch));

@@ -186,11 +186,8 @@ pub(super) fn model_of(
     let shape = Shape::of(&config)?;
     let parts = shape.parts();
     let layer = |(w, g): (&[f32], &[f32])| {
-        let [q, k, v, o, gate, up, down] = parts.map(|p| Matrix {
-            rows: p.rows,
-            cols: p.cols,
-            data: w[p.at..p.at + p.len()].to_vec(),
-        });
+        let [q, k, v, o, gate, up, down] =
+            parts.map(|p| Matrix { rows: p.rows, cols: p.cols, data: w[p.at..p.at + p.len()].to_vec() });
         let (attn_norm, mlp_norm) = (g[..shape.hidden].to_vec(), g[shape.hidden..].to_vec());
         FloatLayer { attn_norm, q, k, v, o, mlp_norm, gate, up, down }
     };

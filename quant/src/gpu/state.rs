@@ -2,7 +2,7 @@
 //!
 //! A file of the tensors one after another (f32, little-endian), behind a line that says after which step it was kept.
 
-use super::device::{Device as _, Ptr, fetch, put};
+use super::device::{Ptr, fetch, put};
 use super::optimizer::Optimizer;
 use crate::quantize::replace;
 use crate::{Error, Result};
@@ -86,7 +86,10 @@ pub(super) fn kept_text(path: &Path, count: usize, vocab: usize) -> Result<Optio
     let (words, rest) = bytes.as_chunks::<4>();
     let text: Vec<u32> = words.iter().map(|w| u32::from_le_bytes(*w)).collect();
     if !rest.is_empty() || text.len() != count || text.iter().any(|t| *t as usize >= vocab) {
-        let why = format!("it has {} tokens, not {count} below {vocab} (delete it to write the text again)", text.len());
+        let why = format!(
+            "it has {} tokens, not {count} below {vocab} (delete it to write the text again)",
+            text.len()
+        );
         return Err(Error::malformed(path, "kept text", why));
     }
     Ok(Some(text))
@@ -95,7 +98,8 @@ pub(super) fn kept_text(path: &Path, count: usize, vocab: usize) -> Result<Optio
 /// Keeps a text.
 pub(super) fn keep_text(path: &Path, text: &[u32]) -> Result<()> {
     let bytes: Vec<u8> = text.iter().flat_map(|t| t.to_le_bytes()).collect();
-    replace(path, |partial| std::fs::write(partial, &bytes)).map_err(|e: std::io::Error| Error::io("write", path, e))
+    replace(path, |partial| std::fs::write(partial, &bytes))
+        .map_err(|e: std::io::Error| Error::io("write", path, e))
 }
 
 /// The trained weights, gains and embedding.

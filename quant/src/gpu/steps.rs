@@ -1,6 +1,6 @@
 //! Steps of the rounding of activations, keys and values during training: those that the quantizer would choose.
 
-use super::device::{Device, Ptr, fetch, put};
+use super::device::{Ptr, fetch, put};
 use super::net::{Net, Tensor};
 use crate::Result;
 use crate::quantize::{DOWN_CODES, flat_value_step};
@@ -35,7 +35,8 @@ pub(super) fn choose(net: &Net<'_>, most: Ptr) -> Result<Vec<f32>> {
     }
     // One for all layers, in steps of the values.
     for l in 0..s.layers {
-        steps[5 * l + Tensor::Out as usize] = steps[5 * l + Tensor::Value as usize] * if out > 0.0 { out } else { 1.0 };
+        steps[5 * l + Tensor::Out as usize] =
+            steps[5 * l + Tensor::Value as usize] * if out > 0.0 { out } else { 1.0 };
     }
     let head = most[5 * s.layers] / 127.0;
     steps[5 * s.layers] = if head > 0.0 { head } else { 1.0 };

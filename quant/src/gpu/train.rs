@@ -221,7 +221,12 @@ impl<'a> Lesson<'a> {
         for from in (0..count.div_ceil(n)).map(|i| (i * n).min(count - n)) {
             let arguments = [text.f32s(from).into(), net.ids.into(), n.into()];
             self.device.launch("copy_ids", Grid::each(n), &arguments)?;
-            net.forward(self.teacher, length, Rounding::default(), self.behind.bf16s(from * net.shape.hidden))?;
+            net.forward(
+                self.teacher,
+                length,
+                Rounding::default(),
+                self.behind.bf16s(from * net.shape.hidden),
+            )?;
             if (from / n).is_multiple_of(64) {
                 fetch::<u32>(self.device, net.ids, 1)?;
                 progress(Report { stage: Stage::Reading, tokens: [from + n, count], loss: None });
@@ -236,7 +241,11 @@ impl<'a> Lesson<'a> {
         let behind = if live { Ptr(0) } else { self.behind };
         let from = [self.which.into(), self.text.0.into(), behind.into()];
         let to = [net.ids.into(), net.aim.into(), length.into(), n.into()];
-        self.device.launch("gather", Grid::each(n * net.shape.hidden / 8), &[from.as_slice(), &to].concat())?;
+        self.device.launch(
+            "gather",
+            Grid::each(n * net.shape.hidden / 8),
+            &[from.as_slice(), &to].concat(),
+        )?;
         if behind == Ptr(0) {
             net.forward(self.teacher, length, Rounding::default(), net.aim)?;
         }
@@ -291,7 +300,9 @@ impl<'a> Lesson<'a> {
             if (step + 1).is_multiple_of(LOOK) || last || step == done {
                 let loss = self.loss()?;
                 if !loss.is_finite() {
-                    return Err(Error::Argument(format!("the training diverged in step {step}; use smaller rates")));
+                    return Err(Error::Argument(format!(
+                        "the training diverged in step {step}; use smaller rates"
+                    )));
                 }
                 let tokens = [(step + 1) * self.recipe.batch, steps * self.recipe.batch];
                 progress(Report { stage: Stage::Training, tokens, loss: Some(loss) });

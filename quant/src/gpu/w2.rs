@@ -36,7 +36,8 @@ pub(super) fn round_weights(w: &Matrix) -> GridWeight {
 
 fn row(w: &[f32]) -> (Vec<i8>, Vec<u8>, f32) {
     let kept: Vec<bool> = w.chunks_exact(4).flat_map(best_two).collect();
-    let steps: Vec<f32> = w.chunks_exact(GROUP).zip(kept.chunks_exact(GROUP)).map(|(w, k)| step(w, k)).collect();
+    let steps: Vec<f32> =
+        w.chunks_exact(GROUP).zip(kept.chunks_exact(GROUP)).map(|(w, k)| step(w, k)).collect();
     let unit = steps.iter().copied().fold(0.0, f32::max) / 255.0;
     let scale = |s: &f32| if unit > 0.0 { (s / unit + 0.5).floor().clamp(1.0, 255.0) } else { 0.0 };
     let scale: Vec<f32> = steps.iter().map(scale).collect();

@@ -57,7 +57,11 @@ pub(super) fn write(
     progress: &mut dyn FnMut(usize),
 ) -> Result<Vec<u32>> {
     let longest = what.beginnings.iter().map(Vec::len).max().unwrap_or(0);
-    if what.sequences == 0 || longest == 0 || longest >= what.length || what.beginnings.iter().any(Vec::is_empty) {
+    if what.sequences == 0
+        || longest == 0
+        || longest >= what.length
+        || what.beginnings.iter().any(Vec::is_empty)
+    {
         return Err(Error::Argument("text needs sequences, and beginnings shorter than they are".into()));
     }
     let side = what.side.min(what.sequences);
@@ -104,7 +108,8 @@ impl<'d> Round<'d> {
         let mut m = Memory::new(device);
         let s = Shape::of(config)?;
         let room = what.length;
-        let caches = |m: &mut Memory| (0..s.layers).map(|_| m.bf16s(side * s.kv() * room)).collect::<Result<Vec<_>>>();
+        let caches =
+            |m: &mut Memory| (0..s.layers).map(|_| m.bf16s(side * s.kv() * room)).collect::<Result<Vec<_>>>();
         let padded: Vec<u32> = what
             .beginnings
             .iter()
@@ -207,6 +212,6 @@ impl<'d> Round<'d> {
         let [end, other] = ends.map(|e| (e as usize).into());
         let rest = [end, other, (what.seed as usize).into(), room.into(), at.into()];
         run("sample", blocks, &[state.as_slice(), &pool, &rest].concat())?;
-        run("advance", Grid { blocks: [1, 1, 1], threads: 1, shared: 0 }, &[at.into()])
+        run("next_position", Grid { blocks: [1, 1, 1], threads: 1, shared: 0 }, &[at.into()])
     }
 }

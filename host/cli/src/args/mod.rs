@@ -14,7 +14,7 @@ pub use bench::{Bench, BenchMemory, BitsArg};
 pub use card::{HwEmu, TroubleArg, XrtCheck, XrtDevice};
 pub use eval::{Eval, StageArg, YesNo};
 pub use model::{Compile, Devices, Disasm, Info, Shape};
-pub use quantize::{FormatArg, KeysArg, PresetArg, PruningArg, Quantize};
+pub use quantize::{DeviceArg, FormatArg, KeysArg, PresetArg, PruningArg, Quantize};
 pub use target::{Card, Choice, DeviceArg, MemoryArg, Target};
 pub use text::{Chat, Run, Serve};
 

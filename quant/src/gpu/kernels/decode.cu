@@ -156,4 +156,4 @@ KERNEL decode_embed(const u32* text, const float* table, float* x, int sequences
     if (row < sequences) ((float4*)x)[i] = ((const float4*)table)[(u64)text[row * room + *position] * (HIDDEN / 4) + part];
 }
 
-KERNEL advance(u32* position) { *position += 1; }
+KERNEL next_position(u32* position) { *position += 1; }

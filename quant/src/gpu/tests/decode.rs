@@ -44,7 +44,12 @@ fn beginnings_are_followed() {
                 let last = &logits[(t - 1) * vocab..];
                 let best = last.iter().copied().fold(f32::NEG_INFINITY, f32::max);
                 // Up to the rounding to bf16.
-                assert!(last[row[t] as usize] > best - 0.1, "{} at {t}: {} of {best}", row[t], last[row[t] as usize]);
+                assert!(
+                    last[row[t] as usize] > best - 0.1,
+                    "{} at {t}: {} of {best}",
+                    row[t],
+                    last[row[t] as usize]
+                );
                 seen += 1;
             }
         }

@@ -80,11 +80,12 @@ fn backward_gives_the_slope_of_the_loss() {
             parts.push((format!("norm {i}"), 1, i * shape.hidden..(i + 1) * shape.hidden));
         }
         parts.push(("embedding".into(), 2, 0..start[2].len()));
+        let mut wrong = Vec::new();
         for (name, which, range) in parts {
             let g = &gradient[which][range.clone()];
             let size = |x: &[f32]| x.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt();
             // A step of a part of the weights' size: bf16 shows it.
-            let step = 0.04 * size(&start[which][range.clone()]) / size(g);
+            let step = 0.01 * size(&start[which][range.clone()]) / size(g);
             let moved = |sign: f64| {
                 let mut at = start.clone();
                 at[which][range.clone()].iter_mut().zip(g).for_each(|(w, g)| *w += (sign * step) as f32 * g);
@@ -93,7 +94,10 @@ fn backward_gives_the_slope_of_the_loss() {
             let (slope, wanted) = ((moved(1.0) - moved(-1.0)) / (2.0 * step), size(g).powi(2));
             let ratio = slope / wanted;
             eprintln!("{name}: {ratio:.3} of the slope");
-            assert!((ratio - 1.0).abs() < 0.08, "{name}: {slope} for {wanted}");
+            if (ratio - 1.0).abs() > 0.08 {
+                wrong.push(format!("{name}: {slope} for {wanted}"));
+            }
         }
+        assert!(wrong.is_empty(), "{wrong:?}");
     });
 }

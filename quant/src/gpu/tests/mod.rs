@@ -1,5 +1,7 @@
 //! The kernels against the CPU's arithmetic: with the kernels on the CPU everywhere, and on the card where there is one.
 
+#[cfg(feature = "cuda")]
+mod card;
 mod decode;
 mod gradient;
 mod muon;

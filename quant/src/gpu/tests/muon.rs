@@ -13,7 +13,8 @@ fn a_step_of_muon_is_orthogonal_and_one_of_adam_a_sign() {
         let (weights, gradient) = (random(all, 21), random(all, 22));
         put(device, optimizer.layers, &weights).unwrap();
         put(device, optimizer.gradients.layers, &gradient).unwrap();
-        let (table, d_table) = (random(shape.vocab * shape.hidden, 23), random(shape.vocab * shape.hidden, 24));
+        let (table, d_table) =
+            (random(shape.vocab * shape.hidden, 23), random(shape.vocab * shape.hidden, 24));
         put(device, optimizer.table, &table).unwrap();
         put(device, optimizer.gradients.table, &d_table).unwrap();
         optimizer.set(0, Rates { muon: 0.01, embedding: 0.001, gains: 0.0 }).unwrap();
@@ -22,9 +23,8 @@ fn a_step_of_muon_is_orthogonal_and_one_of_adam_a_sign() {
         for (i, p) in shape.parts().into_iter().enumerate() {
             let at = shape.layer() + p.at;
             let long = p.rows.max(p.cols) as f32;
-            let step: Vec<f32> = (at..at + p.len())
-                .map(|i| (weights[i] - moved[i]) / (0.01 * 0.2 * long.sqrt()))
-                .collect();
+            let step: Vec<f32> =
+                (at..at + p.len()).map(|i| (weights[i] - moved[i]) / (0.01 * 0.2 * long.sqrt())).collect();
             // The mean square of the singular values, and how the step lies to the gradient.
             let side = p.rows.min(p.cols) as f32;
             let energy = step.iter().map(|v| v * v).sum::<f32>() / side;

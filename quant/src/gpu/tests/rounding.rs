@@ -112,7 +112,8 @@ fn the_output_of_a_norm_is_rounded_as_simulated() {
     round(&mut wanted, &vec![0.013; c.hidden], -128.0, 127.0);
     let wanted: Vec<f32> = wanted.iter().map(|v| bf16::from_f32(*v).to_f32()).collect();
     on_devices(|device| {
-        let (x, gain, y) = (held(device, &x), held(device, &gain), held_bf16(device, &vec![7.0; wanted.len()]));
+        let (x, gain, y) =
+            (held(device, &x), held(device, &gain), held_bf16(device, &vec![7.0; wanted.len()]));
         let (step, largest) = (held(device, &[0.013f32]), held(device, &[0.0f32]));
         let arguments = [x.into(), gain.into(), y.into(), rows.into(), step.into(), largest.into()];
         device.launch("rmsnorm", Grid::warps(rows), &arguments).unwrap();
