@@ -176,5 +176,5 @@ fn nonsense_is_refused() {
     fails(&["bench", "llama2-7b", "--batch", "2", "--prompt", "9"], &["--prompt"]);
     fails(&["bench", "llama2-7b", "--context", "4294967296"], &["positions end at"]);
     fails(&["bench", "llama2-7b", "--prob-bits", "9"], &["8, 16"]);
-    fails(&["bench", "--page", "/no/such/folder/page.md"], &["/no/such/folder"]);
+    fails(&["bench-page", "/no/such/folder/page.md"], &["/no/such/folder"]);
 }

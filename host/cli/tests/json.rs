@@ -42,9 +42,8 @@ fn documented_keys() {
 
     let svg = dir.path().join("long.svg");
     let long = [
-        "eval",
+        "eval-long",
         model,
-        "--long",
         "--tokens",
         "700",
         "--bucket",
@@ -70,7 +69,7 @@ fn documented_keys() {
 
     let keys =
         ["model", "threads", "window", "score_tok_per_s", "decode_tokens", "decode_tok_per_s", "prepare_s"];
-    let report = json(&["bench", model, "--cpu", "--threads", "1", "--tokens", "2"], &keys);
+    let report = json(&["bench-cpu", model, "--threads", "1", "--tokens", "2"], &keys);
     assert!(report["score_tok_per_s"].as_f64().unwrap() > 0.0);
 
     let program = dir.path().join("p.accllm");
