@@ -5,7 +5,7 @@ use accllm::mixture::Budget;
 use accllm::model::{Calibration, Source};
 use accllm::recipe::{self, Formats, Preset, Recipe, Text};
 use accllm::{Error, Result, output};
-use accllm_hw::config::find;
+use accllm_hw::config::open;
 use accllm_quant::model::{QuantModel, WeightFormat};
 use accllm_quant::quantize::Pruning;
 use accllm_quant::transform::Keys;
@@ -56,8 +56,8 @@ pub struct Quantize {
     /// window of keys and values included).
     #[arg(long, value_name = "RATE", conflicts_with = "bits")]
     pub tokens_per_second: Option<f64>,
-    /// Engine configuration that --tokens-per-second is about.
-    #[arg(long, value_name = "CONFIG", default_value = "u280", requires = "tokens_per_second")]
+    /// Engine configuration that --tokens-per-second is about: tiny, edge, u280, or a file (docs/configurations.md).
+    #[arg(long, value_name = "NAME|FILE", default_value = "u280", requires = "tokens_per_second")]
     pub config: String,
     /// Which two columns of four 2:4 keeps.
     #[arg(long, value_enum, default_value_t = PruningArg::Sparsegpt)]
@@ -195,7 +195,7 @@ fn recipe(args: &Quantize) -> Result<Recipe> {
     };
     let formats = match (args.bits, args.tokens_per_second) {
         (Some(bits), _) => Formats::Mixed(Budget::Bits(bits)),
-        (_, Some(rate)) => Formats::Mixed(Budget::Speed(rate, find(&args.config).map_err(Error::Argument)?)),
+        (_, Some(rate)) => Formats::Mixed(Budget::Speed(rate, open(&args.config)?)),
         _ => Formats::One(format),
     };
     Ok(Recipe {

@@ -28,7 +28,7 @@ pub struct Extras {
 pub struct Opened<'m> {
     pub engine: Box<dyn Engine + 'm>,
     /// On compiled programs.
-    pub config: Option<&'static Config>,
+    pub config: Option<Config>,
 }
 
 /// Refuses what has no meaning, before any work.
@@ -74,7 +74,7 @@ pub fn open<'m>(target: &Target, extras: &Extras, ready: &'m Ready, out: &Out) -
         }
     };
     let device = device(target, extras, &program, &image, ready, out)?;
-    let config = Some(program.config()?);
+    let config = Some(program.config);
     Ok(Opened { engine: Box::new(DeviceEngine::new(&program, device)), config })
 }
 

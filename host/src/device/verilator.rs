@@ -98,7 +98,7 @@ impl Verilator {
     /// # Errors
     /// As [`Verilator::build`], or the wave file cannot be written.
     pub fn new(program: &Program, image: &MemoryImage, options: &VerilatorOptions) -> Result<Self> {
-        let config = program.config()?;
+        let config = &program.config;
         let memories = image
             .channels
             .iter()
