@@ -8,6 +8,7 @@ use accllm_device::timeline::Record;
 use accllm_device::{Device, GoldenDevice, LockstepDevice, Verilator, VerilatorOptions, Xrt, xrt};
 use accllm_device::{Error, Result};
 use accllm_hw::config::Config;
+use accllm_sim::verilate::OptLevel;
 use accllm_text::engine::{DeviceEngine, Engine, Reference};
 use accllm_text::model::Ready;
 use accllm_text::sample::Sampling;
@@ -110,6 +111,7 @@ fn device<'m>(
                 timeline: extras.trace.clone().map_or(Record::Off, Record::File),
                 wave: extras.wave.clone(),
                 rtl: None,
+                opt: OptLevel::Fast,
             };
             Some(Verilator::new(program, image, &options)?)
         }

@@ -26,6 +26,7 @@ use accllm_device::{Device, GoldenDevice, Verilator, VerilatorOptions, pair};
 use accllm_hw::config::{BEAT_BYTES, Config, MACS, open};
 use accllm_hw::isa::ARGS;
 use accllm_sim::memory::{MemoryKind, sequential};
+use accllm_sim::verilate::OptLevel;
 use std::time::Instant;
 
 /// What to measure.
@@ -189,6 +190,7 @@ impl<'a> Bench<'a> {
             },
             wave: None,
             rtl: None,
+            opt: OptLevel::Fast,
         };
         self.progress.begin("loading the RTL (builds it at its first use)", 0);
         let mut image = self.image.clone();
