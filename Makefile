@@ -21,6 +21,7 @@ help:
 	@echo "make lint       clippy, rustfmt, generated files, RTL lint of every configuration, budgets of area and clock"
 	@echo "make synth      open synthesis of what has changed in the RTL, docs/area.md again (half an hour for all of it)"
 	@echo "make generate   generated files, from the tables in hw/src"
+	@echo "make pictures   the pictures of docs, from the figures of its pages"
 	@echo "make fmt        format the Rust code"
 
 build: verilator
@@ -61,6 +62,11 @@ generate:
 
 check-generated:
 	$(CARGO) run --quiet -p accllm-hw --bin accllm-gen -- --check
+	$(PYTHON) tools/pictures.py --check
+
+# The pictures of the documentation, from the figures of its pages.
+pictures:
+	$(PYTHON) tools/pictures.py
 
 lint: check-generated lint-rtl synth-check
 	$(CARGO) fmt --all --check
