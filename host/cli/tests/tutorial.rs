@@ -53,7 +53,8 @@ fn root() -> PathBuf {
 fn follow(fences: &[&str]) {
     let page = std::fs::read_to_string(root().join("docs/tutorial.md")).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    std::os::unix::fs::symlink(root().join("data").canonicalize().unwrap(), folder.path().join("data")).unwrap();
+    std::os::unix::fs::symlink(root().join("data").canonicalize().unwrap(), folder.path().join("data"))
+        .unwrap();
     let bin = Path::new(env!("CARGO_BIN_EXE_accllm")).parent().unwrap();
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
     let mut count = 0;
@@ -70,7 +71,11 @@ fn follow(fences: &[&str]) {
         assert!(done.status.success(), "{}\n{errors}", step.command);
         let lines: Vec<_> = printed.lines().collect();
         let wanted = step.expected.join("\n");
-        assert!(matches(&step.expected, &lines), "{}\nprinted\n{printed}\nthe page has\n{wanted}", step.command);
+        assert!(
+            matches(&step.expected, &lines),
+            "{}\nprinted\n{printed}\nthe page has\n{wanted}",
+            step.command
+        );
         count += 1;
     }
     assert!(count > fences.len(), "the page has only {count} commands");
