@@ -11,6 +11,7 @@ use accllm_device::{
 };
 use accllm_device::{Error, Result, output};
 use accllm_hw::config::Config;
+use accllm_sim::verilate::OptLevel;
 use accllm_text::model::Ready;
 use accllm_text::runner::{DeviceRunner, Reference, Runner};
 use accllm_text::sample::Sampling;
@@ -63,7 +64,7 @@ pub struct Opened<'m> {
 /// What figures of a runner are about.
 pub struct Hardware {
     /// Configuration of the engine.
-    pub config: &'static Config,
+    pub config: Config,
     /// Name of the memory behind it.
     pub memory: &'static str,
     /// Whether it is a card, and not simulated.
@@ -96,6 +97,7 @@ impl Plan {
                 timeline: extras.trace.clone().map_or(Record::Off, Record::File),
                 wave: extras.wave.clone(),
                 rtl: None,
+                opt: OptLevel::Fast,
             }),
         };
         [&extras.wave, &extras.trace].into_iter().flatten().try_for_each(|path| output::check_file(path))?;
@@ -138,7 +140,7 @@ impl Plan {
             Place::Xrt(_) => ("the card's", !xrt::emulated()),
             Place::Integer | Place::Golden => ("ideal", false),
         };
-        let hardware = Some(Hardware { config: program.config()?, memory, card });
+        let hardware = Some(Hardware { config: program.config, memory, card });
         Ok(Opened { runner: Box::new(DeviceRunner::new(&program, device)), hardware })
     }
 

@@ -8,4 +8,4 @@ mod host;
 mod model;
 mod programs;
 mod timeline;
-mod whole;
+pub mod whole;

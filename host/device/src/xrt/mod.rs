@@ -113,7 +113,7 @@ impl Xrt {
         options: &XrtOptions,
         progress: &dyn Progress,
     ) -> Result<Self> {
-        let kernel = Kernel::new(program.config()?);
+        let kernel = Kernel::new(&program.config);
         let xclbin = Xclbin::read(&options.xclbin)?;
         xclbin.check(&kernel, &upload::sizes(image))?;
         api::Api::get()?;
@@ -143,7 +143,7 @@ impl Xrt {
     /// # Errors
     /// As [`Xrt::open`].
     pub fn load(&mut self, program: &Program, image: &MemoryImage, progress: &dyn Progress) -> Result<()> {
-        let kernel = Kernel::new(program.config()?);
+        let kernel = Kernel::new(&program.config);
         if kernel != self.kernel {
             let (has, wants) = (&self.kernel.name, &kernel.name);
             return Err(Error::Argument(format!(
