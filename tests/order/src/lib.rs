@@ -3,5 +3,5 @@
 mod source;
 mod table;
 
-pub use source::Crate;
+pub use source::{Crate, Use};
 pub use table::{Room, Table};

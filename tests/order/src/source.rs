@@ -8,6 +8,19 @@ use syn::visit::{self, Visit};
 /// A module's path inside its crate; empty for the root.
 type Module = Vec<String>;
 
+/// A use of one module by another, beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Use {
+    /// The module that uses.
+    pub user: String,
+    /// The module that is used.
+    pub used: String,
+    /// Where: the user, or a module inside it.
+    pub from: String,
+    /// What is used, from the crate's root.
+    pub path: String,
+}
+
 /// A crate's modules without its tests.
 pub struct Crate {
     /// Its name in paths.
@@ -99,39 +112,40 @@ impl Crate {
         path[..known].to_vec()
     }
 
-    /// Compares the children of `module` with their order; returns how many uses of each other they have.
-    pub fn check(&self, module: &Module, order: &[String], said: &mut Vec<String>) -> usize {
+    /// The modules directly inside `module`.
+    fn children(&self, module: &Module) -> BTreeSet<&String> {
         let depth = module.len();
-        let children: BTreeSet<&String> = self
-            .uses
+        self.uses
             .keys()
             .filter(|m| m.len() == depth + 1 && m.starts_with(module))
             .map(|m| &m[depth])
-            .collect();
-        let name = |m: &[String]| if m.is_empty() { "the crate".to_string() } else { m.join("::") };
-        for child in &children {
-            if !order.contains(child) {
-                said.push(format!("{} has a module {child} that has no place in the table", name(module)));
-            }
-        }
-        for listed in order.iter().filter(|o| !children.contains(o)) {
-            said.push(format!("{} has no module {listed}, which the table lists", name(module)));
-        }
-        let place = |child: &String| order.iter().position(|o| o == child);
-        let mut count = 0;
-        for (from, uses) in self.uses.iter().filter(|(m, _)| m.len() > depth && m.starts_with(module)) {
-            for path in uses {
+            .collect()
+    }
+
+    /// What the children of `module` and the list of them do not have in common, for people.
+    pub fn unlisted(&self, module: &Module, order: &[String]) -> Vec<String> {
+        let children = self.children(module);
+        let name = if module.is_empty() { "the crate".to_string() } else { module.join("::") };
+        let new = children.iter().filter(|c| !order.contains(c));
+        let new = new.map(|c| format!("{name} has a module {c} that has no place in the table"));
+        let gone = order.iter().filter(|o| !children.contains(o));
+        new.chain(gone.map(|o| format!("{name} has no module {o}, which the table lists"))).collect()
+    }
+
+    /// How the children of `module` use each other.
+    pub fn uses(&self, module: &Module) -> Vec<Use> {
+        let depth = module.len();
+        let mut all = Vec::new();
+        for (from, paths) in self.uses.iter().filter(|(m, _)| m.len() > depth && m.starts_with(module)) {
+            for path in paths {
                 let to = self.target(path);
-                if to.len() <= depth || !to.starts_with(module) || to[depth] == from[depth] {
-                    continue;
-                }
-                count += 1;
-                if place(&to[depth]) > place(&from[depth]) {
-                    said.push(format!("{} uses {}, which comes after it", from.join("::"), path.join("::")));
+                if to.len() > depth && to.starts_with(module) && to[depth] != from[depth] {
+                    let (user, used) = (from[depth].clone(), to[depth].clone());
+                    all.push(Use { user, used, from: from.join("::"), path: path.join("::") });
                 }
             }
         }
-        count
+        all
     }
 
     /// Modules that use the module `kit`, given with its crate, and are not inside it.

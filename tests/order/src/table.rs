@@ -23,6 +23,8 @@ pub struct Table {
     /// The crates, in order.
     #[serde(rename = "crate")]
     pub crates: Vec<Room>,
+    /// Uses against the order that are known: `crate::module -> module`.
+    pub open: BTreeSet<String>,
     /// Test kits, and the modules that use them all the same.
     pub kits: BTreeMap<String, Vec<String>>,
     /// By the path of a module that begins with its crate's name.
