@@ -5,6 +5,9 @@
 //! out is a float model whose linears lie on the grid; [`crate::quantize::quantize`] keeps it exactly.
 
 mod beginnings;
+// Without a card all of this is there for its tests alone.
+#![cfg_attr(not(feature = "cuda"), allow(dead_code))]
+
 #[cfg(feature = "cuda")]
 mod cuda;
 mod device;

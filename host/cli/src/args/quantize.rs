@@ -37,8 +37,8 @@ pub struct Quantize {
     #[arg(long, value_enum, default_value_t = PresetArg::Fast)]
     pub preset: PresetArg,
     /// Where to train. `cuda` is the first NVIDIA card, for the preset gpu; the program must be built with it (`make cuda`).
-    #[arg(long, value_enum, default_value_t = DeviceArg::Cpu)]
-    pub device: DeviceArg,
+    #[arg(long, value_enum, default_value_t = TrainerArg::Cpu)]
+    pub device: TrainerArg,
     /// Format of the layers' weights (the head is W4).
     #[arg(long, value_enum, default_value_t = FormatArg::W2s, conflicts_with_all = ["bits", "tokens_per_second"])]
     pub format: FormatArg,
@@ -49,8 +49,8 @@ pub struct Quantize {
     /// window of keys and values included).
     #[arg(long, value_name = "RATE", conflicts_with = "bits")]
     pub tokens_per_second: Option<f64>,
-    /// Engine configuration that --tokens-per-second is about.
-    #[arg(long, value_name = "CONFIG", default_value = "u280", requires = "tokens_per_second")]
+    /// Engine configuration that --tokens-per-second is about: tiny, edge, u280, or a file (docs/configurations.md).
+    #[arg(long, value_name = "NAME|FILE", default_value = "u280", requires = "tokens_per_second")]
     pub config: String,
     /// Which two columns of four 2:4 keeps.
     #[arg(long, value_enum, default_value_t = PruningArg::Sparsegpt)]
@@ -94,7 +94,7 @@ pub enum PresetArg {
 
 /// Where a training runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum DeviceArg {
+pub enum TrainerArg {
     /// The processor.
     Cpu,
     /// An NVIDIA card.

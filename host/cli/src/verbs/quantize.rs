@@ -1,9 +1,9 @@
 //! `accllm quantize`.
 
-use crate::args::{DeviceArg, FormatArg, KeysArg, PresetArg, PruningArg, Quantize};
+use crate::args::{FormatArg, KeysArg, PresetArg, PruningArg, Quantize, TrainerArg};
 use crate::out::{Bars, Out};
 use accllm_device::{Error, Result, output};
-use accllm_hw::config::find;
+use accllm_hw::config::open;
 use accllm_quant::model::{QuantModel, WeightFormat};
 use accllm_quant::quantize::Pruning;
 use accllm_quant::transform::Keys;
@@ -81,14 +81,14 @@ fn recipe(args: &Quantize) -> Result<Recipe> {
     };
     let formats = match (args.bits, args.tokens_per_second) {
         (Some(bits), _) => Formats::Mixed(Budget::Bits(bits)),
-        (_, Some(rate)) => Formats::Mixed(Budget::Speed(rate, find(&args.config).map_err(Error::Argument)?)),
+        (_, Some(rate)) => Formats::Mixed(Budget::Speed(rate, open(&args.config)?)),
         _ => Formats::One(format),
     };
     let device = match (args.preset, args.device) {
-        (PresetArg::Gpu, DeviceArg::Cpu) => {
+        (PresetArg::Gpu, TrainerArg::Cpu) => {
             Some("--preset gpu trains on a card: give --device cuda, or --preset best")
         }
-        (PresetArg::Fast | PresetArg::Best, DeviceArg::Cuda) => Some("--device cuda is for --preset gpu"),
+        (PresetArg::Fast | PresetArg::Best, TrainerArg::Cuda) => Some("--device cuda is for --preset gpu"),
         _ => None,
     };
     if let Some(wrong) = device {
