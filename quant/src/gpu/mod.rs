@@ -4,10 +4,10 @@
 //! ([`train`]). Kernels are CUDA C++ (`kernels/`), compiled when the program runs; tests run them on the CPU as well. What comes
 //! out is a float model whose linears lie on the grid; [`crate::quantize::quantize`] keeps it exactly.
 
-mod beginnings;
 // Without a card all of this is there for its tests alone.
 #![cfg_attr(not(feature = "cuda"), allow(dead_code))]
 
+mod beginnings;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod device;
