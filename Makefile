@@ -34,7 +34,7 @@ cuda:
 	$(CARGO) build --release --bin accllm --features cuda
 
 cuda-test:
-	$(CARGO) test --release -p accllm-quant --features cuda --lib gpu:: -- --nocapture --test-threads 1
+	$(CARGO) test --release -p accllm-quant --features cuda --lib gpu:: -- --include-ignored --skip card:: --nocapture --test-threads 1
 
 cuda-speed:
 	$(CARGO) test --release -p accllm-quant --features cuda --lib gpu::tests::card::speed -- --ignored --nocapture

@@ -295,7 +295,7 @@ impl<'d> Net<'d> {
     }
 
     /// Logits, divergence, and the derivatives of the head and its input, some tokens at a time.
-    fn head_back(&self, w: Weights, teacher: Ptr, d_table: Ptr) -> Result<()> {
+    pub fn head_back(&self, w: Weights, teacher: Ptr, d_table: Ptr) -> Result<()> {
         let s = self.shape;
         for from in (0..self.tokens).step_by(LOGITS) {
             let n = LOGITS.min(self.tokens - from);
