@@ -73,4 +73,5 @@ ctrl/aux_read.sv
 ctrl/aux_write.sv
 ctrl/aux_port.sv
 ctrl/control.sv
+top/reset_tree.sv
 top/accllm_core.sv
