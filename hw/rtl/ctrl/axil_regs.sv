@@ -42,6 +42,7 @@ module axil_regs
     input  logic             result_valid,
     input  logic      [31:0] result_index,
     input  logic      [31:0] result_value,
+    input  logic      [31:0] config_values        [CONFIG_FIELDS],
     input  logic      [63:0] counters             [COUNTERS]
 );
   localparam int FIRST = int'(REG_PROGRAM_ADDR) / 4;  // words that hold what is written: settings,
@@ -141,6 +142,7 @@ module axil_regs
     words[REG_RESULT_INDEX>>2] = last_index;
     words[REG_RESULT_VALUE>>2] = last_value;
     words[REG_VERSION>>2] = {8'(LANES), 8'(CHANNELS), CONTRACT_VERSION};
+    for (int i = 0; i < CONFIG_FIELDS; i++) words[int'(REG_CONFIG)/4+i] = config_values[i];
     for (int i = 0; i < COUNTERS; i++) begin
       words[int'(REG_CYCLES)/4+2*i] = counters[i][31:0];
       words[int'(REG_CYCLES)/4+2*i+1] = counters[i][63:32];
@@ -150,6 +152,6 @@ module axil_regs
     for (int b = 0; b < BLOCKS; b++) if (rd_valid) block[b] <= words[16*b+32'(ra[3:0])];
     at <= ra[9:4];
     rd_data <= at < 6'(BLOCKS) ? block[at[3:0]] : '0;
-    if (!rst) assert (!(wr_valid && wr_ctrl && wr_data[0] && done)) else $error("a start in the cycle in which a run ends");
+    if (!rst) assert (!done || start) else $error("a run ends that was not started");
   end
 endmodule
