@@ -109,7 +109,7 @@ module control
   logic mat_valid, vec_valid, mat_ready, vec_ready, mat_room, pre_room;
   op_t op, pre_op;
   logic [3:0] pfw;
-  assign enable = phase == PHASE_RUN && !hit;
+  always_ff @(posedge clk) enable <= phase == PHASE_RUN && !hit && !rst;
   assign mat_ready = mat_room && pre_room;
   assign dispatch = {vec_valid && vec_ready, mat_valid && mat_ready};
   wire dispatched = dispatch != 0;

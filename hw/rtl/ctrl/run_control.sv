@@ -67,7 +67,7 @@ module run_control
         phase <= PHASE_ABORT;
         age   <= '0;
       end
-      assert (!finished || phase == PHASE_RUN) else $error("the sequencer ends outside a run");
+      assert (!finished || phase == PHASE_RUN || hit) else $error("the sequencer ends outside a run");
     end
   end
 endmodule
