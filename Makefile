@@ -48,7 +48,7 @@ bench: build
 	$(ACCLLM) eval
 
 performance: build
-	$(ACCLLM) bench --page docs/performance.md
+	$(ACCLLM) bench-page docs/performance.md
 
 # Texts for SmolLM2: WIKITEXT is scored, BOOK is for calibration.
 quantization: build smollm2
