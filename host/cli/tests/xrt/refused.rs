@@ -129,10 +129,23 @@ fn a_kernel_of_another_configuration_of_that_name() {
     fs::write(&file, &tiny).unwrap();
     let Some(emulation) = Emulation::new(&["--config", arg(&file)]) else { return };
     let xclbin = emulation.path("accllm_mine.xclbin");
-    let args = ["run", "--device", "xrt", "--config", arg(&file), "--xclbin", arg(&xclbin), "--tokens", "2", "--json"];
+    let args = [
+        "run",
+        "--device",
+        "xrt",
+        "--config",
+        arg(&file),
+        "--xclbin",
+        arg(&xclbin),
+        "--tokens",
+        "2",
+        "--json",
+    ];
     emulation.verb(&args).json();
     fs::write(&file, tiny.replace("fifo = 64", "fifo = 128")).unwrap();
-    emulation.verb(&args).fails(&["its fifo is 64, the program's 128", "compile for the card's configuration"]);
+    emulation
+        .verb(&args)
+        .fails(&["its fifo is 64, the program's 128", "compile for the card's configuration"]);
     fs::write(&file, tiny.replace("channels = 2", "channels = 4")).unwrap();
     emulation.verb(&args).fails(&["its channels is 2, the program's 4"]);
 }
