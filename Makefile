@@ -4,7 +4,7 @@ CARGO ?= cargo
 PYTHON ?= python3
 ACCLLM := $(or $(CARGO_TARGET_DIR),target)/release/accllm
 
-.PHONY: listings help build demo test test-full bench llama-bench performance quantization generate check-generated lint lint-rtl \
+.PHONY: help build demo test test-full bench llama-bench performance quantization generate check-generated lint lint-rtl \
   fmt hw-emu xo xclbin
 
 help:
@@ -21,7 +21,6 @@ help:
 	@echo "make lint       clippy, rustfmt, generated files, RTL lint of every configuration, budgets of area and clock"
 	@echo "make synth      open synthesis of what has changed in the RTL, docs/area.md again (half an hour for all of it)"
 	@echo "make generate   generated files, from the tables in hw/src"
-	@echo "make listings   accept changed programs (compiler/tests/listings)"
 	@echo "make pictures   the pictures of docs, from the figures of its pages"
 	@echo "make fmt        format the Rust code"
 
@@ -57,10 +56,6 @@ quantization: build smollm2
 	$(ACCLLM) ablate data/tinytales/float --page docs/experiments/ablation.md
 	$(ACCLLM) ablate $(SMOLLM2) --text "$(WIKITEXT)" --calib "$(BOOK)" --window 2048 --windows 4 --calib-windows 4 \
 	  --page docs/experiments/ablation.md
-
-# Accepts changes of emitted programs: compiler/tests/listings.
-listings:
-	ACCLLM_ACCEPT=1 $(CARGO) test --quiet -p accllm-compiler --test listings
 
 generate:
 	$(CARGO) run --quiet -p accllm-hw --bin accllm-gen
