@@ -10,6 +10,7 @@ module vec_ctrl
 (
     input  logic           clk,
     input  logic           rst,         // reset or clear
+    input  logic           flush,       // after them, or a fault: everything is being emptied
     input  logic           next_valid,
     output logic           next_ready,
     input  vnext_t         next,
@@ -103,7 +104,7 @@ module vec_ctrl
         state <= HALT;
       end
       assert (!step || run) else $error("vector unit: a step without an operation");
-      assert (!(idle && pipe_busy)) else $error("vector unit: something under way between operations");
+      assert (flush || !(idle && pipe_busy)) else $error("vector unit: something under way between operations");
     end
   end
 endmodule

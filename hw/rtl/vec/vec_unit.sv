@@ -99,8 +99,8 @@ module vec_unit
     output logic    [                 31:0] result_value
 );
   // Operations: the next one, and the one that runs.
-  logic reset, flush, take, scan_idle, idle, front_busy, next_valid, next_ready, token_read, init, run, halt;
-  logic step, step_final, source_bad, dst_bad, act_bad, kv_bad, onchip_bad, pipe_busy, root, root_valid, sync;
+  logic reset, front_reset, flush, take, scan_idle, idle, front_busy, next_valid, next_ready, token_read, init, run, halt;
+  logic step, step_final, source_bad, dst_bad, act_bad, kv_bad, bad, onchip_bad, pipe_busy, root, root_valid, sync;
   logic axi_error, lanes_busy, reduce_pending, block_pending, kv_pending, queue_valid, room;
   logic [31:0] token_word, kv_bad_beat, axi_channel;
   logic [31:0] word[VEC];
@@ -110,6 +110,7 @@ module vec_unit
   vsetup_t setup;
   vconst_t constants;
   assign reset = rst || clear;
+  assign front_reset = reset || flush;
   assign busy = front_busy || !(idle || halt);
   assign seq = u.seq;
   for (genvar l = 0; l < VEC; l++) begin : gen_word
@@ -118,7 +119,7 @@ module vec_unit
   vec_front #(
       .CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .VMEM(VMEM), .SBUF(SBUF), .SCALARS(SCALARS)
   ) u_front (
-      .rst(flush), .start_uop(uop), .run_idle(idle), .valid(next_valid), .ready(next_ready), .busy(front_busy), .*
+      .rst(front_reset), .start_uop(uop), .run_idle(idle), .valid(next_valid), .ready(next_ready), .busy(front_busy), .*
   );
   vec_ctrl u_ctrl (
       .rst(reset), .uop(u), .rq_valid(aux_rq_valid), .rq_ready(aux_rq_ready), .rq_beat(aux_rq_beat),
@@ -129,13 +130,14 @@ module vec_unit
 
   // A fault, reset or clear empties everything in the next cycles.
   always_ff @(posedge clk) begin
-    flush <= reset || halt || source_bad || dst_bad || act_bad || kv_bad;
+    flush <= reset || halt || bad || onchip_bad;
     onchip_bad <= source_bad || dst_bad || act_bad;
     axi_error <= kw_error != 0;
     for (int c = CHANNELS - 1; c >= 0; c--) if (kw_error[c]) axi_channel <= c;
     sync <= op.store ? aux_w_idle && !aux_wq_valid : &kw_idle && !kv_pending;
   end
-  assign pipe_busy = lanes_busy || reduce_pending || block_pending || queue_valid || vw_valid || va_valid || kv_pending
+  assign bad = source_bad || dst_bad || act_bad || kv_bad;
+  assign pipe_busy = bad || onchip_bad || lanes_busy || reduce_pending || block_pending || queue_valid || vw_valid || va_valid || kv_pending
                   || aux_wq_valid;
 
   // Steps and their way through the lanes.
