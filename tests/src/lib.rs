@@ -8,6 +8,7 @@ use accllm_device::{
 };
 use accllm_hw::config::Config;
 use accllm_quant::model::QuantModel;
+use accllm_sim::verilate::OptLevel;
 use accllm_text::calibration::Calibration;
 use accllm_text::engine::{DeviceEngine, Engine as _};
 use accllm_text::model::{Ready, Source};
@@ -67,7 +68,14 @@ impl<'m> Compiled<'m> {
 
 /// The RTL under these memories.
 pub fn rtl(memory: MemoryKind) -> VerilatorOptions {
-    VerilatorOptions { memory, trace: true, timeline: Record::Off, wave: None, rtl: None }
+    VerilatorOptions {
+        memory,
+        trace: true,
+        timeline: Record::Off,
+        wave: None,
+        rtl: None,
+        opt: OptLevel::Fast,
+    }
 }
 
 /// Feeds random tokens in ragged blocks up to a position; everything is compared on the way.

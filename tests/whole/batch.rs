@@ -135,7 +135,7 @@ fn all_shapes(config: &Config, least: usize) {
 
 #[test]
 fn batches_of_all_shapes() {
-    for config in &CONFIGS {
+    for config in CONFIGS.iter() {
         all_shapes(config, 4);
     }
 }

@@ -4,15 +4,15 @@ use super::args::Shape;
 use super::out::Out;
 use accllm_compiler::{MemoryImage, ModelSpec, Program, Settings};
 use accllm_device::{Error, Result};
-use accllm_hw::config::{Config, find};
+use accllm_hw::config::{self, Config};
 use accllm_quant::model::LambdaShape;
 use accllm_text::calibration::Calibration;
 use accllm_text::model::{Ready, Source};
 use std::path::Path;
 
-/// The configuration of that name.
-pub fn config(shape: &Shape) -> Result<&'static Config> {
-    find(&shape.config).map_err(Error::Argument)
+/// The configuration: a built-in one, or a file.
+pub fn config(shape: &Shape) -> Result<Config> {
+    Ok(config::open(&shape.config)?)
 }
 
 /// Refuses a shape that no model could have, before any work.
@@ -60,7 +60,7 @@ pub fn program(shape: &Shape, ready: &Ready) -> Result<Program> {
 pub fn batched(shape: &Shape, ready: &Ready, sequences: usize) -> Result<Program> {
     let lambda = lambda(shape, ready);
     let settings = Settings { lambda, block: shape.block, sequences };
-    let program = Program::compile(&ModelSpec::from(&ready.model), config(shape)?, &settings)?;
+    let program = Program::compile(&ModelSpec::from(&ready.model), &config(shape)?, &settings)?;
     program.check()?;
     Ok(program)
 }

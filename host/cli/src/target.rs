@@ -8,6 +8,7 @@ use accllm_device::timeline::Record;
 use accllm_device::{Device, GoldenDevice, LockstepDevice, Verilator, VerilatorOptions, Xrt, xrt};
 use accllm_device::{Error, Result};
 use accllm_hw::config::Config;
+use accllm_sim::verilate::OptLevel;
 use accllm_text::engine::{DeviceEngine, Engine, Reference};
 use accllm_text::model::Ready;
 use accllm_text::sample::Sampling;
@@ -28,7 +29,7 @@ pub struct Extras {
 pub struct Opened<'m> {
     pub engine: Box<dyn Engine + 'm>,
     /// On compiled programs.
-    pub config: Option<&'static Config>,
+    pub config: Option<Config>,
 }
 
 /// Refuses what has no meaning, before any work.
@@ -77,7 +78,7 @@ pub fn open<'m>(target: &Target, extras: &Extras, ready: &'m Ready, out: &Out) -
         }
     };
     let device = device(target, extras, &program, &image, ready, out)?;
-    let config = Some(program.config()?);
+    let config = Some(program.config);
     Ok(Opened { engine: Box::new(DeviceEngine::new(&program, device)), config })
 }
 
@@ -110,6 +111,7 @@ fn device<'m>(
                 timeline: extras.trace.clone().map_or(Record::Off, Record::File),
                 wave: extras.wave.clone(),
                 rtl: None,
+                opt: OptLevel::Fast,
             };
             Some(Verilator::new(program, image, &options)?)
         }

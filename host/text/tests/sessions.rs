@@ -5,6 +5,7 @@ use accllm_device::timeline::Record;
 use accllm_device::{Device, GoldenDevice, LockstepDevice, MemoryKind, Verilator, VerilatorOptions};
 use accllm_hw::config::find;
 use accllm_quant::model::{LambdaShape, Prefix};
+use accllm_sim::verilate::OptLevel;
 use accllm_text::calibration::Calibration;
 use accllm_text::engine::{DeviceEngine, Engine as _, Part, Reference};
 use accllm_text::generate::Stop;
@@ -78,6 +79,7 @@ fn lockstep_of(ready: &'static Ready, with_rtl: bool) -> Session<'static> {
         timeline: Record::Off,
         wave: None,
         rtl: None,
+        opt: OptLevel::Fast,
     };
     let rtl = with_rtl.then(|| Verilator::new(&program, &image, &options).unwrap());
     let golden = GoldenDevice::new(&program, &image).unwrap();

@@ -8,7 +8,8 @@ module chan_reader
   import accllm_regs_pkg::*;
 #(
     parameter int CHANNEL = 0,
-    parameter int FIFO = 64
+    parameter int FIFO = 64,
+    parameter int BURST = 16  // longest, beats
 ) (
     input  logic         clk,
     input  logic         rst,
@@ -40,7 +41,6 @@ module chan_reader
     output logic [511:0] s_data
 );
   localparam int AW = $clog2(FIFO);
-  localparam logic [6:0] BURST = FIFO >= 256 ? 7'd64 : 7'(FIFO / 4);
 
   // Segments that wait.
   logic [31:0] q_beat[4], q_beats[4];
@@ -63,7 +63,7 @@ module chan_reader
 
   assign seg_ready = !q_count[2];
   assign to_page = 7'd64 - {1'b0, at[5:0]};
-  assign part = to_page < BURST ? to_page : BURST;
+  assign part = to_page < 7'(BURST) ? to_page : 7'(BURST);
   assign len = left < 32'(part) ? left[6:0] : part;
   wire push = seg_valid && seg_ready;
   wire issue = left != 0 && (!arvalid || arready) && 32'(room) >= 32'(len) && !stop && !flushing && !clear;

@@ -16,4 +16,4 @@ mod programs;
 #[path = "ctrl/timeline.rs"]
 mod timeline;
 #[path = "ctrl/whole.rs"]
-mod whole;
+pub mod whole;

@@ -34,8 +34,8 @@ pub struct Bench {
     /// llama2-7b, llama3-8b, smollm2-135m (random weights of the right formats), or tinytales (the bundled model).
     #[arg(required_unless_present = "page")]
     pub shape: Option<String>,
-    /// Engine configuration: tiny, edge, u280.
-    #[arg(long, default_value = "u280", value_name = "NAME")]
+    /// Engine configuration: tiny, edge, u280, or a file (docs/configurations.md).
+    #[arg(long, default_value = "u280", value_name = "NAME|FILE")]
     pub config: String,
     /// Decode with N tokens before it [default: the full window, unless --prompt is given].
     #[arg(long, value_name = "N")]

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 /// Shape of a compiled program.
 #[derive(Debug, Clone, Args)]
 pub struct Shape {
-    /// Engine configuration: tiny, edge, u280.
-    #[arg(long, default_value = "tiny", value_name = "NAME")]
+    /// Engine configuration: tiny, edge, u280, or a file (docs/configurations.md).
+    #[arg(long, default_value = "tiny", value_name = "NAME|FILE")]
     pub config: String,
     /// First tokens that stay visible for ever [default: the model's].
     #[arg(long, value_name = "N")]
@@ -62,6 +62,6 @@ pub struct Info {
 #[derive(Debug, Args)]
 pub struct Devices {
     /// Build the RTL model of a configuration now instead of at its first use.
-    #[arg(long, value_name = "CONFIG")]
+    #[arg(long, value_name = "NAME|FILE")]
     pub build: Vec<String>,
 }

@@ -35,7 +35,8 @@ pub fn run(args: &Run, out: &Out) -> Result<()> {
         session.save(path)?;
     }
     let engine = session.engine();
-    let counted = opened.config.and_then(|config| Counted::new(engine, config, target::memory(&args.target)));
+    let counted =
+        opened.config.as_ref().and_then(|config| Counted::new(engine, config, target::memory(&args.target)));
     let (simulated, measured) = if target::on_card(&args.target) { (None, counted) } else { (counted, None) };
     let report = Report {
         model: ready.name.clone(),

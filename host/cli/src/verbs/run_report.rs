@@ -48,7 +48,7 @@ pub struct Text {
 /// What the hardware counted.
 #[derive(Serialize)]
 pub struct Counted {
-    config: &'static str,
+    config: String,
     /// Memory model behind the ports.
     memory: &'static str,
     mhz: usize,
@@ -91,7 +91,7 @@ impl Counted {
         let [prefill, decode] = engine.work()?;
         let cycles = prefill.counters.cycles + decode.counters.cycles;
         (cycles > 0).then(|| Self {
-            config: config.name,
+            config: config.name.to_string(),
             memory,
             mhz: config.mhz,
             peak_bytes_per_second: (config.channels * BEAT_BYTES * config.mhz) as f64 * 1e6,
@@ -102,7 +102,7 @@ impl Counted {
     }
 
     fn print(&self, out: &Out, how: &str) -> Result<()> {
-        let (config, mhz, memory) = (self.config, self.mhz, self.memory);
+        let (config, mhz, memory) = (&self.config, self.mhz, self.memory);
         out.line(&format!("{how} on '{config}' at {mhz} MHz, {memory} memory:"))?;
         for (name, figures) in [("prompt", &self.prefill), ("decode", &self.decode)] {
             if let Some(f) = figures {

@@ -35,7 +35,7 @@ pub fn run(args: &XrtCheck, out: &Out) -> Result<()> {
     let lambda = first.0.layout.shape.lambda;
     // Another program: the smallest window, which holds another KV cache.
     let settings = Settings { block: Some(1), ..Settings::new(0, lambda.n_window.min(32)) };
-    let other = Program::compile(&(&ready.model).into(), first.0.config()?, &settings)?;
+    let other = Program::compile(&(&ready.model).into(), &first.0.config, &settings)?;
     let other = compile(other, &ready)?;
     let prompt = ready.prompt(&args.prompt)?;
     let bar = out.bytes("uploading");

@@ -115,7 +115,7 @@ impl Xrt {
         options: &XrtOptions,
         progress: Progress<'_>,
     ) -> Result<Self> {
-        let kernel = Kernel::new(program.config()?);
+        let kernel = Kernel::new(&program.config);
         let xclbin = Xclbin::read(&options.xclbin)?;
         xclbin.check(&kernel, &upload::sizes(image))?;
         api::Api::get()?;
@@ -145,7 +145,7 @@ impl Xrt {
     /// # Errors
     /// As [`Xrt::open`].
     pub fn load(&mut self, program: &Program, image: &MemoryImage, progress: Progress<'_>) -> Result<()> {
-        let kernel = Kernel::new(program.config()?);
+        let kernel = Kernel::new(&program.config);
         if kernel != self.kernel {
             let (has, wants) = (&self.kernel.name, &kernel.name);
             return Err(Error::Argument(format!(

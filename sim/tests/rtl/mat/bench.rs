@@ -2,7 +2,7 @@
 
 use super::reference::{Space, Uop, World, Write};
 use accllm_hw::beat::Beat;
-use accllm_hw::config::{CONFIGS, Config, find};
+use accllm_hw::config::{CONFIGS, Config, Name, find};
 use accllm_sim::memory::{Fault, Ideal, MasterOut, MemoryModel, Rng, StallConfig, Stalling, Store};
 use accllm_sim::verilate::{Design, Model, OptLevel, Port, VerilateSpec};
 use std::collections::BTreeMap;
@@ -85,11 +85,11 @@ pub struct Bench {
 
 /// `tiny` with as many accumulator entries as `u280`.
 static DEEP: LazyLock<Config> =
-    LazyLock::new(|| Config { name: "deep", lane_rows: 64, ..*find("tiny").unwrap_or(&CONFIGS[0]) });
+    LazyLock::new(|| Config { name: Name::from("deep").unwrap_or_default(), lane_rows: 64, ..CONFIGS[0] });
 
 /// A named configuration, or `deep`.
 pub fn config(name: &str) -> Outcome<&'static Config> {
-    Ok(if name == DEEP.name { &DEEP } else { find(name)? })
+    Ok(if name == DEEP.name.as_str() { &DEEP } else { find(name)? })
 }
 
 fn design(name: &str, opt: OptLevel, asserts: bool) -> Outcome<Design> {
@@ -121,6 +121,7 @@ fn design(name: &str, opt: OptLevel, asserts: bool) -> Outcome<Design> {
         .param("LANES", c.lanes)
         .param("VEC", c.vec)
         .param("FIFO", c.fifo)
+        .param("BURST", c.burst)
         .param("VMEM", c.vmem)
         .param("ACT", c.act)
         .param("SBUF", c.sbuf)
