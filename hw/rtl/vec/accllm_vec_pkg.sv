@@ -94,11 +94,17 @@ package accllm_vec_pkg;
   localparam bounds_t BOUNDS_RESIDUAL = '{low: -32'sd33554432, high: 32'sd33554431};  // 26 bits
   localparam bounds_t BOUNDS_INT32 = '{low: 32'sh8000_0000, high: 32'sh7fff_ffff};
 
+  // What the second shifter takes: the second product, an operand, the same in the upper half, or the sum of HADX.
+  typedef enum logic [1:0] {MOVE_PRODUCT, MOVE_OPERAND, MOVE_UPPER, MOVE_SUM} moving_t;
+
   // Constants of the lanes' arithmetic while an operation runs.
   typedef struct packed {
     bounds_t     bounds;    // after the first product
     bounds_t     bounds_2;  // of the results
     logic [5:0]  shift_2;   // before it; EMBED: 31 less the shift to the left
+    logic        modular;   // EMBED: no saturation of the result
+    moving_t     moving;    // what is shifted for it
+    logic        direct;    // nothing is: the result is the operands' sum
     logic [15:0] gain;      // ATTQ: second factor
   } vconst_t;
 

@@ -24,7 +24,7 @@ module vec_extreme #(
   localparam int G = VEC / 4;
   localparam int H = G > 4 ? G / 4 : 1;  // groups of groups
   logic [3:0] v, first_q, last_q;
-  assign pending = v != 0 || all_valid;
+  assign pending = v != 0;
   assign word_valid = v[3];
 
   logic signed [31:0] masked[VEC], value_1[G], value_2[H], value_3[1];

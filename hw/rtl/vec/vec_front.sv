@@ -34,9 +34,10 @@ module vec_front
 );
   localparam int LV = $clog2(VEC);
   localparam int TOKEN = READ_LATENCY + 1;  // cycles from `token_read` until the token is known
+  localparam int PRODUCT = 5;  // cycles of work with a product
   typedef enum logic [2:0] {FREE, WORK, WAIT, READ, AGAIN, READY} state_t;
   state_t state;
-  logic [3:0] left;  // cycles
+  logic [3:0] waited;  // cycles
   vop_t op, decoded;
   uop_t u;
   vec_decode #(.VEC(VEC)) u_decode (.code(start_uop.op), .flags(start_uop.flags), .op(decoded));
@@ -66,6 +67,7 @@ module vec_front
 
   always_comb begin
     next = '{uop: u, op: op, setup: setup, empty: empty, bad: bad, info: u.a};
+    next.setup.beat = op.embed ? beat[31:0] : u.a;
     if (bad == FAULT_NONE && !empty) begin
       if (op.embed && (token_bad || beat_bad)) begin
         next.bad = FAULT_AUX_RANGE;
@@ -80,33 +82,34 @@ module vec_front
   always_ff @(posedge clk) begin
     if (rst) state <= FREE;
     else begin
-      left <= left - 4'd1;
+      waited <= waited + 4'd1;
       case (state)
-        FREE:
-        if (take) begin
-          u <= start_uop;
-          op <= decoded;
-          left <= decoded.multiplies && !decoded.embed ? 4'd5 : 4'd2;
-          state <= WORK;
-          assert (is_vector(start_uop.op)) else $error("vector unit: opcode %h", start_uop.op);
+        FREE: begin
+          waited <= 4'd1;
+          if (take) state <= WORK;
+          assert (!take || is_vector(start_uop.op)) else $error("vector unit: opcode %h", start_uop.op);
         end
         // The checks are through after two cycles of work; with them EMBED knows whether it may read.
-        WORK: if (left == 4'd1) state <= op.embed ? WAIT : READY;
-        WAIT:
-        if (bad != FAULT_NONE || empty) state <= READY;
-        else if (token_read) begin
-          left <= 4'(TOKEN);
-          state <= READ;
+        WORK: if (waited == (op.multiplies && !op.embed ? 4'(PRODUCT) : 4'd2)) state <= op.embed ? WAIT : READY;
+        WAIT: begin
+          waited <= 4'd1;
+          if (bad != FAULT_NONE || empty) state <= READY;
+          else if (token_read) state <= READ;
         end
         READ:
-        if (left == 4'd1) begin
-          left <= 4'd5;
+        if (waited == 4'(TOKEN)) begin
+          waited <= 4'd1;
           state <= AGAIN;
         end
-        AGAIN: if (left == 4'd1) state <= READY;
+        AGAIN: if (waited == 4'(PRODUCT)) state <= READY;
         READY: if (ready) state <= FREE;
         default: ;
       endcase
+    end
+    // Whatever is offered; `take` says whether it counts.
+    if (state == FREE) begin
+      u <= start_uop;
+      op <= decoded;
     end
     if (state == READ) token <= word[u.b[LV-1:0]];
     token_bad <= token >= u.aux;

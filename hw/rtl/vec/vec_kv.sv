@@ -54,7 +54,7 @@ module vec_kv
   logic [VEC*4-1:0] codes, gathered[KW];
   logic [15:0] four[CHANNELS];
   wire v_last = at == 4'(VW - 1);
-  assign pop = valid && (op.qk || op.qv) && !full;
+  assign pop = valid && (op.qk || op.qv) && (!full || hand);
   for (genvar l = 0; l < VEC; l++) begin : gen_code
     assign codes[l*4+:4] = x[l][3:0];
     wire unused = &{1'b0, x[l][31:4]};
@@ -76,7 +76,7 @@ module vec_kv
       if (pop) at <= result.last || (op.qv && v_last) ? '0 : at + 4'd1;
       if (pop) full <= op.qk ? result.last : v_last;
       else if (hand) full <= 1'b0;
-      assert (!(pop && full)) else $error("KV cache: a word after the last one of a head");
+      assert (!(pop && full && !hand)) else $error("KV cache: a word after the last one of a head");
     end
     if (pop) ends <= result.last;
     if (pop && result.first) scale_base <= result.param;

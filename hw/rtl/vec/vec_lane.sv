@@ -114,7 +114,7 @@ module vec_lane
   // Stages 12 and 13: shifted, with half a unit, and bounded.
   logic signed [58:0] t;
   logic signed [31:0] bounded;
-  vec_bound #(.WIDTH(59)) u_bound (.t, .bounds(constants.bounds), .y(bounded));
+  vec_bound #(.WIDTH(59)) u_bound (.t, .modular(1'b0), .bounds(constants.bounds), .y(bounded));
   always_ff @(posedge clk) begin
     if (en[ST_SHIFT]) t <= $signed({p, 1'b0}) >>> shift_11;
     if (en[ST_BOUND]) s <= bounded;
@@ -128,20 +128,23 @@ module vec_lane
   logic signed [49:0] t2;
   logic [15:0] prob;
   wire signed [24:0] s25 = s[24:0];
-  wire signed [63:0] moving = op.late ? 64'($signed({p2, 1'b0})) : op.embed ? {a, 32'd0}
-                            : 64'($signed({op.last_stage ? a_6 : a, 1'b0}));
+  logic signed [63:0] moving;
+  always_comb begin
+    case (constants.moving)
+      MOVE_PRODUCT: moving = 64'($signed({p2, 1'b0}));
+      MOVE_OPERAND: moving = 64'($signed({a, 1'b0}));
+      MOVE_UPPER: moving = {a, 32'd0};
+      default: moving = 64'($signed({a_6, 1'b0}));
+    endcase
+  end
   wire signed [63:0] moved = moving >>> constants.shift_2;
-  wire shifts = op.late || op.embed || op.last_stage || op.qv;
   always_ff @(posedge clk) begin
     if (en[ST_PARTIAL_2] && !op.softmax) begin
       low_2 <= 42'(s25) * 42'($signed({1'b0, g_13[16:0]}));
       high_2 <= 32'(s25) * 32'($signed(g_13[23:17]));
     end
     if (en[ST_PRODUCT_2] && !op.softmax) p2 <= 49'(low_2) + {high_2, 17'd0};
-    // EMBED is modulo 2^32.
-    if (en[ST_SHIFT_2] && !op.softmax) begin
-      t2 <= !shifts ? 50'($signed({sum, 1'b0})) : {op.embed ? {17{moved[32]}} : moved[49:33], moved[32:0]};
-    end
+    if (en[ST_SHIFT_2] && !op.softmax) t2 <= constants.direct ? 50'($signed({sum, 1'b0})) : moved[49:0];
   end
   vec_exp2 u_exp2 (
       .clk, .en(op.softmax ? en[ST_SHIFT_2:ST_PARTIAL_2] : 3'd0), .visible, .top(zmax), .x(s), .wide(op.wide), .p(prob)
@@ -149,7 +152,7 @@ module vec_lane
 
   // Stage 17: results.
   logic signed [31:0] bounded_2;
-  vec_bound #(.WIDTH(50)) u_bound_2 (.t(t2), .bounds(constants.bounds_2), .y(bounded_2));
+  vec_bound #(.WIDTH(50)) u_bound_2 (.t(t2), .modular(constants.modular), .bounds(constants.bounds_2), .y(bounded_2));
   always_ff @(posedge clk) begin
     if (en[ST_RESULT]) o <= op.middle ? s : op.softmax ? {16'd0, prob} : op.hadw ? hw : bounded_2;
   end

@@ -27,7 +27,7 @@ module vec_load #(
   wire [1:0] most = i32 ? 2'(N32 - 1) : 2'(N16 - 1);
   wire push = rd_valid && rd_ready;
   wire pop = take && part == most;
-  assign ready = words != 0;
+  wire [AW+2:0] words_next = words + (push ? (AW + 3)'(most) + 1'b1 : '0) - (AW + 3)'(step);
   wire [AW:0] level_next = level + (AW + 1)'(push) - (AW + 1)'(pop);
 
   always_ff @(posedge clk) begin
@@ -36,13 +36,15 @@ module vec_load #(
       {wr, rd, part} <= '0;
       level <= '0;
       words <= '0;
+      ready <= 1'b0;
       rd_ready <= init && !flush;
     end else begin
       wr <= wr + AW'(push);
       rd <= rd + AW'(pop);
       level <= level_next;
       rd_ready <= level_next < (AW + 1)'(DEPTH);
-      words <= words + (push ? (AW + 3)'(most) + 1'b1 : '0) - (AW + 3)'(step);
+      words <= words_next;
+      ready <= words_next != 0;
       if (take) part <= pop ? '0 : part + 2'd1;
       assert (!step || ready) else $error("load: a step without elements");
       assert (!take || level != 0) else $error("load: no beat to take from");

@@ -21,7 +21,7 @@ module vec_recip
   logic [7:0] low;
   logic [23:0] line;  // value * 256 + 255 - delta * low: its upper 16 bits are value - floor(delta * low / 256)
   wire [31:0] moved = s1 << ~k1;  // 31 - k1
-  assign pending = valid != 0 || out_valid;
+  assign pending = valid != 0;
   assign r = line[23:8];
   assign k = {1'b0, k4};
 

@@ -13,7 +13,7 @@ module vec_reduce
     input  logic                      flush,
     input  logic                      init,
     input  vnext_t                    next,
-    input  vop_t                      op,
+    input  vop_t                      op,             // the operation that ends
     input  vsetup_t                   setup,
     input  consts_t                   consts,
     input  logic     [          15:0] pitch,          // between the scalars of KV heads
@@ -31,7 +31,7 @@ module vec_reduce
     input  logic                      root,           // take the root of the sum of squares
     output logic                      root_valid,
     output logic signed [       31:0] zmax,           // SOFTMAX: largest exponent of the row
-    output logic                      pending,
+    output logic                      busy,           // beside what is written in this cycle
     output logic     [           4:0] vs_w_en,        // scale of f0, f1, f2, f3, base of f0
     output logic     [        AS-1:0] vs_w_addr,
     output logic     [          31:0] vs_w_f0,
@@ -43,6 +43,7 @@ module vec_reduce
     output logic     [          31:0] result_value
 );
   wire stat = op.statk || op.statq;
+  wire begins = init && !next.op.attq;  // which has nothing to do here, and may begin before the end of a SOFTMAX
 
   // Extremes of operands: whole numbers for ARGMAX, 16 bits of heads.
   logic signed [31:0] x[VEC], most, least, word_most, word_least;
@@ -88,7 +89,7 @@ module vec_reduce
     wire unused = &{1'b0, p[l][57:52]};
   end
   vec_sum #(.VEC(VEC)) u_sum (
-      .clk, .flush, .init, .start(next.uop.aux), .sq_en, .sq_mask(mask_11), .sq(square), .sq_sum, .en(sum_en),
+      .clk, .flush, .init(begins), .start(next.uop.aux), .sq_en, .sq_mask(mask_11), .sq(square), .sq_sum, .en(sum_en),
       .first(tag_o.first), .last(tag_o.last), .x(o), .sum, .sum_valid, .pending(sum_pending)
   );
 
@@ -109,14 +110,14 @@ module vec_reduce
       .clk, .rst(flush), .in_valid(inverse_start), .s(divisor), .out_valid(inverse_valid), .r(inverse_r), .k(inverse_k),
       .pending(inverse_pending)
   );
-  assign pending = most_pending || least_pending || sum_pending || stat_pending || inverse_pending;
+  assign busy = most_pending || least_pending || sum_pending || (sum_valid && op.softmax) || stat_pending || inverse_pending;
 
   // Scalars written.
   logic outside;  // as it was when the head was read
   logic [AS-1:0] head;
   wire by_head = stat || op.softmax ? inverse_valid : sum_valid && op.qq;
   vec_heads #(.SCALARS(SCALARS)) u_head (
-      .clk, .init, .base(next.setup.scalar), .grouped(op.by_query), .group(consts.gqa[4:0]), .pitch,
+      .clk, .init(begins), .base(next.setup.scalar), .grouped(op.by_query), .group(consts.gqa[4:0]), .pitch,
       .next(by_head), .addr(head), .outside
   );
   assign vs_w_en = {inverse_valid && op.statk, inverse_valid && op.softmax, sum_valid && op.qq,

@@ -1,11 +1,14 @@
 // What comes before each row of a SOFTMAX: fetches the factors of its scores from the scalar file, waits for the scan of
 // the row, and makes one extra step, `peak`, that sends the largest raw scores through the lanes (sink in lane 0, window in
 // lane 1) to become the row's largest exponent; a cycle later the row's words may follow. The factors change when the
-// peak reaches the memory output stage, after the last word of the row before. Other operations are always `ready`.
+// peak reaches the memory output stage, after the last word of the row before. The factors of an operation's first row may be
+// asked for before it begins. Other operations are always `ready`.
 module vec_rows #(
     parameter int SCALARS = 256
 ) (
     input  logic                              clk,
+    input  logic                              flush,
+    input  logic                              early,     // the next operation's factors may be read
     input  logic                              init,      // an operation begins
     input  logic                              softmax,   // it is one
     input  logic        [$clog2(SCALARS)-1:0] window,    // scalars of its first row
@@ -26,7 +29,8 @@ module vec_rows #(
   typedef enum logic [1:0] {OTHER, PEAK, SETTLE, WORDS} phase_t;
   phase_t phase;
   logic [4:0] fetch;  // one bit a cycle: window asked, sink asked, window's product, sink's product, and both taken over
-  logic known;
+  logic known, asked;  // `asked`: for the next operation
+  logic [15:0] zm_q;
   logic [$clog2(SCALARS)-1:0] at_window, at_sink;
   logic signed [25:0] next_window, next_sink;
   logic [31:0] zq;
@@ -37,15 +41,21 @@ module vec_rows #(
   assign s_addr = fetch[0] ? at_window : at_sink;
 
   always_ff @(posedge clk) begin
-    zq <= 32'(scale) * 32'(zm);
+    zq <= 32'(scale) * 32'(zm_q);
     fetch <= {fetch[3:0], 1'b0};
-    if (init) begin
-      at_window <= window;
-      at_sink <= sink;
-      fetch <= {4'd0, softmax};
-      known <= 1'b0;
-      phase <= softmax ? PEAK : OTHER;
+    if (flush) begin
+      fetch <= '0;
+      {known, asked} <= '0;
+      phase <= OTHER;
     end else begin
+      if ((early || init) && softmax && !asked) begin
+        at_window <= window;
+        at_sink <= sink;
+        zm_q <= zm;
+        fetch <= 5'd1;
+        known <= 1'b0;
+        asked <= !init;
+      end
       if (fetch[3]) next_window <= zq[25:0];
       if (fetch[4]) begin
         next_sink <= zq[25:0];
@@ -53,17 +63,22 @@ module vec_rows #(
         at_window <= at_window + 1'b1;
         at_sink <= at_sink + 1'b1;
       end
-      case (phase)
-        PEAK:
-        if (peak) begin
-          phase <= SETTLE;
-          known <= 1'b0;
-          fetch[0] <= 1'b1;
-        end
-        SETTLE: phase <= WORDS;
-        WORDS: if (row_end) phase <= PEAK;
-        default: ;
-      endcase
+      if (init) begin
+        asked <= 1'b0;
+        phase <= softmax ? PEAK : OTHER;
+      end else begin
+        case (phase)
+          PEAK:
+          if (peak) begin
+            phase <= SETTLE;
+            known <= 1'b0;
+            fetch[0] <= 1'b1;
+          end
+          SETTLE: phase <= WORDS;
+          WORDS: if (row_end) phase <= PEAK;
+          default: ;
+        endcase
+      end
       // Before those of the next row come: they are asked for with the peak, and take longer.
       if (peak_3) begin
         zq_window <= next_window;

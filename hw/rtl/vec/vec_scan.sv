@@ -100,7 +100,7 @@ module vec_scan
           if (last && rows == 5'd1) state <= IDLE;
         end
       endcase
-      assert (!start || idle) else $error("score scan: an operation while another one is read");
+      assert (!start || uop.op != OP_SOFTMAX || idle) else $error("score scan: an operation while another one is read");
     end
     if (step) begin
       r_lane <= lane;
@@ -141,30 +141,31 @@ module vec_scan
       .all_valid, .all, .pending
   );
 
-  // Results, each gathered in its place.
-  vtop_t entry[2];
-  vtop_t grown;
+  // A row's result, and the results that wait.
+  vtop_t row_top, grown, entry[2];
   word_t done;
+  logic more;
   assign done = flow[DELAY+TREE];
   wire found = some[DELAY+TREE];
   always_comb begin
-    grown = entry[wr];
+    grown = row_top;
     if (done.first) {grown.sink_seen, grown.window_seen} = '0;
     if (found && done.sink) begin
-      if (!grown.sink_seen || word > grown.sink) grown.sink = word;
+      if (!grown.sink_seen || word > row_top.sink) grown.sink = word;
       grown.sink_seen = 1'b1;
     end
     if (found && !done.sink) begin
-      if (!grown.window_seen || word > grown.window) grown.window = word;
+      if (!grown.window_seen || word > row_top.window) grown.window = word;
       grown.window_seen = 1'b1;
     end
   end
   assign top = entry[rd];
   assign top_valid = count != 0;
-  wire more = done.v && done.last;
   wire begins = step && first;
   always_ff @(posedge clk) begin
-    if (done.v) entry[wr] <= grown;
+    if (done.v) row_top <= grown;
+    if (more) entry[wr] <= row_top;
+    more <= done.v && done.last && !flush;
     if (flush) begin
       {held, count, wr, rd} <= '0;
     end else begin

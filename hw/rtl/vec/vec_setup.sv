@@ -29,6 +29,7 @@ module vec_setup
 );
   localparam int LV = $clog2(VEC);
   localparam int LL = $clog2(LANES);
+  localparam int AS = $clog2(SCALARS);
 
   // One multiplier: EMBED id * k; SOFTMAX lane step * SCORE_ROW; ATTQ, SILU first word * x; query scalars m * GQA;
   // QV elements of n heads.
@@ -53,8 +54,10 @@ module vec_setup
   // Sums of operands.
   wire [31:0] n = uop.n;
   logic [31:0] n_words, n_groups, lane_word, hdp_words;
-  logic [32:0] slots, m_gqa, c_n, a_n, aux_n;
-  logic [39:0] scalar_1, scalar_2, heads_end, gqa_aux, gqa_sink;
+  logic [32:0] slots, c_n, a_n, aux_n;
+  logic [39:0] scalar_1, scalar_2, heads_end;
+  logic [AS:0] row_most;  // largest first scalar of a group's rows
+  logic narrow;
   logic hdp_bad, gqa_bad, dims_bad, align_bad;
   wire [31:0] group_words = n_groups << (5 - LV);
   always_ff @(posedge clk) begin
@@ -64,14 +67,14 @@ module vec_setup
       lane_word <= op.wide ? 32'(uop.m[31:LL-1]) : 32'(uop.m[31:LL]);
       hdp_words <= consts.hdp >> LV;
       slots <= {1'b0, consts.sink_pad} + {1'b0, n};
-      m_gqa <= {1'b0, uop.m} + {1'b0, consts.gqa};
+      row_most <= (AS + 1)'(SCALARS) - (AS + 1)'(consts.gqa[4:0]);
       c_n <= {1'b0, uop.c} + {1'b0, n};
       a_n <= {1'b0, uop.a} + {1'b0, n};
       aux_n <= {1'b0, uop.aux} + {1'b0, n};
       scalar_1 <= op.softmax ? 40'(uop.aux[15:0]) + {8'd0, uop.m}
                 : op.attq ? {8'd0, uop.b} : op.sumsq ? {8'd0, uop.c} : {8'd0, uop.aux};
       scalar_2 <= 40'(uop.aux[31:16]) + {8'd0, uop.m};
-      heads_end <= {8'd0, uop.a} + (consts.hdp == 64 ? {2'd0, n, 6'd0} : {1'd0, n, 7'd0});
+      heads_end <= {8'd0, uop.a} + (narrow ? {2'd0, n, 6'd0} : {1'd0, n, 7'd0});
       hdp_bad <= consts.hdp != 64 && consts.hdp != 128;
       gqa_bad <= consts.gqa == 0 || consts.gqa > 16;
       dims_bad <= consts.v_dim == 0 || consts.v_dim % (4 * CHANNELS) != 0;
@@ -88,21 +91,18 @@ module vec_setup
                 || op.silu && uop.aux[7:0] != 0;
     end
   end
-  assign gqa_aux = {7'd0, m_gqa} + 40'(uop.aux[15:0]);
-  assign gqa_sink = {7'd0, m_gqa} + 40'(uop.aux[31:16]);
+  always_ff @(posedge clk) narrow <= consts.hdp == 64;
 
   // Checks. Where another check than that of vector memory could find something first: the whole range, before the loop.
   logic constant_bad, scalar_bad, range_bad;
-  logic [39:0] row_end;
-  assign row_end = op.softmax ? gqa_aux : {8'd0, uop.b} + {8'd0, consts.gqa};
   assign bad = empty ? FAULT_NONE : constant_bad ? FAULT_ILLEGAL : scalar_bad || range_bad ? FAULT_ONCHIP_RANGE : FAULT_NONE;
   always_ff @(posedge clk) begin
     if (en) begin
       empty <= op.softmax ? slots == 0 : n == 0;
       constant_bad <= ((op.heads && !op.qv) && hdp_bad) || ((op.by_query || op.by_row) && gqa_bad) || (op.qv && dims_bad);
       scalar_bad <= (op.normq || op.sumsq) && scalar_1 >= 40'(SCALARS)
-                 || op.by_row && row_end > 40'(SCALARS)
-                 || op.softmax && gqa_sink > 40'(SCALARS);
+                 || op.by_row && scalar_1 > 40'(row_most)
+                 || op.softmax && scalar_2 > 40'(row_most);
       range_bad <= align_bad || op.embed && uop.b >= 32'(VMEM) || op.softmax && slots > 33'(SBUF)
                 || op.from_aux && c_n > 33'(VMEM) || op.store && a_n > 33'(VMEM) || op.i32 && n[31:20] != 0
                 || op.qk && (heads_end > 40'(VMEM) || aux_n > 33'(SCALARS));
@@ -135,10 +135,14 @@ module vec_setup
     made.score = 32'(product >> LV);
     made.scalar_1 = scalar_1;
     made.scalar_2 = scalar_2;
-    made.beat = op.embed ? beat[31:0] : uop.a;
+    made.beat = '0;  // vec_front's
   end
-  assign beat = {16'd0, uop.a} + product[47:0];
-  always_ff @(posedge clk) if (en) setup <= made;
+  always_ff @(posedge clk) begin
+    if (en) begin
+      setup <= made;
+      beat <= {16'd0, uop.a} + product[47:0];
+    end
+  end
 
   wire unused = &{1'b0, op, uop, consts, product};
 endmodule

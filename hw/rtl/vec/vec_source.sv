@@ -26,6 +26,8 @@ module vec_source
     input  vop_t                       op,
     input  vsetup_t                    setup,
     input  consts_t                    consts,
+    input  logic                       drained,     // no more reads of scalars
+    input  logic                       next_valid,
     input  logic                       run,
     input  logic                       room,        // for a result
     input  logic                       token_read,
@@ -93,13 +95,14 @@ module vec_source
       .r_addr(sb_s_addr), .r_data(sb_s_data), .top_valid, .top, .take(peak)
   );
   logic rows_en;
+  wire early = next_valid && drained && !op.statk && !op.statq;  // which write such factors
   logic [31:0] f0_q;
   logic [21:0] f1_q, f3_q;
   logic signed [25:0] zq_window, zq_sink;
   wire peak_3 = tag_3.v && tag_3.peak;
   wire [AS-1:0] scalar_1 = next.setup.scalar_1[AS-1:0], scalar_2 = next.setup.scalar_2[AS-1:0];
   vec_rows #(.SCALARS(SCALARS)) u_rows (
-      .softmax(next.op.softmax), .window(scalar_1), .sink(scalar_2), .scale(f0_q[15:0]), .zm(uop.k), .s_en(rows_en),
+      .softmax(next.op.softmax), .window(scalar_1), .sink(scalar_2), .scale(f0_q[15:0]), .zm(next.uop.k), .early, .s_en(rows_en),
       .s_addr(rows_addr), .ready(rows_ready), .*
   );
   // The largest scores leave the scan with the peak; the data of the peak before may still be on their way.
@@ -131,17 +134,18 @@ module vec_source
   assign sb_r_lane = lane_1;
   assign sb_r_addr = {a_word[$clog2(SBUF)-LV-1:0], {LV{1'b0}}};
 
-  // Scalars: of the operation when it begins, of a head with its first step, of a row ahead of it.
+  // Scalars: of NORMQ when it begins, of a head with its first step, of a row ahead of it.
   vec_heads #(.SCALARS(SCALARS)) u_head (
       .clk, .init, .base(next.setup.scalar), .grouped(op.by_query), .group(consts.gqa[4:0]), .pitch(uop.k),
       .next(row_end), .addr(head_addr), .outside(head_outside)
   );
   logic [1:0] begun;
+  wire begin_read = init && next.op.normq;
   wire head_read = tag_src.v && tag_src.first && op.by_head;
   wire head_known = tag_3.v && tag_3.first && (op.qk || op.qq || op.attq);
   wire [21:0] inverse = op.attq ? f3_q : f1_q;
-  assign vs_r_en = init || rows_en || head_read;
-  assign vs_r_addr = init ? scalar_1 : rows_en ? rows_addr : head_1;
+  assign vs_r_en = begin_read || rows_en || head_read;
+  assign vs_r_addr = begin_read ? scalar_1 : rows_en ? rows_addr : head_1;
   vscalar_t held;
   always_ff @(posedge clk) begin
     f0_q <= vs_r_f0;

@@ -60,7 +60,7 @@ module vec_sum #(
     end
   end
 
-  assign pending = sq_v != 0 || v != 0 || sum_valid;
+  assign pending = sq_v != 0 || v != 0;
   wire [63:0] sq_word = 64'(sq_2[0]) + 64'(sq_2[1]);
   wire signed [31:0] word = 32'(sum_2[0]) + 32'(sum_2[1]);
   always_ff @(posedge clk) begin

@@ -99,20 +99,19 @@ module vec_unit
     output logic    [                 31:0] result_value
 );
   // Operations: the next one, and the one that runs.
-  logic reset, front_reset, flush, take, scan_idle, idle, front_busy, next_valid, next_ready, token_read, init, run, halt;
+  logic reset, front_reset, held_bad, tail, drained, flush, take, scan_idle, idle, front_busy, next_valid, next_ready, token_read, init, run, halt;
   logic step, step_final, source_bad, dst_bad, act_bad, kv_bad, bad, onchip_bad, pipe_busy, root, root_valid, sync;
-  logic axi_error, lanes_busy, reduce_pending, block_pending, kv_pending, queue_valid, room;
+  logic axi_error, lanes_busy, reduce_busy, block_pending, kv_pending, queue_valid, room;
   logic [31:0] token_word, kv_bad_beat, axi_channel;
   logic [31:0] word[VEC];
   vnext_t next;
   uop_t u;
-  vop_t op;
+  vop_t op, ending;
   vsetup_t setup;
   vconst_t constants;
   assign reset = rst || clear;
   assign front_reset = reset || flush;
   assign busy = front_busy || !(idle || halt);
-  assign seq = u.seq;
   for (genvar l = 0; l < VEC; l++) begin : gen_word
     assign word[l] = vm_ra_data[l*32+:32];
   end
@@ -124,21 +123,25 @@ module vec_unit
   vec_ctrl u_ctrl (
       .rst(reset), .uop(u), .rq_valid(aux_rq_valid), .rq_ready(aux_rq_ready), .rq_beat(aux_rq_beat),
       .rq_beats(aux_rq_beats), .write_bad(kv_bad), .write_info(kv_bad_beat), .axi_info(axi_channel), .last_start(root),
-      .last_done(root_valid), .*
+      .last_done(root_valid), .group(consts.gqa[4:0]), .*
   );
   vec_consts u_consts (.uop(next.uop), .op(next.op), .*);
 
-  // A fault, reset or clear empties everything in the next cycles.
+  // A fault, reset or clear empties everything in the next cycles; a fault of an operation that began before the end of the
+  // one before waits for that.
   always_ff @(posedge clk) begin
+    held_bad <= (held_bad || source_bad) && tail && !reset;
     flush <= reset || halt || bad || onchip_bad;
-    onchip_bad <= source_bad || dst_bad || act_bad;
+    onchip_bad <= bad && !kv_bad;
     axi_error <= kw_error != 0;
     for (int c = CHANNELS - 1; c >= 0; c--) if (kw_error[c]) axi_channel <= c;
     sync <= op.store ? aux_w_idle && !aux_wq_valid : &kw_idle && !kv_pending;
+    assert (!(tail && va_valid)) else $error("vector unit: results before the end of the operation before");
   end
-  assign bad = source_bad || dst_bad || act_bad || kv_bad;
-  assign pipe_busy = bad || onchip_bad || lanes_busy || reduce_pending || block_pending || queue_valid || vw_valid || va_valid || kv_pending
-                  || aux_wq_valid;
+  assign bad = ((source_bad || held_bad) && !tail) || dst_bad || act_bad || kv_bad;
+  // Writes that are made in this cycle are visible in the next one.
+  assign pipe_busy = bad || onchip_bad || lanes_busy || block_pending || queue_valid || (vw_valid && !vw_ready)
+                  || kv_pending || aux_wq_valid;
 
   // Steps and their way through the lanes.
   tag_t tag_1, tag_2, tag_3, tag_4, tag_5, tag_11, tag_13, tag_o;
@@ -155,7 +158,7 @@ module vec_unit
   );
   vec_pipe #(.VEC(VEC)) u_pipe (.busy(lanes_busy), .*);
   vec_lanes #(.VEC(VEC)) u_lanes (.ra_data(vm_ra_data), .rb_data(vm_rb_data), .sc_data(sb_r_data), .*);
-  vec_reduce #(.VEC(VEC), .SCALARS(SCALARS)) u_reduce (.pitch(u.k), .s(s_first), .pending(reduce_pending), .*);
+  vec_reduce #(.VEC(VEC), .SCALARS(SCALARS)) u_reduce (.op(ending), .pitch(u.k), .s(s_first), .busy(reduce_busy), .*);
 
   // Results for the activation buffer.
   logic block_v, act_v;
@@ -210,5 +213,5 @@ module vec_unit
     if (!flush) assert ($onehot0({dst_pop, kv_pop, store_pop})) else $error("vector unit: a result for two destinations");
   end
 
-  wire unused = &{1'b0, tag_2, tag_4, next, u, setup};
+  wire unused = &{1'b0, tag_2, tag_4, next, u, setup, ending};
 endmodule

@@ -22,7 +22,8 @@ module vec_visible
 
   // Number of sinks and of window tokens in sight; the reduced ring pointer. In stages, from stable operands.
   logic [32:0] next, past;
-  logic [31:0] reduced, sinks, window, ring, pointer, sink_slots, sink_sight, sight;
+  logic [31:0] reduced, sinks, window, ring, pointer, ahead, sink_slots, sink_sight, sight;
+  logic [33:0] around;  // one more than `ahead` and the ring
   logic none;
   always_ff @(posedge clk) begin
     next <= {1'b0, position} + 33'd1;
@@ -37,10 +38,11 @@ module vec_visible
     // Third.
     window <= none ? '0 : past < {1'b0, consts.n_window} ? past[31:0] : consts.n_window;
     sink_sight <= sinks > MOST ? MOST : sinks;
+    ahead <= pointer > MOST ? MOST : pointer;
     // Fourth.
     sight <= window > MOST ? MOST : window;
+    around <= W'(ahead) + W'(ring) + W'(1);
   end
-  wire [31:0] ahead = pointer > MOST ? MOST : pointer;
 
   // Slot l of a word is seen if l < bound[0] in the sink region, else if l < bound[1] (it lies before the pointer, by
   // `ahead` - l) and not l < bound[2] (`sight` is too short for that), or not l < bound[1] (a ring further) but l < bound[3]
@@ -54,8 +56,8 @@ module vec_visible
       start[0] <= W'(sink_sight);
       start[1] <= W'(ahead) + W'(1);
       start[2] <= W'(ahead) - W'(sight) + W'(1);
-      start[3] <= W'(ahead) + W'(ring) + W'(1);
-      start[4] <= W'(ahead) + W'(ring) - W'(sight) + W'(1);
+      start[3] <= around;
+      start[4] <= around - W'(sight);
       sink_start <= sink_slots;
     end
     if (again) begin
