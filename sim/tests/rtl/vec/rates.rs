@@ -36,6 +36,7 @@ fn words(case: &Case, op: Op) -> u64 {
 
 #[test]
 fn a_word_a_cycle() -> Outcome {
+    let mut slow = Vec::new();
     for (config, seeds) in [("tiny", 12), ("edge", 6), ("u280", 6)] {
         let mut b = Bench::new(config, Pace::FREE, 9)?;
         let mut line = format!("{config}: cycles beside the words:");
@@ -54,13 +55,24 @@ fn a_word_a_cycle() -> Outcome {
             }
             let bound = match op {
                 // The last block comes out after it has come in.
-                Op::SILU => 30 + 256 / b.cfg.vec as i64,
-                _ => 30,
+                Op::SILU => 34 + 256 / b.cfg.vec as i64,
+                // The last head goes to its writer after it has come in, and must have arrived.
+                Op::QK | Op::QV => 48,
+                // The scan of the first row, and what follows the last one.
+                Op::SOFTMAX => 48,
+                // Statistics, sums and their inverses.
+                Op::STATK | Op::STATQ | Op::SUMSQ => 34,
+                _ => 28,
             };
-            assert!(most <= bound, "{config}: {op:?} takes {most} cycles beside its words");
+            if most > bound {
+                slow.push(format!(
+                    "{config}: {op:?} takes {most} cycles beside its words, more than {bound}"
+                ));
+            }
         }
         println!("{line}");
     }
+    assert!(slow.is_empty(), "{}", slow.join("\n"));
     Ok(())
 }
 
