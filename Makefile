@@ -47,7 +47,7 @@ bench: build
 	$(ACCLLM) eval
 
 performance: build
-	$(ACCLLM) bench --page docs/performance.md
+	$(ACCLLM) bench-page docs/performance.md
 
 # Texts for SmolLM2: WIKITEXT is scored, BOOK is for calibration.
 quantization: build smollm2
@@ -84,6 +84,7 @@ fmt:
 synth: yosys
 	$(PYTHON) hw/synth run
 	$(PYTHON) hw/synth page
+	$(PYTHON) hw/synth floorplan
 
 # Warnings of slang in any configuration; a unit over its budget, the fast ones synthesized again where they have changed.
 synth-check: yosys
@@ -121,9 +122,13 @@ $(XO): hw/rtl/files.f $(wildcard hw/rtl/*/*.sv hw/vitis/u280/*)
 	@mkdir -p build
 	vivado -mode batch -nolog -nojournal -source hw/vitis/u280/gen_xo.tcl -tclargs $@ build/xo
 
-$(XCLBIN): $(XO) hw/vitis/u280/link.cfg
+FLOORPLAN := hw/vitis/u280/floorplan.tcl
+
+# Without a floorplan (`make synth` writes it) Vivado chooses the dies itself.
+$(XCLBIN): $(XO) hw/vitis/u280/link.cfg $(wildcard $(FLOORPLAN))
 	@$(call needs,v++,xclbin)
 	v++ --link --target $(TARGET) --platform $(PLATFORM) --config hw/vitis/u280/link.cfg \
+	  $(if $(wildcard $(FLOORPLAN)),--vivado.prop run.impl_1.STEPS.OPT_DESIGN.TCL.PRE=$(abspath $(FLOORPLAN))) \
 	  --temp_dir build/link --output $@ $<
 
 # What comes from Python packages: pinned, verified, into a folder of the project.

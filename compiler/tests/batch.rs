@@ -2,8 +2,8 @@
 
 mod common;
 
+use accllm_compiler::abi::reg;
 use accllm_compiler::label::Span;
-use accllm_compiler::lambda::reg;
 use accllm_compiler::{Error, ModelSpec, Program, Settings, Step};
 use accllm_hw::config::{CONFIGS, Config, find};
 use accllm_hw::isa::Op;

@@ -24,6 +24,7 @@ mod host;
 mod report;
 mod spec;
 mod trace;
+mod units;
 
 pub use activity::{Activity, Queue};
 pub use error::EngineError;

@@ -1,6 +1,6 @@
 //! Arguments of the verbs about cards.
 
-use super::{Card, MemoryArg, Shape};
+use super::{Card, MemoryArg, ShapeArgs};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 
@@ -39,7 +39,7 @@ pub struct XrtCheck {
     pub runs: u32,
     /// Shape.
     #[command(flatten)]
-    pub shape: Shape,
+    pub shape: ShapeArgs,
 }
 
 /// `accllm xrt-device`.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// Shape of a compiled program.
 #[derive(Debug, Clone, Args)]
-pub struct Shape {
+pub struct ShapeArgs {
     /// Engine configuration: tiny, edge, u280, or a file (docs/configurations.md).
     #[arg(long, default_value = "tiny", value_name = "NAME|FILE")]
     pub config: String,
@@ -37,7 +37,7 @@ pub struct Compile {
     pub sequences: usize,
     /// Shape.
     #[command(flatten)]
-    pub shape: Shape,
+    pub shape: ShapeArgs,
 }
 
 /// `accllm disasm`.
@@ -55,7 +55,7 @@ pub struct Info {
     pub model: String,
     /// Shape.
     #[command(flatten)]
-    pub shape: Shape,
+    pub shape: ShapeArgs,
 }
 
 /// `accllm devices`.

@@ -1,14 +1,24 @@
 //! Checks a card and its xclbin against the kernel that this program drives.
 
 use super::xclbin::{Kernel as Found, Xclbin};
-use crate::Result;
+use crate::{Error, Result};
 use accllm_hw::kernel::{Kernel, PROTOCOL, vitis};
 use accllm_hw::regs::{self, CONTRACT_VERSION};
 
 type Check = std::result::Result<(), String>;
 
+impl Xclbin {
+    /// Checks that it holds this kernel, with memories that hold `bytes` for each of its masters.
+    ///
+    /// # Errors
+    /// The first difference, with both sides named.
+    pub fn check(&self, want: &Kernel, bytes: &[usize]) -> Result<()> {
+        check(self, want, bytes).map_err(|e| Error::Xrt(format!("{}: {e}", self.path.display())))
+    }
+}
+
 /// Checks an xclbin; `bytes` is what the memory of each master must hold.
-pub fn check(xclbin: &Xclbin, want: &Kernel, bytes: &[usize]) -> Check {
+fn check(xclbin: &Xclbin, want: &Kernel, bytes: &[usize]) -> Check {
     let Some(found) = xclbin.kernels.iter().find(|k| k.name == want.name) else {
         let names: Vec<_> = xclbin.kernels.iter().map(|k| k.name.as_str()).collect();
         return Err(format!(

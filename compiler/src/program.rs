@@ -1,7 +1,4 @@
 //! A compiled program with everything that its users need to know.
-
-pub mod file;
-
 use crate::emit::{Prefill, emit};
 use crate::error::{Error, Result};
 use crate::label::Label;

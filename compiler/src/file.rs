@@ -1,10 +1,10 @@
 //! Files of compiled programs: header, description (JSON), instructions, memory image, checksum.
 
-use super::Program;
 use crate::error::{Error, Result};
 use crate::image::{ImageSink, MemoryImage, ModelSource, Port, write_image};
 use crate::label::Label;
 use crate::layout::Layout;
+use crate::program::Program;
 use crate::spec::ModelSpec;
 use accllm_hw::config::{BEAT_BYTES, Config};
 use accllm_hw::isa::{INSTR_BYTES, Instr};
