@@ -100,10 +100,16 @@ fn design(name: &str, opt: OptLevel, asserts: bool) -> Outcome<Design> {
         return Ok(d.clone());
     }
     let c = config(name)?;
+    let (link, hold) = match name {
+        "deep" => (3, 0),
+        "u280" => (2, 1),
+        _ => (0, 1),
+    };
     let used = [
         "pkg/",
         "buf/act_buf",
         "buf/score_buf",
+        "mem/delay_line",
         "mem/stream_fifo",
         "mem/chan_reader",
         "mem/prefetch",
@@ -126,6 +132,8 @@ fn design(name: &str, opt: OptLevel, asserts: bool) -> Outcome<Design> {
         .param("SBUF", c.sbuf)
         .param("SCALARS", c.scalars)
         .param("LANE_ROWS", c.lane_rows)
+        .param("LINK", link)
+        .param("HOLD", hold)
         .load()?;
     designs.insert(key, d.clone());
     Ok(d)
