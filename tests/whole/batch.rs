@@ -1,12 +1,12 @@
 //! Several sequences in one run of the program == each of them alone, bit for bit.
 
-use accllm::device::{Device, GoldenDevice, MemoryKind, PairDevice, Verilator};
-use accllm::engine::Batch;
 use accllm_compiler::synthetic::{Synthetic, shapes};
 use accllm_compiler::{MemoryImage, ModelSpec, Program, Settings, Step};
+use accllm_device::{Device, GoldenDevice, MemoryKind, PairDevice, Verilator};
 use accllm_hw::config::{CONFIGS, Config, find};
 use accllm_quant::model::QuantModel;
 use accllm_tests::rtl;
+use accllm_text::engine::Batch;
 
 /// Tokens fed to each sequence before the first common step: fewer than sinks, some blocks, more than the window, and
 /// one.

@@ -1,11 +1,11 @@
 //! Deliberate faults: each is caught, and the report points to the right place.
 
-use accllm::device::{GoldenDevice, MemoryKind, Verilator, VerilatorOptions};
-use accllm::engine::Engine as _;
 use accllm_compiler::synthetic::Synthetic;
+use accllm_device::{GoldenDevice, MemoryKind, Verilator, VerilatorOptions};
 use accllm_hw::config::{BEAT_BYTES, find};
 use accllm_quant::model::QuantModel;
 use accllm_tests::{Compiled, changed_rtl, rtl};
+use accllm_text::engine::Engine as _;
 
 fn compiled(model: &QuantModel) -> Compiled<'_> {
     Compiled::new(model, find("tiny").unwrap(), 4, 24)

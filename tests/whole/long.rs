@@ -1,8 +1,8 @@
 //! Long texts: memory and work stay constant, and the RTL agrees far beyond the wrap.
 
-use accllm::device::{Device as _, GoldenDevice, MemoryKind, Verilator};
 use accllm_compiler::Step;
 use accllm_compiler::lambda::reg;
+use accllm_device::{Device as _, GoldenDevice, MemoryKind, Verilator};
 use accllm_hw::config::{BEAT_BYTES, find};
 use accllm_sim::golden::Executed;
 use accllm_sim::lockstep::{Lockstep, Nowhere};

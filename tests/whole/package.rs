@@ -1,8 +1,8 @@
 //! The Vitis package agrees with the RTL: names, widths and offsets, and the wrapper computes what the engine computes.
 
-use accllm::device::{Device as _, GoldenDevice, MemoryKind};
 use accllm_compiler::Step;
 use accllm_compiler::synthetic::Synthetic;
+use accllm_device::{Device as _, GoldenDevice, MemoryKind};
 use accllm_hw::config::{CONFIGS, find};
 use accllm_hw::kernel::{Kernel, SLAVE, vitis};
 use accllm_hw::regs;
@@ -204,7 +204,7 @@ fn arguments_and_a_token_through_the_wrapper() -> Outcome {
         let inner = MemoryKind::Ideal.model(Store::shared(bytes.clone())?, 0, false)?;
         Ok(Box::new(Window::new(inner, master.memory.base())) as Box<dyn MemoryModel>)
     });
-    let mut card = Card::new(wrapper()?, memories.collect::<accllm::Result<_>>()?)?;
+    let mut card = Card::new(wrapper()?, memories.collect::<accllm_device::Result<_>>()?)?;
 
     let text = file(&kernel, "kernel.xml");
     let xml = Document::parse(&text)?;

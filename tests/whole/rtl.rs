@@ -1,12 +1,12 @@
 //! Integer reference == golden executor == RTL, every tensor, under random memory timing.
 
-use accllm::device::{Device as _, MemoryKind};
-use accllm::engine::Reference;
-use accllm::generate::{Request, generate};
 use accllm_compiler::synthetic::shapes;
+use accllm_device::{Device as _, MemoryKind};
 use accllm_hw::config::{Config, find};
 use accllm_quant::model::LambdaShape;
 use accllm_tests::{Compiled, bundled, past_the_wrap, ragged, rtl};
+use accllm_text::engine::Reference;
+use accllm_text::generate::{Request, generate};
 use std::ops::ControlFlow;
 
 /// A prompt of 100 tokens in prefill blocks and 64 more: the ring of 60 wraps, sinks leave the window.

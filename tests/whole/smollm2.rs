@@ -1,14 +1,14 @@
 //! A real model, SmolLM2-135M-Instruct out of its GGUF file, from quantization to the RTL of `edge`.
 
-use accllm::device::{Device as _, MemoryKind};
-use accllm::engine::{Engine as _, Reference};
-use accllm::generate::{Request, generate};
-use accllm::model::Source;
+use accllm_device::{Device as _, MemoryKind};
 use accllm_hw::config::find;
 use accllm_quant::model::{LambdaShape, WeightFormat};
 use accllm_quant::perplexity::{Protocol, plain_stream};
 use accllm_quant::quantize::{Closed, Options, quantize};
 use accllm_tests::{Compiled, rtl};
+use accllm_text::engine::{Engine as _, Reference};
+use accllm_text::generate::{Request, generate};
+use accllm_text::model::Source;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;

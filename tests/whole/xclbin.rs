@@ -1,6 +1,6 @@
 //! The simulation xclbin, read by a program that includes XRT's own header, and by the host.
 
-use accllm::device::xrt::xclbin::Xclbin as Read;
+use accllm_device::xrt::xclbin::Xclbin as Read;
 use accllm_hw::config::CONFIGS;
 use accllm_hw::kernel::xclbin::{UNIT_BASE, Xclbin};
 use accllm_hw::kernel::{Kernel, Memory, PLATFORM};

@@ -110,6 +110,7 @@ module vec_unit
   logic [31:0] row_word;
   logic [AS-1:0] rows_addr;
   logic signed [31:0] top_sink, top_window;
+  logic signed [25:0] zq_window, zq_sink;
   vtop_t top;
   logic [VEC-1:0] mask, seen;
   logic [31:0] a_word, b_word;
@@ -215,7 +216,6 @@ module vec_unit
   // Scalars and constants of the operation.
   logic [15:0] cb_base, cb_scale, cb_r;
   logic [5:0] cb_k;
-  logic signed [25:0] zq_window, zq_sink;
   logic [5:0] shift_o;
   logic [63:0] half_o;
   logic signed [31:0] low_4, high_4, low_o, high_o;

@@ -1,0 +1,127 @@
+//! Arguments of `accllm quantize`.
+
+use clap::{Args, ValueEnum};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+/// `accllm quantize`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  accllm quantize ./my-llama ./my-llama-w2 --calib text-like-its-training.txt\n  \
+        accllm quantize model.gguf out --preset best --self-text\n  \
+        accllm quantize model.gguf out --bits 3.0 --self-text\n\n\
+        A training that was interrupted goes on from the last state it kept when the same command is given again."
+)]
+pub struct Quantize {
+    /// Hugging Face folder (config.json, *.safetensors, tokenizer.json), GGUF file, or `bundled`.
+    pub model: String,
+    /// Folder to create. It must not exist yet.
+    pub out: PathBuf,
+    /// Text for calibration, blank lines between documents [default: built-in stories].
+    #[arg(long, value_name = "FILE")]
+    pub calib: Option<PathBuf>,
+    /// Calibrate on text that the model writes itself; with --calib on both in turn.
+    #[arg(long)]
+    pub self_text: bool,
+    /// Most tokens of calibration text to use [default: the preset's].
+    #[arg(long, value_name = "N")]
+    pub calib_tokens: Option<usize>,
+    /// Passes over the text of a training of each layer alone, towards what the float layer gives. It helps small models.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub layer_passes: usize,
+    /// Tokens of the training of the whole model, passes over the text included; 0 for none [default: the preset's].
+    #[arg(long, value_name = "N")]
+    pub train_tokens: Option<usize>,
+    /// How much work to put in.
+    #[arg(long, value_enum, default_value_t = PresetArg::Fast)]
+    pub preset: PresetArg,
+    /// Format of the layers' weights (the head is W4).
+    #[arg(long, value_enum, default_value_t = FormatArg::W2s, conflicts_with_all = ["bits", "tokens_per_second"])]
+    pub format: FormatArg,
+    /// Mix formats: the best assignment with at most so many bits a weight, scales included (2.0 to 4.5).
+    #[arg(long, value_name = "BITS")]
+    pub bits: Option<f64>,
+    /// Mix formats: the best assignment that decodes so many tokens a second, as far as memory decides (head and a full
+    /// window of keys and values included).
+    #[arg(long, value_name = "RATE", conflicts_with = "bits")]
+    pub tokens_per_second: Option<f64>,
+    /// Engine configuration that --tokens-per-second is about.
+    #[arg(long, value_name = "CONFIG", default_value = "u280", requires = "tokens_per_second")]
+    pub config: String,
+    /// Which two columns of four 2:4 keeps.
+    #[arg(long, value_enum, default_value_t = PruningArg::Sparsegpt)]
+    pub pruning: PruningArg,
+    /// Another choice for some layers, as in 0-3=wanda or 29=magnitude; may be given several times.
+    #[arg(long, value_name = "LAYERS=HOW", value_parser = layer_pruning)]
+    pub layer_pruning: Vec<(RangeInclusive<usize>, PruningArg)>,
+    /// What is done to q and k against the rounding of K to 4 bits.
+    #[arg(long, value_enum, default_value_t = KeysArg::Plain)]
+    pub keys: KeysArg,
+    /// Rotate the residual stream first, by the random matrix of this seed (no cost at run time).
+    #[arg(long, value_name = "SEED")]
+    pub rotate: Option<u64>,
+    /// Split up to so many strong channels of the values and of the input of down in each layer, and drop as many weak ones.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub split: usize,
+    /// Put this text in front of all texts for good (special tokens by name): no more tokens than the 4 sinks. Their keys
+    /// and values come with the model, and no engine computes them.
+    #[arg(long, value_name = "TEXT")]
+    pub prefix: Option<String>,
+    /// Folder for the finished parts: own text, sensitivities, layers, state of the training [default: OUT.work, removed at the end].
+    #[arg(long, value_name = "FOLDER")]
+    pub work: Option<PathBuf>,
+    /// Of everything random; the same seed gives the same model.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// How much work goes into a quantization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PresetArg {
+    /// Closed forms on 16,384 tokens, no training: minutes for a small model.
+    Fast,
+    /// Closed forms on 131,072 tokens, then a training of the whole model on two passes over them: hours. Models of less
+    /// than a hundred million weights get up to four times the tokens.
+    Best,
+}
+
+/// Choice of the columns that 2:4 keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PruningArg {
+    /// The largest weights.
+    Magnitude,
+    /// The largest products of weight and norm of the input channel.
+    Wanda,
+    /// The least error behind the compensation by the columns that follow.
+    Sparsegpt,
+}
+
+/// Choice for q and k.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum KeysArg {
+    /// Nothing.
+    Plain,
+    /// Their RoPE pairs are scaled and turned by search.
+    Aligned,
+    /// The same, and of each head a pair leads whose mean K's zero point takes away: some instructions more in a layer.
+    Led,
+}
+
+/// Weight formats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    /// Two of four columns, 2 bits: 2.0 bits a weight with scales.
+    W2s,
+    /// All columns, 2 bits: 2.25.
+    W2d,
+    /// All columns, 4 bits: 4.5.
+    W4,
+}
+
+/// `0-3=wanda` or `29=magnitude`.
+fn layer_pruning(text: &str) -> std::result::Result<(RangeInclusive<usize>, PruningArg), String> {
+    let (layers, how) = text.split_once('=').ok_or("expected LAYERS=HOW, as in 0-3=wanda")?;
+    let number = |s: &str| s.parse::<usize>().map_err(|_| format!("'{s}' is no layer; expected 3 or 0-3"));
+    let (from, to) = layers.split_once('-').unwrap_or((layers, layers));
+    Ok((number(from)?..=number(to)?, PruningArg::from_str(how, true)?))
+}

@@ -1,0 +1,79 @@
+//! What several verbs begin with: a quantized model, and its program.
+
+use super::args::Shape;
+use super::out::Out;
+use accllm_compiler::{MemoryImage, ModelSpec, Program, Settings};
+use accllm_device::{Error, Result};
+use accllm_hw::config::{Config, find};
+use accllm_quant::model::LambdaShape;
+use accllm_text::calibration::Calibration;
+use accllm_text::model::{Ready, Source};
+use std::path::Path;
+
+/// The configuration of that name.
+pub fn config(shape: &Shape) -> Result<&'static Config> {
+    find(&shape.config).map_err(Error::Argument)
+}
+
+/// Refuses a shape that no model could have, before any work.
+pub fn check(shape: &Shape) -> Result<()> {
+    let config = config(shape)?;
+    let (n_sink, n_window) = (shape.sinks.unwrap_or(0), shape.window.unwrap_or(1));
+    LambdaShape { n_sink, n_window }.check(Path::new("command line"))?;
+    match shape.block {
+        Some(b) if b == 0 || b > config.block => Err(Error::Argument(format!(
+            "--block is {b}; configuration '{}' takes 1 to {} tokens",
+            config.name, config.block
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Reads the model, quantizing a checkpoint.
+pub fn model(name: &str, out: &Out) -> Result<Ready> {
+    open(&Source::find(name)?, out)
+}
+
+/// [`model`] of a source.
+pub fn open(source: &Source, out: &Out) -> Result<Ready> {
+    let busy = out.busy("preparing the model");
+    let ready = Ready::open(source, &Calibration::open(None)?);
+    busy.finish_and_clear();
+    ready
+}
+
+/// The attention shape: the command line's, else the model's.
+pub fn lambda(shape: &Shape, ready: &Ready) -> LambdaShape {
+    let default = ready.model.lambda;
+    LambdaShape {
+        n_sink: shape.sinks.unwrap_or(default.n_sink),
+        n_window: shape.window.unwrap_or(default.n_window),
+    }
+}
+
+/// Compiles the model, and proves that the program stays within its memory map.
+pub fn program(shape: &Shape, ready: &Ready) -> Result<Program> {
+    batched(shape, ready, 1)
+}
+
+/// The same for several sequences.
+pub fn batched(shape: &Shape, ready: &Ready, sequences: usize) -> Result<Program> {
+    let lambda = lambda(shape, ready);
+    let settings = Settings { lambda, block: shape.block, sequences };
+    let program = Program::compile(&ModelSpec::from(&ready.model), config(shape)?, &settings)?;
+    program.check()?;
+    Ok(program)
+}
+
+/// Reads a compiled program, which must be one of the model.
+pub fn load(file: &Path, ready: &Ready) -> Result<(Program, MemoryImage)> {
+    let (program, image) = Program::load(file)?;
+    if program.spec != ModelSpec::from(&ready.model) {
+        return Err(Error::Argument(format!(
+            "{} was compiled from another model than {}; give that model, or compile this one",
+            file.display(),
+            ready.name
+        )));
+    }
+    Ok((program, image))
+}

@@ -1,0 +1,127 @@
+//! `accllm info`.
+
+use crate::args::Info;
+use crate::out::Out;
+use crate::prepare;
+use accllm_compiler::Program;
+use accllm_compiler::info::WeightInfo;
+use accllm_device::Result;
+use accllm_hw::config::{BEAT_BYTES, Config};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Report {
+    model: String,
+    config: String,
+    channels: usize,
+    block: usize,
+    instructions: usize,
+    instruction_bytes: usize,
+    weight_bytes: usize,
+    kv_bytes: usize,
+    aux_bytes: usize,
+    layers: Vec<Layer>,
+    head: Weight,
+    tokens: Vec<Token>,
+}
+
+#[derive(Serialize)]
+struct Layer {
+    padding: f64,
+    weights: Vec<Weight>,
+}
+
+#[derive(Serialize)]
+struct Weight {
+    name: String,
+    format: String,
+    rows: usize,
+    cols: usize,
+    /// Of each channel.
+    beats: usize,
+    padding: f64,
+}
+
+/// What a decoded token needs, *estimated* from the layout.
+#[derive(Serialize)]
+struct Token {
+    /// Tokens before it.
+    context: u64,
+    /// Beats of each channel: a token takes at least so many cycles.
+    beats: usize,
+    bytes: usize,
+    /// At one beat per channel and cycle.
+    tokens_per_second_bound: f64,
+}
+
+/// Shows sizes of a model on a configuration.
+pub fn run(args: &Info, out: &Out) -> Result<()> {
+    prepare::check(&args.shape)?;
+    let ready = prepare::model(&args.model, out)?;
+    let program = prepare::program(&args.shape, &ready)?;
+    let config = prepare::config(&args.shape)?;
+    let info = program.info();
+    let a = &ready.model.arch;
+    out.line(&format!(
+        "{}: {} layers, hidden {}, feed-forward {}, {} query heads on {} KV heads of {}, vocabulary {}",
+        ready.name, a.layers, a.hidden, a.ff, a.heads, a.kv_heads, a.head_dim, a.vocab
+    ))?;
+    out.line(&info.to_string())?;
+    let tokens = tokens(&program, config);
+    out.line("a token, estimated:  context  beats/channel     MB  tokens/s at most")?;
+    for t in &tokens {
+        let (mb, bound) = (t.bytes as f64 / 1e6, t.tokens_per_second_bound);
+        out.line(&format!("{:>28} {:>14} {mb:>6.3} {bound:>17.0}", t.context, t.beats))?;
+    }
+    let bytes = |beats: usize| beats * info.channels * BEAT_BYTES;
+    out.report(&Report {
+        model: ready.name.clone(),
+        config: info.config.clone(),
+        channels: info.channels,
+        block: info.block,
+        instructions: info.instructions,
+        instruction_bytes: info.instruction_bytes(),
+        weight_bytes: bytes(info.weight_beats),
+        kv_bytes: bytes(info.kv_beats),
+        aux_bytes: info.aux_beats * BEAT_BYTES,
+        layers: (0..info.layers.len())
+            .map(|l| Layer {
+                padding: info.layer_padding(l),
+                weights: info.layers.get(l).into_iter().flatten().map(Weight::from).collect(),
+            })
+            .collect(),
+        head: Weight::from(&info.head),
+        tokens,
+    })
+}
+
+/// An empty context, a short one, and a full window.
+fn tokens(program: &Program, config: &Config) -> Vec<Token> {
+    let lambda = program.layout.shape.lambda;
+    let full = (lambda.n_sink + lambda.n_window) as u64;
+    let mut contexts = vec![0, 128.min(full), full];
+    contexts.dedup();
+    let token = |context| {
+        let beats = program.beats_per_token(context);
+        Token {
+            context,
+            beats,
+            bytes: program.bytes_per_token(context),
+            tokens_per_second_bound: config.mhz as f64 * 1e6 / beats.max(1) as f64,
+        }
+    };
+    contexts.into_iter().map(token).collect()
+}
+
+impl From<&WeightInfo> for Weight {
+    fn from(w: &WeightInfo) -> Self {
+        Self {
+            name: w.name.clone(),
+            format: w.format.clone(),
+            rows: w.size.0,
+            cols: w.size.1,
+            beats: w.beats,
+            padding: w.padding,
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! `accllm eval --long`.
+
+use super::eval::{lambda, stream};
+use crate::args::{Eval, StageArg};
+use crate::out::{Bars, Out};
+use accllm_device::progress::Progress as _;
+use accllm_device::{Error, Result, output};
+use accllm_lab::long::{self, Options, Reader, Series};
+use accllm_quant::model::{LambdaShape, QuantModel};
+use accllm_text::calibration::Calibration;
+use accllm_text::model::{self, Kind, Source};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Report {
+    model: String,
+    stage: &'static str,
+    tokens: usize,
+    bucket: usize,
+    series: Vec<Series>,
+}
+
+/// Reads the text and prints perplexity by position.
+pub fn run(args: &Eval, source: &Source, text: &str, out: &Out) -> Result<()> {
+    if let Some(file) = &args.svg {
+        output::check_file(file)?;
+    }
+    let busy = out.busy("reading the model");
+    let only = |stage| args.stage == [stage];
+    if source.kind == Kind::Quantized {
+        if !(only(StageArg::All) || only(StageArg::Integer)) {
+            let what =
+                "--long of a quantized model is of the integer model; give the checkpoint for --stage float";
+            return Err(Error::Argument(what.into()));
+        }
+        let model = QuantModel::load(source.folder())?;
+        let a = &model.arch;
+        let tokens = stream(args, text, &source.tokenizer(a.vocab)?, a.bos, &a.eos)?;
+        busy.finish_and_clear();
+        let shape = (model.lambda, a.max_positions);
+        return report(args, source, &Reader::integer(&model), shape, &tokens, out);
+    }
+    let float = source.float()?;
+    let c = &float.config;
+    let tokenizer = source.tokenizer(c.vocab)?;
+    let (tokens, positions) = (stream(args, text, &tokenizer, c.bos, &c.eos)?, c.max_positions);
+    if only(StageArg::Float) {
+        busy.finish_and_clear();
+        let default = LambdaShape { n_sink: 4, n_window: 508 };
+        return report(args, source, &Reader::Float(&float), (default, positions), &tokens, out);
+    }
+    if !(only(StageArg::All) || only(StageArg::Integer)) {
+        return Err(Error::Argument("--long is of --stage float or --stage integer".into()));
+    }
+    busy.set_message("quantizing");
+    let calibration = Calibration::open(args.calib.as_deref())?;
+    let model = model::quantize(float, &tokenizer, &calibration)?.model;
+    busy.finish_and_clear();
+    report(args, source, &Reader::integer(&model), (model.lambda, positions), &tokens, out)
+}
+
+fn report(
+    args: &Eval,
+    source: &Source,
+    reader: &Reader<'_>,
+    (shape, positions): (LambdaShape, usize),
+    tokens: &[u32],
+    out: &Out,
+) -> Result<()> {
+    let wanted = if args.tokens == 0 { tokens.len().saturating_sub(1) } else { args.tokens };
+    let text = tokens.get(..wanted.saturating_add(1)).ok_or_else(|| {
+        Error::Argument(format!(
+            "the text has {} tokens, and --tokens {wanted} needs one more than it scores; give a longer text (--text) \
+             or fewer tokens",
+            tokens.len()
+        ))
+    })?;
+    let full = args.full.unwrap_or(positions.saturating_add(args.bucket));
+    let options = Options { lambda: lambda(args, shape), bucket: args.bucket, full };
+    options.lambda.check(std::path::Path::new("command line"))?;
+    let bars = Bars::tokens();
+    bars.begin("reading", long::work(reader, &options, text) as u64);
+    let series = long::measure(reader, &options, text, &mut |_, n| bars.advance(n as u64));
+    bars.end();
+    let series = series?;
+    print(&source.name, reader.stage(), &series, out)?;
+    if let Some(file) = &args.svg {
+        let title = format!("{}, {}: perplexity by position", source.name, reader.stage());
+        output::write_whole(file, long::svg(&title, &series)?.as_bytes())?;
+    }
+    let stage = reader.stage();
+    out.report(&Report { model: source.name.clone(), stage, tokens: wanted, bucket: args.bucket, series })
+}
+
+fn print(model: &str, stage: &str, series: &[Series], out: &Out) -> Result<()> {
+    let tokens = series.first().map_or(0, |s| s.tokens);
+    out.line(&format!(
+        "perplexity of {model}, {stage}, by position in one text of {tokens} tokens; tokens/s measured"
+    ))?;
+    let mut line = format!("{:>18}", "positions");
+    series.iter().for_each(|s| line += &format!("  {:>24}", s.label()));
+    out.line(&line)?;
+    let rows = series.iter().map(|s| s.buckets.len()).max().unwrap_or(0);
+    for i in 0..rows {
+        let first = series.iter().find_map(|s| s.buckets.get(i));
+        let mut line = first.map_or(String::new(), |b| format!("{:>8} - {:>7}", b.from, b.to - 1));
+        for s in series {
+            line += &match s.buckets.get(i) {
+                Some(b) => format!("  {:>12.3} {:>7.0} t/s", b.ppl, b.tok_per_s),
+                None => format!("  {:>24}", "-"),
+            };
+        }
+        out.line(&line)?;
+    }
+    let mut line = format!("{:>18}", "all");
+    series.iter().for_each(|s| line += &format!("  {:>12.3}            ", s.ppl));
+    out.line(line.trim_end())?;
+    let mut line = format!("{:>18}", "keys and values");
+    series.iter().for_each(|s| line += &format!("  {:>21.1} MB", s.cache_bytes as f64 / 1e6));
+    out.line(&line)
+}

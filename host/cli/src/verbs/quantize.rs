@@ -1,0 +1,135 @@
+//! `accllm quantize`.
+
+use crate::args::{FormatArg, KeysArg, PresetArg, PruningArg, Quantize};
+use crate::out::{Bars, Out};
+use accllm_device::{Error, Result, output};
+use accllm_hw::config::find;
+use accllm_quant::model::{QuantModel, WeightFormat};
+use accllm_quant::quantize::Pruning;
+use accllm_quant::transform::Keys;
+use accllm_text::calibration::Calibration;
+use accllm_text::mixture::Budget;
+use accllm_text::model::Source;
+use accllm_text::recipe::{self, Formats, Preset, Recipe, Text};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+#[derive(Serialize)]
+struct Report {
+    model: String,
+    out: PathBuf,
+    layers: usize,
+    linears: usize,
+    /// Linears whose stored weights already lay on the W2 grid, and are kept exactly.
+    recovered: usize,
+    calibration_tokens: usize,
+    /// Bits per weight of the layers' linears, scales included.
+    bits: f64,
+    seconds: f64,
+}
+
+/// Quantizes a checkpoint into a folder.
+pub fn run(args: &Quantize, out: &Out) -> Result<()> {
+    let start = Instant::now();
+    let recipe = recipe(args)?;
+    output::check_folder(&args.out)?;
+    QuantModel::check_target(&args.out)?;
+    let source = Source::find(&args.model)?;
+    let calibration = Calibration::open(args.calib.as_deref())?;
+    let busy = out.busy("reading the checkpoint");
+    let float = source.float()?;
+    let tokenizer = source.tokenizer(float.config.vocab)?;
+    busy.finish_and_clear();
+    let work = args.work.clone().unwrap_or_else(|| beside(&args.out));
+    let keeps = recipe.keeps(&float.config);
+    let kept = keeps.then_some(work.as_path());
+    let quantized = recipe::quantize(float, &tokenizer, &calibration, &recipe, kept, &Bars::default())?;
+    quantized.model.save(&args.out, Some(&source.folder().join("tokenizer.json")))?;
+    if keeps && args.work.is_none() {
+        std::fs::remove_dir_all(&work).map_err(|e| Error::io("remove", &work, e))?;
+    }
+    let layers = quantized.model.layers.len();
+    let report = Report {
+        model: source.name.clone(),
+        out: args.out.clone(),
+        layers,
+        linears: 7 * layers,
+        recovered: quantized.recovered,
+        calibration_tokens: quantized.tokens,
+        bits: bits_per_weight(&quantized.model),
+        seconds: start.elapsed().as_secs_f64(),
+    };
+    out.line(&format!(
+        "{}: {} layers at {:.2} bits a weight in {:.1} s; {} of {} linears were already on the grid",
+        args.out.display(),
+        report.layers,
+        report.bits,
+        report.seconds,
+        report.recovered,
+        report.linears
+    ))?;
+    out.line(&format!("next: accllm eval {0}; accllm run {0}", args.out.display()))?;
+    out.report(&report)
+}
+
+fn recipe(args: &Quantize) -> Result<Recipe> {
+    let format = match args.format {
+        FormatArg::W2s => WeightFormat::W2Sparse,
+        FormatArg::W2d => WeightFormat::W2Dense,
+        FormatArg::W4 => WeightFormat::W4,
+    };
+    let formats = match (args.bits, args.tokens_per_second) {
+        (Some(bits), _) => Formats::Mixed(Budget::Bits(bits)),
+        (_, Some(rate)) => Formats::Mixed(Budget::Speed(rate, find(&args.config).map_err(Error::Argument)?)),
+        _ => Formats::One(format),
+    };
+    Ok(Recipe {
+        preset: match args.preset {
+            PresetArg::Fast => Preset::Fast,
+            PresetArg::Best => Preset::Best,
+        },
+        formats,
+        pruning: pruning(args.pruning),
+        layer_pruning: args.layer_pruning.iter().map(|(l, how)| (l.clone(), pruning(*how))).collect(),
+        keys: match args.keys {
+            KeysArg::Plain => Keys::AsTheyAre,
+            KeysArg::Aligned => Keys::Aligned,
+            KeysArg::Led => Keys::Led,
+        },
+        rotate: args.rotate,
+        dimensions: args.split,
+        prefix: args.prefix.clone(),
+        text: match (args.self_text, &args.calib) {
+            (false, _) => Text::File,
+            (true, None) => Text::Model,
+            (true, Some(_)) => Text::Both,
+        },
+        tokens: args.calib_tokens,
+        layer_passes: args.layer_passes,
+        train: args.train_tokens,
+        seed: args.seed,
+    })
+}
+
+fn pruning(how: PruningArg) -> Pruning {
+    match how {
+        PruningArg::Magnitude => Pruning::Magnitude,
+        PruningArg::Wanda => Pruning::Wanda,
+        PruningArg::Sparsegpt => Pruning::SparseGpt,
+    }
+}
+
+/// The folder `out` with `.work` behind its name.
+fn beside(out: &Path) -> PathBuf {
+    let name = out.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    out.with_file_name(format!("{name}.work"))
+}
+
+/// Mean over the weights of the layers' linears.
+fn bits_per_weight(model: &QuantModel) -> f64 {
+    let linears = || model.layers.iter().flat_map(|l| l.linears()).map(|(_, w)| w);
+    let weights: usize = linears().map(|w| w.rows * w.cols).sum();
+    let total: f64 = linears().map(|w| w.format.bits() * (w.rows * w.cols) as f64).sum();
+    total / weights.max(1) as f64
+}

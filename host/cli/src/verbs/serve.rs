@@ -1,0 +1,85 @@
+//! `accllm serve`.
+
+use super::chat::template;
+use crate::args::Serve;
+use crate::out::Out;
+use crate::prepare;
+use crate::target::{self, Extras};
+use accllm_device::{Error, Result};
+use accllm_text::model::Source;
+use accllm_text::serve::{Limits, MakeEngine, Model, Server, Stop};
+use serde::Serialize;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Serialize)]
+struct Report {
+    url: String,
+    port: u16,
+    model: String,
+    device: &'static str,
+}
+
+/// Exit code when nobody waits for the device any more.
+const INTERRUPTED: i32 = 130;
+
+/// Serves until SIGINT or SIGTERM.
+pub fn run(args: &Serve, out: &Out) -> Result<()> {
+    target::check(&args.target, &Extras::default())?;
+    let sampling = target::sampling(&args.choice, 0)?;
+    let limits = Limits {
+        queue: args.queue,
+        connections: args.connections,
+        prompt: args.max_prompt,
+        tokens: args.max_tokens,
+        body: args.max_body,
+        timeout: Duration::from_secs(args.timeout),
+        grace: Duration::from_secs(args.grace),
+    };
+    // Before minutes of work.
+    let server = Server::bind(SocketAddr::new(args.host, args.port), limits)?;
+    let source = Source::find(&args.model)?;
+    let template = template(args.chat_template.as_deref(), &source)?;
+    let ready = Arc::new(prepare::open(&source, out)?);
+    let name = args.name.clone().unwrap_or_else(|| last_part(&args.model));
+    let model = Model { ready, name: name.clone(), template, sampling };
+    let (target, for_engine) = (args.target.clone(), *out);
+    let engine: MakeEngine = Box::new(move |ready| {
+        target::open(&target, &Extras::default(), ready, &for_engine).map(|opened| opened.engine)
+    });
+    let address = server.address()?;
+    let stop = server.stop();
+    let on_ready = || {
+        stop_on_signals(stop)?;
+        let url = format!("http://{address}");
+        out.line(&format!("listening on {url} (model '{name}')"))?;
+        let device = target::name(args.target.device);
+        out.report(&Report { url, port: address.port(), model: name, device })
+    };
+    server.run(model, engine, on_ready, |line| eprintln!("{line}"))
+}
+
+fn last_part(model: &str) -> String {
+    let name = Path::new(model).file_name();
+    name.map_or_else(|| model.to_string(), |n| n.to_string_lossy().into_owned())
+}
+
+/// The first signal lets requests end, the second ends them, the third ends the program.
+fn stop_on_signals(stop: Stop) -> Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])
+        .map_err(|e| Error::Argument(format!("cannot react to signals: {e}")))?;
+    std::thread::spawn(move || {
+        for _ in &mut signals {
+            match stop.stop() {
+                1 => eprintln!("stopping: requests may end; once more ends them"),
+                2 => eprintln!("stopping at the device's next step; once more does not wait for it"),
+                _ => std::process::exit(INTERRUPTED),
+            }
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! `accllm serve` as users run it: the port it prints, signals, devices, OpenAI's Python client.
+
+mod common;
+
+use common::{accllm, arg, fails, quantized};
+use serde_json::Value;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// A server that ends with the test.
+struct Serving {
+    process: Child,
+    url: String,
+}
+
+impl Serving {
+    fn new(args: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_accllm"));
+        command.arg("serve").args(args).args(["--port", "0", "--name", "bundled"]);
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let url = line.strip_prefix("listening on ").and_then(|l| l.split(' ').next());
+        let url = url.unwrap_or_else(|| panic!("{line:?}")).to_string();
+        Self { process, url }
+    }
+
+    fn complete(&self, body: &str) -> Value {
+        let mut stream = TcpStream::connect(self.url.strip_prefix("http://").unwrap()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
+        let head =
+            "POST /v1/completions HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Type: application/json";
+        write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn run(model: &str, more: &[&str]) -> Value {
+    let ran = accllm(&[&["run", model, "--tokens", "24", "--json"], more].concat());
+    assert!(ran.ok, "{}", ran.err);
+    serde_json::from_str(&ran.out).unwrap()
+}
+
+#[test]
+fn openai_python_client() {
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/openai");
+    if !tools.join(".installed").is_file() {
+        let why = "skipped openai_python_client: OpenAI's client is not in tools/openai; `make openai-client` installs it";
+        // Past the test harness, which shows output of failed tests only.
+        writeln!(std::io::stderr(), "{why}").unwrap();
+        return;
+    }
+    let (_dir, model) = quantized();
+    let sampling = ["--temperature", "0.9", "--top-p", "0.95", "--top-k", "40", "--seed", "7"];
+    let (greedy, sampled) = (run(&model, &[]), run(&model, &sampling));
+    assert_ne!(greedy["text"], sampled["text"]);
+    let mut serving = Serving::new(&[&model]);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/openai_client.py");
+    let python = std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
+    let done = Command::new(python)
+        .arg(script)
+        .args([&serving.url, &greedy.to_string(), &sampled.to_string()])
+        .env("PYTHONPATH", tools)
+        .output()
+        .unwrap();
+    let (out, err) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success() && out.starts_with("ok"), "{out}{err}");
+    serving.signal("TERM");
+    assert!(serving.process.wait().unwrap().success());
+}
+
+/// All devices answer alike, the RTL included.
+#[test]
+fn every_device_answers() {
+    let (_dir, model) = quantized();
+    let shape = ["--sinks", "4", "--window", "60"];
+    let body = r#"{"prompt": "The dragon", "max_tokens": 3, "temperature": 1, "seed": 5}"#;
+    let texts = ["integer", "golden", "verilator"].map(|device| {
+        let mut serving = Serving::new(&[&[&*model, "--device", device], &shape[..]].concat());
+        let answer = serving.complete(body)["choices"][0]["text"].clone();
+        serving.signal("INT");
+        assert!(serving.process.wait().unwrap().success());
+        answer.as_str().unwrap().to_string()
+    });
+    assert!(!texts[0].is_empty() && texts.iter().all(|t| *t == texts[0]), "{texts:?}");
+}
+
+#[test]
+fn arguments() {
+    let (dir, model) = quantized();
+    fails(&["serve", &model, "--host", "nowhere"], &["--host"]);
+    fails(&["serve", &model, "--timeout", "0"], &["--timeout"]);
+    fails(&["serve", &model, "--temperature", "-1"], &["temperature", "-1"]);
+    fails(&["serve", &model, "--host", "192.0.2.1"], &["cannot listen on 192.0.2.1:8080"]);
+    let template = dir.path().join("t.jinja");
+    fails(&["serve", &model, "--port", "0", "--chat-template", arg(&template)], &["cannot read", "t.jinja"]);
+    std::fs::write(&template, "{% for m in messages %}\n{{ m.content").unwrap();
+    fails(
+        &["serve", &model, "--port", "0", "--chat-template", arg(&template)],
+        &["t.jinja is broken", "line 2"],
+    );
+}

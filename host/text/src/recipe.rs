@@ -1,0 +1,392 @@
+//! How a checkpoint is quantized: presets, formats, and the calibration text that goes with them.
+
+use crate::calibration::Calibration;
+use crate::mixture::{Budget, Costs, mixture};
+use crate::{Error, Result};
+use accllm_device::progress::Progress as Bars;
+use accllm_quant::float::{FloatModel, SelfText};
+use accllm_quant::hf::LlamaConfig;
+use accllm_quant::model::WeightFormat;
+use accllm_quant::perplexity::Protocol;
+use accllm_quant::quantize::{
+    Closed, Options, Progress, Pruning, Quantized, linear_sizes, quantize_with, self_text,
+};
+use accllm_quant::tokenizer::TextTokenizer;
+use accllm_quant::train::Training;
+use accllm_quant::transform::Keys;
+use std::ops::RangeInclusive;
+use std::path::Path;
+
+/// Tokens of a calibration window, where the model has so many positions.
+const WINDOW: usize = 512;
+/// Tokens of a training step.
+const BATCH: usize = 512;
+/// Weights of the layers of a model that gets its preset's tokens. A smaller one gets more, up to [`MOST`] times as many.
+const WHOLE: f64 = 1e8;
+/// See [`WHOLE`].
+const MOST: f64 = 4.0;
+/// Learning rate of the weights, in levels, times the square root of layers times hidden size: what one step does to the
+/// logits grows with both. Larger rates lose what the closed forms gave.
+const RATE: f64 = 0.3;
+
+/// How much work goes into a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preset {
+    /// Closed forms only: minutes for a small model.
+    Fast,
+    /// Closed forms on more text, then a training of the whole model: hours.
+    Best,
+}
+
+/// Which formats the layers' weights take.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Formats {
+    /// One for all.
+    One(WeightFormat),
+    /// The best mixture under a budget.
+    Mixed(Budget),
+}
+
+/// Where the calibration text comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Text {
+    /// The file, or the built-in stories.
+    File,
+    /// The model writes it.
+    Model,
+    /// Both in turn, a window each.
+    Both,
+}
+
+/// Tokens of a quantization.
+struct Sizes {
+    /// Of a window.
+    window: usize,
+    /// Of the text.
+    text: usize,
+    /// Of the training.
+    train: usize,
+}
+
+/// All choices of a quantization.
+pub struct Recipe {
+    /// Work.
+    pub preset: Preset,
+    /// Formats of the layers; the head is W4.
+    pub formats: Formats,
+    /// Which two columns of four 2:4 keeps.
+    pub pruning: Pruning,
+    /// Another choice for some layers, counted from 0; the last one that has a layer counts.
+    pub layer_pruning: Vec<(RangeInclusive<usize>, Pruning)>,
+    /// What is done to q and k, where they do not lie on a W2 grid already.
+    pub keys: Keys,
+    /// Seed of a rotation of the residual stream.
+    pub rotate: Option<u64>,
+    /// Pairs of channels that are split and dropped, at most, in each of two tensors of a layer.
+    pub dimensions: usize,
+    /// Text that every text of the model is behind, if any: its keys and values come with the model.
+    pub prefix: Option<String>,
+    /// What the calibration text is.
+    pub text: Text,
+    /// Most tokens of text; `None` for the preset's number.
+    pub tokens: Option<usize>,
+    /// Passes over the text of a training of each layer alone, before that of the whole model.
+    pub layer_passes: usize,
+    /// Tokens of the training of the whole model, passes over the text included; `None` for the preset's number.
+    pub train: Option<usize>,
+    /// Of everything random.
+    pub seed: u64,
+}
+
+impl Recipe {
+    /// The fast one, for all W2 2:4.
+    pub fn fast() -> Self {
+        Self {
+            preset: Preset::Fast,
+            formats: Formats::One(WeightFormat::W2Sparse),
+            pruning: Pruning::default(),
+            layer_pruning: Vec::new(),
+            keys: Keys::AsTheyAre,
+            rotate: None,
+            dimensions: 0,
+            prefix: None,
+            text: Text::File,
+            tokens: None,
+            layer_passes: 0,
+            train: None,
+            seed: 1,
+        }
+    }
+
+    fn sizes(&self, c: &LlamaConfig) -> Sizes {
+        let window = WINDOW.min(c.max_positions.max(2));
+        let weights = (c.layers * linear_sizes(c).iter().sum::<usize>()) as f64;
+        let (text, train) = match self.preset {
+            Preset::Fast => (32, 0),
+            Preset::Best => {
+                let more = (WHOLE / weights).sqrt().clamp(1.0, MOST).round() as usize;
+                (256 * more, 512 * more)
+            }
+        };
+        let text = self.tokens.unwrap_or(text * WINDOW).max(window);
+        let train = match self.train.unwrap_or(train * WINDOW) {
+            0 => 0,
+            train => train.max(window),
+        };
+        Sizes { window, text, train }
+    }
+
+    /// Whether there are finished parts to keep for another run.
+    pub fn keeps(&self, c: &LlamaConfig) -> bool {
+        let written = self.text != Text::File;
+        written
+            || matches!(self.formats, Formats::Mixed(_))
+            || self.layer_passes > 0
+            || self.sizes(c).train > 0
+    }
+
+    /// The calibration stream, which may be written by the model, and the options.
+    fn prepare(
+        &self,
+        float: &FloatModel,
+        tokenizer: &TextTokenizer,
+        calibration: &Calibration,
+        work: Option<&Path>,
+        bars: &dyn Bars,
+    ) -> Result<(Vec<u32>, Options)> {
+        let sizes = self.sizes(&float.config);
+        let window = sizes.window;
+        // What cannot be met is said before text is written.
+        let prefix = match &self.prefix {
+            None => Vec::new(),
+            Some(text) if text.is_empty() => {
+                return Err(Error::Argument("the prefix is empty; leave it out".into()));
+            }
+            Some(text) => tokenizer.encode(text)?,
+        };
+        Options { prefix: prefix.clone(), ..Options::default() }.check(&float.config)?;
+        let layer_pruning = self.prunings(float.config.layers)?;
+        let costs = match self.formats {
+            Formats::One(_) => None,
+            Formats::Mixed(budget) => Some(Costs::new(&float.config, budget)?),
+        };
+        let text = match self.text {
+            Text::File => calibration.stream(float, tokenizer, sizes.text)?,
+            Text::Model => self.write(float, sizes.text, window, work, bars)?,
+            Text::Both => {
+                let half = sizes.text.div_ceil(2);
+                let own = self.write(float, half, window, work, bars)?;
+                in_turn(&own, &calibration.stream(float, tokenizer, half)?, window)
+            }
+        };
+        let windows = |tokens: usize| (tokens.min(text.len()) / window).max(1);
+        let end_to_end = self.training(&float.config, &sizes, windows(sizes.text));
+        let options = Options {
+            body: match self.formats {
+                Formats::One(format) => format,
+                Formats::Mixed(_) => WeightFormat::W2Sparse,
+            },
+            layer_formats: match costs {
+                None => Vec::new(),
+                Some(costs) => mixture(float, (&text, window), &costs, work, bars)?,
+            },
+            closed: Closed { pruning: self.pruning, ..Closed::default() },
+            layer_pruning,
+            order: true,
+            keys: self.keys,
+            rotate: self.rotate,
+            dimensions: self.dimensions,
+            prefix,
+            // Without passes over a layer alone: only what the training of the whole model starts at, which is the same
+            // for all its rates.
+            reconstruction: match self.layer_passes {
+                0 => end_to_end.map(|_| Training::default()),
+                epochs => Some(Training { epochs, ..self.rates(float.config.hidden) }),
+            },
+            end_to_end,
+            calibration: Protocol { window, windows: Some(windows(sizes.text)) },
+            ..Options::default()
+        };
+        Ok((text, options))
+    }
+
+    /// Text of the model itself.
+    fn write(
+        &self,
+        float: &FloatModel,
+        tokens: usize,
+        window: usize,
+        work: Option<&Path>,
+        bars: &dyn Bars,
+    ) -> Result<Vec<u32>> {
+        let what = SelfText { sequences: tokens.div_ceil(window), tokens: window, seed: self.seed };
+        bars.begin("writing calibration text", (what.sequences * window) as u64);
+        let mut before = 0;
+        let text = self_text(float, what, work, |n| {
+            bars.advance((n - before) as u64);
+            before = n;
+        });
+        bars.end();
+        Ok(text?)
+    }
+
+    /// The training of the whole model, and the windows of text that it has.
+    fn training(&self, c: &LlamaConfig, sizes: &Sizes, windows: usize) -> Option<(Training, usize)> {
+        let all = sizes.train / sizes.window;
+        if all == 0 {
+            return None;
+        }
+        // Whole passes, over no more of the text than the tokens are enough for.
+        let epochs = all.div_ceil(windows.min(all));
+        let windows = all.div_ceil(epochs);
+        let how = Training { epochs, ..self.rates(c.layers * c.hidden) };
+        Some((how, windows))
+    }
+
+    /// Learning rates where `width` channels in all add up (layers times hidden size).
+    fn rates(&self, width: usize) -> Training {
+        // A level of W4 is a smaller part of a weight.
+        let rate = if self.formats == Formats::One(WeightFormat::W4) { RATE / 2.0 } else { RATE };
+        let weights = rate / (width as f64).sqrt();
+        let others = weights / 5.0;
+        Training { epochs: 0, batch: BATCH, weights, scales: others, gains: others, seed: self.seed }
+    }
+
+    /// The choice of kept columns in each of `layers` layers; empty where all have the same.
+    fn prunings(&self, layers: usize) -> Result<Vec<Pruning>> {
+        if self.layer_pruning.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut all = vec![self.pruning; layers];
+        for (range, pruning) in &self.layer_pruning {
+            let some = all.get_mut(range.clone()).filter(|some| !some.is_empty()).ok_or_else(|| {
+                let (from, to) = (range.start(), range.end());
+                Error::Argument(format!(
+                    "a pruning is given for layers {from} to {to}, and the model has 0 to {}",
+                    layers - 1
+                ))
+            })?;
+            some.fill(*pruning);
+        }
+        Ok(all)
+    }
+}
+
+/// Windows of two streams in turn, then what is left of the longer one.
+fn in_turn(a: &[u32], b: &[u32], window: usize) -> Vec<u32> {
+    let (mut a, mut b) = (a.chunks_exact(window), b.chunks_exact(window));
+    let mut text = Vec::new();
+    loop {
+        let pair = [a.next(), b.next()];
+        if pair == [None, None] {
+            return text;
+        }
+        pair.into_iter().flatten().for_each(|w| text.extend_from_slice(w));
+    }
+}
+
+/// Quantizes a float model by a recipe. Finished parts (own text, sensitivities, layers, the state of a training) are kept
+/// in `work`.
+///
+/// # Errors
+/// The calibration text is too short or does not fit the tokenizer; a weight cannot be represented; the budget is
+/// below the smallest format; `work` cannot be written.
+pub fn quantize(
+    float: FloatModel,
+    tokenizer: &TextTokenizer,
+    calibration: &Calibration,
+    recipe: &Recipe,
+    work: Option<&Path>,
+    bars: &dyn Bars,
+) -> Result<Quantized> {
+    let (text, options) = recipe.prepare(&float, tokenizer, calibration, work, bars)?;
+    let mut meter = Meter { bars, phase: None, done: 0 };
+    let result = quantize_with(float, &text, &options, work, &mut |p| meter.show(p));
+    meter.end();
+    Ok(result?)
+}
+
+/// Units of a layer on the bar.
+const UNITS: u64 = 1000;
+
+/// Shows the progress of the quantizer.
+struct Meter<'a> {
+    bars: &'a dyn Bars,
+    /// Whether the layers are done and the whole model is trained.
+    phase: Option<bool>,
+    done: u64,
+}
+
+impl Meter<'_> {
+    fn show(&mut self, p: Progress) {
+        let whole = p.layer == p.layers && p.steps > 0;
+        if self.phase != Some(whole) {
+            self.end();
+            let (what, total) = match whole {
+                true => ("training the model", p.steps as u64),
+                false => ("quantizing layers", p.layers as u64 * UNITS),
+            };
+            self.bars.begin(what, total);
+            (self.phase, self.done) = (Some(whole), 0);
+        }
+        let now = match whole {
+            true => p.step as u64,
+            false => p.layer as u64 * UNITS + p.step as u64 * UNITS / p.steps.max(1) as u64,
+        };
+        self.bars.advance(now.saturating_sub(self.done));
+        self.done = now.max(self.done);
+    }
+
+    fn end(&mut self) {
+        if self.phase.take().is_some() {
+            self.bars.end();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With `layers` layers of 3.5 million weights each.
+    fn config(layers: usize) -> LlamaConfig {
+        let text = format!(
+            r#"{{"architectures": ["LlamaForCausalLM"], "hidden_size": 576, "intermediate_size": 1536,
+                "num_hidden_layers": {layers}, "num_attention_heads": 9, "num_key_value_heads": 3,
+                "vocab_size": 49152, "max_position_embeddings": 8192, "rms_norm_eps": 1e-5}}"#
+        );
+        LlamaConfig::parse(&text, Path::new("config.json")).unwrap()
+    }
+
+    #[test]
+    fn a_training_is_as_long_as_it_was_asked_for() {
+        let c = config(30);
+        // Tokens of text and of training; passes, and windows of each.
+        let cases = [
+            (64 * 512, 96 * 512, 2, 48),
+            (64 * 512, 64 * 512, 1, 64),
+            (64 * 512, 10 * 512, 1, 10),
+            (10 * 512, 25 * 512, 3, 9),
+        ];
+        for (text, train, epochs, windows) in cases {
+            let recipe = Recipe { tokens: Some(text), train: Some(train), ..Recipe::fast() };
+            let (how, count) = recipe.training(&c, &recipe.sizes(&c), text / 512).unwrap();
+            assert_eq!((how.epochs, count), (epochs, windows), "{text} {train}");
+        }
+        assert!(Recipe::fast().training(&c, &Recipe::fast().sizes(&c), 32).is_none());
+    }
+
+    #[test]
+    fn smaller_models_get_more_tokens_and_larger_rates() {
+        let best = Recipe { preset: Preset::Best, ..Recipe::fast() };
+        for (layers, text, train, rate) in
+            [(30, 256, 512, 0.0023), (7, 512, 1024, 0.0047), (1, 1024, 2048, 0.0125)]
+        {
+            let c = config(layers);
+            let sizes = best.sizes(&c);
+            assert_eq!((sizes.text, sizes.train), (text * 512, train * 512), "{layers} layers");
+            let (how, _) = best.training(&c, &sizes, text).unwrap();
+            assert!((how.weights / rate - 1.0).abs() < 0.02, "{layers} layers: {}", how.weights);
+        }
+    }
+}
