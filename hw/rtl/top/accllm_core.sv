@@ -17,6 +17,7 @@ module accllm_core
     parameter int SCALARS = 256,
     parameter int IMEM = 512,
     parameter int LANE_ROWS = 32,
+    parameter int LINK = CHANNELS > 8 ? 2 : 0,
     parameter bit TRACE = 1'b1,
     localparam int P = CHANNELS + 1,
     localparam int NB = 2 * CHANNELS > VEC ? 2 * CHANNELS : VEC
@@ -134,10 +135,10 @@ module accllm_core
   );
 
   // Prefetcher and channels.
-  logic seg_valid, s_pop;
+  logic seg_valid;
   logic [31:0] seg_beat, seg_beats;
   logic [15:0] seg_pc;
-  logic [CHANNELS-1:0] seg_ready, s_valid, reader_drained, reader_fault, beat_read;
+  logic [CHANNELS-1:0] seg_ready, s_valid, s_push, s_pop, reader_drained, reader_fault, beat_read;
   logic [511:0] s_data[CHANNELS];
   fault_t pre_fault, reader_faults[CHANNELS];
   logic pre_busy, mat_busy, vec_busy;
@@ -156,7 +157,8 @@ module accllm_core
         .base(channel_base[c]), .seg_valid, .seg_ready(seg_ready[c]), .seg_beat, .seg_beats, .seg_pc,
         .arvalid(m_axi_arvalid[c]), .arready(m_axi_arready[c]), .araddr(m_axi_araddr[c]), .arlen(m_axi_arlen[c]),
         .rvalid(m_axi_rvalid[c]), .rready(m_axi_rready[c]), .rdata(m_axi_rdata[c]), .rresp(m_axi_rresp[c]),
-        .rlast(m_axi_rlast[c]), .s_valid(s_valid[c]), .s_pop, .s_data(s_data[c])
+        .rlast(m_axi_rlast[c]), .s_valid(s_valid[c]), .s_push(s_push[c]), .s_pop(s_pop[c]),
+        .s_data(s_data[c])
     );
     chan_writer u_writer (
         .clk, .rst, .base(channel_base[c]), .w_valid(kw_valid[c]), .w_ready(kw_ready[c]), .w_beat(kw_beat),
@@ -185,8 +187,8 @@ module accllm_core
   logic [31:0] mat_seq;
   fault_t mat_fault;
   mat_unit #(
-      .CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .VMEM(VMEM), .ACT(ACT), .SBUF(SBUF), .SCALARS(SCALARS),
-      .LANE_ROWS(LANE_ROWS)
+      .CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .FIFO(FIFO), .VMEM(VMEM), .ACT(ACT), .SBUF(SBUF), .SCALARS(SCALARS),
+      .LANE_ROWS(LANE_ROWS), .LINK(LINK), .HOLD(TRACE)
   ) u_mat (
       .start_valid(mat_start_valid), .start_ready(mat_start_ready), .uop(mat_uop), .done(mat_done), .fault(mat_fault),
       .busy(mat_busy), .seq(mat_seq), .*
@@ -267,7 +269,7 @@ module accllm_core
   logic [AV-1:0] last_addr;  // a word that is only read is progress too
   always_ff @(posedge clk) last_addr <= vm_ra_addr;
   assign drained = &reader_drained && &kw_idle && aux_drained;
-  assign progress = r_moved != 0 || w_moved != 0 || s_pop || mw_valid || ms_valid || (vw_valid && vw_ready) || va_valid ||
+  assign progress = r_moved != 0 || w_moved != 0 || s_pop[0] || mw_valid || ms_valid || (vw_valid && vw_ready) || va_valid ||
                     vs_w_en != 0 || vm_ra_addr != last_addr;
   always_comb begin
     events = '{
@@ -326,7 +328,7 @@ module accllm_core
     assign trace_mdone_seq = mat_seq;
     assign trace_vdone_seq = vec_seq;
     assign trace_state = state;
-    assign trace_units = {run_busy, executed, s_pop, stat_out, stat_busy, stat_begin, vec_done, mat_done, pre_done,
+    assign trace_units = {run_busy, executed, s_pop[0], stat_out, stat_busy, stat_begin, vec_done, mat_done, pre_done,
                           vec_start_valid && vec_start_ready, mat_start_valid && mat_start_ready,
                           pre_start_valid && pre_start_ready, queued, state[8:0]};
     assign trace_pc = seq_pc;
