@@ -14,13 +14,14 @@ help:
 	@echo "make bench      a 7B-shaped token on u280, a small one, tinytales; perplexity"
 	@echo "make llama-bench  the integer model's speed on SmolLM2 beside llama.cpp's (builds llama.cpp: minutes)"
 	@echo "make performance  docs/performance.md again, with all its runs (ten minutes)"
-	@echo "make quantization WIKITEXT=FILE BOOK=FILE  the tables of docs/quantization.md again (half an hour)"
+	@echo "make quantization WIKITEXT=FILE BOOK=FILE  the tables of docs/experiments/ablation.md again (half an hour)"
 	@echo "make hw-emu     the demo through XRT, the engine in Verilator as the card (Debian: libxrt1)"
 	@echo "make smollm2    SmolLM2-135M-Instruct (93 MB) into build/models, for the tests that use a real model"
 	@echo "make xo         Vitis kernel object for the U280 (needs Vivado); make xclbin links it (needs Vitis)"
 	@echo "make lint       clippy, rustfmt, generated files, RTL lint of every configuration, budgets of area and clock"
 	@echo "make synth      open synthesis of what has changed in the RTL, docs/area.md again (half an hour for all of it)"
 	@echo "make generate   generated files, from the tables in hw/src"
+	@echo "make pictures   the pictures of docs, from the figures of its pages"
 	@echo "make fmt        format the Rust code"
 
 build: verilator
@@ -46,21 +47,26 @@ bench: build
 	$(ACCLLM) eval
 
 performance: build
-	$(ACCLLM) bench --page docs/performance.md
+	$(ACCLLM) bench-page docs/performance.md
 
 # Texts for SmolLM2: WIKITEXT is scored, BOOK is for calibration.
 quantization: build smollm2
 	@test -f "$(WIKITEXT)" -a -f "$(BOOK)" || { \
 	  echo "make quantization: give the texts: WIKITEXT=FILE (scored) and BOOK=FILE (calibration)" >&2; exit 1; }
-	$(ACCLLM) ablate data/tinytales/float --page docs/quantization.md
+	$(ACCLLM) ablate data/tinytales/float --page docs/experiments/ablation.md
 	$(ACCLLM) ablate $(SMOLLM2) --text "$(WIKITEXT)" --calib "$(BOOK)" --window 2048 --windows 4 --calib-windows 4 \
-	  --page docs/quantization.md
+	  --page docs/experiments/ablation.md
 
 generate:
 	$(CARGO) run --quiet -p accllm-hw --bin accllm-gen
 
 check-generated:
 	$(CARGO) run --quiet -p accllm-hw --bin accllm-gen -- --check
+	$(PYTHON) tools/pictures.py --check
+
+# The pictures of the documentation, from the figures of its pages.
+pictures:
+	$(PYTHON) tools/pictures.py
 
 lint: check-generated lint-rtl synth-check
 	$(CARGO) fmt --all --check

@@ -41,7 +41,7 @@ def llama_cpp(path, threads):
 
 def integer(accllm, folder, threads):
     """The same of the integer model."""
-    command = [accllm, "bench", folder, "--cpu", "--threads", str(threads), "--tokens", str(DECODED), "--json"]
+    command = [accllm, "bench-cpu", folder, "--threads", str(threads), "--tokens", str(DECODED), "--json"]
     best = {"score": 0.0, "decode": 0.0}
     for _ in range(RUNS):
         report = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)

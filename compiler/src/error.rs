@@ -13,6 +13,9 @@ pub enum Error {
         /// What to do.
         help: String,
     },
+    /// A configuration that cannot be used.
+    #[error(transparent)]
+    Config(#[from] accllm_hw::config::ConfigError),
     /// A setting of the compilation that makes no sense.
     #[error("setting {name}: {what}; {help}")]
     Setting {

@@ -2,8 +2,8 @@
 
 mod common;
 
+use accllm_compiler::abi::reg;
 use accllm_compiler::label::Span;
-use accllm_compiler::lambda::reg;
 use accllm_compiler::{Error, ModelSpec, Program, Settings, Step};
 use accllm_hw::config::{CONFIGS, Config, find};
 use accllm_hw::isa::Op;
@@ -53,7 +53,7 @@ proptest! {
 #[test]
 fn accepts_every_shape_on_every_configuration() {
     let mut most = 0;
-    for config in &CONFIGS {
+    for config in CONFIGS.iter() {
         for (name, spec, settings) in shapes() {
             let Some(p) = largest(&spec, config, &settings) else {
                 println!("{name} on {}: no room for a second sequence", config.name);

@@ -52,9 +52,9 @@ proptest! {
 
 #[test]
 fn accepts_every_shape_on_every_configuration() {
-    for config in &CONFIGS {
+    for config in CONFIGS.iter() {
         for (name, spec, settings) in shapes() {
-            let program = compile(&spec, config.name, &settings);
+            let program = compile(&spec, &config.name, &settings);
             let report = program.check();
             assert!(
                 report.is_ok(),

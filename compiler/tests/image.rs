@@ -100,7 +100,7 @@ fn every_weight_comes_back() {
     }
     for s in cases {
         let m = s.build();
-        for config in &CONFIGS {
+        for config in CONFIGS.iter() {
             let settings = Settings::new(s.lambda.n_sink, s.lambda.n_window);
             let p =
                 Program::compile(&ModelSpec::from(&m), config, &settings).unwrap_or_else(|e| panic!("{e}"));

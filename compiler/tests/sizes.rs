@@ -2,7 +2,7 @@
 
 mod common;
 
-use accllm_compiler::lambda::reg;
+use accllm_compiler::abi::reg;
 use accllm_compiler::{Settings, Step};
 use common::{compile, llama2_7b, shapes};
 

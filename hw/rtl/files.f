@@ -77,4 +77,5 @@ ctrl/aux_read.sv
 ctrl/aux_write.sv
 ctrl/aux_port.sv
 ctrl/control.sv
+top/config_check.sv
 top/accllm_core.sv

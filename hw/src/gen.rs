@@ -13,10 +13,12 @@ pub fn files() -> Vec<(String, String)> {
         ("hw/rtl/pkg/accllm_isa_pkg.sv", isa_package()),
         ("hw/rtl/pkg/accllm_regs_pkg.sv", regs_package()),
         ("hw/rtl/pkg/accllm_tables_pkg.sv", tables_package()),
+        ("hw/rtl/top/config_check.sv", config::check_module()),
+        ("docs/configurations.md", config::page()),
         ("docs/isa.md", isa_page()),
         ("docs/registers.md", regs_page()),
     ];
-    let card = config::CONFIGS.iter().filter(|c| c.name == "u280");
+    let card = config::CONFIGS.iter().filter(|c| &*c.name == "u280");
     let card = card.flat_map(|c| vitis::files(&Kernel::new(c)));
     let card = card.map(|(name, text)| (format!("hw/vitis/u280/{name}"), text));
     own.into_iter().map(|(path, text)| (path.to_owned(), text)).chain(card).collect()
@@ -126,6 +128,8 @@ fn regs_package() -> String {
             writeln!(s, "  localparam logic [11:0] REG_{} = 12'h{:03x};  // {}", r.name, r.offset, r.doc)?;
         }
         writeln!(s, "  localparam logic [15:0] CONTRACT_VERSION = 16'd{};", regs::CONTRACT_VERSION)?;
+        let fields = config::FIELDS.iter().filter(|f| f.param.is_some()).count();
+        writeln!(s, "  localparam int CONFIG_FIELDS = {fields};")?;
         writeln!(s, "  localparam logic [7:0] FAULT_NONE = 8'd0;")?;
         for (code, name, _) in regs::FAULTS {
             writeln!(s, "  localparam logic [7:0] FAULT_{name} = 8'd{code};")?;
@@ -249,19 +253,6 @@ fn regs_page() -> String {
 impl config::Config {
     /// Parameters of `accllm_core` for this configuration, as `(name, value)`.
     pub fn rtl_params(&self) -> Vec<(String, String)> {
-        [
-            ("CHANNELS", self.channels),
-            ("LANES", self.lanes),
-            ("VEC", self.vec),
-            ("FIFO", self.fifo),
-            ("VMEM", self.vmem),
-            ("ACT", self.act),
-            ("SBUF", self.sbuf),
-            ("SCALARS", self.scalars),
-            ("IMEM", self.imem),
-            ("LANE_ROWS", self.lane_rows),
-        ]
-        .map(|(n, v)| (n.to_owned(), v.to_string()))
-        .to_vec()
+        self.params().map(|(_, name, value)| (name.to_owned(), value.to_string())).collect()
     }
 }

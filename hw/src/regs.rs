@@ -76,10 +76,11 @@ regs! {
     INSTRUCTIONS = 0x268, 64 x 1, Ro, "instructions executed";
     MAT_DONE = 0x270, 64 x 1, Ro, "matrix instructions completed";
     VEC_DONE = 0x278, 64 x 1, Ro, "vector instructions completed";
+    CONFIG = 0x280, 32 x 32, Ro, "parameters of the engine, in the order of docs/configurations.md; 0 after the last one";
 }
 
 /// Version of the contract (ISA, formats, register map), in VERSION.
-pub const CONTRACT_VERSION: u32 = 4;
+pub const CONTRACT_VERSION: u32 = 5;
 
 /// Code of the fault STALL, whose FAULT_INFO says who waits.
 pub const FAULT_STALL: u32 = 10;

@@ -154,7 +154,7 @@ pub fn perplexity(model: &dyn Scorer, stream: &[u32], how: impl Into<Windowing>)
     perplexity_with(model, stream, how.into(), &mut |_| {})
 }
 
-/// As [`perplexity`]; `progress` is told how many windows are done.
+/// As [`perplexity`]; `progress` is told of windows done since it was told before.
 pub fn perplexity_with(
     model: &dyn Scorer,
     stream: &[u32],
@@ -170,7 +170,7 @@ pub fn perplexity_with(
         let part = from..(from + some).min(windows);
         let texts: Vec<_> = part.clone().map(|i| (how.cut(stream, i), how.skip(i))).collect();
         sums.extend(model.nll_each(&texts)?.into_iter().map(|nll| nll.iter().sum::<f64>()));
-        progress(part.end);
+        progress(part.len());
     }
     let tokens = how.tokens(windows);
     let nll = sums.iter().sum::<f64>() / tokens as f64;

@@ -1,8 +1,6 @@
 //! GGUF files: the small model, ggml's blocks, the tokenizer, and what is refused.
 
 mod support;
-#[path = "support/gguf.rs"]
-mod writer;
 
 use accllm_quant::float::NoTap;
 use accllm_quant::gguf::tokenizer_files;
@@ -10,8 +8,10 @@ use accllm_quant::hf::{load_model, load_model_within};
 use accllm_quant::tokenizer::TextTokenizer;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use support::gguf::{
+    self as writer, Pair, Tensor, f32_pair, file, list_pair, small_pairs, small_tensors, text_pair, u32_pair,
+};
 use support::{Outcome, small_float, small_text};
-use writer::{Pair, Tensor, f32_pair, file, list_pair, small_pairs, small_tensors, text_pair, u32_pair};
 
 fn write(folder: &Path, pairs: &[Pair], tensors: &[Tensor]) -> std::io::Result<PathBuf> {
     let path = folder.join("small.gguf");

@@ -2,16 +2,14 @@
 //! allocation by a number that the file states.
 
 mod support;
-#[path = "support/gguf.rs"]
-mod writer;
 
 use accllm_quant::float::NoTap;
 use accllm_quant::gguf::tokenizer_files;
 use accllm_quant::hf::load_model;
 use proptest::prelude::*;
 use std::path::Path;
+use support::gguf::{self as writer, file, small_pairs, small_tensors};
 use support::{CONFIG, Outcome, small_text, tensors, write_folder};
-use writer::{file, small_pairs, small_tensors};
 
 /// Opens model and tokenizer; where both are whole, computes with them.
 fn open(path: &Path) -> Result<(), String> {

@@ -5,13 +5,13 @@ mod support;
 use accllm_quant::float::FloatModel;
 use accllm_quant::model::{QuantModel, WeightFormat};
 use accllm_quant::perplexity::Protocol;
-use accllm_quant::quantize::{Closed, Options, Progress, quantize_with};
+use accllm_quant::quantize::{Closed, Options, Reached, quantize_with};
 use accllm_quant::train::Training;
 use accllm_quant::transform::Keys;
 use std::path::{Path, PathBuf};
 use support::{Outcome, small_float, small_text};
 
-type Run = (QuantModel, Vec<Progress>);
+type Run = (QuantModel, Vec<Reached>);
 
 fn options() -> Options {
     let how = Training { epochs: 6, batch: 64, weights: 0.02, scales: 0.005, gains: 0.005, seed: 1 };
@@ -39,7 +39,7 @@ fn run(
 }
 
 /// Losses while `layer` was trained; those of the whole model are under the number of layers.
-fn losses(seen: &[Progress], layer: usize) -> Vec<f64> {
+fn losses(seen: &[Reached], layer: usize) -> Vec<f64> {
     seen.iter().filter(|p| p.layer == layer).filter_map(|p| p.loss).collect()
 }
 
@@ -148,7 +148,7 @@ fn an_interrupted_run_goes_on() -> Outcome {
 
     // Stopped in the middle of the end, it goes on there.
     remove(folder, &["end-"])?;
-    let stop = |p: Progress| assert!(p.layer < 2 || p.step < 10, "stopped");
+    let stop = |p: Reached| assert!(p.layer < 2 || p.step < 10, "stopped");
     let stopped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         quantize_with(model.clone(), &small_text(300), &options(), Some(folder), &mut { stop })
     }));

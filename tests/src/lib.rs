@@ -8,9 +8,10 @@ use accllm_device::{
 };
 use accllm_hw::config::Config;
 use accllm_quant::model::QuantModel;
+use accllm_sim::verilate::OptLevel;
 use accllm_text::calibration::Calibration;
-use accllm_text::engine::{DeviceEngine, Engine as _};
 use accllm_text::model::{Ready, Source};
+use accllm_text::runner::{DeviceRunner, Runner as _};
 use std::path::PathBuf;
 
 /// The bundled model, quantized.
@@ -50,7 +51,7 @@ impl<'m> Compiled<'m> {
     ///
     /// # Panics
     /// The devices cannot be built.
-    pub fn lockstep(&self, rtl: Option<&VerilatorOptions>) -> DeviceEngine<LockstepDevice<'m>> {
+    pub fn lockstep(&self, rtl: Option<&VerilatorOptions>) -> DeviceRunner<LockstepDevice<'m>> {
         let rtl = rtl.map(|o| Verilator::new(&self.program, &self.image, o).expect("Verilated engine"));
         self.session(GoldenDevice::new(&self.program, &self.image).expect("program loads"), rtl)
     }
@@ -59,15 +60,22 @@ impl<'m> Compiled<'m> {
     ///
     /// # Panics
     /// The attention shape is outside the limits.
-    pub fn session(&self, golden: GoldenDevice, rtl: Option<Verilator>) -> DeviceEngine<LockstepDevice<'m>> {
+    pub fn session(&self, golden: GoldenDevice, rtl: Option<Verilator>) -> DeviceRunner<LockstepDevice<'m>> {
         let device = LockstepDevice::new(&self.program, self.model, golden, rtl).expect("lockstep");
-        DeviceEngine::new(&self.program, device)
+        DeviceRunner::new(&self.program, device)
     }
 }
 
 /// The RTL under these memories.
 pub fn rtl(memory: MemoryKind) -> VerilatorOptions {
-    VerilatorOptions { memory, trace: true, timeline: Record::Off, wave: None, rtl: None }
+    VerilatorOptions {
+        memory,
+        trace: true,
+        timeline: Record::Off,
+        wave: None,
+        rtl: None,
+        opt: OptLevel::Fast,
+    }
 }
 
 /// Feeds random tokens in ragged blocks up to a position; everything is compared on the way.

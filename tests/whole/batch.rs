@@ -6,7 +6,7 @@ use accllm_device::{Device, GoldenDevice, MemoryKind, PairDevice, Verilator};
 use accllm_hw::config::{CONFIGS, Config, find};
 use accllm_quant::model::QuantModel;
 use accllm_tests::rtl;
-use accllm_text::engine::Batch;
+use accllm_text::runner::Batch;
 
 /// Tokens fed to each sequence before the first common step: fewer than sinks, some blocks, more than the window, and
 /// one.
@@ -135,7 +135,7 @@ fn all_shapes(config: &Config, least: usize) {
 
 #[test]
 fn batches_of_all_shapes() {
-    for config in &CONFIGS {
+    for config in CONFIGS.iter() {
         all_shapes(config, 4);
     }
 }

@@ -5,7 +5,7 @@ use accllm_device::{GoldenDevice, MemoryKind, Verilator, VerilatorOptions};
 use accllm_hw::config::{BEAT_BYTES, find};
 use accllm_quant::model::QuantModel;
 use accllm_tests::{Compiled, changed_rtl, rtl};
-use accllm_text::engine::Engine as _;
+use accllm_text::runner::Runner as _;
 
 fn compiled(model: &QuantModel) -> Compiled<'_> {
     Compiled::new(model, find("tiny").unwrap(), 4, 24)

@@ -1,7 +1,7 @@
 //! Long texts: memory and work stay constant, and the RTL agrees far beyond the wrap.
 
 use accllm_compiler::Step;
-use accllm_compiler::lambda::reg;
+use accllm_compiler::abi::reg;
 use accllm_device::{Device as _, GoldenDevice, MemoryKind, Verilator};
 use accllm_hw::config::{BEAT_BYTES, find};
 use accllm_sim::golden::Executed;

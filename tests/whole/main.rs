@@ -4,6 +4,7 @@ mod batch;
 mod faults;
 mod long;
 mod package;
+mod random;
 mod reference;
 mod rtl;
 mod smollm2;

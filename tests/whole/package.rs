@@ -60,7 +60,7 @@ fn ports(text: &str) -> BTreeMap<String, (bool, u32)> {
 /// Every AXI port of the RTL is in the XML with its width, and nothing else.
 #[test]
 fn the_xml_has_the_ports_of_the_rtl() -> Outcome {
-    for config in &CONFIGS {
+    for config in CONFIGS.iter() {
         let kernel = Kernel::new(config);
         let rtl = ports(&file(&kernel, &format!("{}.sv", kernel.name)));
         let text = file(&kernel, "kernel.xml");
@@ -288,7 +288,7 @@ fn the_scripts_package_the_ports_and_registers_of_the_rtl() -> Outcome {
         return Ok(());
     };
     assert!(version.status.success());
-    for config in &CONFIGS {
+    for config in CONFIGS.iter() {
         let kernel = Kernel::new(config);
         let folder = tempfile::tempdir()?;
         // The place of hw/vitis/CONFIG, beside a link to the RTL.
@@ -374,7 +374,7 @@ fn calls(kernel: &Kernel, out: &str) -> Outcome {
 /// Every master is linked to a memory of its own, at the configuration's clock.
 #[test]
 fn the_link_configuration_names_every_port() {
-    for config in &CONFIGS {
+    for config in CONFIGS.iter() {
         let kernel = Kernel::new(config);
         let text = file(&kernel, "link.cfg");
         let instance = kernel.instance();

@@ -9,7 +9,7 @@ use accllm_tests::{Compiled, past_the_wrap, ragged};
 
 #[test]
 fn all_shapes_on_all_configurations() {
-    for config in &CONFIGS {
+    for config in CONFIGS.iter() {
         for (name, shape) in shapes() {
             let model = shape.build();
             let compiled = Compiled::new(&model, config, shape.lambda.n_sink, shape.lambda.n_window);
@@ -38,7 +38,7 @@ fn leads_of_groups() {
     for (layer, pairs) in model.layers.iter_mut().zip(pairs) {
         layer.leads = pairs.into_iter().flat_map(|lead| [lead; 2]).collect();
     }
-    for config in &CONFIGS {
+    for config in CONFIGS.iter() {
         let compiled = Compiled::new(&model, config, shape.lambda.n_sink, shape.lambda.n_window);
         let s = &compiled.program.layout.shape;
         assert_eq!((&s.leads[..], s.rope_groups), (&[0, 1, 3, 20, 47][..], 3));

@@ -5,8 +5,8 @@ use accllm_device::{Device as _, MemoryKind};
 use accllm_hw::config::{Config, find};
 use accllm_quant::model::LambdaShape;
 use accllm_tests::{Compiled, bundled, past_the_wrap, ragged, rtl};
-use accllm_text::engine::Reference;
 use accllm_text::generate::{Request, generate};
+use accllm_text::runner::Reference;
 use std::ops::ControlFlow;
 
 /// A prompt of 100 tokens in prefill blocks and 64 more: the ring of 60 wraps, sinks leave the window.

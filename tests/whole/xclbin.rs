@@ -40,7 +40,7 @@ fn as_xrts_header_lays_it_out() {
     let Some(reader) = reader() else { return };
     let folder = tempfile::tempdir().unwrap();
     let mut identifiers = Vec::new();
-    for config in &CONFIGS {
+    for config in CONFIGS.iter() {
         let kernel = Kernel::new(config);
         let path = folder.path().join("k.xclbin");
         std::fs::write(&path, Xclbin::new(&kernel).to_bytes()).unwrap();

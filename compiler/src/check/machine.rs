@@ -1,8 +1,8 @@
 //! The sequencer over intervals.
 
 use super::{Check, violation};
+use crate::abi::{MAX_POSITION, reg};
 use crate::label::Span;
-use crate::lambda::{MAX_POSITION, reg};
 use crate::layout::Layout;
 use crate::program::Program;
 use accllm_hw::config::GROUP;

@@ -50,8 +50,7 @@ impl Program {
     /// # Errors
     /// The first violation, with the instruction.
     pub fn check(&self) -> Result<Report> {
-        let config = self.config()?;
-        self.prove(config).map_err(|v| Error::Check {
+        self.prove(&self.config).map_err(|v| Error::Check {
             pc: v.pc,
             text: self.disassemble_line(v.pc),
             what: v.what,

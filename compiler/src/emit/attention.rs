@@ -2,9 +2,9 @@
 
 use super::Emitter;
 use super::builder::{At, Opd, Sync, sem};
+use crate::abi::reg;
 use crate::error::Result;
 use crate::label::{Span, Tensor};
-use crate::lambda::reg;
 use crate::spec::Linear;
 use accllm_hw::isa::{FLAG_WIDE, Op};
 

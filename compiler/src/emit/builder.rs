@@ -1,8 +1,8 @@
 //! Building instructions: operands, labels, loops over tokens, and the semaphores between the units.
 
+use crate::abi::reg;
 use crate::error::{Error, Result};
 use crate::label::{Label, LayerRef, Span, Tensor};
-use crate::lambda::reg;
 use accllm_hw::isa::{Instr, Op};
 
 /// Semaphores of the program. Each is signalled by one unit and waited for by one unit, both in order: a token

@@ -2,8 +2,8 @@
 
 use super::Emitter;
 use super::builder::{At, Builder, Opd, Sync, sem};
+use crate::abi::reg;
 use crate::label::{LayerRef, Span, Tensor};
-use crate::lambda::reg;
 use crate::layout::{AUX_I16, AUX_I32, Chunk, Layout};
 use crate::spec::Norm;
 use accllm_hw::isa::{FLAG_FIRST, FLAG_I32, Op};

@@ -18,9 +18,9 @@ mod project;
 
 pub use builder::sem;
 
+use crate::abi::reg;
 use crate::error::{Error, Result};
 use crate::label::{Label, LayerRef, Span};
-use crate::lambda::reg;
 use crate::layout::{Layout, Stream};
 use crate::spec::{LayerConsts, Linear, ModelSpec};
 use accllm_hw::config::Config;

@@ -2,9 +2,9 @@
 
 use super::Emitter;
 use super::builder::{At, Builder, Opd, Sync, sem};
+use crate::abi::reg;
 use crate::error::Result;
 use crate::label::{Span, Tensor};
-use crate::lambda::reg;
 use crate::layout::{AUX_I16, Chunk, Shape, WeightMap};
 use crate::spec::Linear;
 use accllm_hw::isa::{FLAG_FINAL, Op};

@@ -1,8 +1,8 @@
 //! Sizes derived from the model, the configuration and the settings.
 
+use crate::abi::reg;
 use crate::error::{Error, Result};
 use crate::label::Span;
-use crate::lambda::reg;
 use crate::spec::{Dims, Linear, ModelSpec};
 use accllm_hw::config::{Config, GROUP};
 use accllm_quant::model::{LambdaShape, MAX_VISIBLE};

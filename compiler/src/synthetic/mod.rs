@@ -1,4 +1,4 @@
-//! Seeded random models of any shape, for tests and benchmarks. Values have the magnitudes of real models, so that
+//! **Test kit**: seeded random models of any shape, for tests and benchmarks. Values have the magnitudes of real models, so that
 //! no tensor is saturated throughout or zero. A [`Synthetic`] is a [`crate::image::ModelSource`]: its image is made
 //! row by row, without the model ever being in memory.
 

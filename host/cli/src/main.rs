@@ -3,8 +3,8 @@
 mod args;
 mod interpose;
 mod out;
+mod plan;
 mod prepare;
-mod target;
 mod verbs;
 
 use args::Cli;

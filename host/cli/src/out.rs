@@ -52,15 +52,6 @@ impl Out {
         write(&format!("{text}\n"))
     }
 
-    /// A bar on standard error for bytes that are moved; invisible when that is no terminal.
-    pub fn bytes(&self, what: &str) -> ProgressBar {
-        let style =
-            ProgressStyle::with_template("{msg} {wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}");
-        let bar = ProgressBar::new(0).with_message(what.to_string());
-        bar.set_draw_target(target());
-        style.map_or(bar.clone(), |s| bar.with_style(s))
-    }
-
     /// A spinner on standard error that says what takes time; invisible when that is no terminal.
     pub fn busy(&self, what: &str) -> ProgressBar {
         let bar = ProgressBar::new_spinner().with_message(what.to_string());
@@ -70,18 +61,34 @@ impl Out {
     }
 }
 
-/// A bar on standard error for each part of a benchmark; invisible when that is no terminal.
+/// A bar on standard error for each part of some long work; invisible when that is no terminal.
 #[derive(Default)]
 pub struct Bars {
     bar: Mutex<Option<ProgressBar>>,
-    /// Units are tokens, whose rate is shown.
-    tokens: bool,
+    units: Units,
+}
+
+/// What is counted, which decides what is shown of it.
+#[derive(Default, Clone, Copy)]
+enum Units {
+    /// Steps of some work: the time that is left.
+    #[default]
+    Work,
+    /// Tokens: their rate, and the time that is left.
+    Tokens,
+    /// Bytes: how many, and their rate.
+    Bytes,
 }
 
 impl Bars {
     /// Bars for tokens.
     pub fn tokens() -> Self {
-        Self { tokens: true, ..Self::default() }
+        Self { units: Units::Tokens, ..Self::default() }
+    }
+
+    /// Bars for bytes that are moved.
+    pub fn bytes() -> Self {
+        Self { units: Units::Bytes, ..Self::default() }
     }
 
     fn with(&self, f: impl FnOnce(&mut Option<ProgressBar>)) {
@@ -94,7 +101,7 @@ impl Progress for Bars {
     fn begin(&self, what: &str, total: u64) {
         let bar = match total {
             0 => ProgressBar::new_spinner(),
-            total => ProgressBar::new(total).with_style(style(self.tokens)),
+            total => ProgressBar::new(total).with_style(style(self.units)),
         };
         let bar = bar.with_message(what.to_string());
         bar.set_draw_target(target());
@@ -111,10 +118,11 @@ impl Progress for Bars {
     }
 }
 
-fn style(tokens: bool) -> ProgressStyle {
-    let template = match tokens {
-        true => "{msg:<32} {wide_bar} {percent:>3}% {per_sec} (tokens), {eta} left",
-        false => "{msg:<20} {wide_bar} {percent:>3}% {elapsed} eta {eta}",
+fn style(units: Units) -> ProgressStyle {
+    let template = match units {
+        Units::Bytes => "{msg} {wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}",
+        Units::Tokens => "{msg:<32} {wide_bar} {percent:>3}% {per_sec} (tokens), {eta} left",
+        Units::Work => "{msg:<20} {wide_bar} {percent:>3}% {elapsed} eta {eta}",
     };
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
@@ -151,4 +159,25 @@ fn write(text: &str) -> Result<()> {
         }
     };
     done.map_err(|e| Error::io("write", Path::new("standard output"), e))
+}
+
+/// Digits in groups of three.
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn digits_in_threes() {
+        assert_eq!([0, 999, 1000, 1234567].map(super::grouped), ["0", "999", "1,000", "1,234,567"]);
+    }
 }

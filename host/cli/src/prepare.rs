@@ -1,22 +1,22 @@
 //! What several verbs begin with: a quantized model, and its program.
 
-use super::args::Shape;
+use super::args::ShapeArgs;
 use super::out::Out;
 use accllm_compiler::{MemoryImage, ModelSpec, Program, Settings};
 use accllm_device::{Error, Result};
-use accllm_hw::config::{Config, find};
+use accllm_hw::config::{self, Config};
 use accllm_quant::model::LambdaShape;
 use accllm_text::calibration::Calibration;
 use accllm_text::model::{Ready, Source};
 use std::path::Path;
 
-/// The configuration of that name.
-pub fn config(shape: &Shape) -> Result<&'static Config> {
-    find(&shape.config).map_err(Error::Argument)
+/// The configuration: a built-in one, or a file.
+pub fn config(shape: &ShapeArgs) -> Result<Config> {
+    Ok(config::open(&shape.config)?)
 }
 
 /// Refuses a shape that no model could have, before any work.
-pub fn check(shape: &Shape) -> Result<()> {
+pub fn check(shape: &ShapeArgs) -> Result<()> {
     let config = config(shape)?;
     let (n_sink, n_window) = (shape.sinks.unwrap_or(0), shape.window.unwrap_or(1));
     LambdaShape { n_sink, n_window }.check(Path::new("command line"))?;
@@ -43,7 +43,7 @@ pub fn open(source: &Source, out: &Out) -> Result<Ready> {
 }
 
 /// The attention shape: the command line's, else the model's.
-pub fn lambda(shape: &Shape, ready: &Ready) -> LambdaShape {
+pub fn lambda(shape: &ShapeArgs, ready: &Ready) -> LambdaShape {
     let default = ready.model.lambda;
     LambdaShape {
         n_sink: shape.sinks.unwrap_or(default.n_sink),
@@ -52,15 +52,15 @@ pub fn lambda(shape: &Shape, ready: &Ready) -> LambdaShape {
 }
 
 /// Compiles the model, and proves that the program stays within its memory map.
-pub fn program(shape: &Shape, ready: &Ready) -> Result<Program> {
+pub fn program(shape: &ShapeArgs, ready: &Ready) -> Result<Program> {
     batched(shape, ready, 1)
 }
 
 /// The same for several sequences.
-pub fn batched(shape: &Shape, ready: &Ready, sequences: usize) -> Result<Program> {
+pub fn batched(shape: &ShapeArgs, ready: &Ready, sequences: usize) -> Result<Program> {
     let lambda = lambda(shape, ready);
     let settings = Settings { lambda, block: shape.block, sequences };
-    let program = Program::compile(&ModelSpec::from(&ready.model), config(shape)?, &settings)?;
+    let program = Program::compile(&ModelSpec::from(&ready.model), &config(shape)?, &settings)?;
     program.check()?;
     Ok(program)
 }

@@ -69,16 +69,14 @@ fn texts_and_sizes() {
     fails(&["eval", "--stride", "0", "--stage", "integer"], &["stride of 0"]);
     fails(&["eval", "--stride", "321", "--stage", "integer"], &["stride of 321", "320"]);
     fails(&["eval", "--stride", "320", "--bos", "yes", "--stage", "integer"], &["stride of 320", "319"]);
-    fails(&["eval", "--tokens", "9"], &["--long"]);
+    fails(&["eval", "--tokens", "9"], &["--tokens"]);
+    fails(&["eval-long", "--stage", "w2"], &["w2", "integer", "float"]);
+    fails(&["eval-long", "--stage", "float", "--tokens", "99999999"], &["--tokens 99999999", "longer text"]);
     fails(
-        &["eval", "--long", "--stage", "float", "--tokens", "99999999"],
-        &["--tokens 99999999", "longer text"],
-    );
-    fails(
-        &["eval", "--long", "--stage", "float", "--svg", arg(&dir.path().join("no/plot.svg"))],
+        &["eval-long", "--stage", "float", "--svg", arg(&dir.path().join("no/plot.svg"))],
         &["cannot write", "no"],
     );
-    fails(&["bench", "smollm2-135m", "--cpu", "--threads", "0"], &["--threads"]);
+    fails(&["bench-cpu", "smollm2-135m", "--threads", "0"], &["--threads"]);
     fails(&["run", "--window", "0"], &["n_window", "0"]);
     fails(&["run", "--sinks", "9000"], &["n_sink"]);
     fails(&["run", "--tokens", "-1"], &["--tokens"]);

@@ -109,14 +109,15 @@ fn options_of_a_quantization() {
     let ran = accllm(&[&["run", arg(&model)], &run[..]].concat());
     assert!(ran.ok && ran.out.contains(" 0 differ"), "{}{}", ran.out, ran.err);
     // A window and a long text are behind the prefix alike.
-    let ppl = |how: &[&str]| {
-        let ran = accllm(&[&["eval", arg(&model), "--plain", "--stage", "integer", "--json"], how].concat());
+    let ppl = |verb: &str, how: &[&str]| {
+        let ran = accllm(&[&[verb, arg(&model), "--plain", "--stage", "integer", "--json"], how].concat());
         assert!(ran.ok, "{}", ran.err);
         let json: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
         let at = |path: &str| json.pointer(path).and_then(serde_json::Value::as_f64);
         at("/series/0/ppl").or_else(|| at("/rows/0/ppl")).unwrap()
     };
-    let (window, long) = (ppl(&["--window", "100", "--windows", "1"]), ppl(&["--long", "--tokens", "99"]));
+    let window = ppl("eval", &["--window", "100", "--windows", "1"]);
+    let long = ppl("eval-long", &["--tokens", "99"]);
     assert_eq!(window, long);
 }
 

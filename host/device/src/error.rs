@@ -15,6 +15,9 @@ pub enum Error {
     /// Compilation, or a program file.
     #[error(transparent)]
     Compiler(#[from] accllm_compiler::Error),
+    /// A configuration that cannot be used.
+    #[error(transparent)]
+    Config(#[from] accllm_hw::config::ConfigError),
     /// The simulated engine could not be built or run.
     #[error(transparent)]
     Engine(#[from] accllm_sim::engine::EngineError),

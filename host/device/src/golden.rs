@@ -21,7 +21,7 @@ impl GoldenDevice {
     /// # Errors
     /// The program lies outside the image.
     pub fn new(program: &Program, image: &MemoryImage) -> Result<Self> {
-        let config = program.config()?;
+        let config = &program.config;
         let limits = limits(program)?;
         let memory = Image::shared(&image.channels, &image.aux);
         let at = u32::try_from(program.layout.aux.program).unwrap_or(u32::MAX);

@@ -4,7 +4,7 @@
 use super::{Device, GoldenDevice, Outcome, Verilator, pair, read_head};
 use crate::tensors::Tensors;
 use crate::{Error, Result};
-use accllm_compiler::lambda::reg;
+use accllm_compiler::abi::reg;
 use accllm_compiler::{Program, Step};
 use accllm_hw::isa::ARGS;
 use accllm_quant::int::{Logits, Session};

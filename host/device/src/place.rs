@@ -1,8 +1,8 @@
 //! Names the element of the model that an instruction writes, for messages about differences.
 
+use accllm_compiler::abi::reg;
 use accllm_compiler::image::source_row;
 use accllm_compiler::label::{Label, Tensor};
-use accllm_compiler::lambda::reg;
 use accllm_compiler::spec::Linear;
 use accllm_compiler::{Program, Step};
 use accllm_hw::config::{COLS, MACS};

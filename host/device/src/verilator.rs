@@ -10,6 +10,7 @@ use accllm_hw::isa::ARGS;
 use accllm_hw::regs;
 use accllm_sim::engine::{Engine, EngineSpec, Observer, Silent};
 use accllm_sim::memory::MemoryKind;
+use accllm_sim::verilate::OptLevel;
 use std::path::PathBuf;
 
 /// Cycles a run may take per beat of the image: more than any correct run needs.
@@ -28,6 +29,8 @@ pub struct VerilatorOptions {
     pub wave: Option<PathBuf>,
     /// Folder of the RTL where it is not the repository's `hw/rtl`.
     pub rtl: Option<PathBuf>,
+    /// How hard the C++ compiler works: whether it is built or runs quickly.
+    pub opt: OptLevel,
 }
 
 /// The Verilated engine.
@@ -54,7 +57,7 @@ impl Verilator {
     /// # Errors
     /// As [`Verilator::build`], or the wave file cannot be written.
     pub fn new(program: &Program, image: &MemoryImage, options: &VerilatorOptions) -> Result<Self> {
-        let config = program.config()?;
+        let config = &program.config;
         let memories = image
             .channels
             .iter()
@@ -64,7 +67,7 @@ impl Verilator {
             .collect::<std::result::Result<Vec<_>, _>>()?;
         let recorder = Recorder::new(&options.timeline, program, options.memory.name())?;
         let trace = options.trace || recorder.is_some() || options.wave.is_none();
-        let spec = EngineSpec::new(config).trace(trace);
+        let spec = EngineSpec::new(config).trace(trace).opt(options.opt);
         let spec = options.rtl.iter().fold(spec, EngineSpec::rtl);
         let mut engine = spec.waves(options.wave.is_some()).build(memories)?;
         if let Some(path) = &options.wave {

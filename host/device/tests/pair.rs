@@ -7,6 +7,7 @@ use accllm_compiler::{MemoryImage, Program, Settings, Step};
 use accllm_device::timeline::Record;
 use accllm_device::{Device as _, GoldenDevice, MemoryKind, Verilator, VerilatorOptions, pair};
 use accllm_hw::config::find;
+use accllm_sim::verilate::OptLevel;
 
 /// A token id that no vocabulary has.
 const BAD: u32 = 1 << 30;
@@ -21,6 +22,7 @@ fn run(golden_id: u32, rtl_id: u32) -> accllm_device::Result<pair::Ran> {
         trace: true,
         wave: None,
         rtl: None,
+        opt: OptLevel::Fast,
         timeline: Record::Off,
     };
     let mut golden = GoldenDevice::new(&program, &image)?;

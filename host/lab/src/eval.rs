@@ -115,7 +115,7 @@ impl Evaluation {
         }
     }
 
-    /// Measures one stage over `stream`; `progress` is told how many windows are done.
+    /// Measures one stage over `stream`; `progress` is told of windows done since it was told before.
     ///
     /// # Errors
     /// The stage needs the checkpoint, or the stream is too short for the protocol.

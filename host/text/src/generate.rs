@@ -1,7 +1,7 @@
-//! The decoding loop, the same for every engine.
+//! The decoding loop, the same for every runner.
 
 use crate::Result;
-use crate::engine::{Cancel, Engine};
+use crate::runner::{Cancel, Runner};
 use crate::sample::Sampler;
 use std::ops::ControlFlow;
 
@@ -44,7 +44,7 @@ impl<'a> Request<'a> {
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
-    /// The new tokens. All but the last were fed to the engine; the last was when the model ended the text.
+    /// The new tokens. All but the last were fed to the runner; the last was when the model ended the text.
     pub tokens: Vec<u32>,
     /// Why they end.
     pub stop: Stop,
@@ -53,9 +53,9 @@ pub struct Written {
 /// Feeds the prompt, then decodes; `on_token` sees every new token at once and may end the text.
 ///
 /// # Errors
-/// Whatever the engine or `on_token` reports.
+/// Whatever the runner or `on_token` reports.
 pub fn generate(
-    engine: &mut dyn Engine,
+    runner: &mut dyn Runner,
     request: &Request<'_>,
     on_token: &mut dyn FnMut(u32) -> Result<ControlFlow<Stop>>,
 ) -> Result<Written> {
@@ -63,11 +63,11 @@ pub fn generate(
     if request.tokens == 0 {
         return Ok(Written { tokens, stop: Stop::Length });
     }
-    let mut best = engine.feed_until(request.prompt, &request.cancel)?;
+    let mut best = runner.feed_until(request.prompt, &request.cancel)?;
     loop {
         let Some(best_token) = best else { return Ok(Written { tokens, stop: Stop::Cancelled }) };
         let next = match &request.sampler {
-            Some(sampler) => sampler.choose(&engine.logits()?, engine.position()),
+            Some(sampler) => sampler.choose(&runner.logits()?, runner.position()),
             None => best_token,
         };
         if request.end.contains(&next) {
@@ -80,14 +80,14 @@ pub fn generate(
         if tokens.len() == request.tokens {
             return Ok(Written { tokens, stop: Stop::Length });
         }
-        best = engine.feed_until(&[next], &request.cancel)?;
+        best = runner.feed_until(&[next], &request.cancel)?;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Part;
+    use crate::runner::Part;
     use accllm_quant::model::{HeadCache, LambdaShape};
 
     /// Counts up from the last token, in blocks of two.
@@ -96,7 +96,7 @@ mod tests {
         steps: Vec<(Vec<u32>, Part)>,
     }
 
-    impl Engine for Count {
+    impl Runner for Count {
         fn lambda(&self) -> LambdaShape {
             LambdaShape { n_sink: 0, n_window: 1 }
         }
@@ -150,26 +150,26 @@ mod tests {
 
     #[test]
     fn prompts_go_in_blocks_and_only_the_last_one_asks_for_logits() {
-        let mut engine = Count::default();
+        let mut runner = Count::default();
         let request = Request::greedy(&[1, 2, 3, 4, 5], 2);
-        generate(&mut engine, &request, &mut |_| Ok(ControlFlow::Continue(()))).unwrap();
+        generate(&mut runner, &request, &mut |_| Ok(ControlFlow::Continue(()))).unwrap();
         let steps = [
             (vec![1, 2], Part::Prompt),
             (vec![3, 4], Part::Prompt),
             (vec![5], Part::PromptEnd),
             (vec![6], Part::Token),
         ];
-        assert_eq!(engine.steps, steps);
-        assert!(engine.feed(&[]).unwrap_err().to_string().contains("no token"));
+        assert_eq!(runner.steps, steps);
+        assert!(runner.feed(&[]).unwrap_err().to_string().contains("no token"));
     }
 
     #[test]
     fn the_caller_and_the_flag_end_it() {
-        let mut engine = Count::default();
+        let mut runner = Count::default();
         let request = Request::greedy(&[1], 9);
         let mut on_token =
             |t| Ok(if t == 4 { ControlFlow::Break(Stop::StopString) } else { ControlFlow::Continue(()) });
-        let written = generate(&mut engine, &request, &mut on_token).unwrap();
+        let written = generate(&mut runner, &request, &mut on_token).unwrap();
         assert_eq!(written, Written { tokens: vec![2, 3, 4], stop: Stop::StopString });
         let cancel = request.cancel.clone();
         let mut on_token = |t| {
@@ -178,9 +178,9 @@ mod tests {
             }
             Ok(ControlFlow::Continue(()))
         };
-        let written = generate(&mut engine, &request, &mut on_token).unwrap();
+        let written = generate(&mut runner, &request, &mut on_token).unwrap();
         assert_eq!(written, Written { tokens: vec![2, 3], stop: Stop::Cancelled });
-        let none = generate(&mut engine, &request, &mut |_| Ok(ControlFlow::Continue(()))).unwrap();
+        let none = generate(&mut runner, &request, &mut |_| Ok(ControlFlow::Continue(()))).unwrap();
         assert_eq!(none, Written { tokens: vec![], stop: Stop::Cancelled });
     }
 }

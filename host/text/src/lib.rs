@@ -3,21 +3,21 @@
 //! - [`model`] opens a checkpoint or a quantized model, or the bundled one.
 //! - [`calibration`] reads texts for calibration and scoring; [`message`] is what was said in a conversation.
 //! - [`recipe`] quantizes a checkpoint: presets, formats, calibration.
-//! - [`engine`] is whatever continues a text: the integer reference, a device, or two in lockstep.
-//! - [`generate`](mod@generate) is the decoding loop, the same for all engines; [`sample`] chooses the tokens.
-//! - [`session`] is a text in progress on an engine: prompts, sampling, stop strings, cancelling, saving. Start here.
+//! - [`runner`] is whatever continues a text: the integer reference, a device, or two in lockstep.
+//! - [`generate`](mod@generate) is the decoding loop, the same for all runners; [`sample`] chooses the tokens.
+//! - [`session`] is a text in progress on a runner: prompts, sampling, stop strings, cancelling, saving. Start here.
 //! - [`chat`] is a conversation on a session, by the model's chat template.
 //! - [`serve`] answers over HTTP.
 
 pub mod bundled;
 pub mod calibration;
 pub mod chat;
-pub mod engine;
 pub mod generate;
 pub mod message;
 pub mod mixture;
 pub mod model;
 pub mod recipe;
+pub mod runner;
 pub mod sample;
 pub mod serve;
 pub mod session;

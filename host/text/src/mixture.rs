@@ -30,7 +30,7 @@ pub enum Budget {
     Bits(f64),
     /// Tokens a second of decoding on a configuration, as far as its memory decides: the beats of weights, head and the
     /// whole KV cache, at the rate of the HBM2 model.
-    Speed(f64, &'static Config),
+    Speed(f64, Config),
 }
 
 /// What the formats cost: `[linear][format]` of every layer, and what all layers may cost together.
@@ -47,7 +47,7 @@ impl Costs {
     pub fn new(c: &LlamaConfig, budget: Budget) -> Result<Self> {
         match budget {
             Budget::Bits(bits) => bit_costs(c, bits),
-            Budget::Speed(tokens_per_s, config) => beat_costs(c, tokens_per_s, config),
+            Budget::Speed(tokens_per_s, config) => beat_costs(c, tokens_per_s, &config),
         }
     }
 }

@@ -3,13 +3,13 @@
 use crate::calibration::Calibration;
 use crate::mixture::{Budget, Costs, mixture};
 use crate::{Error, Result};
-use accllm_device::progress::Progress as Bars;
+use accllm_device::progress::Progress;
 use accllm_quant::float::{FloatModel, SelfText};
 use accllm_quant::hf::LlamaConfig;
 use accllm_quant::model::WeightFormat;
 use accllm_quant::perplexity::Protocol;
 use accllm_quant::quantize::{
-    Closed, Options, Progress, Pruning, Quantized, linear_sizes, quantize_with, self_text,
+    Closed, Options, Pruning, Quantized, Reached, linear_sizes, quantize_with, self_text,
 };
 use accllm_quant::tokenizer::TextTokenizer;
 use accllm_quant::train::Training;
@@ -152,7 +152,7 @@ impl Recipe {
         tokenizer: &TextTokenizer,
         calibration: &Calibration,
         work: Option<&Path>,
-        bars: &dyn Bars,
+        bars: &dyn Progress,
     ) -> Result<(Vec<u32>, Options)> {
         let sizes = self.sizes(&float.config);
         let window = sizes.window;
@@ -217,15 +217,11 @@ impl Recipe {
         tokens: usize,
         window: usize,
         work: Option<&Path>,
-        bars: &dyn Bars,
+        bars: &dyn Progress,
     ) -> Result<Vec<u32>> {
         let what = SelfText { sequences: tokens.div_ceil(window), tokens: window, seed: self.seed };
         bars.begin("writing calibration text", (what.sequences * window) as u64);
-        let mut before = 0;
-        let text = self_text(float, what, work, |n| {
-            bars.advance((n - before) as u64);
-            before = n;
-        });
+        let text = self_text(float, what, work, |n| bars.advance(n as u64));
         bars.end();
         Ok(text?)
     }
@@ -297,7 +293,7 @@ pub fn quantize(
     calibration: &Calibration,
     recipe: &Recipe,
     work: Option<&Path>,
-    bars: &dyn Bars,
+    bars: &dyn Progress,
 ) -> Result<Quantized> {
     let (text, options) = recipe.prepare(&float, tokenizer, calibration, work, bars)?;
     let mut meter = Meter { bars, phase: None, done: 0 };
@@ -311,14 +307,14 @@ const UNITS: u64 = 1000;
 
 /// Shows the progress of the quantizer.
 struct Meter<'a> {
-    bars: &'a dyn Bars,
+    bars: &'a dyn Progress,
     /// Whether the layers are done and the whole model is trained.
     phase: Option<bool>,
     done: u64,
 }
 
 impl Meter<'_> {
-    fn show(&mut self, p: Progress) {
+    fn show(&mut self, p: Reached) {
         let whole = p.layer == p.layers && p.steps > 0;
         if self.phase != Some(whole) {
             self.end();

@@ -6,11 +6,11 @@ use accllm_hw::config::find;
 use accllm_quant::model::LambdaShape;
 use accllm_text::calibration::Calibration;
 use accllm_text::chat::{Conversation, Template};
-use accllm_text::engine::{DeviceEngine, Reference};
 use accllm_text::generate::Stop;
 use accllm_text::message::Message;
 use accllm_text::model::TemplateFiles;
 use accllm_text::model::{Ready, Source};
+use accllm_text::runner::{DeviceRunner, Reference};
 use accllm_text::session::{Answer, Options, Session};
 use std::ops::ControlFlow;
 use std::sync::LazyLock;
@@ -124,7 +124,7 @@ fn golden() -> Session<'static> {
     let program = Program::compile(&ModelSpec::from(&READY.model), find("tiny").unwrap(), &settings).unwrap();
     let image = MemoryImage::new(&program, &READY.model).unwrap();
     let device = GoldenDevice::new(&program, &image).unwrap();
-    Session::new(&READY, Box::new(DeviceEngine::new(&program, device)))
+    Session::new(&READY, Box::new(DeviceRunner::new(&program, device)))
 }
 
 fn ask(chat: &mut Conversation<'_>, question: &str) -> Answer {
@@ -140,7 +140,7 @@ fn only_what_is_new_is_computed() {
             let answer = ask(&mut chat, &format!("And then {i}"));
             assert_eq!(answer.stop, Stop::Length);
             let session = chat.session();
-            let work = session.engine().work().unwrap();
+            let work = session.runner().work().unwrap();
             // Every token once, far beyond the window; the last is not fed yet.
             assert_eq!(work[0].tokens + work[1].tokens, session.tokens().len() as u64 - 1);
             if source == CHATML {

@@ -1,14 +1,14 @@
-//! The HTTP server in this process, on an engine that the tests control: limits, malformed requests, clients that go,
-//! engines that fail, stopping.
+//! The HTTP server in this process, on a runner that the tests control: limits, malformed requests, clients that go,
+//! runners that fail, stopping.
 
 use accllm_device::{Error, Result};
 use accllm_quant::model::{HeadCache, LambdaShape};
 use accllm_text::calibration::Calibration;
 use accllm_text::chat::Template;
-use accllm_text::engine::{Engine, Part};
 use accllm_text::model::{Ready, Source};
+use accllm_text::runner::{Part, Runner};
 use accllm_text::sample::Sampling;
-use accllm_text::serve::{Limits, MakeEngine, Model, Server, Stop};
+use accllm_text::serve::{Limits, MakeRunner, Model, Server, Stop};
 use serde_json::Value;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -22,7 +22,7 @@ static READY: LazyLock<Arc<Ready>> = LazyLock::new(|| {
     Arc::new(Ready::open(&source, &Calibration::open(None).unwrap()).unwrap())
 });
 
-/// What tests see of the engine, and how it behaves.
+/// What tests see of the runner, and how it behaves.
 #[derive(Default)]
 struct State {
     steps: AtomicU64,
@@ -40,7 +40,7 @@ struct Counter {
     position: u64,
 }
 
-impl Engine for Counter {
+impl Runner for Counter {
     fn lambda(&self) -> LambdaShape {
         LambdaShape { n_sink: 0, n_window: 64 }
     }
@@ -109,13 +109,13 @@ impl Running {
         let state = Arc::new(State::default());
         let template = Template::of(&READY).unwrap();
         let model = Model { ready: READY.clone(), name: "m".into(), template, sampling: Sampling::default() };
-        let for_engine = state.clone();
+        let for_runner = state.clone();
         let (sender, receiver) = mpsc::channel();
         let on_ready = move || {
             sender.send(()).unwrap();
             Ok(())
         };
-        let make: MakeEngine = Box::new(move |_| Ok(Box::new(Counter { state: for_engine, position: 0 })));
+        let make: MakeRunner = Box::new(move |_| Ok(Box::new(Counter { state: for_runner, position: 0 })));
         let thread = std::thread::spawn(move || server.run(model, make, on_ready, |_| {}));
         receiver.recv().unwrap();
         Self { address, state, stop, thread: Some(thread) }
@@ -152,7 +152,7 @@ impl Running {
         self.state.steps.load(SeqCst)
     }
 
-    /// Waits until the engine has done something.
+    /// Waits until the runner has done something.
     fn wait_for_steps(&self, n: u64) {
         let start = Instant::now();
         while self.steps() < n {
@@ -161,7 +161,7 @@ impl Running {
         }
     }
 
-    /// Waits until the engine does nothing more; it must have stopped before `most` steps.
+    /// Waits until the runner does nothing more; it must have stopped before `most` steps.
     fn settled(&self, most: u64) {
         let mut last = self.steps();
         loop {
@@ -495,7 +495,7 @@ fn an_engine_that_cannot_be_made_is_an_error() {
     assert!(taken.unwrap().contains("cannot listen on 127.0.0.1"));
     let template = Template::of(&READY).unwrap();
     let model = Model { ready: READY.clone(), name: "m".into(), template, sampling: Sampling::default() };
-    let make: MakeEngine = Box::new(|_| Err(Error::Fault("no board".into())));
+    let make: MakeRunner = Box::new(|_| Err(Error::Fault("no board".into())));
     let e = server.run(model, make, || panic!("it is not ready"), |_| {}).unwrap_err();
     assert_eq!(e.to_string(), "no board");
 }

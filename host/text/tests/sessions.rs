@@ -5,10 +5,11 @@ use accllm_device::timeline::Record;
 use accllm_device::{Device, GoldenDevice, LockstepDevice, MemoryKind, Verilator, VerilatorOptions};
 use accllm_hw::config::find;
 use accllm_quant::model::{LambdaShape, Prefix};
+use accllm_sim::verilate::OptLevel;
 use accllm_text::calibration::Calibration;
-use accllm_text::engine::{DeviceEngine, Engine as _, Part, Reference};
 use accllm_text::generate::Stop;
 use accllm_text::model::{Ready, Source};
+use accllm_text::runner::{DeviceRunner, Part, Reference, Runner as _};
 use accllm_text::sample::Sampling;
 use accllm_text::session::{Answer, Options, Session};
 use proptest::prelude::*;
@@ -32,11 +33,11 @@ const PREFIX: [u32; 3] = [0, 400, 17];
 /// The same model behind a prefix, whose keys and values are those that the model computes.
 static PREFIXED: LazyLock<Ready> = LazyLock::new(|| {
     let mut ready = open();
-    let mut engine = Reference::new(&ready.model, LAMBDA).unwrap();
-    engine.step(&PREFIX, Part::Prompt).unwrap();
+    let mut runner = Reference::new(&ready.model, LAMBDA).unwrap();
+    runner.step(&PREFIX, Part::Prompt).unwrap();
     let a = &ready.model.arch;
     let all = (0..a.layers).flat_map(|l| (0..a.kv_heads).map(move |h| (l, h)));
-    let heads = all.map(|(layer, head)| engine.head_cache(layer, head).unwrap()).collect();
+    let heads = all.map(|(layer, head)| runner.head_cache(layer, head).unwrap()).collect();
     ready.model.prefix = Prefix { tokens: PREFIX.to_vec(), heads };
     ready
 });
@@ -57,7 +58,7 @@ fn program(config: &str) -> (Program, MemoryImage) {
 }
 
 fn on(ready: &'static Ready, program: &Program, device: impl Device + 'static) -> Session<'static> {
-    Session::new(ready, Box::new(DeviceEngine::new(program, device)))
+    Session::new(ready, Box::new(DeviceRunner::new(program, device)))
 }
 
 fn golden(config: &str) -> Session<'static> {
@@ -78,6 +79,7 @@ fn lockstep_of(ready: &'static Ready, with_rtl: bool) -> Session<'static> {
         timeline: Record::Off,
         wave: None,
         rtl: None,
+        opt: OptLevel::Fast,
     };
     let rtl = with_rtl.then(|| Verilator::new(&program, &image, &options).unwrap());
     let golden = GoldenDevice::new(&program, &image).unwrap();
@@ -141,7 +143,7 @@ fn a_session_goes_on_on_the_rtl_and_back() {
     let path = dir.path().join("a.session");
     let mut sessions = [golden("edge"), lockstep(true), integer(LAMBDA)];
     relay(&path, &mut sessions);
-    assert!(sessions[1].engine().compared().unwrap().elements > 1_000_000);
+    assert!(sessions[1].runner().compared().unwrap().elements > 1_000_000);
 }
 
 #[test]
@@ -223,8 +225,8 @@ fn files_that_are_no_session_of_this_model_are_refused() {
 
     let mut other = open();
     other.model.final_norm.eps += 1;
-    let engine = Box::new(Reference::new(&other.model, LAMBDA).unwrap());
-    let e = Session::new(&other, engine).load(&path).unwrap_err().to_string();
+    let runner = Box::new(Reference::new(&other.model, LAMBDA).unwrap());
+    let e = Session::new(&other, runner).load(&path).unwrap_err().to_string();
     assert!(e.contains("another model"), "{e}");
     for what in [dir.path(), Path::new("/dev/zero"), &dir.path().join("missing")] {
         assert!(here.load(what).is_err());
@@ -372,7 +374,7 @@ fn far_beyond_the_window() {
     }
 }
 
-/// A text behind the model's prefix is the text that begins with these tokens; the engines do not compute them.
+/// A text behind the model's prefix is the text that begins with these tokens; the runners do not compute them.
 fn behind_the_prefix(mut session: Session<'static>, path: &Path) {
     let tokens = READY.tokenizer.encode("The little dragon").unwrap();
     let text = [&PREFIX[..], &tokens].concat();
@@ -384,7 +386,7 @@ fn behind_the_prefix(mut session: Session<'static>, path: &Path) {
     let half = write(&mut session, &sampled(20));
     // Saved, used for other texts, taken back to nothing, and loaded again.
     session.save(path).unwrap();
-    if let Some([prompts, _]) = session.engine().work() {
+    if let Some([prompts, _]) = session.runner().work() {
         assert_eq!(prompts.tokens, tokens.len() as u64, "the prefix was computed");
     }
     assert!(session.take_back(2).unwrap() && session.tokens().is_empty());

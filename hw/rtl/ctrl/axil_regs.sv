@@ -41,6 +41,7 @@ module axil_regs
     input  logic             result_valid,
     input  logic      [31:0] result_index,
     input  logic      [31:0] result_value,
+    input  logic      [31:0] config_values        [CONFIG_FIELDS],
     input  logic      [63:0] counters             [COUNTERS]
 );
   logic wr_valid, rd_valid;
@@ -61,6 +62,9 @@ module axil_regs
   localparam int BW = CHANNELS > 1 ? $clog2(CHANNELS) : 1;
   wire [BW-1:0] wr_chan = BW'((wa - REG_CHANNEL_BASE) >> 3);
   wire [BW-1:0] rd_chan = BW'((ra - REG_CHANNEL_BASE) >> 3);
+  localparam int CW = $clog2(CONFIG_FIELDS);
+  wire [CW-1:0] rd_field = CW'((ra - REG_CONFIG) >> 2);
+  wire rd_config = ra >= REG_CONFIG && ra < REG_CONFIG + 12'(4 * CONFIG_FIELDS);
   wire [3:0] rd_counter = 4'((ra - REG_CYCLES) >> 3);
   wire wr_ctrl = wr_valid && wa == REG_CTRL && wr_strb[0];
 
@@ -149,6 +153,7 @@ module axil_regs
           rd_data <= '0;
           if (rd_arg) rd_data <= args[4'((ra-REG_ARG)>>2)];
           if (rd_base) rd_data <= ra[2] ? channel_base[rd_chan][63:32] : channel_base[rd_chan][31:0];
+          if (rd_config) rd_data <= config_values[rd_field];
           if (rd_count) rd_data <= ra[2] ? counters[rd_counter][63:32] : counters[rd_counter][31:0];
         end
       endcase

@@ -33,6 +33,7 @@ module control
     output logic             s_axi_control_rvalid,
     input  logic             s_axi_control_rready,
     output logic             interrupt,
+    input  logic      [31:0] config_values[CONFIG_FIELDS],
     output settings_t        settings,
     output logic      [63:0] channel_base [CHANNELS],
     output logic             clear,                     // pulse to all units

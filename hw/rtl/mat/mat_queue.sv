@@ -28,11 +28,8 @@ module mat_queue
   assign start_ready = !count[2];
   wire take = start_valid && start_ready;
   assign taken = take;
-  logic hdp64, hdp128;  // constants do not change while there are operations
-  always_ff @(posedge clk) begin
-    hdp64  <= consts.hdp == 32'd64;
-    hdp128 <= consts.hdp == 32'd128;
-  end
+  wire hdp64 = consts.hdp == 32'd64;
+  wire hdp128 = consts.hdp == 32'd128;
   wire unaligned = uop.op != OP_MATK && ((uop.c | uop.aux) & 32'(VEC - 1)) != 0;
   wire [32:0] rows = op.wide ? {uop.m, 1'b0} : {1'b0, uop.m};
   localparam int RW = $clog2(LANE_ROWS);

@@ -9,7 +9,8 @@ module chan_reader
   import accllm_regs_pkg::*;
 #(
     parameter int CHANNEL = 0,
-    parameter int FIFO = 64
+    parameter int FIFO = 64,
+    parameter int BURST = 16  // longest, beats
 ) (
     input  logic         clk,
     input  logic         rst,
@@ -42,7 +43,6 @@ module chan_reader
     output logic [511:0] s_data
 );
   localparam int AW = $clog2(FIFO);
-  localparam logic [6:0] BURST = FIFO >= 256 ? 7'd64 : 7'(FIFO / 4);
 
   // Segments that wait.
   logic [31:0] q_beat[4], q_beats[4];
@@ -104,7 +104,7 @@ module chan_reader
       at <= at + 58'(len);
       left <= left - 32'(len);
     end
-    if (state == MEASURE) part <= to_page < BURST ? to_page : BURST;
+    if (state == MEASURE) part <= to_page < 7'(BURST) ? to_page : 7'(BURST);
     if (state == FIT) begin
       len  <= small_left && left[6:0] < part ? left[6:0] : part;
       last <= small_left && left[6:0] <= part;

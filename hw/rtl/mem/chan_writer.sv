@@ -1,6 +1,8 @@
 // AXI4 write master of one channel: single beats with byte strobes, several on their way. `idle` when every response is
 // in; `error` is a pulse for an error response. Finishes what it has taken, so it needs no clear. Does not check ranges.
-module chan_writer (
+module chan_writer #(
+    parameter int WRITES = 32  // without an answer, at most; a power of two
+) (
     input  logic         clk,
     input  logic         rst,
     input  logic [ 63:0] base,     // byte address of the channel's memory
@@ -24,11 +26,12 @@ module chan_writer (
     output logic         bready,
     input  logic [  1:0] bresp
 );
-  logic [5:0] open;  // taken, not answered
+  localparam int OW = $clog2(WRITES);
+  logic [OW:0] open;  // taken, not answered
   wire take = w_valid && w_ready;
   wire answered = bvalid && bready;
 
-  assign w_ready = (!awvalid || awready) && (!wvalid || wready) && !open[5];
+  assign w_ready = (!awvalid || awready) && (!wvalid || wready) && !open[OW];
   assign idle = open == 0;
   assign bready = 1'b1;
   assign awlen = '0;
@@ -43,7 +46,7 @@ module chan_writer (
       if (awready) awvalid <= 1'b0;
       if (wready) wvalid <= 1'b0;
       if (take) {awvalid, wvalid} <= '1;
-      if (take != answered) open <= take ? open + 6'd1 : open - 6'd1;
+      if (take != answered) open <= take ? open + (OW + 1)'(1) : open - (OW + 1)'(1);
       error <= answered && bresp != 0;
       assert (!(answered && open == 0)) else $error("channel writer: a response that nobody waits for");
     end

@@ -2,6 +2,7 @@
 // traffic) at ports, so that the test plays the units.
 module tb_ctrl
   import accllm_isa_pkg::*;
+  import accllm_regs_pkg::CONFIG_FIELDS;
   import accllm_types_pkg::*;
   import accllm_ctrl_pkg::*;
 #(
@@ -95,6 +96,11 @@ module tb_ctrl
   logic [511:0] rd_data;
   uop_t pre_uop, mat_uop, vec_uop;
 
+  // Register CONFIG + 4 i reads as 1000 + i.
+  logic [31:0] config_values[CONFIG_FIELDS];
+  for (genvar i = 0; i < CONFIG_FIELDS; i++) begin : gen_config
+    assign config_values[i] = 32'd1000 + 32'(i);
+  end
   assign consts_out = consts;
   assign uops = '{pre_uop, mat_uop, vec_uop};
   always_comb begin

@@ -8,6 +8,7 @@ module tb_mat
     parameter int LANES = 2,
     parameter int VEC = 8,
     parameter int FIFO = 64,
+    parameter int BURST = 16,
     parameter int VMEM = 65536,
     parameter int ACT = 512,
     parameter int SBUF = 4096,
@@ -114,7 +115,8 @@ module tb_mat
     // verilator lint_on UNUSEDSIGNAL
     chan_reader #(
         .CHANNEL(c),
-        .FIFO(FIFO)
+        .FIFO(FIFO),
+        .BURST(BURST)
     ) reader (
         .clk,
         .rst,

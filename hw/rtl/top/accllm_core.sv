@@ -4,6 +4,7 @@
 // synthesis leaves them open.
 module accllm_core
   import accllm_isa_pkg::*;
+  import accllm_regs_pkg::CONFIG_FIELDS;
   import accllm_types_pkg::*;
   import accllm_ctrl_pkg::*;
 #(
@@ -11,13 +12,17 @@ module accllm_core
     parameter int LANES = 2,
     parameter int VEC = 8,
     parameter int FIFO = 64,
+    parameter int BURST = 16,
+    parameter int WRITES = 32,
     parameter int VMEM = 65536,
     parameter int ACT = 512,
     parameter int SBUF = 4096,
     parameter int SCALARS = 256,
     parameter int IMEM = 512,
     parameter int LANE_ROWS = 32,
-    parameter int LINK = CHANNELS > 8 ? 2 : 0,
+    parameter int LINK = 0,
+    parameter int MAT_QUEUE = 128,
+    parameter int VEC_QUEUE = 128,
     parameter bit TRACE = 1'b1,
     localparam int P = CHANNELS + 1,
     localparam int NB = 2 * CHANNELS > VEC ? 2 * CHANNELS : VEC
@@ -106,6 +111,14 @@ module accllm_core
   assign clk = ap_clk;
   always_ff @(posedge ap_clk) rst <= !ap_rst_n;
 
+  // Rules of the parameters.
+  logic [31:0] config_values[CONFIG_FIELDS];
+  config_check #(
+      .CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .FIFO(FIFO), .BURST(BURST), .WRITES(WRITES), .VMEM(VMEM), .ACT(ACT),
+      .SBUF(SBUF), .SCALARS(SCALARS), .IMEM(IMEM), .LANE_ROWS(LANE_ROWS), .LINK(LINK), .MAT_QUEUE(MAT_QUEUE),
+      .VEC_QUEUE(VEC_QUEUE)
+  ) u_config (.*);
+
   // Control.
   localparam int FAULTS = 5;
   settings_t settings;
@@ -129,7 +142,9 @@ module accllm_core
   events_t events;
   logic result_valid;
   logic [31:0] result_index, result_value;
-  control #(.CHANNELS(CHANNELS), .LANES(LANES), .IMEM(IMEM), .FAULTS(FAULTS)) u_control (
+  control #(
+      .CHANNELS(CHANNELS), .LANES(LANES), .IMEM(IMEM), .MAT_QUEUE(MAT_QUEUE), .VEC_QUEUE(VEC_QUEUE), .FAULTS(FAULTS)
+  ) u_control (
       .rq_valid(rq_valid[0]), .rq_ready(rq_ready[0]), .rq_beat(rq_beat[0]), .rq_beats(rq_beats[0]),
       .rd_valid(rd_valid[0]), .rd_ready(rd_ready[0]), .busy(run_busy), .*
   );
@@ -152,7 +167,7 @@ module accllm_core
   logic [63:0] kw_strb;
   logic [511:0] kw_data[CHANNELS];
   for (genvar c = 0; c < CHANNELS; c++) begin : gen_channel
-    chan_reader #(.CHANNEL(c), .FIFO(FIFO)) u_reader (
+    chan_reader #(.CHANNEL(c), .FIFO(FIFO), .BURST(BURST)) u_reader (
         .clk, .rst, .clear, .stop, .drained(reader_drained[c]), .fault(reader_faults[c]), .beat_read(beat_read[c]),
         .base(channel_base[c]), .seg_valid, .seg_ready(seg_ready[c]), .seg_beat, .seg_beats, .seg_pc,
         .arvalid(m_axi_arvalid[c]), .arready(m_axi_arready[c]), .araddr(m_axi_araddr[c]), .arlen(m_axi_arlen[c]),
@@ -160,7 +175,7 @@ module accllm_core
         .rlast(m_axi_rlast[c]), .s_valid(s_valid[c]), .s_push(s_push[c]), .s_pop(s_pop[c]),
         .s_data(s_data[c])
     );
-    chan_writer u_writer (
+    chan_writer #(.WRITES(WRITES)) u_writer (
         .clk, .rst, .base(channel_base[c]), .w_valid(kw_valid[c]), .w_ready(kw_ready[c]), .w_beat(kw_beat),
         .w_strb(kw_strb), .w_data(kw_data[c]), .idle(kw_idle[c]), .error(kw_error[c]),
         .awvalid(m_axi_awvalid[c]), .awready(m_axi_awready[c]), .awaddr(m_axi_awaddr[c]), .awlen(m_axi_awlen[c]),

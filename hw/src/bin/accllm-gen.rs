@@ -1,6 +1,6 @@
 //! Writes the generated files; with `--check` fails where one differs from its table; with `--params NAME` prints the
-//! parameters of `accllm_core` for that configuration as Verilator options; with `--vitis NAME FOLDER` writes the Vitis
-//! package of that configuration.
+//! parameters of `accllm_core` for that configuration (a name or a file) as Verilator options; with `--vitis NAME FOLDER`
+//! writes the Vitis package of that configuration.
 
 use accllm_hw::kernel::{Kernel, vitis};
 use std::{path::Path, process::ExitCode};
@@ -46,8 +46,8 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
 }
 
 fn package(name: &str, folder: &Path) -> ExitCode {
-    let files = match accllm_hw::config::find(name) {
-        Ok(config) => vitis::files(&Kernel::new(config)),
+    let files = match accllm_hw::config::open(name) {
+        Ok(config) => vitis::files(&Kernel::new(&config)),
         Err(e) => {
             eprintln!("{e}");
             return ExitCode::FAILURE;
@@ -63,7 +63,7 @@ fn package(name: &str, folder: &Path) -> ExitCode {
 }
 
 fn params(name: &str) -> ExitCode {
-    match accllm_hw::config::find(name) {
+    match accllm_hw::config::open(name) {
         Ok(config) => {
             let all: Vec<_> = config.rtl_params().iter().map(|(n, v)| format!("-G{n}={v}")).collect();
             println!("{}", all.join(" "));

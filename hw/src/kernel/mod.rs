@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn arguments_follow_each_other_without_holes() {
-        for config in &CONFIGS {
+        for config in CONFIGS.iter() {
             let kernel = Kernel::new(config);
             let mut at = FIRST_ARG;
             for a in &kernel.args {

@@ -1469,12 +1469,17 @@ module accllm_u280 (
       .LANES(2),
       .VEC(32),
       .FIFO(4096),
+      .BURST(64),
+      .WRITES(32),
       .VMEM(1048576),
       .ACT(4096),
       .SBUF(65536),
       .SCALARS(2048),
       .IMEM(8192),
       .LANE_ROWS(64),
+      .LINK(2),
+      .MAT_QUEUE(128),
+      .VEC_QUEUE(128),
       .TRACE(1'b0)
   ) u_core (
       .ap_clk, .ap_rst_n, .interrupt,

@@ -63,7 +63,8 @@ impl Ablation {
         Self { model, calibration, protocol, stream, how, stats: None, keys: None, float: None }
     }
 
-    /// Measures a case; the first one also the float model. `progress` is told how many windows are done.
+    /// Measures a case; the first one also the float model. `progress` is told of windows done since it was told
+    /// before.
     ///
     /// # Errors
     /// A text that is too short, or a model that overflows on it.

@@ -24,7 +24,7 @@ pub struct SelfText {
 
 impl FloatModel {
     /// Sequences one after another, each from a random first token, drawn from the model's own distribution
-    /// (temperature 1). `progress` is told the tokens written so far. The same for any number of threads.
+    /// (temperature 1). `progress` is told of tokens written since it was told before. The same for any number of threads.
     ///
     /// # Errors
     /// No tokens are asked for, or a layer cannot be read.
@@ -50,7 +50,8 @@ impl FloatModel {
                 let logits = self.next_logits(&tokens, position, &rope, &mut caches)?;
                 let rows = logits.par_chunks_exact(self.config.vocab);
                 writers.par_iter_mut().zip(rows).for_each(|(w, logits)| w.push(logits, position < LIKELIEST));
-                progress(text.len() + count * (position + 2));
+                // The first token of each, which is not computed, comes with the second.
+                progress(if position == 0 { 2 * count } else { count });
             }
             text.extend(writers.into_iter().flat_map(|w| w.text));
         }

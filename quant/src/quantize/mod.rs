@@ -61,7 +61,7 @@ use crate::transform::{KeySample, Keys, match_keys, order_channels, rotate_resid
 
 /// How far the work is.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Progress {
+pub struct Reached {
     /// Layers finished.
     pub layer: usize,
     /// Layers in all.
@@ -101,7 +101,7 @@ pub fn quantize_with(
     text: &[u32],
     options: &Options,
     folder: Option<&std::path::Path>,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(Reached),
 ) -> Result<Quantized> {
     options.check(&model.config)?;
     let text = &*prefix::behind(text, options)?;

@@ -7,7 +7,7 @@ use super::grid::GridWeight;
 use super::layer::{GridLayer, LayerGrids, Weights};
 use super::steps::value_steps;
 use super::work::Work;
-use super::{Options, Progress};
+use super::{Options, Reached};
 use crate::float::{Behind, FloatLayer, FloatModel, NoTap, Window, run_layer};
 use crate::hf::LlamaConfig;
 use crate::perplexity::Protocol;
@@ -24,7 +24,7 @@ pub(super) fn quantize_weights(
     text: &[u32],
     options: &Options,
     folder: Option<&Path>,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(Reached),
 ) -> Result<Weights> {
     let layers = std::mem::replace(&mut model.layers, Vec::new().into());
     let model = &model;
@@ -39,7 +39,7 @@ pub(super) fn quantize_weights(
         let w = w?;
         work.depend_on(&w);
         blocks.layer(l, w, &work, progress)?;
-        progress(Progress { layer: l + 1, layers: c.layers, step: 0, steps: 0, loss: None });
+        progress(Reached { layer: l + 1, layers: c.layers, step: 0, steps: 0, loss: None });
     }
     blocks.streams.quantized.iter().for_each(|x| {
         model.last_norm(x, &mut blocks.seen);
@@ -100,7 +100,7 @@ impl<'a> Blocks<'a> {
         l: usize,
         mut w: FloatLayer,
         work: &Work,
-        progress: &mut dyn FnMut(Progress),
+        progress: &mut dyn FnMut(Reached),
     ) -> Result<()> {
         let c = self.c;
         let found = find_grids(c, l, &w, self.options);
@@ -213,7 +213,7 @@ impl<'a> Blocks<'a> {
         layer: &GridLayer,
         how: &Training,
         value_step: f32,
-        progress: &mut dyn FnMut(Progress),
+        progress: &mut dyn FnMut(Reached),
     ) -> Result<TrainedLayer> {
         let window = self.options.calibration.window;
         let block = BlockTraining { how, l, layers: self.c.layers, window, value_step: Some(value_step) };

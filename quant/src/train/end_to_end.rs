@@ -11,7 +11,7 @@ use super::recon::{Optimizers, TrainedLayer};
 use super::schedule::{Training, cosine};
 use super::{device, failed};
 use crate::float::{FloatModel, Matrix, NoTap, linear as linear_of};
-use crate::quantize::{GridWeight, Progress, Weights};
+use crate::quantize::{GridWeight, Reached, Weights};
 use candle_core::{Device, Result, Tensor, Var};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -81,7 +81,7 @@ pub(crate) fn train_end_to_end(
     windows: &[&[u32]],
     how: &Training,
     file: &dyn Fn(&str) -> Option<PathBuf>,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(Reached),
 ) -> crate::Result<Weights> {
     let device = device()?;
     let c = &goal.teacher.config;
@@ -102,7 +102,7 @@ pub(crate) fn train_end_to_end(
         let loss = student.step(batch, cosine(done, steps.len()), &device).map_err(failed)?;
         let (step, steps) = (done + 1, steps.len());
         kept.after(step, step == steps, &student)?;
-        progress(Progress { layer: c.layers, layers: c.layers, step, steps, loss: Some(loss) });
+        progress(Reached { layer: c.layers, layers: c.layers, step, steps, loss: Some(loss) });
     }
     student.result(goal.teacher).map_err(failed)
 }

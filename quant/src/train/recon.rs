@@ -10,7 +10,7 @@ use super::{damaged, device, failed, unwritten};
 use crate::float::FloatLayer;
 use crate::hf::LlamaConfig;
 use crate::model::WeightFormat;
-use crate::quantize::{GridLayer, Progress};
+use crate::quantize::{GridLayer, Reached};
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Result, Tensor};
 use std::collections::HashMap;
@@ -107,7 +107,7 @@ impl TrainedLayer {
         input: &[Vec<f32>],
         target: &[Vec<f32>],
         block: &BlockTraining<'_>,
-        progress: &mut dyn FnMut(Progress),
+        progress: &mut dyn FnMut(Reached),
     ) -> crate::Result<()> {
         self.train(input, target, block, progress).map_err(failed)
     }
@@ -117,7 +117,7 @@ impl TrainedLayer {
         input: &[Vec<f32>],
         target: &[Vec<f32>],
         block: &BlockTraining<'_>,
-        progress: &mut dyn FnMut(Progress),
+        progress: &mut dyn FnMut(Reached),
     ) -> Result<()> {
         let steps = block.how.steps(input.len(), self.window, block.l);
         let mut optimizers = Optimizers::new(self.layer.parameters(), block.how);
@@ -127,7 +127,7 @@ impl TrainedLayer {
             optimizers.step(&loss.backward()?, cosine(done, steps.len()))?;
             let loss = Some(f64::from(loss.to_scalar::<f32>()?));
             let (step, steps) = (done + 1, steps.len());
-            progress(Progress { layer: block.l, layers: block.layers, step, steps, loss });
+            progress(Reached { layer: block.l, layers: block.layers, step, steps, loss });
         }
         Ok(())
     }

@@ -1,7 +1,6 @@
 //! Writes GGUF files.
-#![allow(dead_code, reason = "each test binary uses a part of this module")]
 
-use crate::support::{Raw, tensors};
+use super::{Raw, tensors};
 
 /// A key-value pair: type and bytes of the value.
 pub type Pair = (String, u32, Vec<u8>);

@@ -1,6 +1,8 @@
 //! Small models and folders for the tests.
 #![allow(dead_code, reason = "each test binary uses a part of this module")]
 
+pub mod gguf;
+
 use accllm_quant::float::FloatModel;
 use accllm_quant::hf::load_model;
 use accllm_quant::model::QuantModel;

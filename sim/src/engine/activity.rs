@@ -1,8 +1,5 @@
 //! What every unit does in a cycle: the trace outputs `trace_units` and `trace_pc`, and the beats at the ports.
 
-use super::axi::Axi;
-use crate::verilate::{Model, Port, SimError};
-
 /// One of the units that take operations in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Queue {
@@ -137,23 +134,5 @@ impl Activity {
     #[inline]
     pub fn in_run(&self) -> bool {
         self.bit(Self::RUN)
-    }
-}
-
-/// The ports.
-pub(super) struct Units {
-    units: Port,
-    pc: Port,
-}
-
-impl Units {
-    pub(super) fn resolve(m: &Model) -> Result<Self, SimError> {
-        Ok(Self { units: m.port_shaped("trace_units", 24, 1)?, pc: m.port_shaped("trace_pc", 16, 1)? })
-    }
-
-    #[inline]
-    pub(super) fn sample(&self, m: &Model, axi: &Axi) -> Activity {
-        let (read, written) = axi.moved(m);
-        Activity { units: m.get_u64(self.units) as u32, pc: m.get_u64(self.pc) as u16, read, written }
     }
 }

@@ -22,7 +22,7 @@ pub enum EngineError {
     )]
     Memories {
         /// Configuration.
-        config: &'static str,
+        config: String,
         /// Ports.
         want: usize,
         /// Memories given.

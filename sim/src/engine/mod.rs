@@ -24,6 +24,7 @@ mod host;
 mod report;
 mod spec;
 mod trace;
+mod units;
 
 pub use activity::{Activity, Queue};
 pub use error::EngineError;
@@ -78,7 +79,7 @@ impl Engine {
         let config = design.config;
         let want = config.channels + 1;
         if memories.len() != want {
-            return Err(EngineError::Memories { config: config.name, want, got: memories.len() });
+            return Err(EngineError::Memories { config: config.name.to_string(), want, got: memories.len() });
         }
         let model = design.design.model()?;
         // Verilator may decorate the name, because it is a word that C++ programs use.

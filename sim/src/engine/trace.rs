@@ -1,8 +1,9 @@
 //! The trace outputs of `accllm_core`, decoded into the comparator's events.
 
-use super::activity::{Activity, Units};
+use super::activity::Activity;
 use super::axi::Axi;
 use super::event::Observer;
+use super::units::Units;
 use crate::golden::{Field, Space};
 use crate::lockstep::Event;
 use crate::verilate::{Model, Port, SimError};

@@ -7,7 +7,7 @@ use accllm_hw::isa::{ARGS, Instr, LOOP_DEPTH, Unit};
 
 /// What the hardware's counters say about a run that was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Progress {
+pub struct Completed {
     /// INSTRUCTIONS: completed by the sequencer, so dispatched if they are operations.
     pub instructions: u64,
     /// MAT_DONE.
@@ -21,12 +21,12 @@ const MOST: u64 = 1 << 26;
 
 /// The loop counters of the instruction at `pc` that was not complete when the run was stopped. The program is followed
 /// through its control instructions only; `None` where it does not lead there.
-pub fn locate(code: &[Instr], args: [u32; ARGS], pc: u32, progress: Progress) -> Option<[u32; LOOP_DEPTH]> {
+pub fn locate(code: &[Instr], args: [u32; ARGS], pc: u32, completed: Completed) -> Option<[u32; LOOP_DEPTH]> {
     let program = Program::from_instrs(code);
     let (mut run, mut constants) = (Run::new(args), [0; Constant::COUNT]);
     let (mut at, mut matrix, mut vector, mut control) = (0, 0, 0, None);
     // The one after the last complete one was in the sequencer.
-    for _ in 0..=progress.instructions.min(MOST) {
+    for _ in 0..=completed.instructions.min(MOST) {
         let Ok((op, instr)) = program.fetch(at) else { break };
         let unit = op.info().unit;
         let (seq, done) = match unit {
@@ -40,8 +40,8 @@ pub fn locate(code: &[Instr], args: [u32; ARGS], pc: u32, progress: Progress) ->
                 }
                 continue;
             }
-            Unit::Matrix => (&mut matrix, progress.matrix),
-            Unit::Vector => (&mut vector, progress.vector),
+            Unit::Matrix => (&mut matrix, completed.matrix),
+            Unit::Vector => (&mut vector, completed.vector),
         };
         // Units work in order: the first one that is not complete is meant.
         if at == pc && *seq >= done {
@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn iterations_follow_from_the_counters() {
         let find = |pc, instructions, matrix, vector| {
-            locate(&program(), [0; ARGS], pc, Progress { instructions, matrix, vector }).map(|l| l[0])
+            locate(&program(), [0; ARGS], pc, Completed { instructions, matrix, vector }).map(|l| l[0])
         };
         // The sequencer is through; the units are behind.
         for done in 0..3 {

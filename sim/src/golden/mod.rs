@@ -29,7 +29,7 @@ mod transfer;
 
 pub use fault::{Fault, FaultCode};
 pub use limits::Limits;
-pub use locate::{Progress, locate};
+pub use locate::{Completed, locate};
 pub use memory::{Image, Memory, MemoryError, Port};
 pub use program::Program;
 pub use record::{Executed, Field, Observer, Silent, Space, Write};

@@ -24,6 +24,7 @@ mod bind;
 #[cfg(test)]
 mod bind_tests;
 mod check;
+mod dram;
 mod faults;
 pub mod hbm2;
 mod ideal;
@@ -40,8 +41,9 @@ mod tests;
 
 pub use bind::AxiPort;
 pub use check::{Channel, Checker, Rule, Violation, Violations};
+pub use dram::DramCounters;
 pub use faults::Faults;
-pub use hbm2::{DramCounters, Hbm2};
+pub use hbm2::Hbm2;
 pub use ideal::{Ideal, IdealTiming};
 pub use kind::{KindError, MemoryKind};
 pub use model::{Counters, Fault, MemoryModel};

@@ -1,7 +1,7 @@
 //! What every memory model offers.
 
 use super::check::{Channel, Violations};
-use super::hbm2::DramCounters;
+use super::dram::DramCounters;
 use super::signals::{MasterOut, SlaveOut};
 use super::store::Store;
 use std::ops::Range;

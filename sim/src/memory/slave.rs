@@ -2,8 +2,8 @@
 //! to a [`Timing`].
 
 use super::check::{Channel, Checker, Rule, Violations};
+use super::dram::DramCounters;
 use super::faults::Faults;
-use super::hbm2::DramCounters;
 use super::model::{Counters, Fault, MemoryModel};
 use super::signals::{BEAT_BYTES, Beat, MasterOut, SlaveOut, resp};
 use super::store::Store;

@@ -35,6 +35,25 @@ pub fn library(spec: &VerilateSpec) -> Result<PathBuf, VerilateError> {
     Ok(folder.join(LIBRARY))
 }
 
+/// Lints the design.
+pub fn lint(spec: &VerilateSpec) -> Result<(), VerilateError> {
+    spec.check()?;
+    let tools = Tools::find()?;
+    compile::run(
+        Command::new(tools.verilator_bin())
+            .current_dir(&tools.root)
+            .env("VERILATOR_ROOT", &tools.verilator_root)
+            .args(["--lint-only", "-Wall", "--no-timing", "--quiet", "--top-module", &spec.top])
+            .args(params(spec))
+            .args(&spec.sources),
+        &spec.top,
+    )
+}
+
+fn params(spec: &VerilateSpec) -> impl Iterator<Item = String> {
+    spec.params.iter().map(|(name, value)| format!("-G{name}={value}"))
+}
+
 fn verilator_args(spec: &VerilateSpec) -> Vec<String> {
     let mut args: Vec<String> =
         ["--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-timing", "--prefix", "Vmodel"]
@@ -45,7 +64,7 @@ fn verilator_args(spec: &VerilateSpec) -> Vec<String> {
     if spec.trace_fst {
         args.extend(["--trace-fst".to_owned(), "--trace-structs".to_owned()]);
     }
-    args.extend(spec.params.iter().map(|(name, value)| format!("-G{name}={value}")));
+    args.extend(params(spec));
     args.extend(spec.include_dirs.iter().map(|dir| format!("-I{}", dir.display())));
     args.extend(spec.verilator_args.iter().cloned());
     args

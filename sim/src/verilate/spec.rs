@@ -1,6 +1,6 @@
 //! The description of a model to build.
 
-use super::{Design, Model, VerilateError};
+use super::{Design, Model, VerilateError, build};
 use std::path::PathBuf;
 
 /// How hard the C++ compiler works.
@@ -86,6 +86,14 @@ impl VerilateSpec {
     pub fn opt(mut self, opt: OptLevel) -> Self {
         self.opt = opt;
         self
+    }
+
+    /// Lints the design with all warnings on, and builds nothing.
+    ///
+    /// # Errors
+    /// No tools, or what Verilator says.
+    pub fn lint(&self) -> Result<(), VerilateError> {
+        build::lint(self)
     }
 
     /// Builds the model, or finds it in the cache, and loads it.

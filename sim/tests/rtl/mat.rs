@@ -1,15 +1,10 @@
 //! The matrix unit with its channel readers (`hw/rtl/mat`, `hw/rtl/mem`) and buffers: every write of every operation
 //! against a scalar reference, with ideal and stalling memories.
 
-#[path = "mat/bench.rs"]
 mod bench;
-#[path = "mat/cases.rs"]
 mod cases;
-#[path = "mat/faults.rs"]
 mod faults;
-#[path = "mat/rates.rs"]
 mod rates;
-#[path = "mat/reference.rs"]
 mod reference;
 
 use accllm_hw::beat::WeightFormat;

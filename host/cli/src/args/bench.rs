@@ -1,4 +1,4 @@
-//! Arguments of `accllm bench`.
+//! Arguments of `accllm bench`, `accllm bench-cpu` and `accllm bench-page`.
 
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -23,19 +23,37 @@ pub enum BitsArg {
     Sixteen,
 }
 
+/// A model with random weights.
+#[derive(Debug, Args)]
+pub struct Random {
+    /// Run this many of the model's layers (and the head); figures are those of the shorter model.
+    #[arg(long, value_name = "N")]
+    pub layers: Option<usize>,
+    /// First tokens that stay visible for ever [default: 4, or the bundled model's].
+    #[arg(long, value_name = "N")]
+    pub sinks: Option<usize>,
+    /// Last tokens that are visible, the current one included [default: 2044, or the bundled model's].
+    #[arg(long = "window", value_name = "N")]
+    pub window: Option<usize>,
+    /// Bits of softmax probabilities [default: 16].
+    #[arg(long, value_enum, value_name = "BITS")]
+    pub prob_bits: Option<BitsArg>,
+    /// Seed of weights, cache and tokens.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
 /// `accllm bench`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  accllm bench llama2-7b\n  accllm bench llama2-7b --context 128 --memory ideal --json\n  \
-    accllm bench llama2-7b --prompt 512 --layers 2\n  accllm bench llama2-7b --batch 4 --context 128 --layers 2\n  accllm bench tinytales --config tiny --context 64\n  \
-    accllm bench smollm2-135m --cpu --threads 2"
+    accllm bench llama2-7b --prompt 512 --layers 2\n  accllm bench llama2-7b --batch 4 --context 128 --layers 2\n  accllm bench tinytales --config tiny --context 64"
 )]
 pub struct Bench {
     /// llama2-7b, llama3-8b, smollm2-135m (random weights of the right formats), or tinytales (the bundled model).
-    #[arg(required_unless_present = "page")]
-    pub shape: Option<String>,
-    /// Engine configuration: tiny, edge, u280.
-    #[arg(long, default_value = "u280", value_name = "NAME")]
+    pub shape: String,
+    /// Engine configuration: tiny, edge, u280, or a file (docs/configurations.md).
+    #[arg(long, default_value = "u280", value_name = "NAME|FILE")]
     pub config: String,
     /// Decode with N tokens before it [default: the full window, unless --prompt is given].
     #[arg(long, value_name = "N")]
@@ -52,39 +70,43 @@ pub struct Bench {
     /// Memory behind the engine.
     #[arg(long, value_enum, default_value_t = BenchMemory::Hbm2)]
     pub memory: BenchMemory,
-    /// Run this many of the model's layers (and the head); figures are those of the shorter model.
-    #[arg(long, value_name = "N")]
-    pub layers: Option<usize>,
-    /// First tokens that stay visible for ever [default: 4, or the bundled model's].
-    #[arg(long, value_name = "N")]
-    pub sinks: Option<usize>,
-    /// Last tokens that are visible, the current one included [default: 2044, or the bundled model's].
-    #[arg(long = "window", value_name = "N")]
-    pub window: Option<usize>,
+    /// Layers, attention shape, seed.
+    #[command(flatten)]
+    pub random: Random,
     /// Most tokens of a prefill step [default: the configuration's].
     #[arg(long, value_name = "N")]
     pub block: Option<usize>,
     /// Write an instruction timeline of the phase for ui.perfetto.dev or chrome://tracing.
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
-    /// Bits of softmax probabilities [default: 16].
-    #[arg(long, value_enum, value_name = "BITS")]
-    pub prob_bits: Option<BitsArg>,
-    /// Seed of weights, cache and tokens.
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
     /// Run the RTL alone, without the comparison with the golden executor.
     #[arg(long)]
     pub no_compare: bool,
-    /// Measure the integer reference model on this computer instead: windows of 2048 tokens scored, and decode. The
-    /// shape may then also be a model's name or folder.
-    #[arg(long, conflicts_with_all = ["config", "context", "batch", "prompt", "memory", "block", "trace", "no_compare"])]
-    pub cpu: bool,
-    /// Threads (--cpu) [default: all].
-    #[arg(long, value_name = "N", requires = "cpu")]
+}
+
+/// `accllm bench-cpu`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  accllm bench-cpu smollm2-135m --threads 2\n  accllm bench-cpu ./my-llama-w2 --tokens 128"
+)]
+pub struct BenchCpu {
+    /// A shape of `accllm bench` (random weights), or a model: windows of 2048 tokens are scored, then tokens decoded.
+    pub shape: String,
+    /// Threads [default: all].
+    #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
-    /// Run all cases of docs/performance.md (ten minutes) and write that page.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["shape", "config", "context", "batch", "prompt", "tokens", "memory",
-        "layers", "sinks", "window", "block", "trace", "prob_bits", "seed", "no_compare", "cpu", "threads"])]
-    pub page: Option<PathBuf>,
+    /// Tokens to decode.
+    #[arg(long, default_value_t = 64, value_name = "N")]
+    pub tokens: usize,
+    /// Layers, attention shape, seed.
+    #[command(flatten)]
+    pub random: Random,
+}
+
+/// `accllm bench-page`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  accllm bench-page docs/performance.md")]
+pub struct BenchPage {
+    /// Page to write.
+    pub page: PathBuf,
 }

@@ -1,8 +1,8 @@
 //! Arguments of the verbs about cards.
 
-use super::{Card, MemoryArg, Shape};
+use super::{Card, MemoryArg, ShapeArgs};
 use clap::{Args, ValueEnum};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// `accllm hw-emu`.
 #[derive(Debug, Args)]
@@ -39,14 +39,14 @@ pub struct XrtCheck {
     pub runs: u32,
     /// Shape.
     #[command(flatten)]
-    pub shape: Shape,
+    pub shape: ShapeArgs,
 }
 
 /// `accllm xrt-device`.
 #[derive(Debug, Args)]
 pub struct XrtDevice {
-    /// Engine configuration: tiny, edge, u280.
-    #[arg(long, default_value = "tiny", value_name = "NAME")]
+    /// Engine configuration: tiny, edge, u280, or a file (docs/configurations.md).
+    #[arg(long, default_value = "tiny", value_name = "NAME|FILE")]
     pub config: String,
     /// Memory behind the engine.
     #[arg(long, value_enum, default_value_t = MemoryArg::Ideal)]
@@ -83,13 +83,13 @@ pub enum TroubleArg {
 }
 
 impl XrtDevice {
-    /// These arguments, as words of a command line.
-    pub fn words(&self) -> Vec<String> {
+    /// These arguments, as words of a command line, with the configuration from another file.
+    pub fn words(&self, config: &Path) -> Vec<String> {
         let value =
             |v: Option<clap::builder::PossibleValue>| v.map(|v| v.get_name().to_owned()).unwrap_or_default();
         let mut words = vec![
             "--config".to_owned(),
-            self.config.clone(),
+            config.display().to_string(),
             "--memory".to_owned(),
             value(self.memory.to_possible_value()),
             "--memory-seed".to_owned(),

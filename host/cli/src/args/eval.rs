@@ -1,4 +1,4 @@
-//! Arguments of `accllm eval`.
+//! Arguments of `accllm eval` and `accllm eval-long`.
 
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -31,16 +31,19 @@ pub enum YesNo {
     No,
 }
 
-/// `accllm eval`.
+/// The model that `accllm eval-long` reads with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LongStageArg {
+    /// The integer model, as the engine computes.
+    Integer,
+    /// Float weights, float arithmetic.
+    Float,
+}
+
+/// A model, a text to score, and the attention shape.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  accllm eval\n  accllm eval ./my-llama --text wiki.txt --window 2048 --windows 32 --stage float\n  \
-    accllm eval ./my-llama --text wiki.txt --window 2048 --stride 512 --bos yes\n  \
-    accllm eval ./my-llama-w2 --stage integer --json\n  \
-    accllm eval ./my-llama-w2 --text book.txt --long --tokens 65536 --svg long.svg"
-)]
-pub struct Eval {
-    /// Checkpoint, quantized model (integer row only), or `bundled`.
+pub struct Scored {
+    /// Checkpoint, quantized model (integer only), or `bundled`.
     #[arg(default_value = "bundled")]
     pub model: String,
     /// Text to score, as one stream [default: held-out built-in stories].
@@ -52,6 +55,29 @@ pub struct Eval {
     /// The text is stories separated by blank lines: each between the model's begin and end token.
     #[arg(long)]
     pub stories: bool,
+    /// Sinks [default: the model's].
+    #[arg(long, value_name = "N")]
+    pub attention_sinks: Option<usize>,
+    /// Attention window [default: the model's].
+    #[arg(long, value_name = "N")]
+    pub attention_window: Option<usize>,
+    /// Calibration text [default: built-in stories].
+    #[arg(long, value_name = "FILE")]
+    pub calib: Option<PathBuf>,
+}
+
+/// `accllm eval`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  accllm eval\n  accllm eval ./my-llama --text wiki.txt --window 2048 --windows 32 --stage float\n  \
+    accllm eval ./my-llama --text wiki.txt --window 2048 --stride 512 --bos yes\n  \
+    accllm eval ./my-llama-w2 --stage integer --json\n\n\
+    The attention shape is that of the last two rows."
+)]
+pub struct Eval {
+    /// What is scored.
+    #[command(flatten)]
+    pub scored: Scored,
     /// Tokens per window.
     #[arg(long, default_value_t = 320, value_name = "N")]
     pub window: usize,
@@ -67,29 +93,31 @@ pub struct Eval {
     /// Rows to measure.
     #[arg(long, value_enum, default_values_t = [StageArg::All], value_delimiter = ',', value_name = "ROW,...")]
     pub stage: Vec<StageArg>,
-    /// Sinks of the last two rows, and of --long [default: the model's].
-    #[arg(long, value_name = "N")]
-    pub attention_sinks: Option<usize>,
-    /// Attention window of the last two rows, and of --long [default: the model's].
-    #[arg(long, value_name = "N")]
-    pub attention_window: Option<usize>,
-    /// Calibration text [default: built-in stories].
-    #[arg(long, value_name = "FILE")]
-    pub calib: Option<PathBuf>,
-    /// One text of any length instead of windows: perplexity by position with sinks and window, beside the window
-    /// alone and full attention; of the integer model, or with --stage float of the checkpoint.
-    #[arg(long, conflicts_with_all = ["stride", "windows", "window"])]
-    pub long: bool,
-    /// Tokens of the text to score; 0 for all (--long).
-    #[arg(long, default_value_t = 16384, value_name = "N", requires = "long")]
+}
+
+/// `accllm eval-long`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  accllm eval-long ./my-llama-w2 --text book.txt --tokens 65536 --svg long.svg\n  \
+    accllm eval-long ./my-llama --text book.txt --stage float --full 0"
+)]
+pub struct EvalLong {
+    /// What is scored.
+    #[command(flatten)]
+    pub scored: Scored,
+    /// The model that reads the text.
+    #[arg(long, value_enum, default_value_t = LongStageArg::Integer)]
+    pub stage: LongStageArg,
+    /// Tokens of the text to score; 0 for all.
+    #[arg(long, default_value_t = 16384, value_name = "N")]
     pub tokens: usize,
-    /// Tokens of a bucket of positions (--long).
-    #[arg(long, default_value_t = 2048, value_name = "N", requires = "long")]
+    /// Tokens of a bucket of positions.
+    #[arg(long, default_value_t = 2048, value_name = "N")]
     pub bucket: usize,
-    /// Tokens up to which full attention is measured; 0 for none [default: the trained positions and a bucket] (--long).
-    #[arg(long, value_name = "N", requires = "long")]
+    /// Tokens up to which full attention is measured; 0 for none [default: the trained positions and a bucket].
+    #[arg(long, value_name = "N")]
     pub full: Option<usize>,
-    /// Write a plot (--long).
-    #[arg(long, value_name = "FILE", requires = "long")]
+    /// Write a plot.
+    #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
 }

@@ -10,13 +10,13 @@ mod target;
 mod text;
 
 pub use ablate::Ablate;
-pub use bench::{Bench, BenchMemory, BitsArg};
+pub use bench::{Bench, BenchCpu, BenchMemory, BenchPage, BitsArg};
 pub use card::{HwEmu, TroubleArg, XrtCheck, XrtDevice};
-pub use eval::{Eval, StageArg, YesNo};
-pub use model::{Compile, Devices, Disasm, Info, Shape};
+pub use eval::{Eval, EvalLong, LongStageArg, Scored, StageArg, YesNo};
+pub use model::{Compile, Devices, Disasm, Info, ShapeArgs};
 pub use quantize::{FormatArg, KeysArg, PresetArg, PruningArg, Quantize};
 pub use target::{Card, Choice, DeviceArg, MemoryArg, Target};
-pub use text::{Chat, Run, Serve};
+pub use text::{Chat, Dialogue, Run, Serve, Writer};
 
 use clap::{Parser, Subcommand};
 
@@ -53,6 +53,8 @@ pub enum Verb {
     Quantize(Quantize),
     /// Measure perplexity after every step from the float model to the integer model.
     Eval(Eval),
+    /// Measure perplexity by position in one text of any length, with sinks and window, the window alone, and full attention.
+    EvalLong(EvalLong),
     /// Measure what each choice of the quantizer does to the perplexity, one at a time.
     Ablate(Ablate),
     /// Compile a model into a program and memory image for an engine configuration.
@@ -65,6 +67,10 @@ pub enum Verb {
     Serve(Serve),
     /// Measure cycles, bandwidth and stalls of decode and prefill on the RTL, compared bit for bit.
     Bench(Bench),
+    /// Measure the integer reference model on this computer: tokens scored and tokens decoded in a second.
+    BenchCpu(BenchCpu),
+    /// Run all benchmarks of docs/performance.md (ten minutes) and write that page.
+    BenchPage(BenchPage),
     /// List the instructions of a compiled program.
     Disasm(Disasm),
     /// Show a model's layers, sizes, padding and expected cycles on a configuration.

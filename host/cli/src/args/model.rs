@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 /// Shape of a compiled program.
 #[derive(Debug, Clone, Args)]
-pub struct Shape {
-    /// Engine configuration: tiny, edge, u280.
-    #[arg(long, default_value = "tiny", value_name = "NAME")]
+pub struct ShapeArgs {
+    /// Engine configuration: tiny, edge, u280, or a file (docs/configurations.md).
+    #[arg(long, default_value = "tiny", value_name = "NAME|FILE")]
     pub config: String,
     /// First tokens that stay visible for ever [default: the model's].
     #[arg(long, value_name = "N")]
@@ -37,7 +37,7 @@ pub struct Compile {
     pub sequences: usize,
     /// Shape.
     #[command(flatten)]
-    pub shape: Shape,
+    pub shape: ShapeArgs,
 }
 
 /// `accllm disasm`.
@@ -55,13 +55,13 @@ pub struct Info {
     pub model: String,
     /// Shape.
     #[command(flatten)]
-    pub shape: Shape,
+    pub shape: ShapeArgs,
 }
 
 /// `accllm devices`.
 #[derive(Debug, Args)]
 pub struct Devices {
     /// Build the RTL model of a configuration now instead of at its first use.
-    #[arg(long, value_name = "CONFIG")]
+    #[arg(long, value_name = "NAME|FILE")]
     pub build: Vec<String>,
 }

@@ -45,8 +45,8 @@ pub struct Quantize {
     /// window of keys and values included).
     #[arg(long, value_name = "RATE", conflicts_with = "bits")]
     pub tokens_per_second: Option<f64>,
-    /// Engine configuration that --tokens-per-second is about.
-    #[arg(long, value_name = "CONFIG", default_value = "u280", requires = "tokens_per_second")]
+    /// Engine configuration that --tokens-per-second is about: tiny, edge, u280, or a file (docs/configurations.md).
+    #[arg(long, value_name = "NAME|FILE", default_value = "u280", requires = "tokens_per_second")]
     pub config: String,
     /// Which two columns of four 2:4 keeps.
     #[arg(long, value_enum, default_value_t = PruningArg::Sparsegpt)]

@@ -1,6 +1,6 @@
 //! What runs a model, and how its tokens are chosen.
 
-use super::Shape;
+use super::ShapeArgs;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -48,7 +48,7 @@ pub struct Target {
     pub card: Card,
     /// Shape.
     #[command(flatten)]
-    pub shape: Shape,
+    pub shape: ShapeArgs,
 }
 
 /// How tokens are chosen.

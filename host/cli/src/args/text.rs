@@ -4,6 +4,42 @@ use super::{Choice, Target};
 use clap::Args;
 use std::path::PathBuf;
 
+/// What computes a text, and how its tokens are chosen.
+#[derive(Debug, Clone, Args)]
+pub struct Writer {
+    /// Model.
+    #[arg(default_value = "bundled")]
+    pub model: String,
+    /// Device.
+    #[command(flatten)]
+    pub target: Target,
+    /// Choice of tokens; for `serve` of requests that say nothing.
+    #[command(flatten)]
+    pub choice: Choice,
+}
+
+/// What a text of one's own has, which is written here and now.
+#[derive(Debug, Clone, Args)]
+pub struct Own {
+    /// Of the random choices: the same seed gives the same text on every device.
+    #[arg(long, default_value_t = 0, value_name = "N", help_heading = "Choice of tokens")]
+    pub seed: u64,
+    /// End the text where STRING appears; may be given several times.
+    #[arg(long, value_name = "STRING")]
+    pub stop: Vec<String>,
+    /// Go on with a saved session, bit for bit, whatever device saved it.
+    #[arg(long, value_name = "FILE")]
+    pub session: Option<PathBuf>,
+}
+
+/// How messages become a text.
+#[derive(Debug, Clone, Args)]
+pub struct Dialogue {
+    /// Jinja template in place of the model's.
+    #[arg(long, value_name = "FILE")]
+    pub chat_template: Option<PathBuf>,
+}
+
 /// `accllm run`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  accllm run\n  accllm run --prompt \"The dragon\" --tokens 120\n  \
@@ -14,12 +50,9 @@ use std::path::PathBuf;
     accllm run --device verilator --memory hbm2 --tokens 2 --trace run.json\n  \
     accllm run --device verilator --tokens 2 --wave run.fst")]
 pub struct Run {
-    /// Model.
-    #[arg(default_value = "bundled")]
-    pub model: String,
-    /// Device.
+    /// Model, device and choice of tokens.
     #[command(flatten)]
-    pub target: Target,
+    pub writer: Writer,
     /// Beginning of the text, or with --session what is added to it [default: Once upon a time; with --session nothing].
     #[arg(long)]
     pub prompt: Option<String>,
@@ -29,18 +62,9 @@ pub struct Run {
     /// Go on when the model ends its text.
     #[arg(long)]
     pub ignore_end: bool,
-    /// Choice of tokens.
+    /// Seed, ends, session.
     #[command(flatten)]
-    pub choice: Choice,
-    /// Of the random choices: the same seed gives the same text on every device.
-    #[arg(long, default_value_t = 0, value_name = "N", help_heading = "Choice of tokens")]
-    pub seed: u64,
-    /// End the text where STRING appears; may be given several times.
-    #[arg(long, value_name = "STRING")]
-    pub stop: Vec<String>,
-    /// Continue the text of a saved session, bit for bit, whatever device saved it.
-    #[arg(long, value_name = "FILE")]
-    pub session: Option<PathBuf>,
+    pub own: Own,
     /// Save the session afterwards: text and KV cache.
     #[arg(long, value_name = "FILE")]
     pub save_session: Option<PathBuf>,
@@ -64,33 +88,21 @@ pub struct Run {
     Examples:\n  accllm chat ./my-llama-w2 --temperature 0.7\n  \
     printf 'Once upon a time\\nThen\\n' | accllm chat --device golden")]
 pub struct Chat {
-    /// Model.
-    #[arg(default_value = "bundled")]
-    pub model: String,
-    /// Device.
+    /// Model, device and choice of tokens.
     #[command(flatten)]
-    pub target: Target,
+    pub writer: Writer,
     /// Most tokens of an answer.
     #[arg(long, default_value_t = 256, value_name = "N")]
     pub tokens: usize,
     /// Instructions in front of the conversation.
     #[arg(long, value_name = "TEXT")]
     pub system: Option<String>,
-    /// Jinja template in place of the model's.
-    #[arg(long, value_name = "FILE")]
-    pub chat_template: Option<PathBuf>,
-    /// Choice of tokens.
+    /// Template.
     #[command(flatten)]
-    pub choice: Choice,
-    /// Of the random choices.
-    #[arg(long, default_value_t = 0, value_name = "N", help_heading = "Choice of tokens")]
-    pub seed: u64,
-    /// End an answer where STRING appears; may be given several times.
-    #[arg(long, value_name = "STRING")]
-    pub stop: Vec<String>,
-    /// Go on with a saved conversation.
-    #[arg(long, value_name = "FILE")]
-    pub session: Option<PathBuf>,
+    pub dialogue: Dialogue,
+    /// Seed, ends, session.
+    #[command(flatten)]
+    pub own: Own,
 }
 
 /// `accllm serve`.
@@ -102,12 +114,9 @@ pub struct Chat {
     Endpoints, limits and a Python example: docs/serving.md."
 )]
 pub struct Serve {
-    /// Model.
-    #[arg(default_value = "bundled")]
-    pub model: String,
-    /// Device.
+    /// Model, device and choice of tokens.
     #[command(flatten)]
-    pub target: Target,
+    pub writer: Writer,
     /// Address to listen on. Anyone who reaches it can use it; there is no login.
     #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
     pub host: std::net::IpAddr,
@@ -117,12 +126,9 @@ pub struct Serve {
     /// Name of the model in requests [default: last part of MODEL].
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// Jinja template in place of the model's.
-    #[arg(long, value_name = "FILE")]
-    pub chat_template: Option<PathBuf>,
-    /// Choice of tokens, for requests that say nothing.
+    /// Template.
     #[command(flatten)]
-    pub choice: Choice,
+    pub dialogue: Dialogue,
     /// Requests that may wait while one is computed; more are refused (429).
     #[arg(long, default_value_t = 16, value_name = "N", help_heading = "Limits")]
     pub queue: usize,

@@ -1,23 +1,15 @@
 //! `accllm bench`.
 
-use super::run_report::grouped;
+use super::bench_report::print;
 use crate::args::{Bench as Arguments, BenchMemory, BitsArg};
 use crate::out::{Bars, Out};
 use accllm_device::MemoryKind;
 use accllm_device::timeline::Record;
-use accllm_device::{Error, Result, output};
-use accllm_lab::bench::{self, Bench, Options, Report, cases};
-use serde::Serialize;
-use std::path::Path;
+use accllm_device::{Error, Result};
+use accllm_lab::bench::{Bench, Options};
 
 /// Runs a benchmark; fails where anything differed.
 pub fn run(args: &Arguments, out: &Out) -> Result<()> {
-    if let Some(file) = &args.page {
-        return page(file, out);
-    }
-    if args.cpu {
-        return super::bench_cpu::run(args, out);
-    }
     let options = options(args);
     let bars = Bars::default();
     let report = Bench::new(&options, &bars)?.run()?;
@@ -29,34 +21,10 @@ pub fn run(args: &Arguments, out: &Out) -> Result<()> {
     }
 }
 
-#[derive(Serialize)]
-struct PageReport<'a> {
-    page: &'a Path,
-    cases: Vec<Report>,
-}
-
-/// Runs the cases of the page and writes it.
-fn page(file: &Path, out: &Out) -> Result<()> {
-    output::check_file(file)?;
-    let mut done = Vec::new();
-    for case in cases::all() {
-        let bars = Bars::default();
-        let report = Bench::new(&case.options, &bars)?.run()?;
-        print(&report, out)?;
-        out.line("")?;
-        if let Some(difference) = report.difference() {
-            return Err(Error::Mismatch(difference.into()));
-        }
-        done.push((case, report));
-    }
-    output::write_whole(file, bench::page(&done).as_bytes())?;
-    out.report(&PageReport { page: file, cases: done.into_iter().map(|(_, r)| r).collect() })
-}
-
 fn options(args: &Arguments) -> Options {
-    let wide = |bits: Option<BitsArg>| bits.map(|b| b == BitsArg::Sixteen);
+    let random = &args.random;
     Options {
-        shape: args.shape.clone().unwrap_or_default(),
+        shape: args.shape.clone(),
         config: args.config.clone(),
         context: args.context,
         batch: args.batch,
@@ -66,126 +34,13 @@ fn options(args: &Arguments) -> Options {
             BenchMemory::Ideal => MemoryKind::Ideal,
             BenchMemory::Hbm2 => MemoryKind::Hbm2,
         },
-        layers: args.layers,
-        sinks: args.sinks,
-        window: args.window,
+        layers: random.layers,
+        sinks: random.sinks,
+        window: random.window,
         block: args.block,
-        prob_wide: wide(args.prob_bits),
-        seed: args.seed,
+        prob_wide: random.prob_bits.map(|b| b == BitsArg::Sixteen),
+        seed: random.seed,
         compare: !args.no_compare,
         timeline: args.trace.clone().map_or(Record::Off, Record::File),
     }
-}
-
-fn percent(x: f64) -> String {
-    format!("{:.1}%", 100.0 * x)
-}
-
-fn print(r: &Report, out: &Out) -> Result<()> {
-    if let Some(prefill) = &r.prefill {
-        print(prefill, out)?;
-        out.line("")?;
-    }
-    out.line(&title(r))?;
-    let line = |what: &str, text: String| out.line(&format!("  {what:<18} {text}"));
-    line("tokens/s", format!("{:.1}   simulated at {} MHz", r.tokens_per_s, r.mhz))?;
-    for p in r.published {
-        line("", format!("{:.0}   {}, published: {}", p.tokens_per_s, p.system, p.basis))?;
-    }
-    if let Some(e) = &r.estimated {
-        line(
-            "",
-            format!(
-                "{:.1}   estimated for {} layers: {:.0} more cycles a layer and run",
-                e.tokens_per_s, e.layers, e.cycles_per_layer
-            ),
-        )?;
-    }
-    let (cycles, runs) = (grouped(r.cycles), grouped(r.runs));
-    line("cycles", format!("{cycles} in {runs} runs, {:.0} a token", r.cycles_per_token))?;
-    line(
-        "channels",
-        format!("{:.3} MB a token, {:.0} beats a channel", r.bytes_per_token / 1e6, r.beats_per_token),
-    )?;
-    let model = r.model_bytes_per_s / 1e9;
-    let peak = (r.channels * 64 * r.mhz) as f64 / 1e3;
-    line(
-        "bandwidth",
-        format!(
-            "{} of {peak:.1} GB/s, {} of the {model:.1} that the memory model delivers in sequence",
-            percent(r.hbm_fraction_of_peak),
-            percent(r.hbm_fraction_of_model)
-        ),
-    )?;
-    if let Some(s) = r.streaming_fraction_of_model {
-        line("weight streams", format!("{} of that while they follow each other", percent(s)))?;
-    }
-    let lanes = r.lanes;
-    line(
-        "multipliers",
-        format!("{} of {} channels x 128 x {lanes} lanes", percent(r.mac_utilisation), r.channels),
-    )?;
-    let s = &r.stalls;
-    line("matrix unit", s.matrix_unit())?;
-    line("vector unit", s.vector_unit())?;
-    let bytes = grouped(r.instruction_bytes as u64);
-    line("program", format!("{} instructions, {bytes} bytes", grouped(r.instructions as u64)))?;
-    operations(r, out)?;
-    let a = &r.agreement;
-    match a.elements_compared {
-        0 => line("compared", "nothing (--no-compare)".into())?,
-        n => line(
-            "compared",
-            format!(
-                "{} elements of {} tensors with the golden executor, {} differ",
-                grouped(n),
-                grouped(a.tensors_compared),
-                grouped(a.elements_different)
-            ),
-        )?,
-    }
-    let memory =
-        r.peak_memory_bytes.map_or_else(String::new, |b| format!(", {:.1} GB of memory", b as f64 / 1e9));
-    line(
-        "measured",
-        format!(
-            "{:.1} s in all, {:.1} s for weights and cache, {:.0} kcycles/s simulated{memory}",
-            r.wall_s,
-            r.generate_s,
-            r.sim_cycles_per_s / 1e3
-        ),
-    )
-}
-
-fn title(r: &Report) -> String {
-    let what = match (r.prompt, r.batch) {
-        (Some(n), _) => format!("prefill of {n} tokens in blocks of {}", r.block),
-        (_, Some(n)) => {
-            format!("decode of {} tokens of {n} sequences at once behind {} each", r.tokens, r.context)
-        }
-        _ => format!("decode of {} tokens behind {}", r.tokens, r.context),
-    };
-    let layers = match r.layers == r.model_layers {
-        true => String::new(),
-        false => format!(", only {} of {} layers", r.layers, r.model_layers),
-    };
-    format!(
-        "{} on '{}', {what}, {} sinks + window {}, {} memory{layers}",
-        r.shape, r.config, r.sinks, r.window, r.memory
-    )
-}
-
-/// Operations with their share of the cycles, in the order of the program.
-fn operations(r: &Report, out: &Out) -> Result<()> {
-    for (what, of) in bench::PARTS {
-        let shares = r.operations.iter().map(|o| (o, of(o) as f64 / r.cycles as f64));
-        let parts: Vec<_> = shares
-            .filter(|(_, share)| *share >= 0.0005)
-            .map(|(o, share)| format!("{} {}", o.operation, percent(share)))
-            .collect();
-        if !parts.is_empty() {
-            out.line(&format!("  {what:<18} {}", parts.join(", ")))?;
-        }
-    }
-    Ok(())
 }

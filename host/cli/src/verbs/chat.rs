@@ -1,15 +1,15 @@
 //! `accllm chat`.
 
-use crate::args::Chat;
+use crate::args::{Chat, Dialogue};
 use crate::out::{Out, complain};
+use crate::plan::{Extras, Plan};
 use crate::prepare;
-use crate::target::{self, Extras};
 use accllm_device::{Error, Result};
 use accllm_text::calibration;
 use accllm_text::chat::{Conversation, Template, cut_short};
-use accllm_text::engine::Cancel;
 use accllm_text::generate::Stop;
 use accllm_text::model::Source;
+use accllm_text::runner::Cancel;
 use accllm_text::session::{Options, Session};
 use serde::Serialize;
 use signal_hook::consts::SIGINT;
@@ -48,21 +48,19 @@ const INTERRUPTED: i32 = 130;
 
 /// Asks and answers until the end of input.
 pub fn run(args: &Chat, out: &Out) -> Result<()> {
-    target::check(&args.target, &Extras::default())?;
-    let sampling = target::sampling(&args.choice, args.seed)?;
+    let plan = Plan::new(&args.writer, args.own.seed, &Extras::default())?;
     let cancel = interruptible()?;
-    let source = Source::find(&args.model)?;
-    let template = template(args.chat_template.as_deref(), &source)?;
+    let source = Source::find(&args.writer.model)?;
+    let template = template(&args.dialogue, &source)?;
     let ready = prepare::open(&source, out)?;
-    let opened = target::open(&args.target, &Extras::default(), &ready, out)?;
-    let mut chat = Conversation::new(Session::new(&ready, opened.engine), template, args.system.as_deref());
-    if let Some(path) = &args.session {
+    let opened = plan.open(&ready, out)?;
+    let mut chat = Conversation::new(Session::new(&ready, opened.runner), template, args.system.as_deref());
+    if let Some(path) = &args.own.session {
         chat.load(path)?;
     }
-    let stop = args.stop.clone();
-    let options = Options { sampling, stop, cancel, ..Options::new(args.tokens) };
-    let mut report =
-        Report { model: ready.name.clone(), device: target::name(args.target.device), turns: Vec::new() };
+    let stop = args.own.stop.clone();
+    let options = Options { sampling: plan.sampling, stop, cancel, ..Options::new(args.tokens) };
+    let mut report = Report { model: ready.name.clone(), device: plan.device(), turns: Vec::new() };
     let interactive = std::io::stdin().is_terminal();
     loop {
         if interactive && std::io::stderr().is_terminal() {
@@ -91,9 +89,9 @@ pub fn run(args: &Chat, out: &Out) -> Result<()> {
     out.report(&report)
 }
 
-/// The template in `file`, or the model's; known before the work of reading the model.
-pub fn template(file: Option<&Path>, source: &Source) -> Result<Template> {
-    let files = match file {
+/// The template that the arguments name, or the model's; known before the work of reading the model.
+pub fn template(args: &Dialogue, source: &Source) -> Result<Template> {
+    let files = match &args.chat_template {
         Some(path) => source.chat()?.with_template(calibration::read_text(path)?, path.display().to_string()),
         None => source.chat()?,
     };

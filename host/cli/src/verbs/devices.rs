@@ -2,9 +2,9 @@
 
 use crate::args::Devices;
 use crate::out::Out;
+use accllm_device::Result;
 use accllm_device::Verilator;
-use accllm_device::{Error, Result};
-use accllm_hw::config::{BEAT_BYTES, CONFIGS, find};
+use accllm_hw::config::{BEAT_BYTES, CONFIGS, open};
 use serde::Serialize;
 use std::time::Instant;
 
@@ -36,11 +36,11 @@ struct Config {
 
 /// Lists devices and configurations, or builds RTL models.
 pub fn run(args: &Devices, out: &Out) -> Result<()> {
-    let builds = args.build.iter().map(|name| find(name).map_err(Error::Argument));
-    for config in builds.collect::<Result<Vec<_>>>()? {
+    let builds = args.build.iter().map(|name| open(name));
+    for config in builds.collect::<std::result::Result<Vec<_>, _>>()? {
         let start = Instant::now();
         let busy = out.busy(&format!("building the RTL of '{}'", config.name));
-        Verilator::build(config)?;
+        Verilator::build(&config)?;
         busy.finish_and_clear();
         out.line(&format!("RTL of '{}' is ready ({:.1} s)", config.name, start.elapsed().as_secs_f64()))?;
     }
@@ -81,7 +81,7 @@ fn configs() -> Vec<Config> {
     CONFIGS
         .iter()
         .map(|c| Config {
-            name: c.name,
+            name: c.name.as_str(),
             channels: c.channels,
             lanes: c.lanes,
             vector: c.vec,

@@ -1,7 +1,6 @@
 //! `accllm eval`.
 
-use super::long;
-use crate::args::{Eval, StageArg, YesNo};
+use crate::args::{Eval, Scored, StageArg, YesNo};
 use crate::out::{Bars, Out};
 use accllm_device::progress::Progress as _;
 use accllm_device::{Error, Result};
@@ -42,22 +41,16 @@ struct Row {
 
 /// Measures and prints the rows one by one.
 pub fn run(args: &Eval, out: &Out) -> Result<()> {
-    let source = Source::find(&args.model)?;
-    let calibration = Calibration::open(args.calib.as_deref())?;
-    let text = match &args.text {
-        Some(path) => calibration::read_text(path)?,
-        None => bundled::VALIDATION.into(),
-    };
-    if args.long {
-        return long::run(args, &source, &text, out);
-    }
+    let source = Source::find(&args.scored.model)?;
+    let calibration = Calibration::open(args.scored.calib.as_deref())?;
+    let text = text(&args.scored)?;
     let busy = out.busy("reading the model");
     let (mut models, stream, how) = match source.kind {
         Kind::Quantized => {
             let model = QuantModel::load(source.folder())?;
             let tokenizer = source.tokenizer(model.arch.vocab)?;
             let how = windowing(args, model.arch.bos)?;
-            let stream = stream(args, &text, &tokenizer, model.arch.bos, &model.arch.eos)?;
+            let stream = stream(&args.scored, &text, &tokenizer, model.arch.bos, &model.arch.eos)?;
             how.windows(stream.len())?;
             (Evaluation::of_integers(model), stream, how)
         }
@@ -65,7 +58,7 @@ pub fn run(args: &Eval, out: &Out) -> Result<()> {
             let float = source.float()?;
             let tokenizer = source.tokenizer(float.config.vocab)?;
             let how = windowing(args, float.config.bos)?;
-            let stream = stream(args, &text, &tokenizer, float.config.bos, &float.config.eos)?;
+            let stream = stream(&args.scored, &text, &tokenizer, float.config.bos, &float.config.eos)?;
             // A text that is too short is refused before the quantizer's work, not after it.
             how.windows(stream.len())?;
             if args.stage == [StageArg::Float] {
@@ -77,7 +70,7 @@ pub fn run(args: &Eval, out: &Out) -> Result<()> {
         }
     };
     busy.finish_and_clear();
-    let lambda = models.lambda().map(|default| lambda(args, default));
+    let lambda = models.lambda().map(|default| lambda(&args.scored, default));
     if let Some(lambda) = lambda {
         models.set_lambda(lambda)?;
     }
@@ -89,11 +82,8 @@ pub fn run(args: &Eval, out: &Out) -> Result<()> {
     let bars = Bars::tokens();
     for stage in stages {
         bars.begin(stage.label(), (windows * args.window) as u64);
-        let (start, mut done) = (std::time::Instant::now(), 0);
-        let p = models.measure(stage, &stream, how, &mut |n| {
-            bars.advance(((n - done) * args.window) as u64);
-            done = n;
-        });
+        let start = std::time::Instant::now();
+        let p = models.measure(stage, &stream, how, &mut |n| bars.advance((n * args.window) as u64));
         bars.end();
         let (p, seconds) = (p?, start.elapsed().as_secs_f64());
         if report.rows.is_empty() {
@@ -125,9 +115,17 @@ pub fn run(args: &Eval, out: &Out) -> Result<()> {
     out.report(&report)
 }
 
-/// The text as the options say.
+/// The text to score.
+pub(super) fn text(args: &Scored) -> Result<String> {
+    match &args.text {
+        Some(path) => calibration::read_text(path),
+        None => Ok(bundled::VALIDATION.into()),
+    }
+}
+
+/// Its tokens, as the options say.
 pub(super) fn stream(
-    args: &Eval,
+    args: &Scored,
     text: &str,
     tokenizer: &TextTokenizer,
     bos: Option<u32>,
@@ -151,7 +149,8 @@ fn windowing(args: &Eval, bos: Option<u32>) -> Result<Windowing> {
     Ok(Windowing { protocol, stride: args.stride, bos })
 }
 
-pub(super) fn lambda(args: &Eval, default: LambdaShape) -> LambdaShape {
+/// The attention shape: the options', else the model's.
+pub(super) fn lambda(args: &Scored, default: LambdaShape) -> LambdaShape {
     LambdaShape {
         n_sink: args.attention_sinks.unwrap_or(default.n_sink),
         n_window: args.attention_window.unwrap_or(default.n_window),

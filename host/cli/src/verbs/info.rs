@@ -59,7 +59,6 @@ pub fn run(args: &Info, out: &Out) -> Result<()> {
     prepare::check(&args.shape)?;
     let ready = prepare::model(&args.model, out)?;
     let program = prepare::program(&args.shape, &ready)?;
-    let config = prepare::config(&args.shape)?;
     let info = program.info();
     let a = &ready.model.arch;
     out.line(&format!(
@@ -67,7 +66,7 @@ pub fn run(args: &Info, out: &Out) -> Result<()> {
         ready.name, a.layers, a.hidden, a.ff, a.heads, a.kv_heads, a.head_dim, a.vocab
     ))?;
     out.line(&info.to_string())?;
-    let tokens = tokens(&program, config);
+    let tokens = tokens(&program, &program.config);
     out.line("a token, estimated:  context  beats/channel     MB  tokens/s at most")?;
     for t in &tokens {
         let (mb, bound) = (t.bytes as f64 / 1e6, t.tokens_per_second_bound);

@@ -3,13 +3,15 @@
 mod ablate;
 mod bench;
 mod bench_cpu;
+mod bench_page;
+mod bench_report;
 mod chat;
 mod compile;
 mod devices;
 mod disasm;
 mod eval;
+mod eval_long;
 mod info;
-mod long;
 mod quantize;
 mod run;
 mod run_report;
@@ -29,8 +31,11 @@ pub fn run(cli: Cli) -> Result<()> {
         Verb::Quantize(args) => quantize::run(&args, &out),
         Verb::Ablate(args) => ablate::run(&args, &out),
         Verb::Eval(args) => eval::run(&args, &out),
+        Verb::EvalLong(args) => eval_long::run(&args, &out),
         Verb::Run(args) => run::run(&args, &out),
         Verb::Bench(args) => bench::run(&args, &out),
+        Verb::BenchCpu(args) => bench_cpu::run(&args, &out),
+        Verb::BenchPage(args) => bench_page::run(&args, &out),
         Verb::Chat(args) => chat::run(&args, &out),
         Verb::Serve(args) => serve::run(&args, &out),
         Verb::Compile(args) => compile::run(&args, &out),

@@ -3,7 +3,7 @@
 use crate::args::{FormatArg, KeysArg, PresetArg, PruningArg, Quantize};
 use crate::out::{Bars, Out};
 use accllm_device::{Error, Result, output};
-use accllm_hw::config::find;
+use accllm_hw::config::open;
 use accllm_quant::model::{QuantModel, WeightFormat};
 use accllm_quant::quantize::Pruning;
 use accllm_quant::transform::Keys;
@@ -81,7 +81,7 @@ fn recipe(args: &Quantize) -> Result<Recipe> {
     };
     let formats = match (args.bits, args.tokens_per_second) {
         (Some(bits), _) => Formats::Mixed(Budget::Bits(bits)),
-        (_, Some(rate)) => Formats::Mixed(Budget::Speed(rate, find(&args.config).map_err(Error::Argument)?)),
+        (_, Some(rate)) => Formats::Mixed(Budget::Speed(rate, open(&args.config)?)),
         _ => Formats::One(format),
     };
     Ok(Recipe {

@@ -3,8 +3,8 @@
 use super::run_report::{Counted, Report, Text};
 use crate::args::Run;
 use crate::out::Out;
+use crate::plan::{Extras, Plan};
 use crate::prepare;
-use crate::target::{self, Extras};
 use accllm_device::Result;
 use accllm_device::output;
 use accllm_text::sample::Sampling;
@@ -18,34 +18,35 @@ const PROMPT: &str = "Once upon a time";
 /// Writes a text.
 pub fn run(args: &Run, out: &Out) -> Result<()> {
     let extras = Extras { lockstep: args.lockstep, wave: args.wave.clone(), trace: args.trace.clone() };
-    target::check(&args.target, &extras)?;
-    let sampling = target::sampling(&args.choice, args.seed)?;
+    let plan = Plan::new(&args.writer, args.own.seed, &extras)?;
     args.save_session.as_deref().map_or(Ok(()), output::check_file)?;
-    let ready = prepare::model(&args.model, out)?;
-    let opened = target::open(&args.target, &extras, &ready, out)?;
-    let mut session = Session::new(&ready, opened.engine);
-    if let Some(path) = &args.session {
+    let ready = prepare::model(&args.writer.model, out)?;
+    let opened = plan.open(&ready, out)?;
+    let mut session = Session::new(&ready, opened.runner);
+    if let Some(path) = &args.own.session {
         session.load(path)?;
     }
-    let text = write(args, sampling, out, &mut session);
+    let text = write(args, plan.sampling, out, &mut session);
     // The timeline of a run that failed says why.
     session.finish()?;
     let text = text?;
     if let Some(path) = &args.save_session {
         session.save(path)?;
     }
-    let engine = session.engine();
-    let counted = opened.config.and_then(|config| Counted::new(engine, config, target::memory(&args.target)));
-    let (simulated, measured) = if target::on_card(&args.target) { (None, counted) } else { (counted, None) };
+    let runner = session.runner();
+    let counted = opened.hardware.as_ref().and_then(|hardware| Counted::new(runner, hardware));
+    let card = opened.hardware.is_some_and(|h| h.card);
+    let (simulated, measured) = if card { (None, counted) } else { (counted, None) };
+    let sampling = plan.sampling;
     let report = Report {
         model: ready.name.clone(),
-        device: target::name(args.target.device),
-        sinks: engine.lambda().n_sink,
-        window: engine.lambda().n_window,
-        position: engine.position(),
+        device: plan.device(),
+        sinks: runner.lambda().n_sink,
+        window: runner.lambda().n_window,
+        position: runner.position(),
         sampling: (sampling.temperature > 0.0).then_some(sampling),
         text,
-        compared: engine.compared(),
+        compared: runner.compared(),
         simulated,
         measured,
     };
@@ -64,7 +65,7 @@ fn write(args: &Run, sampling: Sampling, out: &Out, session: &mut Session<'_>) -
     let start = Instant::now();
     let options = Options {
         sampling,
-        stop: args.stop.clone(),
+        stop: args.own.stop.clone(),
         ignore_end: args.ignore_end,
         ..Options::new(args.tokens)
     };

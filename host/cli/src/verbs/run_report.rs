@@ -1,12 +1,13 @@
 //! What `accllm run` reports.
 
-use crate::out::Out;
+use crate::out::{Out, grouped};
+use crate::plan::Hardware;
 use accllm_device::Compared;
 use accllm_device::Result;
 use accllm_device::perf::Figures;
-use accllm_hw::config::{BEAT_BYTES, Config};
-use accllm_text::engine::Engine;
+use accllm_hw::config::BEAT_BYTES;
 use accllm_text::generate::Stop;
+use accllm_text::runner::Runner;
 use accllm_text::sample::Sampling;
 use serde::Serialize;
 
@@ -48,7 +49,7 @@ pub struct Text {
 /// What the hardware counted.
 #[derive(Serialize)]
 pub struct Counted {
-    config: &'static str,
+    config: String,
     /// Memory model behind the ports.
     memory: &'static str,
     mhz: usize,
@@ -86,12 +87,13 @@ impl Report {
 }
 
 impl Counted {
-    /// The figures of an engine; `None` without a clock.
-    pub fn new(engine: &dyn Engine, config: &Config, memory: &'static str) -> Option<Self> {
-        let [prefill, decode] = engine.work()?;
+    /// The figures of a runner; `None` without a clock.
+    pub fn new(runner: &dyn Runner, hardware: &Hardware) -> Option<Self> {
+        let Hardware { config, memory, .. } = hardware;
+        let [prefill, decode] = runner.work()?;
         let cycles = prefill.counters.cycles + decode.counters.cycles;
         (cycles > 0).then(|| Self {
-            config: config.name,
+            config: config.name.to_string(),
             memory,
             mhz: config.mhz,
             peak_bytes_per_second: (config.channels * BEAT_BYTES * config.mhz) as f64 * 1e6,
@@ -102,7 +104,7 @@ impl Counted {
     }
 
     fn print(&self, out: &Out, how: &str) -> Result<()> {
-        let (config, mhz, memory) = (self.config, self.mhz, self.memory);
+        let (config, mhz, memory) = (&self.config, self.mhz, self.memory);
         out.line(&format!("{how} on '{config}' at {mhz} MHz, {memory} memory:"))?;
         for (name, figures) in [("prompt", &self.prefill), ("decode", &self.decode)] {
             if let Some(f) = figures {
@@ -130,26 +132,5 @@ impl Counted {
             ),
         )?;
         line("tokens/s", grouped(f.tokens_per_second as u64))
-    }
-}
-
-/// Digits in groups of three.
-pub fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(c);
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn digits_in_threes() {
-        assert_eq!([0, 999, 1000, 1234567].map(super::grouped), ["0", "999", "1,000", "1,234,567"]);
     }
 }

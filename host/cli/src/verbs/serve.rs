@@ -3,11 +3,11 @@
 use super::chat::template;
 use crate::args::Serve;
 use crate::out::Out;
+use crate::plan::{Extras, Plan};
 use crate::prepare;
-use crate::target::{self, Extras};
 use accllm_device::{Error, Result};
 use accllm_text::model::Source;
-use accllm_text::serve::{Limits, MakeEngine, Model, Server, Stop};
+use accllm_text::serve::{Limits, MakeRunner, Model, Server, Stop};
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -29,8 +29,7 @@ const INTERRUPTED: i32 = 130;
 
 /// Serves until SIGINT or SIGTERM.
 pub fn run(args: &Serve, out: &Out) -> Result<()> {
-    target::check(&args.target, &Extras::default())?;
-    let sampling = target::sampling(&args.choice, 0)?;
+    let plan = Plan::new(&args.writer, 0, &Extras::default())?;
     let limits = Limits {
         queue: args.queue,
         connections: args.connections,
@@ -42,25 +41,22 @@ pub fn run(args: &Serve, out: &Out) -> Result<()> {
     };
     // Before minutes of work.
     let server = Server::bind(SocketAddr::new(args.host, args.port), limits)?;
-    let source = Source::find(&args.model)?;
-    let template = template(args.chat_template.as_deref(), &source)?;
+    let source = Source::find(&args.writer.model)?;
+    let template = template(&args.dialogue, &source)?;
     let ready = Arc::new(prepare::open(&source, out)?);
-    let name = args.name.clone().unwrap_or_else(|| last_part(&args.model));
-    let model = Model { ready, name: name.clone(), template, sampling };
-    let (target, for_engine) = (args.target.clone(), *out);
-    let engine: MakeEngine = Box::new(move |ready| {
-        target::open(&target, &Extras::default(), ready, &for_engine).map(|opened| opened.engine)
-    });
+    let name = args.name.clone().unwrap_or_else(|| last_part(&args.writer.model));
+    let model = Model { ready, name: name.clone(), template, sampling: plan.sampling };
+    let (device, for_runner) = (plan.device(), *out);
+    let runner: MakeRunner = Box::new(move |ready| plan.open(ready, &for_runner).map(|opened| opened.runner));
     let address = server.address()?;
     let stop = server.stop();
     let on_ready = || {
         stop_on_signals(stop)?;
         let url = format!("http://{address}");
         out.line(&format!("listening on {url} (model '{name}')"))?;
-        let device = target::name(args.target.device);
         out.report(&Report { url, port: address.port(), model: name, device })
     };
-    server.run(model, engine, on_ready, |line| eprintln!("{line}"))
+    server.run(model, runner, on_ready, |line| eprintln!("{line}"))
 }
 
 fn last_part(model: &str) -> String {

@@ -5,7 +5,7 @@ use crate::out::Out;
 use accllm_device::emulation::Folder;
 use accllm_device::{Error, Result};
 use accllm_device::{MemoryKind, Verilator, XrtOptions};
-use accllm_hw::config::{BEAT_BYTES, find};
+use accllm_hw::config::{BEAT_BYTES, open};
 use accllm_hw::kernel::Kernel;
 use accllm_sim::engine::EngineSpec;
 use accllm_sim::memory::{Fault, Store};
@@ -23,21 +23,25 @@ struct Report {
 
 /// Writes a folder for hardware emulation.
 pub fn hw_emu(args: &HwEmu, out: &Out) -> Result<()> {
-    let config = find(&args.device.config).map_err(Error::Argument)?;
+    let config = open(&args.device.config)?;
     let program = std::env::current_exe()
         .map_err(|e| Error::Xrt(format!("cannot tell where the program accllm is: {e}")))?;
     let mut command = vec![program.display().to_string(), "xrt-device".into()];
-    command.extend(args.device.words());
-    let folder = Folder::write(&args.folder, config, &command)?;
+    // The emulated card takes the folder's copy, so that it stays what the xclbin says.
+    let copy = std::path::absolute(args.folder.join(format!("{}.toml", config.name)))
+        .map_err(|e| Error::io("find", &args.folder, e))?;
+    command.extend(args.device.words(&copy));
+    let folder = Folder::write(&args.folder, &config, &command)?;
+    accllm_device::output::write_whole(&copy, config.to_toml().as_bytes())?;
     let busy = out.busy("building the RTL");
-    Verilator::build(config)?;
+    Verilator::build(&config)?;
     busy.finish_and_clear();
     let (environment, xclbin) = (folder.environment.display(), folder.xclbin.display());
     out.line(&format!("wrote {}", folder.path.display()))?;
-    out.line(&format!("  . {environment}\n  accllm run --device xrt --config {}", config.name))?;
+    out.line(&format!("  . {environment}\n  accllm run --device xrt --config {}", args.device.config))?;
     out.report(&Report {
         folder: folder.path.display().to_string(),
-        config: config.name.into(),
+        config: config.name.to_string(),
         xclbin: xclbin.to_string(),
         environment: environment.to_string(),
     })
@@ -47,10 +51,10 @@ pub fn hw_emu(args: &HwEmu, out: &Out) -> Result<()> {
 pub fn device(args: &XrtDevice) -> Result<()> {
     let say = |text: &str| eprintln!("accllm xrt-device: {text}");
     let failed = |e: &dyn std::fmt::Display| Error::Xrt(format!("the emulated card: {e}"));
-    let config = find(&args.config).map_err(Error::Argument)?;
+    let config = open(&args.config)?;
     let mut sockets = Sockets::connect().map_err(|e| failed(&e))?;
-    let kernel = Kernel::new(config);
-    let design = EngineSpec::new(config).design()?;
+    let kernel = Kernel::new(&config);
+    let design = EngineSpec::new(&config).design()?;
     let kind = args.memory.kind(args.memory_seed);
     let memories = kernel.masters.iter().enumerate().map(|(port, master)| {
         Ok(kind.model(Store::new(master.memory.bytes())?, port as u64, port == config.channels)?)

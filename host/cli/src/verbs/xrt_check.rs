@@ -1,14 +1,13 @@
 //! `accllm xrt-check`: tries a card with a model, and measures the driver.
 
 use crate::args::XrtCheck;
-use crate::out::{Out, own_stdout};
+use crate::out::{Bars, Out, own_stdout};
 use crate::prepare;
 use accllm_compiler::{MemoryImage, Program, Settings, Step};
 use accllm_device::xrt::{Measured, emulated};
 use accllm_device::{Device, GoldenDevice, Xrt};
 use accllm_device::{Error, Result};
 use accllm_text::model::Ready;
-use indicatif::ProgressBar;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -35,11 +34,10 @@ pub fn run(args: &XrtCheck, out: &Out) -> Result<()> {
     let lambda = first.0.layout.shape.lambda;
     // Another program: the smallest window, which holds another KV cache.
     let settings = Settings { block: Some(1), ..Settings::new(0, lambda.n_window.min(32)) };
-    let other = Program::compile(&(&ready.model).into(), first.0.config()?, &settings)?;
+    let other = Program::compile(&(&ready.model).into(), &first.0.config, &settings)?;
     let other = compile(other, &ready)?;
     let prompt = ready.prompt(&args.prompt)?;
-    let bar = out.bytes("uploading");
-    let progress = |done, total| show(&bar, done, total);
+    let bars = Bars::bytes();
     let want = [&first, &other].map(|(program, image)| {
         let mut golden = GoldenDevice::new(program, image)?;
         text(&mut golden, program, &prompt, args.tokens)
@@ -48,7 +46,7 @@ pub fn run(args: &XrtCheck, out: &Out) -> Result<()> {
     let (want_first, want_other) = (want_first?, want_other?);
     own_stdout()?;
 
-    let mut card = Xrt::open(&first.0, &first.1, &options, &mut { progress })?;
+    let mut card = Xrt::open(&first.0, &first.1, &options, &bars)?;
     let same = |what: &str, is: &[u32], want: &[u32]| match is == want {
         true => out.line(&format!("{what}: {} tokens as the golden executor's", is.len())),
         false => Err(Error::Mismatch(format!("{what}: tokens {is:?}, golden executor {want:?}"))),
@@ -56,13 +54,12 @@ pub fn run(args: &XrtCheck, out: &Out) -> Result<()> {
     same("first program", &text(&mut card, &first.0, &prompt, args.tokens)?, &want_first)?;
     let measured = card.measure(&first.1, args.runs)?;
     let addresses = card.addresses();
-    card.load(&other.0, &other.1, &mut { progress })?;
+    card.load(&other.0, &other.1, &bars)?;
     same("another program", &text(&mut card, &other.0, &prompt, args.tokens)?, &want_other)?;
     card.close()?;
-    let mut card = Xrt::open(&first.0, &first.1, &options, &mut { progress })?;
+    let mut card = Xrt::open(&first.0, &first.1, &options, &bars)?;
     same("opened again", &text(&mut card, &first.0, &prompt, args.tokens)?, &want_first)?;
     card.close()?;
-    bar.finish_and_clear();
 
     print(&measured, out)?;
     out.report(&Report {
@@ -80,11 +77,6 @@ fn compile(program: Program, ready: &Ready) -> Result<(Program, MemoryImage)> {
     program.check()?;
     let image = MemoryImage::new(&program, &ready.model)?;
     Ok((program, image))
-}
-
-fn show(bar: &ProgressBar, done: u64, total: u64) {
-    bar.set_length(total);
-    bar.set_position(done);
 }
 
 /// The most likely tokens after a prompt.

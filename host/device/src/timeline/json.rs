@@ -29,7 +29,7 @@ pub struct TraceFile {
 impl TraceFile {
     /// Begins the file.
     pub fn create(path: &Path, program: &Program, memory: &str) -> Result<Self> {
-        let config = program.config()?;
+        let config = &program.config;
         let mut file = Self {
             file: WholeFile::create(path)?,
             error: None,

@@ -68,6 +68,7 @@ impl Card {
             }
         }
         contract::version(kernel.read(regs::VERSION)?, want).map_err(named)?;
+        contract::parameters(want, |offset| kernel.read(offset))?.map_err(named)?;
         let run = Run::new(&kernel)?;
         Ok(Self { run, buffers: Vec::new(), kernel, device })
     }

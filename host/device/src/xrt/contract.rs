@@ -1,13 +1,24 @@
 //! Checks a card and its xclbin against the kernel that this program drives.
 
 use super::xclbin::{Kernel as Found, Xclbin};
+use crate::{Error, Result};
 use accllm_hw::kernel::{Kernel, PROTOCOL, vitis};
-use accllm_hw::regs::CONTRACT_VERSION;
+use accllm_hw::regs::{self, CONTRACT_VERSION};
 
 type Check = std::result::Result<(), String>;
 
+impl Xclbin {
+    /// Checks that it holds this kernel, with memories that hold `bytes` for each of its masters.
+    ///
+    /// # Errors
+    /// The first difference, with both sides named.
+    pub fn check(&self, want: &Kernel, bytes: &[usize]) -> Result<()> {
+        check(self, want, bytes).map_err(|e| Error::Xrt(format!("{}: {e}", self.path.display())))
+    }
+}
+
 /// Checks an xclbin; `bytes` is what the memory of each master must hold.
-pub fn check(xclbin: &Xclbin, want: &Kernel, bytes: &[usize]) -> Check {
+fn check(xclbin: &Xclbin, want: &Kernel, bytes: &[usize]) -> Check {
     let Some(found) = xclbin.kernels.iter().find(|k| k.name == want.name) else {
         let names: Vec<_> = xclbin.kernels.iter().map(|k| k.name.as_str()).collect();
         return Err(format!(
@@ -31,6 +42,10 @@ fn kernel(found: &Found, want: &Kernel) -> Check {
             "the kernel is controlled by {}, this program needs {PROTOCOL}; {again}",
             found.protocol
         ));
+    }
+    let channels = found.args.iter().filter(|a| a.name.starts_with("channel_base_")).count();
+    if channels > 0 && channels != want.config.channels {
+        return Err(differs("channels", channels, want.config.channels));
     }
     if found.args.len() != want.args.len() {
         let (f, w) = (found.args.len(), want.args.len());
@@ -104,6 +119,24 @@ pub fn platform(card: &str, xclbin: &str) -> Check {
     ))
 }
 
+fn differs(field: &str, found: usize, want: usize) -> String {
+    format!(
+        "the kernel on the card is of another configuration of that name: its {field} is {found}, the program's {want}; \
+         compile for the card's configuration, or package and link this one"
+    )
+}
+
+/// Checks the CONFIG registers, which hold the parameters that the kernel was built with.
+pub fn parameters(want: &Kernel, mut read: impl FnMut(u32) -> Result<u32>) -> Result<Check> {
+    for ((field, _, value), offset) in want.config.params().zip((regs::CONFIG..).step_by(4)) {
+        let found = read(offset)? as usize;
+        if found != value {
+            return Ok(Err(differs(field, found, value)));
+        }
+    }
+    Ok(Ok(()))
+}
+
 /// Checks the VERSION register.
 pub fn version(register: u32, want: &Kernel) -> Check {
     let c = &want.config;
@@ -134,5 +167,19 @@ mod tests {
         assert!(version(CONTRACT_VERSION | 2 << 16 | 2 << 24, &tiny).is_ok());
         let said = version(1 | 32 << 16 | 2 << 24, &tiny).unwrap_err();
         assert!(said.contains("contract 1, 32 channels, 2 lanes"), "{said}");
+    }
+
+    #[test]
+    fn the_first_parameter_that_differs_is_named() {
+        let tiny = Kernel::new(find("tiny").unwrap());
+        let registers: Vec<_> = tiny.config.params().map(|(_, _, v)| v as u32).collect();
+        let read = |registers: &[u32], offset: u32| registers[(offset - regs::CONFIG) as usize / 4];
+        assert_eq!(parameters(&tiny, |at| Ok(read(&registers, at))).unwrap(), Ok(()));
+        for (i, (field, _, value)) in tiny.config.params().enumerate() {
+            let mut other = registers.clone();
+            other[i] *= 2;
+            let said = parameters(&tiny, |at| Ok(read(&other, at))).unwrap().unwrap_err();
+            assert!(said.contains(&format!("its {field} is {}, the program's {value}", 2 * value)), "{said}");
+        }
     }
 }

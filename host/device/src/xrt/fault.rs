@@ -4,7 +4,7 @@ use accllm_compiler::Program;
 use accllm_hw::isa::{ARGS, Op};
 use accllm_hw::regs;
 use accllm_sim::engine::{Counters, waits};
-use accllm_sim::golden::{Progress, locate};
+use accllm_sim::golden::{Completed, locate};
 
 /// What the engine's registers say about a run.
 #[derive(Debug, Clone, Copy, Default)]
@@ -33,8 +33,8 @@ pub fn place(program: &Program, args: &[u32; ARGS], r: &Registers) -> String {
     let mut text = format!("instruction {pc} {name}");
     if let Some(label) = program.labels.get(pc) {
         let c = &r.counters;
-        let progress = Progress { instructions: c.instructions, matrix: c.mat_done, vector: c.vec_done };
-        let loops = locate(&program.code, *args, r.pc, progress);
+        let completed = Completed { instructions: c.instructions, matrix: c.mat_done, vector: c.vec_done };
+        let loops = locate(&program.code, *args, r.pc, completed);
         let layer = label.layer.map(|l| match &loops {
             // Of an instruction in the loop over layers, the loop's counter tells which.
             Some(loops) => label.layer_at(loops).map_or_else(String::new, |n| format!(", layer {n}")),

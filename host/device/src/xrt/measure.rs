@@ -5,6 +5,7 @@ use super::handles::Way;
 use super::{GRACE, MOVE, Xrt};
 use crate::Device as _;
 use crate::Result;
+use crate::progress::Silent;
 use accllm_compiler::MemoryImage;
 use accllm_hw::config::BEAT_BYTES;
 use accllm_hw::isa::ARGS;
@@ -47,7 +48,7 @@ impl Xrt {
         for (rate, check) in rates.iter_mut().zip([true, false]) {
             let kept = std::mem::replace(&mut self.verify, check);
             let start = Instant::now();
-            let done = (0..times).try_for_each(|_| self.upload(image, &mut |_, _| {}));
+            let done = (0..times).try_for_each(|_| self.upload(image, &Silent));
             *rate = (times * bytes) as f64 / start.elapsed().as_secs_f64();
             self.verify = kept;
             done?;

@@ -18,6 +18,7 @@ pub use worker::{leave, stuck};
 
 use super::limits::limits;
 use super::{Device, Outcome};
+use crate::progress::Progress;
 use crate::{Error, Result};
 use accllm_compiler::{MemoryImage, Program};
 use accllm_hw::config::BEAT_BYTES;
@@ -59,9 +60,6 @@ impl XrtOptions {
         Self { card: "0".into(), xclbin: xclbin.into(), limit: None, verify: true }
     }
 }
-
-/// Told how many bytes of how many are uploaded.
-pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 
 /// A card with a program and its memory image.
 pub struct Xrt {
@@ -113,9 +111,9 @@ impl Xrt {
         program: &Program,
         image: &MemoryImage,
         options: &XrtOptions,
-        progress: Progress<'_>,
+        progress: &dyn Progress,
     ) -> Result<Self> {
-        let kernel = Kernel::new(program.config()?);
+        let kernel = Kernel::new(&program.config);
         let xclbin = Xclbin::read(&options.xclbin)?;
         xclbin.check(&kernel, &upload::sizes(image))?;
         api::Api::get()?;
@@ -144,8 +142,8 @@ impl Xrt {
     ///
     /// # Errors
     /// As [`Xrt::open`].
-    pub fn load(&mut self, program: &Program, image: &MemoryImage, progress: Progress<'_>) -> Result<()> {
-        let kernel = Kernel::new(program.config()?);
+    pub fn load(&mut self, program: &Program, image: &MemoryImage, progress: &dyn Progress) -> Result<()> {
+        let kernel = Kernel::new(&program.config);
         if kernel != self.kernel {
             let (has, wants) = (&self.kernel.name, &kernel.name);
             return Err(Error::Argument(format!(

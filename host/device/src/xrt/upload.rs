@@ -1,7 +1,8 @@
 //! Upload of the memory image, checked.
 
 use super::handles::Way;
-use super::{PAGE, Progress, Xrt};
+use super::{PAGE, Xrt};
+use crate::progress::Progress;
 use crate::{Error, Result};
 use accllm_compiler::MemoryImage;
 
@@ -18,10 +19,16 @@ pub fn sizes(image: &MemoryImage) -> Vec<usize> {
 
 impl Xrt {
     /// Uploads the image to the buffers and, if that is wanted, reads it back and compares.
-    pub(super) fn upload(&mut self, image: &MemoryImage, progress: Progress<'_>) -> Result<()> {
+    pub(super) fn upload(&mut self, image: &MemoryImage, progress: &dyn Progress) -> Result<()> {
+        let bytes: usize = image.channels.iter().chain([&image.aux]).map(|b| b.len()).sum();
+        progress.begin("uploading", bytes as u64);
+        let done = self.move_parts(image, progress);
+        progress.end();
+        done
+    }
+
+    fn move_parts(&mut self, image: &MemoryImage, progress: &dyn Progress) -> Result<()> {
         let parts: Vec<&[u8]> = image.channels.iter().chain([&image.aux]).map(|b| b.as_slice()).collect();
-        let total: usize = parts.iter().map(|p| p.len()).sum();
-        let mut done = 0;
         for (buffer, part) in parts.into_iter().enumerate() {
             for (chunk, at) in part.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
                 self.host_copy(buffer, at, chunk.len())?.copy_from_slice(chunk);
@@ -29,8 +36,7 @@ impl Xrt {
                 if self.verify {
                     self.read_back(buffer, at, chunk)?;
                 }
-                done += chunk.len();
-                progress(done as u64, total as u64);
+                progress.advance(chunk.len() as u64);
             }
         }
         Ok(())

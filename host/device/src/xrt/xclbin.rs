@@ -1,6 +1,5 @@
 //! What an xclbin says about its kernels and memories: `struct axlf` of XRT's `xclbin.h`, read before it is loaded.
 
-use super::contract;
 use crate::{Error, Result};
 use roxmltree::{Document, Node};
 use std::path::{Path, PathBuf};
@@ -113,14 +112,6 @@ impl Xclbin {
             path: path.to_path_buf(),
             bytes,
         })
-    }
-
-    /// Checks that it holds this kernel, with memories that hold `bytes` for each of its masters.
-    ///
-    /// # Errors
-    /// The first difference, with both sides named.
-    pub fn check(&self, want: &accllm_hw::kernel::Kernel, bytes: &[usize]) -> Result<()> {
-        contract::check(self, want, bytes).map_err(|e| Error::Xrt(format!("{}: {e}", self.path.display())))
     }
 }
 

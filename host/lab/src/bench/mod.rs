@@ -23,9 +23,10 @@ use accllm_device::perf::{Figures, Work};
 use accllm_device::progress::Progress;
 use accllm_device::timeline::{Record, Recorder};
 use accllm_device::{Device, GoldenDevice, Verilator, VerilatorOptions, pair};
-use accllm_hw::config::{BEAT_BYTES, Config, MACS, find};
+use accllm_hw::config::{BEAT_BYTES, Config, MACS, open};
 use accllm_hw::isa::ARGS;
 use accllm_sim::memory::{MemoryKind, sequential};
+use accllm_sim::verilate::OptLevel;
 use std::time::Instant;
 
 /// What to measure.
@@ -66,7 +67,7 @@ pub struct Options {
 /// A model compiled for a benchmark, with its image.
 pub struct Bench<'a> {
     options: &'a Options,
-    config: &'static Config,
+    config: Config,
     model: Model,
     program: Program,
     image: MemoryImage,
@@ -96,7 +97,7 @@ impl<'a> Bench<'a> {
     /// No such shape or configuration, or it does not fit.
     pub fn new(options: &'a Options, progress: &'a dyn Progress) -> Result<Self> {
         let start = Instant::now();
-        let config = find(&options.config).map_err(Error::Argument)?;
+        let config = open(&options.config)?;
         for (option, empty) in [("--tokens", options.tokens == 0), ("--prompt", options.prompt == Some(0))] {
             if empty {
                 return Err(Error::Argument(format!("{option} is 0; give 1 or more")));
@@ -119,7 +120,7 @@ impl<'a> Bench<'a> {
             _ => {}
         }
         let model = Model::open(options)?;
-        let program = model.program(options, config)?;
+        let program = model.program(options, &config)?;
         // Positions that do not exist, before minutes of work.
         let last = options.context.unwrap_or(0).saturating_add(options.tokens as u64);
         program.layout.check_step(Step { position: last, tokens: 1, head: true })?;
@@ -189,6 +190,7 @@ impl<'a> Bench<'a> {
             },
             wave: None,
             rtl: None,
+            opt: OptLevel::Fast,
         };
         self.progress.begin("loading the RTL (builds it at its first use)", 0);
         let mut image = self.image.clone();
@@ -208,7 +210,7 @@ impl<'a> Bench<'a> {
             _ => self.program.beats_per_batch(phase.context),
         } * phase.runs.len();
         self.progress.begin(phase.name, (beats * self.config.channels) as u64);
-        let mut profile = Profile::new(&self.program, self.config, self.progress);
+        let mut profile = Profile::new(&self.program, &self.config, self.progress);
         let (mut work, mut agreement) = (Work::default(), Agreement::default());
         let (mut position, mut useful) = (phase.context, 0);
         let begin = Instant::now();
@@ -266,7 +268,7 @@ impl<'a> Bench<'a> {
         agreement: Agreement,
         seconds: f64,
     ) -> Result<Report> {
-        let (c, shape, o) = (self.config, &self.program.layout.shape, self.options);
+        let (c, shape, o) = (&self.config, &self.program.layout.shape, self.options);
         let figures = Figures::new(work, c).ok_or_else(|| match &agreement {
             Agreement { difference: Some(d), .. } => Error::Mismatch(d.clone()),
             _ => Error::Fault("the RTL counted no cycles".into()),
@@ -279,7 +281,7 @@ impl<'a> Bench<'a> {
         let info = self.program.info();
         Ok(Report {
             shape: o.shape.clone(),
-            config: c.name.into(),
+            config: c.name.to_string(),
             memory: o.memory.name(),
             phase: phase.name,
             context: phase.context,
@@ -313,7 +315,7 @@ impl<'a> Bench<'a> {
             agreement,
             estimated: self.estimate(work, profile),
             published: match shape.dims.layers == self.model.layers() {
-                true => report::published(&o.shape, c.name, phase.name),
+                true => report::published(&o.shape, &c.name, phase.name),
                 false => &[],
             },
             sim_cycles_per_s: cycles as f64 / seconds,

@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 pub use template::Template;
 
-/// A conversation on a session. Only what is new goes through the engine, so it may outlast the window.
+/// A conversation on a session. Only what is new goes through the runner, so it may outlast the window.
 pub struct Conversation<'m> {
     session: Session<'m>,
     template: Template,

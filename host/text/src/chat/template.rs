@@ -17,7 +17,7 @@ const PLAIN: &str = "{% for message in messages %}{{ message.content }}{% if not
 /// Turns messages into the text that a model continues with its answer.
 #[derive(Debug)]
 pub struct Template {
-    engine: Environment<'static>,
+    environment: Environment<'static>,
     /// Where it comes from, for messages.
     origin: String,
     bos: String,
@@ -95,24 +95,24 @@ impl Template {
             }
         };
         let plain = source.is_none();
-        let mut engine = Environment::new();
+        let mut environment = Environment::new();
         // As the templates' authors try them.
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-        engine.set_syntax(syntax.map_err(|e| Error::Argument(reason(&e)))?);
-        engine.set_fuel(Some(FUEL));
-        engine.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        engine.add_function(
+        environment.set_syntax(syntax.map_err(|e| Error::Argument(reason(&e)))?);
+        environment.set_fuel(Some(FUEL));
+        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.add_function(
             "raise_exception",
             |text: String| -> std::result::Result<String, minijinja::Error> {
                 Err(minijinja::Error::new(ErrorKind::InvalidOperation, text))
             },
         );
-        engine.add_template_owned("chat", source.unwrap_or_else(|| PLAIN.into())).map_err(|e| {
+        environment.add_template_owned("chat", source.unwrap_or_else(|| PLAIN.into())).map_err(|e| {
             Error::Argument(format!("the chat template in {origin} is broken: {}", reason(&e)))
         })?;
         let text = |token: Option<Token>| token.map(Token::text).unwrap_or_default();
         let (bos, eos) = (text(config.bos_token), text(config.eos_token));
-        let template = Self { engine, origin, bos, eos, plain };
+        let template = Self { environment, origin, bos, eos, plain };
         template.render(&[Message::new("user", "Hello")])?;
         Ok(template)
     }
@@ -128,7 +128,7 @@ impl Template {
             bos_token => self.bos.clone(),
             eos_token => self.eos.clone(),
         };
-        let rendered = self.engine.get_template("chat").and_then(|t| t.render(context));
+        let rendered = self.environment.get_template("chat").and_then(|t| t.render(context));
         rendered.map_err(|e| {
             Error::Argument(format!(
                 "the chat template in {} refuses these messages: {}",

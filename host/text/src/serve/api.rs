@@ -5,7 +5,7 @@ use super::refusal::{Answer, Refusal};
 use super::reply::Kind;
 use super::worker::{Job, Jobs};
 use super::{Limits, Model, chat, completion};
-use crate::engine::Cancel;
+use crate::runner::Cancel;
 use crate::sample::Sampling;
 use crate::session::Options;
 use hyper::StatusCode;

@@ -1,6 +1,6 @@
-//! An HTTP server for one model on one engine: the part of OpenAI's interface that text clients use.
+//! An HTTP server for one model on one runner: the part of OpenAI's interface that text clients use.
 //!
-//! Connections are handled by one thread; the engine has another and answers one request at a time, the others wait in a
+//! Connections are handled by one thread; the runner has another and answers one request at a time, the others wait in a
 //! queue. What requests have in common at their beginning is computed once ([`Session::replace`](crate::session::Session::replace)).
 
 mod api;
@@ -15,8 +15,8 @@ mod stream;
 mod worker;
 
 use crate::chat::Template;
-use crate::engine::Engine;
 use crate::model::Ready;
+use crate::runner::Runner;
 use crate::sample::Sampling;
 use crate::{Error, Result};
 use std::net::{SocketAddr, TcpListener};
@@ -55,8 +55,8 @@ pub struct Model {
     pub sampling: Sampling,
 }
 
-/// Makes the engine, on the thread that it will stay on.
-pub type MakeEngine = Box<dyn for<'m> FnOnce(&'m Ready) -> Result<Box<dyn Engine + 'm>> + Send>;
+/// Makes the runner, on the thread that it will stay on.
+pub type MakeRunner = Box<dyn for<'m> FnOnce(&'m Ready) -> Result<Box<dyn Runner + 'm>> + Send>;
 
 /// A server that has its address, and does not answer yet.
 pub struct Server {
@@ -103,20 +103,20 @@ impl Server {
         self.stop.0.clone()
     }
 
-    /// Makes the engine, calls `on_ready`, then serves until it is stopped. `log` gets a line for every answer.
+    /// Makes the runner, calls `on_ready`, then serves until it is stopped. `log` gets a line for every answer.
     ///
     /// # Errors
-    /// The engine cannot be made, or the operating system's.
+    /// The runner cannot be made, or the operating system's.
     pub fn run(
         self,
         model: Model,
-        engine: MakeEngine,
+        runner: MakeRunner,
         on_ready: impl FnOnce() -> Result<()>,
         log: impl Fn(&str) + Send + 'static,
     ) -> Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|e| Error::Argument(format!("cannot start the server: {e}")))?;
-        let (jobs, worker) = worker::start(model.ready.clone(), engine, self.limits.queue, Box::new(log))?;
+        let (jobs, worker) = worker::start(model.ready.clone(), runner, self.limits.queue, Box::new(log))?;
         let started = on_ready();
         let shared = Arc::new(api::Shared::new(model, self.limits, jobs, self.stop.1.clone()));
         let served =

@@ -55,7 +55,7 @@ impl Events {
     }
 }
 
-/// An engine that failed.
+/// A runner that failed.
 pub(super) fn failed(why: String) -> Refusal {
     Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, why)
 }

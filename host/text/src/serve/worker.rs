@@ -1,10 +1,10 @@
-//! The engine's thread: one request after the other.
+//! The runner's thread: one request after the other.
 
-use super::MakeEngine;
+use super::MakeRunner;
 use super::refusal::{Answer, Refusal};
-use crate::engine::Cancel;
 use crate::generate::Stop;
 use crate::model::Ready;
+use crate::runner::Cancel;
 use crate::session::{Options, Session};
 use crate::{Error, Result};
 use hyper::StatusCode;
@@ -15,7 +15,7 @@ use std::time::Instant;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// A request for the engine.
+/// A request for the runner.
 pub(super) struct Job {
     pub tokens: Vec<u32>,
     pub options: Options,
@@ -29,7 +29,7 @@ pub(super) enum Event {
     Piece(String),
     /// The end.
     Done(Done),
-    /// The engine failed.
+    /// The runner failed.
     Failed(String),
 }
 
@@ -64,20 +64,20 @@ impl Jobs {
 
 type Log = Box<dyn Fn(&str) + Send>;
 
-/// Starts the thread, and waits until the engine is there.
+/// Starts the thread, and waits until the runner is there.
 pub(super) fn start(
     ready: Arc<Ready>,
-    engine: MakeEngine,
+    runner: MakeRunner,
     queue: usize,
     log: Log,
 ) -> Result<(Jobs, JoinHandle<()>)> {
     let (sender, receiver) = mpsc::channel::<(Job, OwnedSemaphorePermit)>();
     let (started, start) = mpsc::channel();
-    let thread = std::thread::spawn(move || match engine(&ready) {
-        Ok(engine) => {
+    let thread = std::thread::spawn(move || match runner(&ready) {
+        Ok(runner) => {
             // Nobody waits for it when the server was given up meanwhile.
             let _ = started.send(Ok(()));
-            let mut session = Session::new(&ready, engine);
+            let mut session = Session::new(&ready, runner);
             receiver.into_iter().for_each(|(job, _place)| answer(&mut session, &job, &log));
         }
         Err(e) => drop(started.send(Err(e))),

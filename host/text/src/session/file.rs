@@ -181,7 +181,7 @@ impl Saved {
     }
 
     fn body(header: Header, rest: &[u8], arch: &Arch) -> Result<Self, String> {
-        if header.position > header.tokens || header.tokens > accllm_compiler::lambda::MAX_POSITION {
+        if header.position > header.tokens || header.tokens > accllm_compiler::abi::MAX_POSITION {
             return Err(format!("a position of {} in {} tokens", header.position, header.tokens));
         }
         let head: usize = header.parts().iter().sum();

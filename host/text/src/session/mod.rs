@@ -1,16 +1,16 @@
-//! Sessions: a text in progress on any engine, with sampling, stop strings, cancelling, saving and restoring.
+//! Sessions: a text in progress on any runner, with sampling, stop strings, cancelling, saving and restoring.
 //!
 //! ```no_run
 //! use accllm_text::calibration::Calibration;
-//! use accllm_text::engine::Reference;
+//! use accllm_text::runner::Reference;
 //! use accllm_text::model::{Ready, Source};
 //! use accllm_text::session::{Options, Session};
 //! use std::ops::ControlFlow;
 //!
 //! let source = Source::find("bundled")?;
 //! let ready = Ready::open(&source, &Calibration::open(None)?)?;
-//! let engine = Reference::new(&ready.model, ready.model.lambda)?;
-//! let mut session = Session::new(&ready, Box::new(engine));
+//! let runner = Reference::new(&ready.model, ready.model.lambda)?;
+//! let mut session = Session::new(&ready, Box::new(runner));
 //! session.push_text("Once upon a time")?;
 //! session.generate(&Options::new(32), &mut |piece| {
 //!     print!("{}", piece.text);
@@ -25,9 +25,9 @@ mod prefix;
 mod save;
 mod stop;
 
-use crate::engine::{Cancel, Engine};
 use crate::generate::{self, Stop, generate};
 use crate::model::Ready;
+use crate::runner::{Cancel, Runner};
 use crate::sample::Sampling;
 use crate::{Error, Result};
 use std::ops::ControlFlow;
@@ -80,15 +80,15 @@ pub struct Answer {
 /// A text in progress.
 pub struct Session<'m> {
     ready: &'m Ready,
-    engine: Box<dyn Engine + 'm>,
-    /// All tokens of the text, behind the model's prefix. The engine has the first `engine.position()` of them.
+    runner: Box<dyn Runner + 'm>,
+    /// All tokens of the text, behind the model's prefix. The runner has the first `runner.position()` of them.
     tokens: Vec<u32>,
 }
 
 impl<'m> Session<'m> {
-    /// An empty text of a model on an engine that holds it.
-    pub fn new(ready: &'m Ready, engine: Box<dyn Engine + 'm>) -> Self {
-        Self { ready, engine, tokens: Vec::new() }
+    /// An empty text of a model on a runner that holds it.
+    pub fn new(ready: &'m Ready, runner: Box<dyn Runner + 'm>) -> Self {
+        Self { ready, runner, tokens: Vec::new() }
     }
 
     /// The model.
@@ -96,9 +96,9 @@ impl<'m> Session<'m> {
         self.ready
     }
 
-    /// The engine.
-    pub fn engine(&self) -> &dyn Engine {
-        &*self.engine
+    /// The runner.
+    pub fn runner(&self) -> &dyn Runner {
+        &*self.runner
     }
 
     /// Tokens of the text, behind those of the model's prefix where there is a text.
@@ -150,11 +150,11 @@ impl<'m> Session<'m> {
     pub fn replace(&mut self, tokens: &[u32]) -> Result<usize> {
         self.check(tokens)?;
         let tokens = self.behind_prefix(tokens);
-        let computed = &self.tokens[..self.engine.position() as usize];
+        let computed = &self.tokens[..self.runner.position() as usize];
         let same = computed.iter().zip(&tokens).take_while(|(a, b)| a == b).count();
         // The last token is computed again, for its logits.
         let same = same.min(tokens.len().saturating_sub(1));
-        let kept = match same == computed.len() || self.engine.rewind(same as u64)? {
+        let kept = match same == computed.len() || self.runner.rewind(same as u64)? {
             true => same,
             false => self.rewind(0).map(|()| 0)?,
         };
@@ -171,7 +171,7 @@ impl<'m> Session<'m> {
         if len <= self.prefix().tokens.len() {
             return self.reset().map(|()| true);
         }
-        let can = self.engine.position() <= len as u64 || self.engine.rewind(len as u64)?;
+        let can = self.runner.position() <= len as u64 || self.runner.rewind(len as u64)?;
         if can {
             self.tokens.truncate(len);
         }
@@ -194,16 +194,16 @@ impl<'m> Session<'m> {
             return Err(Error::Argument("there is no text to continue; give a prompt".into()));
         }
         self.begin()?;
-        if self.engine.position() == self.tokens.len() as u64 {
+        if self.runner.position() == self.tokens.len() as u64 {
             // Its logits are needed again.
-            let to = self.engine.position() - 1;
+            let to = self.runner.position() - 1;
             self.rewind(to)?;
         }
         let end = match options.ignore_end {
             true => options.end.clone(),
             false => [&options.end[..], &self.ready.model.arch.eos].concat(),
         };
-        let pending = self.tokens[self.engine.position() as usize..].to_vec();
+        let pending = self.tokens[self.runner.position() as usize..].to_vec();
         let request = generate::Request {
             prompt: &pending,
             tokens: options.tokens,
@@ -218,7 +218,7 @@ impl<'m> Session<'m> {
         let (mut ends, mut end) = (Vec::new(), 0);
         let before = self.tokens.len();
         let tokens = &mut self.tokens;
-        let written = generate(&mut *self.engine, &request, &mut |token| {
+        let written = generate(&mut *self.runner, &request, &mut |token| {
             tokens.push(token);
             let new = stream.push(token)?;
             end += new.len();
@@ -248,17 +248,17 @@ impl<'m> Session<'m> {
         Ok(Answer { text, tokens: written.tokens, stop: stopped })
     }
 
-    /// Ends what the engine writes beside the text: waves, timelines.
+    /// Ends what the runner writes beside the text: waves, timelines.
     ///
     /// # Errors
     /// A file cannot be written.
     pub fn finish(&mut self) -> Result<()> {
-        self.engine.finish()
+        self.runner.finish()
     }
 
-    /// Takes the engine back to what it is known to hold.
+    /// Takes the runner back to what it is known to hold.
     fn rewind(&mut self, to: u64) -> Result<()> {
-        match self.engine.rewind(to)? {
+        match self.runner.rewind(to)? {
             true => Ok(()),
             false => Err(Error::Argument(format!("the text cannot be taken back to {to} tokens"))),
         }

@@ -1,4 +1,4 @@
-//! The model's prefix, which every text is behind and no engine computes.
+//! The model's prefix, which every text is behind and no runner computes.
 
 use super::Session;
 use crate::Result;
@@ -18,18 +18,18 @@ impl Session<'_> {
         }
     }
 
-    /// Gives an engine that has nothing the prefix's keys and values.
+    /// Gives a runner that has nothing the prefix's keys and values.
     pub(super) fn begin(&mut self) -> Result<()> {
         let model = &self.ready.model;
         let tokens = model.prefix.tokens.len() as u64;
-        if tokens == 0 || self.engine.position() > 0 {
+        if tokens == 0 || self.runner.position() > 0 {
             return Ok(());
         }
-        model.prefix.check_shape(self.engine.lambda())?;
-        self.engine.restore(tokens, &mut |layer, head| Ok(model.prefix_head(layer, head)))
+        model.prefix.check_shape(self.runner.lambda())?;
+        self.runner.restore(tokens, &mut |layer, head| Ok(model.prefix_head(layer, head)))
     }
 
-    /// What is wrong with the tokens of a session that the engine has `position` of, if anything.
+    /// What is wrong with the tokens of a session that the runner has `position` of, if anything.
     pub(super) fn without_prefix(&self, tokens: &[u32], position: u64) -> Option<String> {
         let prefix = &self.prefix().tokens;
         let whole = tokens.is_empty() || tokens.starts_with(prefix) && tokens.len() > prefix.len();

@@ -24,7 +24,7 @@ impl Session<'_> {
     pub fn save_conversation(&mut self, path: &Path, messages: Option<&[Message]>) -> Result<()> {
         output::check_file(path)?;
         let header = Header {
-            position: self.engine.position(),
+            position: self.runner.position(),
             tokens: self.tokens.len() as u64,
             messages: messages.map(<[_]>::to_vec),
             ..self.header()?
@@ -33,7 +33,7 @@ impl Session<'_> {
             .map_err(|e| Error::Argument(format!("cannot describe the session: {e}")))?;
         for layer in 0..header.layers {
             for head in 0..header.kv_heads {
-                writer.head(header.widths, &self.engine.head_cache(layer, head)?);
+                writer.head(header.widths, &self.runner.head_cache(layer, head)?);
             }
         }
         output::write_whole(path, &writer.finish())
@@ -60,7 +60,7 @@ impl Session<'_> {
         }
         self.reset()?;
         let heads = &mut |layer, head| Ok(saved.head(layer, head));
-        if let Err(e) = self.engine.restore(saved.header.position, heads) {
+        if let Err(e) = self.runner.restore(saved.header.position, heads) {
             self.reset()?;
             return Err(e);
         }
@@ -69,6 +69,6 @@ impl Session<'_> {
     }
 
     fn header(&self) -> Result<Header> {
-        Ok(Header::new(self.ready.fingerprint()?, &self.ready.model.arch, self.engine.lambda()))
+        Ok(Header::new(self.ready.fingerprint()?, &self.ready.model.arch, self.runner.lambda()))
     }
 }

@@ -1,4 +1,4 @@
-//! Seeded generators of test cases for every matrix and vector opcode: used by the executor's own tests and by those
+//! **Test kit**: seeded generators of test cases for every matrix and vector opcode: used by the executor's own tests and by those
 //! of the RTL.
 //!
 //! [`case`] gives a valid instruction together with everything that it reads: on-chip state, memories and limits.

@@ -55,7 +55,7 @@ fn hadamard_stages() {
 
 #[test]
 fn rope_and_hadamard_make_the_rotation_of_a_head() {
-    for config in &CONFIGS {
+    for config in CONFIGS.iter() {
         for hdp in [64, 128] {
             let mut golden = Golden::with_limits(config, Limits::open(0, 0));
             golden.state.set_constant(Constant::Hdp, hdp as u32);

@@ -14,14 +14,12 @@
 //! ```
 
 mod banks;
-mod counters;
 mod params;
 mod scheduler;
 #[cfg(test)]
 mod tests;
 mod ticks;
 
-pub use counters::DramCounters;
 pub use params::{Basis, DDR4, HBM2, Params, Row, Sourced, TABLE};
 pub use scheduler::DramTiming;
 pub use ticks::ParamsError;

@@ -4,9 +4,9 @@
 //! comparisons, and rows are looked at only when the queue or a bank has changed.
 
 use super::banks::{Banks, Open};
-use super::counters::DramCounters;
 use super::ticks::{LONGEST, Ticks};
 use crate::memory::check::Channel;
+use crate::memory::dram::DramCounters;
 use crate::memory::signals::BEAT_BYTES;
 use crate::memory::slave::Timing;
 use std::collections::VecDeque;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::memory::tests::{Outcome, SIZE, traffic};
-use crate::memory::{BEAT_BYTES, Ideal, MasterOut, MemoryModel, Rng};
+use crate::memory::{BEAT_BYTES, DramCounters, Ideal, MasterOut, MemoryModel, Rng};
 
 /// Kernel clock in ns.
 const CYCLE_NS: f64 = 1000.0 / 225.0;

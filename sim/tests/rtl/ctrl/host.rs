@@ -1,6 +1,7 @@
 //! The host side: registers, strobes, ap_ctrl handshake, interrupt, counters.
 
 use super::bench::{Bench, Outcome, VEC};
+use accllm_hw::config::find;
 use accllm_hw::isa::{Instr, Op};
 use accllm_hw::regs::{self, Access, REGS};
 use std::collections::BTreeMap;
@@ -13,6 +14,11 @@ fn op(op: Op) -> Instr {
 fn registers_keep_what_was_written() -> Outcome {
     let mut b = Bench::new(3)?;
     assert_eq!(b.read(regs::VERSION)?, 0x0202_0000 | regs::CONTRACT_VERSION);
+    let fields = find("tiny")?.params().count() as u32;
+    for i in 0..32 {
+        // The bench's values, where tests/rtl/config.rs sees the engine's.
+        assert_eq!(b.read(regs::CONFIG + 4 * i)?, if i < fields { 1000 + i } else { 0 });
+    }
     let mut words = Vec::new();
     for r in REGS.iter().filter(|r| r.access == Access::Rw && r.offset >= 0x10) {
         let count = if r.name == "CHANNEL_BASE" { 2 } else { r.count };
@@ -35,7 +41,7 @@ fn registers_keep_what_was_written() -> Outcome {
         let s = shadow.get_mut(&w).ok_or("no such register")?;
         *s = *s & !mask | value & mask;
     }
-    for hole in [0x88, 0x170, 0x17c, 0x198, 0x1fc, 0x280, 0xffc] {
+    for hole in [0x88, 0x170, 0x17c, 0x198, 0x1fc, 0x300, 0xffc] {
         b.write(hole, u32::MAX)?;
         assert_eq!(b.read(hole)?, 0, "{hole:#x}");
     }

@@ -9,7 +9,7 @@ use accllm_sim::golden::{Executed, Golden, Image, Limits, Memory, Port, Program}
 use accllm_sim::lockstep::{Lockstep, Nowhere};
 use accllm_sim::memory::{Channel, Fault, Ideal, MemoryModel, POISON, Rng, StallConfig, Stalling, Store};
 use accllm_sim::verilate::OptLevel;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::sync::{Mutex, OnceLock};
 
@@ -34,12 +34,12 @@ pub fn config() -> Outcome<&'static Config> {
 
 /// The built design of a configuration; the library is loaded once.
 fn design(config: &Config) -> Outcome<EngineDesign> {
-    static DESIGNS: OnceLock<Mutex<BTreeMap<&str, EngineDesign>>> = OnceLock::new();
+    static DESIGNS: OnceLock<Mutex<HashMap<Config, EngineDesign>>> = OnceLock::new();
     let mut designs = DESIGNS.get_or_init(Mutex::default).lock().map_err(|_| "poisoned")?;
-    if !designs.contains_key(config.name) {
-        designs.insert(config.name, EngineSpec::new(config).design()?);
+    if !designs.contains_key(config) {
+        designs.insert(*config, EngineSpec::new(config).design()?);
     }
-    Ok(designs[config.name].clone())
+    Ok(designs[config].clone())
 }
 
 fn port(config: &Config, i: usize) -> Port {

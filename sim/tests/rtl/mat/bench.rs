@@ -2,7 +2,7 @@
 
 use super::reference::{Space, Uop, World, Write};
 use accllm_hw::beat::Beat;
-use accllm_hw::config::{CONFIGS, Config, find};
+use accllm_hw::config::{CONFIGS, Config, Name, find};
 use accllm_sim::memory::{Fault, Ideal, MasterOut, MemoryModel, Rng, StallConfig, Stalling, Store};
 use accllm_sim::verilate::{Design, Model, OptLevel, Port, VerilateSpec};
 use std::collections::BTreeMap;
@@ -83,13 +83,18 @@ pub struct Bench {
     p: Ports,
 }
 
-/// `tiny` with as many accumulator entries as `u280`.
-static DEEP: LazyLock<Config> =
-    LazyLock::new(|| Config { name: "deep", lane_rows: 64, ..*find("tiny").unwrap_or(&CONFIGS[0]) });
+/// `tiny` with as many accumulator entries as `u280`, tiles that are far away, and data registers that never hold, as they
+/// are synthesized.
+static DEEP: LazyLock<Config> = LazyLock::new(|| Config {
+    name: Name::from("deep").unwrap_or_default(),
+    lane_rows: 64,
+    link: 3,
+    ..CONFIGS[0]
+});
 
 /// A named configuration, or `deep`.
 pub fn config(name: &str) -> Outcome<&'static Config> {
-    Ok(if name == DEEP.name { &DEEP } else { find(name)? })
+    Ok(if name == DEEP.name.as_str() { &DEEP } else { find(name)? })
 }
 
 fn design(name: &str, opt: OptLevel, asserts: bool) -> Outcome<Design> {
@@ -100,11 +105,6 @@ fn design(name: &str, opt: OptLevel, asserts: bool) -> Outcome<Design> {
         return Ok(d.clone());
     }
     let c = config(name)?;
-    let (link, hold) = match name {
-        "deep" => (3, 0),
-        "u280" => (2, 1),
-        _ => (0, 1),
-    };
     let used = [
         "pkg/",
         "buf/act_buf",
@@ -127,13 +127,14 @@ fn design(name: &str, opt: OptLevel, asserts: bool) -> Outcome<Design> {
         .param("LANES", c.lanes)
         .param("VEC", c.vec)
         .param("FIFO", c.fifo)
+        .param("BURST", c.burst)
         .param("VMEM", c.vmem)
         .param("ACT", c.act)
         .param("SBUF", c.sbuf)
         .param("SCALARS", c.scalars)
         .param("LANE_ROWS", c.lane_rows)
-        .param("LINK", link)
-        .param("HOLD", hold)
+        .param("LINK", c.link)
+        .param("HOLD", usize::from(name != DEEP.name.as_str()))
         .load()?;
     designs.insert(key, d.clone());
     Ok(d)

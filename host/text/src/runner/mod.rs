@@ -4,6 +4,7 @@ mod batch;
 mod cancel;
 mod device;
 mod held;
+mod loaded;
 mod reference;
 
 use crate::Result;
@@ -12,7 +13,7 @@ use accllm_device::perf::Work;
 use accllm_quant::model::{HeadCache, LambdaShape};
 pub use batch::Batch;
 pub use cancel::Cancel;
-pub use device::DeviceEngine;
+pub use device::DeviceRunner;
 pub use reference::Reference;
 
 /// Which part of a text a step is.
@@ -26,8 +27,8 @@ pub enum Part {
     Token,
 }
 
-/// A text in progress. All engines compute the same logits for the same model and attention shape.
-pub trait Engine {
+/// A text in progress. All runners compute the same logits for the same model and attention shape.
+pub trait Runner {
     /// The attention shape.
     fn lambda(&self) -> LambdaShape;
 
@@ -37,7 +38,7 @@ pub trait Engine {
     /// Tokens of the text.
     fn position(&self) -> u64;
 
-    /// Appends 1 ..= [`Engine::block`] tokens; returns the most likely next token, except for [`Part::Prompt`].
+    /// Appends 1 ..= [`Runner::block`] tokens; returns the most likely next token, except for [`Part::Prompt`].
     ///
     /// # Errors
     /// A token outside the vocabulary, a device fault, or a difference in lockstep. The text is then as before.
@@ -76,7 +77,7 @@ pub trait Engine {
     /// two blocks.
     ///
     /// # Errors
-    /// As [`Engine::step`]; the blocks before the error are in the text.
+    /// As [`Runner::step`]; the blocks before the error are in the text.
     fn feed_until(&mut self, tokens: &[u32], cancel: &Cancel) -> Result<Option<u32>> {
         if let [token] = tokens {
             return if cancel.is_set() { Ok(None) } else { self.step(&[*token], Part::Token) };
@@ -98,13 +99,13 @@ pub trait Engine {
     /// Appends tokens (at least one) in blocks; returns the most likely next token.
     ///
     /// # Errors
-    /// As [`Engine::step`].
+    /// As [`Runner::step`].
     fn feed(&mut self, tokens: &[u32]) -> Result<u32> {
         let next = self.feed_until(tokens, &Cancel::new())?;
         next.ok_or_else(|| crate::Error::Argument("the engine returned no token".into()))
     }
 
-    /// Ends what the engine writes beside the text: waves, timelines.
+    /// Ends what the runner writes beside the text: waves, timelines.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -112,18 +113,18 @@ pub trait Engine {
         Ok(())
     }
 
-    /// What has been compared so far; `None` on engines that compare nothing.
+    /// What has been compared so far; `None` on runners that compare nothing.
     fn compared(&self) -> Option<Compared> {
         None
     }
 
-    /// What was counted for prompts and for single tokens; `None` on engines that are no device.
+    /// What was counted for prompts and for single tokens; `None` on runners that are no device.
     fn work(&self) -> Option<[&Work; 2]> {
         None
     }
 }
 
-/// The error of [`Engine::logits`].
+/// The error of [`Runner::logits`].
 fn no_logits() -> crate::Error {
     crate::Error::Argument("there are no logits: nothing was computed since the text was last changed".into())
 }

@@ -1,7 +1,7 @@
-//! `accllm eval --long`.
+//! `accllm eval-long`.
 
-use super::eval::{lambda, stream};
-use crate::args::{Eval, StageArg};
+use super::eval::{lambda, stream, text};
+use crate::args::{EvalLong, LongStageArg};
 use crate::out::{Bars, Out};
 use accllm_device::progress::Progress as _;
 use accllm_device::{Error, Result, output};
@@ -21,46 +21,39 @@ struct Report {
 }
 
 /// Reads the text and prints perplexity by position.
-pub fn run(args: &Eval, source: &Source, text: &str, out: &Out) -> Result<()> {
+pub fn run(args: &EvalLong, out: &Out) -> Result<()> {
     if let Some(file) = &args.svg {
         output::check_file(file)?;
     }
+    let source = Source::find(&args.scored.model)?;
+    let text = text(&args.scored)?;
     let busy = out.busy("reading the model");
-    let only = |stage| args.stage == [stage];
-    if source.kind == Kind::Quantized {
-        if !(only(StageArg::All) || only(StageArg::Integer)) {
-            let what =
-                "--long of a quantized model is of the integer model; give the checkpoint for --stage float";
-            return Err(Error::Argument(what.into()));
-        }
+    if source.kind == Kind::Quantized && args.stage == LongStageArg::Integer {
         let model = QuantModel::load(source.folder())?;
         let a = &model.arch;
-        let tokens = stream(args, text, &source.tokenizer(a.vocab)?, a.bos, &a.eos)?;
+        let tokens = stream(&args.scored, &text, &source.tokenizer(a.vocab)?, a.bos, &a.eos)?;
         busy.finish_and_clear();
         let shape = (model.lambda, a.max_positions);
-        return report(args, source, &Reader::integer(&model), shape, &tokens, out);
+        return report(args, &source, &Reader::integer(&model), shape, &tokens, out);
     }
     let float = source.float()?;
     let c = &float.config;
     let tokenizer = source.tokenizer(c.vocab)?;
-    let (tokens, positions) = (stream(args, text, &tokenizer, c.bos, &c.eos)?, c.max_positions);
-    if only(StageArg::Float) {
+    let (tokens, positions) = (stream(&args.scored, &text, &tokenizer, c.bos, &c.eos)?, c.max_positions);
+    if args.stage == LongStageArg::Float {
         busy.finish_and_clear();
         let default = LambdaShape { n_sink: 4, n_window: 508 };
-        return report(args, source, &Reader::Float(&float), (default, positions), &tokens, out);
-    }
-    if !(only(StageArg::All) || only(StageArg::Integer)) {
-        return Err(Error::Argument("--long is of --stage float or --stage integer".into()));
+        return report(args, &source, &Reader::Float(&float), (default, positions), &tokens, out);
     }
     busy.set_message("quantizing");
-    let calibration = Calibration::open(args.calib.as_deref())?;
+    let calibration = Calibration::open(args.scored.calib.as_deref())?;
     let model = model::quantize(float, &tokenizer, &calibration)?.model;
     busy.finish_and_clear();
-    report(args, source, &Reader::integer(&model), (model.lambda, positions), &tokens, out)
+    report(args, &source, &Reader::integer(&model), (model.lambda, positions), &tokens, out)
 }
 
 fn report(
-    args: &Eval,
+    args: &EvalLong,
     source: &Source,
     reader: &Reader<'_>,
     (shape, positions): (LambdaShape, usize),
@@ -76,7 +69,7 @@ fn report(
         ))
     })?;
     let full = args.full.unwrap_or(positions.saturating_add(args.bucket));
-    let options = Options { lambda: lambda(args, shape), bucket: args.bucket, full };
+    let options = Options { lambda: lambda(&args.scored, shape), bucket: args.bucket, full };
     options.lambda.check(std::path::Path::new("command line"))?;
     let bars = Bars::tokens();
     bars.begin("reading", long::work(reader, &options, text) as u64);

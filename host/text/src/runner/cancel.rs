@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A flag that ends a generation between two steps of the engine. Clones are the same flag, for other threads and
+/// A flag that ends a generation between two steps of the runner. Clones are the same flag, for other threads and
 /// signal handlers.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel(Arc<AtomicBool>);

@@ -1,6 +1,6 @@
-//! The integer reference model as an engine.
+//! The integer reference model as a runner.
 
-use super::{Engine, Part};
+use super::{Part, Runner};
 use crate::{Error, Result};
 use accllm_quant::int::{Logits, NoIntTap, Session};
 use accllm_quant::model::{HeadCache, LambdaShape, QuantModel};
@@ -22,7 +22,7 @@ impl<'m> Reference<'m> {
     }
 }
 
-impl Engine for Reference<'_> {
+impl Runner for Reference<'_> {
     fn lambda(&self) -> LambdaShape {
         self.session.lambda()
     }

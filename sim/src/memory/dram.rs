@@ -1,4 +1,4 @@
-//! What the memory behind a port has done.
+//! What the DRAM behind a port has done.
 
 /// Counters of the DRAM behind one port. Times in memory clocks (900 MHz; four to a kernel clock).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

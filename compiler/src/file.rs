@@ -1,12 +1,12 @@
 //! Files of compiled programs: header, description (JSON), instructions, memory image, checksum.
 
-use super::Program;
 use crate::error::{Error, Result};
 use crate::image::{ImageSink, MemoryImage, ModelSource, Port, write_image};
 use crate::label::Label;
 use crate::layout::Layout;
+use crate::program::Program;
 use crate::spec::ModelSpec;
-use accllm_hw::config::BEAT_BYTES;
+use accllm_hw::config::{BEAT_BYTES, Config};
 use accllm_hw::isa::{INSTR_BYTES, Instr};
 use accllm_hw::regs::CONTRACT_VERSION;
 use serde::{Deserialize, Serialize};
@@ -18,13 +18,14 @@ use std::sync::Arc;
 /// First bytes of a program file.
 pub const MAGIC: &[u8; 8] = b"ACCLLMP\0";
 /// Version of the file format.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Magic, version, contract version, length of the description, instructions.
 const HEADER: usize = 8 + 4 + 4 + 8 + 8;
 
 #[derive(Serialize, Deserialize)]
 struct Description {
+    config: Config,
     spec: ModelSpec,
     layout: Layout,
     labels: Vec<Label>,
@@ -115,8 +116,12 @@ impl Program {
             at: 0,
             port: None,
         };
-        let description =
-            Description { spec: self.spec.clone(), layout: self.layout.clone(), labels: self.labels.clone() };
+        let description = Description {
+            config: self.config,
+            spec: self.spec.clone(),
+            layout: self.layout.clone(),
+            labels: self.labels.clone(),
+        };
         let json = serde_json::to_vec(&description).map_err(|e| Error::Internal(e.to_string()))?;
         w.bytes(MAGIC)?;
         w.bytes(&VERSION.to_le_bytes())?;
@@ -157,7 +162,7 @@ impl Program {
         }
         if word(8) != VERSION || word(12) != CONTRACT_VERSION {
             let what = format!(
-                "format {} and contract {}; this is {VERSION} and {CONTRACT_VERSION}",
+                "it has format {} of contract {}, this program reads format {VERSION} of contract {CONTRACT_VERSION}",
                 word(8),
                 word(12)
             );
@@ -177,7 +182,8 @@ impl Program {
             let (_, i) = Instr::decode(&bytes).map_err(|e| bad(&format!("instruction {pc}: {e}")))?;
             instrs.push(i);
         }
-        let program = Self { spec: d.spec, layout: d.layout, code: instrs, labels: d.labels };
+        let program =
+            Self { config: d.config, spec: d.spec, layout: d.layout, code: instrs, labels: d.labels };
         program.same_layout().map_err(|what| bad(&what))?;
         program.check()?;
         let l = &program.layout;
@@ -191,8 +197,8 @@ impl Program {
     fn same_layout(&self) -> std::result::Result<(), String> {
         let s = &self.layout.shape;
         let settings = crate::Settings { lambda: s.lambda, block: Some(s.block), sequences: s.sequences };
-        let config = self.config().map_err(|e| e.to_string())?;
-        match Layout::new(&self.spec, config, &settings) {
+        let config = self.config.checked().map_err(|e| e.to_string())?;
+        match Layout::new(&self.spec, &config, &settings) {
             Ok(l) if l == self.layout => self.sane_labels(),
             Ok(_) => Err("its memory map is of another version of the compiler".into()),
             Err(e) => Err(e.to_string()),

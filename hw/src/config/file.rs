@@ -1,0 +1,222 @@
+//! Configurations by name and from files.
+
+use super::rule::check_name;
+use super::{Config, Name, Values, Violation};
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+/// Largest file that is read; real ones have some hundred bytes.
+const MOST_BYTES: u64 = 1 << 16;
+
+/// Names of the configurations that are built in. What is promised (lint, bit-exactness, cycles) is promised of them.
+pub const NAMES: [&str; 3] = ["tiny", "edge", "u280"];
+
+/// Their files.
+const FILES: [&str; 3] = [
+    include_str!("../../configs/tiny.toml"),
+    include_str!("../../configs/edge.toml"),
+    include_str!("../../configs/u280.toml"),
+];
+
+/// The configurations that are built in.
+pub static CONFIGS: LazyLock<[Config; 3]> = LazyLock::new(|| {
+    std::array::from_fn(|i| match parse(NAMES[i], FILES[i]) {
+        Ok(config) => config,
+        // The files are part of the program; a test reads them.
+        Err(e) => unreachable!("hw/configs/{}.toml: {e}", NAMES[i]),
+    })
+});
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Neither a name nor a file.
+    #[error("no configuration named '{0}'; there are {names}, or give a file, NAME.toml", names = NAMES.join(", "))]
+    Unknown(String),
+    /// A file that cannot be read.
+    #[error("cannot read the configuration {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Cause.
+        source: std::io::Error,
+    },
+    /// A file with something else than the fields.
+    #[error("the configuration '{name}': {what}; docs/configurations.md lists the fields")]
+    Form {
+        /// Its name, or path.
+        name: String,
+        /// What is wrong, and where.
+        what: String,
+    },
+    /// Values against the rules.
+    #[error("the configuration '{name}' cannot be built: {}", lines(.violations))]
+    Rules {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        violations: Vec<Violation>,
+    },
+    /// A file with the name of a built-in configuration and other values.
+    #[error("{}: '{name}' is built in with other values ({difference}); give the file another name", path.display())]
+    Taken {
+        /// The file.
+        path: PathBuf,
+        /// The name.
+        name: String,
+        /// First field that differs.
+        difference: String,
+    },
+}
+
+fn lines(violations: &[Violation]) -> String {
+    let all: Vec<_> = violations.iter().map(ToString::to_string).collect();
+    if all.len() == 1 { all.concat() } else { format!("\n  {}", all.join("\n  ")) }
+}
+
+/// The built-in configuration of that name.
+///
+/// # Errors
+/// There is none; the error lists the names.
+pub fn find(name: &str) -> Result<&'static Config, ConfigError> {
+    CONFIGS.iter().find(|c| &*c.name == name).ok_or_else(|| ConfigError::Unknown(name.to_owned()))
+}
+
+/// The configuration that a command line names: a built-in one, or a file (what ends in `.toml` or has a `/`).
+///
+/// # Errors
+/// There is none of that name; the file cannot be read, has other fields, or values against the rules.
+pub fn open(name: &str) -> Result<Config, ConfigError> {
+    let path = Path::new(name);
+    if !name.contains('/') && path.extension().is_none_or(|e| e != "toml") {
+        return find(name).copied();
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let config = parse(&stem, &read(path)?)?;
+    match find(&stem) {
+        Ok(own) if *own != config => Err(ConfigError::Taken {
+            path: path.into(),
+            name: stem.into_owned(),
+            difference: own.difference(&config).unwrap_or_default(),
+        }),
+        _ => Ok(config),
+    }
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    use std::io::Read as _;
+    let io = |source| ConfigError::Io { path: path.into(), source };
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(io)?;
+    file.take(MOST_BYTES + 1).read_to_string(&mut text).map_err(io)?;
+    if text.len() as u64 > MOST_BYTES {
+        let what = format!("it has more than {MOST_BYTES} bytes, so it is something else");
+        return Err(ConfigError::Form { name: path.display().to_string(), what });
+    }
+    Ok(text)
+}
+
+/// A configuration from the text of its file.
+///
+/// # Errors
+/// As of [`open`].
+pub fn parse(name: &str, text: &str) -> Result<Config, ConfigError> {
+    let form = |what: String| ConfigError::Form { name: name.to_owned(), what };
+    let rule = |rule| form(format!("its name, the file's without .toml, {rule}"));
+    check_name(name).map_err(rule)?;
+    let own = Name::from(name).map_err(|e| form(e.to_string()))?;
+    let values: Values = toml::from_str(text).map_err(|e| form(e.to_string().trim_end().to_owned()))?;
+    values.named(own).checked()
+}
+
+impl Config {
+    /// First field of the RTL in which `found` differs, as a text: `vec is 16, not 8`.
+    pub fn difference(&self, found: &Self) -> Option<String> {
+        let both = super::FIELDS.iter().zip(self.values().into_iter().zip(found.values()));
+        let mut different = both.filter(|(_, (want, is))| want != is);
+        different.next().map(|(f, (want, is))| format!("{} is {is}, not {want}", f.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TINY: &str = FILES[0];
+
+    fn said(name: &str, text: &str) -> String {
+        parse(name, text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn built_in_files_keep_the_rules_and_are_what_is_written() {
+        for (config, text) in CONFIGS.iter().zip(FILES) {
+            assert_eq!(config.check(), Ok(()));
+            let values =
+                |t: &str| t.lines().filter(|l| !l.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
+            assert_eq!(values(&config.to_toml()), values(text), "{}", config.name);
+            assert_eq!(parse(&config.name, &config.to_toml()).unwrap(), *config);
+        }
+    }
+
+    #[test]
+    fn wrong_files_are_refused_with_the_reason() {
+        for (text, words) in [
+            ("", vec!["missing field"]),
+            (&TINY.replace("vec = 8\n", ""), vec!["missing field `vec`"]),
+            (&format!("{TINY}tiles = 3\n"), vec!["unknown field `tiles`", "expected one of", "line"]),
+            (&TINY.replace("vec = 8", "vec = \"8\""), vec!["invalid type", "line"]),
+            (&TINY.replace("vec = 8", "vec = 8.0"), vec!["invalid type", "line"]),
+            (&TINY.replace("vec = 8", "vec = -8"), vec!["-8", "line"]),
+            (&TINY.replace("vec = 8", "vec = 99999999999999999999"), vec!["line"]),
+            (
+                &TINY.replace("vec = 8", "vec = 9223372036854775807"),
+                vec!["vec = 9223372036854775807 must be", "nearest: 8"],
+            ),
+            (&TINY.replace("vec = 8", "vec 8"), vec!["line"]),
+            (&format!("{TINY}vec = 8\n"), vec!["duplicate key", "line"]),
+        ] {
+            let said = said("mine", text);
+            for word in words {
+                assert!(said.contains(word), "{text}\n{said}\n{word}");
+            }
+            assert!(said.contains("'mine'"), "{said}");
+        }
+    }
+
+    #[test]
+    fn names_are_identifiers() {
+        for name in ["", "Tiny", "8bit", "a-b", "../up", "a b", &"x".repeat(33)] {
+            assert!(said(name, TINY).contains("lower-case letters"), "{name}");
+        }
+        let mut config = CONFIGS[0];
+        config.name = Name::from("../up").unwrap();
+        let said = config.check().unwrap_err();
+        assert!(said[0].to_string().starts_with("name = '../up' must be"), "{}", said[0]);
+    }
+
+    #[test]
+    fn a_command_line_names_built_in_ones_and_files() {
+        assert_eq!(open("edge").unwrap(), CONFIGS[1]);
+        let said = open("edgy").unwrap_err().to_string();
+        assert!(said.contains("tiny, edge, u280") && said.contains(".toml"), "{said}");
+        assert!(open("./nowhere/x.toml").unwrap_err().to_string().contains("nowhere/x.toml"));
+        let folder = std::env::temp_dir().join(format!("accllm-config-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let put = |name: &str, text: &str| {
+            let path = folder.join(name);
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let path = put("mine.toml", TINY);
+        let mine = open(&path).unwrap();
+        assert_eq!((&*mine.name, mine.values()), ("mine", CONFIGS[0].values()));
+        let other = put("tiny.toml", &TINY.replace("fifo = 64", "fifo = 128"));
+        let said = open(&other).unwrap_err().to_string();
+        assert!(said.contains("fifo is 128, not 64"), "{said}");
+        assert_eq!(open(&put("tiny.toml", TINY)).unwrap(), CONFIGS[0]);
+        let large = put("large.toml", &"#".repeat(1 << 17));
+        assert!(open(&large).unwrap_err().to_string().contains("more than"));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -1,0 +1,59 @@
+//! Configurations that nobody chose: integer reference == golden executor == RTL, every tensor, as on the named ones.
+
+use accllm_compiler::synthetic::{Synthetic, shapes};
+use accllm_compiler::{ModelSpec, Program, Settings};
+use accllm_device::MemoryKind;
+use accllm_hw::config::Config;
+use accllm_hw::config::random::{Numbers, legal, small};
+use accllm_sim::verilate::OptLevel;
+use accllm_tests::{Compiled, past_the_wrap, ragged, rtl};
+
+/// The shapes that fit a configuration, from a random one on.
+fn fitting(config: &Config, seed: u64) -> Vec<(&'static str, Synthetic)> {
+    let mut all = shapes();
+    all.rotate_left(Numbers::new(seed).below(7));
+    all.retain(|(_, s)| {
+        let settings = Settings::new(s.lambda.n_sink, s.lambda.n_window);
+        Program::compile(&ModelSpec::from(&s.build()), config, &settings).is_ok()
+    });
+    all
+}
+
+/// Compares the first shapes that fit; how many did.
+fn compare(config: &Config, seed: u64, shapes: usize, with_rtl: bool) -> usize {
+    let all = fitting(config, seed);
+    for (name, shape) in all.iter().take(shapes) {
+        let model = shape.build();
+        let compiled = Compiled::new(&model, config, shape.lambda.n_sink, shape.lambda.n_window);
+        let options =
+            accllm_device::VerilatorOptions { opt: OptLevel::Quick, ..rtl(MemoryKind::Stalling(seed)) };
+        let compared = ragged(name, &compiled, with_rtl.then_some(&options), seed, past_the_wrap(shape));
+        println!("{name} on {config:?}: {compared:?}");
+        assert!(compared.elements > 100_000, "{compared:?}");
+    }
+    all.len().min(shapes)
+}
+
+/// Small ones with the RTL.
+fn on_the_rtl(seeds: std::ops::Range<u64>) {
+    let ran = seeds.clone().filter(|&seed| compare(&small(seed), seed, 1, true) > 0).count();
+    println!("{ran} of {} configurations hold a shape", seeds.end - seeds.start);
+    assert!(2 * ran as u64 > seeds.end - seeds.start, "{ran} of {seeds:?}");
+}
+
+#[test]
+fn golden_on_random_configurations() {
+    let ran = (0..16).filter(|&seed| compare(&legal(seed), seed, 1, false) > 0).count();
+    assert!(ran >= 8, "{ran}");
+}
+
+#[test]
+fn rtl_on_random_configurations() {
+    on_the_rtl(0..2);
+}
+
+#[test]
+#[ignore = "half an hour: 90 configurations are built, of which 60 and more hold a shape"]
+fn rtl_on_many_random_configurations() {
+    on_the_rtl(2..92);
+}
