@@ -77,5 +77,6 @@ ctrl/aux_read.sv
 ctrl/aux_write.sv
 ctrl/aux_port.sv
 ctrl/control.sv
+top/reset_tree.sv
 top/config_check.sv
 top/accllm_core.sv

@@ -15,6 +15,7 @@ pub mod ablate;
 pub mod error;
 pub mod float;
 pub mod gguf;
+pub mod gpu;
 pub mod hf;
 pub mod int;
 mod isa;

@@ -31,8 +31,9 @@ module program_loader
   logic busy;
   logic [15:0] at;  // next instruction to write
   wire [15:0] beats = 16'(len[15:1]) + 16'(len[0]);
-  wire too_long = len > 32'(IMEM);
-  wire outside = {1'b0, addr} + 33'(beats) > {1'b0, limit};
+  // The settings do not change while a run is on, so these are right long before the start.
+  logic [32:0] past;
+  logic too_long, outside;
   wire last = at + 16'd1 == len[15:0];
 
   // The low half of a beat is written in the first cycle, the high half (with the pop) in the second.
@@ -42,6 +43,9 @@ module program_loader
   assign rd_ready = busy && (at[0] || last);
 
   always_ff @(posedge clk) begin
+    too_long <= len > 32'(IMEM);
+    past <= {1'b0, addr} + 33'(beats);
+    outside <= past > {1'b0, limit};
     done <= 1'b0;
     fault <= '0;
     if (rst) begin

@@ -109,7 +109,12 @@ module accllm_core
   localparam int AV = $clog2(VMEM / VEC);
   logic clk, rst;
   assign clk = ap_clk;
-  always_ff @(posedge ap_clk) rst <= !ap_rst_n;
+  // Places of the reset: control with buffers and ports, matrix unit, vector unit, and eight channels each.
+  localparam int GROUP = 8;
+  localparam int PLACES = 3 + (CHANNELS + GROUP - 1) / GROUP;
+  logic [PLACES-1:0] resets;
+  reset_tree #(.PLACES(PLACES)) u_reset (.clk, .rst_n(ap_rst_n), .rst(resets));
+  assign rst = resets[0];
 
   // Rules of the parameters.
   logic [31:0] config_values[CONFIG_FIELDS];
@@ -153,9 +158,10 @@ module accllm_core
   logic seg_valid;
   logic [31:0] seg_beat, seg_beats;
   logic [15:0] seg_pc;
-  logic [CHANNELS-1:0] seg_ready, s_valid, s_push, s_pop, reader_drained, reader_fault, beat_read;
+  logic [CHANNELS-1:0] seg_ready, s_valid, s_push, s_pop, reader_drained, beat_read;
   logic [511:0] s_data[CHANNELS];
-  fault_t pre_fault, reader_faults[CHANNELS];
+  fault_t pre_fault, reader_faults[CHANNELS], reader_late[CHANNELS];
+  logic [CHANNELS-1:0] late_valid;
   logic pre_busy, mat_busy, vec_busy;
   prefetch #(.CHANNELS(CHANNELS)) u_prefetch (
       .start_valid(pre_start_valid), .start_ready(pre_start_ready), .uop(pre_uop), .done(pre_done), .fault(pre_fault),
@@ -168,7 +174,8 @@ module accllm_core
   logic [511:0] kw_data[CHANNELS];
   for (genvar c = 0; c < CHANNELS; c++) begin : gen_channel
     chan_reader #(.CHANNEL(c), .FIFO(FIFO), .BURST(BURST)) u_reader (
-        .clk, .rst, .clear, .stop, .drained(reader_drained[c]), .fault(reader_faults[c]), .beat_read(beat_read[c]),
+        .clk, .rst(resets[3+c/GROUP]), .clear, .stop, .drained(reader_drained[c]),
+        .fault(reader_faults[c]), .beat_read(beat_read[c]),
         .base(channel_base[c]), .seg_valid, .seg_ready(seg_ready[c]), .seg_beat, .seg_beats, .seg_pc,
         .arvalid(m_axi_arvalid[c]), .arready(m_axi_arready[c]), .araddr(m_axi_araddr[c]), .arlen(m_axi_arlen[c]),
         .rvalid(m_axi_rvalid[c]), .rready(m_axi_rready[c]), .rdata(m_axi_rdata[c]), .rresp(m_axi_rresp[c]),
@@ -176,13 +183,12 @@ module accllm_core
         .s_data(s_data[c])
     );
     chan_writer #(.WRITES(WRITES)) u_writer (
-        .clk, .rst, .base(channel_base[c]), .w_valid(kw_valid[c]), .w_ready(kw_ready[c]), .w_beat(kw_beat),
+        .clk, .rst(resets[3+c/GROUP]), .base(channel_base[c]), .w_valid(kw_valid[c]), .w_ready(kw_ready[c]), .w_beat(kw_beat),
         .w_strb(kw_strb), .w_data(kw_data[c]), .idle(kw_idle[c]), .error(kw_error[c]),
         .awvalid(m_axi_awvalid[c]), .awready(m_axi_awready[c]), .awaddr(m_axi_awaddr[c]), .awlen(m_axi_awlen[c]),
         .wvalid(m_axi_wvalid[c]), .wready(m_axi_wready[c]), .wdata(m_axi_wdata[c]), .wstrb(m_axi_wstrb[c]),
         .wlast(m_axi_wlast[c]), .bvalid(m_axi_bvalid[c]), .bready(m_axi_bready[c]), .bresp(m_axi_bresp[c])
     );
-    assign reader_fault[c] = reader_faults[c].valid;
   end
 
   // Matrix unit and its buffers.
@@ -205,6 +211,7 @@ module accllm_core
       .CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .FIFO(FIFO), .VMEM(VMEM), .ACT(ACT), .SBUF(SBUF), .SCALARS(SCALARS),
       .LANE_ROWS(LANE_ROWS), .LINK(LINK), .HOLD(TRACE)
   ) u_mat (
+      .rst(resets[1]),
       .start_valid(mat_start_valid), .start_ready(mat_start_ready), .uop(mat_uop), .done(mat_done), .fault(mat_fault),
       .busy(mat_busy), .seq(mat_seq), .*
   );
@@ -245,6 +252,7 @@ module accllm_core
   vec_unit #(
       .CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .VMEM(VMEM), .ACT(ACT), .SBUF(SBUF), .SCALARS(SCALARS)
   ) u_vec (
+      .rst(resets[2]),
       .start_valid(vec_start_valid), .start_ready(vec_start_ready), .uop(vec_uop), .done(vec_done), .busy(vec_busy),
       .fault(vec_fault), .seq(vec_seq), .write_low(settings.write_low), .write_high(settings.write_high),
       .aux_rq_valid(rq_valid[1]), .aux_rq_ready(rq_ready[1]), .aux_rq_beat(rq_beat[1]), .aux_rq_beats(rq_beats[1]),
@@ -283,8 +291,9 @@ module accllm_core
   wire [P-1:0] w_moved = m_axi_wvalid & m_axi_wready;
   logic [AV-1:0] last_addr;  // a word that is only read is progress too
   always_ff @(posedge clk) last_addr <= vm_ra_addr;
-  assign drained = &reader_drained && &kw_idle && aux_drained;
-  assign progress = r_moved != 0 || w_moved != 0 || s_pop[0] || mw_valid || ms_valid || (vw_valid && vw_ready) || va_valid ||
+  always_ff @(posedge clk) drained <= &reader_drained && &kw_idle && aux_drained;
+  always_ff @(posedge clk)
+    progress <= r_moved != 0 || w_moved != 0 || s_pop[0] || mw_valid || ms_valid || (vw_valid && vw_ready) || va_valid ||
                     vs_w_en != 0 || vm_ra_addr != last_addr;
   always_comb begin
     events = '{
@@ -298,13 +307,14 @@ module accllm_core
     };
     unit_faults = '{mat_fault, vec_fault, pre_fault, aux_fault, '0};
     unit_faults[3].pc = vec_busy ? vec_pc : '0;
-    if (reader_fault != 0) begin
-      for (int c = CHANNELS - 1; c >= 0; c--) if (reader_fault[c]) unit_faults[4] = reader_faults[c];
-    end
-    stall_channel = '0;
-    if (stat_stream) begin
-      for (int c = CHANNELS - 1; c >= 0; c--) if (!s_valid[c]) stall_channel = 16'(c);
-    end
+    for (int c = CHANNELS - 1; c >= 0; c--) if (reader_late[c].valid) unit_faults[4] = reader_late[c];
+  end
+  // Priority among the channels: in registers first.
+  always_ff @(posedge clk) begin
+    reader_late <= reader_faults;
+    late_valid <= s_valid;
+    stall_channel <= '0;
+    for (int c = CHANNELS - 1; c >= 0; c--) if (!late_valid[c]) stall_channel <= 16'(c);
   end
 
   // Trace.

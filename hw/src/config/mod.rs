@@ -5,15 +5,11 @@
 //! elaboration, the registers that tell them and the reference page are all made from it.
 
 mod file;
-mod page;
 pub mod random;
 mod rule;
-mod sv;
 
 pub use file::{CONFIGS, ConfigError, NAMES, find, open, parse};
-pub(crate) use page::page;
 pub use rule::{RELATIONS, Relation, Rule, Violation};
-pub(crate) use sv::check_module;
 
 use arrayvec::ArrayString;
 use serde::{Deserialize, Serialize};

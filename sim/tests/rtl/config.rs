@@ -3,14 +3,25 @@
 
 use super::ctrl::whole::{config as tiny, engine};
 use accllm_hw::config::random::{any, legal, small};
-use accllm_hw::config::{CONFIGS, Config, FIELDS, RELATIONS};
+use accllm_hw::config::{CONFIGS, Config, FIELDS, RELATIONS, find};
 use accllm_hw::regs;
 use accllm_sim::engine::EngineSpec;
 use accllm_sim::golden::Image;
 use accllm_sim::verilate::{VerilateError, VerilateSpec};
+use std::collections::BTreeMap;
 use std::error::Error;
+use std::sync::Mutex;
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+
+/// A built-in configuration, or `randomN`: the small one of seed N.
+pub fn named(name: &str) -> Outcome<&'static Config> {
+    static RANDOM: Mutex<BTreeMap<u64, &'static Config>> = Mutex::new(BTreeMap::new());
+    let Some(seed) = name.strip_prefix("random") else { return Ok(find(name)?) };
+    let seed = seed.parse()?;
+    let mut known = RANDOM.lock().map_err(|_| "poisoned")?;
+    Ok(known.entry(seed).or_insert_with(|| Box::leak(Box::new(small(seed)))))
+}
 
 /// What the RTL's check says of the parameters; empty where it accepts them.
 fn said(config: &Config) -> Outcome<String> {
@@ -109,6 +120,32 @@ fn random_configurations_are_lint_clean() -> Outcome {
 fn many_random_configurations_are_lint_clean() -> Outcome {
     (3..63).try_for_each(|seed| lint(&small(seed)))?;
     (0..40).try_for_each(|seed| lint(&legal(seed)))
+}
+
+/// Matrix unit, vector unit and the whole engine on a configuration that nobody chose.
+fn modules(seed: u64) -> Outcome {
+    let config = small(seed);
+    let run = || -> Outcome {
+        super::vec::cases::on_random(&config.name, seed)?;
+        super::mat::on_random(&config.name, seed)?;
+        super::ctrl::whole::layer_on(&config, seed..seed + 2)
+    };
+    run().map_err(|e| format!("{config:?}: {e}").into())
+}
+
+#[test]
+fn modules_of_random_configurations() -> Outcome {
+    modules(0)
+}
+
+#[test]
+#[ignore = "half an hour: three models of each of 60 configurations are built"]
+fn modules_of_many_random_configurations() -> Outcome {
+    (1..61).try_for_each(|seed| {
+        modules(seed)?;
+        println!("{:?}", small(seed));
+        Ok(())
+    })
 }
 
 /// The engine tells its parameters.

@@ -1,12 +1,13 @@
 //! `docs/configurations.md`.
 
-use super::{CONFIGS, FIELDS, RELATIONS};
+use super::NOTE;
+use crate::config::{CONFIGS, FIELDS, RELATIONS};
 use std::fmt::Write as _;
 
 /// The page: its text, with the tables of fields, rules and values put in.
-pub(crate) fn page() -> String {
-    let text = include_str!("page.md");
-    text.replace("<!-- note -->", &format!("{} Its text is hw/src/config/page.md.", crate::r#gen::NOTE))
+pub(super) fn page() -> String {
+    let text = include_str!("configurations.md");
+    text.replace("<!-- note -->", &format!("{} Its text is hw/src/gen/configurations.md.", NOTE))
         .replace("<!-- fields -->\n", &fields())
         .replace("<!-- rules -->\n", &rules())
         .replace("<!-- values -->\n", &values())

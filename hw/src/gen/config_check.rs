@@ -1,11 +1,11 @@
 //! The rules in SystemVerilog.
 
-use super::{FIELDS, RELATIONS};
-use crate::r#gen::NOTE;
+use super::NOTE;
+use crate::config::{FIELDS, RELATIONS};
 use std::fmt::Write as _;
 
 /// `config_check.sv`: refuses parameters against the rules, and gives their values for the registers CONFIG.
-pub(crate) fn check_module() -> String {
+pub(super) fn check_module() -> String {
     let fields: Vec<_> = FIELDS.iter().filter_map(|f| Some((f, f.param?))).collect();
     let mut s = format!(
         "// {NOTE}\n\
