@@ -171,7 +171,9 @@ module accllm_core
   logic [CHANNELS-1:0] kw_valid, kw_ready, kw_idle, kw_error;
   logic [31:0] kw_beat;
   logic [63:0] kw_strb;
-  logic [511:0] kw_data[CHANNELS];
+  logic [2:0] kw_part;
+  logic kw_last;
+  logic [63:0] kw_data[CHANNELS];
   for (genvar c = 0; c < CHANNELS; c++) begin : gen_channel
     chan_reader #(.CHANNEL(c), .FIFO(FIFO), .BURST(BURST)) u_reader (
         .clk, .rst(resets[3+c/GROUP]), .clear, .stop, .drained(reader_drained[c]),
@@ -184,7 +186,7 @@ module accllm_core
     );
     chan_writer #(.WRITES(WRITES)) u_writer (
         .clk, .rst(resets[3+c/GROUP]), .base(channel_base[c]), .w_valid(kw_valid[c]), .w_ready(kw_ready[c]), .w_beat(kw_beat),
-        .w_strb(kw_strb), .w_data(kw_data[c]), .idle(kw_idle[c]), .error(kw_error[c]),
+        .w_strb(kw_strb), .w_part(kw_part), .w_last(kw_last), .w_data(kw_data[c]), .idle(kw_idle[c]), .error(kw_error[c]),
         .awvalid(m_axi_awvalid[c]), .awready(m_axi_awready[c]), .awaddr(m_axi_awaddr[c]), .awlen(m_axi_awlen[c]),
         .wvalid(m_axi_wvalid[c]), .wready(m_axi_wready[c]), .wdata(m_axi_wdata[c]), .wstrb(m_axi_wstrb[c]),
         .wlast(m_axi_wlast[c]), .bvalid(m_axi_bvalid[c]), .bready(m_axi_bready[c]), .bresp(m_axi_bresp[c])
