@@ -4,9 +4,9 @@ use crate::calibration::Calibration;
 use crate::mixture::{Budget, Costs, mixture};
 use crate::{Error, Result};
 use accllm_device::progress::Progress;
+use accllm_quant::config::LlamaConfig;
 use accllm_quant::float::{FloatModel, SelfText};
 use accllm_quant::gpu;
-use accllm_quant::hf::LlamaConfig;
 use accllm_quant::model::WeightFormat;
 use accllm_quant::perplexity::Protocol;
 use accllm_quant::quantize::{
