@@ -463,6 +463,9 @@ impl Bench {
             self.m.set_u64(addr, u64::from(at / v * v));
             self.clock()?;
             self.m.set_u64(en, 0);
+            // The buffer answers three cycles after the address (READ_LATENCY).
+            self.clock()?;
+            self.clock()?;
             self.m.fall()?;
             let got = self.m.words(data, 0)[(at % v) as usize] as i32;
             if got != value {
