@@ -345,7 +345,7 @@ fn quantize_on_card(
     let mut meter = CardMeter { bars, stage: None, done: 0, since: Instant::now(), from: 0 };
     let trained = gpu::train(&float, &beginnings, &how, work, &mut |report| meter.show(report));
     meter.end();
-    let gpu::Trained { model, text } = trained?;
+    let gpu::Trained { model, text, .. } = trained?;
     let mut meter = Meter { bars, phase: None, done: 0 };
     let result = quantize_with(model, &text, &options, None, &mut |p| meter.show(p));
     meter.end();
