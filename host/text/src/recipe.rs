@@ -4,9 +4,9 @@ use crate::calibration::Calibration;
 use crate::mixture::{Budget, Costs, mixture};
 use crate::{Error, Result};
 use accllm_device::progress::Progress;
+use accllm_quant::config::LlamaConfig;
 use accllm_quant::float::{FloatModel, SelfText};
 use accllm_quant::gpu;
-use accllm_quant::hf::LlamaConfig;
 use accllm_quant::model::WeightFormat;
 use accllm_quant::perplexity::Protocol;
 use accllm_quant::quantize::{
@@ -345,7 +345,7 @@ fn quantize_on_card(
     let mut meter = CardMeter { bars, stage: None, done: 0, since: Instant::now(), from: 0 };
     let trained = gpu::train(&float, &beginnings, &how, work, &mut |report| meter.show(report));
     meter.end();
-    let gpu::Trained { model, text } = trained?;
+    let gpu::Trained { model, text, .. } = trained?;
     let mut meter = Meter { bars, phase: None, done: 0 };
     let result = quantize_with(model, &text, &options, None, &mut |p| meter.show(p));
     meter.end();

@@ -149,7 +149,7 @@ pub(super) fn turned(at: Ptr, row: usize) -> Operand {
 
 /// A device. Work is done in the order in which it was asked for.
 pub(super) trait Device {
-    /// Name and memory, for people.
+    /// Its name, for people.
     fn name(&self) -> String;
     /// Bytes that are free.
     fn free_bytes(&self) -> Result<usize>;

@@ -3,8 +3,8 @@
 use super::device::{Arg, Device, Grid, Memory, Out, Product, Ptr, plain, turned};
 use super::shape::Shape;
 use crate::Result;
+use crate::config::LlamaConfig;
 use crate::float::Rope;
-use crate::hf::LlamaConfig;
 
 /// Queries or keys of a block of the kernels of attention, and its threads.
 const TALL: usize = 64;

@@ -1,7 +1,7 @@
 //! Sizes of a model, where its weights lie on the device, and the text of its kernels.
 
+use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, Matrix};
-use crate::hf::LlamaConfig;
 use crate::model::GROUP;
 use crate::{Error, Result};
 use accllm_hw::fixed::{EXPONENT_MAX, H_MAX, H_MIN};

@@ -49,6 +49,8 @@ pub struct Trained {
     pub model: FloatModel,
     /// The text that it was trained on.
     pub text: Vec<u32>,
+    /// The device that did it.
+    pub device: String,
 }
 
 /// Where finished parts are kept.
@@ -96,7 +98,8 @@ pub(super) fn train_on(
             w.copy_from_slice(&grid.dequantize().data);
         }
     }
-    Ok(Trained { model: model_of(model.config.clone(), &layers, &gains, table)?, text })
+    let model = model_of(model.config.clone(), &layers, &gains, table)?;
+    Ok(Trained { model, text, device: device.name() })
 }
 
 fn f32s(device: &dyn Device, memory: &mut Memory<'_>, data: &[f32]) -> Result<Ptr> {

@@ -3,7 +3,7 @@
 use super::device::{Device, Grid, Memory, Out, Product, Ptr, fetch, plain, put, turned};
 use super::net::{Weights, angles};
 use super::shape::Shape;
-use crate::hf::LlamaConfig;
+use crate::config::LlamaConfig;
 use crate::{Error, Result};
 
 /// What is written, and how sequences begin.

@@ -3,8 +3,8 @@
 use super::calibrate::{Calibration, Channels, LayerStats};
 use super::shapes::{LayerShapes, Shapes, per_query};
 use crate::Result;
+use crate::config::LlamaConfig;
 use crate::float::{FloatModel, Matrix};
-use crate::hf::LlamaConfig;
 use accllm_hw::fixed::H_MAX;
 
 /// Headroom of down_proj's input, before its blocks take their exponents, over the calibrated range.

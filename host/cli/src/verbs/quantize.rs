@@ -37,6 +37,7 @@ pub fn run(args: &Quantize, out: &Out) -> Result<()> {
     QuantModel::check_target(&args.out)?;
     let source = Source::find(&args.model)?;
     let calibration = Calibration::open(args.calib.as_deref())?;
+    source.check_tokenizer()?;
     let busy = out.busy("reading the checkpoint");
     let float = source.float()?;
     let tokenizer = source.tokenizer(float.config.vocab)?;

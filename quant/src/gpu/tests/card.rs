@@ -1,11 +1,11 @@
 //! What needs a card: how fast it is, and a real model. Run by `make cuda-speed` and as `docs/gpu.md` says.
 
 use super::*;
-use crate::gguf::{load_model_within, tokenizer_files};
 use crate::gpu::cuda::Cuda;
 use crate::gpu::device::{Arg, Grid, Product};
 use crate::gpu::train::train_on;
 use crate::gpu::{Recipe, Report, Stage, beginnings};
+use crate::import::gguf::{load_model_within, tokenizer_files};
 use crate::perplexity::{Protocol, perplexity, plain_stream};
 use crate::quantize::{Options, quantize_with};
 use crate::tokenizer::TextTokenizer;

@@ -122,15 +122,12 @@ impl<'a> Metadata<'a> {
 
     /// A finite number above zero.
     pub fn positive(&self, key: &str) -> Result<Option<f64>> {
-        self.get(key, "a number above 0", |v| {
-            match v {
-                Value::One(Kind::F32, b) => b.try_into().ok().map(|b| f64::from(f32::from_le_bytes(b))),
-                Value::One(Kind::F64, b) => b.try_into().ok().map(f64::from_le_bytes),
-                Value::One(Kind::Integer(signed, _), b) => integer(signed, b).map(|n| n as f64),
-                _ => None,
-            }
-            .filter(|x| x.is_finite() && *x > 0.0)
-        })
+        self.get(key, "a number above 0", |v| number(v).filter(|x| x.is_finite() && *x > 0.0))
+    }
+
+    /// A finite number.
+    pub fn number(&self, key: &str) -> Result<Option<f64>> {
+        self.get(key, "a number", |v| number(v).filter(|x| x.is_finite()))
     }
 
     /// True or false.
@@ -180,6 +177,15 @@ impl<'a> Metadata<'a> {
             }
             _ => None,
         })
+    }
+}
+
+fn number(v: Value<'_>) -> Option<f64> {
+    match v {
+        Value::One(Kind::F32, b) => b.try_into().ok().map(|b| f64::from(f32::from_le_bytes(b))),
+        Value::One(Kind::F64, b) => b.try_into().ok().map(f64::from_le_bytes),
+        Value::One(Kind::Integer(signed, _), b) => integer(signed, b).map(|n| n as f64),
+        _ => None,
     }
 }
 

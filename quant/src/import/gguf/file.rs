@@ -4,9 +4,11 @@ use super::bad;
 use super::block::{ElementType, SUPPORTED};
 use super::cursor::Cursor;
 use super::metadata::Metadata;
+use super::split;
 use crate::mapped::MappedFile;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Range;
 use std::path::Path;
 
@@ -24,15 +26,35 @@ struct Tensor {
     at: Range<usize>,
 }
 
-/// An opened file.
+/// An opened file, or the parts that one was split into.
 pub(super) struct File {
-    map: MappedFile,
-    tensors: BTreeMap<String, Tensor>,
+    parts: Vec<MappedFile>,
+    /// With the number of the part that each is in.
+    tensors: BTreeMap<String, (usize, Tensor)>,
 }
 
 impl File {
-    /// Opens `path`, checks its structure, and gives what `read` makes of its key-value pairs.
+    /// Opens `path`, checks its structure, and gives what `read` makes of its key-value pairs. Of a file that was split,
+    /// `path` is the first part, and the others lie beside it.
     pub fn open<T>(path: &Path, read: impl FnOnce(&Metadata<'_>) -> Result<T>) -> Result<(Self, T)> {
+        let mut all = Self { parts: Vec::new(), tensors: BTreeMap::new() };
+        let (paths, made) = all.add(path, |meta| Ok((split::parts(meta)?, read(meta)?)))?;
+        let mut others = paths.others.iter().enumerate();
+        others.try_for_each(|(i, path)| {
+            all.add(path, |meta| split::check(meta, i + 1, paths.others.len() + 1))
+        })?;
+        match paths.tensors.filter(|n| *n != all.tensors.len() as u64) {
+            Some(n) => {
+                let why =
+                    format!("its {} parts have {} tensors; expected {n}", all.parts.len(), all.tensors.len());
+                Err(bad(path, why))
+            }
+            None => Ok((all, made)),
+        }
+    }
+
+    /// Adds the tensors of a file.
+    fn add<T>(&mut self, path: &Path, read: impl FnOnce(&Metadata<'_>) -> Result<T>) -> Result<T> {
         let map = MappedFile::open(path)?;
         let mut c = Cursor::new(path, map.bytes());
         if c.take(4).ok() != Some(MAGIC) {
@@ -49,12 +71,23 @@ impl File {
         let meta = Metadata::read(&mut c, pairs)?;
         let tensors = directory(&mut c, tensors, &meta, map.bytes().len())?;
         let made = read(&meta)?;
-        Ok((Self { map, tensors }, made))
+        for (name, tensor) in tensors {
+            match self.tensors.entry(name) {
+                Entry::Occupied(e) => {
+                    return Err(bad(path, format!("the tensor `{}` is in another part, too", e.key())));
+                }
+                Entry::Vacant(e) => {
+                    e.insert((self.parts.len(), tensor));
+                }
+            }
+        }
+        self.parts.push(map);
+        Ok(made)
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
-        self.map.path()
+        self.parts.first().map_or(Path::new(""), MappedFile::path)
     }
 
     /// Names of all tensors.
@@ -69,26 +102,28 @@ impl File {
 
     /// The tensor as f32, row major, after checking shape and finiteness.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        let tensor = self.tensors.get(name).ok_or_else(|| Error::MissingTensor {
+        let missing = || Error::MissingTensor {
             path: self.path().to_path_buf(),
             tensor: name.to_string(),
             shape: shape.to_vec(),
-        })?;
+        };
+        let (part, tensor) = self.tensors.get(name).ok_or_else(missing)?;
+        let map = self.parts.get(*part).ok_or_else(missing)?;
         if tensor.shape != shape {
             return Err(Error::Shape {
-                path: self.path().to_path_buf(),
+                path: map.path().to_path_buf(),
                 tensor: name.to_string(),
                 found: tensor.shape.clone(),
                 expected: shape.to_vec(),
             });
         }
-        let bytes = &self.map.bytes()[tensor.at.clone()];
+        let bytes = &map.bytes()[tensor.at.clone()];
         let data = tensor.kind.decode(bytes);
-        self.map.forget(bytes);
+        map.forget(bytes);
         match data.iter().position(|x| !x.is_finite()) {
             None => Ok(data),
             Some(element) => Err(Error::Value {
-                path: self.path().to_path_buf(),
+                path: map.path().to_path_buf(),
                 tensor: name.to_string(),
                 element,
                 value: data[element].to_string(),

@@ -3,9 +3,8 @@
 mod config;
 mod fields;
 mod load;
+mod rotary;
 mod shards;
 
-pub use config::LlamaConfig;
-pub(crate) use load::{TensorSource, build};
-pub use load::{load_model, load_model_within};
+pub(super) use load::load_model_within;
 pub use shards::Checkpoint;

@@ -1,72 +1,19 @@
 //! Builds a [`FloatModel`] from the tensors of a checkpoint, whatever file they are in.
 
-use super::{Checkpoint, LlamaConfig};
+use crate::Result;
+use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, LayerStore, Layers, Matrix};
-use crate::{Error, Result, gguf};
 use rayon::prelude::*;
-use std::path::Path;
 use std::sync::Arc;
 
-/// Weights in all layers up to which a model is held in memory (as f32: 1 GiB).
-const RESIDENT: usize = 1 << 28;
-
 /// Tensors of a model by the names that Hugging Face gives them.
-pub(crate) trait TensorSource: Send + Sync + 'static {
+pub(super) trait TensorSource: Send + Sync + 'static {
     /// The tensor as f32, row major, after checking shape, element type and finiteness.
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>>;
 }
 
-impl TensorSource for Checkpoint {
-    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        Self::tensor(self, name, shape)
-    }
-}
-
-/// Opens a Hugging Face Llama folder: `config.json` and safetensors, or a GGUF file.
-///
-/// Every weight is read and checked; those of a large model are then left in the file, and a layer is read again when
-/// it is needed.
-pub fn load_model(path: &Path) -> Result<FloatModel> {
-    load_model_within(path, RESIDENT)
-}
-
-/// [`load_model`]; a model of more than `resident` weights in its layers is left in the file.
-pub fn load_model_within(path: &Path, resident: usize) -> Result<FloatModel> {
-    if gguf::is_gguf(path) {
-        return gguf::load_model_within(path, resident);
-    }
-    let config = LlamaConfig::read(&path.join("config.json"))?;
-    let files = Checkpoint::open(path)?;
-    let unknown = files.names().find(|n| !is_known(n, config.layers)).map(str::to_string);
-    let layers = config.layers;
-    let model = build(config, files, resident)?;
-    match unknown {
-        Some(name) => Err(Error::unsupported(
-            path,
-            name,
-            "a tensor of the checkpoint",
-            format!("the tensors of a plain Llama model of {layers} layers"),
-        )),
-        None => Ok(model),
-    }
-}
-
-/// Whether a tensor is used, or says nothing new (a head that is the embedding, frequencies of RoPE in old files).
-fn is_known(name: &str, layers: usize) -> bool {
-    let of_layer = |rest: &str| {
-        let (number, part) = rest.split_once('.')?;
-        number.parse::<usize>().ok().filter(|n| *n < layers)?;
-        let weight = part.strip_suffix(".weight").unwrap_or_default();
-        let linear = weight.strip_suffix("_proj").unwrap_or_default();
-        (NORMS.contains(&weight) || LINEARS.contains(&linear) || part == "self_attn.rotary_emb.inv_freq")
-            .then_some(())
-    };
-    ["model.embed_tokens.weight", "model.norm.weight", "lm_head.weight"].contains(&name)
-        || name.strip_prefix("model.layers.").and_then(of_layer).is_some()
-}
-
 /// The model that `config` describes, with weights from `source`.
-pub(crate) fn build(config: LlamaConfig, source: impl TensorSource, resident: usize) -> Result<FloatModel> {
+pub(super) fn build(config: LlamaConfig, source: impl TensorSource, resident: usize) -> Result<FloatModel> {
     let c = &config;
     let embed = matrix(&source, "model.embed_tokens.weight", c.vocab, c.hidden)?;
     let final_norm = source.tensor("model.norm.weight", &[c.hidden])?;
@@ -101,7 +48,7 @@ fn matrix(source: &impl TensorSource, name: &str, rows: usize, cols: usize) -> R
 }
 
 /// Parts of the names of a layer's linears.
-const LINEARS: [&str; 7] =
+pub(super) const LINEARS: [&str; 7] =
     ["self_attn.q", "self_attn.k", "self_attn.v", "self_attn.o", "mlp.gate", "mlp.up", "mlp.down"];
 
 /// The linear layers of a decoder layer, `(part of the name, rows, columns)`.
@@ -123,7 +70,7 @@ fn linear_name(number: usize, part: &str) -> String {
 }
 
 /// The norms of a decoder layer.
-const NORMS: [&str; 2] = ["input_layernorm", "post_attention_layernorm"];
+pub(super) const NORMS: [&str; 2] = ["input_layernorm", "post_attention_layernorm"];
 
 fn norm(source: &impl TensorSource, c: &LlamaConfig, number: usize, part: &str) -> Result<Vec<f32>> {
     source.tensor(&format!("model.layers.{number}.{part}.weight"), &[c.hidden])

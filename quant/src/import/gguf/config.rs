@@ -1,7 +1,8 @@
 //! The configuration of a `llama` model in GGUF keys.
 
 use super::metadata::Metadata;
-use crate::hf::LlamaConfig;
+use super::tokenizer;
+use crate::config::LlamaConfig;
 use crate::{Error, Result};
 use accllm_hw::rope::{Rope, Scaling};
 
@@ -44,6 +45,7 @@ pub(super) fn read(m: &Metadata<'_>) -> Result<LlamaConfig> {
             return Err(Error::unsupported(path, same, d, format!("{head_dim}, the width of a head")));
         }
     }
+    plain(m, head_dim)?;
     let (vocab, bos, eos) = tokens(m)?;
     const EPS: &str = "llama.attention.layer_norm_rms_epsilon";
     let norm_eps = m.positive(EPS)?;
@@ -67,6 +69,30 @@ pub(super) fn read(m: &Metadata<'_>) -> Result<LlamaConfig> {
         eos,
         leads: Vec::new(),
     })
+}
+
+/// Refuses factors and limits that change what the blocks compute.
+fn plain(m: &Metadata<'_>, head_dim: usize) -> Result<()> {
+    let attention = 1.0 / (head_dim as f64).sqrt();
+    // Where the number is 0, llama.cpp takes the key as not there.
+    let neutral = [
+        ("llama.rope.scaling.attn_factor", 1.0),
+        ("llama.attention.scale", attention),
+        ("llama.logit_scale", 1.0),
+        ("llama.embedding_scale", 1.0),
+        ("llama.residual_scale", 1.0),
+        ("llama.attention.clamp_kqv", 0.0),
+        ("llama.attention.max_alibi_bias", 0.0),
+        ("llama.attn_logit_softcapping", 0.0),
+        ("llama.final_logit_softcapping", 0.0),
+    ];
+    for (key, expected) in neutral {
+        let other = |x: &f64| *x != 0.0 && (x / expected - 1.0).abs() > 1e-6;
+        if let Some(found) = m.number(key)?.filter(other) {
+            return Err(Error::unsupported(&m.path(), key, found, format!("{expected}, or absent")));
+        }
+    }
+    Ok(())
 }
 
 /// RoPE's base and scaling, as far as the keys have them.
@@ -116,7 +142,8 @@ pub(super) fn llama3(plain: Rope, divisors: &[f32]) -> Option<Scaling> {
 fn tokens(m: &Metadata<'_>) -> Result<(usize, Option<u32>, Vec<u32>)> {
     const TOKENS: &str = "tokenizer.ggml.tokens";
     let path = &m.path();
-    let vocab = m.texts(TOKENS)?.map_or(0, |t| t.len());
+    let tokens = m.texts(TOKENS)?.unwrap_or_default();
+    let vocab = tokens.len();
     if vocab == 0 || vocab > 1 << 22 {
         return Err(Error::config(path, TOKENS, format!("has {vocab} tokens; expected 1 to {}", 1 << 22)));
     }
@@ -133,20 +160,18 @@ fn tokens(m: &Metadata<'_>) -> Result<(usize, Option<u32>, Vec<u32>)> {
             n => Ok(n.map(|n| n as u32)),
         }
     };
-    let bos = id("bos")?.filter(|_| begins(m).unwrap_or(false));
+    let bos = match tokenizer::begins(m)? {
+        Some(begins) => id("bos")?.filter(|_| begins),
+        None => tokenizer::beside(m)?.map(|files| files.begin(vocab)).transpose()?.flatten(),
+    };
     let mut eos = Vec::new();
     for name in ["eos", "eot", "eom"] {
         eos.extend(id(name)?.filter(|n| !eos.contains(n)));
     }
-    Ok((vocab, bos, eos))
-}
-
-/// Whether texts begin with the begin token.
-fn begins(m: &Metadata<'_>) -> Result<bool> {
-    if let Some(said) = m.flag("tokenizer.ggml.add_bos_token")? {
-        return Ok(said);
+    for end in tokenizer::ends(&tokens) {
+        if !eos.contains(&end) {
+            eos.push(end);
+        }
     }
-    // What llama.cpp takes for granted.
-    let pre = m.text("tokenizer.ggml.pre")?;
-    Ok(m.text("tokenizer.ggml.model")? == Some("llama") || pre == Some("llama-bpe"))
+    Ok((vocab, bos, eos))
 }

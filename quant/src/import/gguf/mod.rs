@@ -6,9 +6,11 @@ mod cursor;
 mod file;
 mod load;
 mod metadata;
+mod split;
 mod tokenizer;
 
-pub use load::{is_gguf, load_model_within, tokenizer_files};
+pub(super) use load::load_model_within;
+pub use load::{is_gguf, tokenizer_files};
 
 use crate::Error;
 use std::path::Path;

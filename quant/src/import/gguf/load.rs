@@ -2,8 +2,9 @@
 
 use super::file::File;
 use super::{config, tokenizer};
+use crate::config::LlamaConfig;
 use crate::float::FloatModel;
-use crate::hf::{LlamaConfig, TensorSource, build};
+use crate::import::build::{TensorSource, build};
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -18,8 +19,8 @@ pub fn tokenizer_files(path: &Path) -> Result<[(&'static str, String); 2]> {
     Ok(File::open(path, tokenizer::files)?.1)
 }
 
-/// The model in `path`, as [`crate::hf::load_model_within`].
-pub fn load_model_within(path: &Path, resident: usize) -> Result<FloatModel> {
+/// The model in `path`, as [`crate::import::load_model_within`].
+pub(crate) fn load_model_within(path: &Path, resident: usize) -> Result<FloatModel> {
     let (file, mut config) = File::open(path, config::read)?;
     config.tied_head = !file.has("output.weight");
     known(&file, config.layers)?;

@@ -61,6 +61,20 @@ impl Checkpoint {
         self.home.keys().map(String::as_str)
     }
 
+    /// The folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The tensor and its shape, whatever that is.
+    pub(super) fn any_tensor(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
+        let file = self.home.get(name).and_then(|i| self.shards.get(*i));
+        let parsed = file.and_then(|f| SafeTensors::deserialize(f.bytes()).ok());
+        let shape = parsed.and_then(|f| f.tensor(name).ok().map(|v| v.shape().to_vec())).unwrap_or_default();
+        let data = self.tensor(name, &shape)?;
+        Ok((shape, data))
+    }
+
     /// The tensor as f32, row major, after checking shape, element type and finiteness.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let missing = || Error::MissingTensor {

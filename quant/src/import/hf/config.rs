@@ -1,46 +1,11 @@
 //! `config.json` of a Llama checkpoint.
 
 use super::fields::Fields;
+use crate::config::LlamaConfig;
 use crate::{Error, Result};
 use accllm_hw::rope::{Rope, Scaling};
 use serde_json::Value;
 use std::path::Path;
-
-/// Shape and constants of a Llama model.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LlamaConfig {
-    /// Width of the residual stream.
-    pub hidden: usize,
-    /// Width of the feed-forward layer.
-    pub ffn: usize,
-    /// Decoder layers.
-    pub layers: usize,
-    /// Query heads.
-    pub heads: usize,
-    /// Key/value heads; divides `heads`.
-    pub kv_heads: usize,
-    /// Width of one head; even.
-    pub head_dim: usize,
-    /// Tokens in the vocabulary.
-    pub vocab: usize,
-    /// RoPE's base and scaling.
-    pub rope: Rope,
-    /// Last tokens that a query was trained to see; `None` for all. The quantized model's default window.
-    pub sliding_window: Option<usize>,
-    /// Added to the mean square in RMSNorm.
-    pub norm_eps: f64,
-    /// True when the output head is the embedding table.
-    pub tied_head: bool,
-    /// Positions the model was trained for (information only).
-    pub max_positions: usize,
-    /// Begin-of-text token, when the model has one.
-    pub bos: Option<u32>,
-    /// Tokens that end a text.
-    pub eos: Vec<u32>,
-    /// Leading RoPE pair of each KV head, layer by layer: the one that K is rounded with in place 0
-    /// ([`crate::transform::match_keys`]). Empty where all are 0, as in every checkpoint.
-    pub leads: Vec<Vec<u8>>,
-}
 
 impl LlamaConfig {
     /// Reads and checks `path` (a `config.json`).
@@ -97,26 +62,6 @@ impl LlamaConfig {
             leads: Vec::new(),
         })
     }
-
-    /// Width of the query projection: `heads * head_dim`.
-    pub fn q_width(&self) -> usize {
-        self.heads * self.head_dim
-    }
-
-    /// Width of the key (and value) projection: `kv_heads * head_dim`.
-    pub fn kv_width(&self) -> usize {
-        self.kv_heads * self.head_dim
-    }
-
-    /// Query heads that share one key/value head.
-    pub fn group(&self) -> usize {
-        self.heads / self.kv_heads
-    }
-
-    /// The leading RoPE pair of a KV head of layer `l`.
-    pub fn lead(&self, l: usize, kv_head: usize) -> usize {
-        self.leads.get(l).and_then(|heads| heads.get(kv_head)).map_or(0, |lead| usize::from(*lead))
-    }
 }
 
 /// Accepts Llama and Mistral, which is the same block with a window.
@@ -150,7 +95,21 @@ fn check_features(f: &Fields<'_>) -> Result<()> {
         Some(v) if v != "silu" => return Err(Error::unsupported(f.path, "hidden_act", v, "\"silu\"")),
         _ => {}
     }
-    for absent in ["quantization_config", "layer_types", "no_rope_layers"] {
+    // Factors and limits that other families, or changed copies of this one, have; 0 is off for a limit.
+    for (name, neutral) in [
+        ("logit_scale", 1.0),
+        ("logits_scaling", 1.0),
+        ("embedding_multiplier", 1.0),
+        ("residual_multiplier", 1.0),
+        ("attn_logit_softcapping", 0.0),
+        ("final_logit_softcapping", 0.0),
+        ("clip_qkv", 0.0),
+    ] {
+        if let Some(v) = f.get(name).filter(|v| v.as_f64() != Some(neutral)) {
+            return Err(Error::unsupported(f.path, name, v, format!("{neutral}, or absent")));
+        }
+    }
+    for absent in ["attention_multiplier", "quantization_config", "layer_types", "no_rope_layers"] {
         // Some writers list the layers' types where all are alike.
         let plain = |v: &Value| v.as_array().is_some_and(|a| a.iter().all(|t| t == "full_attention"));
         match f.get(absent) {
@@ -167,40 +126,75 @@ fn check_features(f: &Fields<'_>) -> Result<()> {
     Ok(())
 }
 
-/// RoPE's base and scaling.
+/// RoPE's base and scaling: `rope_theta` with `rope_scaling`, or all of it in `rope_parameters`.
 fn rope(f: &Fields<'_>) -> Result<Rope> {
-    let mut rope = Rope::plain(f.positive("rope_theta", 10_000.0)?);
-    for name in ["rope_scaling", "rope_parameters"] {
+    let mut rope = Rope::plain(10_000.0);
+    let mut theta = None;
+    let mut scaling: Option<(&str, Option<Scaling>)> = None;
+    let differs = |name: &str, found: String, other: String| {
+        let why =
+            format!("says {found}, and {other}; they contradict each other, so leave the wrong one out");
+        Err(Error::config(f.path, name, why))
+    };
+    for name in ["rope_theta", "rope_scaling", "rope_parameters"] {
         let Some(v) = f.get(name) else { continue };
-        let Value::Object(map) = v else {
-            return Err(Error::config(f.path, name, format!("is {v}; expected an object or null")));
-        };
-        let inner = Fields { path: f.path, map };
-        rope.theta = inner.positive("rope_theta", rope.theta)?;
-        let number = |field: &str| match inner.get(field) {
-            Some(_) => inner.positive(field, 1.0),
-            None => {
-                Err(Error::config(f.path, format!("{name}.{field}"), "is missing; expected a number above 0"))
+        let of = match v {
+            Value::Object(map) if name != "rope_theta" => {
+                let inner = Fields { path: f.path, map };
+                if let Some(new) = scaling_of(&inner, name)? {
+                    match scaling {
+                        Some((other, old)) if old != new => {
+                            return differs(name, format!("{new:?}"), format!("{other} says {old:?}"));
+                        }
+                        _ => scaling = Some((name, new)),
+                    }
+                }
+                inner.get("rope_theta").map(|_| inner.positive("rope_theta", 1.0)).transpose()?
             }
+            _ if name == "rope_theta" => Some(f.positive(name, 1.0)?),
+            _ => return Err(Error::config(f.path, name, format!("is {v}; expected an object or null"))),
         };
-        let kind = map.get("rope_type").or_else(|| map.get("type"));
-        rope.scaling = match kind.map(Value::as_str) {
-            None | Some(Some("default")) => rope.scaling,
-            Some(Some("linear")) => Some(Scaling::Linear { factor: number("factor")? }),
-            Some(Some("llama3")) => Some(Scaling::Llama3 {
-                factor: number("factor")?,
-                low_freq_factor: number("low_freq_factor")?,
-                high_freq_factor: number("high_freq_factor")?,
-                original_max_position_embeddings: number("original_max_position_embeddings")?,
-            }),
-            Some(_) => {
-                let supported = "null or rope_type \"default\", \"linear\" or \"llama3\"";
-                return Err(Error::unsupported(f.path, name, v, supported));
+        match (of, theta) {
+            (Some(new), Some((other, old))) if new != old => {
+                return differs(name, format!("rope_theta {new}"), format!("{other} says {old}"));
             }
-        };
+            (Some(new), _) => theta = Some((name, new)),
+            (None, _) => {}
+        }
     }
+    if let Some((_, value)) = theta {
+        rope.theta = value;
+    }
+    rope.scaling = scaling.and_then(|(_, s)| s);
     rope.check().map_err(|(field, why)| Error::config(f.path, field, why))?;
     Ok(rope)
+}
+
+/// The scaling that an object states; `None` where it states none, `Some(None)` where it states that there is none.
+fn scaling_of(inner: &Fields<'_>, name: &str) -> Result<Option<Option<Scaling>>> {
+    let number = |field: &str| match inner.get(field) {
+        Some(_) => inner.positive(field, 1.0),
+        None => {
+            Err(Error::config(inner.path, format!("{name}.{field}"), "is missing; expected a number above 0"))
+        }
+    };
+    let kind = inner.get("rope_type").or_else(|| inner.get("type"));
+    Ok(Some(match kind.map(Value::as_str) {
+        None => return Ok(None),
+        Some(Some("default")) => None,
+        Some(Some("linear")) => Some(Scaling::Linear { factor: number("factor")? }),
+        Some(Some("llama3")) => Some(Scaling::Llama3 {
+            factor: number("factor")?,
+            low_freq_factor: number("low_freq_factor")?,
+            high_freq_factor: number("high_freq_factor")?,
+            original_max_position_embeddings: number("original_max_position_embeddings")?,
+        }),
+        Some(_) => {
+            let supported = "null or rope_type \"default\", \"linear\" or \"llama3\"";
+            let found = Value::Object(inner.map.clone());
+            return Err(Error::unsupported(inner.path, name, found, supported));
+        }
+    }))
 }
 
 /// The window that queries were trained with.
