@@ -48,7 +48,7 @@ demo: build
 test: verilator openai-client check-generated lint-rtl
 	$(CARGO) test --workspace
 
-test-full: verilator openai-client check-generated lint-rtl
+test-full: verilator openai-client check-generated lint-rtl netlist-check
 	$(CARGO) test --workspace --release -- --include-ignored
 
 bench: build
@@ -90,12 +90,20 @@ fmt:
 	$(CARGO) fmt --all
 
 # Open synthesis (docs/area.md): Yosys reads the RTL as a second lint, and says what it needs and how deep it is.
-.PHONY: synth synth-check
+.PHONY: synth synth-check netlist-check
 
 synth: yosys
 	$(PYTHON) hw/synth run
 	$(PYTHON) hw/synth page
 	$(PYTHON) hw/synth floorplan
+
+# A layer of a model through the whole of `tiny`, with modules as synthesis maps them in place of their sources, in lockstep
+# with the golden executor. The netlists are of `tiny`'s parameters.
+NETLISTS := requant chan_writer
+
+netlist-check: yosys verilator
+	$(PYTHON) hw/synth netlist $(NETLISTS) --out build/netlist
+	ACCLLM_NETLIST=$(abspath build/netlist) $(CARGO) test -p accllm-sim --release --test rtl -- --exact ctrl::whole::a_layer_is_the_golden_executors
 
 # Warnings of slang in any configuration; a unit over its budget, the fast ones synthesized again where they have changed.
 synth-check: yosys

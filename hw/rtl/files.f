@@ -6,6 +6,7 @@ buf/act_buf.sv
 buf/score_buf.sv
 buf/vmem.sv
 buf/scalar_file.sv
+mem/delay_line.sv
 mem/stream_fifo.sv
 mem/chan_reader.sv
 mem/prefetch.sv
@@ -13,6 +14,9 @@ mem/chan_writer.sv
 mat/accllm_mat_pkg.sv
 mat/act_mux.sv
 mat/act_sum.sv
+mat/act_link.sv
+mat/link.sv
+mat/beat_rows.sv
 mat/requant.sv
 mat/tile_decode.sv
 mat/tile_mul.sv

@@ -1,7 +1,7 @@
 // Issue queue of one unit: holds operations in order, takes the two semaphores of the oldest, presents it to the unit
 // and keeps the semaphores to raise until the unit says done. Does not count semaphores: it asks for them, one bit each.
-// Operations wait in block RAM, the next one in the RAM's read register, the oldest in `head`; one that comes while none
-// waits goes to `head` at once.
+// Operations wait in block RAM, the next one in the RAM's read register, the oldest in `head`; one that comes while the
+// queue is empty goes to `head` at once. Operations start every second cycle at most.
 module issue
   import accllm_isa_pkg::uop_t;
   import accllm_isa_pkg::SEMAPHORES;
@@ -54,17 +54,18 @@ module issue
   logic [DW:0] q_count;
   logic [FW-1:0] f_read, f_write;
   logic [FW:0] f_count;
-  logic next_valid, head_valid, f_full;
+  logic next_valid, head_valid, f_full, q_some;
   logic need0, need1;  // ask0, ask1 are not zero
 
   wire take = start_valid && start_ready;
   wire push = in_valid && in_ready;
   wire retire = done && running;
   wire vacant = !head_valid || take;
-  wire direct = push && q_count == 0 && !next_valid && vacant;
+  wire direct = push && !q_some && !next_valid && !head_valid;
   wire store = push && !direct;
   wire refill = next_valid && vacant;
-  wire fetch = q_count != 0 && (!next_valid || refill);
+  wire fetch = q_some && !next_valid;
+  wire [DW:0] q_after = q_count + (DW + 1)'(store) - (DW + 1)'(fetch);
   flight_t oldest;
   assign oldest = flight[f_read];
 
@@ -74,7 +75,7 @@ module issue
   assign raise0 = '{valid: retire && oldest.sig0 != 0, index: oldest.sig0, pc: oldest.pc};
   assign raise1 = '{valid: retire && oldest.sig1 != 0, index: oldest.sig1, pc: oldest.pc};
   assign waiting = need0 || need1;
-  assign active = running || head_valid || next_valid || q_count != 0;
+  assign active = running || head_valid || next_valid || q_some;
   assign pc = running ? oldest.pc : head.uop.pc;
 
   function automatic logic [SEMAPHORES:1] one_hot(input logic [3:0] index);
@@ -91,12 +92,13 @@ module issue
 
   always_ff @(posedge clk) begin
     if (rst || clear) begin
-      {q_read, q_write, q_count, f_read, f_write, f_count} <= '0;
+      {q_read, q_write, q_count, q_some, f_read, f_write, f_count} <= '0;
       {next_valid, head_valid, running, f_full, ask0, ask1, need0, need1} <= '0;
     end else begin
       q_write <= q_write + DW'(store);
       q_read <= q_read + DW'(fetch);
-      q_count <= q_count + (DW + 1)'(store) - (DW + 1)'(fetch);
+      q_count <= q_after;
+      q_some <= q_after != 0;
       next_valid <= fetch || (next_valid && !refill);
       head_valid <= direct || refill || (head_valid && !take);
       if (direct) begin
@@ -115,7 +117,7 @@ module issue
       running <= take || (running && !(retire && f_count == (FW + 1)'(1)));
       f_full <= f_count + (FW + 1)'(take) - (FW + 1)'(retire) == (FW + 1)'(FLIGHT);
       assert (!store || !q_count[DW]) else $error("issue: an operation is pushed into a full queue");
-      assert (!fetch || q_count != 0) else $error("issue: an operation is fetched from an empty queue");
+      assert (q_some == (q_count != 0)) else $error("issue: q_some with %0d operations in the queue", q_count);
       assert (!(take && f_full)) else $error("issue: more than %0d operations run", FLIGHT);
       assert (running == (f_count != 0)) else $error("issue: running with %0d operations in flight", f_count);
       assert ($onehot0(ask0) && $onehot0(ask1)) else $error("issue: one operation asks for several semaphores");

@@ -58,7 +58,8 @@ module sequencer
   logic [LW:0] depth;
   logic [31:0] seq;
   logic [CONSTS-1:0][31:0] const_words;
-  logic loops_left, outside, step, begun;
+  logic outside, step, begun;
+  logic [31:0] top_left;
   logic [15:0] loop_start;
   wire [LW-1:0] top = LW'(depth - 1'b1);
   wire [LW-1:0] above = depth[LW-1:0];
@@ -95,7 +96,7 @@ module sequencer
       OP_FENCE: next_kind.fence = 1'b1;
       OP_ADD: {next_kind.adds, next_kind.illegal} = {1'b1, held.x >= 8'(REGISTERS)};
       OP_LOOP: {next_kind.skip, next_kind.loop, next_kind.illegal} = {no_rounds, !no_rounds, !no_rounds && depth == (LW + 1)'(LOOP_DEPTH)};
-      OP_ENDLOOP: {next_kind.again, next_kind.leave, next_kind.illegal} = {loops_left, !loops_left, depth == 0};
+      OP_ENDLOOP: {next_kind.again, next_kind.leave, next_kind.illegal} = {top_left != 0, top_left == 0, depth == 0};
       OP_SETC: {next_kind.setc, next_kind.illegal} = {1'b1, held.x >= 8'(CONSTS)};
       default: next_kind.illegal = !next_kind.matrix && !next_kind.vector;
     endcase
@@ -109,7 +110,7 @@ module sequencer
       value_c <= regs[imem_data.rc];
       value_n <= regs[imem_data.rn];
       value_m <= regs[imem_data.rm];
-      loops_left <= loop_left[top] != 0;
+      top_left <= loop_left[top];
       loop_start <= loop_pc[top];
       outside <= pc >= length;
     end

@@ -20,6 +20,7 @@ module accllm_core
     parameter int SCALARS = 256,
     parameter int IMEM = 512,
     parameter int LANE_ROWS = 32,
+    parameter int LINK = 0,
     parameter int MAT_QUEUE = 128,
     parameter int VEC_QUEUE = 128,
     parameter bit TRACE = 1'b1,
@@ -119,7 +120,8 @@ module accllm_core
   logic [31:0] config_values[CONFIG_FIELDS];
   config_check #(
       .CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .FIFO(FIFO), .BURST(BURST), .WRITES(WRITES), .VMEM(VMEM), .ACT(ACT),
-      .SBUF(SBUF), .SCALARS(SCALARS), .IMEM(IMEM), .LANE_ROWS(LANE_ROWS), .MAT_QUEUE(MAT_QUEUE), .VEC_QUEUE(VEC_QUEUE)
+      .SBUF(SBUF), .SCALARS(SCALARS), .IMEM(IMEM), .LANE_ROWS(LANE_ROWS), .LINK(LINK), .MAT_QUEUE(MAT_QUEUE),
+      .VEC_QUEUE(VEC_QUEUE)
   ) u_config (.*);
 
   // Control.
@@ -153,10 +155,10 @@ module accllm_core
   );
 
   // Prefetcher and channels.
-  logic seg_valid, s_pop;
+  logic seg_valid;
   logic [31:0] seg_beat, seg_beats;
   logic [15:0] seg_pc;
-  logic [CHANNELS-1:0] seg_ready, s_valid, reader_drained, beat_read;
+  logic [CHANNELS-1:0] seg_ready, s_valid, s_push, s_pop, reader_drained, beat_read;
   logic [511:0] s_data[CHANNELS];
   fault_t pre_fault, reader_faults[CHANNELS], reader_late[CHANNELS];
   logic [CHANNELS-1:0] late_valid;
@@ -179,7 +181,8 @@ module accllm_core
         .base(channel_base[c]), .seg_valid, .seg_ready(seg_ready[c]), .seg_beat, .seg_beats, .seg_pc,
         .arvalid(m_axi_arvalid[c]), .arready(m_axi_arready[c]), .araddr(m_axi_araddr[c]), .arlen(m_axi_arlen[c]),
         .rvalid(m_axi_rvalid[c]), .rready(m_axi_rready[c]), .rdata(m_axi_rdata[c]), .rresp(m_axi_rresp[c]),
-        .rlast(m_axi_rlast[c]), .s_valid(s_valid[c]), .s_pop, .s_data(s_data[c])
+        .rlast(m_axi_rlast[c]), .s_valid(s_valid[c]), .s_push(s_push[c]), .s_pop(s_pop[c]),
+        .s_data(s_data[c])
     );
     chan_writer #(.WRITES(WRITES)) u_writer (
         .clk, .rst(resets[3+c/GROUP]), .base(channel_base[c]), .w_valid(kw_valid[c]), .w_ready(kw_ready[c]), .w_beat(kw_beat),
@@ -207,8 +210,8 @@ module accllm_core
   logic [31:0] mat_seq;
   fault_t mat_fault;
   mat_unit #(
-      .CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .VMEM(VMEM), .ACT(ACT), .SBUF(SBUF), .SCALARS(SCALARS),
-      .LANE_ROWS(LANE_ROWS)
+      .CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .FIFO(FIFO), .VMEM(VMEM), .ACT(ACT), .SBUF(SBUF), .SCALARS(SCALARS),
+      .LANE_ROWS(LANE_ROWS), .LINK(LINK), .HOLD(TRACE)
   ) u_mat (
       .rst(resets[1]),
       .start_valid(mat_start_valid), .start_ready(mat_start_ready), .uop(mat_uop), .done(mat_done), .fault(mat_fault),
@@ -292,7 +295,7 @@ module accllm_core
   always_ff @(posedge clk) last_addr <= vm_ra_addr;
   always_ff @(posedge clk) drained <= &reader_drained && &kw_idle && aux_drained;
   always_ff @(posedge clk)
-    progress <= r_moved != 0 || w_moved != 0 || s_pop || mw_valid || ms_valid || (vw_valid && vw_ready) || va_valid ||
+    progress <= r_moved != 0 || w_moved != 0 || s_pop[0] || mw_valid || ms_valid || (vw_valid && vw_ready) || va_valid ||
                     vs_w_en != 0 || vm_ra_addr != last_addr;
   always_comb begin
     events = '{
@@ -352,7 +355,7 @@ module accllm_core
     assign trace_mdone_seq = mat_seq;
     assign trace_vdone_seq = vec_seq;
     assign trace_state = state;
-    assign trace_units = {run_busy, executed, s_pop, stat_out, stat_busy, stat_begin, vec_done, mat_done, pre_done,
+    assign trace_units = {run_busy, executed, s_pop[0], stat_out, stat_busy, stat_begin, vec_done, mat_done, pre_done,
                           vec_start_valid && vec_start_ready, mat_start_valid && mat_start_ready,
                           pre_start_valid && pre_start_ready, queued, state[8:0]};
     assign trace_pc = seq_pc;

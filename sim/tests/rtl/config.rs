@@ -72,7 +72,14 @@ fn the_rtl_refuses_what_the_rules_refuse() -> Outcome {
 fn the_rtl_has_the_same_edges() -> Outcome {
     for (i, field) in FIELDS.iter().enumerate().filter(|(_, f)| f.param.is_some()) {
         let rule = field.rule;
-        for value in [rule.least / 2, rule.least - 1, rule.least, rule.least + 1, rule.most, rule.most + 1] {
+        for value in [
+            rule.least / 2,
+            rule.least.saturating_sub(1),
+            rule.least,
+            rule.least + 1,
+            rule.most,
+            rule.most + 1,
+        ] {
             let mut values = CONFIGS[0].values();
             values[i] = value;
             agree(&CONFIGS[0].with_values(values))?;
