@@ -4,7 +4,7 @@ CARGO ?= cargo
 PYTHON ?= python3
 ACCLLM := $(or $(CARGO_TARGET_DIR),target)/release/accllm
 
-.PHONY: help build demo test test-full bench llama-bench performance quantization generate check-generated lint lint-rtl \
+.PHONY: cuda cuda-test cuda-speed help build demo test test-full bench llama-bench performance quantization generate check-generated lint lint-rtl \
   fmt hw-emu xo xclbin
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make quantization WIKITEXT=FILE BOOK=FILE  the tables of docs/experiments/ablation.md again (half an hour)"
 	@echo "make hw-emu     the demo through XRT, the engine in Verilator as the card (Debian: libxrt1)"
 	@echo "make smollm2    SmolLM2-135M-Instruct (93 MB) into build/models, for the tests that use a real model"
+	@echo "make cuda       accllm with training on an NVIDIA card (docs/gpu.md); cuda-test and cuda-speed try the card"
 	@echo "make xo         Vitis kernel object for the U280 (needs Vivado); make xclbin links it (needs Vitis)"
 	@echo "make lint       clippy, rustfmt, generated files, RTL lint of every configuration, budgets of area and clock"
 	@echo "make synth      open synthesis of what has changed in the RTL, docs/area.md again (half an hour for all of it)"
@@ -28,6 +29,16 @@ build: verilator
 	$(CARGO) build --release --bin accllm
 	@$(ACCLLM) devices --build tiny
 
+# Nothing of CUDA is needed to build it.
+cuda:
+	$(CARGO) build --release --bin accllm --features cuda
+
+cuda-test:
+	$(CARGO) test --release -p accllm-quant --features cuda --lib gpu:: -- --include-ignored --skip card:: --nocapture --test-threads 1
+
+cuda-speed:
+	$(CARGO) test --release -p accllm-quant --features cuda --lib gpu::tests::card::speed -- --ignored --nocapture
+
 demo: build
 	@echo
 	@$(ACCLLM) run --device verilator --memory hbm2 --lockstep --tokens 64 --ignore-end
@@ -37,7 +48,7 @@ demo: build
 test: verilator openai-client check-generated lint-rtl
 	$(CARGO) test --workspace
 
-test-full: verilator openai-client check-generated lint-rtl
+test-full: verilator openai-client check-generated lint-rtl netlist-check
 	$(CARGO) test --workspace --release -- --include-ignored
 
 bench: build
@@ -79,11 +90,20 @@ fmt:
 	$(CARGO) fmt --all
 
 # Open synthesis (docs/area.md): Yosys reads the RTL as a second lint, and says what it needs and how deep it is.
-.PHONY: synth synth-check
+.PHONY: synth synth-check netlist-check
 
 synth: yosys
 	$(PYTHON) hw/synth run
 	$(PYTHON) hw/synth page
+	$(PYTHON) hw/synth floorplan
+
+# A layer of a model through the whole of `tiny`, with modules as synthesis maps them in place of their sources, in lockstep
+# with the golden executor. The netlists are of `tiny`'s parameters.
+NETLISTS := requant chan_writer
+
+netlist-check: yosys verilator
+	$(PYTHON) hw/synth netlist $(NETLISTS) --out build/netlist
+	ACCLLM_NETLIST=$(abspath build/netlist) $(CARGO) test -p accllm-sim --release --test rtl -- --exact ctrl::whole::a_layer_is_the_golden_executors
 
 # Warnings of slang in any configuration; a unit over its budget, the fast ones synthesized again where they have changed.
 synth-check: yosys
@@ -121,9 +141,13 @@ $(XO): hw/rtl/files.f $(wildcard hw/rtl/*/*.sv hw/vitis/u280/*)
 	@mkdir -p build
 	vivado -mode batch -nolog -nojournal -source hw/vitis/u280/gen_xo.tcl -tclargs $@ build/xo
 
-$(XCLBIN): $(XO) hw/vitis/u280/link.cfg
+FLOORPLAN := hw/vitis/u280/floorplan.tcl
+
+# Without a floorplan (`make synth` writes it) Vivado chooses the dies itself.
+$(XCLBIN): $(XO) hw/vitis/u280/link.cfg $(wildcard $(FLOORPLAN))
 	@$(call needs,v++,xclbin)
 	v++ --link --target $(TARGET) --platform $(PLATFORM) --config hw/vitis/u280/link.cfg \
+	  $(if $(wildcard $(FLOORPLAN)),--vivado.prop run.impl_1.STEPS.OPT_DESIGN.TCL.PRE=$(abspath $(FLOORPLAN))) \
 	  --temp_dir build/link --output $@ $<
 
 # What comes from Python packages: pinned, verified, into a folder of the project.

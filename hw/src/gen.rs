@@ -1,5 +1,8 @@
 //! Generated files: SystemVerilog packages and reference pages, from the tables of this crate.
 
+mod config_check;
+mod config_page;
+
 use std::fmt::Write as _;
 
 use crate::kernel::{Kernel, vitis};
@@ -13,8 +16,8 @@ pub fn files() -> Vec<(String, String)> {
         ("hw/rtl/pkg/accllm_isa_pkg.sv", isa_package()),
         ("hw/rtl/pkg/accllm_regs_pkg.sv", regs_package()),
         ("hw/rtl/pkg/accllm_tables_pkg.sv", tables_package()),
-        ("hw/rtl/top/config_check.sv", config::check_module()),
-        ("docs/configurations.md", config::page()),
+        ("hw/rtl/top/config_check.sv", config_check::check_module()),
+        ("docs/configurations.md", config_page::page()),
         ("docs/isa.md", isa_page()),
         ("docs/registers.md", regs_page()),
     ];

@@ -1,14 +1,19 @@
 """Open synthesis of the engine: resources, levels of logic and estimated delays, module by module. See docs/area.md."""
 
 import argparse
+import concurrent.futures as futures
+import concurrent.futures.process as process
 import importlib.metadata
 import multiprocessing
 import os
+import pathlib
 import sys
 import time
 
 import cells
 import design
+import floorplan
+import netlist
 import page
 import records
 import timing
@@ -36,8 +41,15 @@ def map_units(elaborated, wanted, jobs):
     """Maps units to cells, `jobs` at a time; the elaborated design is shared by forking."""
     global SHARED
     SHARED = elaborated
-    with multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=1) as pool:
-        for name, seconds, error in pool.imap_unordered(fork_map, wanted, chunksize=1):
+    elaborated.save()
+    # Each unit has a process of its own, so that Yosys' memory is given back, and its errors, which end the process, are seen.
+    with futures.ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("fork")) as pool:
+        tasks = {pool.submit(fork_map, unit): unit for unit in wanted}
+        for task in futures.as_completed(tasks):
+            try:
+                name, seconds, error = task.result()
+            except process.BrokenProcessPool:
+                error = last_words()
             if error:
                 raise design.SynthesisError(error)
             say(f"  {name}: mapped in {seconds:.0f} s")
@@ -208,6 +220,18 @@ def area(args):
     return page.write(args.check)
 
 
+def simulate(args):
+    """`netlist`: netlists with the models of their cells."""
+    for path in netlist.write(args.config, args.modules, args.out):
+        print(path)
+    return 0
+
+
+def plan(args):
+    """`floorplan`: hw/vitis/u280/floorplan.tcl from the records."""
+    return floorplan.write(args.check)
+
+
 def arguments():
     """The command line."""
     parser = argparse.ArgumentParser(prog="python3 hw/synth", description=__doc__)
@@ -234,19 +258,57 @@ def arguments():
     sub.add_argument("module", metavar="MODULE")
     sub.add_argument("-G", dest="parameter", action="append", default=[], metavar="NAME=VALUE", help="parameter (repeatable)")
     sub.add_argument("-n", dest="number", type=int, default=10, metavar="N", help="paths to print (default: 10)")
+    sub = verb("netlist", simulate, "write netlists for simulation, which take the place of sources (see hw/synth/netlist.py)")
+    sub.add_argument("modules", nargs="+", metavar="MODULE")
+    sub.add_argument("--config", default="tiny", metavar="NAME", help="configuration (default: tiny)")
+    sub.add_argument("--out", type=pathlib.Path, required=True, metavar="FOLDER")
     verb("status", status, "say which records are stale")
     sub = verb("lint", lint, "read every configuration with slang; a warning is an error")
     sub.add_argument("--config", action="append", metavar="NAME", help="configuration (repeatable; default: all)")
-    sub = verb("page", area, "write docs/area.md from the records")
-    sub.add_argument("--check", action="store_true", help="write nothing; fail when the page differs")
+    for name, action, text in (
+        ("page", area, "write docs/area.md from the records"),
+        ("floorplan", plan, "write the floorplan of the u280 for Vivado from the records; fail when a die is too full"),
+    ):
+        sub = verb(name, action, text)
+        sub.add_argument("--check", action="store_true", help="write nothing; fail when the file differs")
     return parser.parse_args()
 
 
+def last_words():
+    """What Yosys said last, after an error that ended its process."""
+    logs = sorted(design.BUILD.rglob("*.log"), key=lambda path: path.stat().st_mtime)
+    lines = logs[-1].read_text(encoding="utf-8").splitlines() if logs else []
+    said = [line for line in lines if line.startswith("ERROR")] or lines[-1:]
+    return f"Yosys ended: {' '.join(said) or 'without a word'} (see {logs[-1] if logs else design.BUILD})"
+
+
 def main():
-    """Runs a verb; errors in one line."""
+    """Runs a verb in a process of its own, because an error of Yosys ends the process without a word."""
     args = arguments()
+    end, mark = os.pipe()
+    child = os.fork()
+    if child == 0:
+        code = act(args)
+        sys.stdout.flush()
+        os.write(mark, b"through")
+        os._exit(code)
+    os.close(mark)
+    try:
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    except KeyboardInterrupt:
+        return 130
+    if not os.read(end, 7):
+        print(f"hw/synth: {last_words()}", file=sys.stderr)
+        return status or 1
+    return status
+
+
+def act(args):
+    """The verb; errors in one line."""
     try:
         return args.action(args)
+    except BrokenPipeError:
+        return 1
     except (design.SynthesisError, OSError) as e:
         print(f"hw/synth: {e}", file=sys.stderr)
         return 1

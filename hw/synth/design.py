@@ -17,7 +17,8 @@ TOP = "accllm_core"
 OPTIONS = "-flatten -noiopad -noclkbuf"
 # Registers, pre-adders and cascades are packed into DSP48E1 only, so multipliers are mapped as those of the 7 series: 25 x
 # 18 bits instead of the 27 x 18 of UltraScale+, otherwise the same.
-STEPS = (("xcup", "begin:map_dsp"), ("xc7", "map_dsp:coarse"), ("xcup", "coarse:edif"))
+STEPS = (("xcup", "prepare:map_dsp"), ("xc7", "map_dsp:coarse"), ("xcup", "coarse:edif"))
+LIBRARIES = ("read_verilog -lib -specify +/xilinx/cells_sim.v", "read_verilog -lib +/xilinx/cells_xtra.v")
 
 
 class SynthesisError(Exception):
@@ -100,8 +101,8 @@ class Elaborated:
             self.run("chformal -remove")
             self.run("delete */t:$print */t:$check")
             self._merge_loops()
-            self.run("design -save elaborated")
         self.modules = self._hierarchy()
+        self.saved = False
 
     def run(self, command):
         """Runs one Yosys command."""
@@ -187,18 +188,33 @@ class Elaborated:
                 todo.append((child, own and child not in kept))
         return tuple(sorted(below)), tuple(sorted(files))
 
-    def map(self, unit):
-        """Maps one unit to device cells; returns the file with its netlist."""
+    def save(self):
+        """Keeps the design for `map`, with the device's cells, so that they are read once for all units."""
+        if not self.saved:
+            with output_to(BUILD / self.label / "cells.log"):
+                for command in LIBRARIES:
+                    self.run(command)
+                self.run("design -save elaborated")
+            self.saved = True
+
+    def map(self, unit, options="", before=(), then=()):
+        """Maps one unit to device cells, with the commands in `before` and `then`; returns the file with its netlist."""
         folder = BUILD / self.label
         netlist = folder / f"{unit.name}.json"
+        self.save()
         with output_to(folder / f"{unit.name}.log"):
             try:
                 self.run("design -load elaborated")
                 for kind in unit.below:
                     self.run(f"blackbox {escape(kind)}")
+                self.run(f"hierarchy -check -top {unit.type}")
+                for command in before:
+                    self.run(command)
                 for family, steps in STEPS:
-                    self.run(f"synth_xilinx -family {family} {OPTIONS} -top {unit.type} -run {steps}")
+                    self.run(f"synth_xilinx -family {family} {OPTIONS} {options} -top {unit.type} -run {steps}")
                 self.run(f"write_json {netlist}")
+                for command in then:
+                    self.run(command)
             except RuntimeError as e:
                 raise SynthesisError(f"{unit.name} of {self.label}: Yosys fails: {e}; see {folder / unit.name}.log") from e
         return netlist

@@ -169,14 +169,14 @@ class Timing:
         return result
 
     def summary(self, limit, target):
-        """Worst figures, and the `limit` worst paths between different registers (indices do not make a difference)."""
+        """Worst figures, and the `limit` worst paths between different registers (numbers in their names make no difference)."""
         ends = sorted(self.endpoints(), key=lambda e: -e[0])
         paths, seen = [], set()
         for ns, levels, bit, port, end in ends:
             path = self._path(bit, port)
             start = f"port {port}" if port else self._name(path[0][0])
             stop = end if end.startswith("port ") else self._cell(end)
-            key = tuple(re.sub(r"\[\d+\]", "[]", x) for x in (start, stop))
+            key = tuple(re.sub(r"\d+", "0", x) for x in (start, stop))
             if key not in seen:
                 seen.add(key)
                 paths.append({"ns": round(ns, 2), "levels": levels, "from": start, "to": stop, "lines": self._lines(path, end)})

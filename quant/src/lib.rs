@@ -2,8 +2,7 @@
 //!
 //! The path of a model through this crate:
 //!
-//! 1. [`hf`] opens a Hugging Face folder (`config.json` plus safetensors) or, by way of [`gguf`],
-//!    a GGUF file, and checks every tensor.
+//! 1. [`import`] opens a Hugging Face folder (`config.json` plus safetensors) or a GGUF file, and checks every tensor.
 //! 2. [`float`] holds the weights in f32 and runs them; its taps serve calibration and simulation.
 //! 3. [`transform`] changes weights in ways that leave the outputs the same and help quantization.
 //! 4. [`perplexity`] scores any model that implements [`perplexity::Scorer`] by a stated protocol.
@@ -12,10 +11,11 @@
 //! and what to do.
 
 pub mod ablate;
+pub mod config;
 pub mod error;
 pub mod float;
-pub mod gguf;
-pub mod hf;
+pub mod gpu;
+pub mod import;
 pub mod int;
 mod isa;
 mod mapped;

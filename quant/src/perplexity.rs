@@ -199,8 +199,20 @@ pub fn nll_of_logits(logits: &[f32], vocab: usize, window: &[u32]) -> Vec<f64> {
     rows.map(|(row, next)| nll_of_row(row, *next)).collect()
 }
 
+/// Integer logits with `frac` fraction bits as numbers.
+pub fn rescale(logits: &[i32], frac: u8) -> Vec<f32> {
+    let unit = (-f32::from(frac)).exp2();
+    logits.iter().map(|l| *l as f32 * unit).collect()
+}
+
 /// Negative log likelihood of token `next` from the logits before it.
 pub fn nll_of_row(logits: &[f32], next: u32) -> f64 {
+    log_sum(logits) - f64::from(logits[next as usize])
+}
+
+/// Logarithm of the sum of the exponentials of `logits`: what a token's logit is less of is its log-probability. By the
+/// same operations on every computer.
+pub fn log_sum(logits: &[f32]) -> f64 {
     let mut largest = [f32::NEG_INFINITY; 16];
     for part in logits.chunks(16) {
         for (m, x) in largest.iter_mut().zip(part) {
@@ -215,7 +227,7 @@ pub fn nll_of_row(logits: &[f32], next: u32) -> f64 {
             *s += exp(f64::from(x - max));
         }
     }
-    sums.iter().sum::<f64>().ln() + f64::from(max) - f64::from(logits[next as usize])
+    libm::log(sums.iter().sum::<f64>()) + f64::from(max)
 }
 
 /// `e^x` for `x <= 0`, to 1e-11 (relative), by the same operations on every computer; 0 below -700.

@@ -1,7 +1,7 @@
 //! The bundled models reach the perplexity their README states, by the stated protocol.
 
 use accllm_quant::Result;
-use accllm_quant::hf::load_model;
+use accllm_quant::import::load_model;
 use accllm_quant::perplexity::{Protocol, perplexity, story_stream};
 use accllm_quant::tokenizer::TextTokenizer;
 use std::path::Path;

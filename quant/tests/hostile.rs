@@ -4,8 +4,8 @@
 mod support;
 
 use accllm_quant::float::NoTap;
-use accllm_quant::gguf::tokenizer_files;
-use accllm_quant::hf::load_model;
+use accllm_quant::import::gguf::tokenizer_files;
+use accllm_quant::import::load_model;
 use proptest::prelude::*;
 use std::path::Path;
 use support::gguf::{self as writer, file, small_pairs, small_tensors};

@@ -2,7 +2,8 @@
 
 mod support;
 
-use accllm_quant::hf::{LlamaConfig, load_model};
+use accllm_quant::config::LlamaConfig;
+use accllm_quant::import::load_model;
 use safetensors::Dtype;
 use std::path::Path;
 use support::{CONFIG, Outcome, Raw, tensors, write_folder, write_tensors};

@@ -1,6 +1,6 @@
 //! How much memory a large checkpoint takes (Linux only, measured by hand: it writes 1.5 GB into a temporary folder).
 
-use accllm_quant::hf::load_model;
+use accllm_quant::import::load_model;
 use accllm_quant::perplexity::{Protocol, perplexity};
 use std::io::Write as _;
 

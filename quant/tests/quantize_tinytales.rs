@@ -2,7 +2,7 @@
 
 mod support;
 
-use accllm_quant::hf::load_model;
+use accllm_quant::import::load_model;
 use accllm_quant::model::{LambdaShape, WeightFormat};
 use accllm_quant::perplexity::{Protocol, perplexity};
 use accllm_quant::quantize::{Closed, Options, quantize, step_table};

@@ -4,7 +4,8 @@
 mod support;
 
 use accllm_hw::rope::{Rope, Scaling};
-use accllm_quant::hf::{LlamaConfig, load_model};
+use accllm_quant::config::LlamaConfig;
+use accllm_quant::import::load_model;
 use accllm_quant::model::QuantModel;
 use accllm_quant::quantize::quantize;
 use serde_json::{Value, json};

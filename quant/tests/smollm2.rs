@@ -3,8 +3,8 @@
 mod support;
 
 use accllm_quant::float::NoTap;
-use accllm_quant::gguf::tokenizer_files;
-use accllm_quant::hf::load_model;
+use accllm_quant::import::gguf::tokenizer_files;
+use accllm_quant::import::load_model;
 use accllm_quant::perplexity::{Protocol, perplexity, plain_stream};
 use accllm_quant::tokenizer::TextTokenizer;
 use serde_json::Value;

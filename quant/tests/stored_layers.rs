@@ -3,7 +3,7 @@
 mod support;
 
 use accllm_quant::float::{FloatModel, Lambda, Layers, NoTap};
-use accllm_quant::hf::{load_model, load_model_within};
+use accllm_quant::import::{load_model, load_model_within};
 use accllm_quant::perplexity::{Protocol, perplexity};
 use accllm_quant::quantize::quantize;
 use support::{CONFIG, Outcome, small_options, small_text, tensors, write_folder};

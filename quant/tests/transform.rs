@@ -3,7 +3,7 @@
 mod support;
 
 use accllm_quant::float::{FloatModel, Matrix, NoTap};
-use accllm_quant::hf::load_model;
+use accllm_quant::import::load_model;
 use accllm_quant::model::WeightFormat;
 use accllm_quant::perplexity::Protocol;
 use accllm_quant::quantize::{Calibration, calibrate};

@@ -4,7 +4,7 @@ use accllm_compiler::synthetic::{Synthetic, shapes};
 use accllm_compiler::{ModelSpec, Program, Settings};
 use accllm_device::MemoryKind;
 use accllm_hw::config::Config;
-use accllm_hw::config::random::{Numbers, legal, small};
+use accllm_hw::config::random::{Numbers, small};
 use accllm_sim::verilate::OptLevel;
 use accllm_tests::{Compiled, past_the_wrap, ragged, rtl};
 
@@ -43,8 +43,8 @@ fn on_the_rtl(seeds: std::ops::Range<u64>) {
 
 #[test]
 fn golden_on_random_configurations() {
-    let ran = (0..16).filter(|&seed| compare(&legal(seed), seed, 1, false) > 0).count();
-    assert!(ran >= 8, "{ran}");
+    let ran = (0..8).filter(|&seed| compare(&small(seed), seed, 1, false) > 0).count();
+    assert!(ran >= 4, "{ran}");
 }
 
 #[test]

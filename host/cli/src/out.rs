@@ -113,6 +113,10 @@ impl Progress for Bars {
         self.with(|b| b.iter().for_each(|b| b.inc(units)));
     }
 
+    fn note(&self, text: &str) {
+        self.with(|b| b.iter().for_each(|b| b.set_message(text.to_string())));
+    }
+
     fn end(&self) {
         self.with(|b| b.take().iter().for_each(ProgressBar::finish_and_clear));
     }

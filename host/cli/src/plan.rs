@@ -174,8 +174,9 @@ impl Plan {
 
 /// The choice of tokens, checked.
 fn sampling(choice: &Choice, seed: u64) -> Result<Sampling> {
-    let Choice { temperature, top_k, top_p } = *choice;
-    let sampling = Sampling { temperature, top_k, top_p, seed };
+    let Choice { temperature, top_k, top_p, min_p, repetition_penalty } = *choice;
+    let sampling =
+        Sampling { temperature, top_k, top_p, min_p, repetition_penalty, seed, ..Sampling::default() };
     sampling.check()?;
     Ok(sampling)
 }

@@ -68,6 +68,8 @@ fn documented_keys() {
     assert_eq!(accllm(&["disasm", program]).out.lines().count(), instructions);
 
     let report = json(&["info", model, "--config", "u280"]);
+    let token = |id: u32, text: &str| serde_json::json!([{"id": id, "text": text}]);
+    assert_eq!((&report["begin"], &report["end"]), (&token(0, "<s>"), &token(1, "</s>")));
     assert_eq!(
         (report["channels"].as_u64(), report["layers"][3]["weights"][6]["name"].as_str()),
         (Some(32), Some("L3.down"))

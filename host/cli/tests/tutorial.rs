@@ -1,4 +1,4 @@
-//! The commands of docs/tutorial.md give the output that the page shows.
+//! The commands of docs/tutorial.md and docs/configurations.md give the output that the pages show.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -49,12 +49,15 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Runs the blocks in one folder that sees the repository's `data`.
-fn follow(fences: &[&str]) {
-    let page = std::fs::read_to_string(root().join("docs/tutorial.md")).unwrap();
+/// Runs the blocks of a page in one folder that sees the repository's `data` and `hw`. A command whose output begins with
+/// `error: ` must fail with that.
+fn follow(page: &str, fences: &[&str]) {
+    let page = std::fs::read_to_string(root().join(page)).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    std::os::unix::fs::symlink(root().join("data").canonicalize().unwrap(), folder.path().join("data"))
-        .unwrap();
+    for name in ["data", "hw"] {
+        let target = root().join(name).canonicalize().unwrap();
+        std::os::unix::fs::symlink(target, folder.path().join(name)).unwrap();
+    }
     let bin = Path::new(env!("CARGO_BIN_EXE_accllm")).parent().unwrap();
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
     let mut count = 0;
@@ -66,9 +69,10 @@ fn follow(fences: &[&str]) {
             .current_dir(folder.path())
             .output()
             .unwrap();
-        let printed = String::from_utf8(done.stdout).unwrap();
-        let errors = String::from_utf8_lossy(&done.stderr);
-        assert!(done.status.success(), "{}\n{errors}", step.command);
+        let fails = step.expected.first().is_some_and(|l| l.starts_with("error: "));
+        let errors = String::from_utf8(done.stderr).unwrap();
+        assert_eq!(done.status.success(), !fails, "{}\n{errors}", step.command);
+        let printed = if fails { errors } else { String::from_utf8(done.stdout).unwrap() };
         let lines: Vec<_> = printed.lines().collect();
         let wanted = step.expected.join("\n");
         assert!(
@@ -83,13 +87,24 @@ fn follow(fences: &[&str]) {
 
 #[test]
 fn commands_of_the_tutorial_print_what_the_page_shows() {
-    follow(&["```console"]);
+    follow("docs/tutorial.md", &["```console"]);
+}
+
+#[test]
+fn commands_of_the_page_of_configurations_print_what_it_shows() {
+    follow("docs/configurations.md", &["```console"]);
+}
+
+#[test]
+#[ignore = "builds the RTL of the page's configuration"]
+fn the_configuration_of_the_page_runs_on_the_rtl() {
+    follow("docs/configurations.md", &["```console", "```console test-full"]);
 }
 
 #[test]
 #[ignore = "builds the RTL a second time, with waves; needs the headers of lz4 and zlib"]
 fn the_tutorial_ends_with_a_waveform() {
-    follow(&["```console", "```console test-full"]);
+    follow("docs/tutorial.md", &["```console", "```console test-full"]);
 }
 
 #[test]

@@ -6,6 +6,8 @@ pub trait Progress: Sync {
     fn begin(&self, what: &str, total: u64);
     /// So many more of them are done.
     fn advance(&self, units: u64);
+    /// Something about the part at work, in a few words.
+    fn note(&self, _: &str) {}
     /// It is over.
     fn end(&self);
 }

@@ -50,6 +50,9 @@ pub struct Written {
     pub stop: Stop,
 }
 
+/// Sees each token that is chosen, an end token too, and the logits that it was chosen from.
+pub type Watch<'a> = &'a mut dyn FnMut(u32, &[i32]);
+
 /// Feeds the prompt, then decodes; `on_token` sees every new token at once and may end the text.
 ///
 /// # Errors
@@ -59,6 +62,19 @@ pub fn generate(
     request: &Request<'_>,
     on_token: &mut dyn FnMut(u32) -> Result<ControlFlow<Stop>>,
 ) -> Result<Written> {
+    generate_watched(runner, request, None, on_token)
+}
+
+/// [`generate`](fn@generate), with the logits for `watch`.
+///
+/// # Errors
+/// As there.
+pub fn generate_watched(
+    runner: &mut dyn Runner,
+    request: &Request<'_>,
+    mut watch: Option<Watch<'_>>,
+    on_token: &mut dyn FnMut(u32) -> Result<ControlFlow<Stop>>,
+) -> Result<Written> {
     let mut tokens = Vec::new();
     if request.tokens == 0 {
         return Ok(Written { tokens, stop: Stop::Length });
@@ -66,10 +82,17 @@ pub fn generate(
     let mut best = runner.feed_until(request.prompt, &request.cancel)?;
     loop {
         let Some(best_token) = best else { return Ok(Written { tokens, stop: Stop::Cancelled }) };
+        let logits = match request.sampler.is_some() || watch.is_some() {
+            true => runner.logits()?,
+            false => Vec::new(),
+        };
         let next = match &request.sampler {
-            Some(sampler) => sampler.choose(&runner.logits()?, runner.position()),
+            Some(sampler) => sampler.choose(&logits, runner.position(), &tokens),
             None => best_token,
         };
+        if let Some(watch) = &mut watch {
+            watch(next, &logits);
+        }
         if request.end.contains(&next) {
             return Ok(Written { tokens, stop: Stop::End });
         }

@@ -6,8 +6,8 @@ use accllm_compiler::synthetic::Synthetic;
 use accllm_compiler::{Layout, Settings};
 use accllm_device::progress::Progress;
 use accllm_hw::config::Config;
+use accllm_quant::config::LlamaConfig;
 use accllm_quant::float::FloatModel;
-use accllm_quant::hf::LlamaConfig;
 use accllm_quant::model::WeightFormat;
 use accllm_quant::perplexity::Protocol;
 use accllm_quant::quantize::{

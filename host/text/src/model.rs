@@ -5,7 +5,7 @@ use crate::recipe::{self, Recipe};
 use crate::{Error, Result, bundled};
 use accllm_device::progress::Silent;
 use accllm_quant::float::FloatModel;
-use accllm_quant::gguf;
+use accllm_quant::import::gguf;
 use accllm_quant::model::QuantModel;
 use accllm_quant::quantize::Quantized;
 use accllm_quant::tokenizer::TextTokenizer;
@@ -45,6 +45,7 @@ pub struct Ready {
     pub tokenizer: TextTokenizer,
     /// Where its chat template comes from.
     pub chat: TemplateFiles,
+    ends: Vec<u32>,
     fingerprint: OnceLock<String>,
 }
 
@@ -133,12 +134,20 @@ impl Source {
     /// A quantized model, which has none; or a damaged or unsupported checkpoint.
     pub fn float(&self) -> Result<FloatModel> {
         match self.kind {
-            Kind::Checkpoint => Ok(accllm_quant::hf::load_model(&self.weights)?),
+            Kind::Checkpoint => Ok(accllm_quant::import::load_model(&self.weights)?),
             Kind::Quantized => Err(Error::Argument(format!(
                 "{} holds a quantized model, which has no float weights; give the checkpoint it was made from",
                 self.name
             ))),
         }
+    }
+
+    /// Refuses a tokenizer that cannot be read, before a large checkpoint is.
+    ///
+    /// # Errors
+    /// As [`Source::tokenizer`].
+    pub fn check_tokenizer(&self) -> Result<()> {
+        self.tokenizer(usize::MAX).map(|_| ())
     }
 
     /// Reads the tokenizer for a vocabulary of `vocab` tokens.
@@ -190,6 +199,7 @@ impl Ready {
                 (model, tokenizer)
             }
             Kind::Checkpoint => {
+                source.check_tokenizer()?;
                 let float = source.float()?;
                 let tokenizer = source.tokenizer(float.config.vocab)?;
                 let quantized = quantize(float, &tokenizer, calibration)?;
@@ -197,7 +207,9 @@ impl Ready {
             }
         };
         let chat = source.chat()?;
-        Ok(Self { name: source.name.clone(), model, tokenizer, chat, fingerprint: OnceLock::new() })
+        let mut ends = model.arch.eos.clone();
+        ends.extend(tokenizer.end().filter(|end| !ends.contains(end)));
+        Ok(Self { name: source.name.clone(), model, tokenizer, chat, ends, fingerprint: OnceLock::new() })
     }
 
     /// Names the model by its contents. Takes a while for a large one, once.
@@ -212,13 +224,22 @@ impl Ready {
         Ok(self.fingerprint.get_or_init(|| new))
     }
 
-    /// Tokens of a prompt, behind the begin token when the model has one, and no prefix in its place.
+    /// The token that texts begin with: the tokenizer's, where the model has no prefix in its place.
+    pub fn begin(&self) -> Option<u32> {
+        self.tokenizer.begin().filter(|_| self.model.prefix.tokens.is_empty())
+    }
+
+    /// The tokens that texts end at: those of the checkpoint and of its tokenizer.
+    pub fn ends(&self) -> &[u32] {
+        &self.ends
+    }
+
+    /// Tokens of a prompt, after the token that texts begin with.
     ///
     /// # Errors
     /// The tokenizer refuses the text, or nothing is left of it.
     pub fn prompt(&self, text: &str) -> Result<Vec<u32>> {
-        let begin = self.model.arch.bos.filter(|_| self.model.prefix.tokens.is_empty());
-        let mut tokens: Vec<u32> = begin.into_iter().collect();
+        let mut tokens: Vec<u32> = self.begin().into_iter().collect();
         tokens.extend(self.tokenizer.encode(text)?);
         if tokens.is_empty() {
             return Err(Error::Argument(

@@ -4,8 +4,9 @@ use crate::calibration::Calibration;
 use crate::mixture::{Budget, Costs, mixture};
 use crate::{Error, Result};
 use accllm_device::progress::Progress;
+use accllm_quant::config::LlamaConfig;
 use accllm_quant::float::{FloatModel, SelfText};
-use accllm_quant::hf::LlamaConfig;
+use accllm_quant::gpu;
 use accllm_quant::model::WeightFormat;
 use accllm_quant::perplexity::Protocol;
 use accllm_quant::quantize::{
@@ -16,6 +17,7 @@ use accllm_quant::train::Training;
 use accllm_quant::transform::Keys;
 use std::ops::RangeInclusive;
 use std::path::Path;
+use std::time::Instant;
 
 /// Tokens of a calibration window, where the model has so many positions.
 const WINDOW: usize = 512;
@@ -29,6 +31,11 @@ const MOST: f64 = 4.0;
 /// logits grows with both. Larger rates lose what the closed forms gave.
 const RATE: f64 = 0.3;
 
+/// Tokens of a window that follows a training on a card, and windows.
+const GPU_WINDOW: usize = 1024;
+/// See [`GPU_WINDOW`].
+const GPU_WINDOWS: usize = 32;
+
 /// How much work goes into a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preset {
@@ -36,6 +43,8 @@ pub enum Preset {
     Fast,
     /// Closed forms on more text, then a training of the whole model: hours.
     Best,
+    /// A training of the whole model on a graphics card, on text that it writes there.
+    Gpu,
 }
 
 /// Which formats the layers' weights take.
@@ -121,8 +130,13 @@ impl Recipe {
     fn sizes(&self, c: &LlamaConfig) -> Sizes {
         let window = WINDOW.min(c.max_positions.max(2));
         let weights = (c.layers * linear_sizes(c).iter().sum::<usize>()) as f64;
+        if self.preset == Preset::Gpu {
+            // What the ranges are measured on, and the head is fitted on; all else was done on the card.
+            let window = GPU_WINDOW.min(c.max_positions.max(2));
+            return Sizes { window, text: GPU_WINDOWS * window, train: 0 };
+        }
         let (text, train) = match self.preset {
-            Preset::Fast => (32, 0),
+            Preset::Gpu | Preset::Fast => (32, 0),
             Preset::Best => {
                 let more = (WHOLE / weights).sqrt().clamp(1.0, MOST).round() as usize;
                 (256 * more, 512 * more)
@@ -138,7 +152,7 @@ impl Recipe {
 
     /// Whether there are finished parts to keep for another run.
     pub fn keeps(&self, c: &LlamaConfig) -> bool {
-        let written = self.text != Text::File;
+        let written = self.text != Text::File || self.preset == Preset::Gpu;
         written
             || matches!(self.formats, Formats::Mixed(_))
             || self.layer_passes > 0
@@ -295,11 +309,85 @@ pub fn quantize(
     work: Option<&Path>,
     bars: &dyn Progress,
 ) -> Result<Quantized> {
+    if recipe.preset == Preset::Gpu {
+        return quantize_on_card(float, tokenizer, recipe, work, bars);
+    }
     let (text, options) = recipe.prepare(&float, tokenizer, calibration, work, bars)?;
     let mut meter = Meter { bars, phase: None, done: 0 };
     let result = quantize_with(float, &text, &options, work, &mut |p| meter.show(p));
     meter.end();
     Ok(result?)
+}
+
+/// Trains on the card, and makes integers of what comes back, whose weights already lie on their grid.
+fn quantize_on_card(
+    float: FloatModel,
+    tokenizer: &TextTokenizer,
+    recipe: &Recipe,
+    work: Option<&Path>,
+    bars: &dyn Progress,
+) -> Result<Quantized> {
+    if recipe.formats != Formats::One(WeightFormat::W2Sparse) {
+        return Err(Error::Argument(
+            "the preset gpu trains W2 2:4; leave the format out, or use another preset".into(),
+        ));
+    }
+    let sizes = recipe.sizes(&float.config);
+    let options = Options {
+        calibration: Protocol { window: sizes.window, windows: Some(GPU_WINDOWS) },
+        ..Options::default()
+    };
+    options.check(&float.config)?;
+    let mut how = gpu::Recipe { seed: recipe.seed, ..gpu::Recipe::default() };
+    how.text = recipe.tokens.unwrap_or(how.text);
+    how.train = recipe.train.unwrap_or(how.train);
+    let beginnings = gpu::beginnings(tokenizer, float.config.vocab, recipe.seed)?;
+    let mut meter = CardMeter { bars, stage: None, done: 0, since: Instant::now(), from: 0 };
+    let trained = gpu::train(&float, &beginnings, &how, work, &mut |report| meter.show(report));
+    meter.end();
+    let gpu::Trained { model, text, .. } = trained?;
+    let mut meter = Meter { bars, phase: None, done: 0 };
+    let result = quantize_with(model, &text, &options, None, &mut |p| meter.show(p));
+    meter.end();
+    Ok(result?)
+}
+
+/// Shows the progress of a training on a card: tokens, their rate, the loss.
+struct CardMeter<'a> {
+    bars: &'a dyn Progress,
+    stage: Option<gpu::Stage>,
+    done: usize,
+    /// When the stage began, and the tokens that were done then.
+    since: Instant,
+    from: usize,
+}
+
+impl CardMeter<'_> {
+    fn show(&mut self, report: gpu::Report) {
+        let [done, all] = report.tokens;
+        let what = match report.stage {
+            gpu::Stage::Writing => "writing text",
+            gpu::Stage::Reading => "the teacher reads",
+            gpu::Stage::Training => "training",
+        };
+        if self.stage != Some(report.stage) {
+            self.end();
+            self.bars.begin(what, all as u64);
+            (self.stage, self.done) = (Some(report.stage), 0);
+            (self.since, self.from) = (Instant::now(), done);
+        }
+        self.bars.advance(done.saturating_sub(self.done) as u64);
+        self.done = done.max(self.done);
+        let rate = (done - self.from.min(done)) as f64 / self.since.elapsed().as_secs_f64().max(1e-3) / 1e3;
+        let loss = report.loss.map(|l| format!(", {l:.3} nats")).unwrap_or_default();
+        self.bars.note(&format!("{what}: {rate:.0}k tokens/s{loss}"));
+    }
+
+    fn end(&mut self) {
+        if self.stage.take().is_some() {
+            self.bars.end();
+        }
+    }
 }
 
 /// Units of a layer on the bar.

@@ -5,7 +5,7 @@ use accllm_device::GoldenDevice;
 use accllm_hw::config::find;
 use accllm_quant::model::LambdaShape;
 use accllm_text::calibration::Calibration;
-use accllm_text::chat::{Conversation, Template};
+use accllm_text::chat::{Clock, Conversation, Template};
 use accllm_text::generate::Stop;
 use accllm_text::message::Message;
 use accllm_text::model::TemplateFiles;
@@ -45,7 +45,8 @@ const INSTRUCT: &str = "{% if messages[0]['role'] == 'system' %}{% set system = 
 {% else %}{{ ' ' + message['content'].strip() + eos_token }}{% endif %}{% endfor %}";
 
 fn template(source: &str) -> accllm_device::Result<Template> {
-    Template::from_files(&TemplateFiles::default().with_template(source.into(), "test.jinja".into()), "x")
+    let files = TemplateFiles::default().with_template(source.into(), "test.jinja".into());
+    Template::from_files(&files, "x", Clock::at("2026-07-14")?)
 }
 
 fn messages(list: &[(&str, &str)]) -> Vec<Message> {
@@ -63,7 +64,7 @@ fn templates_as_models_have_them() {
     let config = r#"{"bos_token": "<s>", "eos_token": {"content": "</s>", "special": true}}"#;
     for (source, want) in [(CHATML, chatml), (HEADERS, headers), (INSTRUCT, instruct)] {
         let files = TemplateFiles { config: Some(config.into()), jinja: Some(source.into()), file: None };
-        assert_eq!(Template::from_files(&files, "x").unwrap().render(&said).unwrap(), want);
+        assert_eq!(Template::from_files(&files, "x", Clock::default()).unwrap().render(&said).unwrap(), want);
     }
     // None: lines; the tokenizer adds the begin token, and only once.
     let plain = Template::of(&READY).unwrap();
@@ -79,7 +80,7 @@ fn templates_as_models_have_them() {
 fn where_templates_come_from() {
     let of = |config: &str, jinja: Option<&str>| {
         let files = TemplateFiles { config: Some(config.into()), jinja: jinja.map(Into::into), file: None };
-        Template::from_files(&files, "x")
+        Template::from_files(&files, "x", Clock::default())
             .and_then(|t| t.render(&messages(&[("user", "Q")])))
             .map_err(|e| e.to_string())
     };
@@ -102,7 +103,7 @@ fn broken_templates_are_refused_with_place_and_reason() {
         ("{{ messages | no_such_filter }}", &["no_such_filter"]),
         ("{{ raise_exception('only on Sundays') }}", &["refuses", "only on Sundays"]),
         ("{{ messages[0].content.no_method() }}", &["no_method"]),
-        ("{{ strftime_now('%Y') }}", &["strftime_now"]),
+        ("{{ strftime_now('%Q') }}", &["%Q", "format"]),
         ("{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}", &["fuel"]),
         ("{% macro m(x) %}{{ m(x) }}{% endmacro %}{{ m(1) }}", &["recursion"]),
     ] {
@@ -132,6 +133,7 @@ fn ask(chat: &mut Conversation<'_>, question: &str) -> Answer {
     chat.ask(question, &options, &mut |_| Ok(ControlFlow::Continue(()))).unwrap()
 }
 
+/// Far beyond the window, a turn costs its own tokens and at most its answer once more.
 #[test]
 fn only_what_is_new_is_computed() {
     for source in [CHATML, HEADERS, INSTRUCT] {
@@ -141,17 +143,29 @@ fn only_what_is_new_is_computed() {
             assert_eq!(answer.stop, Stop::Length);
             let session = chat.session();
             let work = session.runner().work().unwrap();
-            // Every token once, far beyond the window; the last is not fed yet.
-            assert_eq!(work[0].tokens + work[1].tokens, session.tokens().len() as u64 - 1);
-            if source == CHATML {
-                // This template trims nothing, so the text is exactly what it would make of the messages.
-                let (_, before) = chat.messages().split_last().unwrap();
-                let text = template(source).unwrap().render(before).unwrap() + &answer.text;
-                assert_eq!(READY.tokenizer.decode(session.tokens()).unwrap(), text);
-            }
+            let (all, once) = (work[0].tokens + work[1].tokens, session.tokens().len() as u64 - 1);
+            assert!(all <= once + 12 * (i + 1), "{all} tokens were computed for a text of {once}");
         }
         assert!(chat.session().tokens().len() > 100);
         assert_eq!(chat.messages().len(), 13);
+    }
+}
+
+/// What is in the session is what the tokenizer makes of the whole text, as it is when a server gets all messages.
+#[test]
+fn turns_have_the_tokens_of_the_whole_text() {
+    let wide = LambdaShape { n_sink: 4, n_window: 1000 };
+    for source in [CHATML, HEADERS, INSTRUCT] {
+        let engine = Reference::new(&READY.model, wide).unwrap();
+        let template = template(source).unwrap();
+        let mut chat =
+            Conversation::new(Session::new(&READY, Box::new(engine)), self::template(source).unwrap(), None);
+        for i in 0..4 {
+            let answer = ask(&mut chat, &format!(" What then, {i}? "));
+            let (_, asked) = chat.messages().split_last().unwrap();
+            let text = template.encode(&template.render(asked).unwrap(), &READY).unwrap();
+            assert_eq!(chat.session().tokens(), [text, answer.tokens].concat());
+        }
     }
 }
 
@@ -201,15 +215,56 @@ fn refused_questions_leave_nothing() {
     assert_eq!(again, ask(&mut same, "Three"));
 }
 
-/// The tokenizer's end token ends answers even where the model's configuration does not know it.
+/// As transformers renders them.
 #[test]
-fn the_templates_end_token_ends_answers() {
-    let mut session = integer();
-    session.push_text("Once upon a time").unwrap();
-    let all = session.generate(&Options::new(4), &mut |_| Ok(ControlFlow::Continue(()))).unwrap();
-    let config = format!("{{\"eos_token\": {:?}}}", READY.tokenizer.decode(&all.tokens[2..3]).unwrap());
-    let files = TemplateFiles { config: Some(config), ..TemplateFiles::default() };
-    let mut chat = Conversation::new(integer(), Template::from_files(&files, "x").unwrap(), None);
-    let answer = ask(&mut chat, "Once upon a time");
-    assert_eq!((answer.tokens, answer.stop), (all.tokens[..2].to_vec(), Stop::End));
+fn templates() {
+    let render = |source: &str, content: &str| {
+        let said = messages(&[("user", "Q"), ("assistant", content), ("user", content)]);
+        template(source).and_then(|t| t.render(&said)).map_err(|e| e.to_string())
+    };
+    let all = "{% for m in messages %}";
+    for (source, want) in [
+        ("{{ m.content | tojson }}", r#""Q""a <b> 'é'""a <b> 'é'""#),
+        ("{{ '%s|' % m.content }}", "Q|a <b> 'é'|a <b> 'é'|"),
+        ("{{ '%s: %5.1f%%;' % (m.role, loop.index) }}", "user:   1.0%;assistant:   2.0%;user:   3.0%;"),
+        ("{{ loop.index % 2 }}", "101"),
+        (
+            "{% if m.role == 'assistant' %}{% generation %}<{{ m.content }}>{% endgeneration %}{% else %}{{ m.role }}{% endif %}",
+            "user<a <b> 'é'>user",
+        ),
+        ("{% if loop.first %}{{ strftime_now('%d %b %Y') }}{% endif %}", "14 Jul 2026"),
+        ("{% if loop.first %}{{ tools is none and documents is none }}{% endif %}", "True"),
+    ] {
+        assert_eq!(render(&format!("{all}{source}{{% endfor %}}"), "a <b> 'é'").unwrap(), want, "{source}");
+    }
+    assert_eq!(render("{{ messages[0] | tojson }}", "x").unwrap(), r#"{"role": "user", "content": "Q"}"#);
+    let value = "{'b': [1, 2.5, none, true], 'a': {}, 'é': 'x\n'}";
+    for (call, want) in [
+        ("tojson", r#"{"b": [1, 2.5, null, true], "a": {}, "é": "x\n"}"#),
+        ("tojson(sort_keys=true)", r#"{"a": {}, "b": [1, 2.5, null, true], "é": "x\n"}"#),
+        ("tojson(ensure_ascii=true)", r#"{"b": [1, 2.5, null, true], "a": {}, "\u00e9": "x\n"}"#),
+        ("tojson(separators=(',', ':'))", r#"{"b":[1,2.5,null,true],"a":{},"é":"x\n"}"#),
+    ] {
+        assert_eq!(render(&format!("{{{{ {value} | {call} }}}}"), "x").unwrap(), want, "{call}");
+    }
+    let indented = "{\n  \"b\": [\n    1\n  ],\n  \"a\": {}\n}";
+    assert_eq!(render("{{ {'b': [1], 'a': {}} | tojson(indent=2) }}", "x").unwrap(), indented);
+    assert!(render("{{ 1 | tojson(default=2) }}", "x").unwrap_err().contains("default"));
+    // Only a template that asks for the date has one.
+    assert_eq!(template("{{ messages[0].content }}").unwrap().date(), None);
+    assert_eq!(template("{{ strftime_now('%Y') }}").unwrap().date().as_deref(), Some("2026-07-14"));
+    assert!(Clock::at("14.7.2026").is_err());
+    let config = r#"{"pad_token": "<pad>", "additional_special_tokens": ["<x>"]}"#;
+    let files = TemplateFiles {
+        config: Some(config.into()),
+        jinja: Some("{{ pad_token }}{{ additional_special_tokens[0] }}".into()),
+        file: None,
+    };
+    assert_eq!(
+        Template::from_files(&files, "x", Clock::default())
+            .unwrap()
+            .render(&messages(&[("user", "")]))
+            .unwrap(),
+        "<pad><x>"
+    );
 }

@@ -104,11 +104,16 @@ struct Running {
 
 impl Running {
     fn new(limits: Limits) -> Self {
+        Self::with(limits, None)
+    }
+
+    fn with(limits: Limits, cors: Option<&str>) -> Self {
         let server = Server::bind(([127, 0, 0, 1], 0).into(), limits).unwrap();
         let (address, stop) = (server.address().unwrap(), server.stop());
         let state = Arc::new(State::default());
         let template = Template::of(&READY).unwrap();
-        let model = Model { ready: READY.clone(), name: "m".into(), template, sampling: Sampling::default() };
+        let (sampling, cors) = (Sampling::default(), cors.map(str::to_string));
+        let model = Model { ready: READY.clone(), name: "m".into(), template, sampling, cors };
         let for_runner = state.clone();
         let (sender, receiver) = mpsc::channel();
         let on_ready = move || {
@@ -242,8 +247,9 @@ fn refusals_say_what_is_wrong() {
         (completions, "{}", 400, "prompt"),
         (completions, r#"{"prompt": 5}"#, 400, "prompt"),
         (completions, r#"{"prompt": []}"#, 400, "empty"),
-        (completions, r#"{"prompt": ["a", "b"]}"#, 400, "one prompt"),
-        (completions, r#"{"prompt": [[1], [2]]}"#, 400, "one prompt"),
+        (completions, r#"{"prompt": ["a", []]}"#, 400, "empty"),
+        (completions, r#"{"prompt": ["a", 5]}"#, 400, "list of token ids"),
+        (completions, r#"{"prompt": ["a", "b"], "stream": true}"#, 400, "stream"),
         (completions, r#"{"prompt": [1024]}"#, 400, "1024"),
         (completions, r#"{"prompt": [-1]}"#, 400, "prompt"),
         (completions, &long, 400, "at most 40"),
@@ -258,14 +264,15 @@ fn refusals_say_what_is_wrong() {
         (completions, r#"{"prompt": "a", "stop": ["1","2","3","4","5"]}"#, 400, "up to 4"),
         (completions, r#"{"prompt": "a", "stop": ""}"#, 400, "empty"),
         (completions, r#"{"prompt": "a", "n": 2}"#, 400, "'n'"),
-        (completions, r#"{"prompt": "a", "logprobs": 3}"#, 400, "logprobs"),
-        (completions, r#"{"prompt": "a", "echo": true}"#, 400, "echo"),
+        (completions, r#"{"prompt": "a", "logprobs": 21}"#, 400, "logprobs"),
+        (completions, r#"{"prompt": "a", "echo": 5}"#, 400, "echo"),
         (chat, "{}", 400, "messages"),
         (chat, &messages("[]"), 400, "empty"),
         (chat, &messages(r#"[{"role": "tool", "content": "x"}]"#), 400, "tool"),
         (chat, &messages(r#"[{"role": "user", "content": [{"type": "image_url"}]}]"#), 400, "image_url"),
         (chat, &messages(r#"[{"content": "x"}]"#), 400, "role"),
         (chat, r#"{"messages": [{"role": "user", "content": "x"}], "tools": [{}]}"#, 400, "tools"),
+        (chat, r#"{"messages": [{"role": "user", "content": "x"}], "top_logprobs": 2}"#, 400, "logprobs"),
         ("/v1/embeddings", "{}", 404, "/v1/embeddings"),
         ("/v1/models", "{}", 405, "GET"),
     ];
@@ -335,6 +342,133 @@ fn answers_whole_and_in_pieces() {
         (&"chat.completion".into(), &5.into())
     );
     assert!(chat["choices"][0]["message"]["content"].is_string());
+}
+
+/// What would change the answer is refused by its name, in the words of the interface.
+#[test]
+fn serve_fields() {
+    let server = Running::new(LIMITS);
+    let completions = "/v1/completions";
+    for (field, word) in [
+        (r#""min_p": 2"#, "min_p"),
+        (r#""repetition_penalty": 0"#, "repetition_penalty"),
+        (r#""presence_penalty": 2.5"#, "presence_penalty"),
+        (r#""frequency_penalty": "x""#, "'frequency_penalty' is \"x\"; it must be a number"),
+        (r#""logit_bias": {"1024": 1}"#, "logit_bias"),
+        (r#""logit_bias": {"5": 101}"#, "logit_bias"),
+        (r#""logit_bias": 5"#, "logit_bias"),
+        (r#""stop_token_ids": [1024]"#, "stop_token_ids"),
+        (r#""stop_token_ids": 5"#, "stop_token_ids"),
+        (r#""ignore_eos": "yes""#, "'ignore_eos' is \"yes\"; it must be true or false"),
+        (r#""min_tokens": 5"#, "'min_tokens' is not supported"),
+        (r#""tool_choice": "required""#, "'tool_choice' is not supported"),
+        (r#""guided_json": {"a": 1}"#, "'guided_json' is not supported"),
+        (r#""stream_options": 5"#, "stream_options"),
+    ] {
+        let (status, answer) =
+            json(&all(server.post(completions, &format!(r#"{{"prompt": "a", {field}}}"#))));
+        let message = answer["error"]["message"].as_str().unwrap_or_default();
+        assert!(status == 400 && message.contains(word), "{field}: {message}");
+    }
+    let calls = r#"{"role": "assistant", "content": null, "tool_calls": [{"id": "1", "type": "function"}]}"#;
+    for (message, word) in [
+        (calls, "'messages[0].tool_calls' is not supported"),
+        (r#"{"role": "user", "content": 5}"#, "'messages[0].content' is 5; it must be a string"),
+        (r#"{"role": 5}"#, "'messages[0].role' must be"),
+        (r#""hello""#, "'messages[0]' is \"hello\"; it must be an object"),
+    ] {
+        let (_, answer) =
+            json(&all(server.post("/v1/chat/completions", &format!(r#"{{"messages": [{message}]}}"#))));
+        let said = answer["error"]["message"].as_str().unwrap_or_default();
+        assert!(said.contains(word), "{message}: {said}");
+    }
+    let (_, answer) = server.complete(r#"{"prompt": [-1]}"#);
+    let said = answer["error"]["message"].as_str().unwrap();
+    assert!(said.contains("-1 as a token") && said.contains("0 to 1023"), "{said}");
+    assert_eq!(server.steps(), 0);
+    // The engine counts: 5 is followed by 306, then 607.
+    let text = |fields: &str| {
+        let (status, answer) = server.complete(&format!(r#"{{"prompt": [5], "max_tokens": 3, {fields}}}"#));
+        assert_eq!(status, 200, "{answer}");
+        (answer["choices"][0]["finish_reason"].clone(), answer["usage"]["completion_tokens"].clone())
+    };
+    assert_eq!(text(r#""stop_token_ids": [607]"#), ("stop".into(), 1.into()));
+    assert_eq!(text(r#""stop_token_ids": [607], "ignore_eos": true"#), ("stop".into(), 1.into()));
+    assert_eq!(
+        text(r#""tool_choice": "auto", "n": 1, "top_k": -1, "user": "x""#),
+        ("length".into(), 3.into())
+    );
+    // All logits are equal, so that the bias alone decides.
+    let biased = server
+        .complete(r#"{"prompt": [5], "max_tokens": 2, "logit_bias": {"70": 1, "71": 2}, "logprobs": 0}"#)
+        .1;
+    let names = READY.tokenizer.decode(&[71]).unwrap();
+    assert_eq!(biased["choices"][0]["logprobs"]["tokens"], serde_json::json!([names, names]));
+    let once = server
+        .complete(r#"{"prompt": [5], "max_tokens": 2, "logit_bias": {"70": 1, "71": 2}, "presence_penalty": 1.5, "logprobs": 0}"#)
+        .1;
+    let other = READY.tokenizer.decode(&[70]).unwrap();
+    assert_eq!(once["choices"][0]["logprobs"]["tokens"], serde_json::json!([names, other]));
+}
+
+/// Log-probabilities of prompts and answers. All 1,024 logits are equal here.
+#[test]
+fn logprobs_of_prompts_and_answers() {
+    let server = Running::new(LIMITS);
+    let even = -(1024f64.ln());
+    let near = |v: &Value| v.as_f64().is_some_and(|x| (x - even).abs() < 1e-9);
+    let (_, all) =
+        server.complete(r#"{"prompt": [[5, 6], [7]], "max_tokens": 1, "echo": true, "logprobs": 2}"#);
+    let choices = all["choices"].as_array().unwrap();
+    assert_eq!((choices.len(), &choices[1]["index"]), (2, &1.into()));
+    let first = &choices[0]["logprobs"];
+    assert_eq!((first["tokens"].as_array().unwrap().len(), &first["token_logprobs"][0]), (3, &Value::Null));
+    assert!(near(&first["token_logprobs"][1]) && near(&first["token_logprobs"][2]), "{first}");
+    assert_eq!(first["text_offset"][0], 0);
+    assert!(first["top_logprobs"][0].is_null() && first["top_logprobs"][1].as_object().unwrap().len() >= 2);
+    let prompt = READY.tokenizer.decode(&[5, 6]).unwrap();
+    assert!(choices[0]["text"].as_str().unwrap().starts_with(&prompt));
+    assert_eq!((&all["usage"]["prompt_tokens"], &all["usage"]["completion_tokens"]), (&3.into(), &2.into()));
+    // Nothing is written where nothing is asked for.
+    let (_, none) = server.complete(r#"{"prompt": [5, 6], "max_tokens": 0, "echo": true}"#);
+    assert_eq!(none["choices"][0]["text"], prompt.as_str());
+    let (_, of_prompt) = server.complete(r#"{"prompt": [5, 6], "max_tokens": 1, "prompt_logprobs": 1}"#);
+    let listed = &of_prompt["choices"][0]["prompt_logprobs"];
+    assert!(listed[0].is_null() && near(&listed[1]["6"]["logprob"]), "{listed}");
+    assert_eq!(listed[1]["6"]["rank"], 7);
+    assert_eq!(listed[1]["0"]["rank"], 1);
+    // The token that ends a text is among them, and not in the text.
+    let (_, ended) =
+        server.complete(r#"{"prompt": [5], "max_tokens": 4, "stop_token_ids": [306], "logprobs": 0}"#);
+    assert_eq!(ended["choices"][0]["text"], "");
+    assert_eq!(ended["choices"][0]["logprobs"]["tokens"].as_array().unwrap().len(), 1);
+    let chat = r#"{"messages": [{"role": "user", "content": "x"}], "max_tokens": 2, "logprobs": true, "top_logprobs": 3}"#;
+    let (_, chat) = json(&self::all(server.post("/v1/chat/completions", chat)));
+    let content = chat["choices"][0]["logprobs"]["content"].as_array().unwrap();
+    assert_eq!((content.len(), content[0]["top_logprobs"].as_array().unwrap().len()), (2, 3));
+    assert!(near(&content[1]["logprob"]) && content[1]["bytes"].is_array());
+}
+
+#[test]
+fn other_pages_ask_only_where_they_may() {
+    let server = Running::new(LIMITS);
+    let ask = |server: &Running, method: &str, origin: &str| {
+        let head =
+            format!("{method} /health HTTP/1.1\r\nHost: h\r\nOrigin: {origin}\r\nConnection: close\r\n\r\n");
+        all(server.send(&head)).to_lowercase()
+    };
+    let page = "http://localhost:3000";
+    assert!(!ask(&server, "GET", page).contains("access-control"));
+    assert!(ask(&server, "OPTIONS", page).starts_with("http/1.1 405"));
+    for (allowed, other) in [(page, false), ("*", true)] {
+        let server = Running::with(LIMITS, Some(allowed));
+        let line = format!("access-control-allow-origin: {allowed}");
+        assert!(ask(&server, "GET", page).contains(&line));
+        let before = ask(&server, "OPTIONS", page);
+        assert!(before.starts_with("http/1.1 204") && before.contains(&line), "{before}");
+        assert!(before.contains("access-control-allow-headers: *, authorization, content-type"));
+        assert_eq!(ask(&server, "GET", "http://evil.example").contains("allow-origin"), other);
+    }
 }
 
 #[test]
@@ -494,7 +628,8 @@ fn an_engine_that_cannot_be_made_is_an_error() {
     let taken = Server::bind(server.address().unwrap(), LIMITS).err().map(|e| e.to_string());
     assert!(taken.unwrap().contains("cannot listen on 127.0.0.1"));
     let template = Template::of(&READY).unwrap();
-    let model = Model { ready: READY.clone(), name: "m".into(), template, sampling: Sampling::default() };
+    let model =
+        Model { ready: READY.clone(), name: "m".into(), template, sampling: Sampling::default(), cors: None };
     let make: MakeRunner = Box::new(|_| Err(Error::Fault("no board".into())));
     let e = server.run(model, make, || panic!("it is not ready"), |_| {}).unwrap_err();
     assert_eq!(e.to_string(), "no board");

@@ -87,7 +87,7 @@ fn lockstep_of(ready: &'static Ready, with_rtl: bool) -> Session<'static> {
 }
 
 fn sampled(tokens: usize) -> Options {
-    let sampling = Sampling { temperature: 0.9, top_k: 50, top_p: 0.95, seed: 11 };
+    let sampling = Sampling { temperature: 0.9, top_k: 50, top_p: 0.95, seed: 11, ..Sampling::default() };
     Options { sampling, ignore_end: true, ..Options::new(tokens) }
 }
 

@@ -1,7 +1,9 @@
-// Vector memory: VMEM/VEC words of VEC x 32 bits. Two read ports (data one cycle later, kept while `r_en` is low) and one
-// write port, which the matrix unit has first: `vw_ready` is low while it writes. A word read in the cycle of its write is
-// the old one. Does not check addresses.
-module vmem #(
+// Vector memory: VMEM/VEC words of VEC x 32 bits, two elements in a word of memory. Two read ports (data READ_LATENCY cycles
+// later, kept while nothing is read) and one write port, which the matrix unit has first: its writes are registered here,
+// and `vw_ready` is low while one is made. A word read in the cycle of its write is the old one. Does not check addresses.
+module vmem
+  import accllm_types_pkg::READ_LATENCY;
+#(
     parameter int VEC = 8,
     parameter int VMEM = 1 << 16,
     localparam int AW = $clog2(VMEM / VEC)
@@ -22,25 +24,47 @@ module vmem #(
     input  logic [   VEC-1:0] vw_mask,
     input  logic [VEC*32-1:0] vw_data
 );
-  wire [AW-1:0] w_addr = mw_valid ? mw_addr : vw_addr;
-  wire [VEC-1:0] w_mask = mw_valid ? mw_mask : vw_valid ? vw_mask : '0;
-  assign vw_ready = !mw_valid;
+  if (READ_LATENCY != 3) begin : gen_check
+    $error("vmem: memory, output register and one more are three cycles");
+  end
+  logic m_valid, r_en_1, r_en_2;
+  logic [AW-1:0] m_addr;
+  logic [VEC-1:0] m_mask;
+  wire [AW-1:0] w_addr = m_valid ? m_addr : vw_addr;
+  wire [VEC-1:0] w_mask = m_valid ? m_mask : vw_valid ? vw_mask : '0;
+  assign vw_ready = !m_valid;
 
-  for (genvar l = 0; l < VEC; l++) begin : gen_bank
+  always_ff @(posedge clk) begin
+    m_valid <= mw_valid;
+    if (mw_valid) begin
+      m_addr <= mw_addr;
+      m_mask <= mw_mask;
+    end
+    {r_en_2, r_en_1} <= {r_en_1, r_en};
+  end
+
+  for (genvar l = 0; l < VEC; l += 2) begin : gen_bank
     // One copy for each read port.
-    (* ram_style = "ultra" *) logic [31:0] mem_a[VMEM/VEC];
-    (* ram_style = "ultra" *) logic [31:0] mem_b[VMEM/VEC];
-    logic [31:0] qa, qb;
-    wire [31:0] d = mw_valid ? mw_data[l*32+:32] : vw_data[l*32+:32];
+    (* ram_style = "ultra" *) logic [63:0] mem_a[VMEM/VEC];
+    (* ram_style = "ultra" *) logic [63:0] mem_b[VMEM/VEC];
+    logic [63:0] m_data, a_1, a_2, a_3, b_1, b_2, b_3;
+    wire [63:0] d = m_valid ? m_data : vw_data[l*32+:64];
+    always_ff @(posedge clk) if (mw_valid) m_data <= mw_data[l*32+:64];
     always_ff @(posedge clk) begin
-      if (w_mask[l]) mem_a[w_addr] <= d;
-      if (r_en) qa <= mem_a[ra_addr];
+      for (int i = 0; i < 2; i++) if (w_mask[l+i]) mem_a[w_addr][32*i+:32] <= d[32*i+:32];
+      if (r_en) a_1 <= mem_a[ra_addr];
     end
     always_ff @(posedge clk) begin
-      if (w_mask[l]) mem_b[w_addr] <= d;
-      if (r_en) qb <= mem_b[rb_addr];
+      for (int i = 0; i < 2; i++) if (w_mask[l+i]) mem_b[w_addr][32*i+:32] <= d[32*i+:32];
+      if (r_en) b_1 <= mem_b[rb_addr];
     end
-    assign ra_data[l*32+:32] = qa;
-    assign rb_data[l*32+:32] = qb;
+    always_ff @(posedge clk) begin
+      if (r_en_1) a_2 <= a_1;
+      if (r_en_1) b_2 <= b_1;
+      if (r_en_2) a_3 <= a_2;
+      if (r_en_2) b_3 <= b_2;
+    end
+    assign ra_data[l*32+:64] = a_3;
+    assign rb_data[l*32+:64] = b_3;
   end
 endmodule

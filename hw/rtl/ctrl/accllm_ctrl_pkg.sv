@@ -11,6 +11,13 @@ package accllm_ctrl_pkg;
     uop_t       uop;
   } op_t;
 
+  // A semaphore to be raised, with the instruction that raises it.
+  typedef struct packed {
+    logic        valid;
+    logic [3:0]  index;
+    logic [15:0] pc;
+  } raise_t;
+
   // Settings of the host that do not depend on the configuration; channel bases are a separate array.
   typedef struct packed {
     logic [63:0] aux_base;

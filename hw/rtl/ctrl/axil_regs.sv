@@ -1,6 +1,7 @@
 // Registers of docs/registers.md behind AXI4-Lite, with the ap_ctrl_hs/chain handshake and the interrupt.
 // Start stays set until the run ends; done and ready are cleared by reading CTRL or by writing continue.
 // Settings cannot be changed while a run is going (such writes are ignored); arguments can, they count from the next start.
+// Writes are decoded one cycle and stored the next; reads choose among sixteen words, then among those blocks.
 // Does not run anything: `start` and `done` go to and come from run_control.
 module axil_regs
   import accllm_regs_pkg::*;
@@ -44,31 +45,25 @@ module axil_regs
     input  logic      [31:0] config_values        [CONFIG_FIELDS],
     input  logic      [63:0] counters             [COUNTERS]
 );
+  localparam int FIRST = int'(REG_PROGRAM_ADDR) / 4;  // words that hold what is written: settings,
+  localparam int HELD = int'(REG_CHANNEL_BASE) / 4 + 2 * CHANNELS;       // arguments, bases
+  localparam int ARG = int'(REG_ARG) / 4;
+  localparam int BASE = int'(REG_CHANNEL_BASE) / 4;
+  localparam int BLOCKS = 12;                                             // of sixteen words
+
   logic wr_valid, rd_valid;
   logic [11:0] wr_addr, rd_addr;
-  logic [31:0] wr_data, rd_data, mask;
+  logic [31:0] wr_data, rd_data;
   logic [3:0] wr_strb;
   axil_slave u_slave (.*);
 
   logic ap_done, ap_ready, gier, ier, isr;
   logic [31:0] last_index, last_value;
-  wire [11:0] wa = {wr_addr[11:2], 2'b00};
-  wire [11:0] ra = {rd_addr[11:2], 2'b00};
-  wire wr_arg = wa >= REG_ARG && wa < REG_ARG + 12'(4 * 15);
-  wire rd_arg = ra >= REG_ARG && ra < REG_ARG + 12'(4 * 15);
-  wire wr_base = wa >= REG_CHANNEL_BASE && wa < REG_CHANNEL_BASE + 12'(8 * CHANNELS);
-  wire rd_base = ra >= REG_CHANNEL_BASE && ra < REG_CHANNEL_BASE + 12'(8 * CHANNELS);
-  wire rd_count = ra >= REG_CYCLES && ra < REG_CYCLES + 12'(8 * COUNTERS);
-  localparam int BW = CHANNELS > 1 ? $clog2(CHANNELS) : 1;
-  wire [BW-1:0] wr_chan = BW'((wa - REG_CHANNEL_BASE) >> 3);
-  wire [BW-1:0] rd_chan = BW'((ra - REG_CHANNEL_BASE) >> 3);
-  localparam int CW = $clog2(CONFIG_FIELDS);
-  wire [CW-1:0] rd_field = CW'((ra - REG_CONFIG) >> 2);
-  wire rd_config = ra >= REG_CONFIG && ra < REG_CONFIG + 12'(4 * CONFIG_FIELDS);
-  wire [3:0] rd_counter = 4'((ra - REG_CYCLES) >> 3);
-  wire wr_ctrl = wr_valid && wa == REG_CTRL && wr_strb[0];
+  wire [9:0] wa = wr_addr[11:2];
+  wire [9:0] ra = rd_addr[11:2];
+  wire wr_low = wr_valid && wr_strb[0];
+  wire wr_ctrl = wr_low && wa == 10'(REG_CTRL >> 2);
 
-  assign mask = {{8{wr_strb[3]}}, {8{wr_strb[2]}}, {8{wr_strb[1]}}, {8{wr_strb[0]}}};
   assign interrupt = gier && isr;
   wire unused = &{1'b0, wr_addr[1:0], rd_addr[1:0]};  // registers are words
 
@@ -82,11 +77,11 @@ module axil_regs
       if (wr_ctrl && wr_data[0]) start <= 1'b1;
       else if (done) start <= 1'b0;
       if (done) {ap_done, ap_ready} <= 2'b11;
-      else if ((rd_valid && ra == REG_CTRL) || (wr_ctrl && wr_data[4])) {ap_done, ap_ready} <= 2'b00;
-      if (wr_valid && wa == REG_GIER && wr_strb[0]) gier <= wr_data[0];
-      if (wr_valid && wa == REG_IER && wr_strb[0]) ier <= wr_data[0];
+      else if ((rd_valid && ra == 10'(REG_CTRL >> 2)) || (wr_ctrl && wr_data[4])) {ap_done, ap_ready} <= 2'b00;
+      if (wr_low && wa == 10'(REG_GIER >> 2)) gier <= wr_data[0];
+      if (wr_low && wa == 10'(REG_IER >> 2)) ier <= wr_data[0];
       if (done && ier) isr <= 1'b1;
-      else if (wr_valid && wa == REG_ISR && wr_strb[0] && wr_data[0]) isr <= !isr;
+      else if (wr_low && wa == 10'(REG_ISR >> 2) && wr_data[0]) isr <= !isr;
       if (result_valid) begin
         last_index <= result_index;
         last_value <= result_value;
@@ -94,69 +89,69 @@ module axil_regs
     end
   end
 
-  // Settings and arguments.
+  // Settings, arguments and bases: one word register each.
+  logic [HELD-1:FIRST][31:0] held;
+  logic [HELD-1:FIRST] store;
+  logic [31:0] data, mask;
+  wire open = !busy && !start;
   always_ff @(posedge clk) begin
-    if (rst) begin
-      settings <= '0;
-      for (int i = 0; i < CHANNELS; i++) channel_base[i] <= '0;
-      for (int i = 0; i < 15; i++) args[i] <= '0;
-    end else if (wr_valid) begin
-      if (wr_arg) args[4'((wa-REG_ARG)>>2)] <= (args[4'((wa-REG_ARG)>>2)] & ~mask) | (wr_data & mask);
-      if (!busy && !start) begin
-        if (wr_base && !wa[2]) channel_base[wr_chan][31:0] <= (channel_base[wr_chan][31:0] & ~mask) | (wr_data & mask);
-        if (wr_base && wa[2]) channel_base[wr_chan][63:32] <= (channel_base[wr_chan][63:32] & ~mask) | (wr_data & mask);
-        case (wa)
-          REG_PROGRAM_ADDR: settings.program_addr <= (settings.program_addr & ~mask) | (wr_data & mask);
-          REG_PROGRAM_LEN: settings.program_len <= (settings.program_len & ~mask) | (wr_data & mask);
-          REG_CHANNEL_LIMIT: settings.channel_limit <= (settings.channel_limit & ~mask) | (wr_data & mask);
-          REG_WRITE_LOW: settings.write_low <= (settings.write_low & ~mask) | (wr_data & mask);
-          REG_WRITE_HIGH: settings.write_high <= (settings.write_high & ~mask) | (wr_data & mask);
-          REG_AUX_LIMIT: settings.aux_limit <= (settings.aux_limit & ~mask) | (wr_data & mask);
-          REG_AUX_WRITE_LOW: settings.aux_write_low <= (settings.aux_write_low & ~mask) | (wr_data & mask);
-          REG_AUX_WRITE_HIGH: settings.aux_write_high <= (settings.aux_write_high & ~mask) | (wr_data & mask);
-          REG_WATCHDOG: settings.watchdog <= (settings.watchdog & ~mask) | (wr_data & mask);
-          REG_AUX_BASE: settings.aux_base[31:0] <= (settings.aux_base[31:0] & ~mask) | (wr_data & mask);
-          REG_AUX_BASE + 12'd4: settings.aux_base[63:32] <= (settings.aux_base[63:32] & ~mask) | (wr_data & mask);
-          default: ;
-        endcase
-      end
+    data <= wr_data;
+    mask <= {{8{wr_strb[3]}}, {8{wr_strb[2]}}, {8{wr_strb[1]}}, {8{wr_strb[0]}}};
+  end
+  for (genvar i = FIRST; i < HELD; i++) begin : gen_held
+    localparam bit ALWAYS = i >= ARG && i < ARG + 15;  // arguments may be written during a run
+    always_ff @(posedge clk) begin
+      store[i] <= wr_valid && wa == 10'(i) && (open || ALWAYS) && !rst;
+      if (rst) held[i] <= '0;
+      else if (store[i]) held[i] <= (held[i] & ~mask) | (data & mask);
     end
+  end
+  assign settings = '{
+          program_addr: held[REG_PROGRAM_ADDR>>2],
+          program_len: held[REG_PROGRAM_LEN>>2],
+          channel_limit: held[REG_CHANNEL_LIMIT>>2],
+          write_low: held[REG_WRITE_LOW>>2],
+          write_high: held[REG_WRITE_HIGH>>2],
+          aux_limit: held[REG_AUX_LIMIT>>2],
+          aux_write_low: held[REG_AUX_WRITE_LOW>>2],
+          aux_write_high: held[REG_AUX_WRITE_HIGH>>2],
+          watchdog: held[REG_WATCHDOG>>2],
+          aux_base: {held[(REG_AUX_BASE>>2)+1], held[REG_AUX_BASE>>2]}
+      };
+  for (genvar i = 0; i < 15; i++) begin : gen_arg
+    assign args[i] = held[ARG+i];
+  end
+  for (genvar i = 0; i < CHANNELS; i++) begin : gen_base
+    assign channel_base[i] = {held[BASE+2*i+1], held[BASE+2*i]};
   end
 
   // Reads.
-  always_ff @(posedge clk) begin
-    if (rst) rd_data <= '0;
-    else if (rd_valid) begin
-      case (ra)
-        REG_CTRL: rd_data <= {28'd0, ap_ready, !start && !busy, ap_done, start};
-        REG_GIER: rd_data <= {31'd0, gier};
-        REG_IER: rd_data <= {31'd0, ier};
-        REG_ISR: rd_data <= {31'd0, isr};
-        REG_PROGRAM_ADDR: rd_data <= settings.program_addr;
-        REG_PROGRAM_LEN: rd_data <= settings.program_len;
-        REG_CHANNEL_LIMIT: rd_data <= settings.channel_limit;
-        REG_WRITE_LOW: rd_data <= settings.write_low;
-        REG_WRITE_HIGH: rd_data <= settings.write_high;
-        REG_AUX_LIMIT: rd_data <= settings.aux_limit;
-        REG_AUX_WRITE_LOW: rd_data <= settings.aux_write_low;
-        REG_AUX_WRITE_HIGH: rd_data <= settings.aux_write_high;
-        REG_WATCHDOG: rd_data <= settings.watchdog;
-        REG_AUX_BASE: rd_data <= settings.aux_base[31:0];
-        REG_AUX_BASE + 12'd4: rd_data <= settings.aux_base[63:32];
-        REG_STATUS: rd_data <= status;
-        REG_FAULT_PC: rd_data <= fault_pc;
-        REG_FAULT_INFO: rd_data <= fault_info;
-        REG_RESULT_INDEX: rd_data <= last_index;
-        REG_RESULT_VALUE: rd_data <= last_value;
-        REG_VERSION: rd_data <= {8'(LANES), 8'(CHANNELS), CONTRACT_VERSION};
-        default: begin
-          rd_data <= '0;
-          if (rd_arg) rd_data <= args[4'((ra-REG_ARG)>>2)];
-          if (rd_base) rd_data <= ra[2] ? channel_base[rd_chan][63:32] : channel_base[rd_chan][31:0];
-          if (rd_config) rd_data <= config_values[rd_field];
-          if (rd_count) rd_data <= ra[2] ? counters[rd_counter][63:32] : counters[rd_counter][31:0];
-        end
-      endcase
+  logic [16*BLOCKS-1:0][31:0] words;
+  logic [BLOCKS-1:0][31:0] block;
+  logic [5:0] at;
+  always_comb begin
+    words = '0;
+    words[REG_CTRL>>2] = {28'd0, ap_ready, !start && !busy, ap_done, start};
+    words[REG_GIER>>2] = {31'd0, gier};
+    words[REG_IER>>2] = {31'd0, ier};
+    words[REG_ISR>>2] = {31'd0, isr};
+    for (int i = FIRST; i < HELD; i++) words[i] = held[i];
+    words[REG_STATUS>>2] = status;
+    words[REG_FAULT_PC>>2] = fault_pc;
+    words[REG_FAULT_INFO>>2] = fault_info;
+    words[REG_RESULT_INDEX>>2] = last_index;
+    words[REG_RESULT_VALUE>>2] = last_value;
+    words[REG_VERSION>>2] = {8'(LANES), 8'(CHANNELS), CONTRACT_VERSION};
+    for (int i = 0; i < CONFIG_FIELDS; i++) words[int'(REG_CONFIG)/4+i] = config_values[i];
+    for (int i = 0; i < COUNTERS; i++) begin
+      words[int'(REG_CYCLES)/4+2*i] = counters[i][31:0];
+      words[int'(REG_CYCLES)/4+2*i+1] = counters[i][63:32];
     end
+  end
+  always_ff @(posedge clk) begin
+    for (int b = 0; b < BLOCKS; b++) if (rd_valid) block[b] <= words[16*b+32'(ra[3:0])];
+    at <= ra[9:4];
+    rd_data <= at < 6'(BLOCKS) ? block[at[3:0]] : '0;
+    if (!rst) assert (!done || start) else $error("a run ends that was not started");
   end
 endmodule

@@ -1,5 +1,5 @@
 // AXI4-Lite slave protocol: turns the five channels into one-cycle write and read strobes.
-// `rd_data` is expected in the cycle after `rd_valid` and must then hold until the next `rd_valid`.
+// `rd_data` is expected two cycles after `rd_valid` and must then hold until the next `rd_valid`.
 // Does not decode addresses and answers OKAY to everything.
 module axil_slave (
     input  logic        clk,
@@ -30,19 +30,21 @@ module axil_slave (
     input  logic [31:0] rd_data
 );
   logic aw_held, w_held;
+  logic [2:0] reading;  // an address was taken one, two, three cycles ago
+  wire ask = s_axi_control_arvalid && s_axi_control_arready;
 
-  assign s_axi_control_awready = !aw_held;
-  assign s_axi_control_wready = !w_held;
+  assign s_axi_control_awready = !aw_held && !rst;
+  assign s_axi_control_wready = !w_held && !rst;
   assign s_axi_control_bresp = 2'b00;
   assign s_axi_control_rresp = 2'b00;
   assign wr_valid = aw_held && w_held && !s_axi_control_bvalid;
-  assign s_axi_control_arready = !s_axi_control_rvalid;
-  assign rd_valid = s_axi_control_arvalid && s_axi_control_arready;
-  assign rd_addr = s_axi_control_araddr;
+  assign s_axi_control_arready = !s_axi_control_rvalid && reading == 0 && !rst;
+  assign rd_valid = reading[0];
   assign s_axi_control_rdata = rd_data;
 
   always_ff @(posedge clk) begin
     if (s_axi_control_awvalid && s_axi_control_awready) wr_addr <= s_axi_control_awaddr;
+    if (ask) rd_addr <= s_axi_control_araddr;
     if (s_axi_control_wvalid && s_axi_control_wready) begin
       wr_data <= s_axi_control_wdata;
       wr_strb <= s_axi_control_wstrb;
@@ -52,14 +54,16 @@ module axil_slave (
       w_held <= 1'b0;
       s_axi_control_bvalid <= 1'b0;
       s_axi_control_rvalid <= 1'b0;
+      reading <= '0;
     end else begin
+      reading <= {reading[1:0], ask};
       if (wr_valid) aw_held <= 1'b0;
       else if (s_axi_control_awvalid) aw_held <= 1'b1;
       if (wr_valid) w_held <= 1'b0;
       else if (s_axi_control_wvalid) w_held <= 1'b1;
       if (wr_valid) s_axi_control_bvalid <= 1'b1;
       else if (s_axi_control_bready) s_axi_control_bvalid <= 1'b0;
-      if (rd_valid) s_axi_control_rvalid <= 1'b1;
+      if (reading[2]) s_axi_control_rvalid <= 1'b1;
       else if (s_axi_control_rready) s_axi_control_rvalid <= 1'b0;
     end
   end

@@ -109,9 +109,10 @@ module control
   logic mat_valid, vec_valid, mat_ready, vec_ready, mat_room, pre_room;
   op_t op, pre_op;
   logic [3:0] pfw;
-  assign enable = phase == PHASE_RUN && !hit;
+  always_ff @(posedge clk) enable <= phase == PHASE_RUN && !hit && !rst;
   assign mat_ready = mat_room && pre_room;
   assign dispatch = {vec_valid && vec_ready, mat_valid && mat_ready};
+  wire dispatched = dispatch != 0;
   sequencer #(.IMEM(IMEM)) u_sequencer (
       .start(seq_start), .imem_en(imem_re), .imem_addr(imem_raddr), .imem_data(instr_t'(imem_rdata)),
       .pc(seq_pc), .fault(faults[1]), .*
@@ -123,42 +124,43 @@ module control
   end
 
   // Issue queues. Priority at the semaphores: prefetcher, matrix, vector.
-  logic [3:0] want[5], raise[4];
-  logic [15:0] raise_pc[4], mat_pc, pre_pc;
+  logic [SEMAPHORES:1] ask[5], no_ask;
+  raise_t raise[4], no_raise[2];
+  logic [15:0] mat_pc, pre_pc;
   logic [4:0] grant;
   logic pre_active, pre_running, pre_waiting, mat_active, mat_running, mat_waiting, vec_active, vec_running, vec_waiting;
-  logic [3:0] no_raise[2], no_want;
   issue #(.DEPTH(MAT_QUEUE), .FLIGHT(4)) u_issue_pre (
       .in_valid(mat_valid && mat_ready), .in_ready(pre_room), .in_op(pre_op),
-      .want0(want[0]), .want1(no_want), .grant0(grant[0]), .grant1(1'b0),
+      .ask0(ask[0]), .ask1(no_ask), .grant0(grant[0]), .grant1(1'b0),
       .start_valid(pre_start_valid), .start_ready(pre_start_ready), .uop(pre_uop), .done(pre_done),
       .raise0(no_raise[0]), .raise1(no_raise[1]),
       .active(pre_active), .running(pre_running), .waiting(pre_waiting), .pc(pre_pc), .*
   );
   issue #(.DEPTH(MAT_QUEUE), .FLIGHT(4)) u_issue_mat (
       .in_valid(mat_valid && mat_ready), .in_ready(mat_room), .in_op(op),
-      .want0(want[1]), .want1(want[2]), .grant0(grant[1]), .grant1(grant[2]),
+      .ask0(ask[1]), .ask1(ask[2]), .grant0(grant[1]), .grant1(grant[2]),
       .start_valid(mat_start_valid), .start_ready(mat_start_ready), .uop(mat_uop), .done(mat_done),
       .raise0(raise[0]), .raise1(raise[1]),
       .active(mat_active), .running(mat_running), .waiting(mat_waiting), .pc(mat_pc), .*
   );
   issue #(.DEPTH(VEC_QUEUE), .FLIGHT(4)) u_issue_vec (
       .in_valid(vec_valid), .in_ready(vec_ready), .in_op(op),
-      .want0(want[3]), .want1(want[4]), .grant0(grant[3]), .grant1(grant[4]),
+      .ask0(ask[3]), .ask1(ask[4]), .grant0(grant[3]), .grant1(grant[4]),
       .start_valid(vec_start_valid), .start_ready(vec_start_ready), .uop(vec_uop), .done(vec_done),
       .raise0(raise[2]), .raise1(raise[3]),
       .active(vec_active), .running(vec_running), .waiting(vec_waiting), .pc(vec_pc), .*
   );
   assign queued = {vec_active, mat_active, pre_active};
-  assign units_idle = queued == 0;
-  assign raise_pc = '{mat_pc, mat_pc, vec_pc, vec_pc};
+  // Queues and units have been empty for some cycles, so that what the last operation did has settled and its faults are in.
+  logic [2:0] quiet;
+  always_ff @(posedge clk) quiet <= {quiet[1:0], queued == 0 && !dispatched};
+  assign units_idle = &quiet;
   semaphores u_semaphores (.fault(faults[2]), .*);
 
   // Faults: those that an instruction made come before the one that says that nothing moves.
   logic moved, stalled;
   logic [15:0] stall_pc;
-  assign moved = phase != PHASE_ABORT && (progress || dispatch != 0 ||
-                                          pre_done || mat_done || vec_done || imem_we);
+  always_ff @(posedge clk) moved <= phase != PHASE_ABORT && (progress || dispatched || pre_done || mat_done || vec_done || imem_we);
   watchdog u_watchdog (.restart(watchdog_restart), .progress(moved), .limit(settings.watchdog), .*);
   assign stalled = expired && (phase == PHASE_FLUSH || phase == PHASE_LOAD || phase == PHASE_RUN);
   assign stall_pc = mat_active ? mat_pc : vec_active ? vec_pc : pre_active ? pre_pc : phase == PHASE_RUN ? seq_pc : '0;
@@ -201,5 +203,5 @@ module control
     end
   end
 
-  wire unused = &{1'b0, no_want, no_raise[0], no_raise[1]};
+  wire unused = &{1'b0, no_ask, no_raise[0], no_raise[1]};
 endmodule

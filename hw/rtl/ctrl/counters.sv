@@ -1,5 +1,5 @@
-// The 64-bit counters of docs/registers.md, in that order from CYCLES on; cleared when a run begins.
-// Does not decide what an event is.
+// The 64-bit counters of docs/registers.md, in that order from CYCLES on; cleared when a run begins. What counts is taken
+// into registers first, so the counters are one cycle late. Does not decide what an event is.
 module counters
   import accllm_ctrl_pkg::*;
 (
@@ -19,20 +19,24 @@ module counters
     input  logic           vec_done,
     output logic    [63:0] counters     [COUNTERS]
 );
+  localparam int BEATS_READ = 8, BEATS_WRITTEN = 9;
   logic [COUNTERS-1:0] on;
-  assign on = {enable && vec_done, enable && mat_done, executed, prefetch_wait, events.aux_written, events.aux_read,
-               2'b00, vec_wait, vec_busy, mat_idle, events.mat_stall_out, mat_wait, events.mat_stall_stream,
-               events.mat_busy, 1'b1};
+  logic [5:0] read, written;
 
   always_ff @(posedge clk) begin
-    if (rst || begin_run) begin
-      for (int i = 0; i < COUNTERS; i++) counters[i] <= '0;
-    end else if (running) begin
-      for (int i = 0; i < COUNTERS; i++) begin
-        if (on[i]) counters[i] <= counters[i] + 64'd1;
-      end
-      if (events.beats_read != 0) counters[8] <= counters[8] + 64'(events.beats_read);
-      if (events.beats_written != 0) counters[9] <= counters[9] + 64'(events.beats_written);
+    on <= {enable && vec_done, enable && mat_done, executed, prefetch_wait, events.aux_written, events.aux_read,
+           2'b00, vec_wait, vec_busy, mat_idle, events.mat_stall_out, mat_wait, events.mat_stall_stream,
+           events.mat_busy, 1'b1};
+    read <= events.beats_read;
+    written <= events.beats_written;
+    if (rst || begin_run || !running) {on, read, written} <= '0;
+  end
+
+  for (genvar i = 0; i < COUNTERS; i++) begin : gen_counter
+    wire [5:0] step = i == BEATS_READ ? read : i == BEATS_WRITTEN ? written : 6'(on[i]);
+    always_ff @(posedge clk) begin
+      if (rst || begin_run) counters[i] <= '0;
+      else counters[i] <= counters[i] + 64'(step);
     end
   end
 endmodule

@@ -1,4 +1,5 @@
-// Keeps the first fault of a run (lowest source among those of one cycle) until the next run begins.
+// Keeps the first fault of a run (lowest source among those of one cycle) until the next run begins. Reports are taken into
+// registers first, so a fault is held, with `hit`, two cycles after it was reported.
 // Does not stop anything itself: run_control does, on `hit`.
 module fault_unit
   import accllm_types_pkg::*;
@@ -15,25 +16,24 @@ module fault_unit
     output logic   [31:0] fault_pc,
     output logic   [31:0] fault_info
 );
-  logic [SOURCES-1:0] valid;
-  for (genvar i = 0; i < SOURCES; i++) begin : gen_valid
-    assign valid[i] = faults[i].valid;
+  fault_t report[SOURCES], first;
+
+  always_comb begin
+    first = '0;
+    for (int i = SOURCES - 1; i >= 0; i--) if (report[i].valid) first = report[i];
   end
-  assign hit = status != 0;
 
   always_ff @(posedge clk) begin
+    report <= faults;
+    for (int i = 0; i < SOURCES; i++) report[i].valid <= faults[i].valid && enable && !rst && !begin_run;
     if (rst || begin_run) begin
-      status <= '0;
-      fault_pc <= '0;
-      fault_info <= '0;
-    end else if (enable && !hit && valid != 0) begin
-      for (int i = SOURCES - 1; i >= 0; i--) begin
-        if (valid[i]) begin
-          status <= 32'(faults[i].code);
-          fault_pc <= 32'(faults[i].pc);
-          fault_info <= faults[i].info;
-        end
-      end
+      {hit, status, fault_pc, fault_info} <= '0;
+    end else if (first.valid && !hit) begin
+      hit <= 1'b1;
+      status <= 32'(first.code);
+      fault_pc <= 32'(first.pc);
+      fault_info <= first.info;
     end
+    if (!rst) assert (!(first.valid && first.code == 0)) else $error("a fault without a code");
   end
 endmodule

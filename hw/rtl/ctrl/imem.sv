@@ -1,5 +1,6 @@
-// Instruction memory: one write port, one read port with data one cycle after `r_en`, held until the next.
-// Does not check addresses; the loader and the sequencer do.
+// Instruction memory: one write port, one read port with data two cycles after `r_en`, held until the next read's.
+// The second register stands after the multiplexer that joins the block RAMs. Does not check addresses; the loader and the
+// sequencer do.
 module imem #(
     parameter int IMEM = 512
 ) (
@@ -12,9 +13,11 @@ module imem #(
     output logic [           255:0] r_data
 );
   (* ram_style = "block" *) logic [255:0] mem[IMEM];
+  logic [255:0] word;
 
   always_ff @(posedge clk) begin
     if (w_en) mem[w_addr] <= w_data;
-    if (r_en) r_data <= mem[r_addr];
+    if (r_en) word <= mem[r_addr];
+    r_data <= word;
   end
 endmodule

@@ -1,32 +1,35 @@
 // Issue queue of one unit: holds operations in order, takes the two semaphores of the oldest, presents it to the unit
-// and keeps the semaphores to raise until the unit says done. Does not count semaphores.
+// and keeps the semaphores to raise until the unit says done. Does not count semaphores: it asks for them, one bit each.
+// Operations wait in block RAM, the next one in the RAM's read register, the oldest in `head`; one that comes while the
+// queue is empty goes to `head` at once. Operations start every second cycle at most.
 module issue
   import accllm_isa_pkg::uop_t;
+  import accllm_isa_pkg::SEMAPHORES;
   import accllm_ctrl_pkg::*;
 #(
     parameter int DEPTH = 16,
     parameter int FLIGHT = 4
 ) (
-    input  logic        clk,
-    input  logic        rst,
-    input  logic        clear,
-    input  logic        in_valid,
-    output logic        in_ready,
-    input  op_t         in_op,
-    output logic [ 3:0] want0,
-    output logic [ 3:0] want1,
-    input  logic        grant0,
-    input  logic        grant1,
-    output logic        start_valid,
-    input  logic        start_ready,
-    output uop_t        uop,
-    input  logic        done,
-    output logic [ 3:0] raise0,
-    output logic [ 3:0] raise1,
-    output logic        active,       // anything queued or running
-    output logic        running,
-    output logic        waiting,      // the next operation waits for a semaphore
-    output logic [15:0] pc            // oldest operation that runs, else the next
+    input  logic                  clk,
+    input  logic                  rst,
+    input  logic                  clear,
+    input  logic                  in_valid,
+    output logic                  in_ready,
+    input  op_t                   in_op,
+    output logic [SEMAPHORES:1]   ask0,
+    output logic [SEMAPHORES:1]   ask1,
+    input  logic                  grant0,
+    input  logic                  grant1,
+    output logic                  start_valid,
+    input  logic                  start_ready,
+    output uop_t                  uop,
+    input  logic                  done,
+    output raise_t                raise0,
+    output raise_t                raise1,
+    output logic                  active,       // anything queued or running
+    output logic                  running,
+    output logic                  waiting,      // the next operation waits for a semaphore
+    output logic [15:0]           pc            // oldest operation that runs, else the next
 );
   localparam int DW = $clog2(DEPTH);
   localparam int FW = $clog2(FLIGHT);
@@ -36,57 +39,90 @@ module issue
     logic [15:0] pc;
   } flight_t;
 
-  op_t queue[DEPTH];
-  op_t head;
+  // An operation whose semaphores are in `ask0` and `ask1`.
+  typedef struct packed {
+    logic [3:0] sig1;
+    logic [3:0] sig0;
+    uop_t       uop;
+  } head_t;
+
+  (* ram_style = "block" *) op_t queue[DEPTH];
+  op_t next;
+  head_t head;
   flight_t flight[FLIGHT];
   logic [DW-1:0] q_read, q_write;
   logic [DW:0] q_count;
   logic [FW-1:0] f_read, f_write;
   logic [FW:0] f_count;
-  logic head_valid, need0, need1;
+  logic next_valid, head_valid, f_full, q_some;
+  logic need0, need1;  // ask0, ask1 are not zero
 
   wire take = start_valid && start_ready;
-  wire refill = q_count != 0 && (!head_valid || take);
   wire push = in_valid && in_ready;
-  wire retire = done && f_count != 0;
-  op_t next;
-  assign next = queue[q_read];
+  wire retire = done && running;
+  wire vacant = !head_valid || take;
+  wire direct = push && !q_some && !next_valid && !head_valid;
+  wire store = push && !direct;
+  wire refill = next_valid && vacant;
+  wire fetch = q_some && !next_valid;
+  wire [DW:0] q_after = q_count + (DW + 1)'(store) - (DW + 1)'(fetch);
+  flight_t oldest;
+  assign oldest = flight[f_read];
 
-  assign in_ready = q_count != (DW + 1)'(DEPTH);
-  assign want0 = head_valid && need0 ? head.wait0 : 4'd0;
-  assign want1 = head_valid && need1 ? head.wait1 : 4'd0;
-  assign start_valid = head_valid && !need0 && !need1 && f_count != (FW + 1)'(FLIGHT);
+  assign in_ready = !q_count[DW];
+  assign start_valid = head_valid && !waiting && !f_full;
   assign uop = head.uop;
-  assign raise0 = retire ? flight[f_read].sig0 : 4'd0;
-  assign raise1 = retire ? flight[f_read].sig1 : 4'd0;
-  assign running = f_count != 0;
-  assign active = running || head_valid || q_count != 0;
-  assign waiting = head_valid && (need0 || need1);
-  assign pc = running ? flight[f_read].pc : head.uop.pc;
+  assign raise0 = '{valid: retire && oldest.sig0 != 0, index: oldest.sig0, pc: oldest.pc};
+  assign raise1 = '{valid: retire && oldest.sig1 != 0, index: oldest.sig1, pc: oldest.pc};
+  assign waiting = need0 || need1;
+  assign active = running || head_valid || next_valid || q_some;
+  assign pc = running ? oldest.pc : head.uop.pc;
+
+  function automatic logic [SEMAPHORES:1] one_hot(input logic [3:0] index);
+    for (int i = 1; i <= SEMAPHORES; i++) one_hot[i] = index == 4'(i);
+  endfunction
 
   always_ff @(posedge clk) begin
-    if (push) queue[q_write] <= in_op;
-    if (refill) head <= next;
+    if (store) queue[q_write] <= in_op;
+    if (fetch) next <= queue[q_read];
+    if (direct) head <= '{sig1: in_op.sig1, sig0: in_op.sig0, uop: in_op.uop};
+    else if (refill) head <= '{sig1: next.sig1, sig0: next.sig0, uop: next.uop};
     if (take) flight[f_write] <= '{sig1: head.sig1, sig0: head.sig0, pc: head.uop.pc};
+  end
+
+  always_ff @(posedge clk) begin
     if (rst || clear) begin
-      {q_read, q_write, q_count, f_read, f_write, f_count} <= '0;
-      {head_valid, need0, need1} <= '0;
+      {q_read, q_write, q_count, q_some, f_read, f_write, f_count} <= '0;
+      {next_valid, head_valid, running, f_full, ask0, ask1, need0, need1} <= '0;
     end else begin
-      if (push) q_write <= q_write + 1'b1;
-      if (refill) q_read <= q_read + 1'b1;
-      if (push != refill) q_count <= push ? q_count + 1'b1 : q_count - 1'b1;
-      if (refill) begin
-        head_valid <= 1'b1;
-        need0 <= next.wait0 != 0;
-        need1 <= next.wait1 != 0;
+      q_write <= q_write + DW'(store);
+      q_read <= q_read + DW'(fetch);
+      q_count <= q_after;
+      q_some <= q_after != 0;
+      next_valid <= fetch || (next_valid && !refill);
+      head_valid <= direct || refill || (head_valid && !take);
+      if (direct) begin
+        {ask0, need0} <= {one_hot(in_op.wait0), in_op.wait0 != 0};
+        {ask1, need1} <= {one_hot(in_op.wait1), in_op.wait1 != 0};
+      end else if (refill) begin
+        {ask0, need0} <= {one_hot(next.wait0), next.wait0 != 0};
+        {ask1, need1} <= {one_hot(next.wait1), next.wait1 != 0};
       end else begin
-        if (take) head_valid <= 1'b0;
-        if (grant0) need0 <= 1'b0;
-        if (grant1) need1 <= 1'b0;
+        if (grant0) {ask0, need0} <= '0;
+        if (grant1) {ask1, need1} <= '0;
       end
-      if (take) f_write <= f_write + 1'b1;
-      if (retire) f_read <= f_read + 1'b1;
-      if (take != retire) f_count <= take ? f_count + 1'b1 : f_count - 1'b1;
+      f_write <= f_write + FW'(take);
+      f_read <= f_read + FW'(retire);
+      f_count <= f_count + (FW + 1)'(take) - (FW + 1)'(retire);
+      running <= take || (running && !(retire && f_count == (FW + 1)'(1)));
+      f_full <= f_count + (FW + 1)'(take) - (FW + 1)'(retire) == (FW + 1)'(FLIGHT);
+      assert (!store || !q_count[DW]) else $error("issue: an operation is pushed into a full queue");
+      assert (q_some == (q_count != 0)) else $error("issue: q_some with %0d operations in the queue", q_count);
+      assert (!(take && f_full)) else $error("issue: more than %0d operations run", FLIGHT);
+      assert (running == (f_count != 0)) else $error("issue: running with %0d operations in flight", f_count);
+      assert ($onehot0(ask0) && $onehot0(ask1)) else $error("issue: one operation asks for several semaphores");
+      assert (need0 == (ask0 != 0) && need1 == (ask1 != 0)) else $error("issue: need and ask differ");
+      assert (!(grant0 && ask0 == 0) && !(grant1 && ask1 == 0)) else $error("issue: a semaphore that nobody asked for");
     end
   end
 endmodule

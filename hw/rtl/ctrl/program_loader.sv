@@ -29,11 +29,12 @@ module program_loader
     output logic   [                255:0] w_data
 );
   logic busy;
-  logic [15:0] at;  // next instruction to write
+  logic [15:0] at, left;  // next instruction to write, and how many
+  logic last;             // only one
   wire [15:0] beats = 16'(len[15:1]) + 16'(len[0]);
-  wire too_long = len > 32'(IMEM);
-  wire outside = {1'b0, addr} + 33'(beats) > {1'b0, limit};
-  wire last = at + 16'd1 == len[15:0];
+  // The settings do not change while a run is on, so these are right long before the start.
+  logic [32:0] past;
+  logic too_long, outside;
 
   // The low half of a beat is written in the first cycle, the high half (with the pop) in the second.
   assign w_en = busy && rd_valid;
@@ -42,6 +43,9 @@ module program_loader
   assign rd_ready = busy && (at[0] || last);
 
   always_ff @(posedge clk) begin
+    too_long <= len > 32'(IMEM);
+    past <= {1'b0, addr} + 33'(beats);
+    outside <= past > {1'b0, limit};
     done <= 1'b0;
     fault <= '0;
     if (rst) begin
@@ -60,12 +64,16 @@ module program_loader
           rq_beat <= addr;
           rq_beats <= beats;
           at <= '0;
+          left <= len[15:0];
+          last <= len[15:0] == 16'd1;
           length <= '0;
         end
       end
       if (rq_valid && rq_ready) rq_valid <= 1'b0;
       if (w_en) begin
         at <= at + 16'd1;
+        left <= left - 16'd1;
+        last <= left == 16'd2;
         if (last) begin
           busy <= 1'b0;
           done <= 1'b1;

@@ -1,5 +1,6 @@
 // Phases of a run: flush what a stopped run left behind, load the program, run, and after a fault stop the units and wait
-// for outstanding traffic, but no longer than the watchdog allows. Every run ends with one `done`.
+// for outstanding traffic, but no longer than the watchdog allows. Every run ends with one `done`, a few cycles after the
+// sequencer's end, so that a fault that is on its way is not lost.
 // Does not decide what a fault is.
 module run_control
   import accllm_ctrl_pkg::*;
@@ -21,25 +22,28 @@ module run_control
     output logic   watchdog_restart,
     output logic   done
 );
-  // Units see `clear` in the first cycle of a phase and answer with `drained` from the third one on.
+  // Units see `clear` in the second cycle of a phase and answer with `drained` from the fourth one on.
   logic [1:0] age;
-  wire settled = age == 2'd2;
+  logic [3:0] ended;  // the sequencer reached END so many cycles ago
+  wire settled = age == 2'd3;
   wire faulted = hit && (phase == PHASE_FLUSH || phase == PHASE_LOAD || phase == PHASE_RUN);
   wire flushed = phase == PHASE_FLUSH && settled && drained;
 
   assign begin_run = phase == PHASE_IDLE && start;
-  assign clear = (phase == PHASE_FLUSH || phase == PHASE_ABORT) && age == 0;
   assign load_start = flushed && load && !hit;
   assign seq_start = !hit && ((flushed && !load) || (phase == PHASE_LOAD && load_done));
   assign watchdog_restart = phase == PHASE_IDLE || age == 0;
   assign done = phase == PHASE_FINISH;
 
   always_ff @(posedge clk) begin
+    clear <= (phase == PHASE_FLUSH || phase == PHASE_ABORT) && age == 0 && !rst;
     if (rst) begin
       phase <= PHASE_IDLE;
       age   <= '0;
+      ended <= '0;
     end else begin
       if (!settled) age <= age + 2'd1;
+      ended <= phase == PHASE_RUN ? {ended[2:0], finished} : '0;
       unique case (phase)
         PHASE_IDLE: begin
           age <= '0;
@@ -55,7 +59,7 @@ module run_control
           phase <= PHASE_RUN;
           age   <= '0;
         end
-        PHASE_RUN: if (finished) phase <= PHASE_FINISH;
+        PHASE_RUN: if (ended[3]) phase <= PHASE_FINISH;
         PHASE_ABORT: if (settled && (drained || expired)) phase <= PHASE_FINISH;
         default: phase <= PHASE_IDLE;
       endcase
@@ -63,6 +67,7 @@ module run_control
         phase <= PHASE_ABORT;
         age   <= '0;
       end
+      assert (!finished || phase == PHASE_RUN || hit) else $error("the sequencer ends outside a run");
     end
   end
 endmodule

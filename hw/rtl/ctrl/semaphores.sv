@@ -1,51 +1,78 @@
-// Fifteen counting semaphores, 1..15. Five requests (in order of priority) may each take one count, four signals may each
-// add one. Two requests for the same semaphore are granted one after the other, so a count never goes below zero.
-// A count past 255 is a fault and is not stored. Does not know units.
+// Fifteen counting semaphores, 1..15. Five requests (in order of priority, one bit a semaphore) may each take one count,
+// four signals may each add one. Two requests for the same semaphore are granted one after the other, so a count never
+// goes below zero. A signal is counted one cycle after it came, and may be granted in that cycle. A count past 255 is a
+// fault and is not stored. Does not know units.
 module semaphores
   import accllm_isa_pkg::*;
   import accllm_regs_pkg::*;
   import accllm_types_pkg::*;
+  import accllm_ctrl_pkg::*;
 (
-    input  logic          clk,
-    input  logic          rst,
-    input  logic          clear,
-    input  logic   [ 3:0] want    [5],
-    output logic   [ 4:0] grant,
-    input  logic   [ 3:0] raise   [4],
-    input  logic   [15:0] raise_pc[4],
-    output fault_t        fault
+    input  logic                         clk,
+    input  logic                         rst,
+    input  logic                         clear,
+    input  logic   [     SEMAPHORES:1]   ask     [5],
+    output logic   [             4:0]    grant,
+    input  raise_t                       raise   [4],
+    output fault_t                       fault
 );
-  logic [7:0] count[SEMAPHORES+1];
-  logic [15:0] nonzero;
-  logic any;
-  assign any = grant != 0 || (raise[0] | raise[1] | raise[2] | raise[3]) != 0;
+  localparam int N = SEMAPHORES;
+  logic [N:1] nonzero, fresh, past;
+  logic [N:1] given[5];
+  raise_t came[4], late[4];  // the signals, one and two cycles after they came
+  logic [3:0] guilty;
 
-  assign grant[0] = nonzero[want[0]];
-  assign grant[1] = nonzero[want[1]] && want[1] != want[0];
-  assign grant[2] = nonzero[want[2]] && want[2] != want[0] && want[2] != want[1];
-  assign grant[3] = nonzero[want[3]] && want[3] != want[0] && want[3] != want[1] && want[3] != want[2];
-  assign grant[4] = nonzero[want[4]] && want[4] != want[0] && want[4] != want[1] && want[4] != want[2] && want[4] != want[3];
+  always_comb begin
+    for (int i = 1; i <= N; i++) begin
+      logic taken;
+      taken = !(nonzero[i] || fresh[i]);
+      for (int w = 0; w < 5; w++) begin
+        given[w][i] = ask[w][i] && !taken;
+        taken |= ask[w][i];
+      end
+    end
+    for (int w = 0; w < 5; w++) grant[w] = given[w] != 0;
+    for (int r = 0; r < 4; r++) guilty[r] = late[r].valid && past[late[r].index];
+  end
+
+  for (genvar i = 1; i <= N; i++) begin : gen_count
+    logic [7:0] count;
+    logic [2:0] add, more;  // signals: that came in the cycle before, and that come
+    logic some, came_now, over;
+    wire take = given[0][i] || given[1][i] || given[2][i] || given[3][i] || given[4][i];
+    wire [8:0] sum = {1'b0, count} + {6'd0, add} - 9'(take);
+    assign {nonzero[i], fresh[i], past[i]} = {some, came_now, over};
+    always_comb begin
+      more = '0;
+      for (int r = 0; r < 4; r++) more += 3'(raise[r].valid && raise[r].index == 4'(i));
+    end
+    always_ff @(posedge clk) begin
+      if (rst || clear) begin
+        {count, add, some, came_now, over} <= '0;
+      end else begin
+        add <= more;
+        came_now <= more != 0;
+        over <= sum[8];
+        if (!sum[8]) begin
+          count <= sum[7:0];
+          some <= sum[7:0] != 0;
+        end
+        assert (!(take && count == 0 && add == 0)) else $error("semaphore %0d goes below zero", i);
+        assert (some == (count != 0)) else $error("semaphore %0d: %0d counts", i, count);
+      end
+    end
+  end
 
   always_ff @(posedge clk) begin
+    came <= raise;
+    late <= came;
     fault <= '0;
+    for (int r = 0; r < 4; r++) begin
+      if (guilty[r]) fault <= '{valid: 1'b1, code: FAULT_SEMAPHORE, pc: late[r].pc, info: 32'(late[r].index)};
+    end
     if (rst || clear) begin
-      for (int i = 0; i <= SEMAPHORES; i++) count[i] <= '0;
-      nonzero <= '0;
-    end else if (any) begin
-      for (int i = 1; i <= SEMAPHORES; i++) begin
-        logic [8:0] sum;
-        sum = {1'b0, count[i]};
-        for (int r = 0; r < 4; r++) if (raise[r] == 4'(i)) sum = sum + 9'd1;
-        for (int w = 0; w < 5; w++) if (grant[w] && want[w] == 4'(i)) sum = sum - 9'd1;
-        if (sum[8]) begin
-          for (int r = 0; r < 4; r++) begin
-            if (raise[r] == 4'(i)) fault <= '{valid: 1'b1, code: FAULT_SEMAPHORE, pc: raise_pc[r], info: i};
-          end
-        end else begin
-          count[i] <= sum[7:0];
-          nonzero[i] <= sum != 0;
-        end
-      end
+      fault <= '0;
+      for (int r = 0; r < 4; r++) {came[r].valid, late[r].valid} <= '0;
     end
   end
 endmodule

@@ -1,5 +1,6 @@
 // Runs the program: fetches, adds registers to operands, executes control instructions, hands unit operations to the
-// issue queues with their dispatch numbers. Two cycles an instruction, more while a queue is full.
+// issue queues with their dispatch numbers. Three cycles an instruction (read registers, add, execute), two more after a
+// jump, which must be fetched; the next one in order is fetched meanwhile. More while a queue is full.
 // Checks opcodes, loop nesting and the program's end. Does not know semaphores and does not check what units check.
 module sequencer
   import accllm_isa_pkg::*;
@@ -33,125 +34,158 @@ module sequencer
 );
   localparam int CONSTS = 9;
   localparam int LW = $clog2(LOOP_DEPTH);
-  typedef enum logic [2:0] {IDLE, FETCH, DECODE, EXECUTE, STOPPED} state_t;
+  typedef enum logic [2:0] {IDLE, FETCH, WAIT, READ, ADD, EXECUTE, STOPPED} state_t;
+  // What kind of instruction is in EXECUTE, as one bit each.
+  typedef struct packed {
+    logic matrix;
+    logic vector;
+    logic ends;     // END
+    logic adds;     // ADD
+    logic loop;     // LOOP with at least one round
+    logic skip;     // LOOP with none
+    logic again;    // ENDLOOP with rounds left
+    logic leave;    // ENDLOOP of the last round
+    logic setc;     // SETC
+    logic fence;    // FENCE
+    logic illegal;
+  } kind_t;
   state_t state;
-  logic [31:0] regs[REGISTERS];
+  kind_t kind;
+  instr_t held;
+  logic [31:0] regs[REGISTERS], value_a, value_b, value_c, value_n, value_m;
   logic [15:0] loop_pc[LOOP_DEPTH];
   logic [31:0] loop_left[LOOP_DEPTH];
   logic [LW:0] depth;
   logic [31:0] seq;
   logic [CONSTS-1:0][31:0] const_words;
-  logic illegal, step;
-  logic [15:0] pc_next;
+  logic outside, step, begun;
+  logic [31:0] top_left;
+  logic [15:0] loop_start;
   wire [LW-1:0] top = LW'(depth - 1'b1);
+  wire [LW-1:0] above = depth[LW-1:0];
   wire executing = state == EXECUTE && enable;
-  wire loop_again = loop_left[top] != 0;
-  wire [7:0] code = op.uop.op;
-  wire matrix = is_matrix(code);
-  wire vector = is_vector(code);
+  wire jumps = kind.skip || kind.again;
+  wire complete = executing && !kind.illegal && step;
 
   assign consts = consts_t'(const_words);
-  assign mat_valid = executing && matrix;
-  assign vec_valid = executing && vector;
-  assign executed = executing && step && !illegal;
-  assign finished = executed && code == OP_END;
-  assign imem_en = state == FETCH || executed;
-  assign imem_addr = $clog2(IMEM)'(state == FETCH ? pc : pc_next);
+  assign mat_valid = executing && kind.matrix;
+  assign vec_valid = executing && kind.vector;
+  assign executed = complete;
+  assign finished = complete && kind.ends;
+  // The instruction after this one is read while this one is in READ, so that it is there when this one is through.
+  assign imem_en = state == FETCH || state == READ;
+  assign imem_addr = $clog2(IMEM)'(pc + 16'(state == READ));
 
-  // What the instruction in EXECUTE does: can it complete in this cycle, is it legal, where does it go on.
   always_comb begin
     step = 1'b1;
-    illegal = 1'b0;
-    pc_next = pc + 16'd1;
-    case (code)
-      OP_END, OP_FENCE: step = units_idle;
-      OP_ADD: illegal = op.uop.x >= 8'(REGISTERS);
-      OP_LOOP: begin
-        illegal = op.uop.n != 0 && depth == (LW + 1)'(LOOP_DEPTH);
-        if (op.uop.n == 0) pc_next = op.uop.a > 32'hffff ? 16'hffff : op.uop.a[15:0];
-      end
-      OP_ENDLOOP: begin
-        illegal = depth == 0;
-        if (loop_again) pc_next = loop_pc[top];
-      end
-      OP_SETC: begin
-        step = units_idle;
-        illegal = op.uop.x >= 8'(CONSTS);
-      end
-      default: begin
-        step = matrix ? mat_ready : vec_ready;
-        illegal = !matrix && !vector;
-      end
+    if (kind.matrix) step = mat_ready;
+    else if (kind.vector) step = vec_ready;
+    else if (kind.ends || kind.fence || kind.setc) step = units_idle;
+  end
+
+  // READ: registers. ADD: operands, and what the instruction is.
+  kind_t next_kind;
+  wire [31:0] rounds = 32'(held.n) + value_n;
+  wire no_rounds = rounds == 0;
+  always_comb begin
+    next_kind = '0;
+    next_kind.matrix = is_matrix(held.op);
+    next_kind.vector = is_vector(held.op);
+    case (held.op)
+      OP_END: next_kind.ends = 1'b1;
+      OP_FENCE: next_kind.fence = 1'b1;
+      OP_ADD: {next_kind.adds, next_kind.illegal} = {1'b1, held.x >= 8'(REGISTERS)};
+      OP_LOOP: {next_kind.skip, next_kind.loop, next_kind.illegal} = {no_rounds, !no_rounds, !no_rounds && depth == (LW + 1)'(LOOP_DEPTH)};
+      OP_ENDLOOP: {next_kind.again, next_kind.leave, next_kind.illegal} = {top_left != 0, top_left == 0, depth == 0};
+      OP_SETC: {next_kind.setc, next_kind.illegal} = {1'b1, held.x >= 8'(CONSTS)};
+      default: next_kind.illegal = !next_kind.matrix && !next_kind.vector;
     endcase
   end
 
   always_ff @(posedge clk) begin
+    if (state == READ) begin
+      held <= imem_data;
+      value_a <= regs[imem_data.ra];
+      value_b <= regs[imem_data.rb];
+      value_c <= regs[imem_data.rc];
+      value_n <= regs[imem_data.rn];
+      value_m <= regs[imem_data.rm];
+      top_left <= loop_left[top];
+      loop_start <= loop_pc[top];
+      outside <= pc >= length;
+    end
+    if (state == ADD) begin
+      kind <= next_kind;
+      pfw <= held.pfw;
+      op <= '{
+          sig1: held.sig1,
+          sig0: held.sig0,
+          wait1: held.wait1,
+          wait0: held.wait0,
+          uop: '{
+              seq: seq,
+              pc: pc,
+              op: held.op,
+              flags: held.flags,
+              a: held.a + value_a,
+              b: held.b + value_b,
+              c: held.c + value_c,
+              n: rounds,
+              m: 32'(held.m) + value_m,
+              k: held.k,
+              sh: held.sh,
+              x: held.x,
+              aux: held.aux
+          }
+      };
+    end
+  end
+
+  always_ff @(posedge clk) begin
     fault <= '0;
+    begun <= start && !rst;
     if (rst) begin
       state <= IDLE;
       pc <= '0;
       const_words <= '0;
     end else begin
       unique case (state)
-        FETCH: state <= DECODE;
-        DECODE: begin
+        FETCH: state <= WAIT;
+        WAIT: state <= READ;
+        READ: state <= ADD;
+        ADD: begin
           state <= EXECUTE;
-          op <= '{
-              sig1: imem_data.sig1,
-              sig0: imem_data.sig0,
-              wait1: imem_data.wait1,
-              wait0: imem_data.wait0,
-              uop: '{
-                  seq: seq,
-                  pc: pc,
-                  op: imem_data.op,
-                  flags: imem_data.flags,
-                  a: imem_data.a + regs[imem_data.ra],
-                  b: imem_data.b + regs[imem_data.rb],
-                  c: imem_data.c + regs[imem_data.rc],
-                  n: 32'(imem_data.n) + regs[imem_data.rn],
-                  m: 32'(imem_data.m) + regs[imem_data.rm],
-                  k: imem_data.k,
-                  sh: imem_data.sh,
-                  x: imem_data.x,
-                  aux: imem_data.aux
-              }
-          };
-          pfw <= imem_data.pfw;
-          if (pc >= length && enable) begin
+          if (outside && enable) begin
             state <= STOPPED;
             fault <= '{valid: 1'b1, code: FAULT_PROGRAM, pc: pc, info: 32'(length)};
           end
         end
-        EXECUTE:
-        if (enable) begin
-          if (illegal) begin
+        EXECUTE: begin
+          if (executing && kind.illegal) begin
             state <= STOPPED;
-            fault <= '{valid: 1'b1, code: FAULT_ILLEGAL, pc: pc, info: 32'(code)};
-          end else if (step) begin
-            state <= DECODE;
-            pc <= pc_next;
-            case (code)
-              OP_END: state <= IDLE;
-              OP_ADD: if (op.uop.x != 0) regs[op.uop.x[4:0]] <= op.uop.a + op.uop.b;
-              OP_LOOP:
-              if (op.uop.n != 0) begin
-                loop_pc[depth[LW-1:0]] <= pc + 16'd1;
-                loop_left[depth[LW-1:0]] <= op.uop.n - 32'd1;
-                depth <= depth + 1'b1;
-              end
-              OP_ENDLOOP:
-              if (loop_again) loop_left[top] <= loop_left[top] - 32'd1;
-              else depth <= depth - 1'b1;
-              OP_SETC: const_words[op.uop.x[3:0]] <= op.uop.a;
-              OP_FENCE: ;
-              default: seq <= seq + 32'd1;
-            endcase
+            fault <= '{valid: 1'b1, code: FAULT_ILLEGAL, pc: pc, info: 32'(op.uop.op)};
+          end
+          if (complete) begin
+            state <= kind.ends ? IDLE : jumps ? FETCH : READ;
+            pc <= kind.again ? loop_start : kind.skip ? (op.uop.a[31:16] != 0 ? '1 : op.uop.a[15:0]) : pc + 16'd1;
+            if (kind.adds && op.uop.x != 0) regs[op.uop.x[4:0]] <= op.uop.a + op.uop.b;
+            if (kind.loop) begin
+              loop_pc[above] <= pc + 16'd1;
+              loop_left[above] <= op.uop.n - 32'd1;
+              depth <= depth + 1'b1;
+            end
+            if (kind.again) loop_left[top] <= loop_left[top] - 32'd1;
+            if (kind.leave) depth <= depth - 1'b1;
+            if (kind.setc) const_words[op.uop.x[3:0]] <= op.uop.a;
+            if (kind.matrix || kind.vector) seq <= seq + 32'd1;
           end
         end
         default: ;
       endcase
-      if (start) begin
+      // The registers are loaded a cycle after the start, so that the start does not reach a thousand of them at once; what
+      // a stopped run left must not be executed meanwhile.
+      if (start) state <= IDLE;
+      if (begun) begin
         state <= FETCH;
         pc <= '0;
         seq <= '0;
@@ -159,9 +193,10 @@ module sequencer
         for (int i = 0; i < REGISTERS; i++) regs[i] <= i > 0 && i <= ARGS ? args[i-1] : '0;
       end
       assert (!(mat_valid && vec_valid)) else $error("an operation for two units");
+      assert (!executing || kind.illegal || $onehot(kind)) else $error("an instruction of two kinds");
       assert (depth <= (LW + 1)'(LOOP_DEPTH)) else $error("loop stack depth %0d", depth);
     end
   end
 
-  wire unused = &{1'b0, imem_data.zero16};
+  wire unused = &{1'b0, imem_data.zero16, held.zero16, held.ra, held.rb, held.rc, held.rn, held.rm};
 endmodule

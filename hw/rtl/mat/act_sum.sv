@@ -1,35 +1,38 @@
-// Sums of a W4 beat's activations, one calculation for all tiles: of every quarter of the columns, for each pair of lanes
-// in one word as act_mux has them. In step with tile_mul's sums. Of other beats the sums mean nothing: their offsets
-// are 0. The loops are kept as loops, see tile_decode.
+// Sums of a W4 beat's activations, one calculation for all tiles: of every quarter of the columns, for each lane. A word
+// a cycle, in three stages. Of other beats the sums mean nothing: their offsets are 0. The loops are kept as loops, see
+// tile_decode.
 module act_sum #(
-    parameter int PAIRS = 1
+    parameter int LANES = 2,
+    localparam int PAIRS = LANES / 2
 ) (
     input  logic        clk,
-    input  logic        t2_valid,
-    input  logic [31:0] x0      [PAIRS*64],  // T2
-    input  logic [31:0] x1      [PAIRS*64],
-    input  logic        t3_valid,
-    output logic [31:0] x_sum   [ PAIRS*4]   // T4
+    input  logic [15:0] x0   [PAIRS*64],
+    input  logic [15:0] x1   [PAIRS*64],
+    output logic [12:0] sums [ LANES*4]   // three cycles later
 );
-  logic [31:0] eight[PAIRS*8];
-  always_ff @(posedge clk) begin
-    if (t2_valid) begin : first
-      logic [31:0] q[PAIRS*8];
-      for (int p = 0; p < PAIRS; p++) begin
+  for (genvar l = 0; l < LANES; l++) begin : gen_lane
+    logic signed [15:0] four[32], eight[8], all[4];
+    always_ff @(posedge clk) begin : add
+      logic signed [15:0] p[32], q[8], r[4];
+      for (int k = 0; k < 4; k++) begin
         // verilator unroll_disable
         for (int j = 0; j < 8; j++) begin
-          q[8*p+j] = '0;
-          for (int k = 0; k < 8; k++) q[8*p+j] = q[8*p+j] + x0[64*p+8*k+j] + x1[64*p+8*k+j];
+          automatic logic signed [15:0] a, b, c, d;
+          a = 16'($signed(x0[64*(l/2)+16*k+j][8*(l%2)+:8]));
+          b = 16'($signed(x1[64*(l/2)+16*k+j][8*(l%2)+:8]));
+          c = 16'($signed(x0[64*(l/2)+16*k+8+j][8*(l%2)+:8]));
+          d = 16'($signed(x1[64*(l/2)+16*k+8+j][8*(l%2)+:8]));
+          p[8*k+j] = (a + b) + (c + d);
         end
       end
+      for (int j = 0; j < 8; j++) q[j] = (four[j] + four[8+j]) + (four[16+j] + four[24+j]);
+      for (int g = 0; g < 4; g++) r[g] = eight[g] + eight[4+g];
+      four  <= p;
       eight <= q;
+      all   <= r;
     end
-    if (t3_valid) begin : second
-      logic [31:0] q[PAIRS*4];
-      for (int p = 0; p < PAIRS; p++) begin
-        for (int g = 0; g < 4; g++) q[4*p+g] = eight[8*p+g] + eight[8*p+4+g];
-      end
-      x_sum <= q;
+    for (genvar g = 0; g < 4; g++) begin : gen_quarter
+      assign sums[4*l+g] = 13'(all[g]);
     end
   end
 endmodule

@@ -1,6 +1,7 @@
-// Control of all tiles: queue of operations, the issue and drain walkers, q_sums, and the delay lines that bring their
-// commands to the pipeline stages (t1: beat and activation word are there, t5: accumulate; d0: read sums, d5: results),
-// and the exponents of MATW's activation words to t5.
+// Control of all tiles: queue of operations, rows of beats, the issue and drain walkers, q_sums, and the delay lines that
+// bring their commands and the exponents of MATW's activation words to the stages that need them. All outputs to the
+// tiles are in step with one another as a tile wants them (tile.sv); LINK more cycles on the way change nothing, as
+// beats, activations and commands take as long, and `place` waits for LINK both ways.
 // After a fault nothing is issued or drained until `rst` (which is also the engine's clear).
 module mat_ctrl
   import accllm_isa_pkg::*;
@@ -10,83 +11,50 @@ module mat_ctrl
     parameter int CHANNELS = 2,
     parameter int LANES = 2,
     parameter int VEC = 8,
+    parameter int FIFO = 64,
     parameter int VMEM = 65536,
     parameter int ACT = 512,
     parameter int SBUF = 4096,
     parameter int SCALARS = 256,
     parameter int LANE_ROWS = 32,
     parameter int ENTRIES = 32,
-    localparam int EW = $clog2(ENTRIES),
-    localparam int LW = $clog2(LANES),
-    localparam int SW = $clog2(LANE_ROWS / LANES)
+    parameter int LINK = 0
 ) (
-    input  logic                              clk,
-    input  logic                              rst,
-    input  logic                              start_valid,
-    output logic                              start_ready,
-    input  uop_t                              uop,
-    input  consts_t                           consts,
-    input  logic                              done,
-    output fault_t                            fault,
-    output logic                              busy,
-    input  logic    [           CHANNELS-1:0] s_valid,
-    output logic                              s_pop,
-    output logic                              act_en,
-    output logic    [        $clog2(ACT)-1:0] act_addr,
-    input  logic    [                    3:0] act_exp    [LANES],
-    output logic                              qs_en,
-    output logic    [    $clog2(SCALARS)-1:0] qs_addr,
-    input  logic    [                   15:0] qs_data,
-    output logic                              t1_param,
-    output logic    [                    1:0] t1_bank,
-    output logic                              t1_scale,
-    output logic    [                    2:0] t1_sidx,
-    output logic                              t1_decode,
-    output format_t                           t1_format,
-    output logic                              t1_half,
-    output logic                              t1_unit,
-    output logic                              t1_valid,
-    output logic                              t2_valid,
-    output logic                              t3_valid,
-    output logic                              t4_valid,
-    output logic                              t5_valid,
-    output logic                              t5_first,
-    output logic    [                 EW-1:0] t5_entry,
-    output logic    [                    3:0] t5_exp     [LANES],
-    output logic                              d0_valid,
-    output logic    [                 EW-1:0] d0_entry,
-    output logic    [                    1:0] d0_bank,
-    output logic    [                    2:0] d0_words,
-    output logic                              d1_valid,
-    output kind_t                             d1_kind,
-    output logic    [                 LW-1:0] d1_lane,
-    output logic                              d1_second,
-    output logic                              d2_valid,
-    output kind_t                             d2_kind,
-    output logic                              d2_wide,
-    output logic                              d2_pair,
-    output logic    [                   15:0] d2_qsum    [LANES],
-    output logic                              d3_valid,
-    output kind_t                             d3_kind,
-    output logic                              d4_valid,
-    output kind_t                             d4_kind,
-    output logic                              d5_valid,
-    output kind_t                             d5_kind,
-    output logic                              d5_pair,
-    output logic    [                    1:0] d5_word,
-    output logic    [              LANES-1:0] d5_lanes,
-    output logic    [                   31:0] d5_addr,
-    output logic    [                   31:0] d5_seq,
-    output logic                              d5_done,
-    output logic                              stat_begin,
-    output logic                              stat_busy,
-    output logic                              stat_stream,
-    output logic                              stat_out,
-    output logic                              stat_idle
+    input  logic                           clk,
+    input  logic                           rst,
+    input  logic                           start_valid,
+    output logic                           start_ready,
+    input  uop_t                           uop,
+    input  consts_t                        consts,
+    input  logic                           done,
+    output fault_t                         fault,
+    output logic                           busy,
+    input  logic    [        CHANNELS-1:0] s_push,
+    output logic    [        CHANNELS-1:0] s_pop,
+    output logic                           act_en,
+    output logic    [     $clog2(ACT)-1:0] act_addr,
+    input  logic    [                 3:0] act_exp    [LANES],
+    output logic                           qs_en,
+    output logic    [ $clog2(SCALARS)-1:0] qs_addr,
+    input  logic    [                15:0] qs_data,
+    output step_t                          step,
+    output acc_t                           acc,
+    output logic    [                 3:0] acc_exp    [LANES],
+    output drain_t                         drain,
+    output logic    [                15:0] d3_qsum    [LANES],
+    output logic                           place_valid,
+    output logic                           place_done,
+    output place_t                         place,
+    output logic                           stat_begin,
+    output logic                           stat_busy,
+    output logic                           stat_stream,
+    output logic                           stat_out,
+    output logic                           stat_idle
 );
+  localparam int SW = $clog2(LANE_ROWS / LANES);
   mat_op_t ops[SLOTS];
   logic [2:0] accepted, loaded;
-  logic halt, entry_free, bank_free, idle, finished;
+  logic taken, halt, entry_free, bank_free, finished, row;
   fault_t issue_fault, drain_fault, qsum_fault;
   logic [2:0] flight;
 
@@ -103,12 +71,25 @@ module mat_ctrl
       .consts,
       .retire(done),
       .accepted,
+      .taken,
       .ops
   );
 
-  logic t1_first, t1_last;
-  logic [EW-1:0] t1_entry;
+  beat_rows #(
+      .CHANNELS(CHANNELS),
+      .FIFO(FIFO)
+  ) beats (
+      .clk,
+      .rst,
+      .push(s_push),
+      .row
+  );
+
+  acc_t c1_acc;
+  logic c1_last;
   mat_issue #(
+      .CHANNELS(CHANNELS),
+      .FIFO(FIFO),
       .ACT(ACT),
       .ENTRIES(ENTRIES)
   ) issue (
@@ -116,68 +97,58 @@ module mat_ctrl
       .rst,
       .halt,
       .accepted,
+      .taken,
       .ops,
-      .beats_valid(&s_valid),
+      .row,
       .s_pop,
       .act_en,
       .act_addr,
       .entry_free,
       .bank_free,
-      .t1_param,
-      .t1_bank,
-      .t1_scale,
-      .t1_sidx,
-      .t1_decode,
-      .t1_format,
-      .t1_half,
-      .t1_unit,
-      .t1_valid,
-      .t1_first,
-      .t1_last,
-      .t1_entry,
+      .step,
+      .acc(c1_acc),
+      .last(c1_last),
       .fault(issue_fault),
       .stat_begin,
       .stat_busy,
       .stat_stream,
       .stat_out,
-      .idle
+      .idle(stat_idle)
   );
 
-  // From the beat to the accumulators.
-  logic t2_first, t3_first, t4_first, t2_last, t3_last, t4_last, t5_last;
-  logic [EW-1:0] t2_entry, t3_entry, t4_entry;
-  always_ff @(posedge clk) begin
-    t2_valid <= t1_valid && !rst;
-    t3_valid <= t2_valid && !rst;
-    t4_valid <= t3_valid && !rst;
-    t5_valid <= t4_valid && !rst;
-    {t2_first, t2_last, t2_entry} <= {t1_first, t1_last, t1_entry};
-    {t3_first, t3_last, t3_entry} <= {t2_first, t2_last, t2_entry};
-    {t4_first, t4_last, t4_entry} <= {t3_first, t3_last, t3_entry};
-    {t5_first, t5_last, t5_entry} <= {t4_first, t4_last, t4_entry};
-  end
-  assign finished = t5_valid && t5_last;
+  // From the step (c1) to its sums: a tile wants their command nine cycles later, as the exponents, which come with the
+  // activation word.
+  delay_line #(
+      .WIDTH ($bits(acc_t)),
+      .STAGES(9)
+  ) to_acc (
+      .clk,
+      .d(c1_acc),
+      .q(acc)
+  );
+  logic unit;
+  always_ff @(posedge clk) unit <= step.unit;
   for (genvar l = 0; l < LANES; l++) begin : gen_exponent
-    logic [3:0] t2, t3, t4, t5;
-    always_ff @(posedge clk) begin
-      t2 <= t1_unit ? '0 : act_exp[l];
-      t3 <= t2;
-      t4 <= t3;
-      t5 <= t4;
-    end
-    assign t5_exp[l] = t5;
+    logic [3:0] c3;
+    always_ff @(posedge clk) c3 <= unit ? '0 : act_exp[l];
+    delay_line #(
+        .WIDTH (4),
+        .STAGES(7)
+    ) to_sums (
+        .clk,
+        .d(c3),
+        .q(acc_exp[l])
+    );
   end
+  // An entry's last sums are there when a read that begins now comes to the tile.
+  logic [7:0] ends;
+  assign finished = ends[7];
+  always_ff @(posedge clk) ends <= rst ? '0 : {ends[6:0], c1_last};
 
-  kind_t d0_kind;
-  logic [1:0] d0_slot, d1_slot;
-  logic [3:0] d0_param;
-  logic [SW-1:0] d0_step, d1_step;
-  logic [LW-1:0] d0_lane;
-  logic d0_wide, d0_pair, d0_done, d1_wide, d1_pair, d1_done, d2_done, d3_done, d4_done, d3_pair, d4_pair;
-  logic [1:0] d0_word, d1_word, d2_word, d3_word, d4_word;
-  logic [LANES-1:0] d0_lanes, d1_lanes, d2_lanes, d3_lanes, d4_lanes;
-  logic [31:0] d0_addr, d1_addr, d2_addr, d3_addr, d4_addr, d0_seq, d1_seq, d2_seq, d3_seq, d4_seq;
-  assign d0_words = d0_param[3:1];
+  logic [1:0] drain_slot;
+  logic [SW-1:0] drain_step;
+  logic d2_valid, d2_done;
+  place_t d2_place;
   mat_drain #(
       .CHANNELS(CHANNELS),
       .LANES(LANES),
@@ -185,59 +156,46 @@ module mat_ctrl
       .VMEM(VMEM),
       .SBUF(SBUF),
       .ENTRIES(ENTRIES)
-  ) drain (
+  ) walk (
       .clk,
       .rst,
       .halt,
       .accepted,
+      .taken,
       .ops,
       .loaded,
       .score_row(consts.score_row),
       .finished,
       .entry_free,
       .bank_free,
-      .d0_valid,
-      .d0_kind,
-      .d0_entry,
-      .d0_lane,
-      .d0_bank,
-      .d0_param,
-      .d0_slot,
-      .d0_step,
-      .d0_wide,
-      .d0_pair,
-      .d0_word,
-      .d0_lanes,
-      .d0_addr,
-      .d0_seq,
-      .d0_done,
+      .drain,
+      .drain_slot,
+      .drain_step,
+      .place(d2_place),
+      .place_valid(d2_valid),
+      .place_done(d2_done),
       .fault(drain_fault)
   );
 
+  // From the read of the sums to the results in the collector.
+  localparam int WAY = 7 + 2 * LINK;
+  logic [WAY-1:0] valids, dones;
+  assign place_valid = valids[WAY-1];
+  assign place_done = dones[WAY-1];
   always_ff @(posedge clk) begin
-    d1_valid <= d0_valid && !rst;
-    d2_valid <= d1_valid && !rst;
-    d3_valid <= d2_valid && !rst;
-    d4_valid <= d3_valid && !rst;
-    d5_valid <= d4_valid && !rst;
-    d1_done  <= d0_done && !rst;
-    d2_done  <= d1_done && !rst;
-    d3_done  <= d2_done && !rst;
-    d4_done  <= d3_done && !rst;
-    d5_done  <= d4_done && !rst;
-    {d1_slot, d1_step, d1_lane, d1_second} <= {d0_slot, d0_step, d0_lane, d0_param[0]};
-    {d1_kind, d1_pair, d1_word, d1_lanes, d1_wide} <= {d0_kind, d0_pair, d0_word, d0_lanes, d0_wide};
-    {d2_kind, d2_pair, d2_word, d2_lanes, d2_wide} <= {d1_kind, d1_pair, d1_word, d1_lanes, d1_wide};
-    {d3_kind, d3_pair, d3_word, d3_lanes} <= {d2_kind, d2_pair, d2_word, d2_lanes};
-    {d4_kind, d4_pair, d4_word, d4_lanes} <= {d3_kind, d3_pair, d3_word, d3_lanes};
-    {d5_kind, d5_pair, d5_word, d5_lanes} <= {d4_kind, d4_pair, d4_word, d4_lanes};
-    {d1_addr, d1_seq} <= {d0_addr, d0_seq};
-    {d2_addr, d2_seq} <= {d1_addr, d1_seq};
-    {d3_addr, d3_seq} <= {d2_addr, d2_seq};
-    {d4_addr, d4_seq} <= {d3_addr, d3_seq};
-    {d5_addr, d5_seq} <= {d4_addr, d4_seq};
+    valids <= rst ? '0 : {valids[WAY-2:0], d2_valid};
+    dones  <= rst ? '0 : {dones[WAY-2:0], d2_done};
   end
+  delay_line #(
+      .WIDTH ($bits(place_t)),
+      .STAGES(WAY)
+  ) to_place (
+      .clk,
+      .d(d2_place),
+      .q(place)
+  );
 
+  logic [15:0] q_sum[LANES];
   mat_qsum #(
       .LANES(LANES),
       .LANE_ROWS(LANE_ROWS),
@@ -252,16 +210,25 @@ module mat_ctrl
       .qs_en,
       .qs_addr,
       .qs_data,
-      .r_en(d1_valid && d1_kind == KIND_K),
-      .r_slot(d1_slot),
-      .r_step(d1_step),
-      .r_sum(d2_qsum),
+      .r_en(drain.valid && drain.kind == KIND_K),
+      .r_slot(drain_slot),
+      .r_step(drain_step),
+      .r_sum(q_sum),
       .fault(qsum_fault)
   );
+  for (genvar l = 0; l < LANES; l++) begin : gen_qsum
+    delay_line #(
+        .WIDTH (16),
+        .STAGES(3)
+    ) to_products (
+        .clk,
+        .d(q_sum[l]),
+        .q(d3_qsum[l])
+    );
+  end
 
   assign fault = issue_fault.valid ? issue_fault : qsum_fault.valid ? qsum_fault : drain_fault;
   assign busy = flight != 0;
-  assign stat_idle = idle;
   always_ff @(posedge clk) begin
     if (rst) begin
       halt <= 1'b0;

@@ -32,33 +32,46 @@ module mat_qsum
   mat_op_t op;
   // verilator lint_on UNUSEDSIGNAL
   assign op = ops[loaded[1:0]];
-  logic [15:0] row;
-  logic [SW+LW-1:0] row_q;
-  logic busy_q, last_q;
+  logic running, last, busy_q, last_q;
+  logic [15:0] left, pc;
+  logic [31:0] at;
+  logic [SW+LW-1:0] row, row_q;
   wire needs = op.kind == KIND_K && !op.empty && !op.fault;
-  wire avail = accepted != loaded && !halt;
-  wire [31:0] address = op.aux + 32'(row);
-  wire outside = address >= SCALARS;
-  wire last = row == op.rows - 16'd1;
+  wire avail = accepted != loaded && !halt && !running && !last_q;
+  wire outside = at >= SCALARS;
 
-  assign qs_en = avail && needs && !last_q;
-  assign qs_addr = address[$clog2(SCALARS)-1:0];
+  assign qs_en = running;
+  assign qs_addr = at[$clog2(SCALARS)-1:0];
 
   always_ff @(posedge clk) begin
     if (rst) begin
-      row <= '0;
+      running <= 1'b0;
       busy_q <= 1'b0;
       last_q <= 1'b0;
       loaded <= '0;
       fault <= '0;
     end else begin
-      if (qs_en) row <= last ? '0 : row + 16'd1;
-      busy_q <= qs_en;
-      last_q <= qs_en && last;
+      running <= running ? !last && !halt : avail && needs;
+      busy_q <= running;
+      last_q <= running && last;
       loaded <= loaded + 3'(last_q || (avail && !needs));
-      fault  <= '{valid: qs_en && outside, code: FAULT_ONCHIP_RANGE, pc: op.pc, info: address};
+      fault  <= '{valid: running && outside, code: FAULT_ONCHIP_RANGE, pc: pc, info: at};
+      assert (!running || accepted != loaded)
+      else $error("mat_qsum: sums of an operation that is not there");
     end
-    row_q <= row[SW+LW-1:0];
+    if (running) begin
+      at   <= at + 32'd1;
+      row  <= row + (SW + LW)'(1);
+      left <= left - 16'd1;
+      last <= left == 16'd2;
+    end else begin
+      at   <= op.aux;
+      row  <= '0;
+      left <= op.rows;
+      last <= op.rows == 16'd1;
+      pc   <= op.pc;
+    end
+    row_q <= row;
   end
 
   for (genvar l = 0; l < LANES; l++) begin : gen_lane

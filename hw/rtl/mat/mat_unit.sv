@@ -1,6 +1,10 @@
-// Matrix unit: one tile per channel under one controller. Takes operations, beats (`s_data` one cycle after `s_pop`),
-// activation words with exponents and q_sums (all one cycle after their address); writes rows and dims to the vector memory (mw_*),
-// scores to the score buffer (ms_*). `seq` is the dispatch number of the operation being written or done.
+// Matrix unit: one tile per channel under one controller. Takes operations, beats (`s_data` one cycle after `s_pop`; a
+// channel's `s_push` says that a beat has come into its FIFO), activation words with exponents and q_sums (all one cycle
+// after their address); writes rows and dims to the vector memory (mw_*), scores to the score buffer (ms_*). `seq` is the
+// dispatch number of the operation being written or done.
+//
+// Tiles may stand far away: everything to and from them passes LINK registers. Activations and commands go out over a
+// tree: each group of GROUP tiles has registers of its own.
 module mat_unit
   import accllm_isa_pkg::*;
   import accllm_types_pkg::*;
@@ -9,11 +13,14 @@ module mat_unit
     parameter int CHANNELS = 2,
     parameter int LANES = 2,
     parameter int VEC = 8,
+    parameter int FIFO = 64,
     parameter int VMEM = 65536,
     parameter int ACT = 512,
     parameter int SBUF = 4096,
     parameter int SCALARS = 256,
     parameter int LANE_ROWS = 32,
+    parameter int LINK = 0,
+    parameter bit HOLD = 1'b1,     // data registers keep their value while nothing valid comes (for simulation)
     localparam int NB = 2 * CHANNELS > VEC ? 2 * CHANNELS : VEC
 ) (
     input  logic                            clk,
@@ -26,9 +33,9 @@ module mat_unit
     output logic                            done,
     output fault_t                          fault,
     output logic                            busy,
-    input  logic    [         CHANNELS-1:0] s_valid,
+    input  logic    [         CHANNELS-1:0] s_push,
     input  logic    [                511:0] s_data     [CHANNELS],
-    output logic                            s_pop,
+    output logic    [         CHANNELS-1:0] s_pop,     // the same for all
     output logic                            act_en,
     output logic    [      $clog2(ACT)-1:0] act_addr,
     input  logic    [                 31:0] act_data   [LANES][64],
@@ -54,85 +61,150 @@ module mat_unit
 );
   localparam int ENTRIES = 2 * LANE_ROWS / LANES;
   localparam int PAIRS = LANES / 2;
-  localparam int EW = $clog2(ENTRIES);
-  localparam int LW = $clog2(LANES);
-  wire flush = rst || clear;
+  localparam int WORDS = 2 * LANES > 4 ? 2 * LANES : 4;
+  localparam int GROUP = 4;
+  if ($clog2(ENTRIES) > ENTRY_BITS || LANES > 2 ** LANE_BITS) begin : gen_check
+    $error("mat_unit: more entries or lanes than the records have room for");
+  end
 
-  logic t1_param, t1_scale, t1_decode, t1_half, t1_unit, t1_valid, t2_valid, t3_valid, t4_valid, t5_valid, t5_first;
-  logic d0_valid, d1_valid, d2_valid, d3_valid, d4_valid, d5_valid, d1_second, d2_wide, d2_pair, d5_pair, d5_done;
-  logic [1:0] t1_bank, d0_bank, d5_word;
-  logic [2:0] d0_words;
-  logic [2:0] t1_sidx;
-  format_t t1_format;
-  kind_t d1_kind, d2_kind, d3_kind, d4_kind, d5_kind;
-  logic [EW-1:0] t5_entry, d0_entry;
-  logic [3:0] t5_exp[LANES];
-  logic [LW-1:0] d1_lane;
-  logic [LANES-1:0] d5_lanes;
-  logic [15:0] d2_qsum[LANES];
-  logic [31:0] d5_addr, d5_seq;
+  logic flush;
+  assign flush = rst || clear;
+  step_t step;
+  acc_t acc;
+  drain_t drain;
+  place_t place;
+  logic place_valid, place_done;
+  logic [3:0] acc_exp[LANES];
+  logic [15:0] d3_qsum[LANES];
   mat_ctrl #(
       .CHANNELS(CHANNELS),
       .LANES(LANES),
       .VEC(VEC),
+      .FIFO(FIFO),
       .VMEM(VMEM),
       .ACT(ACT),
       .SBUF(SBUF),
       .SCALARS(SCALARS),
       .LANE_ROWS(LANE_ROWS),
-      .ENTRIES(ENTRIES)
+      .ENTRIES(ENTRIES),
+      .LINK(LINK)
   ) ctrl (
       .rst(flush),
       .*
   );
 
-  logic [31:0] x0[PAIRS*64];
-  logic [31:0] x1[PAIRS*64];
-  logic [31:0] x2[PAIRS*64];
-  logic [31:0] x3[PAIRS*64];
+  logic [15:0] x0[PAIRS*64];
+  logic [15:0] x1[PAIRS*64];
+  logic [15:0] x2[PAIRS*64];
+  logic [15:0] x3[PAIRS*64];
   act_mux #(
       .LANES(LANES)
   ) mux (
       .clk,
-      .valid(t1_valid),
-      .format(t1_format),
-      .half(t1_half),
+      .format(step.format),
+      .half(step.half),
       .a(act_data),
       .x0,
       .x1,
       .x2,
       .x3
   );
-
-  logic [31:0] x_sum[PAIRS*4];
+  logic [12:0] x_sum[LANES*4];
   act_sum #(
-      .PAIRS(PAIRS)
-  ) sums (
+      .LANES(LANES)
+  ) act_sums (
       .clk,
-      .t2_valid,
-      .t3_valid,
       .x0,
       .x1,
-      .x_sum
+      .sums(x_sum)
   );
 
-  logic [31:0] w[CHANNELS];
-  logic [31:0] v[4*CHANNELS];
-  logic [31:0] k[CHANNELS][LANES*2];
-  for (genvar c = 0; c < CHANNELS; c++) begin : gen_tile
-    logic [31:0] dims[4];
-    tile #(
-        .LANES(LANES),
-        .ENTRIES(ENTRIES)
-    ) tile (
-        .beat(s_data[c]),
-        .d5_w(w[c]),
-        .d5_v(dims),
-        .d5_k(k[c]),
-        .*
+  logic [31:0] results[CHANNELS][WORDS];
+  for (genvar g = 0; g < CHANNELS; g += GROUP) begin : gen_group
+    localparam int TILES = CHANNELS - g < GROUP ? CHANNELS - g : GROUP;
+    logic [15:0] g_x0[PAIRS*64];
+    logic [15:0] g_x1[PAIRS*64];
+    logic [15:0] g_x2[PAIRS*64];
+    logic [15:0] g_x3[PAIRS*64];
+    act_link #(
+        .PAIRS (PAIRS),
+        .STAGES(LINK)
+    ) act (
+        .clk,
+        .d0(x0),
+        .d1(x1),
+        .d2(x2),
+        .d3(x3),
+        .q0(g_x0),
+        .q1(g_x1),
+        .q2(g_x2),
+        .q3(g_x3)
     );
-    for (genvar g = 0; g < 4; g++) begin : gen_dim
-      assign v[4*c+g] = dims[g];
+    step_t g_step;
+    acc_t g_acc;
+    drain_t g_drain;
+    link #(
+        .WIDTH ($bits(step_t) + $bits(acc_t) + $bits(drain_t)),
+        .STAGES(LINK)
+    ) commands (
+        .clk,
+        .d({step, acc, drain}),
+        .q({g_step, g_acc, g_drain})
+    );
+    logic [12:0] g_sum[LANES*4];
+    logic [3:0] g_exp[LANES];
+    logic [15:0] g_qsum[LANES];
+    for (genvar l = 0; l < LANES; l++) begin : gen_lane
+      link #(
+          .WIDTH (72),
+          .STAGES(LINK)
+      ) lane (
+          .clk,
+          .d({acc_exp[l], d3_qsum[l], x_sum[4*l], x_sum[4*l+1], x_sum[4*l+2], x_sum[4*l+3]}),
+          .q({g_exp[l], g_qsum[l], g_sum[4*l], g_sum[4*l+1], g_sum[4*l+2], g_sum[4*l+3]})
+      );
+    end
+
+    for (genvar c = g; c < g + TILES; c++) begin : gen_tile
+      logic [511:0] beat;
+      link #(
+          .WIDTH (512),
+          .STAGES(LINK)
+      ) data (
+          .clk,
+          .d(s_data[c]),
+          .q(beat)
+      );
+      logic [31:0] words[WORDS];
+      tile #(
+          .LANES(LANES),
+          .ENTRIES(ENTRIES),
+          .HOLD(HOLD)
+      ) tile (
+          .clk,
+          .step(g_step),
+          .beat,
+          .x0(g_x0),
+          .x1(g_x1),
+          .x2(g_x2),
+          .x3(g_x3),
+          .x_sum(g_sum),
+          .acc(g_acc),
+          .acc_exp(g_exp),
+          .drain(g_drain),
+          .d3_qsum(g_qsum),
+          .results(words)
+      );
+      for (genvar i = 0; i < WORDS; i++) begin : gen_word
+        link #(
+            .WIDTH (32),
+            .STAGES(LINK)
+        ) result (
+            .clk,
+            .d(words[i]),
+            .q(results[c][i])
+        );
+      end
     end
   end
 
@@ -141,7 +213,8 @@ module mat_unit
       .LANES(LANES),
       .VEC(VEC),
       .VMEM(VMEM),
-      .SBUF(SBUF)
+      .SBUF(SBUF),
+      .HOLD(HOLD)
   ) collector (
       .rst(flush),
       .*

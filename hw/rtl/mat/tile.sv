@@ -1,66 +1,58 @@
 // The arithmetic of one channel: 128 multipliers for LANES lanes, group scales, accumulators per lane-row step, and the
-// way from sums to results. Does what mat_issue (t1..t5) and mat_drain (d0..d4) say; holds no control state.
+// way from sums to results. Does what mat_issue (`step`, `acc`) and mat_drain (`drain`) say; holds no control state.
+//
+// Stages: t0 the beat is there (`step` one cycle before it); t1 weights are decoded and the activation word is there;
+// t6 sums of 16 products; t9 sums of a beat, added to an entry (`acc` one cycle before). d0 an entry is read (`drain` one
+// cycle before it); d8 results. With HOLD data registers keep their value while nothing valid comes, which saves time
+// in simulation; without it, for synthesis, none of them has an enable.
 module tile
   import accllm_mat_pkg::*;
 #(
     parameter int LANES = 2,
     parameter int ENTRIES = 32,
+    parameter bit HOLD = 1'b1,
     localparam int PAIRS = LANES / 2,
     localparam int EW = $clog2(ENTRIES),
-    localparam int LW = $clog2(LANES)
+    localparam int WORDS = 2 * LANES > 4 ? 2 * LANES : 4
 ) (
-    input  logic                clk,
-    input  logic [       511:0] beat,              // T1
-    input  logic                t1_param,
-    input  logic [         1:0] t1_bank,
-    input  logic                t1_scale,
-    input  logic [         2:0] t1_sidx,
-    input  logic                t1_decode,
-    input  format_t             t1_format,
-    input  logic                t1_half,
-    input  logic                t1_unit,
-    input  logic                t2_valid,
-    input  logic [        31:0] x0     [PAIRS*64],  // T2
-    input  logic [        31:0] x1     [PAIRS*64],
-    input  logic [        31:0] x2     [PAIRS*64],
-    input  logic [        31:0] x3     [PAIRS*64],
-    input  logic                t3_valid,
-    input  logic [        31:0] x_sum  [PAIRS*4],   // T4
-    input  logic                t4_valid,
-    input  logic                t5_valid,
-    input  logic                t5_first,
-    input  logic [      EW-1:0] t5_entry,
-    input  logic [         3:0] t5_exp [LANES],
-    input  logic                d0_valid,
-    input  logic [      EW-1:0] d0_entry,
-    input  logic [         1:0] d0_bank,
-    input  logic [         2:0] d0_words,
-    input  logic                d1_valid,
-    input  kind_t               d1_kind,
-    input  logic [      LW-1:0] d1_lane,
-    input  logic                d1_second,
-    input  logic                d2_valid,
-    input  kind_t               d2_kind,
-    input  logic                d2_wide,
-    input  logic                d2_pair,
-    input  logic [        15:0] d2_qsum[LANES],
-    input  logic                d3_valid,
-    input  kind_t               d3_kind,
-    input  logic                d4_valid,
-    input  kind_t               d4_kind,
-    output logic [        31:0] d5_w,
-    output logic [        31:0] d5_v   [4],
-    output logic [        31:0] d5_k   [LANES*2]
+    input  logic           clk,
+    input  step_t          step,
+    input  logic   [511:0] beat,               // t0
+    input  logic   [ 15:0] x0      [PAIRS*64], // t1
+    input  logic   [ 15:0] x1      [PAIRS*64],
+    input  logic   [ 15:0] x2      [PAIRS*64],
+    input  logic   [ 15:0] x3      [PAIRS*64],
+    input  logic   [ 12:0] x_sum   [LANES*4],  // t4
+    // entries are fewer than the field could say:
+    // verilator lint_off UNUSEDSIGNAL
+    input  acc_t           acc,                // t8
+    // verilator lint_on UNUSEDSIGNAL
+    input  logic   [  3:0] acc_exp [LANES],    // t8
+    input  drain_t         drain,
+    input  logic   [ 15:0] d3_qsum [LANES],
+    output logic   [ 31:0] results [WORDS]     // d8
 );
+  // A copy each for weights, scales and parameters, which have hundreds of loads.
+  // verilator lint_off UNUSEDSIGNAL
+  (* keep *) step_t t0_weights, t0_scale, t0;
+  // verilator lint_on UNUSEDSIGNAL
+  logic [8:1] valid;
+  always_ff @(posedge clk) begin
+    t0_weights <= step;
+    t0_scale <= step;
+    t0 <= step;
+    valid <= {valid[7:1], t0.valid};
+  end
+
   wire [1:0] s0[64];
   wire [1:0] s1[64];
   wire [3:0] w0[64];
   wire [3:0] w1[64];
   tile_decode weights (
       .clk,
-      .decode(t1_decode),
-      .format(t1_format),
-      .half(t1_half),
+      .decode(t0_weights.decode),
+      .format(t0_weights.format),
+      .half(t0_weights.half),
       .beat,
       .s0,
       .s1,
@@ -72,32 +64,41 @@ module tile
   logic [31:0] offsets;
   tile_scale scale (
       .clk,
-      .load(t1_scale),
-      .decode(t1_decode),
-      .format(t1_format),
-      .half(t1_half),
-      .unit(t1_unit),
-      .index(t1_sidx),
+      .load(t0_scale.scale),
+      .decode(t0_scale.decode),
+      .format(t0_scale.format),
+      .half(t0_scale.half),
+      .unit(t0_scale.unit),
+      .index(t0_scale.index),
       .beat,
-      .t2_valid,
-      .t3_valid,
       .scales,
       .offsets
   );
 
+  logic add_en, first;
+  logic [EW-1:0] entry;
+  always_ff @(posedge clk) begin
+    add_en <= acc.valid;
+    first  <= acc.first;
+    entry  <= acc.entry[EW-1:0];
+  end
+
+  drain_t d0, d1;
+  always_ff @(posedge clk) begin
+    d0 <= drain;
+    d1 <= d0;
+  end
+
   logic signed [47:0] d1_sum[LANES*4];
   for (genvar p = 0; p < PAIRS; p++) begin : gen_pair
-    wire [31:0] sum[8];
-    wire [31:0] all[4];
-    for (genvar g = 0; g < 4; g++) begin : gen_all
-      assign all[g] = x_sum[4*p+g];
-    end
+    logic [31:0] sum[8];
     tile_mul #(
         .PAIRS(PAIRS),
-        .PAIR(p)
+        .PAIR (p),
+        .HOLD (HOLD)
     ) mul (
         .clk,
-        .t2_valid,
+        .valid(valid[5:1]),
         .s0,
         .s1,
         .w0,
@@ -106,67 +107,59 @@ module tile
         .x1,
         .x2,
         .x3,
-        .t3_valid,
         .sum
     );
     for (genvar l = 0; l < 2; l++) begin : gen_lane
-      wire signed [47:0] r_sum[4];
+      localparam int LANE = 2 * p + l;
+      logic [12:0] all[4];
+      logic signed [47:0] r_sum[4];
+      for (genvar g = 0; g < 4; g++) begin : gen_quarter
+        always_ff @(posedge clk) all[g] <= x_sum[4*LANE+g];
+        assign d1_sum[4*LANE+g] = r_sum[g];
+      end
       tile_acc #(
           .ENTRIES(ENTRIES),
-          .ODD(l != 0)
-      ) acc (
+          .ODD(l != 0),
+          .HOLD(HOLD)
+      ) lane (
           .clk,
-          .scale_en(t4_valid),
-          .sum,
-          .scales,
+          .valid(valid[8:5]),
           .all,
           .offsets,
-          .add_en(t5_valid),
-          .first(t5_first),
-          .entry(t5_entry),
-          .exponent(t5_exp[2*p+l]),
-          .r_en(d0_valid),
-          .r_entry(d0_entry),
+          .sum,
+          .scales,
+          .exponent(acc_exp[LANE]),
+          .add_en,
+          .first,
+          .entry,
+          .r_en(d0.valid || !HOLD),
+          .r_entry(d0.entry[EW-1:0]),
           .r_sum
       );
-      for (genvar g = 0; g < 4; g++) begin : gen_quarter
-        assign d1_sum[(2*p+l)*4+g] = r_sum[g];
-      end
     end
   end
 
   logic [63:0] d1_words;
   tile_params params (
       .clk,
-      .w_en(t1_param),
-      .w_bank(t1_bank),
+      .w_en(t0.param),
+      .w_bank(t0.bank),
       .w_beat(beat),
-      .r_en(d0_valid),
-      .r_bank(d0_bank),
-      .r_pair(d0_words),
+      .r_en(d0.valid || !HOLD),
+      .r_bank(d0.bank),
+      .r_pair(d0.param[3:1]),
       .r_words(d1_words)
   );
+
   tile_finish #(
-      .LANES(LANES)
+      .LANES(LANES),
+      .HOLD (HOLD)
   ) finish (
       .clk,
-      .d1_valid,
-      .d1_kind,
-      .d1_lane,
-      .d1_second,
+      .d1,
       .d1_words,
       .d1_sum,
-      .d2_valid,
-      .d2_kind,
-      .d2_wide,
-      .d2_pair,
-      .d2_qsum,
-      .d3_valid,
-      .d3_kind,
-      .d4_valid,
-      .d4_kind,
-      .d5_w,
-      .d5_v,
-      .d5_k
+      .d3_qsum,
+      .d8(results)
   );
 endmodule

@@ -1,5 +1,5 @@
 // The weights of a value beat as a tile's 64 pairs of multipliers take them: for either multiplier the column of its
-// group of four, and the weight plus 8. Does not multiply.
+// group of four, and the weight as a number of four bits. Does not multiply.
 //
 // Pair 8k + 4h + g works on group 16g + 8h + k: sums of eight groups add pairs that are eight apart, and the sums of a
 // quarter g are four apart. The loops are kept as loops, which a C++ compiler turns into vector instructions.
@@ -7,13 +7,13 @@ module tile_decode
   import accllm_mat_pkg::*;
 (
     input  logic         clk,
-    input  logic         decode,       // T1: take this beat's weights
+    input  logic         decode,       // t0: take this beat's weights
     input  format_t      format,
     input  logic         half,
     input  logic [511:0] beat,
-    output logic [  1:0] s0    [64],   // T2: 0, 1, 2
+    output logic [  1:0] s0    [64],   // t1: 0, 1, 2
     output logic [  1:0] s1    [64],   // 1, 2, 3
-    output logic [  3:0] w0    [64],
+    output logic [  3:0] w0    [64],   // two's complement
     output logic [  3:0] w1    [64]
 );
   // Eight groups of seven bits; eight of two values, of either half; nibbles of words k and 8 + k.
@@ -41,8 +41,8 @@ module tile_decode
         for (int i = 0; i < 64; i++) begin
           c0[i] = 2'(code[i][2:0] >= 3'd3) + 2'(code[i][2:0] >= 3'd5);
           c1[i] = 2'd1 + 2'(code[i][2:0] != 3'd0) + 2'(code[i][2:0] == 3'd2 || code[i][2:0] > 3'd3);
-          v0[i] = 4'd6 + 4'(code[i][4:3]) + 4'(code[i][4]);  // -2, -1, 1, 2
-          v1[i] = 4'd6 + 4'(code[i][6:5]) + 4'(code[i][6]);
+          v0[i] = 4'd14 + 4'(code[i][4:3]) + 4'(code[i][4]);  // -2, -1, 1, 2
+          v1[i] = 4'd14 + 4'(code[i][6:5]) + 4'(code[i][6]);
         end
       end else if (format == DENSE) begin
         for (int k = 0; k < 8; k++) begin
@@ -53,8 +53,8 @@ module tile_decode
         for (int i = 0; i < 64; i++) begin
           c0[i] = 2'd0;
           c1[i] = 2'd1;
-          v0[i] = 4'd5 + {1'b0, code[i][1:0], 1'b0};  // -3, -1, 1, 3
-          v1[i] = 4'd5 + {1'b0, code[i][3:2], 1'b0};
+          v0[i] = 4'd13 + {1'b0, code[i][1:0], 1'b0};  // -3, -1, 1, 3
+          v1[i] = 4'd13 + {1'b0, code[i][3:2], 1'b0};
         end
       end else begin
         for (int k = 0; k < 8; k++) begin
@@ -67,8 +67,8 @@ module tile_decode
         for (int i = 0; i < 64; i++) begin
           c0[i] = 2'd0;
           c1[i] = 2'd1;
-          v0[i] = code[i][3:0] ^ 4'd8;
-          v1[i] = code[i][7:4] ^ 4'd8;
+          v0[i] = code[i][3:0];
+          v1[i] = code[i][7:4];
         end
       end
       s0 <= c0;

@@ -1,8 +1,9 @@
 // AXI4 read master of one channel: takes segments (beat offset, number of beats), reads them in bursts and hands the
-// beats out in order, `s_data` one cycle after `s_pop`. A burst is begun only when the FIFO has room for all of it, so
-// read data are always taken. `stop` holds back new bursts; `clear` forgets everything, and `drained` is low until the
-// bursts on their way have come in. An error response is reported with the instruction of its segment. Does not check
-// ranges.
+// beats out in order, `s_data` one cycle after `s_pop`; `s_push` says that one more beat can be popped. A burst is begun
+// only when the FIFO has room for all of it, so read data are always taken; they are registered as they come. A burst
+// takes three cycles: its length at most, whether there is room, the request. `stop` holds back new bursts; `clear` forgets
+// everything, and `drained` is low until the bursts on their way have come in. An error response is reported with the
+// instruction of its segment. Does not check ranges.
 module chan_reader
   import accllm_types_pkg::*;
   import accllm_regs_pkg::*;
@@ -36,7 +37,8 @@ module chan_reader
     output logic         rready,
     input  logic [511:0] rdata,
     input  logic         rlast,
-    output logic         s_valid,
+    output logic         s_valid,    // the FIFO holds a beat
+    output logic         s_push,
     input  logic         s_pop,
     output logic [511:0] s_data
 );
@@ -48,31 +50,46 @@ module chan_reader
   logic [1:0] q_in, q_out;
   logic [2:0] q_count;
   // The segment that is being read, and the next burst of it.
+  typedef enum logic [1:0] {NONE, MEASURE, FIT, ASK} state_t;
+  state_t state;
   logic [57:0] at;
   logic [31:0] left;
   logic [6:0] to_page, part, len;
-  // Segments of which beats are still to come, oldest first, and how many came of the oldest.
+  logic fits, last, small_left, may;
+  // Segments of which beats are still to come: the one whose beats come now, and those after it.
   localparam int OPEN = 16;
-  logic [31:0] o_beats[OPEN], o_got;
-  logic [15:0] o_pc[OPEN];
+  logic [31:0] o_beats[OPEN], c_left;
+  logic [15:0] o_pc[OPEN], c_pc;
   logic [3:0] o_in, o_out;
   logic [4:0] o_count;
+  logic c_valid, c_last;
   // Beats of room not promised to a burst; beats on their way.
   logic [AW:0] room, pending;
   logic flushing;
+  // A beat as it came.
+  logic take, bad;
+  logic [511:0] data;
 
   assign seg_ready = !q_count[2];
-  assign to_page = 7'd64 - {1'b0, at[5:0]};
-  assign part = to_page < 7'(BURST) ? to_page : 7'(BURST);
-  assign len = left < 32'(part) ? left[6:0] : part;
   wire push = seg_valid && seg_ready;
-  wire issue = left != 0 && (!arvalid || arready) && 32'(room) >= 32'(len) && !stop && !flushing && !clear;
-  wire load = q_count != 0 && !o_count[4] && (left == 0 || (issue && left == 32'(len)));
-  wire take = rvalid && rready;
-  wire complete = take && !flushing && o_got + 32'd1 == o_beats[o_out];
+  wire issue = state == ASK && fits && !arvalid && may && !clear;
+  wire load = q_count != 0 && !o_count[4] && (state == NONE || (issue && last));
+  assign to_page = 7'd64 - {1'b0, at[5:0]};
+  assign small_left = left[31:7] == 0;
   assign rready = 1'b1;
   assign beat_read = take;
   assign drained = !flushing && pending == 0;
+
+  always_ff @(posedge clk) begin
+    if (rst || clear) state <= NONE;
+    else
+      case (state)
+        NONE: if (load) state <= MEASURE;
+        MEASURE: state <= FIT;
+        FIT: state <= ASK;
+        default: if (issue) state <= !last || load ? MEASURE : NONE;
+      endcase
+  end
 
   always_ff @(posedge clk) begin
     if (push) begin
@@ -81,11 +98,19 @@ module chan_reader
       q_pc[q_in] <= seg_pc;
     end
     if (load) begin
-      o_beats[o_in] <= q_beats[q_out];
-      o_pc[o_in] <= q_pc[q_out];
+      at <= base[63:6] + 58'(q_beat[q_out]);
+      left <= q_beats[q_out];
+    end else if (issue) begin
+      at <= at + 58'(len);
+      left <= left - 32'(len);
     end
-    if (load) at <= base[63:6] + 58'(q_beat[q_out]);
-    else if (issue) at <= at + 58'(len);
+    if (state == MEASURE) part <= to_page < 7'(BURST) ? to_page : 7'(BURST);
+    if (state == FIT) begin
+      len  <= small_left && left[6:0] < part ? left[6:0] : part;
+      last <= small_left && left[6:0] <= part;
+    end
+    fits <= state != MEASURE && room >= (AW + 1)'(part);
+    may  <= !stop && !flushing;
     if (issue) begin
       araddr <= {at, 6'd0};
       arlen  <= 8'(len - 7'd1);
@@ -97,23 +122,47 @@ module chan_reader
       q_in <= '0;
       q_out <= '0;
       q_count <= '0;
-      left <= '0;
       room <= (AW + 1)'(FIFO);
-      o_in <= '0;
-      o_out <= '0;
-      o_count <= '0;
-      o_got <= '0;
     end else begin
-      o_in <= o_in + 4'(load);
-      o_out <= o_out + 4'(complete);
-      o_count <= o_count + 5'(load) - 5'(complete);
-      if (take && !flushing) o_got <= complete ? '0 : o_got + 32'd1;
       q_in <= q_in + 2'(push);
       q_out <= q_out + 2'(load);
       q_count <= q_count + 3'(push) - 3'(load);
-      if (load) left <= q_beats[q_out];
-      else if (issue) left <= left - 32'(len);
       room <= room + (AW + 1)'(s_pop) - (issue ? (AW + 1)'(len) : '0);
+      assert (!issue || room >= (AW + 1)'(len))
+      else $error("chan_reader: a burst without room");
+      assert (room <= (AW + 1)'(FIFO))
+      else $error("chan_reader: more room than there is");
+    end
+  end
+
+  // Whose beats come: the next segment is at hand when the last beat of one is taken.
+  wire came = take && !flushing;
+  wire next = o_count != 0 && (!c_valid || (came && c_last));
+  always_ff @(posedge clk) begin
+    if (load) begin
+      o_beats[o_in] <= q_beats[q_out];
+      o_pc[o_in] <= q_pc[q_out];
+    end
+    if (next) begin
+      c_left <= o_beats[o_out];
+      c_last <= o_beats[o_out] == 32'd1;
+      c_pc   <= o_pc[o_out];
+    end else if (came) begin
+      c_left <= c_left - 32'd1;
+      c_last <= c_left == 32'd2;
+    end
+    if (rst || clear) begin
+      o_in <= '0;
+      o_out <= '0;
+      o_count <= '0;
+      c_valid <= 1'b0;
+    end else begin
+      o_in <= o_in + 4'(load);
+      o_out <= o_out + 4'(next);
+      o_count <= o_count + 5'(load) - 5'(next);
+      c_valid <= next || (c_valid && !(came && c_last));
+      assert (!came || c_valid)
+      else $error("chan_reader: a beat of no segment");
     end
   end
 
@@ -128,13 +177,18 @@ module chan_reader
       flushing <= (clear || flushing) && pending != (AW + 1)'(take);
       assert (!take || pending != 0)
       else $error("chan_reader: a beat that was not asked for");
-      assert (!rlast || !take || pending != 0)
+      assert (!rlast || !rvalid || pending != (AW + 1)'(take))
       else $error("chan_reader: end of a burst that was not asked for");
     end
   end
 
+  wire write = came && !clear;
   always_ff @(posedge clk) begin
-    fault <= '{valid: take && rresp[1] && !flushing && !rst, code: FAULT_AXI_READ, pc: o_pc[o_out], info: 32'(CHANNEL)};
+    take <= rvalid && !rst;
+    bad  <= rresp[1];
+    data <= rdata;
+    s_push <= write && !rst;
+    fault <= '{valid: came && bad && !rst, code: FAULT_AXI_READ, pc: c_pc, info: 32'(CHANNEL)};
   end
 
   stream_fifo #(
@@ -144,8 +198,8 @@ module chan_reader
       .clk,
       .rst,
       .clear,
-      .w_valid(take && !flushing && !clear),
-      .w_data(rdata),
+      .w_valid(write),
+      .w_data(data),
       .r_valid(s_valid),
       .r_pop(s_pop),
       .r_data(s_data)

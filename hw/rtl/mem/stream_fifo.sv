@@ -1,6 +1,6 @@
 // First-in first-out memory with a registered read: `r_data` changes one cycle after `r_pop`, and keeps its value
-// until the next one. A word can be popped in the cycle after it was written. Does not limit writes: the writer
-// reserves room.
+// until the next one. A word can be popped in the cycle after it was written. Does not limit writes or reads: the writer
+// reserves room, the reader counts words.
 module stream_fifo #(
     parameter int WIDTH = 512,
     parameter int DEPTH = 64

@@ -1,5 +1,8 @@
 // Records shared by the engine's units. Does not hold configuration: that is module parameters.
 package accllm_types_pkg;
+  // Cycles from an address at vector memory or score buffer to its data: memory, its output register, selection.
+  localparam int READ_LATENCY = 3;
+
   // Unit constants, set by SETC while all units are idle.
   typedef struct packed {
     logic [31:0] v_dim;

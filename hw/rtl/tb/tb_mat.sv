@@ -14,6 +14,8 @@ module tb_mat
     parameter int SBUF = 4096,
     parameter int SCALARS = 256,
     parameter int LANE_ROWS = 32,
+    parameter int LINK = 0,
+    parameter bit HOLD = 1'b1,
     localparam int NB = 2 * CHANNELS > VEC ? 2 * CHANNELS : VEC
 ) (
     input  logic                            clk,
@@ -84,8 +86,8 @@ module tb_mat
     consts.score_row = score_row;
   end
 
-  logic seg_valid, s_pop, act_en, pf_busy, mat_busy;
-  logic [CHANNELS-1:0] seg_ready, s_valid, chan_drained, chan_fault;
+  logic seg_valid, act_en, pf_busy, mat_busy;
+  logic [CHANNELS-1:0] seg_ready, s_push, s_pop, chan_drained, chan_fault;
   logic [31:0] seg_beat, seg_beats;
   logic [15:0] seg_pc;
   logic [511:0] s_data[CHANNELS];
@@ -107,9 +109,9 @@ module tb_mat
   );
 
   for (genvar c = 0; c < CHANNELS; c++) begin : gen_channel
-    // a counter event:
+    // a counter event, and what the watchdog reports:
     // verilator lint_off UNUSEDSIGNAL
-    logic beat_read;
+    logic beat_read, s_valid;
     // verilator lint_on UNUSEDSIGNAL
     chan_reader #(
         .CHANNEL(c),
@@ -138,8 +140,9 @@ module tb_mat
         .rdata(m_axi_rdata[c]),
         .rresp(m_axi_rresp[c]),
         .rlast(m_axi_rlast[c]),
-        .s_valid(s_valid[c]),
-        .s_pop,
+        .s_valid,
+        .s_push(s_push[c]),
+        .s_pop(s_pop[c]),
         .s_data(s_data[c])
     );
     assign chan_fault[c] = chan_faults[c].valid;
@@ -149,11 +152,14 @@ module tb_mat
       .CHANNELS(CHANNELS),
       .LANES(LANES),
       .VEC(VEC),
+      .FIFO(FIFO),
       .VMEM(VMEM),
       .ACT(ACT),
       .SBUF(SBUF),
       .SCALARS(SCALARS),
-      .LANE_ROWS(LANE_ROWS)
+      .LANE_ROWS(LANE_ROWS),
+      .LINK(LINK),
+      .HOLD(HOLD)
   ) mat (
       .start_valid(mat_valid),
       .start_ready(mat_ready),

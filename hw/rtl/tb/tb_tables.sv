@@ -1,25 +1,34 @@
-// Test bench of the vector unit's function tables: each block alone, so that all arguments can be tried.
+// Test bench of the vector unit's function tables: each block alone, so that all arguments can be tried. Every one gets a
+// new argument each cycle.
 module tb_tables (
     input  logic        clk,
     input  logic        rst,
     input  logic        en,
     input  logic [31:0] sigmoid_x,
-    output logic [15:0] sigmoid_y,
-    input  logic [32:0] exp2_d,
+    output logic [15:0] sigmoid_y,    // four cycles later
+    input  logic [31:0] exp2_top,
+    input  logic [31:0] exp2_x,
     input  logic        exp2_wide,
     input  logic        exp2_visible,
-    output logic [15:0] exp2_p,
+    output logic [15:0] exp2_p,       // three cycles later
     input  logic [31:0] recip_s,
     output logic        recip_valid,
     output logic [15:0] recip_r,
     output logic [ 5:0] recip_k,
+    output logic        recip_pending,
     input  logic [63:0] rsqrt_s,
     output logic        rsqrt_valid,
     output logic [15:0] rsqrt_r,
     output logic [ 5:0] rsqrt_e
 );
-  vec_sigmoid u_sigmoid (.clk, .en, .x(sigmoid_x), .y(sigmoid_y));
-  vec_exp2 u_exp2 (.clk, .en, .visible(exp2_visible), .d(exp2_d), .wide(exp2_wide), .p(exp2_p));
-  vec_recip u_recip (.clk, .rst, .in_valid(en), .s(recip_s), .out_valid(recip_valid), .r(recip_r), .k(recip_k));
+  wire [2:0] exp2_en = {3{en}};
+  wire [3:0] sigmoid_en = {4{en}};
+  vec_sigmoid u_sigmoid (.clk, .en(sigmoid_en), .x(sigmoid_x), .y(sigmoid_y));
+  vec_exp2 u_exp2 (
+      .clk, .en(exp2_en), .visible(exp2_visible), .top(exp2_top), .x(exp2_x), .wide(exp2_wide), .p(exp2_p)
+  );
+  vec_recip u_recip (
+      .clk, .rst, .in_valid(en), .s(recip_s), .out_valid(recip_valid), .r(recip_r), .k(recip_k), .pending(recip_pending)
+  );
   vec_rsqrt u_rsqrt (.clk, .rst, .in_valid(en), .s(rsqrt_s), .out_valid(rsqrt_valid), .r(rsqrt_r), .e(rsqrt_e));
 endmodule

@@ -110,14 +110,27 @@ module tb_vec
   logic [CHANNELS-1:0] kw_valid, kw_ready, kw_idle, kw_error;
   logic [31:0] kw_beat;
   logic [63:0] kw_strb;
-  logic [511:0] kw_data[CHANNELS];
+  logic [2:0] kw_part;
+  logic kw_last;
+  logic [63:0] kw_data[CHANNELS];
 
   assign {fault_valid, fault_code, fault_pc, fault_info} = fault;
   assign vw_fire = vw_valid && vw_ready;
 
+  // The test answers one cycle after an address; the buffer takes longer.
+  logic [VEC*32-1:0] r_data[READ_LATENCY:1], s_data[READ_LATENCY:1];
+  assign r_data[1] = sb_r_data;
+  assign s_data[1] = sb_s_data;
+  always_ff @(posedge clk) begin
+    for (int i = 2; i <= READ_LATENCY; i++) begin
+      r_data[i] <= r_data[i-1];
+      s_data[i] <= s_data[i-1];
+    end
+  end
   vec_unit #(
       .CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .VMEM(VMEM), .ACT(ACT), .SBUF(SBUF), .SCALARS(SCALARS)
   ) u_vec (
+      .sb_r_data(r_data[READ_LATENCY]), .sb_s_data(s_data[READ_LATENCY]),
       .aux_rq_valid(rq_valid), .aux_rq_ready(rq_ready), .aux_rq_beat(rq_beat), .aux_rq_beats(rq_beats),
       .aux_rd_valid(rd_valid), .aux_rd_ready(rd_ready), .aux_rd_data(rd_data), .aux_wq_valid(wq_valid),
       .aux_wq_ready(wq_ready), .aux_wq_beat(wq_beat), .aux_wq_data(wq_data), .aux_w_idle(w_idle), .*
@@ -133,7 +146,7 @@ module tb_vec
   for (genvar c = 0; c < CHANNELS; c++) begin : gen_channel
     chan_writer u_writer (
         .clk, .rst, .base(base[c]), .w_valid(kw_valid[c]), .w_ready(kw_ready[c]), .w_beat(kw_beat), .w_strb(kw_strb),
-        .w_data(kw_data[c]), .idle(kw_idle[c]), .error(kw_error[c]), .awvalid(awvalid[c]), .awready(awready[c]),
+        .w_part(kw_part), .w_last(kw_last), .w_data(kw_data[c]), .idle(kw_idle[c]), .error(kw_error[c]), .awvalid(awvalid[c]), .awready(awready[c]),
         .awaddr(awaddr[c]), .awlen(awlen[c]), .wvalid(wvalid[c]), .wready(wready[c]), .wdata(wdata[c]),
         .wstrb(wstrb[c]), .wlast(wlast[c]), .bvalid(bvalid[c]), .bready(bready[c]), .bresp(bresp[c])
     );

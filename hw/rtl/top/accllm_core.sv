@@ -20,6 +20,7 @@ module accllm_core
     parameter int SCALARS = 256,
     parameter int IMEM = 512,
     parameter int LANE_ROWS = 32,
+    parameter int LINK = 0,
     parameter int MAT_QUEUE = 128,
     parameter int VEC_QUEUE = 128,
     parameter bit TRACE = 1'b1,
@@ -108,13 +109,19 @@ module accllm_core
   localparam int AV = $clog2(VMEM / VEC);
   logic clk, rst;
   assign clk = ap_clk;
-  always_ff @(posedge ap_clk) rst <= !ap_rst_n;
+  // Places of the reset: control with buffers and ports, matrix unit, vector unit, and eight channels each.
+  localparam int GROUP = 8;
+  localparam int PLACES = 3 + (CHANNELS + GROUP - 1) / GROUP;
+  logic [PLACES-1:0] resets;
+  reset_tree #(.PLACES(PLACES)) u_reset (.clk, .rst_n(ap_rst_n), .rst(resets));
+  assign rst = resets[0];
 
   // Rules of the parameters.
   logic [31:0] config_values[CONFIG_FIELDS];
   config_check #(
       .CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .FIFO(FIFO), .BURST(BURST), .WRITES(WRITES), .VMEM(VMEM), .ACT(ACT),
-      .SBUF(SBUF), .SCALARS(SCALARS), .IMEM(IMEM), .LANE_ROWS(LANE_ROWS), .MAT_QUEUE(MAT_QUEUE), .VEC_QUEUE(VEC_QUEUE)
+      .SBUF(SBUF), .SCALARS(SCALARS), .IMEM(IMEM), .LANE_ROWS(LANE_ROWS), .LINK(LINK), .MAT_QUEUE(MAT_QUEUE),
+      .VEC_QUEUE(VEC_QUEUE)
   ) u_config (.*);
 
   // Control.
@@ -148,12 +155,13 @@ module accllm_core
   );
 
   // Prefetcher and channels.
-  logic seg_valid, s_pop;
+  logic seg_valid;
   logic [31:0] seg_beat, seg_beats;
   logic [15:0] seg_pc;
-  logic [CHANNELS-1:0] seg_ready, s_valid, reader_drained, reader_fault, beat_read;
+  logic [CHANNELS-1:0] seg_ready, s_valid, s_push, s_pop, reader_drained, beat_read;
   logic [511:0] s_data[CHANNELS];
-  fault_t pre_fault, reader_faults[CHANNELS];
+  fault_t pre_fault, reader_faults[CHANNELS], reader_late[CHANNELS];
+  logic [CHANNELS-1:0] late_valid;
   logic pre_busy, mat_busy, vec_busy;
   prefetch #(.CHANNELS(CHANNELS)) u_prefetch (
       .start_valid(pre_start_valid), .start_ready(pre_start_ready), .uop(pre_uop), .done(pre_done), .fault(pre_fault),
@@ -163,23 +171,26 @@ module accllm_core
   logic [CHANNELS-1:0] kw_valid, kw_ready, kw_idle, kw_error;
   logic [31:0] kw_beat;
   logic [63:0] kw_strb;
-  logic [511:0] kw_data[CHANNELS];
+  logic [2:0] kw_part;
+  logic kw_last;
+  logic [63:0] kw_data[CHANNELS];
   for (genvar c = 0; c < CHANNELS; c++) begin : gen_channel
     chan_reader #(.CHANNEL(c), .FIFO(FIFO), .BURST(BURST)) u_reader (
-        .clk, .rst, .clear, .stop, .drained(reader_drained[c]), .fault(reader_faults[c]), .beat_read(beat_read[c]),
+        .clk, .rst(resets[3+c/GROUP]), .clear, .stop, .drained(reader_drained[c]),
+        .fault(reader_faults[c]), .beat_read(beat_read[c]),
         .base(channel_base[c]), .seg_valid, .seg_ready(seg_ready[c]), .seg_beat, .seg_beats, .seg_pc,
         .arvalid(m_axi_arvalid[c]), .arready(m_axi_arready[c]), .araddr(m_axi_araddr[c]), .arlen(m_axi_arlen[c]),
         .rvalid(m_axi_rvalid[c]), .rready(m_axi_rready[c]), .rdata(m_axi_rdata[c]), .rresp(m_axi_rresp[c]),
-        .rlast(m_axi_rlast[c]), .s_valid(s_valid[c]), .s_pop, .s_data(s_data[c])
+        .rlast(m_axi_rlast[c]), .s_valid(s_valid[c]), .s_push(s_push[c]), .s_pop(s_pop[c]),
+        .s_data(s_data[c])
     );
     chan_writer #(.WRITES(WRITES)) u_writer (
-        .clk, .rst, .base(channel_base[c]), .w_valid(kw_valid[c]), .w_ready(kw_ready[c]), .w_beat(kw_beat),
-        .w_strb(kw_strb), .w_data(kw_data[c]), .idle(kw_idle[c]), .error(kw_error[c]),
+        .clk, .rst(resets[3+c/GROUP]), .base(channel_base[c]), .w_valid(kw_valid[c]), .w_ready(kw_ready[c]), .w_beat(kw_beat),
+        .w_strb(kw_strb), .w_part(kw_part), .w_last(kw_last), .w_data(kw_data[c]), .idle(kw_idle[c]), .error(kw_error[c]),
         .awvalid(m_axi_awvalid[c]), .awready(m_axi_awready[c]), .awaddr(m_axi_awaddr[c]), .awlen(m_axi_awlen[c]),
         .wvalid(m_axi_wvalid[c]), .wready(m_axi_wready[c]), .wdata(m_axi_wdata[c]), .wstrb(m_axi_wstrb[c]),
         .wlast(m_axi_wlast[c]), .bvalid(m_axi_bvalid[c]), .bready(m_axi_bready[c]), .bresp(m_axi_bresp[c])
     );
-    assign reader_fault[c] = reader_faults[c].valid;
   end
 
   // Matrix unit and its buffers.
@@ -199,9 +210,10 @@ module accllm_core
   logic [31:0] mat_seq;
   fault_t mat_fault;
   mat_unit #(
-      .CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .VMEM(VMEM), .ACT(ACT), .SBUF(SBUF), .SCALARS(SCALARS),
-      .LANE_ROWS(LANE_ROWS)
+      .CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .FIFO(FIFO), .VMEM(VMEM), .ACT(ACT), .SBUF(SBUF), .SCALARS(SCALARS),
+      .LANE_ROWS(LANE_ROWS), .LINK(LINK), .HOLD(TRACE)
   ) u_mat (
+      .rst(resets[1]),
       .start_valid(mat_start_valid), .start_ready(mat_start_ready), .uop(mat_uop), .done(mat_done), .fault(mat_fault),
       .busy(mat_busy), .seq(mat_seq), .*
   );
@@ -242,6 +254,7 @@ module accllm_core
   vec_unit #(
       .CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .VMEM(VMEM), .ACT(ACT), .SBUF(SBUF), .SCALARS(SCALARS)
   ) u_vec (
+      .rst(resets[2]),
       .start_valid(vec_start_valid), .start_ready(vec_start_ready), .uop(vec_uop), .done(vec_done), .busy(vec_busy),
       .fault(vec_fault), .seq(vec_seq), .write_low(settings.write_low), .write_high(settings.write_high),
       .aux_rq_valid(rq_valid[1]), .aux_rq_ready(rq_ready[1]), .aux_rq_beat(rq_beat[1]), .aux_rq_beats(rq_beats[1]),
@@ -280,8 +293,9 @@ module accllm_core
   wire [P-1:0] w_moved = m_axi_wvalid & m_axi_wready;
   logic [AV-1:0] last_addr;  // a word that is only read is progress too
   always_ff @(posedge clk) last_addr <= vm_ra_addr;
-  assign drained = &reader_drained && &kw_idle && aux_drained;
-  assign progress = r_moved != 0 || w_moved != 0 || s_pop || mw_valid || ms_valid || (vw_valid && vw_ready) || va_valid ||
+  always_ff @(posedge clk) drained <= &reader_drained && &kw_idle && aux_drained;
+  always_ff @(posedge clk)
+    progress <= r_moved != 0 || w_moved != 0 || s_pop[0] || mw_valid || ms_valid || (vw_valid && vw_ready) || va_valid ||
                     vs_w_en != 0 || vm_ra_addr != last_addr;
   always_comb begin
     events = '{
@@ -295,13 +309,14 @@ module accllm_core
     };
     unit_faults = '{mat_fault, vec_fault, pre_fault, aux_fault, '0};
     unit_faults[3].pc = vec_busy ? vec_pc : '0;
-    if (reader_fault != 0) begin
-      for (int c = CHANNELS - 1; c >= 0; c--) if (reader_fault[c]) unit_faults[4] = reader_faults[c];
-    end
-    stall_channel = '0;
-    if (stat_stream) begin
-      for (int c = CHANNELS - 1; c >= 0; c--) if (!s_valid[c]) stall_channel = 16'(c);
-    end
+    for (int c = CHANNELS - 1; c >= 0; c--) if (reader_late[c].valid) unit_faults[4] = reader_late[c];
+  end
+  // Priority among the channels: in registers first.
+  always_ff @(posedge clk) begin
+    reader_late <= reader_faults;
+    late_valid <= s_valid;
+    stall_channel <= '0;
+    for (int c = CHANNELS - 1; c >= 0; c--) if (!late_valid[c]) stall_channel <= 16'(c);
   end
 
   // Trace.
@@ -340,7 +355,7 @@ module accllm_core
     assign trace_mdone_seq = mat_seq;
     assign trace_vdone_seq = vec_seq;
     assign trace_state = state;
-    assign trace_units = {run_busy, executed, s_pop, stat_out, stat_busy, stat_begin, vec_done, mat_done, pre_done,
+    assign trace_units = {run_busy, executed, s_pop[0], stat_out, stat_busy, stat_begin, vec_done, mat_done, pre_done,
                           vec_start_valid && vec_start_ready, mat_start_valid && mat_start_ready,
                           pre_start_valid && pre_start_ready, queued, state[8:0]};
     assign trace_pc = seq_pc;

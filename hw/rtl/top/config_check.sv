@@ -16,6 +16,7 @@ module config_check
     parameter int SCALARS = 32,
     parameter int IMEM = 64,
     parameter int LANE_ROWS = 4,
+    parameter int LINK = 0,
     parameter int MAT_QUEUE = 2,
     parameter int VEC_QUEUE = 2
 ) (
@@ -57,6 +58,9 @@ module config_check
   if (LANE_ROWS < 4 || LANE_ROWS > 128 || (LANE_ROWS & (LANE_ROWS - 1)) != 0) begin : gen_lane_rows
     $error("LANE_ROWS: must be a power of two from 4 to 128");
   end
+  if (LINK < 0 || LINK > 8) begin : gen_link
+    $error("LINK: must be a number from 0 to 8");
+  end
   if (MAT_QUEUE < 2 || MAT_QUEUE > 1024 || (MAT_QUEUE & (MAT_QUEUE - 1)) != 0) begin : gen_mat_queue
     $error("MAT_QUEUE: must be a power of two from 2 to 1024");
   end
@@ -87,6 +91,7 @@ module config_check
   assign config_values[9] = 32'(SCALARS);
   assign config_values[10] = 32'(IMEM);
   assign config_values[11] = 32'(LANE_ROWS);
-  assign config_values[12] = 32'(MAT_QUEUE);
-  assign config_values[13] = 32'(VEC_QUEUE);
+  assign config_values[12] = 32'(LINK);
+  assign config_values[13] = 32'(MAT_QUEUE);
+  assign config_values[14] = 32'(VEC_QUEUE);
 endmodule

@@ -20,18 +20,25 @@ module vec_block #(
   localparam int AW = $clog2(WORDS) + 1;
   // Words written, and up to the end of the last whole block; words read.
   logic [AW-1:0] written, closed, read;
-  logic taken, ends, begins, parity, moving;
-  logic [3:0] exponent[2], e_q;
-  logic [11:0] seen;
-  wire [12:0] half = (13'd1 << e_q) >> 1;
-  assign pending = written != read || moving || out_valid;
+  // Of the word that was written: its exponents in stage 1, those of all its elements in 2, of the block in 3.
+  typedef struct packed {
+    logic v, begins, ends;
+    logic [AW-1:0] next;  // word after it
+  } word_t;
+  word_t flow[3:1];
+  logic moving, rounding;
+  logic [3:0] exponent[2], e_q, e_r;
+  logic [11:0] all, seen, joined;
+  wire held = read != closed;
+  wire [AW-1:0] filled = written - read;
+  assign pending = written != read || moving || rounding || out_valid;
 
   logic [11:0] over[VEC];
   for (genvar l = 0; l < VEC; l++) begin : gen_lane
     logic [19:0] mem[2*WORDS];
     logic signed [19:0] q;
+    logic signed [20:0] moved;  // with half a unit
     wire signed [19:0] h = mask[l] ? x[l][19:0] : 20'd0;
-    wire signed [20:0] sum = {q[19], q} + $signed({8'd0, half});
     // Bit j: does not fit with exponent j.
     wire [11:0] above;
     assign above[0] = h > 20'sd127 || h < -20'sd128;
@@ -45,10 +52,11 @@ module vec_block #(
         mem[written] <= h;
         over[l] <= above;
       end
-      if (read != closed) q <= mem[read];
-      if (moving) y[l] <= 8'(sum >>> e_q);
+      if (held) q <= mem[read];
+      if (moving) moved <= $signed({q, 1'b0}) >>> e_q;
+      if (rounding) y[l] <= moved[8:1] + {7'd0, moved[0]};
     end
-    wire unused = &{1'b0, x[l][31:20]};
+    wire unused = &{1'b0, x[l][31:20], moved[20:9]};
   end
 
   always_ff @(posedge clk) begin
@@ -56,33 +64,35 @@ module vec_block #(
       written <= '0;
       closed <= '0;
       read <= '0;
-      taken <= 1'b0;
-      moving <= 1'b0;
-      out_valid <= 1'b0;
+      for (int s = 1; s <= 3; s++) flow[s] <= '0;
+      {moving, rounding, out_valid} <= '0;
     end else begin
       written <= written + AW'(in_valid);
-      taken <= in_valid;
-      if (taken && ends) closed <= written;
-      read <= read + AW'(read != closed);
-      moving <= read != closed;
-      out_valid <= moving;
-    end
-    if (in_valid) begin
-      ends <= in_last || &written[AW-2:0];
-      begins <= written[AW-2:0] == '0;
-      parity <= written[AW-1];
+      flow[1] <= '{v: in_valid, begins: written[AW-2:0] == '0, ends: in_last || &written[AW-2:0], next: written + 1'b1};
+      for (int s = 2; s <= 3; s++) flow[s] <= flow[s-1];
+      if (flow[3].v && flow[3].ends) closed <= flow[3].next;
+      read <= read + AW'(held);
+      moving <= held;
+      rounding <= moving;
+      out_valid <= rounding;
+      assert (!in_valid || filled != '1) else $error("block exponents: no room");
     end
     e_q <= exponent[read[AW-1]];
-    e <= e_q;
+    e_r <= e_q;
+    e <= e_r;
   end
 
-  always_ff @(posedge clk) begin
-    automatic logic [11:0] all;
-    if (taken) begin
-      all = begins ? '0 : seen;
-      for (int l = 0; l < VEC; l++) all = all | over[l];
-      seen <= all;
-      if (ends) exponent[parity] <= 4'($countones(all));
-    end
+  // The block's parity is that of its first word; a block that ends inside has the same one before its end.
+  wire [AW-1:0] last_word = flow[3].next - 1'b1;
+  always_comb begin
+    joined = '0;
+    for (int l = 0; l < VEC; l++) joined = joined | over[l];
   end
+  always_ff @(posedge clk) begin
+    if (flow[1].v) all <= joined;
+    if (flow[2].v) seen <= (flow[2].begins ? '0 : seen) | all;
+    if (flow[3].v && flow[3].ends) exponent[last_word[AW-1]] <= 4'($countones(seen));
+  end
+
+  wire unused = &{1'b0, last_word};
 endmodule

@@ -38,12 +38,15 @@ module vec_decode
     op.early = !op.middle && !op.late;
     op.to_vmem = op.load || op.embed || op.rope || op.hadw || op.hadx || op.radd;
     op.to_act = op.normq || op.qq || op.softmax || op.attq || op.silu;
+    op.queued = op.to_vmem || op.qk || op.qv || op.store;
     op.from_aux = op.load || op.embed;
     op.reads_a = !op.from_aux && !op.softmax;
     op.reads_b = op.normq || op.rope || op.hadx || op.silu || op.radd;
     op.by_row = op.softmax || op.attq;
     op.heads = op.rope || op.statk || op.statq || op.qk || op.qv || op.qq;
     op.by_query = op.statq || op.qq;
+    op.by_head = op.statk || op.statq || op.qk || op.qq || op.attq;
+    op.multiplies = op.embed || op.softmax || op.by_query || op.qv || op.attq || op.silu;
     op.pairs = op.rope || op.hadx;
     op.halves = VEC > 16 && (op.store || op.i32);
   end

@@ -1,37 +1,47 @@
-// 32639 * 2^(-d/4096) for d >= 0 by table, rounded: looked up on `en`, result after that edge; 0 where `visible` is low.
-// Without `wide` the result is rounded to its upper 8 bits.
+// 32639 * 2^(-d/4096) for d = top - x >= 0 by table, rounded; 0 where `visible` is low. Without `wide` the result is
+// rounded to its upper 8 bits. Four stages, each with its own enable: difference and table, interpolation, shift; the last
+// one is the user's register.
 module vec_exp2
   import accllm_tables_pkg::*;
 (
-    input  logic        clk,
-    input  logic        en,
-    input  logic        visible,
-    input  logic [32:0] d,
-    input  logic        wide,
-    output logic [15:0] p
+    input  logic               clk,
+    input  logic        [ 2:0] en,
+    input  logic               visible,
+    input  logic signed [31:0] top,
+    input  logic signed [31:0] x,
+    input  logic               wide,
+    output logic        [15:0] p
 );
+  wire [32:0] d = {top[31], top} - {x[31], x};
   logic [15:0] value;
   logic [11:0] delta;
   logic [5:0] low;
-  logic [3:0] places;
-  logic zero;
+  logic [3:0] places, places_1;
+  logic zero, zero_1, zero_2;
+  logic [21:0] line;  // value * 64 + 63 - delta * low: its upper 16 bits are value - floor(delta * low / 64)
+  logic [16:0] moved;  // and half a unit
 
   always_ff @(posedge clk) begin
-    if (en) begin
+    if (en[0]) begin
       value <= EXP2_VALUE[d[11:6]];
       delta <= EXP2_DELTA[d[11:6]];
       low <= d[5:0];
       places <= d[15:12];
       zero <= !visible || d[32:16] != 0;
     end
+    if (en[1]) begin
+      line <= {value, 6'd63} - 22'(delta * 18'(low));
+      {places_1, zero_1} <= {places, zero};
+    end
+    if (en[2]) begin
+      moved <= {line[21:6], 1'b0} >> places_1;
+      zero_2 <= zero_1;
+    end
   end
 
-  wire [17:0] slope = {6'd0, delta} * {12'd0, low};
-  wire [15:0] power = value - {4'd0, slope[17:6]};
-  wire [15:0] half = (16'd1 << places) >> 1;
-  wire [15:0] rounded = (power + half) >> places;
-  wire [15:0] narrow = (rounded + 16'd128) >> 8;
-  assign p = zero ? '0 : wide ? rounded : narrow;
+  wire [15:0] rounded = moved[16:1] + {15'd0, moved[0]};
+  wire [15:0] narrow = {8'd0, rounded[15:8]} + {15'd0, rounded[7]};
+  assign p = zero_2 ? '0 : wide ? rounded : narrow;
 
-  wire unused = &{1'b0, slope[5:0]};
+  wire unused = &{1'b0, line[5:0]};
 endmodule

@@ -1,5 +1,6 @@
 // Largest element of a word and its lane (lowest among equals), then of all words since the first one. With LEAST the
-// smallest. Two stages: groups of four lanes; the rest. Masked elements count as the worst value.
+// smallest. Masked elements count as the worst value. Stages: masked, groups of four, groups of those, word; then the
+// running extreme.
 module vec_extreme #(
     parameter int VEC = 8,
     parameter bit LEAST = 0
@@ -18,46 +19,33 @@ module vec_extreme #(
     output logic signed [    31:0] all,
     output logic                   pending
 );
+  localparam logic signed [31:0] WORST = 32'h8000_0000;
+  localparam logic [31:0] INVERT = {32{LEAST}};  // the smallest number is the largest one, inverted
   localparam int G = VEC / 4;
-  localparam logic signed [31:0] WORST = LEAST ? 32'h7fff_ffff : 32'h8000_0000;
-  logic first_1, last_1;
+  localparam int H = G > 4 ? G / 4 : 1;  // groups of groups
+  logic [3:0] v, first_q, last_q;
+  assign pending = v != 0;
+  assign word_valid = v[3];
 
-  // Nodes G..2G-1 hold the groups; node i < G the better one of 2i and 2i + 1 (the first among equals).
-  for (genvar i = 2 * G - 1; i >= 1; i--) begin : gen_node
-    logic signed [31:0] value;
-    logic [4:0] lane;
-    if (i >= G) begin : gen_group
-      localparam int F = 4 * (i - G);
-      wire signed [31:0] x0 = mask[F] ? x[F] : WORST;
-      wire signed [31:0] x1 = mask[F+1] ? x[F+1] : WORST;
-      wire signed [31:0] x2 = mask[F+2] ? x[F+2] : WORST;
-      wire signed [31:0] x3 = mask[F+3] ? x[F+3] : WORST;
-      wire s01 = LEAST ? x1 < x0 : x1 > x0;
-      wire s23 = LEAST ? x3 < x2 : x3 > x2;
-      wire signed [31:0] x01 = s01 ? x1 : x0;
-      wire signed [31:0] x23 = s23 ? x3 : x2;
-      wire s = LEAST ? x23 < x01 : x23 > x01;
-      always_ff @(posedge clk) begin
-        if (en) begin
-          value <= s ? x23 : x01;
-          lane <= 5'(F) + {3'd0, s, s ? s23 : s01};
-        end
-      end
-    end else begin : gen_pair
-      wire s = LEAST ? gen_node[2*i+1].value < gen_node[2*i].value : gen_node[2*i+1].value > gen_node[2*i].value;
-      assign value = s ? gen_node[2*i+1].value : gen_node[2*i].value;
-      assign lane = s ? gen_node[2*i+1].lane : gen_node[2*i].lane;
-    end
+  logic signed [31:0] masked[VEC], value_1[G], value_2[H], value_3[1];
+  logic [4:0] lane_0[VEC], lane_1[G], lane_2[H], lane_3[1];
+  for (genvar l = 0; l < VEC; l++) begin : gen_lane
+    assign lane_0[l] = 5'(l);
+    always_ff @(posedge clk) if (en) masked[l] <= mask[l] ? x[l] ^ INVERT : WORST;
   end
-  assign word = gen_node[1].value;
-  assign word_lane = gen_node[1].lane;
-  assign pending = word_valid || all_valid;
-  wire better = LEAST ? word < all : word > all;
+  vec_best #(.IN(VEC), .OUT(G)) u_first (.clk, .en(v[0]), .x(masked), .x_lane(lane_0), .y(value_1), .y_lane(lane_1));
+  vec_best #(.IN(G), .OUT(H)) u_second (.clk, .en(v[1]), .x(value_1), .x_lane(lane_1), .y(value_2), .y_lane(lane_2));
+  vec_best #(.IN(H), .OUT(1)) u_third (.clk, .en(v[2]), .x(value_2), .x_lane(lane_2), .y(value_3), .y_lane(lane_3));
+  assign word = value_3[0] ^ INVERT;
+  assign word_lane = lane_3[0];
 
+  logic signed [31:0] most;
+  assign all = most ^ INVERT;
   always_ff @(posedge clk) begin
-    word_valid <= en && !flush;
-    all_valid <= word_valid && last_1 && !flush;
-    if (en) {first_1, last_1} <= {first, last};
-    if (word_valid && (first_1 || better)) all <= word;
+    v <= flush ? '0 : {v[2:0], en};
+    all_valid <= v[3] && last_q[3] && !flush;
+    first_q <= {first_q[2:0], first};
+    last_q <= {last_q[2:0], last};
+    if (v[3] && (first_q[3] || value_3[0] > most)) most <= value_3[0];
   end
 endmodule

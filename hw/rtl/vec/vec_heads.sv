@@ -12,19 +12,23 @@ module vec_heads #(
     output logic [$clog2(SCALARS)-1:0] addr,
     output logic                       outside
 );
-  logic [39:0] at;
+  logic [39:0] at, jump;  // from the last head of a group to the first one of the next
   logic [4:0] in_group;
-  wire wrap = grouped && in_group == group - 5'd1;
+  logic last;
+  wire wrap = grouped && last;
   assign addr = at[$clog2(SCALARS)-1:0];
   assign outside = at >= 40'(SCALARS);
 
   always_ff @(posedge clk) begin
+    jump <= 40'(pitch) - 40'(group) + 40'd1;
     if (init) begin
       at <= base;
       in_group <= '0;
+      last <= group == 5'd1;
     end else if (next) begin
-      at <= wrap ? at - 40'(in_group) + 40'(pitch) : at + 40'd1;
+      at <= at + (wrap ? jump : 40'd1);
       in_group <= wrap ? '0 : in_group + 5'd1;
+      last <= group == (wrap ? 5'd1 : in_group + 5'd2);
     end
   end
 endmodule

@@ -1,6 +1,7 @@
 // Appends a token to the KV cache. K: the codes of a head make one beat, its scale and base one word, both for one channel.
-// V: four codes a channel and step, two bytes of a beat in every channel. A beat outside WRITE_LOW..HIGH is not written and
-// reported. One request at a time; `stall` while it is not taken. Needs at least two words a head and 4 * CHANNELS >= VEC.
+// V: four codes a channel and step, two bytes of a beat in every channel. A writer gets a request in pieces of 8 bytes: the
+// codes of K in eight, everything else in one. A beat outside WRITE_LOW..HIGH is not written and reported. Needs at least
+// two words a head and 4 * CHANNELS >= VEC.
 module vec_kv
   import accllm_isa_pkg::*;
   import accllm_types_pkg::*;
@@ -9,29 +10,28 @@ module vec_kv
     parameter int CHANNELS = 2,
     parameter int VEC = 8
 ) (
-    input  logic                    clk,
-    input  logic                    flush,
-    input  logic                    adv,
-    input  vop_t                    op,
-    input  uop_t                    uop,
-    input  consts_t                 consts,
-    input  logic                    init,
-    input  logic [            31:0] write_low,
-    input  logic [            31:0] write_high,
-    input  logic [            31:0] param_word,      // of the head whose first codes are there
-    input  logic                    o_v,
-    input  logic                    o_first,
-    input  logic                    o_last,
-    input  logic [            31:0] o          [VEC],
-    output logic [    CHANNELS-1:0] w_valid,
-    input  logic [    CHANNELS-1:0] w_ready,
-    output logic [            31:0] w_beat,
-    output logic [            63:0] w_strb,
-    output logic [           511:0] w_data     [CHANNELS],
-    output logic                    stall,
-    output logic                    pending,
-    output logic                    bad,
-    output logic [            31:0] bad_beat
+    input  logic                      clk,
+    input  logic                      flush,
+    input  logic                      init,
+    input  vop_t                      op,
+    input  uop_t                      uop,
+    input  consts_t                   consts,
+    input  logic     [        31:0]   write_low,
+    input  logic     [        31:0]   write_high,
+    input  logic                      valid,
+    output logic                      pop,
+    input  vresult_t                  result,
+    input  logic     [        31:0]   x          [VEC],
+    output logic     [CHANNELS-1:0]   w_valid,
+    input  logic     [CHANNELS-1:0]   w_ready,
+    output logic     [        31:0]   w_beat,
+    output logic     [        63:0]   w_strb,
+    output logic     [         2:0]   w_part,
+    output logic                      w_last,
+    output logic     [        63:0]   w_data     [CHANNELS],
+    output logic                      pending,
+    output logic                      bad,
+    output logic     [        31:0]   bad_beat
 );
   localparam int KW = 128 / VEC;  // words of 128 codes
   localparam int VW = 4 * CHANNELS / VEC;  // words of a step of V
@@ -41,89 +41,139 @@ module vec_kv
 
   logic narrow, half;
   logic [$clog2(CHANNELS)-1:0] channel;
-  logic [39:0] param, code, head, at;
+  logic [39:0] param, code;
   logic [3:0] word;
   logic [4:0] slot;
   vec_kv_slot #(.CHANNELS(CHANNELS)) u_slot (.value(op.qv), .*);
 
-  wire key = o_v && op.qk, value = o_v && op.qv;
-  logic [3:0] kw;  // word in the head (K) or in the step (V)
-  logic key_first, key_done;  // in the cycle before: the first, the last codes of a head came
-  logic [31:0] param_q;
+  // Gathering: words of a head, or of a step of V, until they are handed to the sender.
+  logic [3:0] at;  // word in the head (K) or in the step (V)
+  logic full, ends;  // complete; V: and the last step of a head
+  logic hand;  // the sender takes over
+  logic [31:0] scale_base, code_beat;
   logic [VEC*4-1:0] codes, gathered[KW];
-  logic [511:0] beat;
-
+  logic [15:0] four[CHANNELS];
+  wire v_last = at == 4'(VW - 1);
+  assign pop = valid && (op.qk || op.qv) && (!full || hand);
   for (genvar l = 0; l < VEC; l++) begin : gen_code
-    assign codes[l*4+:4] = o[l][3:0];
+    assign codes[l*4+:4] = x[l][3:0];
+    wire unused = &{1'b0, x[l][31:4]};
   end
   for (genvar i = 0; i < KW; i++) begin : gen_word
-    wire hit = kw == 4'(i) || (narrow && kw == 4'(i - KW / 2));
-    always_ff @(posedge clk) if (adv && key && hit) gathered[i] <= codes;
+    wire hit = at == 4'(i) || (narrow && at == 4'(i - KW / 2));
+    always_ff @(posedge clk) if (pop && op.qk && hit) gathered[i] <= codes;
   end
-  // Parameters go to every word, strobes choose. Codes: nibble 4s + g is multiplier 32g + s.
-  wire put_param = adv && key_first;
-  wire put_code = adv && key_done;
-  always_ff @(posedge clk) begin
-    if (put_param) beat <= {16{param_q}};
-    if (put_code) begin
-      for (int s = 0; s < 32; s++) begin
-        for (int g = 0; g < 4; g++) begin
-          beat[(4*s+g)*4+:4] <= gathered[(32*g+s)/VEC][((32*g+s)%VEC)*4+:4];
-        end
-      end
-    end
-  end
-  for (genvar c = 0; c < CHANNELS; c++) begin : gen_channel
-    logic [15:0] four;
+  for (genvar c = 0; c < CHANNELS; c++) begin : gen_four
     localparam int L = (4 * c) % VEC;
-    wire hit = VW == 1 || kw == 4'(c / (VEC / 4));
-    always_ff @(posedge clk) if (adv && value && hit) four <= codes[L*4+:16];
-    assign w_data[c] = op.qv ? {32{four}} : beat;
+    wire hit = VW == 1 || at == 4'(c / (VEC / 4));
+    always_ff @(posedge clk) if (pop && op.qv && hit) four[c] <= codes[L*4+:16];
+  end
+  always_ff @(posedge clk) begin
+    if (flush || init) begin
+      at <= '0;
+      full <= 1'b0;
+    end else begin
+      if (pop) at <= result.last || (op.qv && v_last) ? '0 : at + 4'd1;
+      if (pop) full <= op.qk ? result.last : v_last;
+      else if (hand) full <= 1'b0;
+      assert (!(pop && full && !hand)) else $error("KV cache: a word after the last one of a head");
+    end
+    if (pop) ends <= result.last;
+    if (pop && result.first) scale_base <= result.param;
   end
 
-  // The request that is being made: parameters after the first word, codes after the last one.
-  wire [39:0] want_beat = put_param ? head + param : op.qk ? head + code : at;
-  wire want = put_param || put_code || (adv && value && kw == 4'(VW - 1));
-  wire inside_range = want_beat >= {8'd0, write_low} && want_beat < {8'd0, write_high};
-  logic request, everywhere;
-  logic restart;  // `code` is there one cycle after `init`
-  wire ready = everywhere ? &w_ready : w_ready[channel];
-  assign stall = request && !ready;
-  assign w_valid = !request ? '0 : everywhere ? {CHANNELS{ready}} : CHANNELS'(1) << channel;
-  assign pending = request || key_first || key_done;
-  assign bad = want && !inside_range;
-  assign bad_beat = want_beat[31:0];
+  // Beats of the requests, with their check one cycle later: the head's parameters and codes, or the step of V.
+  logic [39:0] head, first_beat, second_beat, next_step;
+  logic first_ok, second_ok;
+  logic [4:0] settle;  // cycles since `init`: the slot is known after five
+  always_ff @(posedge clk) begin
+    settle <= init ? '0 : {settle[3:0], 1'b1};
+    if (init) head <= '0;
+    else if (hand && (op.qk || ends)) head <= head + 40'(uop.k);
+    if (!settle[4]) next_step <= '0;
+    else if (hand && op.qv) next_step <= ends ? '0 : next_step + {8'd0, uop.aux};
+    first_beat <= op.qk ? head + param : head + code + next_step;
+    second_beat <= head + code;
+    first_ok <= first_beat >= {8'd0, write_low} && first_beat < {8'd0, write_high};
+    second_ok <= second_beat >= {8'd0, write_low} && second_beat < {8'd0, write_high};
+  end
+
+  // Sending: a head's parameters, then its codes in eight pieces; or a step of V. A writer that is ready has room for a whole
+  // request, and only its first piece is handed over with valid and ready.
+  typedef enum logic [1:0] {IDLE, FIRST, CODES, PIECES} state_t;
+  state_t state;
+  logic [CHANNELS-1:0] left;  // channels that have not taken the request
+  logic [63:0] held[8];
+  wire [CHANNELS-1:0] one = CHANNELS'(1) << channel;
+  wire taken = left == 0;
+  wire inside_range = first_ok && (op.qv || second_ok);
+  assign hand = state == IDLE && full && settle[4];
+  assign w_valid = state == PIECES ? one : left;
+  assign pending = state != IDLE || full;
+
+  // Nibble 4s + g of the beat is multiplier 32g + s.
+  logic [63:0] pieces[8];
+  for (genvar i = 0; i < 128; i++) begin : gen_nibble
+    localparam int M = 32 * (i % 4) + i / 4;
+    assign pieces[i/16][(i%16)*4+:4] = gathered[M/VEC][(M%VEC)*4+:4];
+  end
+  for (genvar i = 0; i < 8; i++) begin : gen_piece
+    always_ff @(posedge clk) if (hand && op.qk) held[i] <= pieces[i];
+  end
 
   always_ff @(posedge clk) begin
+    bad <= 1'b0;
+    left <= left & ~w_ready;
     if (flush) begin
-      request <= 1'b0;
-      {key_first, key_done} <= '0;
-    end else if (adv) begin
-      request <= want && inside_range;
-      {key_first, key_done} <= {key && o_first, key && o_last};
-      assert (!(key_first && key_done)) else $error("KV cache: two writes at once");
+      state <= IDLE;
+      left <= '0;
+    end else begin
+      case (state)
+        IDLE:
+        if (hand) begin
+          w_beat <= first_beat[31:0];
+          w_strb <= op.qv ? 64'd3 << {slot, 1'b0} : 64'hf << {word, 2'd0};
+          w_part <= op.qv ? slot[4:2] : word[3:1];
+          w_last <= 1'b1;
+          bad <= !inside_range;
+          bad_beat <= first_ok ? second_beat[31:0] : first_beat[31:0];
+          code_beat <= second_beat[31:0];
+          if (inside_range) begin
+            left <= op.qv ? '1 : one;
+            state <= FIRST;
+          end
+        end
+        FIRST:
+        if (taken && op.qv) state <= IDLE;
+        else if (taken) begin
+          w_beat <= code_beat;
+          w_strb <= !narrow ? '1 : half ? {32{2'b10}} : {32{2'b01}};
+          w_part <= '0;
+          w_last <= 1'b0;
+          left <= one;
+          state <= CODES;
+        end
+        CODES:
+        if (taken) begin
+          w_part <= 3'd1;
+          state <= PIECES;
+        end
+        default: begin
+          w_part <= w_part + 3'd1;
+          w_last <= w_part == 3'd6;
+          if (w_last) state <= IDLE;
+        end
+      endcase
+      assert (state == IDLE || !init) else $error("KV cache: an operation begins before the last request is taken");
     end
-    if (adv && key && o_first) param_q <= param_word;
-    if (want) begin
-      w_beat <= want_beat[31:0];
-      everywhere <= op.qv;
-      w_strb <= op.qv ? 64'd3 << {slot, 1'b0}
-              : put_param ? 64'hf << {word, 2'd0}
-              : !narrow ? '1 : half ? {32{2'b10}} : {32{2'b01}};
-    end
-    if (init) begin
-      head <= '0;
-      kw <= '0;
-    end else if (adv && (key || value)) begin
-      kw <= o_last || (value && kw == 4'(VW - 1)) ? '0 : kw + 4'd1;
-    end
-    // K: the next head after the codes of this one. V: the next step after this one.
-    if (!init && put_code) head <= head + 40'(uop.k);
-    else if (!init && adv && value && o_last) head <= head + 40'(uop.k);
-    restart <= init;
-    if (restart) at <= code;
-    else if (adv && value && kw == 4'(VW - 1)) at <= o_last ? head + 40'(uop.k) + code : at + {8'd0, uop.aux};
+  end
+  // The piece that comes next.
+  wire [2:0] part_next = state == FIRST ? 3'd0 : state == CODES ? 3'd1 : w_part + 3'd1;
+  wire [63:0] piece = state == IDLE ? {2{scale_base}} : held[part_next];
+  wire move = state == PIECES || (state == IDLE ? hand : taken);
+  for (genvar c = 0; c < CHANNELS; c++) begin : gen_channel
+    always_ff @(posedge clk) if (move) w_data[c] <= op.qv ? {4{four[c]}} : piece;
   end
 
-  wire unused = &{1'b0, op, uop, consts};
+  wire unused = &{1'b0, op, uop, consts, result};
 endmodule

@@ -1,5 +1,5 @@
 // Where a token goes in the KV cache (docs/formats.md section 2): channel, half and beats of K relative to the head, block
-// and slot of V. Registered on `init`.
+// and slot of V. From stable operands, five cycles later.
 module vec_kv_slot
   import accllm_isa_pkg::*;
   import accllm_types_pkg::*;
@@ -7,7 +7,6 @@ module vec_kv_slot
     parameter int CHANNELS = 2
 ) (
     input  logic                         clk,
-    input  logic                         init,
     input  uop_t                         uop,
     input  consts_t                      consts,
     input  logic                         value,     // V
@@ -20,29 +19,37 @@ module vec_kv_slot
     output logic [                  4:0] slot       // V: slot of the block
 );
   localparam int LC = $clog2(CHANNELS);
-  wire [31:0] pointer = uop.b >= consts.ring ? uop.b - consts.ring : uop.b;
-  wire sink = uop.m < consts.n_sink;
   wire two = consts.hdp == 64;
-  // K.
-  wire [31:0] place = sink ? uop.m : pointer;
-  wire [31:0] pair = two ? place >> 1 : place;
+  logic [31:0] reduced, pointer, place;
+  logic [39:0] region, chunk, in_chunk;
+  logic [32:0] row;
+  logic sink;
+  wire [31:0] pair = narrow ? place >> 1 : place;
   wire [31:0] step = pair >> LC;
-  wire [39:0] region = sink ? '0 : {8'd0, consts.k_window};
-  wire [39:0] chunk = two ? 40'(step[31:3]) * 40'd9 : 40'(step[31:4]) * 40'd17;
-  wire [39:0] first = {8'd0, uop.c} + region + chunk;
-  // V.
-  wire [32:0] row = sink ? {1'b0, uop.m} : {1'b0, consts.sink_pad} + {1'b0, pointer};
+  // Beats before the chunk of a step: 9 of 8 steps, 17 of 16.
+  wire [39:0] chunks = narrow ? 40'(step[31:3]) : 40'(step[31:4]);
+  wire [39:0] first = region + chunk;
 
   always_ff @(posedge clk) begin
-    if (init) begin
-      narrow <= two;
-      half <= place[0];
-      channel <= pair[LC-1:0];
-      param <= first;
-      word <= two ? {step[2:0], place[0]} : step[3:0];
-      code <= value ? {8'd0, uop.c} + 40'(row[32:5]) : first + 40'd1 + (two ? 40'(step[2:0]) : 40'(step[3:0]));
-      slot <= row[4:0];
-    end
+    narrow <= two;
+    // First and second: the slot.
+    reduced <= uop.b - consts.ring;
+    pointer <= uop.b >= consts.ring ? reduced : uop.b;
+    sink <= uop.m < consts.n_sink;
+    // Third: its place among the slots; its row of V.
+    place <= sink ? uop.m : pointer;
+    row <= sink ? {1'b0, uop.m} : {1'b0, consts.sink_pad} + {1'b0, pointer};
+    region <= {8'd0, uop.c} + (sink ? '0 : {8'd0, consts.k_window});
+    // Fourth.
+    half <= place[0];
+    channel <= pair[LC-1:0];
+    word <= narrow ? {step[2:0], place[0]} : step[3:0];
+    chunk <= chunks + (narrow ? chunks << 3 : chunks << 4);
+    in_chunk <= narrow ? 40'(step[2:0]) + 40'd1 : 40'(step[3:0]) + 40'd1;
+    slot <= row[4:0];
+    // Fifth.
+    param <= first;
+    code <= value ? {8'd0, uop.c} + 40'(row[32:5]) : first + in_chunk;
   end
 
   wire unused = &{1'b0, uop, consts};

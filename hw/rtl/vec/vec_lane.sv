@@ -1,133 +1,161 @@
 // The arithmetic of one element: operand selection, product, rounding shift and saturation, second product, again shift and
-// saturation. Which stages work is decided by the valid bits; `adv` low holds everything. Does not know addresses.
+// saturation; stages as in accllm_vec_pkg. Which of them load is decided by `en`. Does not know addresses.
 module vec_lane
   import accllm_vec_pkg::*;
 (
-    input  logic               clk,
-    input  logic               adv,
-    input  vop_t               op,
-    input  logic        [ 6:1] v,
-    input  logic        [ 6:1] upper,
-    input  logic               o_load,
-    input  logic        [31:0] ra,        // vector memory, stage 1
-    input  logic        [31:0] rb,
-    input  logic        [31:0] sc,        // score buffer, stage 1
-    input  logic        [31:0] ld,        // auxiliary memory, stage 1
-    input  logic        [31:0] hw,        // Hadamard of stage 2
-    input  logic signed [25:0] factor,    // stage 2
-    input  logic        [15:0] base,      // stage 2
-    input  logic        [15:0] gain,
-    input  logic        [ 5:0] shift_4,
-    input  logic        [63:0] half_4,
-    input  logic signed [31:0] low_4,
-    input  logic signed [31:0] high_4,
-    input  logic        [ 5:0] shift_o,
-    input  logic        [63:0] half_o,
-    input  logic signed [31:0] low_o,
-    input  logic signed [31:0] high_o,
-    input  logic        [31:0] zmax,
-    input  logic               visible,   // stage 5
-    output logic        [31:0] a,         // stage 2
-    output logic signed [63:0] p,         // stage 4
-    output logic signed [31:0] s,         // stage 5
-    output logic        [31:0] o
+    input  logic                      clk,
+    input  vop_t                      op,
+    input  logic        [ST_RESULT:1] en,         // stage s loads
+    input  logic                      upper_4,    // the step in stage 4 is the second one of a word
+    input  logic                      upper_5,
+    input  logic                      upper_10,
+    input  logic        [       31:0] ra,         // vector memory, stage 4
+    input  logic        [       31:0] rb,
+    input  logic        [       31:0] sc,         // score buffer, stage 4
+    input  logic        [       31:0] ld,         // auxiliary memory, stage 4
+    input  logic        [       31:0] hw,         // Hadamard transform, stage 14
+    input  logic signed [       25:0] factor,     // stage 5
+    input  logic        [       15:0] base,       // stage 5
+    input  logic        [        5:0] shift_11,
+    input  vconst_t                   constants,
+    input  logic signed [       31:0] zmax,       // of the row in stage 13
+    input  logic                      visible,    // stage 13
+    output logic        [       31:0] a,          // stage 5
+    output logic signed [       57:0] p,          // stage 11
+    output logic signed [       31:0] s,          // stage 13
+    output logic        [       31:0] o           // stage 17
 );
-  // Stage 2: operands.
+  // Stage 5: operands, saturated to 24 bits (SILU) or 16 (pairs of ROPE).
   logic [31:0] b;
-  logic [15:0] sig;
-  wire over24_a = ra[31:23] != {9{ra[31]}}, over24_b = rb[31:23] != {9{rb[31]}};
-  wire over16_a = ra[31:15] != {17{ra[31]}}, over16_b = rb[31:15] != {17{rb[31]}};
+  wire clamp16 = op.rope && !upper_4;
+  wire clamps = op.silu || clamp16;
+  wire over_a = ra[31:23] != {9{ra[31]}} || (clamp16 && ra[22:15] != {8{ra[31]}});
+  wire over_b = rb[31:23] != {9{rb[31]}} || (clamp16 && rb[22:15] != {8{rb[31]}});
+  wire [31:0] limit_a = {{9{ra[31]}}, {8{ra[31] ^ !clamp16}}, {15{!ra[31]}}};
+  wire [31:0] limit_b = {{9{rb[31]}}, {8{rb[31] ^ !clamp16}}, {15{!rb[31]}}};
   always_ff @(posedge clk) begin
-    if (adv && v[1]) begin
-      a <= op.softmax ? sc : op.from_aux ? ld
-         : op.silu && over24_a ? {{9{ra[31]}}, {23{!ra[31]}}}
-         : op.rope && !upper[1] && over16_a ? {{17{ra[31]}}, {15{!ra[31]}}} : ra;
-      b <= op.silu && over24_b ? {{9{rb[31]}}, {23{!rb[31]}}}
-         : op.rope && !upper[1] && over16_b ? {{17{rb[31]}}, {15{!rb[31]}}} : rb;
+    if (en[ST_OPERAND]) begin
+      a <= clamps && over_a ? limit_a : op.softmax ? sc : op.from_aux ? ld : ra;
+      b <= clamps && over_b ? limit_b : rb;
     end
   end
-  vec_sigmoid u_sigmoid (.clk, .en(adv && v[1] && op.silu), .x(ra), .y(sig));
 
-  // Rotation: the first step of a pair holds the pair here, the second one cos and sin.
+  // Stages 6 to 8: SILU's operands wait for the sigmoid. The last stage of HADX has its sum in 6.
+  logic [31:0] a_6, a_7, a_8;
+  logic [23:0] b_6, b_7, b_8;
+  logic [15:0] sig;
+  logic signed [32:0] sum;
+  wire [3:0] sigmoid_en = {en[ST_SIGMOID:ST_EXTRA], en[ST_OPERAND] && op.silu};
+  always_comb begin
+    sum = {a[31], a};
+    if (op.radd || op.hadx) sum = op.hadx && upper_5 ? {a[31], a} - {b[31], b} : {a[31], a} + {b[31], b};
+    if (op.hadx) sum[32] = sum[31];
+  end
+  always_ff @(posedge clk) begin
+    if (op.silu || op.last_stage) a_6 <= sum[31:0];
+    if (op.silu) begin
+      {a_8, a_7} <= {a_7, a_6};
+      {b_8, b_7, b_6} <= {b_7, b_6, b[23:0]};
+    end
+  end
+  vec_sigmoid u_sigmoid (.clk, .en(sigmoid_en), .x(ra), .y(sig));
+
+  // Rotation: the first step of a pair leaves the pair here, the second one, right after it, brings cos and sin.
   logic signed [15:0] pair_a, pair_b;
   always_ff @(posedge clk) begin
-    if (adv && v[2] && op.rope) begin
+    if (en[ST_FACTOR] && op.rope) begin
       pair_a <= a[15:0];
       pair_b <= b[15:0];
     end
   end
 
-  // Stage 3: factors.
-  logic signed [31:0] f1;
-  logic signed [25:0] f2;
-  logic signed [23:0] g2;
-  logic signed [15:0] r1, r2;
-  wire signed [25:0] a26 = a[25:0];
+  // Stage 9: factors. The product x * y is made of two parts of x, 17 bits without sign and 15 with one; rotation uses the
+  // second multiplier for a product of its own.
+  logic signed [31:0] x;
+  logic signed [25:0] y, y1, y2;
+  logic signed [17:0] lo;
+  logic signed [15:0] hi;
+  logic signed [23:0] g, g_9, g_10, g_11, g_12, g_13;
   wire signed [16:0] a16 = {a[15], a[15:0]} - {base[15], base};
+  always_comb begin
+    x = op.softmax || op.attq ? a : op.silu ? a_8 : op.qk || op.qq ? 32'(a16) : 32'($signed(a[25:0]));
+    y = op.sumsq ? a[25:0] : op.silu ? 26'({10'd0, sig}) : factor;
+    if (op.rope) begin
+      x = upper_5 ? 32'(pair_b) : 32'($signed(a[15:0]));
+      y = upper_5 ? 26'($signed(a[15:0])) : 26'($signed(ra[15:0]));
+    end
+    g = op.normq ? 24'($signed(b[15:0])) : op.silu ? b_8 : 24'({8'd0, constants.gain});
+  end
   always_ff @(posedge clk) begin
-    if (adv && v[2] && !op.early) begin
-      if (op.rope) begin
-        f1 <= upper[2] ? 32'(pair_b) : 32'($signed(a[15:0]));
-        f2 <= upper[2] ? 26'($signed(a[15:0])) : 26'($signed(ra[15:0]));
-        r1 <= upper[2] ? pair_a : b[15:0];
-        r2 <= upper[2] ? b[15:0] : rb[15:0];
-      end else begin
-        f1 <= op.softmax || op.attq || op.silu ? a : op.qk || op.qq ? 32'(a16) : 32'(a26);
-        f2 <= op.sumsq ? a26 : op.silu ? 26'({10'd0, sig}) : factor;
-        g2 <= op.normq ? 24'($signed(b[15:0])) : op.silu ? b[23:0] : 24'({8'd0, gain});
-      end
+    if (en[ST_FACTOR]) begin
+      y1 <= y;
+      lo <= {op.rope && x[31], x[16:0]};
+      y2 <= !op.rope ? y : upper_5 ? 26'(pair_a) : 26'($signed(b[15:0]));
+      hi <= !op.rope ? 16'($signed(x[31:17])) : upper_5 ? b[15:0] : rb[15:0];
+    end
+    if (op.late) begin
+      g_9 <= g;
+      {g_13, g_12, g_11, g_10} <= {g_12, g_11, g_10, g_9};
     end
   end
 
-  // Stage 4: products.
-  logic signed [31:0] q;
-  logic signed [23:0] g3;
+  // Stages 10 and 11: product.
+  logic signed [43:0] low_part;
+  logic signed [41:0] high_part;
+  wire signed [57:0] beside = op.rope ? 58'(high_part) : {high_part[40:0], 17'd0};
   always_ff @(posedge clk) begin
-    if (adv && v[3]) begin
-      p <= 64'(f1) * 64'(f2);
-      if (op.rope) q <= r1 * r2;
-      if (op.late) g3 <= g2;
+    if (en[ST_PARTIAL]) begin
+      low_part <= 44'(y1) * 44'(lo);
+      high_part <= 42'(y2) * 42'(hi);
     end
+    if (en[ST_PRODUCT]) p <= op.rope && !upper_10 ? 58'(low_part) - beside : 58'(low_part) + beside;
   end
 
-  // Stage 5: shifted and saturated; the result of operations with one product.
-  logic signed [23:0] g4;
+  // Stages 12 and 13: shifted, with half a unit, and bounded.
+  logic signed [58:0] t;
+  logic signed [31:0] bounded;
+  vec_bound #(.WIDTH(59)) u_bound (.t, .modular(1'b0), .bounds(constants.bounds), .y(bounded));
   always_ff @(posedge clk) begin
-    automatic logic signed [63:0] moved;
-    automatic logic signed [31:0] bounded;
-    if (adv && v[4]) begin
-      moved = ((!op.rope ? p : upper[4] ? p + 64'(q) : p - 64'(q)) + $signed(half_4)) >>> shift_4;
-      bounded = moved < 64'(low_4) ? low_4 : moved > 64'(high_4) ? high_4 : moved[31:0];
-      s <= bounded;
-      g4 <= g3;
-    end
+    if (en[ST_SHIFT]) t <= $signed({p, 1'b0}) >>> shift_11;
+    if (en[ST_BOUND]) s <= bounded;
   end
 
-  // Stage 6: second product, or the power of two.
-  logic signed [63:0] p2;
+  // Stages 14 to 16: second product or the power of two; early operations come in at stage 16, those that shift nothing past
+  // the shifter.
+  logic signed [41:0] low_2;
+  logic signed [31:0] high_2;
+  logic signed [48:0] p2;
+  logic signed [49:0] t2;
   logic [15:0] prob;
   wire signed [24:0] s25 = s[24:0];
-  always_ff @(posedge clk) if (adv && v[5] && !op.softmax) p2 <= 64'(s25) * 64'(g4);
+  logic signed [63:0] moving;
+  always_comb begin
+    case (constants.moving)
+      MOVE_PRODUCT: moving = 64'($signed({p2, 1'b0}));
+      MOVE_OPERAND: moving = 64'($signed({a, 1'b0}));
+      MOVE_UPPER: moving = {a, 32'd0};
+      default: moving = 64'($signed({a_6, 1'b0}));
+    endcase
+  end
+  wire signed [63:0] moved = moving >>> constants.shift_2;
+  always_ff @(posedge clk) begin
+    if (en[ST_PARTIAL_2] && !op.softmax) begin
+      low_2 <= 42'(s25) * 42'($signed({1'b0, g_13[16:0]}));
+      high_2 <= 32'(s25) * 32'($signed(g_13[23:17]));
+    end
+    if (en[ST_PRODUCT_2] && !op.softmax) p2 <= 49'(low_2) + {high_2, 17'd0};
+    if (en[ST_SHIFT_2] && !op.softmax) t2 <= constants.direct ? 50'($signed({sum, 1'b0})) : moved[49:0];
+  end
   vec_exp2 u_exp2 (
-      .clk, .en(adv && v[5] && op.softmax), .visible, .d({zmax[31], zmax} - {s[31], s}), .wide(op.wide), .p(prob)
+      .clk, .en(op.softmax ? en[ST_SHIFT_2:ST_PARTIAL_2] : 3'd0), .visible, .top(zmax), .x(s), .wide(op.wide), .p(prob)
   );
 
-  // Results; of operations with one product straight from stage 5.
-  logic signed [31:0] result;
-  assign o = op.middle ? s : result;
+  // Stage 17: results.
+  logic signed [31:0] bounded_2;
+  vec_bound #(.WIDTH(50)) u_bound_2 (.t(t2), .modular(constants.modular), .bounds(constants.bounds_2), .y(bounded_2));
   always_ff @(posedge clk) begin
-    automatic logic signed [32:0] sum;
-    automatic logic signed [63:0] moved;
-    if (o_load && !op.middle) begin
-      sum = op.qv ? {a[31], a} : op.hadx && upper[2] ? {a[31], a} - {b[31], b} : {a[31], a} + {b[31], b};
-      moved = ((!op.early ? p2 : op.hadx ? 64'($signed(sum[31:0])) : 64'(sum)) + $signed(half_o)) >>> shift_o;
-      result <= op.softmax ? {16'd0, prob}
-              : op.hadw ? hw
-              : op.embed ? a << shift_o
-              : op.load ? a
-              : moved < 64'(low_o) ? low_o : moved > 64'(high_o) ? high_o : moved[31:0];
-    end
+    if (en[ST_RESULT]) o <= op.middle ? s : op.softmax ? {16'd0, prob} : op.hadw ? hw : bounded_2;
   end
 
-  wire unused = &{1'b0, op, v, upper};
+  wire unused = &{1'b0, op, en, moved[63:50], constants};
 endmodule

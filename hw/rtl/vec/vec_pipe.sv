@@ -1,77 +1,97 @@
-// Valid bits, position flags, masks and shift amounts that go down the lanes' pipeline beside the data. Everything moves
-// when `adv` is high. Stages: 1 memory output, 2 operands, 3 factors, 4 first product, 5 shifted, 6 second product; then
-// the results (`o_`), which operations reach from stage 2, 4 or 6.
+// Position flags, masks and scalars that go down the pipeline beside the data, stage by stage as in accllm_vec_pkg.
+// Nothing ever waits in it: a step that has begun arrives.
 module vec_pipe
   import accllm_vec_pkg::*;
 #(
     parameter int VEC = 8
 ) (
-    input  logic           clk,
-    input  logic           flush,
-    input  logic           adv,
-    input  vop_t           op,
-    input  logic           step,
-    input  logic           first,
-    input  logic           last,
-    input  logic           upper,
-    input  logic           sink,
-    input  logic           peak,       // a step for the maximum only, without results
-    input  logic [VEC-1:0] mask,
-    input  logic [    5:0] shift_2,    // of the step in stage 2
-    output logic [    6:1] v,
-    output logic [    6:1] first_q,
-    output logic [    6:1] last_q,
-    output logic [    6:1] upper_q,
-    output logic [    2:1] sink_q,
-    output logic [    5:1] peak_q,
-    output logic [VEC-1:0] mask_2,
-    output logic [VEC-1:0] mask_4,
-    output logic [VEC-1:0] mask_5,
-    output logic [VEC-1:0] mask_6,
-    output logic [    5:0] shift_4,
-    output logic [   63:0] half_4,
-    output logic           o_load,     // results are taken over
-    output logic           o_v,
-    output logic           o_first,
-    output logic           o_last,
-    output logic           o_upper,
-    output logic [VEC-1:0] o_mask,
-    output logic           pipe_busy
+    input  logic               clk,
+    input  logic               flush,
+    input  vop_t               op,
+    input  tag_t               tag_1,
+    input  logic     [VEC-1:0] mask_1,
+    input  logic     [VEC-1:0] seen_2,   // SOFTMAX: visible elements
+    input  logic     [   31:0] param_4,  // QK: base and scale
+    output tag_t               tag_2,
+    output tag_t               tag_3,
+    output tag_t               tag_4,
+    output tag_t               tag_5,
+    output tag_t               tag_11,
+    output tag_t               tag_13,
+    output tag_t               tag_o,
+    output logic     [VEC-1:0] mask_5,
+    output logic     [VEC-1:0] mask_11,
+    output logic     [VEC-1:0] mask_12,
+    output logic     [VEC-1:0] mask_13,
+    output logic     [VEC-1:0] mask_o,
+    output logic     [   31:0] param_o,
+    output logic               busy      // something is under way
 );
-  logic [VEC-1:0] mask_1, mask_3;
-  logic [5:0] shift_3;
-  // Index of the stage before the results.
-  wire v_end = op.early ? v[2] : op.middle ? v[4] : v[6];
-  assign o_load = adv && v_end && (op.to_vmem || op.qk || op.qv || op.to_act);
-  assign pipe_busy = v != 0 || o_v;
+  tag_t tag[ST_RESULT:1];
+  logic [VEC-1:0] mask[ST_RESULT:1];
+  logic [31:0] param[5:0];  // stages 5, 9 to 13
 
-  always_ff @(posedge clk) begin
-    if (flush) begin
-      v <= '0;
-      o_v <= 1'b0;
-    end else if (adv) begin
-      v <= {v[5] && op.late && !peak_q[5], v[4] && op.late, v[3], v[2] && !op.early, v[1], step || peak};
-      o_v <= o_load;
+  assign tag[1] = tag_1;
+  assign mask[1] = mask_1;
+  assign {tag_2, tag_3, tag_4, tag_5} = {tag[2], tag[3], tag[4], tag[5]};
+  assign {tag_11, tag_13, tag_o} = {tag[ST_PRODUCT], tag[ST_BOUND], tag[ST_RESULT]};
+  assign mask_5 = mask[ST_OPERAND];
+  assign mask_11 = mask[ST_PRODUCT];
+  assign mask_12 = mask[ST_SHIFT];
+  assign mask_13 = mask[ST_BOUND];
+  assign mask_o = mask[ST_RESULT];
+
+  always_comb begin
+    busy = 1'b0;
+    for (int s = 1; s <= ST_RESULT; s++) busy = busy | tag[s].v;
+  end
+
+  // What comes next into each stage, before its valid bit is looked at.
+  for (genvar s = 2; s <= ST_RESULT; s++) begin : gen_stage
+    tag_t prior;
+    logic [VEC-1:0] mask_prior;
+    logic enters;
+    if (s == ST_FACTOR) begin : gen_factor
+      assign prior = op.silu ? tag[ST_SIGMOID] : tag[ST_OPERAND];
+      assign mask_prior = op.silu ? mask[ST_SIGMOID] : mask[ST_OPERAND];
+      assign enters = !op.early;
+    end else if (s >= ST_EXTRA && s <= ST_SIGMOID) begin : gen_sigmoid
+      assign prior = tag[s-1];
+      assign mask_prior = mask[s-1];
+      assign enters = op.silu || (op.last_stage && s == ST_EXTRA);
+    end else if (s == ST_PARTIAL_2) begin : gen_second
+      assign prior = tag[s-1];
+      assign mask_prior = mask[s-1];
+      assign enters = op.late && !prior.peak;
+    end else if (s == ST_SHIFT_2) begin : gen_early
+      assign prior = op.last_stage ? tag[ST_EXTRA] : op.early ? tag[ST_OPERAND] : tag[s-1];
+      assign mask_prior = op.last_stage ? mask[ST_EXTRA] : op.early ? mask[ST_OPERAND] : mask[s-1];
+      assign enters = 1'b1;
+    end else if (s == ST_RESULT) begin : gen_result
+      assign prior = op.middle ? tag[ST_BOUND] : tag[s-1];
+      assign mask_prior = op.middle ? mask[ST_BOUND] : mask[s-1];
+      assign enters = op.queued || op.to_act;
+    end else if (s == ST_MEMORY - 1) begin : gen_seen
+      assign prior = tag[s-1];
+      assign mask_prior = op.softmax && !prior.peak ? seen_2 : mask[s-1];
+      assign enters = 1'b1;
+    end else begin : gen_plain
+      assign prior = tag[s-1];
+      assign mask_prior = mask[s-1];
+      assign enters = 1'b1;
     end
-    if (adv) begin
-      first_q <= {first_q[5:1], first};
-      last_q <= {last_q[5:1], last};
-      upper_q <= {upper_q[5:1], upper};
-      sink_q <= {sink_q[1], sink};
-      peak_q <= {peak_q[4:1], peak};
-      mask_1 <= mask;
-      mask_2 <= mask_1;
-      mask_3 <= mask_2;
-      mask_4 <= mask_3;
-      mask_5 <= mask_4;
-      mask_6 <= mask_5;
-      shift_3 <= shift_2;
-      shift_4 <= shift_3;
-      half_4 <= (64'd1 << shift_3) >> 1;
-      o_first <= op.early ? first_q[2] : op.middle ? first_q[4] : first_q[6];
-      o_last <= op.early ? last_q[2] : op.middle ? last_q[4] : last_q[6];
-      o_upper <= op.early ? upper_q[2] : op.middle ? upper_q[4] : upper_q[6];
-      o_mask <= op.early ? mask_2 : op.middle ? mask_4 : mask_6;
+    always_ff @(posedge clk) begin
+      tag[s] <= prior;
+      tag[s].v <= prior.v && enters && !flush;
+      if (prior.v) mask[s] <= mask_prior;
+    end
+  end
+
+  // The scalars of a head go with its first step.
+  always_ff @(posedge clk) begin
+    if (op.qk) begin
+      param <= '{param[4], param[3], param[2], param[1], param[0], param_4};
+      param_o <= param[5];
     end
   end
 

@@ -1,4 +1,5 @@
-// Reciprocal of a 32-bit number by table: 1/s = r * 2^-15 * 2^-k; 0 counts as 1. Three cycles, one a cycle.
+// Reciprocal of a 32-bit number by table: 1/s = r * 2^-15 * 2^-k; 0 counts as 1. Four cycles, one a cycle: leading one,
+// normalized, table, interpolated.
 module vec_recip
   import accllm_tables_pkg::*;
 (
@@ -8,16 +9,21 @@ module vec_recip
     input  logic [31:0] s,
     output logic        out_valid,
     output logic [15:0] r,
-    output logic [ 5:0] k
+    output logic [ 5:0] k,
+    output logic        pending
 );
-  logic [1:0] valid;
+  logic [2:0] valid;
   logic [31:0] s1;
-  logic [4:0] lead, k1, k2;
+  logic [4:0] lead, k1, k2, k3, k4;
+  logic [30:16] norm;
   logic [15:0] value;
   logic [11:0] delta;
   logic [7:0] low;
-  wire [31:0] norm = s1 << ~k1;  // 31 - k1
-  wire [19:0] slope = {8'd0, delta} * {12'd0, low};
+  logic [23:0] line;  // value * 256 + 255 - delta * low: its upper 16 bits are value - floor(delta * low / 256)
+  wire [31:0] moved = s1 << ~k1;  // 31 - k1
+  assign pending = valid != 0;
+  assign r = line[23:8];
+  assign k = {1'b0, k4};
 
   always_comb begin
     lead = '0;
@@ -32,16 +38,20 @@ module vec_recip
       k1 <= lead;
     end
     if (valid[0]) begin
-      value <= RECIP_VALUE[norm[30:24]];
-      delta <= RECIP_DELTA[norm[30:24]];
-      low <= norm[23:16];
+      norm <= moved[30:16];
       k2 <= k1;
     end
     if (valid[1]) begin
-      r <= value - {4'd0, slope[19:8]};
-      k <= {1'b0, k2};
+      value <= RECIP_VALUE[norm[30:24]];
+      delta <= RECIP_DELTA[norm[30:24]];
+      low <= norm[23:16];
+      k3 <= k2;
+    end
+    if (valid[2]) begin
+      line <= {value, 8'd255} - 24'(delta * 20'(low));
+      k4 <= k3;
     end
   end
 
-  wire unused = &{1'b0, norm[31], norm[15:0], slope[7:0]};
+  wire unused = &{1'b0, moved[31], moved[15:0], line[7:0]};
 endmodule

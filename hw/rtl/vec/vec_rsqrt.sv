@@ -1,4 +1,5 @@
-// Reciprocal square root of a 64-bit number by table: 1/sqrt(s) = r * 2^-15 * 2^-e; 0 counts as 1. Three cycles.
+// Reciprocal square root of a 64-bit number by table: 1/sqrt(s) = r * 2^-15 * 2^-e; 0 counts as 1. Four cycles: leading
+// pair of bits, normalized, table, interpolated.
 module vec_rsqrt
   import accllm_tables_pkg::*;
 (
@@ -10,15 +11,18 @@ module vec_rsqrt
     output logic [15:0] r,
     output logic [ 5:0] e
 );
-  logic [1:0] valid;
+  logic [2:0] valid;
   logic [63:0] s1;
-  logic [4:0] lead, e1, e2;  // half the largest even exponent
+  logic [4:0] lead, e1, e2, e3, e4;  // half the largest even exponent
+  logic [8:0] segment;
+  logic [6:0] part;
   logic [15:0] value;
   logic [11:0] delta;
   logic [6:0] low;
+  logic [22:0] line;  // value * 128 + 127 - delta * low: its upper 16 bits are value - floor(delta * low / 128)
   wire [63:0] norm = s1 << {~e1, 1'b0};  // 62 - 2 * e1
-  wire [8:0] segment = norm[63:55] - 9'd128;
-  wire [18:0] slope = {7'd0, delta} * {12'd0, low};
+  assign r = line[22:7];
+  assign e = {1'b0, e4};
 
   always_comb begin
     lead = '0;
@@ -33,16 +37,21 @@ module vec_rsqrt
       e1 <= lead;
     end
     if (valid[0]) begin
-      value <= RSQRT_VALUE[segment];
-      delta <= RSQRT_DELTA[segment];
-      low <= norm[54:48];
+      segment <= {norm[63:62] - 2'd1, norm[61:55]};
+      part <= norm[54:48];
       e2 <= e1;
     end
     if (valid[1]) begin
-      r <= value - {4'd0, slope[18:7]};
-      e <= {1'b0, e2};
+      value <= RSQRT_VALUE[segment];
+      delta <= RSQRT_DELTA[segment];
+      low <= part;
+      e3 <= e2;
+    end
+    if (valid[2]) begin
+      line <= {value, 7'd127} - 23'(delta * 19'(low));
+      e4 <= e3;
     end
   end
 
-  wire unused = &{1'b0, norm[47:0], slope[6:0]};
+  wire unused = &{1'b0, norm[47:0], line[6:0]};
 endmodule

@@ -1,7 +1,7 @@
 // Finds the largest visible raw scores of the rows of a SOFTMAX, of its sinks and of its window slots apart, ahead of the
 // lanes: while they work on a row it reads the next one, a word a cycle, through the score buffer's second port. Takes an
-// operation as soon as it may start, also while the vector unit still works on another one. Holds up to two results, in
-// order. Does not check operands: for bad ones it reads anything, and the operation faults.
+// operation when the vector unit does, which may still work on another one. Holds up to two results, in order. Does not
+// check operands: for bad ones it reads anything, and the operation faults.
 module vec_scan
   import accllm_isa_pkg::*;
   import accllm_types_pkg::*;
@@ -13,11 +13,10 @@ module vec_scan
 ) (
     input  logic                     clk,
     input  logic                     flush,
-    // The next operation of the vector unit, and when it takes it.
-    input  logic                     start_valid,
-    input  logic                     start_ready,
+    input  logic                     start,      // an operation is taken
     input  uop_t                     uop,
     input  consts_t                  consts,
+    output logic                     idle,
     output logic                     r_en,
     output logic [$clog2(LANES)-1:0] r_lane,
     output logic [ $clog2(SBUF)-1:0] r_addr,
@@ -30,103 +29,143 @@ module vec_scan
   localparam int LL = $clog2(LANES);
   localparam int SW = $clog2(SBUF);
   localparam int AW = SW - LV;
-  typedef enum logic [1:0] {IDLE, SETUP, SCAN} state_t;
+  localparam int SETUP = 5;  // cycles that vec_visible needs
+  localparam int DELAY = READ_LATENCY + 1;  // from a step to its data
+  typedef enum logic [1:0] {IDLE, WAIT, READY, SCAN} state_t;
   state_t state;
-  uop_t u;
-  logic begun;  // the next operation is known already
-  logic [31:0] index;
+  logic [31:0] a, b, m, n;  // operands
+  logic [2:0] waited;
+  logic [31:0] words, left;
+  logic [AW-1:0] index;
+  logic first, last, single;
   logic [4:0] rows;
   logic [1:0] held, count;  // rows begun, rows finished, less those taken
   logic wr, rd;
 
-  wire wanted = start_valid && uop.op == OP_SOFTMAX && consts.sink_pad + uop.n != 0;
-  wire enter = wanted && !begun && state == IDLE;
-  wire [31:0] words = (consts.sink_pad + u.n) >> LV;
-  wire first = index == 0;
-  wire last = index == words - 32'd1;
+  assign idle = state == IDLE;
+  wire step = state == SCAN && (!first || held != 2'd2);
+  wire row_end = step && last;
 
   // Addresses and masks.
-  wire [SW-1:0] base = u.m[LL+:SW] * consts.score_row[SW-1:0];
+  logic [SW-1:0] base;
   logic [AW-1:0] row;
-  logic sink;
-  logic [VEC-1:0] mask;
-  assign r_en = state == SCAN && (!first || held != 2'd2);
+  logic [LL-1:0] lane;
+  logic sink_1;
+  logic [VEC-1:0] seen_2;
   vec_score_row #(.LANES(LANES), .WORD(AW)) u_row (
-      .clk, .init(state == SETUP), .m(u.m), .base(base[SW-1:LV]), .step(consts.score_row[SW-1:LV]), .next(r_en && last),
-      .lane(r_lane), .word(row)
+      .clk, .init(state == READY), .m, .base(base[SW-1:LV]), .step(consts.score_row[SW-1:LV]), .next(row_end), .lane,
+      .word(row)
   );
+  logic again;
+  assign again = state == READY || row_end;
   vec_visible #(.VEC(VEC)) u_visible (
-      .clk, .uop(u), .consts, .init(state == SETUP), .again(r_en && last), .step(r_en), .sink, .mask
+      .clk, .position(a), .ring_pointer(b), .consts, .init(state == WAIT), .again, .step, .sink(sink_1), .mask(seen_2)
   );
-  assign r_addr = {row + index[AW-1:0], {LV{1'b0}}};
 
   always_ff @(posedge clk) begin
+    words <= (consts.sink_pad + n) >> LV;
+    single <= words == 32'd1;
+    base <= m[LL+:SW] * consts.score_row[SW-1:0];
     if (flush) begin
       state <= IDLE;
-      begun <= 1'b0;
+      r_en <= 1'b0;
     end else begin
-      begun <= (begun || enter) && !(start_valid && start_ready);
+      r_en <= step;
       case (state)
         IDLE:
-        if (enter) begin
-          u <= uop;
-          state <= SETUP;
+        if (start) begin
+          {a, b, m, n} <= {uop.a, uop.b, uop.m, uop.n};
+          waited <= '0;
+          if (uop.op == OP_SOFTMAX && consts.sink_pad + uop.n != 0) state <= WAIT;
         end
-        SETUP: begin
+        WAIT: begin
+          waited <= waited + 3'd1;
+          if (waited == 3'(SETUP - 1)) state <= READY;
+        end
+        READY: begin
           index <= '0;
+          left <= words;
+          first <= 1'b1;
+          last <= single;
           rows <= consts.gqa[4:0];
           state <= SCAN;
         end
         default:
-        if (r_en) begin
-          index <= last ? '0 : index + 32'd1;
+        if (step) begin
+          index <= last ? '0 : index + 1'b1;
+          left <= last ? words : left - 32'd1;
+          first <= last;
+          last <= last ? single : left == 32'd2;
           if (last) rows <= rows - 5'd1;
           if (last && rows == 5'd1) state <= IDLE;
         end
       endcase
-      assert (!(wanted && start_ready) || begun || enter) else $error("score scan: an operation starts without it");
+      assert (!start || uop.op != OP_SOFTMAX || idle) else $error("score scan: an operation while another one is read");
+    end
+    if (step) begin
+      r_lane <= lane;
+      r_addr <= {row + index, {LV{1'b0}}};
     end
   end
 
-  // The largest of a word: memory output, groups of lanes, word.
-  logic v1, v2, pending, all_valid, sink_1, first_1, last_1, sink_2, first_2, last_2, some_2;
-  logic [VEC-1:0] mask_1;
-  logic [4:0] lane;
+  // With the data: flags and masks of the step.
+  typedef struct packed {
+    logic v, sink, first, last;
+  } word_t;
+  localparam int TREE = 4;  // stages of vec_extreme
+  word_t flow[DELAY+TREE:1];
+  logic [VEC-1:0] seen[DELAY:3];
+  logic some[DELAY+TREE:DELAY+1];
+  always_ff @(posedge clk) begin
+    flow[1] <= '{v: step && !flush, sink: 1'b0, first: first, last: last};
+    for (int s = 2; s <= DELAY + TREE; s++) begin
+      flow[s] <= flow[s-1];
+      if (flush) flow[s].v <= 1'b0;
+    end
+    flow[2].sink <= sink_1;
+    seen[3] <= seen_2;
+    for (int s = 4; s <= DELAY; s++) seen[s] <= seen[s-1];
+    some[DELAY+1] <= seen[DELAY] != 0;
+    for (int s = DELAY + 2; s <= DELAY + TREE; s++) some[s] <= some[s-1];
+  end
+
+  // The largest of a word.
+  logic pending, all_valid, word_valid;
+  logic [4:0] word_lane;
   logic signed [31:0] x[VEC], word, all;
   for (genvar l = 0; l < VEC; l++) begin : gen_lane
     assign x[l] = r_data[l*32+:32];
   end
   vec_extreme #(.VEC(VEC)) u_most (
-      .clk, .flush, .en(v1), .first(first_1), .last(last_1), .mask(mask_1), .x, .word_valid(v2), .word, .word_lane(lane),
+      .clk, .flush, .en(flow[DELAY].v), .first(1'b1), .last(1'b0), .mask(seen[DELAY]), .x, .word_valid, .word, .word_lane,
       .all_valid, .all, .pending
   );
-  always_ff @(posedge clk) begin
-    v1 <= r_en && !flush;
-    {sink_1, first_1, last_1, mask_1} <= {sink, first, last, mask};
-    {sink_2, first_2, last_2, some_2} <= {sink_1, first_1, last_1, mask_1 != 0};
-  end
 
-  // Results, each gathered in its place.
-  vtop_t entry[2];
-  vtop_t grown;
+  // A row's result, and the results that wait.
+  vtop_t row_top, grown, entry[2];
+  word_t done;
+  logic more;
+  assign done = flow[DELAY+TREE];
+  wire found = some[DELAY+TREE];
   always_comb begin
-    grown = entry[wr];
-    if (first_2) {grown.sink_seen, grown.window_seen} = '0;
-    if (some_2 && sink_2) begin
-      if (!grown.sink_seen || word > grown.sink) grown.sink = word;
+    grown = row_top;
+    if (done.first) {grown.sink_seen, grown.window_seen} = '0;
+    if (found && done.sink) begin
+      if (!grown.sink_seen || word > row_top.sink) grown.sink = word;
       grown.sink_seen = 1'b1;
     end
-    if (some_2 && !sink_2) begin
-      if (!grown.window_seen || word > grown.window) grown.window = word;
+    if (found && !done.sink) begin
+      if (!grown.window_seen || word > row_top.window) grown.window = word;
       grown.window_seen = 1'b1;
     end
   end
   assign top = entry[rd];
   assign top_valid = count != 0;
-  wire more = v2 && last_2;
-  wire begins = r_en && first;
+  wire begins = step && first;
   always_ff @(posedge clk) begin
-    if (v2) entry[wr] <= grown;
+    if (done.v) row_top <= grown;
+    if (more) entry[wr] <= row_top;
+    more <= done.v && done.last && !flush;
     if (flush) begin
       {held, count, wr, rd} <= '0;
     end else begin
@@ -135,8 +174,10 @@ module vec_scan
       if (begins != take) held <= begins ? held + 2'd1 : held - 2'd1;
       if (more != take) count <= more ? count + 2'd1 : count - 2'd1;
       assert (!take || top_valid) else $error("score scan: nothing to take");
+      assert (held <= 2'd2 && count <= held) else $error("score scan: %0d rows, %0d held", count, held);
+      assert (word_valid == done.v) else $error("score scan: a maximum without its word");
     end
   end
 
-  wire unused = &{1'b0, uop, u, consts, lane, all, all_valid, pending, index, base};
+  wire unused = &{1'b0, uop, consts, word_lane, all, all_valid, pending, base, m};
 endmodule

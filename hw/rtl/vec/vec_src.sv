@@ -1,8 +1,7 @@
 // Generates the steps of a pass: read addresses of both vector memory ports or of the score buffer, position flags and
-// the mask of valid elements. A step is two words of a pair, or one word (or half of one). Checks every address that it
-// hands out. Does not know where results go.
+// the mask of valid elements. A step is two words of a pair, or one word (or half of one). Decides in one stage, hands out
+// addresses in the next and checks every one of them there; `bad` comes another cycle later. Does not know where results go.
 module vec_src
-  import accllm_isa_pkg::*;
   import accllm_vec_pkg::*;
 #(
     parameter int VEC = 8,
@@ -10,69 +9,101 @@ module vec_src
     parameter int SBUF = 1 << 12
 ) (
     input  logic               clk,
-    input  vop_t               op,
-    input  uop_t               uop,
-    input  vsetup_t            setup,
+    input  logic               flush,
+    input  vnext_t             next,        // what begins with `init`
     input  logic               init,
+    input  vop_t               op,
+    input  vsetup_t            setup,
+    input  logic    [    31:0] row_start,   // ROPE: first word of cos and sin
     input  logic               run,
-    input  logic               adv,
+    input  logic               go,          // a step may be made
     input  logic               peak,        // SOFTMAX: a row begins, at word `row_word` of the score buffer
     input  logic    [    31:0] row_word,
-    input  logic               ready,       // steps may be made
+    input  logic    [    31:0] token_word,  // EMBED, before it begins: where the token is read from
+    input  logic               token_read,
     input  logic               scalar_bad,
     output logic               step,
     output logic               step_final,
-    output logic               first,       // first step of a row
-    output logic               last,        // last word of a row
-    output logic               upper,       // second step of a word
+    output logic               row_end,     // the step ends a row
+    // Stage 1.
+    output tag_t               tag,
     output logic    [VEC-1:0] mask,
     output logic    [    31:0] a_word,
     output logic    [    31:0] b_word,
-    output logic               bad
+    output logic               bad          // stage 2
 );
   localparam int LV = $clog2(VEC);
   localparam logic [31:0] WORDS = 32'(VMEM / VEC);
   localparam logic [31:0] ROWS = 32'(SBUF / VEC);
 
   logic [31:0] pa, pb, words, rows, elements;
+  logic first, last, upper, last_row, single;
   wire doubled = op.pairs || op.halves;
-  wire last_row = rows <= setup.row_step;
-  wire whole = elements >= 32'(VEC);
-  wire some = elements != 0;
-  wire [VEC-1:0] tail = ~({VEC{1'b1}} << elements[LV-1:0]);
-  wire [VEC-1:0] half = upper ? {{VEC / 2{1'b1}}, {VEC / 2{1'b0}}} : {{VEC / 2{1'b0}}, {VEC / 2{1'b1}}};
+  wire complete = upper || !doubled;
+  wire whole = elements[31:LV] != 0;
+  wire [31:0] a_next = op.rope && upper ? pb : pa;
 
-  assign a_word = op.rope && upper ? pb : pa;
-  assign b_word = op.pairs ? a_word + setup.distance : pb;
-  assign last = words == 32'd1;
-  assign step_final = last && last_row && (upper || !doubled);
-  assign mask = (whole ? '1 : tail) & (op.halves ? half : '1);
-  assign bad = run && (op.reads_a && some && a_word >= WORDS || op.reads_b && some && b_word >= WORDS
-                    || op.softmax && ready && pa >= ROWS || op.hadx && rows < setup.row_step || scalar_bad);
-  assign step = run && adv && ready && !bad;
+  // The second half of a pair follows the first one at once: ROPE's lanes count on it.
+  assign step = run && (go || (op.pairs && upper));
+  assign step_final = last && last_row && complete;
+  assign row_end = step && last && complete;
 
   always_ff @(posedge clk) begin
     if (init) begin
-      pa <= uop.a >> LV;
-      pb <= uop.b >> LV;
-      words <= setup.words;
-      rows <= setup.rows;
-      elements <= setup.elements;
+      pa <= next.uop.a >> LV;
+      pb <= next.uop.b >> LV;
+      words <= next.setup.words;
+      rows <= next.setup.rows;
+      elements <= next.setup.elements;
+      last <= next.setup.words == 32'd1;
+      single <= next.setup.words == 32'd1;
+      last_row <= next.setup.rows <= next.setup.row_step;
       first <= 1'b1;
       upper <= 1'b0;
     end else if (step) begin
-      first <= last && (upper || !doubled);
+      first <= last && complete;
       upper <= doubled && !upper;
-      if (upper || !doubled) begin
-        pa <= pa + 32'd1 + ((op.pairs || op.attq) && last ? setup.distance : 32'd0);
-        pb <= op.rope && last ? uop.b >> LV : pb + 32'd1;
+      if (complete) begin
+        pa <= pa + ((op.pairs || op.attq) && last ? setup.jump : 32'd1);
+        pb <= op.rope && last ? row_start : pb + 32'd1;
         words <= last ? setup.words : words - 32'd1;
-        if (last) rows <= rows - setup.row_step;
+        last <= last ? single : words == 32'd2;
+        if (last) begin
+          rows <= rows - setup.row_step;
+          last_row <= {1'b0, rows} <= {setup.row_step, 1'b0};
+        end
         if (op.attq && last) elements <= setup.elements;
-        else if (!(&elements)) elements <= whole ? elements - 32'(VEC) : '0;
+        else if (!setup.endless) elements <= whole ? elements - 32'(VEC) : '0;
       end
     end else if (peak) pa <= row_word;
   end
 
-  wire unused = &{1'b0, op, uop, setup};
+  // Stage 1.
+  logic whole_1, some_1, short_1;
+  logic [LV-1:0] tail_1;
+  wire [VEC-1:0] tail = ~({VEC{1'b1}} << tail_1);
+  wire [VEC-1:0] half = tag.upper ? {{VEC / 2{1'b1}}, {VEC / 2{1'b0}}} : {{VEC / 2{1'b0}}, {VEC / 2{1'b1}}};
+  assign mask = (whole_1 ? '1 : tail) & (op.halves ? half : '1);
+  always_ff @(posedge clk) begin
+    tag.v <= (step || peak) && !flush;
+    tag.peak <= peak;
+    tag.sink <= 1'b0;
+    if (step) begin
+      {tag.first, tag.last, tag.upper} <= {first, last, upper};
+      whole_1 <= whole || setup.endless;
+      some_1 <= setup.endless || elements != 0;
+      short_1 <= op.hadx && rows < setup.row_step;
+      tail_1 <= elements[LV-1:0];
+    end
+    if (token_read) a_word <= token_word;
+    else if (step) a_word <= a_next;
+    if (step) b_word <= op.pairs ? a_next + setup.distance : pb;
+    bad <= tag.v && !tag.peak && !flush
+        && (op.reads_a && some_1 && a_word >= WORDS || op.reads_b && some_1 && b_word >= WORDS
+         || op.softmax && a_word >= ROWS || short_1 || scalar_bad);
+    assert (!(step && peak)) else $error("vector steps: a row begins inside another one");
+    assert (!(init && tag.v)) else $error("vector steps: an operation begins inside another one");
+  end
+
+  wire unused = &{1'b0, op, next, setup};
 endmodule

@@ -1,24 +1,28 @@
-// Collects words of 32-bit elements into beats and offers them to the auxiliary port's write client.
-module vec_store #(
+// Collects words of 32-bit elements from the result queue into beats and offers them to the auxiliary port's write client.
+module vec_store
+  import accllm_vec_pkg::*;
+#(
     parameter int VEC = 8
 ) (
-    input  logic         clk,
-    input  logic         flush,
-    input  logic         init,
-    input  logic [ 31:0] beat,      // first beat
-    input  logic         put,       // a word (or half of one) to take
-    input  logic         upper,     // its upper half
-    input  logic         last,      // of the operation
-    input  logic [ 31:0] x    [VEC],
-    output logic         wq_valid,
-    input  logic         wq_ready,
-    output logic [ 31:0] wq_beat,
-    output logic [511:0] wq_data,
-    output logic         stall
+    input  logic             clk,
+    input  logic             flush,
+    input  logic             init,
+    input  logic     [ 31:0] beat,           // first beat
+    input  logic             store,
+    input  logic             halves,
+    input  logic             valid,          // a word, or half of one
+    output logic             pop,
+    input  vresult_t         result,
+    input  logic     [ 31:0] x       [VEC],
+    output logic             wq_valid,
+    input  logic             wq_ready,
+    output logic     [ 31:0] wq_beat,
+    output logic     [511:0] wq_data
 );
   localparam int PARTS = VEC < 16 ? 16 / VEC : 1;
   logic part;
-  assign stall = wq_valid && !wq_ready;
+  wire last = result.last && (result.upper || !halves);
+  assign pop = valid && store && (!wq_valid || wq_ready);
 
   always_ff @(posedge clk) begin
     if (flush || init) begin
@@ -26,10 +30,11 @@ module vec_store #(
       wq_valid <= 1'b0;
     end else begin
       if (wq_ready) wq_valid <= 1'b0;
-      if (put) begin
+      if (pop) begin
         part <= PARTS == 2 && !part;
         wq_valid <= PARTS == 1 || part || last;
       end
+      assert (!(init && wq_valid)) else $error("store: an operation begins before the last beat is taken");
     end
     if (init) wq_beat <= beat;
     else if (wq_valid && wq_ready) wq_beat <= wq_beat + 32'd1;
@@ -38,14 +43,14 @@ module vec_store #(
   for (genvar e = 0; e < 16; e++) begin : gen_element
     logic [31:0] q;
     if (VEC == 8) begin : gen_8
-      always_ff @(posedge clk) if (put && part == 1'(e / 8)) q <= x[e%8];
+      always_ff @(posedge clk) if (pop && part == 1'(e / 8)) q <= x[e%8];
     end else if (VEC == 16) begin : gen_16
-      always_ff @(posedge clk) if (put) q <= x[e];
+      always_ff @(posedge clk) if (pop) q <= x[e];
     end else begin : gen_32
-      always_ff @(posedge clk) if (put) q <= upper ? x[e+16] : x[e];
+      always_ff @(posedge clk) if (pop) q <= result.upper ? x[e+16] : x[e];
     end
     assign wq_data[e*32+:32] = q;
   end
 
-  wire unused = &{1'b0, upper};
+  wire unused = &{1'b0, result};
 endmodule

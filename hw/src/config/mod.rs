@@ -5,15 +5,11 @@
 //! elaboration, the registers that tell them and the reference page are all made from it.
 
 mod file;
-mod page;
 pub mod random;
 mod rule;
-mod sv;
 
 pub use file::{CONFIGS, ConfigError, NAMES, find, open, parse};
-pub(crate) use page::page;
 pub use rule::{RELATIONS, Relation, Rule, Violation};
-pub(crate) use sv::check_module;
 
 use arrayvec::ArrayString;
 use serde::{Deserialize, Serialize};
@@ -106,6 +102,7 @@ fields! {
     scalars: Some("SCALARS"), Rule::power(32, 1 << 16), "Entries of the scalar file.";
     imem: Some("IMEM"), Rule::power(64, 1 << 15), "Instruction memory, instructions.";
     lane_rows: Some("LANE_ROWS"), Rule::power(4, 128), "Accumulator rows of a tile: tokens of a group x query heads of a KV head, x 2 with 16-bit probabilities, at most.";
+    link: Some("LINK"), Rule::range(0, 8), "Register stages on the way to the tiles and back, so that tiles can stand on other dies than the memories' ports.";
     mat_queue: Some("MAT_QUEUE"), Rule::power(2, 1024), "Depth of the issue queues of prefetcher and matrix unit, operations.";
     vec_queue: Some("VEC_QUEUE"), Rule::power(2, 1024), "Depth of the vector unit's issue queue, operations.";
     block: None, Rule::range(1, 256), "Most tokens of a prefill step.";

@@ -18,8 +18,6 @@ pub const FIRST_ARG: u32 = 0x10;
 pub const PROTOCOL: &str = "ap_ctrl_hs";
 /// The platform that packages are made for.
 pub const PLATFORM: &str = "xilinx_u280_gen3x16_xdma_1_202211_1";
-/// Super logic region of the kernel: the one beside the HBM.
-pub const SLR: &str = "SLR0";
 /// HBM pseudo-channels of the card.
 pub const HBM_BANKS: usize = 32;
 /// Bytes of a pseudo-channel.

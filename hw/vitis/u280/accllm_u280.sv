@@ -1477,6 +1477,7 @@ module accllm_u280 (
       .SCALARS(2048),
       .IMEM(8192),
       .LANE_ROWS(64),
+      .LINK(2),
       .MAT_QUEUE(128),
       .VEC_QUEUE(128),
       .TRACE(1'b0)

@@ -1,7 +1,7 @@
 //! Causal attention of the float reference, full or Λ-shaped.
 
 use super::ops::{View, product, softmax};
-use crate::hf::LlamaConfig;
+use crate::config::LlamaConfig;
 use crate::isa::Isa;
 use rayon::prelude::*;
 

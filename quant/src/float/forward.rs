@@ -3,7 +3,7 @@
 use super::attention::{Inputs, attend};
 use super::ops::{add, linear, rms_norm, silu_mul};
 use super::{FloatLayer, FloatModel, Lambda, Layers, NoTap, Rope, Site, Tap};
-use crate::hf::LlamaConfig;
+use crate::config::LlamaConfig;
 use crate::perplexity::{Scorer, nll_of_row, together};
 use crate::{Error, Result};
 use rayon::prelude::*;

@@ -2,7 +2,7 @@
 
 use super::Layers;
 use crate::Result;
-use crate::hf::LlamaConfig;
+use crate::config::LlamaConfig;
 use std::borrow::Cow;
 
 /// A dense row-major matrix; a linear layer computes `y = W x`.

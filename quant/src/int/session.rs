@@ -338,7 +338,7 @@ impl<'m> Session<'m> {
 mod tests {
     use super::super::kernel::Isa;
     use super::*;
-    use crate::hf::load_model;
+    use crate::import::load_model;
     use crate::perplexity::Protocol;
     use crate::quantize::{Options, quantize};
 

@@ -11,8 +11,8 @@ pub(super) const VERSION: u32 = 4;
 pub(super) const MANIFEST: &str = "quant.json";
 pub(super) const TENSORS: &str = "quant.safetensors";
 pub(super) const TOKENIZER: &str = "tokenizer.json";
-/// Copied from beside the tokenizer where they are there: the chat template.
-pub(super) const CHAT: [&str; 2] = ["tokenizer_config.json", "chat_template.jinja"];
+/// Copied from beside the tokenizer where they are there: more tokens, and the chat template.
+pub(super) const BESIDE: [&str; 3] = ["tokenizer_config.json", "added_tokens.json", "chat_template.jinja"];
 
 /// The part that is read first, whatever the version.
 #[derive(Deserialize)]

@@ -15,7 +15,7 @@ impl QuantModel {
         manifest.arch.check(&folder.join(MANIFEST))?;
         let path = folder.join(TENSORS);
         let file = File::open(&path).map_err(|e| Error::io("open", &path, e))?;
-        // SAFETY: read-only private map; see `hf::Checkpoint` for the accepted limit.
+        // SAFETY: read-only private map; see `import::hf::Checkpoint` for the accepted limit.
         let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io("map", &path, e))?;
         let file = SafeTensors::deserialize(&map).map_err(|e| Error::malformed(&path, "safetensors", e))?;
         let model = build(manifest, &Tensors { path, file })?;

@@ -1,9 +1,11 @@
 //! Writes a quantized model: into a temporary folder beside the target, which is then renamed.
 
 use super::manifest::{
-    CHAT, FORMAT, Formats, HeadEntry, LayerEntry, MANIFEST, Manifest, NormEntry, TENSORS, TOKENIZER, VERSION,
+    BESIDE, FORMAT, Formats, HeadEntry, LayerEntry, MANIFEST, Manifest, NormEntry, TENSORS, TOKENIZER,
+    VERSION,
 };
 use super::{HeadCache, Layer, Linear, Norm, QuantModel};
+use crate::tokenizer::Files;
 use crate::{Error, Result};
 use safetensors::Dtype;
 use safetensors::tensor::{TensorView, serialize_to_file};
@@ -11,8 +13,8 @@ use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
 
 impl QuantModel {
-    /// Writes the model to `folder`, with `tokenizer` (a `tokenizer.json`) copied beside it, and the chat template
-    /// that is in the tokenizer's folder.
+    /// Writes the model to `folder`, with `tokenizer` (a `tokenizer.json`, or where it would be beside a
+    /// `tokenizer.model`) copied beside it, and the chat template that is in the tokenizer's folder.
     ///
     /// An existing quantized model there is replaced; any other non-empty folder is refused. The folder
     /// appears complete or not at all.
@@ -43,8 +45,14 @@ impl QuantModel {
             serde_json::to_string_pretty(&self.manifest()).map_err(|e| Error::malformed(&path, "JSON", e))?;
         std::fs::write(&path, json).map_err(|e| Error::io("write", &path, e))?;
         if let Some(source) = tokenizer {
-            std::fs::copy(source, folder.join(TOKENIZER)).map_err(|e| Error::io("copy", source, e))?;
-            for name in CHAT {
+            let target = folder.join(TOKENIZER);
+            if source.is_file() {
+                std::fs::copy(source, target).map_err(|e| Error::io("copy", source, e))?;
+            } else {
+                let json = Files::read(source)?.json().to_string();
+                std::fs::write(&target, json).map_err(|e| Error::io("write", &target, e))?;
+            }
+            for name in BESIDE {
                 let source = source.with_file_name(name);
                 if source.is_file() {
                     std::fs::copy(&source, folder.join(name)).map_err(|e| Error::io("copy", &source, e))?;

@@ -7,8 +7,8 @@ use super::grid::GridWeight;
 use super::layer::{GridLayer, Weights};
 use super::prefix::prefix;
 use super::steps::{LayerSteps, Steps};
+use crate::config::LlamaConfig;
 use crate::float::FloatModel;
-use crate::hf::LlamaConfig;
 use crate::model::{Arch, Layer, LayerConstants, Linear, Norm, QuantModel};
 use crate::{Error, Result};
 

@@ -1,6 +1,6 @@
 //! Mixed formats: which linear gets which weight format, so that the expected damage is least under a budget.
 
-use crate::hf::LlamaConfig;
+use crate::config::LlamaConfig;
 use crate::model::WeightFormat;
 use crate::{Error, Result};
 

@@ -1,8 +1,8 @@
 //! Ranges of activations over a calibration text.
 
 use super::simulate::hadamard;
+use crate::config::LlamaConfig;
 use crate::float::{Behind, FloatModel, Site, Tap};
-use crate::hf::LlamaConfig;
 use crate::perplexity::Protocol;
 use crate::{Error, Result};
 

@@ -11,10 +11,10 @@ use super::grid::GridWeight;
 use super::inputs::Inputs;
 use super::shapes::{LayerShapes, gather_heads, per_query, spread_heads};
 use crate::Result;
+use crate::config::LlamaConfig;
 use crate::float::{
     FloatLayer, FloatModel, Matrix, Site, Window, add, linear, rms_norm, run_layer, silu_mul,
 };
-use crate::hf::LlamaConfig;
 use crate::model::WeightFormat;
 use crate::perplexity::Protocol;
 

@@ -7,8 +7,8 @@ use super::grid::GridWeight;
 use super::inputs::Inputs;
 use super::recover::recover;
 use super::shapes::spread_heads;
+use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, Matrix, rms_norm};
-use crate::hf::LlamaConfig;
 use crate::model::WeightFormat;
 use crate::transform::{LayerShapes, choose_head, choose_layer, scale_columns};
 

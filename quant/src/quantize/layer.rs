@@ -3,8 +3,8 @@
 use super::assign::linear_sizes;
 use super::grid::GridWeight;
 use super::shapes::{LayerShapes, gather_heads};
+use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, LayerStore, Layers, Matrix};
-use crate::hf::LlamaConfig;
 use crate::{Error, Result};
 use std::sync::Arc;
 

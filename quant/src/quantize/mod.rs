@@ -49,8 +49,9 @@ pub use sensitivity::{Damage, divergence, sensitivity};
 pub(crate) use simulate::hadamard;
 pub use simulate::{DownInput, KeyGrid, Parts, Rounded, Simulated};
 pub use steps::{Clip, LayerSteps, Steps, clipped_value_shape, shaped_steps, static_steps};
+pub(crate) use steps::{DOWN_CODES, flat_value_step};
 pub use table::{StepRow, step_table};
-pub(crate) use work::replace;
+pub(crate) use work::{Work, replace};
 pub use written::self_text;
 
 use self::fit::find_grids;

@@ -1,7 +1,7 @@
 //! The choices of a quantization.
 
 use super::closed::{Closed, Pruning};
-use crate::hf::LlamaConfig;
+use crate::config::LlamaConfig;
 use crate::model::{LambdaShape, MAX_HEAD_DIM, MAX_HIDDEN, MAX_VISIBLE, WeightFormat};
 use crate::perplexity::Protocol;
 use crate::train::Training;

@@ -153,7 +153,7 @@ impl Tap for Rounding<'_> {
             Site::AttnNorm if parts.attn_in => round(data, &s.attn_in, -128.0, 127.0),
             Site::MlpNorm if parts.mlp_in => round(data, &s.mlp_in, -128.0, 127.0),
             Site::DownIn => match parts.down_in {
-                Some(DownInput::Blocks) => blocks(data, &s.down_in),
+                Some(DownInput::Blocks) => round_blocks(data, &s.down_in),
                 Some(DownInput::Token) => per_token(data, &s.down_in),
                 Some(DownInput::Static) => {
                     let steps: Vec<f32> = s.down_in.iter().map(|s| s * DOWN_CODES / 127.0).collect();
@@ -210,7 +210,7 @@ fn static_key_head(head: &mut [f32], step: f32) {
 }
 
 /// Rounds every row to static steps.
-fn round(data: &mut [f32], steps: &[f32], low: f32, high: f32) {
+pub(crate) fn round(data: &mut [f32], steps: &[f32], low: f32, high: f32) {
     for row in data.chunks_exact_mut(steps.len()) {
         for (v, s) in row.iter_mut().zip(steps) {
             *v = (*v / s).round().clamp(low, high) * s;
@@ -219,7 +219,7 @@ fn round(data: &mut [f32], steps: &[f32], low: f32, high: f32) {
 }
 
 /// Rounds every row to int8 with an exponent per block of columns, over static steps of 20-bit codes.
-fn blocks(data: &mut [f32], steps: &[f32]) {
+pub(crate) fn round_blocks(data: &mut [f32], steps: &[f32]) {
     for row in data.chunks_exact_mut(steps.len()) {
         for (block, steps) in row.chunks_mut(COLS).zip(steps.chunks(COLS)) {
             let pairs = block.iter().zip(steps);

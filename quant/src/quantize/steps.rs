@@ -3,14 +3,14 @@
 use super::calibrate::{Calibration, Channels, LayerStats};
 use super::shapes::{LayerShapes, Shapes, per_query};
 use crate::Result;
+use crate::config::LlamaConfig;
 use crate::float::{FloatModel, Matrix};
-use crate::hf::LlamaConfig;
 use accllm_hw::fixed::H_MAX;
 
 /// Headroom of down_proj's input, before its blocks take their exponents, over the calibrated range.
 const H_ROOM: f32 = 4.0;
 /// Codes of down_proj's input that the calibrated range takes.
-pub(super) const DOWN_CODES: f32 = H_MAX as f32 / H_ROOM;
+pub(crate) const DOWN_CODES: f32 = H_MAX as f32 / H_ROOM;
 
 /// Static steps of one layer: real value of one code.
 #[derive(Clone, Debug)]
@@ -171,6 +171,13 @@ pub(super) fn value_steps(shape: &[f32], s: &LayerStats) -> Vec<f32> {
     let best = fractions.map(|f| (error(f), f)).min_by(|a, b| a.0.total_cmp(&b.0));
     let fraction = best.map_or(1.0, |b| b.1);
     widest.iter().map(|w| w * fraction).collect()
+}
+
+/// [`value_steps`] of one step for all channels, from values alone.
+pub(crate) fn flat_value_step(values: &[f32]) -> f32 {
+    let widest = values.iter().map(|v| v.abs()).fold(0.0, f32::max) / 7.5;
+    let error = |f: f32| -> f64 { values.iter().map(|v| value_error(*v, widest * f)).sum() };
+    if widest > 0.0 { widest * best_fraction(error) } else { 1.0 }
 }
 
 /// Shape of V's steps by adaptive clipping per channel: each channel's step of least cubed error over the

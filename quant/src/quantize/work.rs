@@ -80,7 +80,7 @@ pub(super) fn json_of_model(
 }
 
 /// The folder, and the hash of everything so far.
-pub(super) struct Work {
+pub(crate) struct Work {
     folder: Option<PathBuf>,
     hash: Sha256,
 }

@@ -3,8 +3,8 @@
 use super::attention::{Geometry, attend, rope};
 use super::fake::LatentWeight;
 use super::ops::{linear, rms_norm, silu_mul, straight_through};
+use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, Matrix, Rope};
-use crate::hf::LlamaConfig;
 use crate::model::WeightFormat;
 use crate::quantize::simulate::{each_head, key_head, query_head};
 use crate::quantize::{GridLayer, LayerGrids, replace};

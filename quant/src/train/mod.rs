@@ -21,12 +21,9 @@ pub use schedule::Training;
 use crate::{Error, Result};
 use candle_core::Device;
 
-/// The device that trains: the CPU, or the first card when built with the `cuda` feature.
+/// The device that trains.
 fn device() -> Result<Device> {
-    match cfg!(feature = "cuda") {
-        true => Device::new_cuda(0).map_err(failed),
-        false => Ok(Device::Cpu),
-    }
+    Ok(Device::Cpu)
 }
 
 /// An error of the tensor library.

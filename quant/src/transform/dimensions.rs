@@ -6,8 +6,8 @@
 //! The residual stream's channels are not split.
 
 use crate::Result;
+use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, Matrix};
-use crate::hf::LlamaConfig;
 use crate::quantize::{Calibration, LayerStats};
 use std::ops::Range;
 

@@ -3,8 +3,8 @@
 //! (a norm's gain, the rows of W_v or W_up) and `s` into the columns of the weights that read it.
 
 use super::{inverse, scale_columns, scale_rows};
+use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, Matrix};
-use crate::hf::LlamaConfig;
 use crate::model::{GROUP, WeightFormat};
 use crate::quantize::{Channels, LayerStats, fit};
 use accllm_hw::config::COLS;

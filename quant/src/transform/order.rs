@@ -9,8 +9,8 @@
 
 use super::migrate::per_query;
 use crate::Result;
+use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, Matrix};
-use crate::hf::LlamaConfig;
 use crate::model::WeightFormat;
 use crate::quantize::{Calibration, Channels, LayerStats};
 

@@ -2,8 +2,8 @@
 //! outlying channels are spread over all. RMSNorm commutes with a rotation once its gain is in the next weight.
 
 use crate::Result;
+use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, Matrix};
-use crate::hf::LlamaConfig;
 use rayon::prelude::*;
 
 /// An orthogonal matrix `[n, n]`, row major.

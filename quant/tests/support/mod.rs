@@ -4,7 +4,7 @@
 pub mod gguf;
 
 use accllm_quant::float::FloatModel;
-use accllm_quant::hf::load_model;
+use accllm_quant::import::load_model;
 use accllm_quant::model::QuantModel;
 use accllm_quant::perplexity::{Protocol, story_stream};
 use accllm_quant::quantize::{Options, quantize};

@@ -41,7 +41,7 @@ impl VerilateSpec {
     pub fn new(top: impl Into<String>, sources: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
         Self {
             top: top.into(),
-            sources: sources.into_iter().map(Into::into).collect(),
+            sources: with_netlists(sources.into_iter().map(Into::into).collect()),
             include_dirs: Vec::new(),
             params: Vec::new(),
             trace_fst: false,
@@ -127,4 +127,15 @@ impl VerilateSpec {
         }
         Ok(())
     }
+}
+
+/// The sources, with netlists in place of those that the folder in `ACCLLM_NETLIST` has one for, and the models of their
+/// cells (`hw/synth/netlist.py`). So every test of the RTL can be run on what synthesis makes of it.
+fn with_netlists(sources: Vec<PathBuf>) -> Vec<PathBuf> {
+    let Some(folder) = std::env::var_os("ACCLLM_NETLIST").map(PathBuf::from) else {
+        return sources;
+    };
+    let netlist = |source: &PathBuf| Some(folder.join(source.file_name()?)).filter(|file| file.is_file());
+    let cells = sources.iter().any(|source| netlist(source).is_some()).then(|| folder.join("cells.v"));
+    sources.iter().map(|s| netlist(s).unwrap_or_else(|| s.clone())).chain(cells).collect()
 }

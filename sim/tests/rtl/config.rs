@@ -3,14 +3,25 @@
 
 use super::ctrl::whole::{config as tiny, engine};
 use accllm_hw::config::random::{any, legal, small};
-use accllm_hw::config::{CONFIGS, Config, FIELDS, RELATIONS};
+use accllm_hw::config::{CONFIGS, Config, FIELDS, RELATIONS, find};
 use accllm_hw::regs;
 use accllm_sim::engine::EngineSpec;
 use accllm_sim::golden::Image;
 use accllm_sim::verilate::{VerilateError, VerilateSpec};
+use std::collections::BTreeMap;
 use std::error::Error;
+use std::sync::Mutex;
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+
+/// A built-in configuration, or `randomN`: the small one of seed N.
+pub fn named(name: &str) -> Outcome<&'static Config> {
+    static RANDOM: Mutex<BTreeMap<u64, &'static Config>> = Mutex::new(BTreeMap::new());
+    let Some(seed) = name.strip_prefix("random") else { return Ok(find(name)?) };
+    let seed = seed.parse()?;
+    let mut known = RANDOM.lock().map_err(|_| "poisoned")?;
+    Ok(known.entry(seed).or_insert_with(|| Box::leak(Box::new(small(seed)))))
+}
 
 /// What the RTL's check says of the parameters; empty where it accepts them.
 fn said(config: &Config) -> Outcome<String> {
@@ -61,7 +72,14 @@ fn the_rtl_refuses_what_the_rules_refuse() -> Outcome {
 fn the_rtl_has_the_same_edges() -> Outcome {
     for (i, field) in FIELDS.iter().enumerate().filter(|(_, f)| f.param.is_some()) {
         let rule = field.rule;
-        for value in [rule.least / 2, rule.least - 1, rule.least, rule.least + 1, rule.most, rule.most + 1] {
+        for value in [
+            rule.least / 2,
+            rule.least.saturating_sub(1),
+            rule.least,
+            rule.least + 1,
+            rule.most,
+            rule.most + 1,
+        ] {
             let mut values = CONFIGS[0].values();
             values[i] = value;
             agree(&CONFIGS[0].with_values(values))?;
@@ -109,6 +127,32 @@ fn random_configurations_are_lint_clean() -> Outcome {
 fn many_random_configurations_are_lint_clean() -> Outcome {
     (3..63).try_for_each(|seed| lint(&small(seed)))?;
     (0..40).try_for_each(|seed| lint(&legal(seed)))
+}
+
+/// Matrix unit, vector unit and the whole engine on a configuration that nobody chose.
+fn modules(seed: u64) -> Outcome {
+    let config = small(seed);
+    let run = || -> Outcome {
+        super::vec::cases::on_random(&config.name, seed)?;
+        super::mat::on_random(&config.name, seed)?;
+        super::ctrl::whole::layer_on(&config, seed..seed + 2)
+    };
+    run().map_err(|e| format!("{config:?}: {e}").into())
+}
+
+#[test]
+fn modules_of_random_configurations() -> Outcome {
+    modules(0)
+}
+
+#[test]
+#[ignore = "half an hour: three models of each of 60 configurations are built"]
+fn modules_of_many_random_configurations() -> Outcome {
+    (1..61).try_for_each(|seed| {
+        modules(seed)?;
+        println!("{:?}", small(seed));
+        Ok(())
+    })
 }
 
 /// The engine tells its parameters.

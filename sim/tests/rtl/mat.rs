@@ -73,6 +73,11 @@ fn mixed(config: &str, seeds: u64) -> Outcome {
     (0..seeds).try_for_each(|seed| round(config, 5000 + seed, &MODES, 30, None))
 }
 
+/// All modes on a configuration that nobody chose.
+pub fn on_random(config: &str, seed: u64) -> Outcome {
+    (3 * seed..3 * seed + 3).try_for_each(|seed| round(config, seed, &MODES, 20, None))
+}
+
 #[test]
 fn tiny_modes() -> Outcome {
     modes("tiny", 12)

@@ -1,7 +1,7 @@
 //! The vector unit against the golden executor: every opcode, under contention and stalls, at every configuration.
 
 mod bench;
-mod cases;
+pub mod cases;
 mod faults;
 mod groups;
 mod rates;

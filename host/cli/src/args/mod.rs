@@ -14,7 +14,7 @@ pub use bench::{Bench, BenchCpu, BenchMemory, BenchPage, BitsArg};
 pub use card::{HwEmu, TroubleArg, XrtCheck, XrtDevice};
 pub use eval::{Eval, EvalLong, LongStageArg, Scored, StageArg, YesNo};
 pub use model::{Compile, Devices, Disasm, Info, ShapeArgs};
-pub use quantize::{FormatArg, KeysArg, PresetArg, PruningArg, Quantize};
+pub use quantize::{FormatArg, KeysArg, PresetArg, PruningArg, Quantize, TrainerArg};
 pub use target::{Card, Choice, DeviceArg, MemoryArg, Target};
 pub use text::{Chat, Dialogue, Run, Serve, Writer};
 

@@ -64,6 +64,12 @@ pub struct Choice {
     /// Choose among the fewest most likely tokens that have probability P together.
     #[arg(long, default_value_t = 1.0, value_name = "P", allow_negative_numbers = true)]
     pub top_p: f64,
+    /// Choose among the tokens that are at least P times as likely as the most likely one.
+    #[arg(long, default_value_t = 0.0, value_name = "P", allow_negative_numbers = true)]
+    pub min_p: f64,
+    /// Above 1: tokens that are in the text already become less likely; below: more.
+    #[arg(long, default_value_t = 1.0, value_name = "R", allow_negative_numbers = true)]
+    pub repetition_penalty: f64,
 }
 
 /// Which card, with what.

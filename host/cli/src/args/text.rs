@@ -38,6 +38,9 @@ pub struct Dialogue {
     /// Jinja template in place of the model's.
     #[arg(long, value_name = "FILE")]
     pub chat_template: Option<PathBuf>,
+    /// The date for templates that ask for it, such as 2026-07-14 [default: now].
+    #[arg(long, value_name = "DATE")]
+    pub date: Option<String>,
 }
 
 /// `accllm run`.
@@ -129,6 +132,9 @@ pub struct Serve {
     /// Template.
     #[command(flatten)]
     pub dialogue: Dialogue,
+    /// Let scripts of web pages from ORIGIN ask (`*`: from any); without it browsers do not.
+    #[arg(long, value_name = "ORIGIN")]
+    pub cors: Option<String>,
     /// Requests that may wait while one is computed; more are refused (429).
     #[arg(long, default_value_t = 16, value_name = "N", help_heading = "Limits")]
     pub queue: usize,

@@ -6,7 +6,7 @@ use crate::plan::{Extras, Plan};
 use crate::prepare;
 use accllm_device::{Error, Result};
 use accllm_text::calibration;
-use accllm_text::chat::{Conversation, Template, cut_short};
+use accllm_text::chat::{Clock, Conversation, Template, cut_short};
 use accllm_text::generate::Stop;
 use accllm_text::model::Source;
 use accllm_text::runner::Cancel;
@@ -89,13 +89,22 @@ pub fn run(args: &Chat, out: &Out) -> Result<()> {
     out.report(&report)
 }
 
-/// The template that the arguments name, or the model's; known before the work of reading the model.
+/// The template that the arguments name, or the model's; known before the work of reading the model. Says so where it
+/// uses the date.
 pub fn template(args: &Dialogue, source: &Source) -> Result<Template> {
+    let date = args.date.as_deref();
     let files = match &args.chat_template {
         Some(path) => source.chat()?.with_template(calibration::read_text(path)?, path.display().to_string()),
         None => source.chat()?,
     };
-    Template::from_files(&files, &source.name)
+    let clock = date.map(Clock::at).transpose()?.unwrap_or_default();
+    let template = Template::from_files(&files, &source.name, clock)?;
+    if let (Some(today), None) = (template.date(), date) {
+        eprintln!(
+            "the chat template puts the date into its texts ({today}); --date {today} makes them repeatable"
+        );
+    }
+    Ok(template)
 }
 
 /// A flag that Ctrl-C sets. While it is set, which it is outside of answers, Ctrl-C ends the program.

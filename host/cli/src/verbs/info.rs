@@ -7,6 +7,7 @@ use accllm_compiler::Program;
 use accllm_compiler::info::WeightInfo;
 use accllm_device::Result;
 use accllm_hw::config::{BEAT_BYTES, Config};
+use accllm_text::model::Ready;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -23,6 +24,17 @@ struct Report {
     layers: Vec<Layer>,
     head: Weight,
     tokens: Vec<Token>,
+    /// What a text begins with, where it begins with something.
+    begin: Vec<Named>,
+    /// What a text ends at.
+    end: Vec<Named>,
+}
+
+/// A token of the vocabulary.
+#[derive(Serialize)]
+struct Named {
+    id: u32,
+    text: String,
 }
 
 #[derive(Serialize)]
@@ -65,6 +77,8 @@ pub fn run(args: &Info, out: &Out) -> Result<()> {
         "{}: {} layers, hidden {}, feed-forward {}, {} query heads on {} KV heads of {}, vocabulary {}",
         ready.name, a.layers, a.hidden, a.ff, a.heads, a.kv_heads, a.head_dim, a.vocab
     ))?;
+    let (begin, end) = (named(&ready, &begin(&ready)), named(&ready, ready.ends()));
+    out.line(&format!("a text begins with {}, and ends at {}", list(&begin), list(&end)))?;
     out.line(&info.to_string())?;
     let tokens = tokens(&program, &program.config);
     out.line("a token, estimated:  context  beats/channel     MB  tokens/s at most")?;
@@ -91,7 +105,24 @@ pub fn run(args: &Info, out: &Out) -> Result<()> {
             .collect(),
         head: Weight::from(&info.head),
         tokens,
+        begin,
+        end,
     })
+}
+
+/// The token that the tokenizer puts before a text, or the model's prefix in its place.
+fn begin(ready: &Ready) -> Vec<u32> {
+    let prefix = &ready.model.prefix.tokens;
+    if prefix.is_empty() { ready.begin().into_iter().collect() } else { prefix.clone() }
+}
+
+fn named(ready: &Ready, ids: &[u32]) -> Vec<Named> {
+    ids.iter().map(|id| Named { id: *id, text: ready.tokenizer.name(*id).unwrap_or_default() }).collect()
+}
+
+fn list(tokens: &[Named]) -> String {
+    let all: Vec<_> = tokens.iter().map(|t| format!("{:?} ({})", t.text, t.id)).collect();
+    if all.is_empty() { "no token of its own".into() } else { all.join(", ") }
 }
 
 /// An empty context, a short one, and a full window.

@@ -1,6 +1,6 @@
 //! `accllm quantize`.
 
-use crate::args::{FormatArg, KeysArg, PresetArg, PruningArg, Quantize};
+use crate::args::{FormatArg, KeysArg, PresetArg, PruningArg, Quantize, TrainerArg};
 use crate::out::{Bars, Out};
 use accllm_device::{Error, Result, output};
 use accllm_hw::config::open;
@@ -37,6 +37,7 @@ pub fn run(args: &Quantize, out: &Out) -> Result<()> {
     QuantModel::check_target(&args.out)?;
     let source = Source::find(&args.model)?;
     let calibration = Calibration::open(args.calib.as_deref())?;
+    source.check_tokenizer()?;
     let busy = out.busy("reading the checkpoint");
     let float = source.float()?;
     let tokenizer = source.tokenizer(float.config.vocab)?;
@@ -84,10 +85,21 @@ fn recipe(args: &Quantize) -> Result<Recipe> {
         (_, Some(rate)) => Formats::Mixed(Budget::Speed(rate, open(&args.config)?)),
         _ => Formats::One(format),
     };
+    let device = match (args.preset, args.device) {
+        (PresetArg::Gpu, TrainerArg::Cpu) => {
+            Some("--preset gpu trains on a card: give --device cuda, or --preset best")
+        }
+        (PresetArg::Fast | PresetArg::Best, TrainerArg::Cuda) => Some("--device cuda is for --preset gpu"),
+        _ => None,
+    };
+    if let Some(wrong) = device {
+        return Err(Error::Argument(wrong.into()));
+    }
     Ok(Recipe {
         preset: match args.preset {
             PresetArg::Fast => Preset::Fast,
             PresetArg::Best => Preset::Best,
+            PresetArg::Gpu => Preset::Gpu,
         },
         formats,
         pruning: pruning(args.pruning),

@@ -44,7 +44,7 @@ pub fn run(args: &Run, out: &Out) -> Result<()> {
         sinks: runner.lambda().n_sink,
         window: runner.lambda().n_window,
         position: runner.position(),
-        sampling: (sampling.temperature > 0.0).then_some(sampling),
+        sampling: (!sampling.is_greedy()).then_some(sampling),
         text,
         compared: runner.compared(),
         simulated,

@@ -30,6 +30,7 @@ const INTERRUPTED: i32 = 130;
 /// Serves until SIGINT or SIGTERM.
 pub fn run(args: &Serve, out: &Out) -> Result<()> {
     let plan = Plan::new(&args.writer, 0, &Extras::default())?;
+    check_origin(args.cors.as_deref())?;
     let limits = Limits {
         queue: args.queue,
         connections: args.connections,
@@ -45,7 +46,8 @@ pub fn run(args: &Serve, out: &Out) -> Result<()> {
     let template = template(&args.dialogue, &source)?;
     let ready = Arc::new(prepare::open(&source, out)?);
     let name = args.name.clone().unwrap_or_else(|| last_part(&args.writer.model));
-    let model = Model { ready, name: name.clone(), template, sampling: plan.sampling };
+    let model =
+        Model { ready, name: name.clone(), template, sampling: plan.sampling, cors: args.cors.clone() };
     let (device, for_runner) = (plan.device(), *out);
     let runner: MakeRunner = Box::new(move |ready| plan.open(ready, &for_runner).map(|opened| opened.runner));
     let address = server.address()?;
@@ -57,6 +59,21 @@ pub fn run(args: &Serve, out: &Out) -> Result<()> {
         out.report(&Report { url, port: address.port(), model: name, device })
     };
     server.run(model, runner, on_ready, |line| eprintln!("{line}"))
+}
+
+/// Refuses what browsers would never match.
+fn check_origin(origin: Option<&str>) -> Result<()> {
+    let good = |o: &str| {
+        let rest = o.strip_prefix("https://").or_else(|| o.strip_prefix("http://"));
+        let host = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+        o == "*" || rest.is_some_and(|r| !r.is_empty() && r.chars().all(host))
+    };
+    match origin.filter(|o| !good(o)) {
+        Some(o) => Err(Error::Argument(format!(
+            "--cors is '{o}'; give an origin as browsers send it, such as http://localhost:3000, or * for any"
+        ))),
+        None => Ok(()),
+    }
 }
 
 fn last_part(model: &str) -> String {

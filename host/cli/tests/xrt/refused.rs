@@ -118,3 +118,34 @@ fn a_program_of_another_configuration() {
     let args = ["run", "--device", "xrt", "--config", "edge", "--xclbin", arg(&xclbin)];
     emulation.verb(&args).fails(&["accllm_tiny", "needs accllm_edge"]);
 }
+
+/// A configuration from a file: its program runs on its card, which keeps a copy of the file. After a change of the file
+/// the program's kernel has the card's name and other parameters: the first one is named.
+#[test]
+fn a_kernel_of_another_configuration_of_that_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mine.toml");
+    let tiny = find("tiny").unwrap().to_toml();
+    fs::write(&file, &tiny).unwrap();
+    let Some(emulation) = Emulation::new(&["--config", arg(&file)]) else { return };
+    let xclbin = emulation.path("accllm_mine.xclbin");
+    let args = [
+        "run",
+        "--device",
+        "xrt",
+        "--config",
+        arg(&file),
+        "--xclbin",
+        arg(&xclbin),
+        "--tokens",
+        "2",
+        "--json",
+    ];
+    emulation.verb(&args).json();
+    fs::write(&file, tiny.replace("fifo = 64", "fifo = 128")).unwrap();
+    emulation
+        .verb(&args)
+        .fails(&["its fifo is 64, the program's 128", "compile for the card's configuration"]);
+    fs::write(&file, tiny.replace("channels = 2", "channels = 4")).unwrap();
+    emulation.verb(&args).fails(&["its channels is 2, the program's 4"]);
+}

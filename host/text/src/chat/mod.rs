@@ -1,11 +1,15 @@
 //! Conversations: messages become a text by the model's chat template, and the text goes on in one session.
 
+mod clock;
+mod python;
+mod rewrite;
 mod template;
 
 use crate::generate::Stop;
 use crate::message::Message;
 use crate::session::{Answer, Options, Piece, Session};
 use crate::{Error, Result};
+pub use clock::Clock;
 use std::ops::ControlFlow;
 use std::path::Path;
 pub use template::Template;
@@ -75,19 +79,10 @@ impl<'m> Conversation<'m> {
         options: &Options,
         on_piece: &mut dyn FnMut(Piece<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<Answer> {
-        let (ready, len) = (self.session.ready(), self.session.tokens().len());
+        let len = self.session.tokens().len();
         let asked = self.asked.take();
-        let new = asked.as_deref().and_then(|asked| self.new_text(asked, &text));
-        let appended = new.is_some();
-        match new {
-            Some(new) => self.session.push(&ready.tokenizer.encode(new)?)?,
-            None => {
-                self.session.replace(&self.template.encode(&text, ready)?)?;
-            }
-        }
-        let mut options = options.clone();
-        options.end.extend(self.template.end(ready));
-        let answer = self.session.generate(&options, on_piece);
+        let appended = self.take_in(asked.as_deref(), &text)?;
+        let answer = self.session.generate(options, on_piece);
         self.asked = match &answer {
             Ok(_) => Some(text),
             // Where the text cannot be taken back, the next question begins it again. The answer's error comes first.
@@ -96,8 +91,24 @@ impl<'m> Conversation<'m> {
         answer
     }
 
-    /// What of `text` is not yet in the session. Templates may trim answers and put spaces in front of them; in the
-    /// session they stay as they were written.
+    /// Makes `text` the session's text, token for token what the tokenizer makes of all of it; whether that only added
+    /// to what was there. Where an answer has other tokens than its text, or a template changes it, it is computed again;
+    /// only where the window no longer reaches that far back, it stays as it was written.
+    fn take_in(&mut self, asked: Option<&str>, text: &str) -> Result<bool> {
+        let ready = self.session.ready();
+        let whole = self.template.encode(text, ready)?;
+        let there = self.session.tokens().to_vec();
+        if self.session.replace_near(&whole)?.is_some() {
+            return Ok(!there.is_empty() && self.session.tokens().starts_with(&there));
+        }
+        match asked.and_then(|asked| self.new_text(asked, text)) {
+            Some(new) => self.session.push(&ready.tokenizer.encode_after(&there, new)?).map(|()| true),
+            None => self.session.replace(&whole).map(|_| false),
+        }
+    }
+
+    /// What of `text` is not yet in the session. Templates may trim answers and put spaces in front of them; here they
+    /// stay as they were written.
     fn new_text<'t>(&self, asked: &str, text: &'t str) -> Option<&'t str> {
         let rest = text.strip_prefix(asked)?;
         let [.., answer, _] = &self.messages[..] else { return None };

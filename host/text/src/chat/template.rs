@@ -1,12 +1,16 @@
 //! Chat templates: Jinja, as the tokenizer's configuration has them.
 
+use super::clock::Clock;
+use super::python;
+use super::rewrite::{PERCENT, rewrite};
 use crate::message::Message;
 use crate::model::{Ready, TemplateFiles};
 use crate::{Error, Result};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
-use minijinja::{Environment, ErrorKind, context};
+use minijinja::{Environment, ErrorKind};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// Instructions of the template engine that one rendering may take.
 const FUEL: u64 = 10_000_000;
@@ -20,8 +24,9 @@ pub struct Template {
     environment: Environment<'static>,
     /// Where it comes from, for messages.
     origin: String,
-    bos: String,
-    eos: String,
+    /// The special tokens by the names that templates have for them.
+    tokens: BTreeMap<String, Value>,
+    clock: Clock,
     /// Whether it is [`PLAIN`], which leaves the begin token to the tokenizer.
     plain: bool,
 }
@@ -31,10 +36,8 @@ pub struct Template {
 struct TokenizerConfig {
     #[serde(default)]
     chat_template: Option<Templates>,
-    #[serde(default)]
-    bos_token: Option<Token>,
-    #[serde(default)]
-    eos_token: Option<Token>,
+    #[serde(flatten)]
+    others: serde_json::Map<String, serde_json::Value>,
 }
 
 #[derive(Deserialize)]
@@ -50,19 +53,14 @@ struct Named {
     template: String,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Token {
-    Text(String),
-    Object { content: String },
-}
-
-impl Token {
-    fn text(self) -> String {
-        match self {
-            Self::Text(text) | Self::Object { content: text } => text,
-        }
-    }
+/// The special tokens that a configuration names.
+fn tokens(config: &TokenizerConfig) -> BTreeMap<String, Value> {
+    let text = |v: &serde_json::Value| v.as_str().or_else(|| v["content"].as_str()).map(str::to_string);
+    let one = config.others.iter().filter(|(name, _)| name.ends_with("_token"));
+    let one = one.filter_map(|(name, v)| Some((name.clone(), Value::from(text(v)?))));
+    let more = config.others.get("additional_special_tokens").and_then(|v| v.as_array());
+    let more = more.map(|list| list.iter().filter_map(text).collect::<Vec<_>>());
+    one.chain(more.map(|list| ("additional_special_tokens".to_string(), Value::from(list)))).collect()
 }
 
 impl Template {
@@ -71,15 +69,15 @@ impl Template {
     /// # Errors
     /// The template is broken, or does not take a single question.
     pub fn of(ready: &Ready) -> Result<Self> {
-        Self::from_files(&ready.chat, &ready.name)
+        Self::from_files(&ready.chat, &ready.name, Clock::default())
     }
 
-    /// The template in files of the model called `model`.
+    /// The template in files of the model called `model`; `clock` gives the date to templates that ask for it.
     ///
     /// # Errors
     /// As [`Template::of`].
-    pub fn from_files(files: &TemplateFiles, model: &str) -> Result<Self> {
-        let config: TokenizerConfig = match &files.config {
+    pub fn from_files(files: &TemplateFiles, model: &str, clock: Clock) -> Result<Self> {
+        let mut config: TokenizerConfig = match &files.config {
             Some(text) => serde_json::from_str(text)
                 .map_err(|e| Error::Argument(format!("tokenizer_config.json of {model}: {e}")))?,
             None => TokenizerConfig::default(),
@@ -90,31 +88,24 @@ impl Template {
                 (files.file.clone().unwrap_or_else(here), Some(text.clone()))
             }
             None => {
-                let source = config.chat_template.map(|t| default_of(t, model)).transpose()?;
+                let source = config.chat_template.take().map(|t| default_of(t, model)).transpose()?;
                 (format!("tokenizer_config.json of {model}"), source)
             }
         };
         let plain = source.is_none();
-        let mut environment = Environment::new();
-        // As the templates' authors try them.
-        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-        environment.set_syntax(syntax.map_err(|e| Error::Argument(reason(&e)))?);
-        environment.set_fuel(Some(FUEL));
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.add_function(
-            "raise_exception",
-            |text: String| -> std::result::Result<String, minijinja::Error> {
-                Err(minijinja::Error::new(ErrorKind::InvalidOperation, text))
-            },
-        );
-        environment.add_template_owned("chat", source.unwrap_or_else(|| PLAIN.into())).map_err(|e| {
+        let mut environment = environment(&clock)?;
+        let source = rewrite(source.as_deref().unwrap_or(PLAIN));
+        environment.add_template_owned("chat", source).map_err(|e| {
             Error::Argument(format!("the chat template in {origin} is broken: {}", reason(&e)))
         })?;
-        let text = |token: Option<Token>| token.map(Token::text).unwrap_or_default();
-        let (bos, eos) = (text(config.bos_token), text(config.eos_token));
-        let template = Self { environment, origin, bos, eos, plain };
+        let template = Self { environment, origin, tokens: tokens(&config), clock, plain };
         template.render(&[Message::new("user", "Hello")])?;
         Ok(template)
+    }
+
+    /// The date that the template put into a text, where it did.
+    pub fn date(&self) -> Option<String> {
+        self.clock.date_if_asked()
     }
 
     /// The text up to where the answer begins.
@@ -122,13 +113,15 @@ impl Template {
     /// # Errors
     /// The template refuses the conversation, or fails.
     pub fn render(&self, messages: &[Message]) -> Result<String> {
-        let context = context! {
-            messages => Value::from(Serde(messages)),
-            add_generation_prompt => true,
-            bos_token => self.bos.clone(),
-            eos_token => self.eos.clone(),
-        };
-        let rendered = self.environment.get_template("chat").and_then(|t| t.render(context));
+        // Names that templates add to texts without looking whether there is such a token.
+        let mut context: BTreeMap<String, Value> =
+            ["bos_token", "eos_token"].map(|name| (name.to_string(), Value::from(""))).into();
+        context.extend(self.tokens.clone());
+        context.insert("messages".into(), Value::from(Serde(messages)));
+        context.insert("add_generation_prompt".into(), Value::from(true));
+        context.insert("tools".into(), Value::from(()));
+        context.insert("documents".into(), Value::from(()));
+        let rendered = self.environment.get_template("chat").and_then(|t| t.render(Value::from(context)));
         rendered.map_err(|e| {
             Error::Argument(format!(
                 "the chat template in {} refuses these messages: {}",
@@ -152,14 +145,32 @@ impl Template {
             false => Ok(tokens),
         }
     }
+}
 
-    /// The token that ends an answer, where the tokenizer's configuration names one.
-    pub fn end(&self, ready: &Ready) -> Option<u32> {
-        match ready.tokenizer.encode(&self.eos).ok()?[..] {
-            [token] => Some(token),
-            _ => None,
-        }
-    }
+/// What templates find: Python's functions and methods, and those that Hugging Face adds.
+fn environment(clock: &Clock) -> Result<Environment<'static>> {
+    let mut environment = Environment::new();
+    // As the templates' authors try them.
+    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+    environment.set_syntax(syntax.map_err(|e| Error::Argument(reason(&e)))?);
+    environment.set_fuel(Some(FUEL));
+    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.add_filter("tojson", python::tojson);
+    environment.add_filter(PERCENT, python::percent);
+    environment.add_function(
+        "raise_exception",
+        |text: String| -> std::result::Result<String, minijinja::Error> {
+            Err(minijinja::Error::new(ErrorKind::InvalidOperation, text))
+        },
+    );
+    let clock = clock.clone();
+    environment.add_function("strftime_now", move |format: String| {
+        let bad = || {
+            minijinja::Error::new(ErrorKind::InvalidOperation, format!("'{format}' is no format of a date"))
+        };
+        clock.format(&format).ok_or_else(bad)
+    });
+    Ok(environment)
 }
 
 fn default_of(templates: Templates, model: &str) -> Result<String> {

@@ -105,6 +105,26 @@ pub trait Runner {
         next.ok_or_else(|| crate::Error::Argument("the engine returned no token".into()))
     }
 
+    /// Appends tokens one by one; `on_logits` sees the number of each and the logits after it. Ends early when cancelled.
+    ///
+    /// # Errors
+    /// As [`Runner::step`], and those of `on_logits`.
+    fn feed_each(
+        &mut self,
+        tokens: &[u32],
+        cancel: &Cancel,
+        on_logits: &mut dyn FnMut(usize, &[i32]) -> Result<()>,
+    ) -> Result<()> {
+        for (i, token) in tokens.iter().enumerate() {
+            if cancel.is_set() {
+                return Ok(());
+            }
+            self.step(&[*token], Part::Token)?;
+            on_logits(i, &self.logits()?)?;
+        }
+        Ok(())
+    }
+
     /// Ends what the runner writes beside the text: waves, timelines.
     ///
     /// # Errors

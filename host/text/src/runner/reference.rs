@@ -1,6 +1,6 @@
 //! The integer reference model as a runner.
 
-use super::{Part, Runner};
+use super::{Cancel, Part, Runner};
 use crate::{Error, Result};
 use accllm_quant::int::{Logits, NoIntTap, Session};
 use accllm_quant::model::{HeadCache, LambdaShape, QuantModel};
@@ -39,6 +39,28 @@ impl Runner for Reference<'_> {
         let which = if part == Part::Prompt { Logits::Skip } else { Logits::Last };
         self.logits = self.session.step(tokens, which, &mut NoIntTap)?;
         Ok(argmax(&self.logits))
+    }
+
+    /// In blocks, with the logits of all their tokens.
+    fn feed_each(
+        &mut self,
+        tokens: &[u32],
+        cancel: &Cancel,
+        on_logits: &mut dyn FnMut(usize, &[i32]) -> Result<()>,
+    ) -> Result<()> {
+        let block = self.session.block_tokens();
+        for (b, block_tokens) in tokens.chunks(block).enumerate() {
+            if cancel.is_set() {
+                return Ok(());
+            }
+            let all = self.session.step(block_tokens, Logits::All, &mut NoIntTap)?;
+            let vocab = all.len() / block_tokens.len();
+            for (i, row) in all.chunks_exact(vocab.max(1)).enumerate() {
+                on_logits(b * block + i, row)?;
+                self.logits = row.to_vec();
+            }
+        }
+        Ok(())
     }
 
     fn logits(&mut self) -> Result<Vec<i32>> {

@@ -2,14 +2,18 @@
 
 use super::api::{Ask, Shared};
 use super::refusal::{Answer, Refusal};
-use super::reply::{Kind, Reply};
+use super::reply::{Choice, Kind, Reply};
 use super::stream::{Events, failed};
+use super::tokens;
 use super::worker::Event;
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, ORIGIN, RETRY_AFTER, VARY,
+};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 use std::convert::Infallible;
@@ -19,20 +23,45 @@ type Out = Response<BoxBody<Bytes, Infallible>>;
 
 /// Answers a request; a refusal is an answer, too.
 pub(super) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Out, Infallible> {
-    Ok(route(shared, request).await.unwrap_or_else(|refusal| {
-        let mut out = whole(refusal.status, &refusal.json());
-        if matches!(refusal.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-            out.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    let origin = request.headers().get(ORIGIN).cloned();
+    let cors = shared.cors.clone();
+    let preflight = cors.is_some() && *request.method() == Method::OPTIONS;
+    let mut out = match preflight {
+        true => preflight_answer(),
+        false => route(shared, request).await.unwrap_or_else(|refusal| {
+            let mut out = whole(refusal.status, &refusal.json());
+            if matches!(refusal.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+                out.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            out
+        }),
+    };
+    if let Some(allowed) = cors {
+        // Of a list of origins, browsers accept only the one that asks.
+        if allowed == "*" || origin.is_some_and(|o| o == allowed) {
+            out.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
         }
-        out
-    }))
+        out.headers_mut().insert(VARY, HeaderValue::from_static("Origin"));
+    }
+    Ok(out)
+}
+
+/// What a browser asks before a page of another origin may send a request.
+fn preflight_answer() -> Out {
+    let mut out = Response::new(Full::from("").boxed());
+    *out.status_mut() = StatusCode::NO_CONTENT;
+    let headers = out.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, OPTIONS"));
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*, Authorization, Content-Type"));
+    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    out
 }
 
 async fn route(shared: Arc<Shared>, request: Request<Incoming>) -> Answer<Out> {
     let path = request.uri().path().to_string();
     let wants = match path.as_str() {
-        "/v1/completions" | "/v1/chat/completions" => Method::POST,
-        "/v1/models" | "/health" => Method::GET,
+        "/v1/completions" | "/v1/chat/completions" | "/tokenize" | "/detokenize" => Method::POST,
+        "/v1/models" | "/health" | "/tokenizer_info" => Method::GET,
         p if p.starts_with("/v1/models/") => Method::GET,
         _ => return Err(Refusal::new(StatusCode::NOT_FOUND, format!("there is no {path} here"))),
     };
@@ -47,6 +76,17 @@ async fn route(shared: Arc<Shared>, request: Request<Incoming>) -> Answer<Out> {
         "/health" => Ok(whole(StatusCode::OK, &json!({"status": "ok"}))),
         "/v1/models" => {
             Ok(whole(StatusCode::OK, &json!({"object": "list", "data": [about(&shared.model.name)]})))
+        }
+        "/tokenizer_info" => Ok(whole(StatusCode::OK, &tokens::info(&shared.model))),
+        "/tokenize" | "/detokenize" => {
+            let body = body(&shared, request).await?;
+            let of = move || match path.as_str() {
+                "/tokenize" => tokens::tokenize(&shared.model, shared.limits.prompt, &body),
+                _ => tokens::detokenize(&shared.model, &body),
+            };
+            let value = tokio::task::spawn_blocking(of).await;
+            let value = value.map_err(|e| failed(format!("the request could not be read: {e}")))??;
+            Ok(whole(StatusCode::OK, &value))
         }
         "/v1/completions" => complete(shared, Kind::Text, request).await,
         "/v1/chat/completions" => complete(shared, Kind::Chat, request).await,
@@ -102,21 +142,47 @@ async fn complete(shared: Arc<Shared>, kind: Kind, request: Request<Incoming>) -
     let ask: Ask = tokio::task::spawn_blocking(move || reader.read(kind, &body))
         .await
         .map_err(|e| failed(format!("the request could not be read: {e}")))??;
-    let mut pending = shared.queue(&ask)?;
-    let reply = Reply::new(kind, &shared.model.name, ask.tokens.len());
-    let ended = || failed("the engine's thread has ended".into());
-    let mut text = String::new();
-    loop {
-        match pending.events.recv().await.ok_or_else(ended)? {
-            Event::Failed(why) => return Err(failed(why)),
-            first if ask.stream => {
-                let mut out = Response::new(Events::new(reply, ask.stream_usage, pending, first).boxed());
-                out.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-                out.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-                return Ok(out);
+    let prompt_tokens = ask.prompts.iter().map(Vec::len).sum();
+    let reply = Reply::new(kind, &shared.model, ask.wanted, prompt_tokens);
+    if ask.stream {
+        return stream(&shared, &ask, reply).await;
+    }
+    let mut choices = Vec::new();
+    for prompt in &ask.prompts {
+        let mut pending = shared.queue(&ask, prompt)?;
+        let mut choice = Choice::default();
+        while choice.done.is_none() {
+            match pending.events.recv().await.ok_or_else(ended)? {
+                Event::Failed(why) => return Err(failed(why)),
+                Event::Prompt(scored) => choice.prompt = scored,
+                Event::Piece(new, scored) => {
+                    choice.text.push_str(&new);
+                    choice.answer.extend(scored);
+                }
+                Event::Done(done) => choice.done = Some(done),
             }
-            Event::Piece(new) => text.push_str(&new),
-            Event::Done(done) => return Ok(whole(StatusCode::OK, &reply.whole(&text, &done))),
+        }
+        choices.push(choice);
+    }
+    let value = reply.whole(&ask.prompts, &choices).map_err(|e| failed(e.to_string()))?;
+    Ok(whole(StatusCode::OK, &value))
+}
+
+fn ended() -> Refusal {
+    failed("the engine's thread has ended".into())
+}
+
+/// The answer in pieces; an error before the first is an answer of its own.
+async fn stream(shared: &Shared, ask: &Ask, reply: Reply) -> Answer<Out> {
+    let prompt = ask.prompts.first().ok_or_else(|| Refusal::bad("'prompt' is empty"))?;
+    let mut pending = shared.queue(ask, prompt)?;
+    match pending.events.recv().await.ok_or_else(ended)? {
+        Event::Failed(why) => Err(failed(why)),
+        first => {
+            let mut out = Response::new(Events::new(reply, ask.stream_usage, pending, first).boxed());
+            out.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+            out.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+            Ok(out)
         }
     }
 }

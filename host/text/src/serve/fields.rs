@@ -1,28 +1,54 @@
-//! The fields of a request, one by one, so that errors can name them.
+//! The fields of a request, one by one, so that errors can name them in the words of the interface.
 
 use super::refusal::{Answer, Refusal};
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 /// What is left of a request's object.
 pub(super) struct Fields(Map<String, Value>);
 
-/// Fields that would change the answer, and that nothing here can do. Empty values and these are the same as none.
-const UNSUPPORTED: [(&str, &str); 14] = [
+/// Fields that do not change an answer, whatever they say.
+const WITHOUT_EFFECT: [&str; 13] = [
+    "user",
+    "store",
+    "metadata",
+    "service_tier",
+    "safety_identifier",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "parallel_tool_calls",
+    "spaces_between_special_tokens",
+    "timeout",
+    "priority",
+    "request_id",
+    "best_of_n",
+];
+
+/// Fields that nothing here can do, with what says that it need not be done. Empty values say the same.
+const UNSUPPORTED: [(&str, &str); 24] = [
     ("n", "1"),
     ("best_of", "1"),
-    ("echo", "false"),
     ("suffix", "\"\""),
-    ("logprobs", "false"),
-    ("top_logprobs", "0"),
-    ("logit_bias", "{}"),
-    ("presence_penalty", "0"),
-    ("frequency_penalty", "0"),
     ("tools", "[]"),
+    ("tool_choice", "\"none\""),
+    ("tool_choice", "\"auto\""),
     ("functions", "[]"),
+    ("function_call", "\"none\""),
+    ("function_call", "\"auto\""),
     ("audio", "{}"),
     ("modalities", "[\"text\"]"),
     ("response_format", "{\"type\":\"text\"}"),
+    ("use_beam_search", "false"),
+    ("length_penalty", "1"),
+    ("repeat_penalty", "1"),
+    ("typical_p", "1"),
+    ("min_tokens", "0"),
+    ("skip_special_tokens", "true"),
+    ("include_stop_str_in_output", "false"),
+    ("add_special_tokens", "true"),
+    ("add_generation_prompt", "true"),
+    ("continue_final_message", "false"),
+    ("detokenize", "true"),
+    ("return_tokens_as_token_ids", "false"),
 ];
 
 impl Fields {
@@ -36,21 +62,60 @@ impl Fields {
     }
 
     /// Takes a field; null is the same as none.
-    pub fn take<T: DeserializeOwned>(&mut self, name: &'static str) -> Answer<Option<T>> {
-        match self.0.remove(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(value) => serde_json::from_value(value)
-                .map(Some)
-                .map_err(|e| Refusal::bad(format!("'{name}': {e}")).param(name)),
+    pub fn take(&mut self, name: &str) -> Option<Value> {
+        self.0.remove(name).filter(|v| !v.is_null())
+    }
+
+    /// Takes a field as what `read` makes of it.
+    fn typed<T>(
+        &mut self,
+        name: &'static str,
+        what: &str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Answer<Option<T>> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        match read(&value) {
+            Some(v) => Ok(Some(v)),
+            None => {
+                Err(Refusal::bad(format!("'{name}' is {}; it must be {what}", short(&value))).param(name))
+            }
         }
     }
 
-    /// Refuses what would silently be something else. Other fields (`user`, `store`, ...) do not change the answer.
-    pub fn refuse_unsupported(&self) -> Answer<()> {
-        for (name, allowed) in UNSUPPORTED {
-            let same =
-                |v: &Value| is_empty(v) || serde_json::from_str::<Value>(allowed).is_ok_and(|a| a == *v);
-            if self.0.get(name).is_some_and(|v| !same(v)) {
+    /// A string.
+    pub fn text(&mut self, name: &'static str) -> Answer<Option<String>> {
+        self.typed(name, "a string", |v| v.as_str().map(str::to_string))
+    }
+
+    /// True or false.
+    pub fn flag(&mut self, name: &'static str) -> Answer<Option<bool>> {
+        self.typed(name, "true or false", Value::as_bool)
+    }
+
+    /// A number.
+    pub fn number(&mut self, name: &'static str) -> Answer<Option<f64>> {
+        self.typed(name, "a number", Value::as_f64)
+    }
+
+    /// An integer of any sign.
+    pub fn integer(&mut self, name: &'static str) -> Answer<Option<i64>> {
+        self.typed(name, "an integer", whole)
+    }
+
+    /// An integer from 0 on.
+    pub fn count(&mut self, name: &'static str) -> Answer<Option<usize>> {
+        self.typed(name, "an integer from 0 on", |v| usize::try_from(whole(v)?).ok())
+    }
+
+    /// Refuses what is left, unless it does not change the answer.
+    pub fn refuse_rest(&self) -> Answer<()> {
+        for (name, value) in &self.0 {
+            let neutral = |(n, allowed): &(&str, &str)| {
+                n == name && serde_json::from_str::<Value>(allowed).is_ok_and(|a| same(&a, value))
+            };
+            let fine =
+                is_empty(value) || WITHOUT_EFFECT.contains(&name.as_str()) || UNSUPPORTED.iter().any(neutral);
+            if !fine {
                 let why = format!("'{name}' is not supported here; leave it out");
                 return Err(Refusal::bad(why).param(name).code("unsupported_parameter"));
             }
@@ -59,7 +124,18 @@ impl Fields {
     }
 }
 
-fn is_empty(value: &Value) -> bool {
+/// An integer, also where it is written with a point.
+pub(super) fn whole(v: &Value) -> Option<i64> {
+    let exact = |x: &f64| x.fract() == 0.0 && x.abs() < 1e15;
+    v.as_i64().or_else(|| v.as_f64().filter(exact).map(|x| x as i64))
+}
+
+fn same(a: &Value, b: &Value) -> bool {
+    a == b || a.is_number() && a.as_f64() == b.as_f64()
+}
+
+/// Whether a value says nothing.
+pub(super) fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
         Value::Number(n) => n.as_f64() == Some(0.0),
@@ -67,5 +143,16 @@ fn is_empty(value: &Value) -> bool {
         Value::Array(a) => a.is_empty(),
         Value::Object(o) => o.is_empty(),
         Value::Bool(true) => false,
+    }
+}
+
+/// The beginning of a value, for messages.
+pub(super) fn short(value: &Value) -> String {
+    /// Characters that are shown.
+    const MOST: usize = 60;
+    let text = value.to_string();
+    match text.chars().count() > MOST {
+        true => text.chars().take(MOST).chain("...".chars()).collect(),
+        false => text,
     }
 }

@@ -11,7 +11,9 @@ mod fields;
 mod listen;
 mod refusal;
 mod reply;
+mod scored;
 mod stream;
+mod tokens;
 mod worker;
 
 use crate::chat::Template;
@@ -53,6 +55,8 @@ pub struct Model {
     pub template: Template,
     /// For requests that say nothing; the seed is not used.
     pub sampling: Sampling,
+    /// The origin of web pages whose scripts may ask, such as `https://chat.example`, or `*` for any.
+    pub cors: Option<String>,
 }
 
 /// Makes the runner, on the thread that it will stay on.

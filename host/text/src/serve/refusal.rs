@@ -9,7 +9,7 @@ pub(super) struct Refusal {
     pub status: StatusCode,
     kind: &'static str,
     message: String,
-    param: Option<&'static str>,
+    param: Option<String>,
     code: Option<&'static str>,
 }
 
@@ -32,8 +32,8 @@ impl Refusal {
     }
 
     /// Names the field.
-    pub fn param(self, param: &'static str) -> Self {
-        Self { param: Some(param), ..self }
+    pub fn param(self, param: &str) -> Self {
+        Self { param: Some(param.to_string()), ..self }
     }
 
     /// A code that programs may look at.

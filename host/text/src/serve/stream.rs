@@ -39,7 +39,8 @@ impl Events {
 
     fn take(&mut self, event: Option<Event>) {
         match event {
-            Some(Event::Piece(text)) => return self.push(&self.reply.piece(&text)),
+            Some(Event::Prompt(_)) => return,
+            Some(Event::Piece(text, scored)) => return self.push(&self.reply.piece(&text, &scored)),
             Some(Event::Done(done)) => {
                 self.push(&self.reply.last(&done));
                 if self.usage {

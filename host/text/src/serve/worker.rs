@@ -2,12 +2,14 @@
 
 use super::MakeRunner;
 use super::refusal::{Answer, Refusal};
-use crate::generate::Stop;
+use super::scored::{Scored, Wanted};
+use crate::generate::{Stop, Watch};
 use crate::model::Ready;
 use crate::runner::Cancel;
 use crate::session::{Options, Session};
 use crate::{Error, Result};
 use hyper::StatusCode;
+use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -19,14 +21,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(super) struct Job {
     pub tokens: Vec<u32>,
     pub options: Options,
+    pub wanted: Wanted,
     pub reply: UnboundedSender<Event>,
 }
 
 /// What becomes of it.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// New text.
-    Piece(String),
+    /// The prompt's tokens, where they are wanted.
+    Prompt(Vec<Scored>),
+    /// New text, and tokens that were chosen since, where they are wanted.
+    Piece(String, Vec<Scored>),
     /// The end.
     Done(Done),
     /// The runner failed.
@@ -118,10 +123,47 @@ fn answer(session: &mut Session<'_>, job: &Job, log: &Log) {
 }
 
 fn compute(session: &mut Session<'_>, job: &Job, cancel: &Cancel) -> Result<Done> {
-    let kept = session.replace(&job.tokens)?;
-    let answer = session.generate(&job.options, &mut |piece| {
-        let sent = piece.text.is_empty() || job.reply.send(Event::Piece(piece.text.into())).is_ok();
+    let frac = session.ready().model.logit_frac;
+    let kept = match job.wanted.scores_prompt() {
+        true => {
+            let scored = score(session, job, frac)?;
+            let _ = job.reply.send(Event::Prompt(scored));
+            0
+        }
+        false => session.replace(&job.tokens)?,
+    };
+    if cancel.is_set() {
+        return Ok(Done { stop: Stop::Cancelled, tokens: 0, kept });
+    }
+    let chosen = RefCell::new(Vec::new());
+    let mut watch = |token: u32, logits: &[i32]| {
+        let top = job.wanted.answer.unwrap_or(0);
+        chosen.borrow_mut().push(Scored::new(token, logits, frac, top));
+    };
+    let watch: Option<Watch<'_>> = if job.wanted.answer.is_some() { Some(&mut watch) } else { None };
+    let answer = session.generate_watched(&job.options, watch, &mut |piece| {
+        let scored = chosen.take();
+        let nothing = piece.text.is_empty() && scored.is_empty();
+        let sent = nothing || job.reply.send(Event::Piece(piece.text.into(), scored)).is_ok();
         Ok(if sent && !cancel.is_set() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
     })?;
+    // The token that ended the text.
+    let last = chosen.take();
+    if !last.is_empty() {
+        let _ = job.reply.send(Event::Piece(String::new(), last));
+    }
     Ok(Done { stop: answer.stop, tokens: answer.tokens.len(), kept })
+}
+
+/// The prompt's tokens with their log-probabilities.
+fn score(session: &mut Session<'_>, job: &Job, frac: u8) -> Result<Vec<Scored>> {
+    let mut all: Vec<Scored> = job.tokens.first().map(|t| Scored::first(*t)).into_iter().collect();
+    let top = job.wanted.answer.unwrap_or(0).max(job.wanted.prompt.unwrap_or(0));
+    session.score(&job.tokens, &job.options.cancel, &mut |i, logits| {
+        if let Some(next) = job.tokens.get(i + 1) {
+            all.push(Scored::new(*next, logits, frac, top));
+        }
+        Ok(())
+    })?;
+    Ok(all)
 }

@@ -25,7 +25,7 @@ mod prefix;
 mod save;
 mod stop;
 
-use crate::generate::{self, Stop, generate};
+use crate::generate::{self, Stop, Watch, generate_watched};
 use crate::model::Ready;
 use crate::runner::{Cancel, Runner};
 use crate::sample::Sampling;
@@ -40,11 +40,13 @@ pub struct Options {
     pub tokens: usize,
     /// How they are chosen.
     pub sampling: Sampling,
+    /// Added to the logits of tokens.
+    pub bias: Vec<(u32, f64)>,
     /// Strings that end the text; they are not part of it.
     pub stop: Vec<String>,
     /// Go on when the model ends its text.
     pub ignore_end: bool,
-    /// Tokens that end the text, beside the model's.
+    /// Tokens that end the text, beside the model's; they count even where those do not.
     pub end: Vec<u32>,
     /// Ends the generation from elsewhere.
     pub cancel: Cancel,
@@ -106,6 +108,30 @@ impl<'m> Session<'m> {
         &self.tokens
     }
 
+    /// Tokens of the text without the model's prefix.
+    fn text(&self) -> &[u32] {
+        self.tokens.get(self.prefix().tokens.len()..).unwrap_or_default()
+    }
+
+    /// Computes `text` from its beginning; `on_logits` sees the logits after each token of it. The text may then be
+    /// continued.
+    ///
+    /// # Errors
+    /// A token is not in the vocabulary, the device's, or those of `on_logits`.
+    pub fn score(
+        &mut self,
+        text: &[u32],
+        cancel: &Cancel,
+        on_logits: &mut dyn FnMut(usize, &[i32]) -> Result<()>,
+    ) -> Result<()> {
+        self.check(text)?;
+        self.reset()?;
+        self.begin()?;
+        self.runner.feed_each(text, cancel, on_logits)?;
+        self.tokens = self.behind_prefix(text);
+        Ok(())
+    }
+
     /// Begins an empty text.
     ///
     /// # Errors
@@ -129,14 +155,15 @@ impl<'m> Session<'m> {
         Ok(())
     }
 
-    /// Appends text, behind the begin token where the text is empty so far. Returns the number of tokens.
+    /// Appends text, after the begin token where the text is empty so far. Text that goes on has the tokens that it has
+    /// there: no space is put in front of it. Returns the number of tokens.
     ///
     /// # Errors
     /// The tokenizer refuses it.
     pub fn push_text(&mut self, text: &str) -> Result<usize> {
         let tokens = match self.tokens.is_empty() {
             true => self.ready.prompt(text)?,
-            false => self.ready.tokenizer.encode(text)?,
+            false => self.ready.tokenizer.encode_after(&self.tokens, text)?,
         };
         self.push(&tokens)?;
         Ok(tokens.len())
@@ -148,18 +175,31 @@ impl<'m> Session<'m> {
     /// # Errors
     /// A token is not in the vocabulary, or the device's.
     pub fn replace(&mut self, tokens: &[u32]) -> Result<usize> {
+        if let Some(kept) = self.replace_near(tokens)? {
+            return Ok(kept);
+        }
+        self.rewind(0)?;
+        self.tokens = self.behind_prefix(tokens);
+        Ok(0)
+    }
+
+    /// [`Session::replace`] where the window still holds what the common beginning needs; `None` where it does not, and
+    /// the text is as before.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn replace_near(&mut self, tokens: &[u32]) -> Result<Option<usize>> {
         self.check(tokens)?;
         let tokens = self.behind_prefix(tokens);
         let computed = &self.tokens[..self.runner.position() as usize];
         let same = computed.iter().zip(&tokens).take_while(|(a, b)| a == b).count();
         // The last token is computed again, for its logits.
         let same = same.min(tokens.len().saturating_sub(1));
-        let kept = match same == computed.len() || self.runner.rewind(same as u64)? {
-            true => same,
-            false => self.rewind(0).map(|()| 0)?,
-        };
+        if same != computed.len() && !self.runner.rewind(same as u64)? {
+            return Ok(None);
+        }
         self.tokens = tokens;
-        Ok(kept.saturating_sub(self.prefix().tokens.len()))
+        Ok(Some(same.saturating_sub(self.prefix().tokens.len())))
     }
 
     /// Takes the text back to its first `len` tokens; false where the window no longer holds what they need, and the
@@ -189,6 +229,19 @@ impl<'m> Session<'m> {
         options: &Options,
         on_piece: &mut dyn FnMut(Piece<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<Answer> {
+        self.generate_watched(options, None, on_piece)
+    }
+
+    /// [`Session::generate`]; `watch` sees the logits of each token before `on_piece` sees the token.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn generate_watched(
+        &mut self,
+        options: &Options,
+        watch: Option<Watch<'_>>,
+        on_piece: &mut dyn FnMut(Piece<'_>) -> Result<ControlFlow<()>>,
+    ) -> Result<Answer> {
         options.sampling.check()?;
         if self.tokens.is_empty() {
             return Err(Error::Argument("there is no text to continue; give a prompt".into()));
@@ -201,14 +254,14 @@ impl<'m> Session<'m> {
         }
         let end = match options.ignore_end {
             true => options.end.clone(),
-            false => [&options.end[..], &self.ready.model.arch.eos].concat(),
+            false => [&options.end[..], self.ready.ends()].concat(),
         };
         let pending = self.tokens[self.runner.position() as usize..].to_vec();
         let request = generate::Request {
             prompt: &pending,
             tokens: options.tokens,
             end: &end,
-            sampler: options.sampling.sampler(self.ready.model.logit_frac),
+            sampler: options.sampling.sampler(self.ready.model.logit_frac, self.text(), &options.bias),
             cancel: options.cancel.clone(),
         };
         let mut stream = self.ready.tokenizer.stream_after(&self.tokens)?;
@@ -218,7 +271,7 @@ impl<'m> Session<'m> {
         let (mut ends, mut end) = (Vec::new(), 0);
         let before = self.tokens.len();
         let tokens = &mut self.tokens;
-        let written = generate(&mut *self.runner, &request, &mut |token| {
+        let written = generate_watched(&mut *self.runner, &request, watch, &mut |token| {
             tokens.push(token);
             let new = stream.push(token)?;
             end += new.len();

@@ -1,6 +1,6 @@
 //! The configuration of `v++ --link`.
 
-use super::super::{Kernel, PLATFORM, SLR};
+use super::super::{Kernel, PLATFORM};
 use super::text;
 use crate::r#gen::NOTE;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ pub(super) fn file(kernel: &Kernel) -> String {
             s,
             "# {NOTE}\n# v++ --link --platform {PLATFORM} --config: every master on a memory of its own.\n"
         )?;
-        writeln!(s, "[connectivity]\nnk={name}:1:{instance}\nslr={instance}:{SLR}")?;
+        writeln!(s, "[connectivity]\nnk={name}:1:{instance}")?;
         for m in &kernel.masters {
             writeln!(s, "sp={instance}.{}:{}", m.name, m.memory)?;
         }

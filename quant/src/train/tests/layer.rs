@@ -2,8 +2,8 @@
 
 use super::super::layer::{TrainLayer, save};
 use super::{assert_near, config, float_layer, random, values};
+use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, NoTap, Site, Window, run_layer};
-use crate::hf::LlamaConfig;
 use crate::model::WeightFormat;
 use crate::quantize::shapes::{spread, spread_heads};
 use crate::quantize::simulate::{each_head, key_head, query_head};

@@ -6,8 +6,8 @@ mod weights;
 
 pub(super) use layer::{SEQ, train_layer};
 
+use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, Matrix};
-use crate::hf::LlamaConfig;
 use accllm_hw::rope::Rope;
 use candle_core::{Device, Result, Tensor, Var};
 

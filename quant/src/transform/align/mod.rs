@@ -12,8 +12,8 @@
 mod head;
 
 use super::{PairPower, scale_rows};
+use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, Matrix, Site, Tap};
-use crate::hf::LlamaConfig;
 use head::Head;
 use rayon::prelude::*;
 

@@ -37,7 +37,9 @@ fn design(config: &Config) -> Outcome<EngineDesign> {
     static DESIGNS: OnceLock<Mutex<HashMap<Config, EngineDesign>>> = OnceLock::new();
     let mut designs = DESIGNS.get_or_init(Mutex::default).lock().map_err(|_| "poisoned")?;
     if !designs.contains_key(config) {
-        designs.insert(*config, EngineSpec::new(config).design()?);
+        // A random one runs shortly, so it is built quickly.
+        let opt = if find(&config.name).is_ok() { OptLevel::Fast } else { OptLevel::Quick };
+        designs.insert(*config, EngineSpec::new(config).opt(opt).design()?);
     }
     Ok(designs[config].clone())
 }
@@ -339,7 +341,7 @@ fn args(position: u32, ring: u32, tokens: u32, out: u32) -> [u32; ARGS] {
     a
 }
 
-fn layer_on(config: &Config, seeds: std::ops::Range<u64>) -> Outcome {
+pub fn layer_on(config: &Config, seeds: std::ops::Range<u64>) -> Outcome {
     for seed in seeds {
         let (program, mut image) = layer(config, seed)?;
         let mut engine = engine(config, &image, seed)?;

@@ -2,7 +2,7 @@
 
 use super::reference::{Space, Uop, World, Write};
 use accllm_hw::beat::Beat;
-use accllm_hw::config::{CONFIGS, Config, Name, find};
+use accllm_hw::config::{CONFIGS, Config, Name};
 use accllm_sim::memory::{Fault, Ideal, MasterOut, MemoryModel, Rng, StallConfig, Stalling, Store};
 use accllm_sim::verilate::{Design, Model, OptLevel, Port, VerilateSpec};
 use std::collections::BTreeMap;
@@ -83,13 +83,18 @@ pub struct Bench {
     p: Ports,
 }
 
-/// `tiny` with as many accumulator entries as `u280`.
-static DEEP: LazyLock<Config> =
-    LazyLock::new(|| Config { name: Name::from("deep").unwrap_or_default(), lane_rows: 64, ..CONFIGS[0] });
+/// `tiny` with as many accumulator entries as `u280`, tiles that are far away, and data registers that never hold, as they
+/// are synthesized.
+static DEEP: LazyLock<Config> = LazyLock::new(|| Config {
+    name: Name::from("deep").unwrap_or_default(),
+    lane_rows: 64,
+    link: 3,
+    ..CONFIGS[0]
+});
 
-/// A named configuration, or `deep`.
+/// A named configuration, `deep`, or a random one.
 pub fn config(name: &str) -> Outcome<&'static Config> {
-    Ok(if name == DEEP.name.as_str() { &DEEP } else { find(name)? })
+    if name == DEEP.name.as_str() { Ok(&DEEP) } else { crate::config::named(name) }
 }
 
 fn design(name: &str, opt: OptLevel, asserts: bool) -> Outcome<Design> {
@@ -104,6 +109,7 @@ fn design(name: &str, opt: OptLevel, asserts: bool) -> Outcome<Design> {
         "pkg/",
         "buf/act_buf",
         "buf/score_buf",
+        "mem/delay_line",
         "mem/stream_fifo",
         "mem/chan_reader",
         "mem/prefetch",
@@ -127,6 +133,8 @@ fn design(name: &str, opt: OptLevel, asserts: bool) -> Outcome<Design> {
         .param("SBUF", c.sbuf)
         .param("SCALARS", c.scalars)
         .param("LANE_ROWS", c.lane_rows)
+        .param("LINK", c.link)
+        .param("HOLD", usize::from(name != DEEP.name.as_str()))
         .load()?;
     designs.insert(key, d.clone());
     Ok(d)
@@ -455,6 +463,9 @@ impl Bench {
             self.m.set_u64(addr, u64::from(at / v * v));
             self.clock()?;
             self.m.set_u64(en, 0);
+            // The buffer answers three cycles after the address (READ_LATENCY).
+            self.clock()?;
+            self.clock()?;
             self.m.fall()?;
             let got = self.m.words(data, 0)[(at % v) as usize] as i32;
             if got != value {

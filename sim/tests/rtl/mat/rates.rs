@@ -29,7 +29,7 @@ fn weights(format: WeightFormat, n: u32, k: u16, m: u32) -> Uop {
     Uop { flags: format.code(), n, k, m, x: m as u8, aux: 8192, ..Uop::new(Op::MATW) }
 }
 
-/// Every operation keeps the tiles busy all the time, but for filling and draining once.
+/// Every operation keeps the tiles busy all the time, but for filling and draining once: 20 cycles of memory, 60 of stages.
 fn rates(config: &str) -> Outcome {
     use WeightFormat::{W2Dense, W2Sparse, W4};
     let mut b = Bench::new(config, Pace::Ideal(20), 1)?;
@@ -55,13 +55,13 @@ fn rates(config: &str) -> Outcome {
     ] {
         let (took, need) = cycles(&mut b, &[u])?;
         println!("{config}: {took} cycles, {need} busy: {u:?}");
-        assert!(took <= need + 60, "{config}: {took} cycles instead of {need}: {u:?}");
+        assert!(took <= need + 80, "{config}: {took} cycles instead of {need}: {u:?}");
     }
     // Short operations one after the other cost a few cycles each.
     let short: Vec<Uop> = (0..24).map(|seq| Uop { seq, ..weights(W2Sparse, 8, 2, 1) }).collect();
     let (took, need) = cycles(&mut b, &short)?;
     println!("{config}: 24 short ones: {took} cycles, {need} busy");
-    assert!(took <= need + 24 * 4 + 60, "{config}: {took} cycles instead of {need}");
+    assert!(took <= need + 24 * 4 + 80, "{config}: {took} cycles instead of {need}");
     Ok(())
 }
 

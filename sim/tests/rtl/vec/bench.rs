@@ -1,6 +1,7 @@
 //! The bench: `tb_vec`, with the test as auxiliary memory, channels' write slaves, score buffer and matrix unit.
 
-use accllm_hw::config::{Config, find};
+use crate::config::named;
+use accllm_hw::config::Config;
 use accllm_hw::isa::{FLAG_FIRST, Instr, Op};
 use accllm_sim::golden::testgen::Case;
 use accllm_sim::golden::{Field, Image, Limits, Memory, Port as MemoryPort, Scalar, Space, State, Write};
@@ -192,7 +193,7 @@ fn design(name: &str, opt: OptLevel) -> Outcome<Design> {
     if let Some(d) = designs.get(&key) {
         return Ok(d.clone());
     }
-    let c = find(name)?;
+    let c = named(name)?;
     let used = ["pkg/", "buf/vmem", "buf/scalar_file", "mem/chan_writer", "vec/"];
     let list = include_str!("../../../../hw/rtl/files.f");
     let mut sources = vec!["hw/rtl/lint.vlt".to_owned()];
@@ -220,7 +221,7 @@ impl Bench {
     }
 
     pub fn build(config: &str, pace: Pace, seed: u64, opt: OptLevel) -> Outcome<Self> {
-        let cfg = find(config)?;
+        let cfg = named(config)?;
         let mut m = design(config, opt)?.model()?;
         let p = Ports::resolve(&m)?;
         let channels = cfg.channels;

@@ -82,6 +82,12 @@ every_op! {
     store = STORE;
 }
 
+/// All operations on a configuration that nobody chose.
+pub fn on_random(config: &str, seed: u64) -> Outcome {
+    check(config, Pace::FREE, &vector_ops(), seed..seed + 3)?;
+    check(config, Pace::ROUGH, &vector_ops(), seed + 3..seed + 9)
+}
+
 #[test]
 fn all_ops_at_edge() -> Outcome {
     check("edge", Pace::FREE, &vector_ops(), 0..25)?;

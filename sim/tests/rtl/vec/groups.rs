@@ -172,6 +172,35 @@ fn one_after_the_other() -> Outcome {
     Ok(())
 }
 
+/// An ATTQ may begin before the sums of the SOFTMAX before it are inverted, but not one that needs them: its scalars
+/// begin with those, end with the first of them, begin with the last, lie right before or right after.
+#[test]
+fn attq_after_softmax() -> Outcome {
+    for config in CONFIGS {
+        let mut b = Bench::new(config, Pace::FREE, 24)?;
+        let (mut near, mut far) = (0, 0);
+        for case in every_size(b.cfg, Op::SOFTMAX) {
+            let i = case.instr;
+            let gqa = case.state.constant(Constant::Gqa);
+            let at = (i.aux & 0xffff) + u32::from(i.m);
+            let attq = |b| Instr { op: Op::ATTQ as u8, b, n: 32, k: 3, sh: 5, x: 1, ..Default::default() };
+            let fits = |&first: &u32| first + gqa <= b.cfg.scalars as u32;
+            let firsts =
+                [Some(at), at.checked_sub(gqa - 1), Some(at + gqa - 1), at.checked_sub(gqa), Some(at + gqa)];
+            for first in firsts.into_iter().flatten().filter(fits).collect::<Vec<_>>() {
+                let all = [i, attq(first), i, attq(first), attq(first)];
+                let want = golden(&case, &all)?;
+                let (writes, cycles) = b.run_all(&case, &all)?;
+                assert!(writes == want, "scalars from {first}: {}", case.describe());
+                *(if first.abs_diff(at) < gqa { &mut near } else { &mut far }) += cycles;
+            }
+        }
+        println!("{config}: {near} cycles with the same scalars, {far} with others");
+        assert!(near > 0 && far > 0);
+    }
+    Ok(())
+}
+
 /// The last row decides: at the end of its memory it is fine, one further is a fault.
 #[test]
 fn the_last_row_is_checked() -> Outcome {

@@ -1,4 +1,5 @@
-//! Cycles: a word a cycle in every pass, and a small fixed part.
+//! Cycles: a word a cycle in every pass, and a fixed part that depends on how far the operation goes through the pipeline
+//! (docs/rtl.md). Appending to the KV cache is bounded by what goes to the writers.
 
 use super::bench::{Bench, Outcome, Pace};
 use accllm_hw::isa::{OPS, Op, Unit};
@@ -16,12 +17,18 @@ fn words(case: &Case, op: Op) -> u64 {
         Op::STORE => n / v.min(16),
         Op::NORMQ | Op::SILU => n.next_multiple_of(32) / v,
         Op::ATTQ => constant(Constant::Gqa) * n.next_multiple_of(32) / v,
-        Op::ROPE | Op::STATK | Op::STATQ | Op::QK | Op::QQ => n * constant(Constant::Hdp) / v,
-        Op::QV => n * constant(Constant::VDim) / v,
-        // A scan, then two more cycles a row.
+        Op::ROPE | Op::STATK | Op::STATQ | Op::QQ => n * constant(Constant::Hdp) / v,
+        // The parameters of a head and its codes in eight pieces.
+        Op::QK => n * (constant(Constant::Hdp) / v).max(12),
+        // A step of V goes to all channels in three cycles.
+        Op::QV => {
+            let step = 4 * case.config.channels as u64;
+            n * constant(Constant::VDim) / step * (step / v).max(3)
+        }
+        // A scan, then two more cycles a row, but no less than it takes to fetch a row's factors.
         Op::SOFTMAX => {
             let (rows, words) = (constant(Constant::Gqa), (n + constant(Constant::SinkPad)) / v);
-            words + rows * (words + 2)
+            words + rows * (words + 2).max(8)
         }
         _ => n.div_ceil(v),
     }
@@ -29,16 +36,17 @@ fn words(case: &Case, op: Op) -> u64 {
 
 #[test]
 fn a_word_a_cycle() -> Outcome {
+    let mut slow = Vec::new();
     for (config, seeds) in [("tiny", 12), ("edge", 6), ("u280", 6)] {
         let mut b = Bench::new(config, Pace::FREE, 9)?;
         let mut line = format!("{config}: cycles beside the words:");
         for op in OPS.iter().filter(|i| i.unit == Unit::Vector).map(|i| i.op) {
-            let (mut least, mut most) = (u64::MAX, 0);
+            let (mut least, mut most) = (i64::MAX, i64::MIN);
             for seed in 0..seeds {
                 let case = case(b.cfg, op, seed).ok_or("no such case")?;
                 let run = b.run_case(&case)?;
                 assert_eq!(run.fault, None);
-                let over = run.cycles - words(&case, op);
+                let over = run.cycles as i64 - words(&case, op) as i64;
                 (least, most) = (least.min(over), most.max(over));
             }
             line += &format!(" {op:?} {least}");
@@ -47,13 +55,24 @@ fn a_word_a_cycle() -> Outcome {
             }
             let bound = match op {
                 // The last block comes out after it has come in.
-                Op::SILU => 20 + 256 / b.cfg.vec as u64,
-                _ => 20,
+                Op::SILU => 34 + 256 / b.cfg.vec as i64,
+                // The last head goes to its writer after it has come in, and must have arrived.
+                Op::QK | Op::QV => 48,
+                // The scan of the first row, and what follows the last one.
+                Op::SOFTMAX => 48,
+                // Statistics, sums and their inverses.
+                Op::STATK | Op::STATQ | Op::SUMSQ => 34,
+                _ => 28,
             };
-            assert!(most <= bound, "{config}: {op:?} takes {most} cycles beside its words");
+            if most > bound {
+                slow.push(format!(
+                    "{config}: {op:?} takes {most} cycles beside its words, more than {bound}"
+                ));
+            }
         }
         println!("{line}");
     }
+    assert!(slow.is_empty(), "{}", slow.join("\n"));
     Ok(())
 }
 

@@ -29,10 +29,11 @@ fn model() -> Outcome<Model> {
 fn sigmoid_everywhere() -> Outcome {
     let mut m = model()?;
     let (x, y) = (m.port("sigmoid_x")?, m.port("sigmoid_y")?);
+    let latency = 4;
     let far = [65_536, 65_537, (1 << 23) - 1, 1 << 23, i32::MAX, i32::MIN, i32::MIN + 1];
     for g in (-66_000..66_000).chain(far) {
         m.set_u64(x, g as u32 as u64);
-        m.cycle()?;
+        m.cycles(latency)?;
         let a = g.unsigned_abs();
         let s = if a >= 65_536 { 32_768 } else { sigmoid(a) };
         assert_eq!(m.get_u64(y), u64::from(if g < 0 { 32_768 - s } else { s }), "{g}");
@@ -43,19 +44,23 @@ fn sigmoid_everywhere() -> Outcome {
 #[test]
 fn exp2_everywhere() -> Outcome {
     let mut m = model()?;
-    let (d, wide) = (m.port("exp2_d")?, m.port("exp2_wide")?);
+    let (top, x, wide) = (m.port("exp2_top")?, m.port("exp2_x")?, m.port("exp2_wide")?);
+    let latency = 3;
     let (visible, p) = (m.port("exp2_visible")?, m.port("exp2_p")?);
     let prob = |d: i64, wide| accllm_hw::fixed::prob(0, d.min(i64::from(i32::MAX)) as i32, wide) as u64;
-    for v in (0..70_000i64).chain([1 << 31, (1 << 32) - 1, 1 << 32, (1 << 32) | 5]) {
-        m.set_u64(d, v as u64);
+    for v in (0..70_000i64).chain([1 << 31, (1 << 31) + 5, (1 << 32) - 1]) {
+        // The difference of two numbers of 32 bits: at most 2^32 - 1.
+        let high = v.min(i64::from(i32::MAX));
+        m.set_u64(top, high as u32 as u64);
+        m.set_u64(x, (high - v) as u32 as u64);
         for on in [true, false] {
             m.set_u64(wide, on.into());
             m.set_u64(visible, 1);
-            m.cycle()?;
+            m.cycles(latency)?;
             assert_eq!(m.get_u64(p), prob(v, on), "{v}");
         }
         m.set_u64(visible, 0);
-        m.cycle()?;
+        m.cycles(latency)?;
         assert_eq!(m.get_u64(p), 0, "{v}");
     }
     assert_eq!(prob(4095, true), u64::from(exp2_neg(4095)));
@@ -77,12 +82,13 @@ fn reciprocals_everywhere() -> Outcome {
     }));
     cases.extend((0..200_000).map(|i| (rng.next_u64() as u32 >> (i % 32), rng.next_u64() >> (i % 64))));
     cases.extend([(u32::MAX, u64::MAX), (1 << 31, 1 << 63), (0, 0), (1, 1)]);
+    // A result is there four cycles after its argument.
     for (i, now) in cases.iter().enumerate() {
         m.set_u64(s, now.0.into());
         m.set_u64(q, now.1);
         m.cycle()?;
         if i >= 3 {
-            let old = cases[i - 2];
+            let old = cases[i - 3];
             assert_eq!((m.get_u64(valid), m.get_u64(root_valid)), (1, 1));
             let (want_r, want_k) = recip(old.0);
             assert_eq!((m.get_u64(r), m.get_u64(k)), (want_r.into(), want_k.into()), "recip {}", old.0);

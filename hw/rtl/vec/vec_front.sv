@@ -1,0 +1,119 @@
+// Takes the next operation while the one before may still run, and makes it ready: decodes it, turns operands and unit
+// constants into the values of its loops, and checks what can be checked before it runs (constants, alignment, scalar
+// addresses). Three cycles; six where two operands are multiplied. EMBED waits until nothing runs, reads its token from
+// vector memory and goes through the multiplier once more. Does not check addresses that depend on the position in a loop.
+module vec_front
+  import accllm_isa_pkg::*;
+  import accllm_regs_pkg::*;
+  import accllm_types_pkg::*;
+  import accllm_vec_pkg::*;
+#(
+    parameter int CHANNELS = 2,
+    parameter int LANES = 2,
+    parameter int VEC = 8,
+    parameter int VMEM = 1 << 16,
+    parameter int SBUF = 1 << 12,
+    parameter int SCALARS = 256
+) (
+    input  logic               clk,
+    input  logic               rst,
+    input  logic               start_valid,
+    output logic               start_ready,
+    input  uop_t               start_uop,
+    input  consts_t            consts,
+    input  logic               scan_idle,    // a SOFTMAX may be taken
+    output logic               take,         // an operation is taken
+    input  logic               run_idle,     // nothing runs
+    output logic               token_read,   // EMBED: a word of vector memory is needed
+    output logic    [    31:0] token_word,
+    input  logic    [    31:0] word      [VEC],
+    output logic               valid,
+    input  logic               ready,
+    output vnext_t             next,
+    output logic               busy
+);
+  localparam int LV = $clog2(VEC);
+  localparam int TOKEN = READ_LATENCY + 1;  // cycles from `token_read` until the token is known
+  localparam int PRODUCT = 5;  // cycles of work with a product
+  typedef enum logic [2:0] {FREE, WORK, WAIT, READ, AGAIN, READY} state_t;
+  state_t state;
+  logic [3:0] waited;  // cycles
+  vop_t op, decoded;
+  uop_t u;
+  vec_decode #(.VEC(VEC)) u_decode (.code(start_uop.op), .flags(start_uop.flags), .op(decoded));
+  wire waits_for_scan = start_uop.op == OP_SOFTMAX && !scan_idle;
+
+  logic empty, token_bad, beat_bad, late_bad;
+  logic [7:0] bad;
+  logic [31:0] token;
+  logic [47:0] beat;
+  logic [63:0] product;
+  vsetup_t setup;
+  logic working;
+  assign working = state == WORK || state == AGAIN;
+  vec_setup #(
+      .CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .VMEM(VMEM), .SBUF(SBUF), .SCALARS(SCALARS)
+  ) u_setup (
+      .clk, .en(working), .op, .uop(u), .consts, .id(token), .product, .setup, .beat, .empty, .bad, .late_bad
+  );
+
+  assign start_ready = state == FREE && !rst && !waits_for_scan;
+  assign take = start_valid && start_ready;
+  assign valid = state == READY;
+  assign busy = state != FREE;
+  assign token_word = u.b >> LV;
+  assign token_read = state == WAIT && run_idle;
+  assign beat_bad = beat[47:32] != 0;
+
+  always_comb begin
+    next = '{uop: u, op: op, setup: setup, empty: empty, bad: bad, info: u.a};
+    next.setup.beat = op.embed ? beat[31:0] : u.a;
+    if (bad == FAULT_NONE && !empty) begin
+      if (op.embed && (token_bad || beat_bad)) begin
+        next.bad = FAULT_AUX_RANGE;
+        next.info = token_bad ? token : beat[31:0];
+      end else if (late_bad) begin
+        next.bad = FAULT_ONCHIP_RANGE;
+        next.info = product[31:0];
+      end
+    end
+  end
+
+  always_ff @(posedge clk) begin
+    if (rst) state <= FREE;
+    else begin
+      waited <= waited + 4'd1;
+      case (state)
+        FREE: begin
+          waited <= 4'd1;
+          if (take) state <= WORK;
+          assert (!take || is_vector(start_uop.op)) else $error("vector unit: opcode %h", start_uop.op);
+        end
+        // The checks are through after two cycles of work; with them EMBED knows whether it may read.
+        WORK: if (waited == (op.multiplies && !op.embed ? 4'(PRODUCT) : 4'd2)) state <= op.embed ? WAIT : READY;
+        WAIT: begin
+          waited <= 4'd1;
+          if (bad != FAULT_NONE || empty) state <= READY;
+          else if (token_read) state <= READ;
+        end
+        READ:
+        if (waited == 4'(TOKEN)) begin
+          waited <= 4'd1;
+          state <= AGAIN;
+        end
+        AGAIN: if (waited == 4'(PRODUCT)) state <= READY;
+        READY: if (ready) state <= FREE;
+        default: ;
+      endcase
+    end
+    // Whatever is offered; `take` says whether it counts.
+    if (state == FREE) begin
+      u <= start_uop;
+      op <= decoded;
+    end
+    if (state == READ) token <= word[u.b[LV-1:0]];
+    token_bad <= token >= u.aux;
+  end
+
+  wire unused = &{1'b0, product[63:32]};
+endmodule

@@ -1,0 +1,59 @@
+// Results on their way to who may have to wait: vector memory, the KV cache, auxiliary memory. Counts from a step on, so
+// that a step begins only when its result will find room: nothing between here and there ever waits.
+module vec_queue
+  import accllm_vec_pkg::*;
+#(
+    parameter int VEC = 8,
+    parameter int DEPTH = 32
+) (
+    input  logic                  clk,
+    input  logic                  flush,
+    input  logic                  step,          // a step begins whose result comes here
+    output logic                  room,          // for a step and its second half
+    input  logic                  push,
+    input  vresult_t              in,
+    input  logic     [VEC-1:0]    in_mask,
+    input  logic     [   31:0]    in_x    [VEC],
+    output logic                  valid,
+    input  logic                  pop,
+    output vresult_t              out,
+    output logic     [VEC-1:0]    out_mask,
+    output logic     [   31:0]    out_x   [VEC]
+);
+  localparam int AW = $clog2(DEPTH);
+  logic [AW-1:0] wr, rd;
+  logic [AW:0] level, claimed;
+  vresult_t info[DEPTH];
+  logic [VEC-1:0] masks[DEPTH];
+
+  always_ff @(posedge clk) begin
+    if (push) begin
+      info[wr] <= in;
+      masks[wr] <= in_mask;
+    end
+    if (flush) begin
+      {wr, rd} <= '0;
+      {level, claimed} <= '0;
+      valid <= 1'b0;
+      room <= 1'b0;
+    end else begin
+      wr <= wr + AW'(push);
+      rd <= rd + AW'(pop);
+      level <= level + (AW + 1)'(push) - (AW + 1)'(pop);
+      valid <= level + (AW + 1)'(push) != (AW + 1)'(pop);
+      claimed <= claimed + (AW + 1)'(step) - (AW + 1)'(pop);
+      room <= claimed <= (AW + 1)'(DEPTH - 4);
+      assert (!push || level != (AW + 1)'(DEPTH)) else $error("result queue: push into full");
+      assert (!pop || valid) else $error("result queue: pop of empty");
+      assert (level <= claimed && claimed <= (AW + 1)'(DEPTH))
+      else $error("result queue: %0d results, %0d places claimed", level, claimed);
+    end
+  end
+  assign out = info[rd];
+  assign out_mask = masks[rd];
+  for (genvar l = 0; l < VEC; l++) begin : gen_lane
+    logic [31:0] mem[DEPTH];
+    always_ff @(posedge clk) if (push) mem[wr] <= in_x[l];
+    assign out_x[l] = mem[rd];
+  end
+endmodule

@@ -1,0 +1,133 @@
+// What is made of many elements: sums, extremes, the steps of quantization, roots and reciprocals; and the scalars that are
+// written from them.
+module vec_reduce
+  import accllm_types_pkg::*;
+  import accllm_vec_pkg::*;
+#(
+    parameter int VEC = 8,
+    parameter int SCALARS = 256,
+    localparam int AS = $clog2(SCALARS)
+) (
+    input  logic                      clk,
+    input  logic                      rst,
+    input  logic                      flush,
+    input  logic                      init,
+    input  vnext_t                    next,
+    input  vop_t                      op,             // the operation that ends
+    input  vsetup_t                   setup,
+    input  consts_t                   consts,
+    input  logic     [          15:0] pitch,          // between the scalars of KV heads
+    input  tag_t                      tag_5,
+    input  tag_t                      tag_11,
+    input  tag_t                      tag_13,
+    input  tag_t                      tag_o,
+    input  logic     [       VEC-1:0] mask_5,
+    input  logic     [       VEC-1:0] mask_11,
+    input  logic     [       VEC-1:0] mask_13,
+    input  logic     [          31:0] a       [VEC],  // stage 5
+    input  logic signed [       57:0] p       [VEC],  // stage 11
+    input  logic signed [       31:0] s       [2],    // stage 13: lanes 0 and 1
+    input  logic     [          31:0] o       [VEC],  // results
+    input  logic                      root,           // take the root of the sum of squares
+    output logic                      root_valid,
+    output logic signed [       31:0] zmax,           // SOFTMAX: largest exponent of the row
+    output logic                      busy,           // beside what is written in this cycle
+    output logic     [           4:0] vs_w_en,        // scale of f0, f1, f2, f3, base of f0
+    output logic     [        AS-1:0] vs_w_addr,
+    output logic     [          31:0] vs_w_f0,
+    output logic     [          21:0] vs_w_f1,
+    output logic     [          15:0] vs_w_f2,
+    output logic     [          21:0] vs_w_f3,
+    output logic                      result_valid,
+    output logic     [          31:0] result_index,
+    output logic     [          31:0] result_value
+);
+  wire stat = op.statk || op.statq;
+  wire begins = init && !next.op.attq;  // which has nothing to do here, and may begin before the end of a SOFTMAX
+
+  // Extremes of operands: whole numbers for ARGMAX, 16 bits of heads.
+  logic signed [31:0] x[VEC], most, least, word_most, word_least;
+  logic most_valid, most_word, most_pending, least_valid, least_word, least_pending;
+  logic [4:0] most_lane, least_lane;
+  for (genvar l = 0; l < VEC; l++) begin : gen_lane
+    assign x[l] = op.argmax ? a[l] : {{16{a[l][15]}}, a[l][15:0]};
+  end
+  wire most_en = tag_5.v && (stat || op.argmax);
+  wire least_en = tag_5.v && stat;
+  vec_extreme #(.VEC(VEC)) u_most (
+      .clk, .flush, .en(most_en), .first(tag_5.first), .last(tag_5.last), .mask(mask_5), .x, .word_valid(most_word),
+      .word(word_most), .word_lane(most_lane), .all_valid(most_valid), .all(most), .pending(most_pending)
+  );
+  vec_extreme #(.VEC(VEC), .LEAST(1)) u_least (
+      .clk, .flush, .en(least_en), .first(tag_5.first), .last(tag_5.last), .mask(mask_5), .x, .word_valid(least_word),
+      .word(word_least), .word_lane(least_lane), .all_valid(least_valid), .all(least), .pending(least_pending)
+  );
+  wire argmax_init = init && next.op.argmax;
+  wire argmax_word = most_word && op.argmax;
+  vec_argmax #(.VEC(VEC)) u_argmax (
+      .clk, .rst, .init(argmax_init), .anew(next.op.anew), .start(next.uop.aux), .word_valid(argmax_word),
+      .word(word_most), .word_lane(most_lane), .index(result_index), .value(result_value)
+  );
+  assign result_valid = most_valid && op.argmax;
+
+  // The row's largest exponent, of the peak: the window's or the sinks'.
+  always_ff @(posedge clk) begin
+    if (tag_13.v && tag_13.peak) begin
+      zmax <= mask_13[1] && (!mask_13[0] || s[1] > s[0]) ? s[1] : mask_13[0] ? s[0] : 32'sh8000_0000;
+    end
+  end
+
+  // Sums.
+  logic [63:0] sq_sum;
+  logic [31:0] sum;
+  logic sum_valid, sum_pending;
+  logic [51:0] square[VEC];
+  wire sq_en = tag_11.v && op.sumsq;
+  wire sum_en = tag_o.v && (op.softmax || op.qq);
+  for (genvar l = 0; l < VEC; l++) begin : gen_square
+    assign square[l] = p[l][51:0];
+    wire unused = &{1'b0, p[l][57:52]};
+  end
+  vec_sum #(.VEC(VEC)) u_sum (
+      .clk, .flush, .init(begins), .start(next.uop.aux), .sq_en, .sq_mask(mask_11), .sq(square), .sq_sum, .en(sum_en),
+      .first(tag_o.first), .last(tag_o.last), .x(o), .sum, .sum_valid, .pending(sum_pending)
+  );
+
+  // Steps, roots, reciprocals.
+  logic stat_ask, stat_pending, inverse_valid, inverse_pending;
+  logic [15:0] stat_scale, stat_base, ask_scale, root_r, inverse_r;
+  logic [5:0] root_e, inverse_k;
+  wire stat_valid = most_valid && stat;
+  wire root_start = root && op.sumsq;
+  wire inverse_start = stat_ask || (sum_valid && op.softmax);
+  wire [31:0] divisor = op.softmax ? sum : {16'd0, ask_scale};
+  vec_stat u_stat (
+      .clk, .flush, .in_valid(stat_valid), .query(op.statq), .most, .least, .ask(stat_ask), .ask_scale,
+      .scale(stat_scale), .base(stat_base), .pending(stat_pending)
+  );
+  vec_rsqrt u_root (.clk, .rst(flush), .in_valid(root_start), .s(sq_sum), .out_valid(root_valid), .r(root_r), .e(root_e));
+  vec_recip u_inverse (
+      .clk, .rst(flush), .in_valid(inverse_start), .s(divisor), .out_valid(inverse_valid), .r(inverse_r), .k(inverse_k),
+      .pending(inverse_pending)
+  );
+  assign busy = most_pending || least_pending || sum_pending || (sum_valid && op.softmax) || stat_pending || inverse_pending;
+
+  // Scalars written.
+  logic outside;  // as it was when the head was read
+  logic [AS-1:0] head;
+  wire by_head = stat || op.softmax ? inverse_valid : sum_valid && op.qq;
+  vec_heads #(.SCALARS(SCALARS)) u_head (
+      .clk, .init(begins), .base(next.setup.scalar), .grouped(op.by_query), .group(consts.gqa[4:0]), .pitch,
+      .next(by_head), .addr(head), .outside
+  );
+  assign vs_w_en = {inverse_valid && op.statk, inverse_valid && op.softmax, sum_valid && op.qq,
+                    root_valid || (inverse_valid && stat), inverse_valid && stat};
+  assign vs_w_addr = op.sumsq ? setup.scalar_1[AS-1:0] : head;
+  assign vs_w_f0 = {op.statk ? stat_base : 16'd0, stat_scale};
+  assign vs_w_f1 = op.sumsq ? {root_e, root_r} : {inverse_k, inverse_r};
+  assign vs_w_f2 = sum[15:0];
+  assign vs_w_f3 = {inverse_k, inverse_r};
+
+  wire unused = &{1'b0, next, op, setup, consts, tag_5, tag_11, tag_13, tag_o, mask_13, least_valid, least_word, word_least,
+                  least_lane, outside};
+endmodule

@@ -1,0 +1,221 @@
+//! An NVIDIA card, through the driver; kernels are compiled for it by NVRTC when the program runs.
+
+use super::device::{Arg, Device, Grid, Product, Ptr};
+use super::products::Products;
+use super::shape::{Shape, kernels};
+use crate::{Error, Result};
+use cudarc::driver::{result, sys};
+use cudarc::nvrtc;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::{CString, c_void};
+
+/// The first card.
+pub(super) struct Cuda {
+    name: String,
+    stream: sys::CUstream,
+    module: sys::CUmodule,
+    functions: RefCell<HashMap<&'static str, sys::CUfunction>>,
+    products: Products,
+    graphs: RefCell<Vec<sys::CUgraphExec>>,
+}
+
+/// An error of the driver.
+pub(super) fn failed(e: impl std::fmt::Debug) -> Error {
+    Error::Argument(format!("the card failed: {e:?}"))
+}
+
+impl Cuda {
+    /// Opens the first card and compiles the kernels for a model's sizes.
+    ///
+    /// # Errors
+    /// Driver, NVRTC or cuBLASLt is not installed, there is no card, or it is older than Ampere.
+    pub fn open(shape: &Shape) -> Result<Self> {
+        present()?;
+        result::init().map_err(no_card)?;
+        if result::device::get_count().map_err(no_card)? == 0 {
+            return Err(no_card("none is visible"));
+        }
+        let device = result::device::get(0).map_err(no_card)?;
+        let name = result::device::get_name(device).map_err(failed)?;
+        // SAFETY: the device comes from `get`, the context lives until the process ends.
+        let capability = unsafe {
+            result::ctx::set_current(result::primary_ctx::retain(device).map_err(failed)?).map_err(failed)?;
+            use sys::CUdevice_attribute::{
+                CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR as MAJOR,
+                CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR as MINOR,
+            };
+            let get = |a| result::device::get_attribute(device, a).map_err(failed);
+            (get(MAJOR)?, get(MINOR)?)
+        };
+        if capability < (8, 0) {
+            let (major, minor) = capability;
+            return Err(no_card(format!(
+                "{name} has compute capability {major}.{minor}; 8.0 or later is needed"
+            )));
+        }
+        let stream = result::stream::create(result::stream::StreamKind::NonBlocking).map_err(failed)?;
+        let image = compile(shape, capability)?;
+        // SAFETY: `image` is what NVRTC made for this card.
+        let module = unsafe { result::module::load_data(image.as_ptr().cast()) }.map_err(failed)?;
+        Ok(Self {
+            name,
+            stream,
+            module,
+            functions: RefCell::default(),
+            products: Products::new(stream)?,
+            graphs: RefCell::default(),
+        })
+    }
+
+    fn function(&self, name: &'static str) -> Result<sys::CUfunction> {
+        if let Some(f) = self.functions.borrow().get(name) {
+            return Ok(*f);
+        }
+        let c_name = CString::new(name).map_err(failed)?;
+        // SAFETY: the module is loaded and stays.
+        let f = unsafe { result::module::get_function(self.module, c_name) }.map_err(failed)?;
+        self.functions.borrow_mut().insert(name, f);
+        Ok(f)
+    }
+}
+
+/// Says what is missing, before the loader panics over it.
+fn present() -> Result<()> {
+    // SAFETY: these only try to load a library.
+    let found = unsafe {
+        [
+            ("NVIDIA's driver (libcuda)", sys::is_culib_present()),
+            ("NVRTC (libnvrtc)", nvrtc::sys::is_culib_present()),
+            ("cuBLASLt (libcublasLt)", cudarc::cublaslt::sys::is_culib_present()),
+        ]
+    };
+    match found.iter().find(|(_, found)| !found) {
+        None => Ok(()),
+        Some((what, _)) => Err(Error::Argument(format!(
+            "--device cuda needs {what}, which is not found; docs/gpu.md says what to install, and LD_LIBRARY_PATH must name \
+             the folder (or use --device cpu)"
+        ))),
+    }
+}
+
+fn no_card(why: impl std::fmt::Debug) -> Error {
+    Error::Argument(format!("--device cuda: there is no usable card: {why:?} (or use --device cpu)"))
+}
+
+/// Machine code of the kernels.
+pub(super) fn compile(shape: &Shape, (major, minor): (i32, i32)) -> Result<Vec<std::ffi::c_char>> {
+    let source = CString::new(kernels()).map_err(failed)?;
+    let mut options = shape.defines();
+    options.extend([format!("--gpu-architecture=compute_{major}{minor}")]);
+    options.extend(["--fmad=false", "--std=c++17"].map(String::from));
+    let program = nvrtc::result::create_program(&source, None).map_err(failed)?;
+    // SAFETY: the program was just made, and is given up below.
+    unsafe {
+        let compiled = nvrtc::result::compile_program(program, &options);
+        let image = match compiled {
+            Ok(()) => nvrtc::result::get_ptx(program).map_err(failed),
+            Err(e) => {
+                let log = nvrtc::result::get_program_log(program).unwrap_or_default();
+                let log: Vec<u8> = log.into_iter().map(|c| c.cast_unsigned()).collect();
+                Err(Error::Argument(format!(
+                    "the kernels do not compile: {e:?}\n{}",
+                    String::from_utf8_lossy(&log)
+                )))
+            }
+        };
+        nvrtc::result::destroy_program(program).map_err(failed)?;
+        image
+    }
+}
+
+impl Device for Cuda {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn free_bytes(&self) -> Result<usize> {
+        Ok(result::mem_get_info().map_err(failed)?.0)
+    }
+
+    fn alloc(&self, bytes: usize) -> Result<Ptr> {
+        let free = self.free_bytes()?;
+        // SAFETY: the memory is zeroed before it is read.
+        let at = unsafe { result::malloc_sync(bytes.max(16)) }.map_err(|e| {
+            let (need, free) = (bytes >> 20, free >> 20);
+            Error::Argument(format!(
+                "the card has no {need} MB left ({free} MB are free): {e:?}; use a smaller --gpu-batch"
+            ))
+        })?;
+        self.zero(Ptr(at), bytes.max(16))?;
+        Ok(Ptr(at))
+    }
+
+    fn release(&self, at: Ptr) -> Result<()> {
+        // SAFETY: the address comes from `alloc`; nothing that uses it is under way.
+        unsafe {
+            result::stream::synchronize(self.stream).map_err(failed)?;
+            result::free_sync(at.0).map_err(failed)
+        }
+    }
+
+    fn zero(&self, at: Ptr, bytes: usize) -> Result<()> {
+        // SAFETY: callers stay within memory from `alloc`.
+        unsafe { result::memset_d8_async(at.0, 0, bytes, self.stream) }.map_err(failed)
+    }
+
+    fn upload(&self, to: Ptr, data: &[u8]) -> Result<()> {
+        // SAFETY: callers stay within memory from `alloc`; pageable memory is read before the call returns or by the
+        // wait below.
+        unsafe {
+            result::memcpy_htod_async(to.0, data, self.stream).map_err(failed)?;
+            result::stream::synchronize(self.stream).map_err(failed)
+        }
+    }
+
+    fn download(&self, from: Ptr, data: &mut [u8]) -> Result<()> {
+        // SAFETY: callers stay within memory from `alloc`, and the copy is waited for.
+        unsafe {
+            result::memcpy_dtoh_async(data, from.0, self.stream).map_err(failed)?;
+            result::stream::synchronize(self.stream).map_err(failed)
+        }
+    }
+
+    fn launch(&self, kernel: &'static str, grid: Grid, arguments: &[Arg]) -> Result<()> {
+        let mut words: Vec<u64> = arguments.iter().map(|a| a.word()).collect();
+        let mut places: Vec<*mut c_void> = words.iter_mut().map(|w| std::ptr::from_mut(w).cast()).collect();
+        let [x, y, z] = grid.blocks.map(|b| b as u32);
+        let (threads, shared) = (grid.threads as u32, grid.shared as u32);
+        let f = self.function(kernel)?;
+        // SAFETY: the arguments are those of the kernel, in its order; the driver copies them before it returns.
+        unsafe { result::launch_kernel(f, (x, y, z), (threads, 1, 1), shared, self.stream, &mut places) }
+            .map_err(|e| Error::Argument(format!("kernel {kernel} does not start: {e:?}")))
+    }
+
+    fn multiply(&self, product: &Product) -> Result<()> {
+        self.products.run(product)
+    }
+
+    fn record(&self) -> Result<()> {
+        use sys::CUstreamCaptureMode_enum::CU_STREAM_CAPTURE_MODE_RELAXED;
+        // SAFETY: the stream is ours.
+        unsafe { result::stream::begin_capture(self.stream, CU_STREAM_CAPTURE_MODE_RELAXED) }.map_err(failed)
+    }
+
+    fn recorded(&self) -> Result<Option<usize>> {
+        let mut exec = std::ptr::null_mut();
+        // SAFETY: the stream is ours; the graph is whole once capturing has ended.
+        unsafe {
+            let graph = result::stream::end_capture(self.stream).map_err(failed)?;
+            sys::cuGraphInstantiateWithFlags(&raw mut exec, graph, 0).result().map_err(failed)?;
+        }
+        self.graphs.borrow_mut().push(exec);
+        Ok(Some(self.graphs.borrow().len() - 1))
+    }
+
+    fn replay(&self, graph: usize) -> Result<()> {
+        let exec = self.graphs.borrow().get(graph).copied().ok_or_else(|| failed("no such graph"))?;
+        // SAFETY: the graph was instantiated and stays.
+        unsafe { sys::cuGraphLaunch(exec, self.stream) }.result().map_err(failed)
+    }
+}

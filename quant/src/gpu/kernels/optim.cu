@@ -1,0 +1,97 @@
+// W2 2:4 of the weights, and the optimizers.
+
+// What changes from step to step.
+struct Step {
+    float muon;         // rate of the matrices
+    float adam;         // of the embedding and the head
+    float gain;         // of the norms' gains
+    float momentum;     // of Muon
+    float first, second; // what Adam's moments lack of their full size, as factors
+};
+
+// Rows of matrices that lie `stride` apart, to W2 2:4 (`grid.rs` says how). A warp a row; grid: rows / 4, matrices.
+KERNEL round_weights(const float* weights, bf16* out, int rows, int cols, u64 stride) {
+    SHARED(float, steps);
+    int lane = threadIdx.x % 32, warp = threadIdx.x / 32, groups = cols / GROUP;
+    int row = blockIdx.x * (blockDim.x / 32) + warp;
+    if (row >= rows) return;
+    u64 at = blockIdx.y * stride + (u64)row * cols;
+    float* step = steps + warp * groups;
+    float widest = 0;
+    for (int g = 0; g < groups; g++) {
+        float w = fabsf(weights[at + g * GROUP + lane]);
+        float a = __shfl_xor_sync(FULL, w, 1), b = __shfl_xor_sync(FULL, w, 2), c = __shfl_xor_sync(FULL, w, 3);
+        int i = lane & 3;
+        // Those of equal size: the first ones.
+        int before = (a > w || (a == w && (i ^ 1) < i)) + (b > w || (b == w && (i ^ 2) < i)) + (c > w || (c == w && (i ^ 3) < i));
+        if (before >= 2) w = 0;
+        float s = warp_sum(w) / 24.0f;
+#pragma unroll
+        for (int turn = 0; turn < 3; turn++) {
+            float level = before >= 2 ? 0.0f : w < 1.5f * s ? 1.0f : 2.0f;
+            float over = warp_sum(w * level), under = warp_sum(level * level);
+            s = over / under;
+        }
+        if (lane == 0) step[g] = s;
+        widest = fmaxf(widest, s);
+    }
+    __syncwarp();
+    float unit = widest / 255.0f;
+    for (int g = 0; g < groups; g++) {
+        float x = weights[at + g * GROUP + lane], w = fabsf(x);
+        float a = __shfl_xor_sync(FULL, w, 1), b = __shfl_xor_sync(FULL, w, 2), c = __shfl_xor_sync(FULL, w, 3);
+        int i = lane & 3;
+        int before = (a > w || (a == w && (i ^ 1) < i)) + (b > w || (b == w && (i ^ 2) < i)) + (c > w || (c == w && (i ^ 3) < i));
+        float scale = unit > 0 ? fminf(fmaxf(floorf(step[g] / unit + 0.5f), 1.0f), 255.0f) : 0.0f;
+        float level = w < 1.5f * (scale * unit) ? 1.0f : 2.0f;
+        float q = before >= 2 ? 0.0f : (x < 0 ? -level : level) * scale * unit;
+        out[at + g * GROUP + lane] = down(q);
+    }
+}
+
+// Momentum, and the direction of the step in bf16 with the sum of its squares. Grid: pieces, matrices of `count` weights
+// `stride` apart.
+KERNEL muon_begin(const float* gradient, float* moment, bf16* x, float* squares, u64 count, u64 stride, const Step* now) {
+    u64 at = blockIdx.y * stride;
+    float mu = now->momentum, sum = 0;
+    for (u64 i = ((u64)blockIdx.x * blockDim.x + threadIdx.x) * 4; i < count; i += (u64)gridDim.x * blockDim.x * 4) {
+        float4 g = *(const float4*)(gradient + at + i), m = *(float4*)(moment + at + i);
+        m.x = fmaf(mu, m.x, g.x), m.y = fmaf(mu, m.y, g.y), m.z = fmaf(mu, m.z, g.z), m.w = fmaf(mu, m.w, g.w);
+        *(float4*)(moment + at + i) = m;
+        g.x = fmaf(mu, m.x, g.x), g.y = fmaf(mu, m.y, g.y), g.z = fmaf(mu, m.z, g.z), g.w = fmaf(mu, m.w, g.w);
+        *(uint2*)(x + at + i) = make_uint2(pack(g.x, g.y), pack(g.z, g.w));
+        sum += g.x * g.x + g.y * g.y + g.z * g.z + g.w * g.w;
+    }
+    sum = warp_sum(sum);
+    if (threadIdx.x % 32 == 0) atomicAdd(&squares[blockIdx.y], sum);
+}
+
+// Divides by the norm.
+KERNEL muon_scale(bf16* x, const float* squares, u64 count, u64 stride) {
+    u64 at = blockIdx.y * stride;
+    float f = 1.0f / (sqrtf(squares[blockIdx.y]) * 1.02f + 1e-30f);
+    for (u64 i = ((u64)blockIdx.x * blockDim.x + threadIdx.x) * 4; i < count; i += (u64)gridDim.x * blockDim.x * 4) {
+        uint2 v = *(uint2*)(x + at + i);
+        *(uint2*)(x + at + i) = make_uint2(pack(low_of(v.x) * f, high_of(v.x) * f), pack(low_of(v.y) * f, high_of(v.y) * f));
+    }
+}
+
+KERNEL muon_end(float* weights, const bf16* x, u64 count, u64 stride, u64 x_stride, float factor, const Step* now) {
+    u64 at = blockIdx.y * stride;
+    float rate = now->muon * factor;
+    for (u64 i = ((u64)blockIdx.x * blockDim.x + threadIdx.x) * 4; i < count; i += (u64)gridDim.x * blockDim.x * 4) {
+        uint2 v = *(const uint2*)(x + blockIdx.y * x_stride + i);
+        float4 w = *(float4*)(weights + at + i);
+        w.x -= rate * low_of(v.x), w.y -= rate * high_of(v.x), w.z -= rate * low_of(v.y), w.w -= rate * high_of(v.y);
+        *(float4*)(weights + at + i) = w;
+    }
+}
+
+// Adam; `gain` picks the rate. The weights also as bf16 where there is room for them.
+KERNEL adam(float* weights, const float* gradient, float* m, float* v, bf16* rounded, u64 count, int gain, const Step* now) {
+    u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= count) return;
+    float g = gradient[i], a = m[i] = fmaf(0.9f, m[i], 0.1f * g), b = v[i] = fmaf(0.98f, v[i], 0.02f * g * g);
+    float w = weights[i] -= (gain ? now->gain : now->adam) * (a * now->first) / (sqrtf(b * now->second) + 1e-12f);
+    if (rounded) rounded[i] = down(w);
+}

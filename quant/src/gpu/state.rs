@@ -1,0 +1,117 @@
+//! The state of a training on a device, kept on disk from time to time: whatever ends the process, the last one is whole.
+//!
+//! A file of the tensors one after another (f32, little-endian), behind a line that says after which step it was kept.
+
+use super::device::{Ptr, fetch, put};
+use super::optimizer::Optimizer;
+use crate::quantize::replace;
+use crate::{Error, Result};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::Path;
+
+/// Its name as a kind of file.
+const KIND: &str = "training state";
+const TITLE: &str = "accllm training state 1: after step";
+
+/// What is kept, with its size.
+fn parts(o: &Optimizer<'_>) -> [(Ptr, usize); 8] {
+    let s = o.shape;
+    let (all, gains, table) = (s.layers * s.layer(), s.norms() * s.hidden, s.vocab * s.hidden);
+    let [m, v, gain_m, gain_v] = o.adam;
+    [
+        (o.layers, all),
+        (o.moment, all),
+        (o.gains, gains),
+        (o.table, table),
+        (m, table),
+        (v, table),
+        (gain_m, gains),
+        (gain_v, gains),
+    ]
+}
+
+/// Keeps the state after `steps` steps.
+pub(super) fn keep(o: &Optimizer<'_>, steps: usize, path: &Path) -> Result<()> {
+    let failed = |e| Error::io("write", path, e);
+    let mut device_failed = None;
+    replace(path, |partial| {
+        let mut file = File::create(partial)?;
+        writeln!(file, "{TITLE} {steps}")?;
+        for (at, count) in parts(o) {
+            let mut bytes = vec![0u8; 4 * count];
+            if let Err(e) = o.device.download(at, &mut bytes) {
+                device_failed = Some(e);
+                return Err(std::io::Error::other("the device failed"));
+            }
+            file.write_all(&bytes)?;
+        }
+        file.sync_all()
+    })
+    .map_err(|e: std::io::Error| device_failed.unwrap_or_else(|| failed(e)))
+}
+
+/// Takes the state from `path`; the steps it has seen, 0 where there is none.
+pub(super) fn take(o: &Optimizer<'_>, path: &Path) -> Result<usize> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        Err(e) => return Err(Error::io("open", path, e)),
+    };
+    let damaged =
+        |why: String| Error::malformed(path, KIND, format!("{why} (delete it to train from the beginning)"));
+    let mut file = BufReader::new(file);
+    let mut line = String::new();
+    file.read_line(&mut line).map_err(|e| damaged(e.to_string()))?;
+    let steps = line.strip_prefix(TITLE).and_then(|s| s.trim().parse().ok());
+    let steps: usize = steps.ok_or_else(|| damaged("its first line names no step".into()))?;
+    for (at, count) in parts(o) {
+        let mut bytes = vec![0u8; 4 * count];
+        file.read_exact(&mut bytes).map_err(|e| damaged(e.to_string()))?;
+        o.device.upload(at, &bytes)?;
+    }
+    match file.read(&mut [0]) {
+        Ok(0) => Ok(steps),
+        _ => Err(damaged("there is more in it than the weights".into())),
+    }
+}
+
+/// The text kept in `path`, if there is one of `count` tokens below `vocab`.
+pub(super) fn kept_text(path: &Path, count: usize, vocab: usize) -> Result<Option<Vec<u32>>> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Error::io("read", path, e)),
+    };
+    let (words, rest) = bytes.as_chunks::<4>();
+    let text: Vec<u32> = words.iter().map(|w| u32::from_le_bytes(*w)).collect();
+    if !rest.is_empty() || text.len() != count || text.iter().any(|t| *t as usize >= vocab) {
+        let why = format!(
+            "it has {} tokens, not {count} below {vocab} (delete it to write the text again)",
+            text.len()
+        );
+        return Err(Error::malformed(path, "kept text", why));
+    }
+    Ok(Some(text))
+}
+
+/// Keeps a text.
+pub(super) fn keep_text(path: &Path, text: &[u32]) -> Result<()> {
+    let bytes: Vec<u8> = text.iter().flat_map(|t| t.to_le_bytes()).collect();
+    replace(path, |partial| std::fs::write(partial, &bytes))
+        .map_err(|e: std::io::Error| Error::io("write", path, e))
+}
+
+/// The trained weights, gains and embedding.
+pub(super) fn trained(o: &Optimizer<'_>) -> Result<[Vec<f32>; 3]> {
+    let [layers, _, gains, table, ..] = parts(o);
+    let get = |(at, count)| fetch(o.device, at, count);
+    Ok([get(layers)?, get(gains)?, get(table)?])
+}
+
+/// Starts at these weights.
+pub(super) fn begin(o: &Optimizer<'_>, [layers, gains, table]: [&[f32]; 3]) -> Result<()> {
+    put(o.device, o.layers, layers)?;
+    put(o.device, o.gains, gains)?;
+    put(o.device, o.table, table)
+}

@@ -1,0 +1,51 @@
+//! Steps of the rounding of activations, keys and values during training: those that the quantizer would choose.
+
+use super::device::{Ptr, fetch, put};
+use super::net::{Net, Tensor};
+use crate::Result;
+use crate::quantize::{DOWN_CODES, flat_value_step};
+use half::bf16;
+use rayon::prelude::*;
+
+/// Rows of values that a step is chosen on.
+const ROWS: usize = 512;
+
+/// From the largest magnitudes of a pass without rounding, and its values, the steps; as they lie on the device.
+pub(super) fn choose(net: &Net<'_>, most: Ptr) -> Result<Vec<f32>> {
+    let s = net.shape;
+    let most: Vec<f32> = fetch(net.device, most, s.steps())?;
+    let of = |l: usize, t: Tensor| most[5 * l + t as usize];
+    let rows = ROWS.min(net.tokens);
+    let qkv = net.kept.iter().map(|kept| fetch(net.device, kept.qkv, rows * s.qkv()));
+    let qkv: Vec<Vec<bf16>> = qkv.collect::<Result<_>>()?;
+    let value_step = |qkv: &Vec<bf16>| {
+        let values = qkv.chunks_exact(s.qkv()).flat_map(|row| &row[s.qkv() - s.kv()..]);
+        flat_value_step(&values.map(|v| v.to_f32()).collect::<Vec<_>>())
+    };
+    let values: Vec<f32> = qkv.par_iter().map(value_step).collect();
+    let mut steps = vec![1.0f32; s.steps()];
+    let mut out = 0.0f32;
+    for (l, value) in values.into_iter().enumerate() {
+        let mut set = |t: Tensor, step: f32| steps[5 * l + t as usize] = if step > 0.0 { step } else { 1.0 };
+        set(Tensor::Value, value);
+        set(Tensor::AttnIn, of(l, Tensor::AttnIn) / 127.0);
+        set(Tensor::MlpIn, of(l, Tensor::MlpIn) / 127.0);
+        set(Tensor::DownIn, of(l, Tensor::DownIn) / DOWN_CODES);
+        out = out.max(of(l, Tensor::Out) / value / 127.0);
+    }
+    // One for all layers, in steps of the values.
+    for l in 0..s.layers {
+        steps[5 * l + Tensor::Out as usize] =
+            steps[5 * l + Tensor::Value as usize] * if out > 0.0 { out } else { 1.0 };
+    }
+    let head = most[5 * s.layers] / 127.0;
+    steps[5 * s.layers] = if head > 0.0 { head } else { 1.0 };
+    Ok(steps)
+}
+
+/// [`choose`], put into their place, and the largest magnitudes forgotten.
+pub(super) fn renew(net: &Net<'_>, most: Ptr, steps: Ptr) -> Result<()> {
+    let chosen = choose(net, most)?;
+    put(net.device, steps, &chosen)?;
+    net.device.zero(most, 4 * chosen.len())
+}

@@ -1,0 +1,207 @@
+//! What needs a card: how fast it is, and a real model. Run by `make cuda-speed` and as `docs/gpu.md` says.
+
+use super::*;
+use crate::gpu::cuda::Cuda;
+use crate::gpu::device::{Arg, Grid, Product};
+use crate::gpu::train::train_on;
+use crate::gpu::{Recipe, Report, Stage, beginnings};
+use crate::import::gguf::{load_model_within, tokenizer_files};
+use crate::perplexity::{Protocol, perplexity, plain_stream};
+use crate::quantize::{Options, quantize_with};
+use crate::tokenizer::TextTokenizer;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Random weights of SmolLM2-135M's sizes.
+fn smollm2() -> FloatModel {
+    let text = r#"{"architectures": ["LlamaForCausalLM"], "hidden_size": 576, "intermediate_size": 1536,
+        "num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3, "head_dim": 64,
+        "vocab_size": 49152, "max_position_embeddings": 8192, "rms_norm_eps": 1e-5, "tie_word_embeddings": true,
+        "rope_theta": 100000.0, "bos_token_id": 1, "eos_token_id": 2}"#;
+    let c = LlamaConfig::parse(text, Path::new("config.json")).unwrap();
+    let (h, q, kv, f) = (c.hidden, c.q_width(), c.kv_width(), c.ffn);
+    let layer = |l: u64| {
+        let m = |rows, cols, i: u64| matrix(rows, cols, 10 * l + i, 0.1);
+        FloatLayer {
+            attn_norm: vec![1.0; h],
+            q: m(q, h, 1),
+            k: m(kv, h, 2),
+            v: m(kv, h, 3),
+            o: m(h, q, 4),
+            mlp_norm: vec![1.0; h],
+            gate: m(f, h, 5),
+            up: m(f, h, 6),
+            down: m(h, f, 7),
+        }
+    };
+    FloatModel {
+        embed: matrix(c.vocab, h, 5, 0.2),
+        layers: (0..c.layers as u64).map(layer).collect::<Vec<_>>().into(),
+        final_norm: vec![1.0; h],
+        head: None,
+        config: c,
+    }
+}
+
+/// A device that tells how long each kernel and product takes, waiting for each.
+struct Timed<'a> {
+    inner: &'a Cuda,
+    at: Ptr,
+    times: RefCell<HashMap<String, (usize, Duration)>>,
+}
+
+impl Timed<'_> {
+    fn time(&self, name: String, work: impl FnOnce() -> crate::Result<()>) -> crate::Result<()> {
+        let mut word = [0u8; 4];
+        self.inner.download(self.at, &mut word)?;
+        let start = Instant::now();
+        work()?;
+        self.inner.download(self.at, &mut word)?;
+        let mut times = self.times.borrow_mut();
+        let entry = times.entry(name).or_default();
+        *entry = (entry.0 + 1, entry.1 + start.elapsed());
+        Ok(())
+    }
+
+    fn print(&self) {
+        let mut all: Vec<_> = self.times.borrow().clone().into_iter().collect();
+        all.sort_by_key(|(_, (_, time))| std::cmp::Reverse(*time));
+        for (name, (count, time)) in all.iter().take(40) {
+            eprintln!("  {:8.2} ms {count:5} x {name}", time.as_secs_f64() * 1e3);
+        }
+        self.times.borrow_mut().clear();
+    }
+}
+
+impl Device for Timed<'_> {
+    fn name(&self) -> String {
+        self.inner.name()
+    }
+    fn free_bytes(&self) -> crate::Result<usize> {
+        self.inner.free_bytes()
+    }
+    fn alloc(&self, bytes: usize) -> crate::Result<Ptr> {
+        self.inner.alloc(bytes)
+    }
+    fn release(&self, at: Ptr) -> crate::Result<()> {
+        self.inner.release(at)
+    }
+    fn zero(&self, at: Ptr, bytes: usize) -> crate::Result<()> {
+        self.inner.zero(at, bytes)
+    }
+    fn upload(&self, to: Ptr, data: &[u8]) -> crate::Result<()> {
+        self.inner.upload(to, data)
+    }
+    fn download(&self, from: Ptr, data: &mut [u8]) -> crate::Result<()> {
+        self.inner.download(from, data)
+    }
+    fn launch(&self, kernel: &'static str, grid: Grid, arguments: &[Arg]) -> crate::Result<()> {
+        self.time(kernel.into(), || self.inner.launch(kernel, grid, arguments))
+    }
+    fn multiply(&self, p: &Product) -> crate::Result<()> {
+        let [m, k, n] = p.size;
+        let (a, b) = (p.a.transposed, p.b.transposed);
+        let name = format!("{} x {m}x{k}x{n} {a} {b} {:?} +{}", p.batch.0, p.kind, p.beta);
+        self.time(name, || self.inner.multiply(p))
+    }
+    fn record(&self) -> crate::Result<()> {
+        Ok(())
+    }
+    fn recorded(&self) -> crate::Result<Option<usize>> {
+        Ok(None)
+    }
+    fn replay(&self, _: usize) -> crate::Result<()> {
+        Ok(())
+    }
+}
+
+/// Prints tokens a second of each stage, from its second report on.
+fn watch() -> impl FnMut(Report) {
+    let mut from: Option<(Stage, usize, Instant)> = None;
+    move |r: Report| {
+        let same = from.filter(|(stage, ..)| *stage == r.stage);
+        let Some((_, tokens, since)) = same else {
+            eprintln!("{:?}: {:?} {:?}", r.stage, r.tokens, r.loss);
+            from = Some((r.stage, r.tokens[0], Instant::now()));
+            return;
+        };
+        let seconds = since.elapsed().as_secs_f64();
+        let rate = (r.tokens[0] - tokens) as f64 / seconds;
+        let left = (r.tokens[1] - r.tokens[0]) as f64 / rate.max(1.0);
+        let loss = r.loss.map(|l| format!("{l:.4}")).unwrap_or_default();
+        eprintln!(
+            "{:?}: {} tokens in {seconds:.1} s, {rate:.0}/s, {left:.0} s left {loss}",
+            r.stage, r.tokens[0]
+        );
+    }
+}
+
+#[test]
+#[ignore = "measures a card"]
+fn speed() {
+    let model = smollm2();
+    let device = Cuda::open(&Shape::of(&model.config).unwrap()).unwrap();
+    eprintln!("{}", device.name());
+    let beginnings = [vec![5], vec![1000]];
+    // One part after the other: their rates are not mixed.
+    for rounded_from in [1.0, 0.0] {
+        let recipe = Recipe { text: 4 << 20, train: 200 * 32768, rounded_from, ..Recipe::default() };
+        let start = Instant::now();
+        train_on(&device, &model, &beginnings, &recipe, None, &mut watch()).unwrap();
+        eprintln!("rounded from {rounded_from}: {:.1} s in all", start.elapsed().as_secs_f64());
+    }
+    let timed = Timed { at: device.alloc(16).unwrap(), times: RefCell::default(), inner: &device };
+    for rounded_from in [1.0, 0.0] {
+        let recipe = Recipe { text: 65536, train: 2 * 32768, side: 2048, rounded_from, ..Recipe::default() };
+        train_on(&timed, &model, &beginnings, &recipe, None, &mut |r| {
+            if r.stage != Stage::Writing && r.tokens[0] <= 32768 {
+                timed.print();
+            }
+        })
+        .unwrap();
+        eprintln!("a step, rounded from {rounded_from}:");
+        timed.print();
+    }
+}
+
+fn given(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("set {name}"))
+}
+
+/// `ACCLLM_GPU_MODEL` (a GGUF file), `ACCLLM_GPU_TEXT` and `ACCLLM_GPU_TRAIN` (tokens), `ACCLLM_GPU_OUT` (a folder to create),
+/// `ACCLLM_GPU_SCORE` (text whose first 32 windows of 2,048 tokens are scored by the integer model).
+#[test]
+#[ignore = "trains a real model on a card"]
+fn a_real_model() {
+    let path = PathBuf::from(given("ACCLLM_GPU_MODEL"));
+    let model = load_model_within(&path, usize::MAX).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in tokenizer_files(&path).unwrap() {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let tokenizer = TextTokenizer::read(&folder.path().join("tokenizer.json"), model.config.vocab).unwrap();
+    let tokens = |name: &str| given(name).parse::<usize>().unwrap();
+    let (text, train) = (tokens("ACCLLM_GPU_TEXT"), tokens("ACCLLM_GPU_TRAIN"));
+    let recipe = Recipe { text, train, ..Recipe::default() };
+    let begin = beginnings(&tokenizer, model.config.vocab, 1).unwrap();
+    let start = Instant::now();
+    let work = std::env::var("ACCLLM_GPU_WORK").ok().map(PathBuf::from);
+    let trained = crate::gpu::train(&model, &begin, &recipe, work.as_deref(), &mut watch()).unwrap();
+    eprintln!("trained in {:.1} s", start.elapsed().as_secs_f64());
+    let calibration = Protocol { window: 1024, windows: Some(32) };
+    let options = Options { calibration, ..Options::default() };
+    let quantized = quantize_with(trained.model, &trained.text, &options, None, &mut |_| {}).unwrap();
+    eprintln!("{} linears recovered, {:.1} s", quantized.recovered, start.elapsed().as_secs_f64());
+    let out = PathBuf::from(given("ACCLLM_GPU_OUT"));
+    quantized.model.save(&out, Some(&folder.path().join("tokenizer.json"))).unwrap();
+    eprintln!("saved, {:.1} s", start.elapsed().as_secs_f64());
+    let text = std::fs::read_to_string(given("ACCLLM_GPU_SCORE")).unwrap();
+    let stream = plain_stream(&text, &tokenizer).unwrap();
+    let protocol = Protocol { window: 2048, windows: Some(32) };
+    let weights = perplexity(&quantized.dequantized, &stream, protocol).unwrap();
+    eprintln!("weights alone: {:.2}, {:.1} s", weights.perplexity, start.elapsed().as_secs_f64());
+    let integer = perplexity(&quantized.model, &stream, protocol).unwrap();
+    eprintln!("integer model: {:.2}, {:.1} s", integer.perplexity, start.elapsed().as_secs_f64());
+}

@@ -1,0 +1,89 @@
+//! Writing: what is forced, what is likeliest, and that draws follow the distribution.
+
+use super::*;
+use crate::float::NoTap;
+use crate::gpu::net::Weights;
+use crate::gpu::shape::{flat_gains, flat_layers};
+use crate::gpu::write::{Writing, write};
+
+const LENGTH: usize = 40;
+
+fn text(device: &dyn Device, model: &FloatModel, beginnings: &[Vec<u32>], sequences: usize) -> Vec<u32> {
+    let w = Weights {
+        layers: held_bf16(device, &flat_layers(model).unwrap()),
+        gains: held(device, &flat_gains(model).unwrap()),
+        table: held(device, &model.embed.data),
+        head: held_bf16(device, &model.embed.data),
+    };
+    let what = Writing { sequences, length: LENGTH, side: 4, beginnings, seed: 9 };
+    write(device, &model.config, w, &what, &mut |_| {}).unwrap()
+}
+
+/// Behind a beginning of one token the three likeliest follow, by the float model's word; longer ones are taken as they are.
+#[test]
+fn beginnings_are_followed() {
+    let model = model(3);
+    let beginnings: Vec<Vec<u32>> = vec![vec![17], vec![5, 6, 7, 8, 9], vec![100], vec![30, 31]];
+    let vocab = model.config.vocab;
+    on_devices(|device| {
+        let text = text(device, &model, &beginnings, 6);
+        assert_eq!(text.len(), 6 * LENGTH);
+        let mut seen = 0;
+        for row in text.chunks_exact(LENGTH) {
+            let begin = beginnings.iter().find(|b| row.starts_with(b));
+            let begin = begin.unwrap_or_else(|| panic!("{row:?} begins with nothing known"));
+            assert!(row.iter().all(|t| (*t as usize) < vocab));
+            if begin.len() > 1 {
+                continue;
+            }
+            for t in 1..4 {
+                if row[..t].contains(&2) {
+                    break;
+                }
+                let logits = model.logits(&row[..t], None, &mut NoTap).unwrap();
+                let last = &logits[(t - 1) * vocab..];
+                let best = last.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                // Up to the rounding to bf16.
+                assert!(
+                    last[row[t] as usize] > best - 0.1,
+                    "{} at {t}: {} of {best}",
+                    row[t],
+                    last[row[t] as usize]
+                );
+                seen += 1;
+            }
+        }
+        assert!(seen > 0);
+    });
+}
+
+/// The mean surprise of drawn tokens is the entropy of the float model's distributions.
+#[test]
+#[ignore = "half a minute without a card"]
+fn draws_follow_the_distribution() {
+    let model = model(3);
+    let vocab = model.config.vocab;
+    on_devices(|device| {
+        let text = text(device, &model, &[vec![30, 31]], 12);
+        let (mut surprise, mut entropy, mut count) = (0.0, 0.0, 0);
+        for row in text.chunks_exact(LENGTH) {
+            let logits = model.logits(row, None, &mut NoTap).unwrap();
+            for t in 2..LENGTH {
+                // What comes behind an end is forced.
+                if row[t - 2..t].contains(&2) || row[t - 1..=t] == [30, 31] {
+                    continue;
+                }
+                let z = &logits[(t - 1) * vocab..t * vocab];
+                let most = z.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                let sum: f64 = z.iter().map(|v| f64::from(v - most).exp()).sum();
+                let log_p = |v: f32| f64::from(v - most) - sum.ln();
+                surprise -= log_p(z[row[t] as usize]);
+                entropy -= z.iter().map(|v| log_p(*v).exp() * log_p(*v)).sum::<f64>();
+                count += 1;
+            }
+        }
+        let (surprise, entropy) = (surprise / f64::from(count), entropy / f64::from(count));
+        eprintln!("{count} draws: surprise {surprise:.3}, entropy {entropy:.3}");
+        assert!(count > 300 && (surprise - entropy).abs() < 0.2, "{count}: {surprise} for {entropy}");
+    });
+}

@@ -1,0 +1,111 @@
+//! The kernels against the CPU's arithmetic: with the kernels on the CPU everywhere, and on the card where there is one.
+
+#[cfg(feature = "cuda")]
+mod card;
+mod decode;
+mod gradient;
+mod muon;
+mod rounding;
+
+use super::device::{Device, Number, Ptr, fetch, put};
+use super::emulated::Emulated;
+use super::shape::Shape;
+use crate::config::LlamaConfig;
+use crate::float::{FloatLayer, FloatModel, Matrix};
+use crate::train::tests::random;
+use half::bf16;
+use std::path::Path;
+
+/// A model of two layers with all that real ones have: groups of query heads, a width of the feed-forward that is no
+/// multiple of 256.
+pub(super) fn config() -> LlamaConfig {
+    let text = r#"{"architectures": ["LlamaForCausalLM"], "hidden_size": 64, "intermediate_size": 320,
+        "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 64,
+        "vocab_size": 264, "max_position_embeddings": 512, "rms_norm_eps": 1e-5, "tie_word_embeddings": true,
+        "bos_token_id": 1, "eos_token_id": 2}"#;
+    match LlamaConfig::parse(text, Path::new("config.json")) {
+        Ok(config) => config,
+        Err(e) => panic!("{e}"),
+    }
+}
+
+fn matrix(rows: usize, cols: usize, seed: u64, size: f32) -> Matrix {
+    let data = random(rows * cols, seed).iter().map(|v| bf16::from_f32(v * size).to_f32()).collect();
+    Matrix { rows, cols, data }
+}
+
+fn around_one(n: usize, seed: u64) -> Vec<f32> {
+    random(n, seed).iter().map(|v| 1.0 + 0.3 * v).collect()
+}
+
+/// Weights of bf16.
+pub(super) fn model(seed: u64) -> FloatModel {
+    let c = config();
+    let (h, q, kv, f) = (c.hidden, c.q_width(), c.kv_width(), c.ffn);
+    let layer = |l: u64| {
+        let s = seed + 100 * l;
+        FloatLayer {
+            attn_norm: around_one(h, s),
+            q: matrix(q, h, s + 1, 0.3),
+            k: matrix(kv, h, s + 2, 0.3),
+            v: matrix(kv, h, s + 3, 0.2),
+            o: matrix(h, q, s + 4, 0.1),
+            mlp_norm: around_one(h, s + 5),
+            gate: matrix(f, h, s + 6, 0.2),
+            up: matrix(f, h, s + 7, 0.2),
+            down: matrix(h, f, s + 8, 0.1),
+        }
+    };
+    FloatModel {
+        embed: matrix(c.vocab, h, seed + 50, 0.5),
+        layers: vec![layer(1), layer(2)].into(),
+        final_norm: around_one(h, seed + 51),
+        head: None,
+        config: c,
+    }
+}
+
+pub(super) fn tokens(n: usize, seed: u64) -> Vec<u32> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    (0..n).map(|_| random.u32(0..264)).collect()
+}
+
+/// Runs `test` with the kernels on the CPU, and on the card where the feature and a card are there.
+pub(super) fn on_devices(test: impl Fn(&dyn Device)) {
+    let shape = Shape::of(&config()).unwrap();
+    if let Some(device) = Emulated::new(&shape) {
+        test(&device);
+    }
+    #[cfg(feature = "cuda")]
+    match super::cuda::Cuda::open(&shape) {
+        Ok(device) => {
+            eprintln!("also on {}", device.name());
+            test(&device);
+        }
+        Err(e) => eprintln!("not on a card: {e}"),
+    }
+}
+
+/// Memory with these numbers in it.
+pub(super) fn held<T: Number>(device: &dyn Device, data: &[T]) -> Ptr {
+    let at = device.alloc(data.len() * T::SIZE).unwrap();
+    put(device, at, data).unwrap();
+    at
+}
+
+pub(super) fn held_bf16(device: &dyn Device, data: &[f32]) -> Ptr {
+    held(device, &data.iter().map(|v| bf16::from_f32(*v)).collect::<Vec<_>>())
+}
+
+pub(super) fn got_bf16(device: &dyn Device, at: Ptr, n: usize) -> Vec<f32> {
+    fetch::<bf16>(device, at, n).unwrap().iter().map(|v| v.to_f32()).collect()
+}
+
+/// Size of the difference against the size of what is wanted.
+pub(super) fn distance(got: &[f32], wanted: &[f32]) -> f64 {
+    assert_eq!(got.len(), wanted.len());
+    let square = |x: f32| f64::from(x) * f64::from(x);
+    let error: f64 = got.iter().zip(wanted).map(|(a, b)| square(a - b)).sum();
+    let all: f64 = wanted.iter().map(|b| square(*b)).sum();
+    (error / all).sqrt()
+}

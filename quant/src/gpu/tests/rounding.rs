@@ -1,0 +1,122 @@
+//! What the training rounds is what the quantizer and the integer model round: the same to the bit.
+
+use super::*;
+use crate::gpu::device::{Arg, Grid, Memory};
+use crate::gpu::net::angles;
+use crate::gpu::w2::round_weights;
+use crate::quantize::simulate::{key_head, query_head, round, round_blocks};
+
+#[test]
+fn weights_are_rounded_as_on_the_cpu() {
+    let (rows, cols, layers) = (10, 320, 2);
+    let mut all = random(layers * rows * cols, 11);
+    // Rows of zeros, equal magnitudes.
+    all[..cols].fill(0.0);
+    all[cols..2 * cols].iter_mut().for_each(|v| *v = v.signum() * 0.25);
+    let wanted: Vec<f32> = all
+        .chunks(rows * cols)
+        .flat_map(|data| round_weights(&Matrix { rows, cols, data: data.to_vec() }).dequantize().data)
+        .map(|v| bf16::from_f32(v).to_f32())
+        .collect();
+    on_devices(|device| {
+        let (from, to) = (held(device, &all), held_bf16(device, &vec![7.0; all.len()]));
+        let grid = Grid { blocks: [rows.div_ceil(4), layers, 1], threads: 128, shared: 16 * (cols / 32) };
+        let stride = (rows * cols) as u64;
+        let arguments = [from.into(), to.into(), rows.into(), cols.into(), stride.into()];
+        device.launch("round_weights", grid, &arguments).unwrap();
+        assert_eq!(got_bf16(device, to, all.len()), wanted);
+    });
+}
+
+/// Position 0 turns nothing, so that only the rounding is left.
+#[test]
+fn queries_keys_and_values_are_rounded_as_simulated() {
+    let c = config();
+    let (rows, width) = (6, c.q_width() + 2 * c.kv_width());
+    let x: Vec<f32> = random(rows * width, 12).iter().map(|v| bf16::from_f32(v * 3.0).to_f32()).collect();
+    let step = 0.11f32;
+    let mut wanted = x.clone();
+    for row in wanted.chunks_exact_mut(width) {
+        let (q, kv) = row.split_at_mut(c.q_width());
+        let (k, v) = kv.split_at_mut(c.kv_width());
+        q.chunks_exact_mut(c.head_dim).for_each(|head| query_head(head, 0));
+        k.chunks_exact_mut(c.head_dim).for_each(|head| key_head(head, 0));
+        round(v, &vec![step; c.kv_width()], -8.0, 7.0);
+    }
+    let wanted: Vec<f32> = wanted.iter().map(|v| bf16::from_f32(*v).to_f32()).collect();
+    on_devices(|device| {
+        let mut memory = Memory::new(device);
+        let angles = angles(&mut memory, device, &c, 1).unwrap();
+        let (at, step) = (held_bf16(device, &x), held(device, &[step]));
+        let arguments = [at.into(), angles.into(), 1usize.into(), rows.into(), step.into()];
+        device.launch("rope", Grid::warps(rows * width / c.head_dim), &arguments).unwrap();
+        assert_eq!(got_bf16(device, at, x.len()), wanted);
+    });
+}
+
+/// Gates of 32 let through what comes up, times 32.
+#[test]
+fn the_input_of_down_is_rounded_as_simulated() {
+    let c = config();
+    let rows = 5;
+    let mut gate_up = random(rows * 2 * c.ffn, 13);
+    for (r, row) in gate_up.chunks_exact_mut(2 * c.ffn).enumerate() {
+        row[..c.ffn].fill(32.0);
+        // Rows of different sizes take different exponents.
+        row[c.ffn..].iter_mut().for_each(|v| *v = bf16::from_f32(*v * 10f32.powi(r as i32 - 2)).to_f32());
+    }
+    let step = 2e-3f32;
+    let mut wanted: Vec<f32> =
+        gate_up.chunks_exact(2 * c.ffn).flat_map(|row| row[c.ffn..].iter().map(|v| v * 32.0)).collect();
+    let most = wanted.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+    round_blocks(&mut wanted, &vec![step; c.ffn]);
+    let wanted: Vec<f32> = wanted.iter().map(|v| bf16::from_f32(*v).to_f32()).collect();
+    on_devices(|device| {
+        let (from, to) = (held_bf16(device, &gate_up), held_bf16(device, &vec![7.0; rows * c.ffn]));
+        let (step, largest) = (held(device, &[step]), held(device, &[0.0f32]));
+        let arguments = [from.into(), to.into(), rows.into(), step.into(), largest.into()];
+        device.launch("swiglu", Grid::warps(rows * c.ffn.div_ceil(256)), &arguments).unwrap();
+        assert_eq!(got_bf16(device, to, wanted.len()), wanted);
+        assert_eq!(fetch::<f32>(device, largest, 1).unwrap(), [most]);
+    });
+}
+
+#[test]
+fn the_output_of_attention_is_rounded_as_simulated() {
+    let x: Vec<f32> = random(4096, 14).iter().map(|v| bf16::from_f32(*v).to_f32()).collect();
+    let most = x.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+    let mut wanted = x.clone();
+    round(&mut wanted, &[0.0061], -128.0, 127.0);
+    let wanted: Vec<f32> = wanted.iter().map(|v| bf16::from_f32(*v).to_f32()).collect();
+    on_devices(|device| {
+        let (from, to) = (held_bf16(device, &x), held_bf16(device, &vec![7.0; x.len()]));
+        let (step, largest) = (held(device, &[0.0061f32]), held(device, &[0.0f32]));
+        let count = Arg::from(x.len() as u64);
+        let arguments = [from.into(), to.into(), count, step.into(), largest.into()];
+        device.launch("round_rows", Grid::each(x.len() / 8), &arguments).unwrap();
+        assert_eq!(got_bf16(device, to, wanted.len()), wanted);
+        assert_eq!(fetch::<f32>(device, largest, 1).unwrap(), [most]);
+    });
+}
+
+/// Rows whose mean square is a power of two, so that the norm itself is exact.
+#[test]
+fn the_output_of_a_norm_is_rounded_as_simulated() {
+    let c = config();
+    let rows = 3;
+    let mut x = vec![0.0f32; rows * c.hidden];
+    let mut random = fastrand::Rng::with_seed(15);
+    x.iter_mut().for_each(|v| *v = if random.bool() { 64.0 } else { -64.0 });
+    let gain = around_one(c.hidden, 16);
+    let mut wanted = crate::float::rms_norm(&x, &gain, c.norm_eps);
+    round(&mut wanted, &vec![0.013; c.hidden], -128.0, 127.0);
+    let wanted: Vec<f32> = wanted.iter().map(|v| bf16::from_f32(*v).to_f32()).collect();
+    on_devices(|device| {
+        let (x, gain, y) =
+            (held(device, &x), held(device, &gain), held_bf16(device, &vec![7.0; wanted.len()]));
+        let (step, largest) = (held(device, &[0.013f32]), held(device, &[0.0f32]));
+        let arguments = [x.into(), gain.into(), y.into(), rows.into(), step.into(), largest.into()];
+        device.launch("rmsnorm", Grid::warps(rows), &arguments).unwrap();
+        assert_eq!(got_bf16(device, y, wanted.len()), wanted);
+    });
+}

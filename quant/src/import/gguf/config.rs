@@ -1,0 +1,177 @@
+//! The configuration of a `llama` model in GGUF keys.
+
+use super::metadata::Metadata;
+use super::tokenizer;
+use crate::config::LlamaConfig;
+use crate::{Error, Result};
+use accllm_hw::rope::{Rope, Scaling};
+
+/// Shape and constants; of RoPE what the keys say (there may be a tensor, too).
+pub(super) fn read(m: &Metadata<'_>) -> Result<LlamaConfig> {
+    let path = &m.path();
+    const ARCH: &str = "general.architecture";
+    match m.text(ARCH)? {
+        Some("llama") => {}
+        Some(other) => return Err(Error::unsupported(path, ARCH, format!("{other:?}"), "\"llama\"")),
+        None => return Err(Error::config(path, ARCH, "is missing; expected \"llama\"")),
+    }
+    for absent in ["llama.expert_count", "llama.expert_used_count"] {
+        if let Some(n) = m.integer(absent)?.filter(|n| *n > 0) {
+            return Err(Error::unsupported(path, absent, n, "0 or absent (no mixture of experts)"));
+        }
+    }
+    let hidden = m.must_count("llama.embedding_length", 1 << 16)?;
+    let heads = m.must_count("llama.attention.head_count", 1 << 12)?;
+    const KV: &str = "llama.attention.head_count_kv";
+    let kv_heads = m.count(KV, 1 << 12)?.unwrap_or(heads);
+    if heads % kv_heads != 0 {
+        let why = format!("is {kv_heads}, which does not divide llama.attention.head_count ({heads})");
+        return Err(Error::config(path, KV, why));
+    }
+    const DIM: &str = "llama.attention.key_length";
+    let head_dim = match m.count(DIM, 1 << 12)? {
+        Some(d) => d,
+        None if hidden % heads == 0 => hidden / heads,
+        None => {
+            let why = format!("is missing and the width {hidden} is not a multiple of {heads} heads");
+            return Err(Error::config(path, DIM, why));
+        }
+    };
+    if head_dim % 2 != 0 {
+        return Err(Error::config(path, DIM, format!("is {head_dim}; RoPE needs an even number")));
+    }
+    for same in ["llama.attention.value_length", "llama.rope.dimension_count"] {
+        if let Some(d) = m.integer(same)?.filter(|d| *d != head_dim as u64) {
+            return Err(Error::unsupported(path, same, d, format!("{head_dim}, the width of a head")));
+        }
+    }
+    plain(m, head_dim)?;
+    let (vocab, bos, eos) = tokens(m)?;
+    const EPS: &str = "llama.attention.layer_norm_rms_epsilon";
+    let norm_eps = m.positive(EPS)?;
+    Ok(LlamaConfig {
+        hidden,
+        ffn: m.must_count("llama.feed_forward_length", 1 << 20)?,
+        layers: m.must_count("llama.block_count", 1 << 10)?,
+        heads,
+        kv_heads,
+        head_dim,
+        vocab,
+        rope: rope(m)?,
+        sliding_window: m.count("llama.attention.sliding_window", 1 << 31)?,
+        // As a short decimal: the file has 32-bit floats, and 1e-5 is meant.
+        norm_eps: norm_eps
+            .map(|e| (e as f32).to_string().parse().unwrap_or(e))
+            .ok_or_else(|| Error::config(path, EPS, "is missing; expected a number above 0"))?,
+        tied_head: false,
+        max_positions: m.count("llama.context_length", 1 << 31)?.unwrap_or(2048),
+        bos,
+        eos,
+        leads: Vec::new(),
+    })
+}
+
+/// Refuses factors and limits that change what the blocks compute.
+fn plain(m: &Metadata<'_>, head_dim: usize) -> Result<()> {
+    let attention = 1.0 / (head_dim as f64).sqrt();
+    // Where the number is 0, llama.cpp takes the key as not there.
+    let neutral = [
+        ("llama.rope.scaling.attn_factor", 1.0),
+        ("llama.attention.scale", attention),
+        ("llama.logit_scale", 1.0),
+        ("llama.embedding_scale", 1.0),
+        ("llama.residual_scale", 1.0),
+        ("llama.attention.clamp_kqv", 0.0),
+        ("llama.attention.max_alibi_bias", 0.0),
+        ("llama.attn_logit_softcapping", 0.0),
+        ("llama.final_logit_softcapping", 0.0),
+    ];
+    for (key, expected) in neutral {
+        let other = |x: &f64| *x != 0.0 && (x / expected - 1.0).abs() > 1e-6;
+        if let Some(found) = m.number(key)?.filter(other) {
+            return Err(Error::unsupported(&m.path(), key, found, format!("{expected}, or absent")));
+        }
+    }
+    Ok(())
+}
+
+/// RoPE's base and scaling, as far as the keys have them.
+fn rope(m: &Metadata<'_>) -> Result<Rope> {
+    const TYPE: &str = "llama.rope.scaling.type";
+    const FACTOR: &str = "llama.rope.scaling.factor";
+    let path = &m.path();
+    let theta = m.positive("llama.rope.freq_base")?.unwrap_or(10_000.0);
+    let factor = match m.positive(FACTOR)? {
+        Some(factor) => Some(factor),
+        None => m.positive("llama.rope.scale_linear")?,
+    };
+    let scaling = match (m.text(TYPE)?, factor) {
+        (Some("none"), _) | (None, None) => None,
+        // Without a type, a factor has always meant this.
+        (Some("linear") | None, Some(factor)) => Some(Scaling::Linear { factor }),
+        (Some("linear"), None) => {
+            return Err(Error::config(path, FACTOR, "is missing; expected a number above 0"));
+        }
+        (Some(other), _) => {
+            return Err(Error::unsupported(path, TYPE, format!("{other:?}"), "\"none\", \"linear\""));
+        }
+    };
+    Ok(Rope { theta, scaling })
+}
+
+/// Llama 3's scaling from the divisors of the frequencies that llama.cpp writes for it; `None` when they are not
+/// those of any Llama 3.
+pub(super) fn llama3(plain: Rope, divisors: &[f32]) -> Option<Scaling> {
+    let head_dim = 2 * divisors.len();
+    let factor = f64::from(divisors.iter().copied().fold(1.0, f32::max));
+    let scaling = Scaling::Llama3 {
+        factor,
+        low_freq_factor: 1.0,
+        high_freq_factor: 4.0,
+        original_max_position_embeddings: 8192.0,
+    };
+    let scaled = Rope { scaling: Some(scaling), ..plain };
+    let same = divisors.iter().enumerate().all(|(i, d)| {
+        let ours = plain.frequency(i, head_dim) / scaled.frequency(i, head_dim);
+        (ours / f64::from(*d) - 1.0).abs() < 1e-4
+    });
+    (plain.scaling.is_none() && same).then_some(scaling)
+}
+
+/// Size of the vocabulary, token that begins a text, tokens that end one.
+fn tokens(m: &Metadata<'_>) -> Result<(usize, Option<u32>, Vec<u32>)> {
+    const TOKENS: &str = "tokenizer.ggml.tokens";
+    let path = &m.path();
+    let tokens = m.texts(TOKENS)?.unwrap_or_default();
+    let vocab = tokens.len();
+    if vocab == 0 || vocab > 1 << 22 {
+        return Err(Error::config(path, TOKENS, format!("has {vocab} tokens; expected 1 to {}", 1 << 22)));
+    }
+    if let Some(n) = m.integer("llama.vocab_size")?.filter(|n| *n != vocab as u64) {
+        let why = format!("is {n}, and there are {vocab} tokens in {TOKENS}");
+        return Err(Error::config(path, "llama.vocab_size", why));
+    }
+    let id = |name: &str| {
+        let key = format!("tokenizer.ggml.{name}_token_id");
+        match m.integer(&key)? {
+            Some(n) if n >= vocab as u64 => {
+                Err(Error::config(path, key, format!("is {n}; expected a token id below {vocab}")))
+            }
+            n => Ok(n.map(|n| n as u32)),
+        }
+    };
+    let bos = match tokenizer::begins(m)? {
+        Some(begins) => id("bos")?.filter(|_| begins),
+        None => tokenizer::beside(m)?.map(|files| files.begin(vocab)).transpose()?.flatten(),
+    };
+    let mut eos = Vec::new();
+    for name in ["eos", "eot", "eom"] {
+        eos.extend(id(name)?.filter(|n| !eos.contains(n)));
+    }
+    for end in tokenizer::ends(&tokens) {
+        if !eos.contains(&end) {
+            eos.push(end);
+        }
+    }
+    Ok((vocab, bos, eos))
+}

@@ -1,0 +1,8 @@
+//! Import: checkpoints of Hugging Face ([`hf`]) and GGUF files ([`gguf`]). What is accepted: docs/import.md.
+
+mod build;
+pub mod gguf;
+pub mod hf;
+mod load;
+
+pub use load::{load_model, load_model_within};
