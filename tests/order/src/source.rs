@@ -151,7 +151,7 @@ impl Crate {
     /// Modules that use the module `kit`, given with its crate, and are not inside it.
     pub fn users_of(&self, kit: &str) -> Vec<String> {
         let kit: Vec<String> = kit.split("::").map(str::to_string).collect();
-        let own = |m: &Module| [&[self.name.clone()], &m[..]].concat();
+        let own = |m: &Module| [std::slice::from_ref(&self.name), &m[..]].concat();
         let inside = |m: &Module| own(m).starts_with(&kit);
         let here = self.uses.iter().filter(|(_, uses)| uses.iter().any(|u| inside(&self.target(u))));
         let there = self.others.iter().filter(|(_, uses)| uses.iter().any(|u| u.starts_with(&kit)));
