@@ -128,6 +128,29 @@ def number(cell):
     return float(found.group().replace(",", ""))
 
 
+def path():
+    s = Svg(900, 300, "From a checkpoint to three executions that agree bit for bit")
+    s.box(20, 30, 190, 80, "checkpoint", GREY, "Hugging Face or GGUF, Llama")
+    s.box(350, 30, 190, 80, "quantized model", BLUE, "integers only, 2 bits a weight")
+    s.box(680, 30, 200, 80, "program", AMBER, "instructions + memory image")
+    s.arrow((210, 70), (348, 70))
+    s.text(279, 60, "quantize", "middle")
+    s.text(279, 88, "2:4, W2 A8 KV4", "middle")
+    s.arrow((540, 70), (678, 70))
+    s.text(609, 60, "compile", "middle")
+    s.text(609, 88, "\u039b-shaped window", "middle")
+    s.box(100, 190, 210, 80, "integer reference", GREEN, "whole model, fast: perplexity")
+    s.box(400, 190, 200, 80, "golden executor", GREEN, "Rust, instruction by instruction")
+    s.box(680, 190, 200, 80, "RTL in Verilator", GREEN, "or a card: cycle by cycle")
+    s.arrow((445, 110), (445, 150), (205, 150), (205, 188))
+    s.arrow((740, 110), (740, 150), (500, 150), (500, 188))
+    s.arrow((780, 110), (780, 188))
+    for x in (355, 640):
+        s.text(x, 224, "every tensor", "middle", 11)
+        s.text(x, 244, "=", "middle", 22, INK)
+    return s
+
+
 def engine():
     s = Svg(900, 440, "Blocks of the engine and what flows between them")
     s.box(20, 30, 150, 50, "registers", GREY, "AXI4-Lite, from the host")
@@ -240,7 +263,7 @@ def quality():
     return s
 
 
-PICTURES = {"engine": engine, "memory-map": memory_map, "roofline": roofline, "quality": quality}
+PICTURES = {"path": path, "engine": engine, "memory-map": memory_map, "roofline": roofline, "quality": quality}
 
 
 def main():

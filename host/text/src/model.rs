@@ -4,6 +4,7 @@ use crate::calibration::{Calibration, read_text};
 use crate::recipe::{self, Recipe};
 use crate::{Error, Result, bundled};
 use accllm_device::progress::Silent;
+use accllm_quant::config::LlamaConfig;
 use accllm_quant::float::FloatModel;
 use accllm_quant::import::gguf;
 use accllm_quant::model::QuantModel;
@@ -142,11 +143,15 @@ impl Source {
         }
     }
 
-    /// Refuses a tokenizer that cannot be read, before a large checkpoint is.
+    /// Refuses a family that is not supported, and a tokenizer that cannot be read, before a large checkpoint is read.
     ///
     /// # Errors
-    /// As [`Source::tokenizer`].
+    /// `config.json` is damaged or of another family; and as [`Source::tokenizer`].
     pub fn check_tokenizer(&self) -> Result<()> {
+        let config = self.folder.join("config.json");
+        if config.is_file() {
+            LlamaConfig::read(&config)?;
+        }
         self.tokenizer(usize::MAX).map(|_| ())
     }
 
