@@ -111,6 +111,7 @@ synth-check: yosys
 	$(PYTHON) hw/synth lint
 	$(PYTHON) hw/synth check
 	$(PYTHON) hw/synth page --check
+	$(PYTHON) hw/synth floorplan --check
 	-@$(PYTHON) hw/synth status
 
 # A card (docs/u280.md), and its emulation (docs/xrt.md).
