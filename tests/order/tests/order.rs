@@ -37,7 +37,8 @@ fn modules_use_only_those_before() {
             uses += found.len();
             said.extend(source.unlisted(&module, order));
             for u in against(&found, order) {
-                let key = [&[room.name.clone()], &module[..], &[u.user.clone()]].concat().join("::");
+                let ends = (std::slice::from_ref(&room.name), std::slice::from_ref(&u.user));
+                let key = [ends.0, &module[..], ends.1].concat().join("::");
                 let key = format!("{key} -> {}", u.used);
                 match table.open.contains(&key) {
                     true => drop(seen.insert(key)),
