@@ -2,8 +2,6 @@
 //! sentencepiece 0.2.3 where it says so; `byte_level.json` and `pieces.json` are small tokenizers of the two kinds.
 
 mod support;
-#[path = "support/gguf.rs"]
-mod writer;
 
 use accllm_quant::Result;
 use accllm_quant::import::gguf::tokenizer_files;
@@ -12,9 +10,9 @@ use accllm_quant::tokenizer::TextTokenizer;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use support::gguf::{f32_pair, file, list_pair, small_pairs, small_tensors, text, text_pair, u32_pair};
 use support::{CONFIG, Outcome, Raw, tensors, write_folder};
 use tempfile::TempDir;
-use writer::{f32_pair, file, list_pair, small_pairs, small_tensors, text, text_pair, u32_pair};
 
 const BYTE_LEVEL: &str = include_str!("data/cases/byte_level.json");
 const PIECES: &str = include_str!("data/cases/pieces.json");
@@ -175,7 +173,7 @@ fn generation_config_eos() -> Outcome {
 }
 
 /// A GGUF file of the small model in a folder of its own.
-fn gguf(edit: impl Fn(&mut Vec<writer::Pair>)) -> std::io::Result<(TempDir, PathBuf)> {
+fn gguf(edit: impl Fn(&mut Vec<support::gguf::Pair>)) -> std::io::Result<(TempDir, PathBuf)> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("m.gguf");
     let mut pairs = small_pairs();
@@ -185,13 +183,13 @@ fn gguf(edit: impl Fn(&mut Vec<writer::Pair>)) -> std::io::Result<(TempDir, Path
 }
 
 /// Puts a pair in the place of the one of that key.
-fn set(pairs: &mut Vec<writer::Pair>, pair: writer::Pair) {
+fn set(pairs: &mut Vec<support::gguf::Pair>, pair: support::gguf::Pair) {
     pairs.retain(|p| p.0 != pair.0);
     pairs.push(pair);
 }
 
 /// The names of the small model's tokens, with others at the end.
-fn tokens(last: &[&str]) -> writer::Pair {
+fn tokens(last: &[&str]) -> support::gguf::Pair {
     let letters = (0..50 - last.len() as u8).map(|i| char::from(b'A' + i).to_string());
     let all: Vec<_> = letters.map(|t| text(&t)).chain(last.iter().map(|t| text(t))).collect();
     list_pair("tokenizer.ggml.tokens", 8, &all)
@@ -531,7 +529,9 @@ fn rope_contradictions() -> Outcome {
 }
 
 /// A GGUF file with the vocabulary of one of the tokenizers and this `pre`; `None` for SentencePiece's.
-fn vocabulary(pre: Option<&str>) -> std::result::Result<Vec<writer::Pair>, Box<dyn std::error::Error>> {
+fn vocabulary(
+    pre: Option<&str>,
+) -> std::result::Result<Vec<support::gguf::Pair>, Box<dyn std::error::Error>> {
     let json: Value = serde_json::from_str(if pre.is_some() { BYTE_LEVEL } else { PIECES })?;
     let mut tokens = vec![String::new(); VOCAB];
     let mut kinds = vec![1i32; VOCAB];
@@ -546,7 +546,7 @@ fn vocabulary(pre: Option<&str>) -> std::result::Result<Vec<writer::Pair>, Box<d
     for (id, token) in tokens.iter_mut().enumerate().filter(|(_, t)| t.is_empty()) {
         *token = format!("[PAD{id}]");
     }
-    let mut pairs: Vec<writer::Pair> =
+    let mut pairs: Vec<support::gguf::Pair> =
         small_pairs().into_iter().filter(|p| !p.0.starts_with("tokenizer")).collect();
     let texts = |all: &[String]| all.iter().map(|t| text(t)).collect::<Vec<_>>();
     pairs.push(list_pair("tokenizer.ggml.tokens", 8, &texts(&tokens)));
