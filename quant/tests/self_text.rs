@@ -41,8 +41,8 @@ fn it_is_drawn_from_the_windowed_model() -> Outcome {
     let mut told = Vec::new();
     let text = model.write(WHAT, |n| told.push(n))?;
     assert_eq!(text.len(), WHAT.sequences * WHAT.tokens);
-    assert_eq!(told.last(), Some(&text.len()));
-    assert!(told.is_sorted(), "{told:?}");
+    assert_eq!(told.iter().sum::<usize>(), text.len(), "{told:?}");
+    assert!(told.len() > WHAT.tokens, "{told:?}");
     for i in [0, 1, 31, 63, 64, 66] {
         let got = &text[i * WHAT.tokens..][..WHAT.tokens];
         assert_eq!(got, slowly(&model, i as u64)?, "sequence {i}");
