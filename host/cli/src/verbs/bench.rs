@@ -35,6 +35,7 @@ fn options(args: &Arguments) -> Options {
             BenchMemory::Hbm2 => MemoryKind::HBM2,
         },
         layers: random.layers,
+        formats: None,
         sinks: random.sinks,
         window: random.window,
         block: args.block,

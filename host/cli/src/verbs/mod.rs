@@ -11,11 +11,14 @@ mod devices;
 mod disasm;
 mod eval;
 mod eval_long;
+mod evaluate;
 mod info;
+mod pareto;
 mod quantize;
 mod run;
 mod run_report;
 mod serve;
+mod sweep;
 mod xrt;
 mod xrt_check;
 
@@ -36,6 +39,9 @@ pub fn run(cli: Cli) -> Result<()> {
         Verb::Bench(args) => bench::run(&args, &out),
         Verb::BenchCpu(args) => bench_cpu::run(&args, &out),
         Verb::BenchPage(args) => bench_page::run(&args, &out),
+        Verb::Sweep(args) => sweep::run(&args, &out),
+        Verb::Evaluate(args) => evaluate::run(&args, &out),
+        Verb::Pareto(args) => pareto::run(&args, &out),
         Verb::Chat(args) => chat::run(&args, &out),
         Verb::Serve(args) => serve::run(&args, &out),
         Verb::Compile(args) => compile::run(&args, &out),

@@ -62,11 +62,17 @@ impl Model {
             return Err(Error::Argument(what));
         }
         let wide = o.prob_wide.unwrap_or(true);
-        Ok(Self::Random { source: named.model(run, lambda(o, LAMBDA), wide, o.seed), layers })
+        let mut source = named.model(run, lambda(o, LAMBDA), wide, o.seed);
+        source.formats = o.formats.unwrap_or(source.formats);
+        Ok(Self::Random { source, layers })
     }
 
     fn bundled(o: &Options) -> Result<Self> {
-        let fixed = [("--layers", o.layers.is_some()), ("--prob-bits", o.prob_wide.is_some())];
+        let fixed = [
+            ("--layers", o.layers.is_some()),
+            ("--prob-bits", o.prob_wide.is_some()),
+            ("formats", o.formats.is_some()),
+        ];
         if let Some((option, _)) = fixed.iter().find(|f| f.1) {
             let shape = shapes::BUNDLED;
             return Err(Error::Argument(format!(

@@ -87,6 +87,13 @@ impl Named {
         }
     }
 
+    /// Its sizes, by contents.
+    pub(crate) fn sizes(&self) -> impl std::fmt::Debug {
+        let widths =
+            [self.hidden, self.ff, self.layers, self.heads, self.kv_heads, self.head_dim, self.vocab];
+        (widths, self.rope_theta)
+    }
+
     /// Layers of the whole model.
     pub fn layers(&self) -> usize {
         self.layers
