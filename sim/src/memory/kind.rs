@@ -5,7 +5,7 @@ use super::{Hbm2, Ideal, MemoryModel, StallConfig, StallConfigError, Stalling, S
 use std::sync::Arc;
 
 /// Cycles from an address to its first beat, ideal memory: about 130 ns at 225 MHz.
-const LATENCY: u64 = 30;
+pub const IDEAL_LATENCY: u64 = 30;
 
 /// Memory behind every port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,7 @@ impl MemoryKind {
     /// The timing's parameters are wrong.
     pub fn model(self, store: Store, port: u64, aux: bool) -> Result<Box<dyn MemoryModel>, KindError> {
         Ok(match self {
-            Self::Ideal => Box::new(Ideal::new(store, LATENCY)),
+            Self::Ideal => Box::new(Ideal::new(store, IDEAL_LATENCY)),
             Self::Hbm2 => {
                 let made = if aux { Hbm2::ddr4(store) } else { Hbm2::hbm2(store, port) };
                 Box::new(made?)
