@@ -17,7 +17,7 @@ type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 fn engine(config: &Config, kind: MemoryKind) -> Outcome<Engine> {
     let memory = |p: usize| -> Outcome<_> {
-        Ok(kind.model(Store::new(u64::from(BEATS) * 64)?, p as u64, p == config.channels)?)
+        Ok(kind.model(Store::new(u64::from(BEATS) * 64)?, p as u64, p == config.channels, config.mhz)?)
     };
     let memories = (0..=config.channels).map(memory).collect::<Outcome<_>>()?;
     let opt = if find(&config.name).is_ok() { OptLevel::Fast } else { OptLevel::Quick };
@@ -50,7 +50,7 @@ impl Cycles {
 /// Runs a probe twice, with and without loading the program.
 fn run(engine: &mut Engine, kind: MemoryKind, op: Op, seed: u64, verbose: bool) -> Outcome<[Cycles; 2]> {
     let config = *engine.config();
-    let mut memories = Memories::of(kind, config.channels)?;
+    let mut memories = Memories::of(kind, &config)?;
     let p = probe(op, &config, seed);
     engine.load_program(0, &p.code)?;
     let mut out = [Cycles { rtl: 0, model: 0 }; 2];
@@ -120,7 +120,7 @@ fn measure() -> Outcome {
     };
     println!("{config:?}");
     let kind = if variable("TIMING_MEMORY").as_deref() == Some("hbm2") {
-        MemoryKind::Hbm2
+        MemoryKind::HBM2
     } else {
         MemoryKind::Ideal
     };

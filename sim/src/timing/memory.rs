@@ -1,7 +1,8 @@
 //! What the model knows of the memories: the same parameters as the detailed models.
 
-use crate::memory::hbm2::{DDR4, HBM2, Params, ParamsError, Ticks};
+use crate::memory::hbm2::{Params, ParamsError, Ticks};
 use crate::memory::{IDEAL_LATENCY, MemoryKind};
+use accllm_hw::config::Config;
 
 /// The pace of the memory behind one port.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,7 +31,7 @@ pub enum MemoryError {
     #[error(transparent)]
     Params(#[from] ParamsError),
     /// The pace is random.
-    #[error("the timing model has no memory of kind '{0}'; take ideal or hbm2")]
+    #[error("the timing model has no memory of kind '{0}'; take ideal or a DRAM")]
     Kind(&'static str),
 }
 
@@ -39,28 +40,16 @@ impl Memories {
     ///
     /// # Errors
     /// A kind without a fixed pace.
-    pub fn of(kind: MemoryKind, channels: usize) -> Result<Self, MemoryError> {
-        let same = |pace: &Pace| vec![pace.clone(); channels];
-        match kind {
-            MemoryKind::Ideal => {
-                let pace = Pace::Ideal(IDEAL_LATENCY);
-                Ok(Self { channels: same(&pace), aux: pace, age: 0 })
-            }
-            MemoryKind::Hbm2 => Ok(Self::dram(&HBM2, &DDR4, channels)),
-            MemoryKind::Stalling(_) => Err(MemoryError::Kind(kind.name())),
+    pub fn of(kind: MemoryKind, config: &Config) -> Result<Self, MemoryError> {
+        if let MemoryKind::Stalling(_) = kind {
+            return Err(MemoryError::Kind(kind.name()));
         }
-    }
-
-    /// DRAM with these parameters behind the channels and behind the auxiliary port. Pairs of channels refresh one after
-    /// the other, as in [`crate::memory::Hbm2::hbm2`].
-    pub fn dram(channel: &Params, aux: &Params, channels: usize) -> Self {
-        let phase = |port: usize| (port / 2 % 16) as f64 / 16.0;
-        let pace = |port| Pace::Dram(Box::new(channel.clone()), phase(port));
-        Self {
-            channels: (0..channels).map(pace).collect(),
-            aux: Pace::Dram(Box::new(aux.clone()), 0.0),
-            age: 0,
-        }
+        let pace = |port: usize, aux| match kind.params(aux, config.mhz) {
+            None => Pace::Ideal(IDEAL_LATENCY),
+            Some(params) => Pace::Dram(Box::new(params), kind.phase(port as u64, aux)),
+        };
+        let channels = (0..config.channels).map(|port| pace(port, false)).collect();
+        Ok(Self { channels, aux: pace(config.channels, true), age: 0 })
     }
 }
 

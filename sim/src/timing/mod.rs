@@ -15,7 +15,7 @@
 //! // A weight of 64 steps of 16 beats, one token.
 //! let weight = Instr { op: Op::MATW as u8, n: 64, m: 1, k: 16, x: 1, ..Instr::default() };
 //! let code = [weight, Instr { op: Op::END as u8, ..Instr::default() }];
-//! let memories = Memories::of(MemoryKind::Hbm2, config.channels)?;
+//! let memories = Memories::of(MemoryKind::HBM2, config)?;
 //! let report = Timing::new(config, &memories).run(&code, [0; 15])?;
 //! assert!(report.cycles() > 64 * 16);
 //! # Ok(())
