@@ -4,9 +4,9 @@
 use super::format;
 use super::work::{Phase, Work};
 use crate::bench::multiplications;
-use accllm_compiler::spec::Linear;
 use accllm_compiler::{Program, Step};
 use accllm_hw::config::MACS;
+use accllm_hw::sizes::Linear;
 use accllm_sim::memory::{KindError, MemoryKind, sequential};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -36,7 +36,7 @@ pub fn metrics(
     let cycles = memory_cycles.max(matrix_cycles);
     let seconds = cycles / (config.mhz as f64 * 1e6);
     let weights = Linear::LAYER.map(|l| {
-        let (rows, cols) = program.layout.shape.checkpoint_size(l);
+        let (rows, cols) = program.layout.shape.sizes.linear(l);
         rows * cols
     });
     let formats =
@@ -78,7 +78,7 @@ fn need(work: &Work, program: &Program) -> Need {
             // Only the last block needs logits, and of its last token.
             let body = Step { position: 0, tokens: prompt as usize, head: false };
             let heads = {
-                let (rows, cols) = layout.shape.checkpoint_size(Linear::Head);
+                let (rows, cols) = layout.shape.sizes.linear(Linear::Head);
                 (rows * cols) as f64
             };
             Need {

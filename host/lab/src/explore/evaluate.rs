@@ -1,9 +1,9 @@
 //! What is computed of a point: its metrics, or why there are none.
 
-use super::bound;
-use super::metric::{KNOWN, Metrics, known};
+use super::metric::{KNOWN, Metrics, Rung, known};
 use super::point::{Candidate, hex};
 use super::work::Work;
+use super::{bound, timing};
 use accllm_compiler::{Program, Settings};
 use accllm_hw::card::Need;
 use accllm_hw::config::BEAT_BYTES;
@@ -91,10 +91,10 @@ fn run(candidate: &Candidate) -> Result<Evaluated, Stop> {
     let config = &candidate.config;
     let memory = candidate.card.as_ref().map_or(MemoryKind::HBM2, |c| MemoryKind::of(c, config));
     let mut metrics = Metrics::new();
-    let mut put = |name: &str, metric: &str, value: f64| {
+    let mut put = |name: &str, metric: &str, value: f64, rung: Rung| {
         let name = if name.is_empty() { metric.to_owned() } else { format!("{name}.{metric}") };
         if let Some(k) = known(KNOWN, metric).filter(|_| value.is_finite()) {
-            metrics.insert(name, k.metric(value));
+            metrics.insert(name, k.metric(value, rung));
         }
     };
     let (mut hash, mut bytes, mut before) = (Sha256::new(), [0u64; 2], None::<(&Work, Program)>);
@@ -109,20 +109,28 @@ fn run(candidate: &Candidate) -> Result<Evaluated, Stop> {
         let info = program.info();
         bytes[0] = bytes[0].max(((info.weight_beats + info.kv_beats) * BEAT_BYTES) as u64);
         bytes[1] = bytes[1].max((info.aux_beats * BEAT_BYTES) as u64);
-        let all = bound::metrics(work, &program, memory).map_err(|e| Stop::Fault(e.to_string()))?;
-        all.into_iter().for_each(|(metric, value)| put(&work.name, metric, value));
+        let bound = bound::metrics(work, &program, memory).map_err(|e| Stop::Fault(e.to_string()))?;
+        let multiplications = bound.iter().find(|(name, _)| *name == "multiplications").map_or(0.0, |m| m.1);
+        bound.into_iter().for_each(|(metric, value)| put(&work.name, metric, value, Rung::Bound));
+        if candidate.rung == Rung::Timing {
+            let said = |e| Stop::Fault(format!("{}: timing model: {e}", work.name));
+            let ran = timing::run(work, &program, memory).map_err(said)?;
+            // What the model counts takes the place of the bound.
+            let all = timing::metrics(work, &program, &ran, multiplications);
+            all.into_iter().for_each(|(metric, value)| put(&work.name, metric, value, Rung::Timing));
+        }
         before = Some((work, program));
     }
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-    put("", "channel_mib", mib(bytes[0]));
-    put("", "aux_mib", mib(bytes[1]));
-    put("", "peak_gb_per_s", (config.channels * BEAT_BYTES * config.mhz) as f64 / 1000.0);
+    put("", "channel_mib", mib(bytes[0]), Rung::Card);
+    put("", "aux_mib", mib(bytes[1]), Rung::Card);
+    put("", "peak_gb_per_s", (config.channels * BEAT_BYTES * config.mhz) as f64 / 1000.0, Rung::Card);
     let mut why = String::new();
     if let Some(card) = &candidate.card {
         let need = Need { config, channel_bytes: bytes[0], aux_bytes: bytes[1], resources: None };
         let misfits: Vec<_> = card.misfits(&need).iter().map(ToString::to_string).collect();
-        put("", "fits", f64::from(u8::from(misfits.is_empty())));
-        put("", "price_usd", card.price.usd);
+        put("", "fits", f64::from(u8::from(misfits.is_empty())), Rung::Card);
+        put("", "price_usd", card.price.usd, Rung::Card);
         if !misfits.is_empty() {
             why = format!("does not fit {}: {}", card.name, misfits.join("; "));
         }

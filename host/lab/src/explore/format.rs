@@ -1,7 +1,7 @@
 //! Weight formats of a work: one for all linear layers, one for each, or a budget of bits a weight.
 
-use accllm_compiler::spec::Linear;
 use accllm_hw::beat::WeightFormat;
+use accllm_hw::sizes::Linear;
 use serde::Serialize;
 use toml::Value;
 

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 pub enum Rung {
     /// Formulas over the compiled program: no schedule faster than this exists.
     Bound,
+    /// The program on the timing model of the engine.
+    Timing,
     /// The card's data and the compiler's memory map.
     Card,
     /// The engine in Verilator, compared bit for bit.
@@ -20,7 +22,7 @@ impl Rung {
     /// The word that a number of this rung carries.
     pub fn label(self) -> &'static str {
         match self {
-            Self::Bound | Self::Card => "estimated",
+            Self::Bound | Self::Timing | Self::Card => "estimated",
             Self::Rtl => "simulated",
         }
     }
@@ -42,6 +44,17 @@ pub struct Metric {
 /// The metrics of a point by name: `decode.tokens_per_s`, `fits`.
 pub type Metrics = BTreeMap<String, Metric>;
 
+/// What a metric needs to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing.
+    Nothing,
+    /// A card.
+    Card,
+    /// The timing model.
+    Timing,
+}
+
 /// A metric that there can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known {
@@ -49,21 +62,18 @@ pub struct Known {
     pub name: &'static str,
     /// Unit.
     pub unit: &'static str,
-    /// What made it.
-    pub rung: Rung,
     /// Whether there is one for each work; otherwise one for the point.
     pub of_work: bool,
-    /// Needs a card.
-    pub of_card: bool,
+    /// What it needs.
+    pub needs: Needs,
     /// Meaning.
     pub doc: &'static str,
 }
 
 impl Known {
-    /// It, with a value.
-    pub fn metric(&self, value: f64) -> Metric {
-        let label = Cow::Borrowed(self.rung.label());
-        Metric { value, unit: Cow::Borrowed(self.unit), rung: self.rung, label }
+    /// It, with a value that was made by `rung`.
+    pub fn metric(&self, value: f64, rung: Rung) -> Metric {
+        Metric { value, unit: Cow::Borrowed(self.unit), rung, label: Cow::Borrowed(rung.label()) }
     }
 }
 
@@ -72,42 +82,39 @@ pub fn known<'a>(list: &'a [Known], name: &str) -> Option<&'a Known> {
     list.iter().find(|k| k.name == name)
 }
 
-const fn of(name: &'static str, unit: &'static str, rung: Rung, of_work: bool, doc: &'static str) -> Known {
-    Known { name, unit, rung, of_work, of_card: false, doc }
+const fn of_work(name: &'static str, unit: &'static str, doc: &'static str) -> Known {
+    Known { name, unit, of_work: true, needs: Needs::Nothing, doc }
+}
+
+const fn of_point(name: &'static str, unit: &'static str, needs: Needs, doc: &'static str) -> Known {
+    Known { name, unit, of_work: false, needs, doc }
+}
+
+const fn timed(known: Known) -> Known {
+    Known { needs: Needs::Timing, ..known }
 }
 
 /// All metrics.
 pub const KNOWN: &[Known] = &[
-    of(
-        "tokens_per_s",
-        "tokens/s",
-        Rung::Bound,
-        true,
-        "tokens that go in or come out, all sequences together",
-    ),
-    of("ms", "ms", Rung::Bound, true, "a token of each sequence, or the whole prompt"),
-    of("cycles", "cycles", Rung::Bound, true, "the same"),
-    of("memory_cycles", "cycles", Rung::Bound, true, "of these, what the memory's beats take alone"),
-    of("matrix_cycles", "cycles", Rung::Bound, true, "of these, what the multiplications take alone"),
-    of("beats", "beats", Rung::Bound, true, "64-byte beats that a channel reads for it"),
-    of("weight_beats", "beats", Rung::Bound, true, "of these, weights"),
-    of("kv_beats", "beats", Rung::Bound, true, "of these, keys and values"),
-    of(
-        "multiplications",
-        "multiplications",
-        Rung::Bound,
-        true,
-        "of kept weights and visible keys and values",
-    ),
-    of("mac_utilisation", "share", Rung::Bound, true, "these over all multipliers and cycles"),
-    of("bits_per_weight", "bits", Rung::Bound, true, "of the decoder layers' linear layers, scales included"),
-    of("instructions", "instructions", Rung::Bound, true, "of the program"),
-    of("channel_mib", "MiB", Rung::Card, false, "behind a channel, the largest of the works"),
-    of("aux_mib", "MiB", Rung::Card, false, "behind the auxiliary port, the largest of the works"),
-    of("peak_gb_per_s", "GB/s", Rung::Card, false, "64 bytes a cycle and channel"),
-    Known {
-        of_card: true,
-        ..of("fits", "yes or no", Rung::Card, false, "1 where the card has ports, bytes and clock for it")
-    },
-    Known { of_card: true, ..of("price_usd", "US dollars", Rung::Card, false, "of the card") },
+    of_work("tokens_per_s", "tokens/s", "tokens that go in or come out, all sequences together"),
+    of_work("ms", "ms", "a token of each sequence, or the whole prompt"),
+    of_work("cycles", "cycles", "the same"),
+    of_work("mac_utilisation", "share", "useful multiplications over all multipliers and cycles"),
+    of_work("memory_cycles", "cycles", "what the memory's beats take at least"),
+    of_work("matrix_cycles", "cycles", "what the multiplications take at least"),
+    of_work("beats", "beats", "64-byte beats that a channel reads for it"),
+    of_work("weight_beats", "beats", "of these, weights"),
+    of_work("kv_beats", "beats", "of these, keys and values"),
+    of_work("multiplications", "multiplications", "of kept weights, and of visible keys and values"),
+    of_work("bits_per_weight", "bits", "of the decoder layers' linear layers, scales included"),
+    of_work("instructions", "instructions", "of the program"),
+    timed(of_work("matrix_share", "share", "of the cycles, in which the matrix unit computes")),
+    timed(of_work("stream_share", "share", "of the cycles, in which it waits for memory")),
+    timed(of_work("wait_share", "share", "of the cycles, in which it waits for other units")),
+    timed(of_work("vector_share", "share", "of the cycles, in which the vector unit computes")),
+    of_point("channel_mib", "MiB", Needs::Nothing, "behind a channel, the largest of the works"),
+    of_point("aux_mib", "MiB", Needs::Nothing, "behind the auxiliary port, the largest of the works"),
+    of_point("peak_gb_per_s", "GB/s", Needs::Nothing, "64 bytes a cycle and channel"),
+    of_point("fits", "yes or no", Needs::Card, "1 where the card has ports, bytes and clock for it"),
+    of_point("price_usd", "US dollars", Needs::Card, "of the card"),
 ];

@@ -26,6 +26,7 @@ pub mod slurm;
 mod spec;
 pub mod sweep;
 pub mod table;
+mod timing;
 pub mod work;
 
 pub use folder::{Folder, Shard};

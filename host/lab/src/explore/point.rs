@@ -1,8 +1,10 @@
 //! A point of a sweep: one value of every axis, what that makes of configuration, card and works, and its key.
 
 use super::axis::{Target, Value};
+use super::metric::Rung;
 use super::spec::Spec;
-use super::work::{Phase, Work, named};
+use super::work::{Phase, Work};
+use crate::shapes;
 use accllm_hw::card::{self, Card};
 use accllm_hw::config::{Config, Name};
 use serde_json::{Value as Json, json};
@@ -29,6 +31,8 @@ pub struct Candidate {
     pub card: Option<Card>,
     /// The works.
     pub works: Vec<Work>,
+    /// What cycles are made by.
+    pub rung: Rung,
 }
 
 impl Spec {
@@ -80,7 +84,7 @@ impl Spec {
             config.name = name(&config);
         }
         let parameters = self.axes.iter().map(|a| a.name.clone()).zip(values).collect();
-        Candidate { parameters, config, card, works }
+        Candidate { parameters, config, card, works, rung: self.rung }
     }
 
     fn folder(&self) -> &std::path::Path {
@@ -89,7 +93,7 @@ impl Spec {
 
     /// What the points of this sweep are: base, card, works and axes, by contents. Two specs with equal identities differ
     /// in name, objectives, constraints and search only, and can share a folder.
-    pub fn identity(&self) -> [(&'static str, String); 4] {
+    pub fn identity(&self) -> [(&'static str, String); 5] {
         let card = |c: &Card| contents(&serde_json::to_value(c).unwrap_or_default());
         let cards: Vec<_> = self.card.iter().chain(&self.cards).map(card).collect();
         let works: Vec<_> = self.works.iter().map(describe).collect();
@@ -103,6 +107,7 @@ impl Spec {
             ("card", json!(cards).to_string()),
             ("work", json!(works).to_string()),
             ("axes", json!(axes).to_string()),
+            ("rung", json!(self.rung).to_string()),
         ]
     }
 }
@@ -138,8 +143,8 @@ fn set(work: &mut Work, field: &str, value: &Value) {
 /// A work with its shape's sizes in place of the shape's name.
 fn describe(work: &Work) -> Json {
     let mut all = serde_json::to_value(work).unwrap_or_default();
-    if let Ok(shape) = named(&work.shape) {
-        all["shape"] = json!(format!("{:?}", shape.sizes()));
+    if let Ok(sizes) = shapes::open(&work.shape) {
+        all["shape"] = json!(sizes);
     }
     all
 }
@@ -161,7 +166,7 @@ impl Candidate {
     pub fn key(&self) -> String {
         let card = self.card.as_ref().map(|c| contents(&serde_json::to_value(c).unwrap_or_default()));
         let works: Vec<_> = self.works.iter().map(describe).collect();
-        let all = json!([TOOL, self.config.values().to_vec(), card, works]);
+        let all = json!([TOOL, self.rung, self.config.values().to_vec(), card, works]);
         hex(&Sha256::digest(all.to_string()))
     }
 }

@@ -2,8 +2,9 @@
 
 use super::axis::{Axis, Target, check_work};
 use super::format::Formats;
-use super::metric::{KNOWN, Known, known};
-use super::work::{Phase, Work, named};
+use super::metric::{KNOWN, Known, Needs, Rung, known};
+use super::work::{Phase, Work};
+use crate::shapes;
 use crate::{Error, Result};
 use accllm_hw::card::{self, Card};
 use accllm_hw::config::{self, Config};
@@ -22,6 +23,7 @@ struct Text {
     name: String,
     base: String,
     card: Option<String>,
+    rung: Option<String>,
     work: Vec<WorkText>,
     #[serde(default)]
     axes: toml::Table,
@@ -115,6 +117,8 @@ pub struct Spec {
     pub card: Option<Card>,
     /// Works, those fields that axes set holding the first value.
     pub works: Vec<Work>,
+    /// What cycles are made by: the bound, or the timing model.
+    pub rung: Rung,
     /// For each work, the fields that it leaves to axes.
     pub open: Vec<Vec<&'static str>>,
     /// Axes, by name.
@@ -161,6 +165,11 @@ impl Spec {
         let cards = axis_of_cards.map_or(Ok(Vec::new()), |a| {
             a.values.iter().map(|v| open(&v.to_string())).collect::<Result<Vec<_>>>()
         })?;
+        let rung = match text.rung.as_deref() {
+            None | Some("timing") => Rung::Timing,
+            Some("bound") => Rung::Bound,
+            Some(other) => return Err(wrong(format!("rung = '{other}' must be timing or bound"))),
+        };
         let (works, open) = works(&text.work, &axes, folder).map_err(wrong)?;
         let mut spec = Self {
             name: text.name,
@@ -168,6 +177,7 @@ impl Spec {
             base,
             card,
             works,
+            rung,
             open,
             axes,
             cards,
@@ -229,7 +239,10 @@ impl Spec {
             None => !k.of_work,
         });
         match found {
-            Some(k) if k.of_card && !self.has_card() => {
+            Some(k) if k.needs == Needs::Timing && self.rung != Rung::Timing => {
+                Err(format!("{name} needs rung = \"timing\""))
+            }
+            Some(k) if k.needs == Needs::Card && !self.has_card() => {
                 Err(format!("{name} needs a card: give `card = \"u280\"`, or an axis of cards"))
             }
             Some(k) => Ok(k),
@@ -317,7 +330,7 @@ fn work(
     let axis_shape = left("shape", text.shape.is_some()).map(|v| v.to_string());
     let shape = text.shape.clone().or(axis_shape).ok_or_else(|| need("shape"))?;
     let shape = beside(folder, &shape);
-    named(&shape).map_err(|e| said(e.to_string()))?;
+    shapes::open(&shape).map_err(|e| said(e.to_string()))?;
     let format = match (&text.format, left("format", text.format.is_some())) {
         (Some(format), _) => Formats::parse(format).map_err(said)?,
         (None, Some(super::axis::Value::Format(format))) => format,

@@ -1,11 +1,8 @@
 //! A work: a model's shape, and a phase that the engine is to run.
 
 use super::format::Formats;
-use crate::bench::shapes;
-use accllm_compiler::spec::{Linear, ModelSpec};
+use crate::shapes::{self, Random};
 use accllm_compiler::synthetic::Synthetic;
-use accllm_compiler::{Program, Settings};
-use accllm_hw::config::Config;
 use accllm_quant::model::LambdaShape;
 use serde::Serialize;
 
@@ -53,19 +50,11 @@ impl Work {
     /// There is no such shape.
     pub fn model(&self) -> Result<Synthetic, crate::Error> {
         let lambda = LambdaShape { n_sink: self.sinks, n_window: self.window };
-        let named = named(&self.shape)?;
-        let mut model = named.model(named.layers(), lambda, self.prob_bits == 16, 1);
-        model.formats = self.format.resolve(model.linear_weights());
+        let sizes = shapes::open(&self.shape)?;
+        let random = Random { layers: None, lambda, prob_wide: self.prob_bits == 16, seed: 1 };
+        let mut model = random.model(&sizes)?;
+        model.formats = self.format.resolve(sizes.linear_weights());
         Ok(model)
-    }
-
-    /// The program for it.
-    ///
-    /// # Errors
-    /// The model does not fit the configuration.
-    pub fn program(&self, spec: &ModelSpec, config: &Config) -> Result<Program, accllm_compiler::Error> {
-        let settings = Settings::new(self.sinks, self.window).with_sequences(self.batch);
-        Program::compile(spec, config, &settings)
     }
 
     /// What decides the program, whatever the phase.
@@ -80,33 +69,5 @@ impl Work {
             Phase::Decode { .. } => self.batch as u64,
             Phase::Prefill { prompt } => prompt,
         }
-    }
-}
-
-/// The shape of that name.
-///
-/// # Errors
-/// There is none.
-pub fn named(name: &str) -> Result<&'static shapes::Named, crate::Error> {
-    let found = shapes::SHAPES.iter().find(|s| s.name == name);
-    found.ok_or_else(|| {
-        let names: Vec<_> = shapes::SHAPES.iter().map(|s| s.name).collect();
-        crate::Error::Argument(format!("no shape '{name}'; there are: {}", names.join(", ")))
-    })
-}
-
-/// Weights of each linear layer of a decoder layer.
-trait LinearWeights {
-    fn linear_weights(&self) -> [usize; 7];
-}
-
-impl LinearWeights for Synthetic {
-    fn linear_weights(&self) -> [usize; 7] {
-        let (q, kv) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
-        Linear::LAYER.map(|l| match l {
-            Linear::Q | Linear::O => self.hidden * q,
-            Linear::K | Linear::V => self.hidden * kv,
-            _ => self.hidden * self.ff,
-        })
     }
 }
