@@ -42,6 +42,17 @@ pub fn run(args: &Sweep, out: &Out) -> Result<()> {
     print(&sweep(&folder, &spec, options, &Bars::default())?, out)
 }
 
+/// What `--json` prints.
+#[derive(serde::Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    /// The array job for Slurm.
+    script: Option<&'a str>,
+    /// Its number.
+    job: Option<&'a str>,
+}
+
 fn print(report: &Report, out: &Out) -> Result<()> {
     let r = report;
     out.line(&format!(
@@ -66,7 +77,7 @@ fn print(report: &Report, out: &Out) -> Result<()> {
         Some(page) => out.line(page)?,
         None => out.line("the results are written when all points are there")?,
     }
-    out.report(r)
+    out.report(&Told { report: r, script: None, job: None })
 }
 
 /// Writes the array job into the folder and submits it, or prints it.
@@ -88,15 +99,10 @@ fn slurm(args: &Sweep, folder: &Folder, spec: &Spec, out: &Out) -> Result<()> {
         confirm,
     };
     let script = job.script();
-    #[derive(serde::Serialize)]
-    struct Submitted<'a> {
-        script: &'a str,
-        file: Option<String>,
-        job: Option<String>,
-    }
+    let (report, _) = standing(folder, spec)?;
     if args.dry_run {
         out.text(&script)?;
-        return out.report(&Submitted { script: &script, file: None, job: None });
+        return out.report(&Told { report: &report, script: Some(&script), job: None });
     }
     let logs = place.join("slurm");
     std::fs::create_dir_all(&logs).map_err(|e| Error::io("create", &logs, e))?;
@@ -117,5 +123,5 @@ fn slurm(args: &Sweep, folder: &Folder, spec: &Spec, out: &Out) -> Result<()> {
         file.display(),
         place.display()
     ))?;
-    out.report(&Submitted { script: &script, file: Some(file.display().to_string()), job: Some(id) })
+    out.report(&Told { report: &report, script: Some(&script), job: Some(&id) })
 }

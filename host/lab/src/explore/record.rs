@@ -34,7 +34,7 @@ pub struct Record {
     /// What became of it.
     pub status: Status,
     /// The rule, the error, or what does not fit.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default)]
     pub why: String,
     /// Values of the axes.
     pub parameters: BTreeMap<String, serde_json::Value>,

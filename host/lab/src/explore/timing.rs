@@ -7,31 +7,22 @@ use accllm_hw::config::MACS;
 use accllm_hw::isa::ARGS;
 use accllm_sim::engine::Counters;
 use accllm_sim::memory::MemoryKind;
-use accllm_sim::timing::{Events, Memories, Timing};
+use accllm_sim::timing::{Memories, Timing};
 
-/// A work's runs together.
-pub struct Ran {
-    /// The counters of the hardware.
-    pub counters: Counters,
-    /// What happened, for estimates of energy.
-    pub events: Events,
-}
-
-/// Runs the program for a work: a token of each sequence, or all blocks of the prompt.
+/// Counters of the program for a work: a token of each sequence, or all blocks of the prompt.
 ///
 /// # Errors
 /// What the model refuses, as a text.
-pub fn run(work: &Work, program: &Program, memory: MemoryKind) -> Result<Ran, String> {
+pub fn run(work: &Work, program: &Program, memory: MemoryKind) -> Result<Counters, String> {
     let said = |e: &dyn std::fmt::Display| e.to_string();
     let memories = Memories::of(memory, &program.config).map_err(|e| said(&e))?;
     let model = Timing::new(&program.config, &memories);
-    let (mut sum, mut events) = (perf::Work::default(), Events::default());
+    let mut sum = perf::Work::default();
     for args in steps(work, program).map_err(|e| said(&e))? {
         let report = model.run(&program.code, args).map_err(|e| said(&e))?;
         sum.add(0, Some(report.counters));
-        add(&mut events, &report.events);
     }
-    Ok(Ran { counters: sum.counters, events })
+    Ok(sum.counters)
 }
 
 fn steps(work: &Work, program: &Program) -> Result<Vec<[u32; ARGS]>, accllm_compiler::Error> {
@@ -57,8 +48,13 @@ fn steps(work: &Work, program: &Program) -> Result<Vec<[u32; ARGS]>, accllm_comp
 }
 
 /// Names and values.
-pub fn metrics(work: &Work, program: &Program, ran: &Ran, multiplications: f64) -> Vec<(&'static str, f64)> {
-    let (config, c) = (&program.config, &ran.counters);
+pub fn metrics(
+    work: &Work,
+    program: &Program,
+    c: &Counters,
+    multiplications: f64,
+) -> Vec<(&'static str, f64)> {
+    let config = &program.config;
     let cycles = c.cycles as f64;
     let seconds = cycles / (config.mhz as f64 * 1e6);
     let macs = (config.channels * MACS * config.lanes) as f64;
@@ -72,16 +68,4 @@ pub fn metrics(work: &Work, program: &Program, ran: &Ran, multiplications: f64) 
         ("wait_share", c.mat_stall_wait as f64 / cycles),
         ("vector_share", c.vec_busy as f64 / cycles),
     ]
-}
-
-fn add(all: &mut Events, more: &Events) {
-    let Events { macs_w2, macs_w4, macs_kv, beats_w2, beats_w4, beats_kv, vector_elements, act_words } = more;
-    all.macs_w2 += macs_w2;
-    all.macs_w4 += macs_w4;
-    all.macs_kv += macs_kv;
-    all.beats_w2 += beats_w2;
-    all.beats_w4 += beats_w4;
-    all.beats_kv += beats_kv;
-    all.vector_elements += vector_elements;
-    all.act_words += act_words;
 }
