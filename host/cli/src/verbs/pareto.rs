@@ -5,7 +5,7 @@ use crate::out::{Out, grouped};
 use accllm_device::Result;
 use accllm_device::output::write_whole;
 use accllm_lab::explore::Objective;
-use accllm_lab::explore::pareto::{csv, of_files};
+use accllm_lab::explore::pareto::{of_files, table_of};
 use std::collections::BTreeMap;
 
 /// Prints the front of any records.
@@ -14,7 +14,7 @@ pub fn run(args: &Pareto, out: &Out) -> Result<()> {
     let objectives: Vec<_> =
         args.max.iter().map(objective(true)).chain(args.min.iter().map(objective(false))).collect();
     let front = of_files(&args.files, &objectives)?;
-    let table = csv(&front, &objectives)?;
+    let table = table_of(&front, &objectives);
     if let Some(path) = &args.out {
         write_whole(path, table.as_bytes())?;
     } else {

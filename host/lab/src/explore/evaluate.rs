@@ -1,6 +1,6 @@
 //! What is computed of a point: its metrics, or why there are none.
 
-use super::metric::{KNOWN, Metrics, Rung, known};
+use super::metric::{Metrics, Rung, known};
 use super::point::{Candidate, hex};
 use super::work::Work;
 use super::{bound, timing};
@@ -92,8 +92,9 @@ fn run(candidate: &Candidate) -> Result<Evaluated, Stop> {
     let memory = candidate.card.as_ref().map_or(MemoryKind::HBM2, |c| MemoryKind::of(c, config));
     let mut metrics = Metrics::new();
     let mut put = |name: &str, metric: &str, value: f64, rung: Rung| {
+        let known = known(metric, !name.is_empty());
         let name = if name.is_empty() { metric.to_owned() } else { format!("{name}.{metric}") };
-        if let Some(k) = known(KNOWN, metric).filter(|_| value.is_finite()) {
+        if let Some(k) = known.filter(|_| value.is_finite()) {
             metrics.insert(name, k.metric(value, rung));
         }
     };

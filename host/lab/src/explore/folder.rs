@@ -42,33 +42,40 @@ impl Folder {
     /// It holds something else, or another sweep.
     pub fn of(path: &Path, spec: &Spec) -> Result<(Self, Spec)> {
         let own = Self { path: path.to_owned() };
-        if path.join("sweep.toml").is_file() {
-            let there = Spec::open(&path.join("sweep.toml"))?;
-            let pairs = there.identity().into_iter().zip(spec.identity());
-            let other = pairs.filter(|((_, a), (_, b))| a != b).map(|((part, _), _)| part);
-            if let Some(part) = other.into_iter().next() {
-                return Err(Error::Argument(format!(
-                    "{} holds the sweep '{}' with another {part}; give '{}' a folder of its own",
-                    path.display(),
-                    there.name,
-                    spec.name
-                )));
-            }
-        } else if std::fs::read_dir(path).is_ok_and(|mut all| all.next().is_some()) {
+        if !path.join("sweep.toml").is_file() && holds_others(path) {
             let what = format!("{} is not empty and no sweep's folder; give another one", path.display());
             return Err(Error::Argument(what));
         }
         let points = path.join("points");
         create_dir_all(&points).map_err(|e| Error::io("create", &points, e))?;
-        if !same_file(&spec.path, &path.join("sweep.toml")) {
+        {
             let _lock = own.lock()?;
-            let text = own.take_in(spec)?;
-            let there = std::fs::read_to_string(path.join("sweep.toml")).unwrap_or_default();
-            if text != there {
-                write_whole(&path.join("sweep.toml"), text.as_bytes())?;
+            let text_there = std::fs::read_to_string(path.join("sweep.toml")).ok();
+            if text_there.is_some() {
+                own.check_same(&Spec::open(&path.join("sweep.toml"))?, spec)?;
+            }
+            if !same_file(&spec.path, &path.join("sweep.toml")) {
+                let text = own.take_in(spec)?;
+                if text_there.is_none_or(|there| there != text) {
+                    write_whole(&path.join("sweep.toml"), text.as_bytes())?;
+                }
             }
         }
         Self::open(path)
+    }
+
+    /// Refuses a spec of other points than those that are there.
+    fn check_same(&self, there: &Spec, spec: &Spec) -> Result<()> {
+        let mut pairs = there.identity().into_iter().zip(spec.identity());
+        match pairs.find(|((_, a), (_, b))| a != b) {
+            Some(((part, _), _)) => Err(Error::Argument(format!(
+                "{} holds the sweep '{}' with another {part}; give '{}' a folder of its own",
+                self.path.display(),
+                there.name,
+                spec.name
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// Copies the files that a spec names, and gives its text with the copies' names.
@@ -171,6 +178,13 @@ impl Folder {
     pub fn confirmed(&self) -> PathBuf {
         self.path.join("confirmed.jsonl")
     }
+}
+
+/// Whether a folder has something that no beginning sweep puts there.
+fn holds_others(path: &Path) -> bool {
+    let own = |name: &str| ["points", "inputs", ".lock"].contains(&name) || name.starts_with(".tmp");
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    entries.into_iter().any(|e| !own(&e.file_name().to_string_lossy()))
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {

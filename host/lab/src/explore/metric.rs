@@ -77,9 +77,9 @@ impl Known {
     }
 }
 
-/// The metric of that name in a list.
-pub fn known<'a>(list: &'a [Known], name: &str) -> Option<&'a Known> {
-    list.iter().find(|k| k.name == name)
+/// The metric of that name, of a work or of the point.
+pub fn known(name: &str, of_work: bool) -> Option<&'static Known> {
+    KNOWN.iter().find(|k| k.name == name && k.of_work == of_work)
 }
 
 const fn of_work(name: &'static str, unit: &'static str, doc: &'static str) -> Known {

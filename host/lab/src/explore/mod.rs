@@ -9,6 +9,7 @@ pub mod axis;
 pub mod best;
 mod bound;
 pub mod confirm;
+mod csv;
 pub mod evaluate;
 mod folder;
 pub mod format;

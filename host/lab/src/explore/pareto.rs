@@ -1,9 +1,10 @@
 //! The front of any records: ours, JSON lines of others, or tables.
 
+use super::csv::{lines, push_line};
 use super::front::front;
 use super::spec::Objective;
 use crate::{Error, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -31,7 +32,7 @@ pub fn of_files<P: AsRef<Path>>(files: &[P], objectives: &[Objective]) -> Result
         return Err(Error::Argument("give --max COLUMN or --min COLUMN, one or more".into()));
     }
     let (mut lines, mut points, mut without) = (Vec::new(), Vec::<Vec<f64>>::new(), 0);
-    let mut names = std::collections::BTreeSet::new();
+    let mut names = BTreeSet::new();
     for file in files {
         let mut each = |line: Line| {
             names.extend(line.keys().filter(|k| !names.contains(*k)).cloned().collect::<Vec<_>>());
@@ -69,14 +70,12 @@ fn plain(heading: &str) -> String {
 }
 
 fn table(path: &Path, each: &mut dyn FnMut(Line)) -> Result<()> {
-    let said = |e: csv::Error| Error::Argument(format!("{}: {e}", path.display()));
-    let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
-    let mut reader = csv::Reader::from_reader(BufReader::new(file));
-    let heads: Vec<String> = reader.headers().map_err(said)?.iter().map(plain).collect();
-    for record in reader.records() {
-        let record = record.map_err(said)?;
-        each(heads.iter().cloned().zip(record.iter().map(str::to_owned)).collect());
-    }
+    let text = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
+    let mut heads: Option<Vec<String>> = None;
+    lines(&text, |cells| match &heads {
+        None => heads = Some(cells.iter().map(|h| plain(h)).collect()),
+        Some(heads) => each(heads.iter().cloned().zip(cells).collect()),
+    });
     Ok(())
 }
 
@@ -128,21 +127,14 @@ fn columns(object: &serde_json::Map<String, serde_json::Value>) -> Line {
 }
 
 /// The front as a table: the objectives first.
-///
-/// # Errors
-/// It cannot be made.
-pub fn csv(front: &Front, objectives: &[Objective]) -> Result<String> {
-    let failed = |e: &dyn std::fmt::Display| Error::Fault(format!("cannot make the table: {e}"));
+pub fn table_of(front: &Front, objectives: &[Objective]) -> String {
     let mut heads: Vec<&str> = objectives.iter().map(|o| o.metric.as_str()).collect();
-    let others: std::collections::BTreeSet<&str> =
-        front.lines.iter().flat_map(|l| l.keys()).map(String::as_str).collect();
+    let others: BTreeSet<&str> = front.lines.iter().flat_map(|l| l.keys()).map(String::as_str).collect();
     heads.extend(others.into_iter().filter(|h| !objectives.iter().any(|o| o.metric == *h)));
-    let mut out = csv::Writer::from_writer(Vec::new());
-    out.write_record(&heads).map_err(|e| failed(&e))?;
+    let mut out = String::new();
+    push_line(&mut out, &heads);
     for line in &front.lines {
-        let cells = heads.iter().map(|h| line.get(*h).map_or("", String::as_str));
-        out.write_record(cells).map_err(|e| failed(&e))?;
+        push_line(&mut out, heads.iter().map(|h| line.get(*h).map_or("", String::as_str)));
     }
-    let bytes = out.into_inner().map_err(|e| failed(&e))?;
-    String::from_utf8(bytes).map_err(|e| failed(&e))
+    out
 }

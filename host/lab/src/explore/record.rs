@@ -67,6 +67,8 @@ impl Record {
 pub struct Writer {
     path: PathBuf,
     file: File,
+    /// A line was torn: nothing may follow it.
+    torn: bool,
 }
 
 impl Writer {
@@ -90,7 +92,7 @@ impl Writer {
         let whole = whole(&mut file).map_err(io)?;
         file.set_len(whole).map_err(io)?;
         file.seek(SeekFrom::End(0)).map_err(io)?;
-        Ok(Self { path: path.to_owned(), file })
+        Ok(Self { path: path.to_owned(), file, torn: false })
     }
 
     /// Appends a record in one piece.
@@ -99,8 +101,12 @@ impl Writer {
     /// It cannot be written; what was written before stays.
     pub fn append(&mut self, record: &impl Serialize) -> Result<()> {
         let line = serde_json::to_string(record).map_err(|e| Error::io("write", &self.path, e.into()))?;
-        let done = self.file.write_all(format!("{line}\n").as_bytes()).and_then(|()| self.file.flush());
+        let done = match self.torn {
+            true => Err(std::io::Error::other("a line before it was torn")),
+            false => self.file.write_all(format!("{line}\n").as_bytes()).and_then(|()| self.file.flush()),
+        };
         done.map_err(|e| {
+            self.torn = true;
             let what = "the points before it are kept: make room and give the same command again";
             Error::Argument(format!("cannot write {}: {e}; {what}", self.path.display()))
         })

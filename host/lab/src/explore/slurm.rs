@@ -43,7 +43,7 @@ impl Job<'_> {
              #SBATCH --cpus-per-task={}\n\
              #SBATCH --requeue\n\
              #SBATCH --open-mode=append\n\
-             #SBATCH --output={folder}/slurm/%a.log\n\
+             #SBATCH --output=\"{folder}/slurm/%a.log\"\n\
              {partition}\
              exec {} sweep {} --shard \"$SLURM_ARRAY_TASK_ID/{}\" --jobs {} --confirm {}\n",
             self.name,

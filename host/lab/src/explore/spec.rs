@@ -232,12 +232,9 @@ impl Spec {
     /// # Errors
     /// There is none, or it needs a card; with the names that there are.
     pub fn metric(&self, name: &str) -> std::result::Result<&'static Known, String> {
-        let list = KNOWN;
         let (work, metric) = name.split_once('.').map_or((None, name), |(w, m)| (Some(w), m));
-        let found = known(list, metric).filter(|k| match work {
-            Some(work) => k.of_work && self.works.iter().any(|w| w.name == work),
-            None => !k.of_work,
-        });
+        let there = |work: &str| self.works.iter().any(|w| w.name == work);
+        let found = known(metric, work.is_some()).filter(|_| work.is_none_or(there));
         match found {
             Some(k) if k.needs == Needs::Timing && self.rung != Rung::Timing => {
                 Err(format!("{name} needs rung = \"timing\""))
@@ -248,7 +245,7 @@ impl Spec {
             Some(k) => Ok(k),
             None => {
                 let names = |of_work| {
-                    let all = list.iter().filter(|k| k.of_work == of_work);
+                    let all = KNOWN.iter().filter(|k| k.of_work == of_work);
                     all.map(|k| k.name).collect::<Vec<_>>().join(", ")
                 };
                 let works: Vec<_> = self.works.iter().map(|w| format!("{}.", w.name)).collect();
