@@ -116,7 +116,7 @@ fn page(folder: &Path) -> String {
     std::fs::write(folder.join("small.toml"), include_str!("data/sweep/small.toml")).unwrap();
     std::fs::write(folder.join("small.json"), include_str!("data/sweep/small.json")).unwrap();
     let out = folder.join("out");
-    json(&["sweep", arg(&folder.join("small.toml")), "-o", arg(&out), "--confirm", "none", "--json"]);
+    json(&["sweep", arg(&folder.join("small.toml")), "-o", arg(&out), "--confirm", "none"]);
     format!("file://{}", out.join("report.html").display())
 }
 

@@ -143,7 +143,7 @@ fn an_array_job_is_killed_and_completed() {
     wait("the second task", || std::fs::metadata(&record).is_ok_and(|m| m.len() > 20_000));
     cluster.ask("scancel", &[&format!("{job}_2")]).unwrap();
     wait("the job", || cluster.finished(&job));
-    let status = || json(&["sweep", arg(&out), "--status", "--json"]);
+    let status = || json(&["sweep", arg(&out), "--status"]);
     let left = status();
     let done = left["done"].as_u64().unwrap();
     assert!(left["report"].is_null() && done >= points * 3 / 4 && done < points, "{left}");
@@ -153,7 +153,7 @@ fn an_array_job_is_killed_and_completed() {
     wait("the job", || cluster.finished(&job));
     let whole = status();
     assert_eq!((whole["done"].as_u64(), whole["stale"].as_u64()), (Some(points), Some(0)), "{whole}");
-    json(&["sweep", arg(&spec), "-o", arg(&one), "--confirm", "none", "--json"]);
+    json(&["sweep", arg(&spec), "-o", arg(&one), "--confirm", "none"]);
     for file in ["points.csv", "front.csv", "report.html"] {
         let read = |folder: &Path| std::fs::read_to_string(folder.join(file)).unwrap();
         assert_eq!(read(&out), read(&one), "{file}");

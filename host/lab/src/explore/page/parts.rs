@@ -6,8 +6,10 @@ use crate::explore::confirm::Confirmed;
 use crate::explore::evaluate::Status;
 use crate::explore::spec::Spec;
 use crate::explore::table::{Row, Table};
+use crate::explore::work::Work;
 use serde_json::json;
 use std::fmt::Write as _;
+use std::path::Path;
 
 /// Most rows of a table.
 const MOST: usize = 200;
@@ -15,7 +17,9 @@ const MOST: usize = 200;
 /// What the sweep is, and how it ended.
 pub fn summary(spec: &Spec, table: &Table, front: usize, left_out: usize) -> String {
     let card = |label: &str, n: usize| format!("<div><b>{n}</b>{label}</div>");
-    let works: Vec<_> = spec.works.iter().map(|w| format!("{} of {}", w.name, w.shape)).collect();
+    // Of a file its name alone: the page says the same wherever the folder is.
+    let shape = |w: &Work| Path::new(&w.shape).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let works: Vec<_> = spec.works.iter().map(|w| format!("{} of {}", w.name, shape(w))).collect();
     let objectives: Vec<_> = spec
         .objectives
         .iter()
