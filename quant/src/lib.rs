@@ -13,6 +13,7 @@
 pub mod ablate;
 pub mod config;
 pub mod error;
+pub mod export;
 pub mod float;
 pub mod gpu;
 pub mod import;

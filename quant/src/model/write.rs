@@ -19,10 +19,19 @@ impl QuantModel {
     /// An existing quantized model there is replaced; any other non-empty folder is refused. The folder
     /// appears complete or not at all.
     pub fn save(&self, folder: &Path, tokenizer: Option<&Path>) -> Result<()> {
+        self.save_with(folder, tokenizer, &[])
+    }
+
+    /// [`QuantModel::save`] with other files, `(name, text)`: a model card.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn save_with(&self, folder: &Path, tokenizer: Option<&Path>, files: &[(&str, &str)]) -> Result<()> {
         self.check(folder)?;
         let replace = may_replace(folder)?;
         let partial = sibling(folder, "partial");
-        let result = self.write_into(&partial, tokenizer).and_then(|()| swap(&partial, folder, replace));
+        let result =
+            self.write_into(&partial, tokenizer, files).and_then(|()| swap(&partial, folder, replace));
         if result.is_err() {
             // Best effort: the first error is the one to report.
             let _ = std::fs::remove_dir_all(&partial);
@@ -38,8 +47,12 @@ impl QuantModel {
         may_replace(folder).map(|_| ())
     }
 
-    fn write_into(&self, folder: &Path, tokenizer: Option<&Path>) -> Result<()> {
+    fn write_into(&self, folder: &Path, tokenizer: Option<&Path>, files: &[(&str, &str)]) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
+        for (name, text) in files {
+            let path = folder.join(name);
+            std::fs::write(&path, text).map_err(|e| Error::io("write", &path, e))?;
+        }
         let path = folder.join(MANIFEST);
         let json =
             serde_json::to_string_pretty(&self.manifest()).map_err(|e| Error::malformed(&path, "JSON", e))?;
