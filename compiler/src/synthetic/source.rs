@@ -58,7 +58,7 @@ impl Synthetic {
         self.formats.get(linear as usize).copied().unwrap_or(self.head)
     }
 
-    /// Rows, and columns without the padding behind the last one.
+    /// Rows, and columns without the padding after the last one.
     pub(super) fn size(&self, linear: Linear) -> (usize, usize) {
         let (q, kv) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
         match linear {

@@ -108,7 +108,7 @@ fn options_of_a_quantization() {
     let run = ["--device", "golden", "--lockstep", "--tokens", "6", "--sinks", "4", "--window", "8"];
     let ran = accllm(&[&["run", arg(&model)], &run[..]].concat());
     assert!(ran.ok && ran.out.contains(" 0 differ"), "{}{}", ran.out, ran.err);
-    // A window and a long text are behind the prefix alike.
+    // A window and a long text follow the prefix alike.
     let ppl = |verb: &str, how: &[&str]| {
         let ran = accllm(&[&[verb, arg(&model), "--plain", "--stage", "integer", "--json"], how].concat());
         assert!(ran.ok, "{}", ran.err);

@@ -125,7 +125,7 @@ pub struct QuantModel {
     pub final_norm: Norm,
     /// Output head, `[vocab, hidden]`.
     pub head: Linear,
-    /// Tokens that all texts are behind.
+    /// Tokens that all texts follow.
     pub prefix: Prefix,
 }
 

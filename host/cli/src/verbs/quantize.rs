@@ -159,7 +159,7 @@ fn pruning(how: PruningArg) -> Pruning {
     }
 }
 
-/// The folder `out` with `.work` behind its name.
+/// The folder `out` with `.work` after its name.
 fn beside(out: &Path) -> PathBuf {
     let name = out.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     out.with_file_name(format!("{name}.work"))
