@@ -74,6 +74,17 @@ impl Arch {
             _ => return None,
         })
     }
+
+    /// Tells columns of a layer's linear, or of the head, from padding: the tail of each head of `o`, the tail of every
+    /// other row.
+    pub(super) fn columns(&self, name: &str) -> impl Fn(usize) -> bool + Sync + use<> {
+        let cols = self.linear_shape(name).unwrap_or_default().1;
+        let (block, used) = match name {
+            "o" => (self.head_stride(), self.head_dim),
+            _ => (usize::MAX, cols),
+        };
+        move |column| column % block < used
+    }
 }
 
 /// Λ-shaped attention of the integer engine: first `n_sink` tokens and last `n_window` tokens.

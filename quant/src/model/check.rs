@@ -55,12 +55,7 @@ impl QuantModel {
                 expected: vec![shape.0, shape.1],
             });
         }
-        // Columns that hold no weight: the tail of each head of `o`, the tail of every other row.
-        let (block, used) = match name {
-            "o" => (self.arch.head_stride(), self.arch.head_dim),
-            _ => (w.cols_padded(), w.cols),
-        };
-        w.check(path, full, |column| column % block < used)
+        w.check(path, full, self.arch.columns(name))
     }
 }
 

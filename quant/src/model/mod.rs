@@ -5,6 +5,7 @@ mod check;
 mod head_cache;
 mod linear;
 mod manifest;
+mod packed;
 mod prefix;
 mod read;
 mod write;

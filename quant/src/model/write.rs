@@ -4,6 +4,7 @@ use super::manifest::{
     BESIDE, FORMAT, Formats, HeadEntry, LayerEntry, MANIFEST, Manifest, NormEntry, TENSORS, TOKENIZER,
     VERSION,
 };
+use super::packed::{self, Narrow};
 use super::{HeadCache, Layer, Linear, Norm, QuantModel};
 use crate::tokenizer::Files;
 use crate::{Error, Result};
@@ -130,7 +131,8 @@ impl QuantModel {
             let linears = layer.linears().into_iter();
             norms.chain(linears.flat_map(move |(name, w)| Tensor::linear(&format!("L{l}.{name}"), w)))
         });
-        std::iter::once_with(|| Tensor::i16("embed".into(), vec![a.vocab, a.hidden], &self.embed))
+        std::iter::once_with(|| Tensor::narrow("embed", &self.embed, a.hidden))
+            .flatten()
             .chain(layers)
             .chain(std::iter::once_with(move || norm("final_norm.g".into(), &self.final_norm)))
             .chain(std::iter::once_with(|| Tensor::linear("head", &self.head)).flatten())
@@ -178,13 +180,24 @@ impl Tensor {
         Self { name, dtype: Dtype::I16, shape, bytes }
     }
 
+    fn narrow(name: &str, data: &[i16], cols: usize) -> Vec<Self> {
+        let Narrow { width, shift, codes } = Narrow::pack(data, cols);
+        let part = |part: &str, bytes: Vec<u8>| Self {
+            name: format!("{name}.{part}"),
+            dtype: Dtype::U8,
+            shape: vec![bytes.len()],
+            bytes,
+        };
+        vec![part("width", width), part("shift", shift), part("codes", codes)]
+    }
+
     fn linear(name: &str, w: &Linear) -> Vec<Self> {
-        let level = w.level.iter().map(|v| v.cast_unsigned()).collect();
+        let bytes = packed::row_bytes(w.format, w.cols_padded());
         let mult = w.mult.iter().flat_map(|v| v.to_le_bytes()).collect();
         let part =
             |part: &str, dtype, shape, bytes| Self { name: format!("{name}.{part}"), dtype, shape, bytes };
         let mut parts = vec![
-            part("level", Dtype::I8, vec![w.rows, w.cols_padded()], level),
+            part(w.format.name(), Dtype::U8, vec![w.rows, bytes], packed::pack(w)),
             part("scale", Dtype::U8, vec![w.rows, w.groups()], w.scale.clone()),
             part("mult", Dtype::U16, vec![w.rows], mult),
             part("shift", Dtype::U8, vec![w.rows], w.shift.clone()),

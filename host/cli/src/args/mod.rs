@@ -13,7 +13,7 @@ pub use ablate::Ablate;
 pub use bench::{Bench, BenchCpu, BenchMemory, BenchPage, BitsArg};
 pub use card::{HwEmu, TroubleArg, XrtCheck, XrtDevice};
 pub use eval::{Eval, EvalLong, LongStageArg, Scored, StageArg, YesNo};
-pub use model::{Compile, Devices, Disasm, Export, Info, ShapeArgs};
+pub use model::{Compile, Devices, Disasm, Export, Info, Repack, ShapeArgs};
 pub use quantize::{FormatArg, KeysArg, PresetArg, PruningArg, Quantize, TrainerArg};
 pub use target::{Card, Choice, DeviceArg, MemoryArg, Target};
 pub use text::{Chat, Dialogue, EvalChoices, Run, Serve, Writer};
@@ -61,6 +61,8 @@ pub enum Verb {
     Ablate(Ablate),
     /// Write a quantized model as a Hugging Face folder of float weights, for other programs.
     Export(Export),
+    /// Convert a quantized model written before its weights were packed.
+    Repack(Repack),
     /// Compile a model into a program and memory image for an engine configuration.
     Compile(Compile),
     /// Write a text, and compare executions bit for bit.

@@ -57,6 +57,17 @@ pub struct Export {
     pub output: PathBuf,
 }
 
+/// `accllm repack`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  accllm repack ./my-llama-w2 -o ./my-llama-w2-small")]
+pub struct Repack {
+    /// Quantized model of the format's version before.
+    pub folder: PathBuf,
+    /// Folder to write: new or empty.
+    #[arg(short, long, value_name = "FOLDER")]
+    pub output: PathBuf,
+}
+
 /// `accllm disasm`.
 #[derive(Debug, Args)]
 pub struct Disasm {

@@ -15,6 +15,7 @@ mod eval_long;
 mod export;
 mod info;
 mod quantize;
+mod repack;
 mod run;
 mod run_report;
 mod serve;
@@ -42,6 +43,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Verb::Chat(args) => chat::run(&args, &out),
         Verb::Serve(args) => serve::run(&args, &out),
         Verb::Export(args) => export::run(&args, &out),
+        Verb::Repack(args) => repack::run(&args, &out),
         Verb::Compile(args) => compile::run(&args, &out),
         Verb::Disasm(args) => disasm::run(&args, &out),
         Verb::Info(args) => info::run(&args, &out),
