@@ -49,9 +49,11 @@ fn write_unpacked(model: &QuantModel, folder: &Path) -> Outcome {
         }
     }
     let bytes = model.embed.iter().flat_map(|v| v.to_le_bytes()).collect();
-    add("embed".into(), Dtype::I16, vec![model.arch.vocab, model.arch.hidden], bytes);
+    add("embed".into(), Dtype::I16, vec![model.arch.sizes.vocab, model.arch.sizes.hidden], bytes);
     let layers = model.layers.iter().enumerate();
-    let linears = layers.flat_map(|(l, layer)| layer.linears().map(|(name, w)| (format!("L{l}.{name}"), w)));
+    let linears = layers.flat_map(|(l, layer)| {
+        layer.linears().map(move |(linear, w)| (format!("L{l}.{}", linear.name()), w))
+    });
     for (name, w) in linears.chain([("head".to_string(), &model.head)]) {
         let bytes = w.level.iter().map(|l| l.cast_unsigned()).collect();
         add(format!("{name}.level"), Dtype::I8, vec![w.rows, w.cols_padded()], bytes);
@@ -83,7 +85,7 @@ fn a_fingerprint_is_of_everything() -> Outcome {
     let model = small_quant(&small_options())?;
     let mut seen = vec![model.fingerprint()?];
     let changes: [fn(&mut QuantModel); 8] = [
-        |m| m.arch.rope.theta += 1.0,
+        |m| m.arch.sizes.rope.theta += 1.0,
         |m| m.logit_frac ^= 1,
         |m| m.layers[1].constants.og ^= 1,
         |m| m.layers[0].attn_norm.g[3] ^= 1,

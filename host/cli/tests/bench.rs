@@ -117,6 +117,27 @@ fn the_bundled_model_on_real_text() {
 }
 
 #[test]
+fn a_config_json_is_a_shape() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, broken) = (folder.path().join("config.json"), folder.path().join("odd.json"));
+    let write = |path, width: usize| {
+        let sizes =
+            r#""hidden_size": 64, "intermediate_size": 172, "num_hidden_layers": 2, "vocab_size": 101"#;
+        let heads = format!(r#""num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": {width}"#);
+        std::fs::write(path, format!(r#"{{"model_type": "llama", {sizes}, {heads}}}"#)).expect("written");
+    };
+    write(&file, 8);
+    write(&broken, 256);
+    let small = |path: &std::path::Path| path.to_str().expect("UTF-8").to_string();
+    let args = ["--config", "tiny", "--memory", "ideal", "--context", "3", "--window", "60"];
+    let r = json(&[&["bench", &small(&file)], &args[..]].concat());
+    assert_eq!((r["layers"].as_u64(), r["model_layers"].as_u64()), (Some(2), Some(2)));
+    assert_eq!((r["elements_different"].as_u64(), &r["difference"]), (Some(0), &Value::Null));
+    fails(&[&["bench", &small(&broken)], &args[..]].concat(), &["odd.json", "head_dim is 256", "1 to 128"]);
+    fails(&["bench", "none/config.json"], &["none/config.json"]);
+}
+
+#[test]
 fn nonsense_is_refused() {
     fails(&["bench", "llama9"], &["no shape 'llama9'", "llama2-7b", "tinytales"]);
     fails(&["bench"], &["<SHAPE>"]);

@@ -78,11 +78,11 @@ pub fn write_within(
 
 /// Weights of the whole model.
 fn weights(c: &LlamaConfig) -> usize {
-    let attention = c.hidden * (2 * c.q_width() + 2 * c.kv_width());
-    let norms = (2 * c.layers + 1) * c.hidden;
-    c.layers * (attention + 3 * c.hidden * c.ffn)
-        + norms
-        + (2 - usize::from(c.tied_head)) * c.vocab * c.hidden
+    let s = &c.sizes;
+    let tables = 2 - usize::from(c.tied_head);
+    s.layers * s.linear_weights().iter().sum::<usize>()
+        + (2 * s.layers + 1) * s.hidden
+        + tables * s.vocab * s.hidden
 }
 
 fn config(c: &LlamaConfig) -> Value {
@@ -92,16 +92,16 @@ fn config(c: &LlamaConfig) -> Value {
         "hidden_act": "silu",
         "attention_bias": false,
         "mlp_bias": false,
-        "hidden_size": c.hidden,
-        "intermediate_size": c.ffn,
-        "num_hidden_layers": c.layers,
-        "num_attention_heads": c.heads,
-        "num_key_value_heads": c.kv_heads,
-        "head_dim": c.head_dim,
-        "vocab_size": c.vocab,
+        "hidden_size": c.sizes.hidden,
+        "intermediate_size": c.sizes.ff,
+        "num_hidden_layers": c.sizes.layers,
+        "num_attention_heads": c.sizes.heads,
+        "num_key_value_heads": c.sizes.kv_heads,
+        "head_dim": c.sizes.head_dim,
+        "vocab_size": c.sizes.vocab,
         "rms_norm_eps": c.norm_eps,
-        "rope_theta": c.rope.theta,
-        "rope_scaling": c.rope.scaling,
+        "rope_theta": c.sizes.rope.theta,
+        "rope_scaling": c.sizes.rope.scaling,
         "tie_word_embeddings": c.tied_head,
         "max_position_embeddings": c.max_positions,
         "bos_token_id": c.bos,

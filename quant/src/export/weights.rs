@@ -2,7 +2,7 @@
 
 use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, LayerStore, Layers, Matrix};
-use crate::model::{Layer, Linear, Norm, QuantModel};
+use crate::model::{Layer, Norm, QuantModel, Weight};
 use crate::{Error, Result};
 use std::sync::Arc;
 
@@ -25,8 +25,8 @@ pub fn float(model: Arc<QuantModel>) -> Result<FloatModel> {
     let config = config(&model)?;
     let embed = f64::from(model.embed_shift).exp2() * lsb(model.resid_frac);
     let embed = Matrix {
-        rows: config.vocab,
-        cols: config.hidden,
+        rows: config.sizes.vocab,
+        cols: config.sizes.hidden,
         data: model.embed.iter().map(|v| (f64::from(*v) * embed) as f32).collect(),
     };
     let final_norm = gain(&model.final_norm);
@@ -50,16 +50,9 @@ fn config(model: &QuantModel) -> Result<LlamaConfig> {
         )));
     }
     Ok(LlamaConfig {
-        hidden: a.hidden,
-        ffn: a.ff,
-        layers: a.layers,
-        heads: a.heads,
-        kv_heads: a.kv_heads,
-        head_dim: a.head_dim,
-        vocab: a.vocab,
-        rope: a.rope,
+        sizes: a.sizes,
         sliding_window: None,
-        norm_eps: f64::from(eps) / a.hidden as f64 * lsb(2 * model.resid_frac),
+        norm_eps: f64::from(eps) / a.sizes.hidden as f64 * lsb(2 * model.resid_frac),
         tied_head: false,
         max_positions: a.max_positions,
         bos: a.bos,
@@ -79,7 +72,7 @@ impl LayerStore for Integers {
 }
 
 fn layer(model: &QuantModel, layer: &Layer) -> FloatLayer {
-    let (a, c, resid) = (&model.arch, &layer.constants, lsb(model.resid_frac));
+    let (a, c, resid) = (&model.arch.sizes, &layer.constants, lsb(model.resid_frac));
     // Only the product of the units of q and k is known: each takes its root. The head's width is divided by in float, too.
     let shifts = c.rot_shift_q + c.rot_shift_k;
     let head = (a.head_dim as f64).sqrt() * a.padded_head() as f64;
@@ -118,7 +111,7 @@ fn gain(norm: &Norm) -> Vec<f32> {
 }
 
 /// A linear whose output has an LSB worth `unit`.
-fn matrix(w: &Linear, unit: f64) -> Matrix {
+fn matrix(w: &Weight, unit: f64) -> Matrix {
     let mut data = Vec::with_capacity(w.rows * w.cols);
     for r in 0..w.rows {
         let factor = scaled(w.mult[r], w.shift[r]) * unit;

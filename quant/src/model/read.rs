@@ -4,8 +4,9 @@ use super::manifest::{
     FORMAT, Header, LayerEntry, MANIFEST, Manifest, NormEntry, TENSORS, UNPACKED, VERSION,
 };
 use super::packed::{self, Narrow};
-use super::{Arch, GROUP, HeadCache, Layer, Linear, Norm, Prefix, QuantModel, WeightFormat};
+use super::{GROUP, HeadCache, Layer, Norm, Prefix, QuantModel, Weight, WeightFormat};
 use crate::{Error, Result};
+use accllm_hw::sizes::{Linear, Sizes};
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 use std::fs::File;
@@ -62,7 +63,7 @@ fn read_manifest(path: &Path, version: u32) -> Result<Manifest> {
 }
 
 fn build(m: Manifest, t: &Tensors<'_>) -> Result<QuantModel> {
-    let a = &m.arch;
+    let a = &m.arch.sizes;
     let layers = m.layers.iter().enumerate().map(|(l, e)| layer(t, a, l, e)).collect::<Result<Vec<_>>>()?;
     Ok(QuantModel {
         resid_frac: m.resid_frac,
@@ -73,31 +74,31 @@ fn build(m: Manifest, t: &Tensors<'_>) -> Result<QuantModel> {
         embed: t.embed(a.vocab, a.hidden)?,
         layers,
         final_norm: t.norm("final_norm", m.final_norm, a.hidden)?,
-        head: t.linear("head", "head", a, m.head.format)?,
+        head: t.linear("head", a, Linear::Head, m.head.format)?,
         prefix: prefix(t, a, m.prefix)?,
         arch: m.arch,
     })
 }
 
-fn layer(t: &Tensors<'_>, a: &Arch, l: usize, e: &LayerEntry) -> Result<Layer> {
-    let linear = |name: &str, format| t.linear(&format!("L{l}.{name}"), name, a, format);
+fn layer(t: &Tensors<'_>, a: &Sizes, l: usize, e: &LayerEntry) -> Result<Layer> {
+    let linear = |linear: Linear, format| t.linear(&format!("L{l}.{}", linear.name()), a, linear, format);
     let f = &e.format;
     Ok(Layer {
         attn_norm: t.norm(&format!("L{l}.attn_norm"), e.attn_norm, a.hidden)?,
         mlp_norm: t.norm(&format!("L{l}.mlp_norm"), e.mlp_norm, a.hidden)?,
         constants: e.constants,
         leads: e.leads.clone(),
-        q: linear("q", f.q)?,
-        k: linear("k", f.k)?,
-        v: linear("v", f.v)?,
-        o: linear("o", f.o)?,
-        gate: linear("gate", f.gate)?,
-        up: linear("up", f.up)?,
-        down: linear("down", f.down)?,
+        q: linear(Linear::Q, f.q)?,
+        k: linear(Linear::K, f.k)?,
+        v: linear(Linear::V, f.v)?,
+        o: linear(Linear::O, f.o)?,
+        gate: linear(Linear::Gate, f.gate)?,
+        up: linear(Linear::Up, f.up)?,
+        down: linear(Linear::Down, f.down)?,
     })
 }
 
-fn prefix(t: &Tensors<'_>, a: &Arch, tokens: Vec<u32>) -> Result<Prefix> {
+fn prefix(t: &Tensors<'_>, a: &Sizes, tokens: Vec<u32>) -> Result<Prefix> {
     let (n, heads) = (tokens.len(), a.layers * a.kv_heads);
     if n == 0 {
         return Ok(Prefix::default());
@@ -190,17 +191,18 @@ impl Tensors<'_> {
         Error::Value { path, tensor, element, value: value.to_string(), expected }
     }
 
-    fn linear(&self, full: &str, name: &str, a: &Arch, format: WeightFormat) -> Result<Linear> {
-        let (rows, cols) = a.linear_shape(name).unwrap_or_default();
+    fn linear(&self, name: &str, sizes: &Sizes, linear: Linear, format: WeightFormat) -> Result<Weight> {
+        let (rows, cols) = sizes.quantized(linear);
         let padded = cols.checked_next_multiple_of(GROUP).unwrap_or(usize::MAX);
         let groups = padded / GROUP;
-        let part = |part: &str| format!("{full}.{part}");
+        let part = |part: &str| format!("{name}.{part}");
         let scale = self.u8(&part("scale"), &[rows, groups])?;
         let level = if self.packed {
-            let bytes = self.u8(&part("level"), &[rows, packed::row_bytes(format, padded)])?;
-            packed::unpack(format, padded, bytes, scale, a.columns(name)).map_err(|i| {
-                self.bad(&part("level"), i, bytes[i], "no group of four columns is written so")
-            })?
+            let (block, used) = sizes.used_columns(linear);
+            let levels = part(format.name());
+            let bytes = self.u8(&levels, &[rows, packed::row_bytes(format, padded)])?;
+            packed::unpack(format, padded, bytes, scale, |column| column % block < used)
+                .map_err(|i| self.bad(&levels, i, bytes[i], "no group of four columns is written so"))?
         } else {
             self.i8(&part("level"), &[rows, padded])?
         };
@@ -209,6 +211,6 @@ impl Tensors<'_> {
             _ => Vec::new(),
         };
         let (mult, shift) = (self.u16(&part("mult"), &[rows])?, self.u8(&part("shift"), &[rows])?);
-        Ok(Linear { format, rows, cols, level, scale: scale.to_vec(), offset, mult, shift: shift.to_vec() })
+        Ok(Weight { format, rows, cols, level, scale: scale.to_vec(), offset, mult, shift: shift.to_vec() })
     }
 }
