@@ -220,6 +220,14 @@ class Elaborated:
         return netlist
 
 
+def last_words():
+    """What Yosys said last, after an error that ended its process."""
+    logs = sorted(BUILD.rglob("*.log"), key=lambda path: path.stat().st_mtime)
+    lines = logs[-1].read_text(encoding="utf-8").splitlines() if logs else []
+    said = [line for line in lines if line.startswith("ERROR")] or lines[-1:]
+    return f"Yosys ended: {' '.join(said) or 'without a word'} (see {logs[-1] if logs else BUILD})"
+
+
 def short(kind, same):
     """The end of an instance's path by which it differs from the others in `same`."""
     path = kind.split(".")
