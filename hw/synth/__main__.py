@@ -87,7 +87,7 @@ def synthesize(config, names, everything, jobs):
         say(f"{config}: all {len(book['units'])} records are current")
         return book
     say(f"{config}: elaborating")
-    elaborated = design.Elaborated(design.TOP, parameters | {"TRACE": "0"}, config)
+    elaborated = design.Elaborated(design.TOP, parameters | {"TRACE": "0"}, config, units["units"])
     present = elaborated.units(units["units"])
     sources = {u.name: design.fingerprint(u.files) for u in present}  # as they were read, whatever is edited meanwhile
     unknown = set(names) - {u.name for u in present} - {u.module for u in present}
@@ -229,7 +229,7 @@ def lint(args):
     """`lint`: slang reads every configuration; any warning of slang or of inference is an error."""
     failed = False
     for config in args.config or CONFIGS:
-        found = design.lint(config, design.configuration(config))
+        found = design.lint(config, design.configuration(config), records.settings()[0]["units"])
         failed |= bool(found)
         for text in found:
             print(text)

@@ -81,9 +81,9 @@ def output_to(path):
 
 
 class Elaborated:
-    """A design read by slang, hierarchy kept, one module for all instances that a loop makes."""
+    """A design read by slang, hierarchy kept, one module for all instances that a loop makes of a unit."""
 
-    def __init__(self, top, parameters, label, keep=True):
+    def __init__(self, top, parameters, label, units=(), keep=True):
         self.ys = yosys()
         self.label = label
         self.top = top
@@ -100,7 +100,7 @@ class Elaborated:
                 raise SynthesisError(f"slang refuses {top} of {label}: {errors(log) or e}") from e
             self.run("chformal -remove")
             self.run("delete */t:$print */t:$check")
-            self._merge_loops()
+            self._merge_loops(units)
         self.modules = self._hierarchy()
         self.saved = False
 
@@ -113,11 +113,12 @@ class Elaborated:
         self.run(f"tee -q -o {path} {command}")
         return path.read_text(encoding="utf-8")
 
-    def _merge_loops(self):
-        """Instances of a generate loop differ in their index at most: the first stands for all."""
+    def _merge_loops(self, units):
+        """Instances of a unit in a generate loop differ at most in an index that they report: the first stands for all.
+        Other modules stay as they are, since they may choose by their index (the lanes of a tile do)."""
         names = re.findall(r"^  (\S+\$\S*\[\d+\]\S*)", self.listed("ls"), re.M)
         groups = {}
-        for name in names:
+        for name in (n for n in names if n.split("$")[0] in units):
             groups.setdefault(re.sub(r"\[\d+\]", "[]", name), []).append(name)
         for pattern, same in groups.items():
             if len(same) > 1:
@@ -263,11 +264,11 @@ def fingerprint(modules):
     return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 
-def lint(config, parameters):
+def lint(config, parameters, units):
     """Warnings and errors of slang, and latches, in one configuration."""
     log = BUILD / config / "read.log"
     try:
-        elaborated = Elaborated(TOP, parameters | {"TRACE": "0"}, config)
+        elaborated = Elaborated(TOP, parameters | {"TRACE": "0"}, config, units)
     except SynthesisError as e:
         return [str(e)]
     found = [line for line in log.read_text(encoding="utf-8").splitlines() if re.search(r"\b(warning|error):", line)]

@@ -117,7 +117,7 @@ def from_records(settings, wants):
 def synthesize(unit, parameters, kept, tool):
     """Makes one point."""
     module = unit.partition("@")[0]
-    elaborated = design.Elaborated(module, parameters, f"point-{unit}")
+    elaborated = design.Elaborated(module, parameters, f"point-{unit}", kept)
     top = next(u for u in elaborated.units(kept) if u.type == module)
     sources = design.fingerprint(top.files)
     netlist = elaborated.map(top)

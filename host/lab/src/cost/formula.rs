@@ -7,13 +7,13 @@ use std::fmt;
 pub type Values = Vec<(String, f64)>;
 
 /// A formula, ready to be evaluated.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Formula {
     /// In postfix order.
     steps: Vec<Step>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 enum Step {
     Number(f64),
     Name(String),
@@ -78,7 +78,7 @@ impl Formula {
     pub fn value(&self, values: &Values) -> Result<f64, FormulaError> {
         let mut stack = Vec::new();
         // The parser has counted the operands: a stack that is too short cannot be.
-        let mut pop = |stack: &mut Vec<f64>| stack.pop().unwrap_or(f64::NAN);
+        let pop = |stack: &mut Vec<f64>| stack.pop().unwrap_or(f64::NAN);
         for step in &self.steps {
             let value = match step {
                 Step::Number(n) => *n,

@@ -1,7 +1,7 @@
 //! The estimates against what synthesis says: points that were fitted, points that were held out, and records of whole
 //! configurations. On the data alone (hw/synth/points.json, hw/synth/records): nothing is synthesized.
 
-use super::fits::{FITS, Fit, fields};
+use super::fits::{FITS, Fit};
 use super::formula::Values;
 use super::{Part, Resources, area};
 use accllm_hw::config::{Config, find, random};
