@@ -7,7 +7,7 @@ use accllm_hw::config::Config;
 use std::sync::Arc;
 
 /// Cycles from an address to its first beat, ideal memory: about 130 ns at 225 MHz.
-const LATENCY: u64 = 30;
+pub const IDEAL_LATENCY: u64 = 30;
 
 /// Memory behind every port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +76,14 @@ impl MemoryKind {
         }
     }
 
+    /// The part of a refresh interval that has passed at the first cycle of port `port`'s DRAM.
+    pub fn phase(self, port: u64, aux: bool) -> f64 {
+        match self {
+            Self::Dram { channels, .. } if !aux && channels.kind != Dram::Ddr4 => phase(port),
+            _ => 0.0,
+        }
+    }
+
     /// The model of a memory with these contents behind port `port` (`aux`: the auxiliary one) of an engine with a clock
     /// of `mhz`.
     ///
@@ -89,15 +97,14 @@ impl MemoryKind {
         mhz: usize,
     ) -> Result<Box<dyn MemoryModel>, KindError> {
         Ok(match self {
-            Self::Ideal => Box::new(Ideal::new(store, LATENCY)),
+            Self::Ideal => Box::new(Ideal::new(store, IDEAL_LATENCY)),
             Self::Stalling(seed) => {
                 let config = StallConfig::new(seed.wrapping_mul(1000).wrapping_add(port));
                 Box::new(Stalling::new(store, config)?)
             }
             Self::Dram { channels, aux: other } => {
                 let dram = if aux { other } else { channels };
-                let phase = if aux || dram.kind == Dram::Ddr4 { 0.0 } else { phase(port) };
-                Box::new(Hbm2::new(store, &dram.params(mhz), phase)?)
+                Box::new(Hbm2::new(store, &dram.params(mhz), self.phase(port, aux))?)
             }
         })
     }

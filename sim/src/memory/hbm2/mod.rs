@@ -23,10 +23,10 @@ mod ticks;
 pub use params::{Basis, DDR4, HBM2, HBM2E, Params, Row, Sourced, TABLE};
 pub use scheduler::DramTiming;
 pub use ticks::ParamsError;
+pub(crate) use ticks::Ticks;
 
 use super::slave::Slave;
 use super::store::Store;
-use ticks::Ticks;
 
 /// A port with DRAM behind it: a pseudo-channel of HBM2 or HBM2e, or a channel of DDR4.
 pub type Hbm2 = Slave<DramTiming>;
