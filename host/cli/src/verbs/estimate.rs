@@ -27,7 +27,8 @@ pub fn run(args: &Estimate, out: &Out) -> Result<()> {
     if let Some(page) = &args.page {
         return write(page, out);
     }
-    let (config, card) = (config::open(&args.config)?, card::open(&args.card)?);
+    let config = config::open(&args.config)?;
+    let card = card::open(&args.card).map_err(|e| Error::Argument(e.to_string()))?;
     let area = cost::area(&config);
     let resources = area.resources();
     let need = Need { config: &config, channel_bytes: 0, aux_bytes: 0, resources: Some(resources) };
@@ -53,7 +54,8 @@ pub fn run(args: &Estimate, out: &Out) -> Result<()> {
 /// The tables of the page.
 fn write(page: &Path, out: &Out) -> Result<()> {
     let old = std::fs::read_to_string(page).map_err(|e| Error::io("read", page, e))?;
-    let new = cost::page(&old, card::find("u280")?).map_err(|e| Error::Argument(format!("{}: {e}", page.display())))?;
+    let u280 = card::find("u280").map_err(|e| Error::Argument(e.to_string()))?;
+    let new = cost::page(&old, u280).map_err(|e| Error::Argument(format!("{}: {e}", page.display())))?;
     output::write_whole(page, new.as_bytes())?;
     out.line(&format!("wrote {}", page.display()))?;
     out.report(&serde_json::json!({ "page": page }))

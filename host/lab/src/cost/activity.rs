@@ -1,7 +1,7 @@
 //! What an engine does in a stretch of time: the events that take energy.
 
-use accllm_compiler::Program;
 use accllm_sim::engine::Counters;
+use accllm_sim::timing::{Events, Report};
 use serde::Serialize;
 
 /// Formats of what the tiles multiply, in the order of [`Activity::formats`].
@@ -27,7 +27,12 @@ pub struct Activity {
 }
 
 impl Activity {
-    /// From the counters of a run, with the shares of the formats ([`formats`]).
+    /// From a run of the timing model.
+    pub fn of(report: &Report) -> Self {
+        Self::new(&report.counters, formats(&report.events))
+    }
+
+    /// From the counters of a run, with the shares of the formats (as [`Activity::of`] finds them).
     pub fn new(c: &Counters, formats: [f64; 3]) -> Self {
         Self {
             cycles: c.cycles as f64,
@@ -60,16 +65,9 @@ impl Activity {
     }
 }
 
-/// Shares of a decoded token's beats by format, with `context` tokens before it: what the tiles multiply, as they take
-/// a beat a cycle.
-pub fn formats(program: &Program, context: u64) -> [f64; 3] {
-    let info = program.info();
-    let mut beats = [0.0; 3];
-    for weight in info.layers.iter().flatten().chain([&info.head]) {
-        beats[usize::from(weight.format.starts_with("w4"))] += weight.beats as f64;
-    }
-    let sequences = program.layout.shape.sequences;
-    beats[2] = (sequences * program.kv_beats_per_token(context)) as f64;
-    let all: f64 = beats.iter().sum();
-    beats.map(|b| if all > 0.0 { b / all } else { 0.0 })
+/// Shares of the multiplications by format.
+fn formats(events: &Events) -> [f64; 3] {
+    let macs = [events.macs_w2, events.macs_w4, events.macs_kv].map(|n| n as f64);
+    let all: f64 = macs.iter().sum();
+    macs.map(|n| if all > 0.0 { n / all } else { 0.0 })
 }

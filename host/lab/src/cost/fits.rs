@@ -93,6 +93,7 @@ pub struct Worst {
     /// Units that have records.
     pub units: usize,
     /// What the RTL's parameters were.
+    #[serde(skip_serializing)]
     parameters: BTreeMap<String, String>,
 }
 
@@ -148,8 +149,11 @@ impl Fit {
         self.with.iter().map(|(name, f)| Ok((name.clone(), f.value(fields)?))).collect()
     }
 
-    /// Resources of one instance with these parameters. What a fit gives below 0 is 0.
-    pub(super) fn at(&self, parameters: &Values) -> Result<Resources, FormulaError> {
+    /// Resources of one instance with these parameters of its module. What a fit gives below 0 is 0.
+    ///
+    /// # Errors
+    /// A parameter that a formula has is missing.
+    pub fn at(&self, parameters: &Values) -> Result<Resources, FormulaError> {
         let mut values = parameters.clone();
         for (name, formula) in &self.derived {
             values.push((name.clone(), formula.value(&values)?));

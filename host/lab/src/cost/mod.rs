@@ -13,15 +13,15 @@ mod page;
 mod published;
 mod range;
 mod resources;
+mod run;
 
-pub use activity::{Activity, FORMATS, formats};
+pub use activity::{Activity, FORMATS};
 pub use area::{Area, UnitArea, area};
 pub use energy::{COEFFICIENTS, Coefficient, Energy, Engine, Share, energy, power};
 pub use fits::{Errors, FITS, Fit, Part, Worst, worst};
+pub use formula::{FormulaError, Values};
 pub use page::{number, page};
 pub use published::{Design, PUBLISHED, System};
 pub use range::Range;
 pub use resources::Resources;
-
-#[cfg(test)]
-mod tests;
+pub use run::{Load, run};

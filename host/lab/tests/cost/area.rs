@@ -1,10 +1,8 @@
 //! The estimates against what synthesis says: points that were fitted, points that were held out, and records of whole
 //! configurations. On the data alone (hw/synth/points.json, hw/synth/records): nothing is synthesized.
 
-use super::fits::{FITS, Fit};
-use super::formula::Values;
-use super::{Part, Resources, area};
 use accllm_hw::config::{Config, find, random};
+use accllm_lab::cost::{FITS, Fit, Part, Resources, UnitArea, Values, area};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -104,7 +102,7 @@ fn whole_configurations_are_predicted() {
         let (mut sum, mut counted) = (Resources::default(), 0);
         for (unit, record) in &book.units {
             let module = unit.split('@').next().unwrap_or_default();
-            let same = |u: &&super::UnitArea| u.unit.split('@').next() == Some(module);
+            let same = |u: &&UnitArea| u.unit.split('@').next() == Some(module);
             let units: usize = estimate.units.iter().filter(same).map(|u| u.count).sum();
             let records = book.units.iter().filter(|(u, _)| u.split('@').next() == Some(module));
             assert_eq!(units, records.map(|(_, r)| r.count).sum::<usize>(), "{name}: instances of {module}");
