@@ -180,7 +180,7 @@ def make_points(args):
         raise design.SynthesisError(f"no unit {', '.join(sorted(unknown))} in {points.FORMS}; units: {', '.join(settings['units'])}")
     book, wants = points.load(), points.wanted(settings, args.units)
     late = sum(points.stale(book, wants), [])
-    found = points.from_records(settings, {name: wants[name] for name in late})
+    found = {} if args.alone else points.from_records(settings, {name: wants[name] for name in late})
     points.save(book | found)
     todo = {name: wants[name] for name in wants if args.all or (name in late and name not in found)}
     say(f"{len(wants)} points: {len(found)} taken from records, {len(todo)} to be synthesized")
@@ -289,6 +289,7 @@ def arguments():
     sub = verb("points", make_points, "synthesize units at other parameters, for the fits (hw/synth/area.toml, points.json)")
     sub.add_argument("units", nargs="*", metavar="UNIT", help="only points of these")
     sub.add_argument("--all", action="store_true", help="also what is current")
+    sub.add_argument("--alone", action="store_true", help="take nothing from the records of configurations")
     sub = verb("netlist", simulate, "write netlists for simulation, which take the place of sources (see hw/synth/netlist.py)")
     sub.add_argument("modules", nargs="+", metavar="MODULE")
     sub.add_argument("--config", default="tiny", metavar="NAME", help="configuration (default: tiny)")

@@ -124,6 +124,7 @@ def run(settings, book):
             "with": [[name, str(value)] for name, value in (form.get("fixed", {}) | form.get("with", {})).items()],
             "let": [[name, text] for name, text in form.get("let", {}).items()],
             "resources": {name: text for name, text in formulas.items() if text != "0"},
+            "record": form.get("record", unit),
             "sources": sorted({point["sources"] for point, _ in samples}),
             "points": sum(not held for _, held in samples),
             "held": sum(held for _, held in samples),

@@ -2,10 +2,13 @@
 
 use crate::args::Estimate;
 use crate::out::Out;
-use accllm_device::{Error, Result, output};
+use accllm_compiler::Program;
+use accllm_compiler::info::Info;
+use accllm_device::{Error, MemoryKind, Result, output};
 use accllm_hw::card::{self, Card, Misfit, Need, Resources};
-use accllm_hw::config::{self, Config};
-use accllm_lab::cost::{self, Area, Part, UnitArea, Worst, number};
+use accllm_hw::config::{self, BEAT_BYTES, Config};
+use accllm_lab::bench::{Model, Options, cases};
+use accllm_lab::cost::{self, Area, Load, Part, Range, Share, UnitArea, Worst, number};
 use serde::Serialize;
 use std::path::Path;
 
@@ -20,6 +23,24 @@ struct Report {
     fits: bool,
     misfits: Vec<String>,
     worst: Option<Worst>,
+    power: Option<Power>,
+}
+
+/// Power of a model's run.
+#[derive(Serialize)]
+struct Power {
+    shape: String,
+    phase: &'static str,
+    context: Option<u64>,
+    prompt: Option<usize>,
+    batch: Option<usize>,
+    tokens: usize,
+    cycles_per_token: f64,
+    tokens_per_s: f64,
+    watts: Range,
+    joules_per_token: Range,
+    tokens_per_joule: Range,
+    parts: Vec<Share>,
 }
 
 /// Says what an engine takes of a card, and what a model's run takes of power.
@@ -31,14 +52,23 @@ pub fn run(args: &Estimate, out: &Out) -> Result<()> {
     let card = card::open(&args.card).map_err(|e| Error::Argument(e.to_string()))?;
     let area = cost::area(&config);
     let resources = area.resources();
-    let need = Need { config: &config, channel_bytes: 0, aux_bytes: 0, resources: Some(resources) };
+    let model = args.shape.as_deref().map(|shape| Work::new(args, shape, &config)).transpose()?;
+    let bytes = |beats: fn(&Info) -> usize| model.as_ref().map_or(0, |m| (beats(&m.program.info()) * BEAT_BYTES) as u64);
+    let need = Need {
+        config: &config,
+        channel_bytes: bytes(|info| info.weight_beats + info.kv_beats),
+        aux_bytes: bytes(|info| info.aux_beats),
+        resources: Some(resources),
+    };
     let misfits = card.misfits(&need);
     out.line(&format!("{} on {}, estimated (docs/cost.md)\n", config.name, card.title))?;
     units(&area, out)?;
     against(&card, &config, &resources, out)?;
-    fits(&misfits, out)?;
+    fits(&misfits, model.is_some(), out)?;
     let worst = cost::worst(&config);
     clock(&config, worst, out)?;
+    let power = model.map(|m| m.power(&config, &card)).transpose()?;
+    power.iter().try_for_each(|p| p.print(out))?;
     out.report(&Report {
         config: config.name.to_string(),
         card: card.name.clone(),
@@ -48,6 +78,7 @@ pub fn run(args: &Estimate, out: &Out) -> Result<()> {
         misfits: misfits.iter().map(ToString::to_string).collect(),
         units: area.units,
         worst: worst.cloned(),
+        power,
     })
 }
 
@@ -90,9 +121,9 @@ fn against(card: &Card, config: &Config, engine: &Resources<f64>, out: &Out) -> 
     Ok(())
 }
 
-fn fits(misfits: &[Misfit], out: &Out) -> Result<()> {
+fn fits(misfits: &[Misfit], model: bool, out: &Out) -> Result<()> {
     if misfits.is_empty() {
-        return out.line("fits: memory is not looked at without a model");
+        return out.line(if model { "fits" } else { "fits; memory is only looked at with a model" });
     }
     for misfit in misfits {
         out.line(&format!("does not fit: {misfit}"))?;
@@ -110,4 +141,74 @@ fn clock(config: &Config, worst: Option<&Worst>, out: &Out) -> Result<()> {
         ),
         None => format!("slowest path: not known, as no records of synthesis are of {} as it is", config.name),
     })
+}
+
+/// A model's run.
+struct Work {
+    shape: String,
+    load: Load,
+    batch: Option<usize>,
+    program: Program,
+}
+
+impl Work {
+    fn new(args: &Estimate, shape: &str, config: &Config) -> Result<Self> {
+        let base = cases::all().swap_remove(0).options;
+        let options = Options { shape: shape.into(), config: args.config.clone(), batch: args.batch, ..base };
+        let program = Model::open(&options)?.program(&options, config)?;
+        let lambda = program.layout.shape.lambda;
+        let full = (lambda.n_sink + lambda.n_window) as u64;
+        let load = match args.prompt {
+            Some(0) => return Err(Error::Argument("--prompt is 0; give 1 or more".into())),
+            Some(prompt) => Load::Prefill(prompt),
+            None => Load::Decode(args.context.unwrap_or(full)),
+        };
+        Ok(Self { shape: shape.into(), load, batch: args.batch, program })
+    }
+
+    fn power(&self, config: &Config, card: &Card) -> Result<Power> {
+        let (activity, tokens) = cost::run(&self.program, config, MemoryKind::of(card, config), self.load)?;
+        let energy = cost::energy(config, &activity, card);
+        let joules_per_token = energy.joules * (1.0 / tokens as f64);
+        let cycles_per_token = activity.cycles / tokens as f64;
+        let (phase, context, prompt) = match self.load {
+            Load::Decode(context) => (if self.batch.is_some() { "batch" } else { "decode" }, Some(context), None),
+            Load::Prefill(prompt) => ("prefill", None, Some(prompt)),
+        };
+        Ok(Power {
+            shape: self.shape.clone(),
+            phase,
+            context,
+            prompt,
+            batch: self.batch,
+            tokens,
+            cycles_per_token,
+            tokens_per_s: config.mhz as f64 * 1e6 / cycles_per_token,
+            watts: energy.watts,
+            joules_per_token,
+            tokens_per_joule: joules_per_token.inverse(),
+            parts: energy.parts,
+        })
+    }
+}
+
+impl Power {
+    fn print(&self, out: &Out) -> Result<()> {
+        let what = match (self.context, self.prompt, self.batch) {
+            (Some(context), _, Some(batch)) => format!("{batch} sequences with {context} tokens before each"),
+            (Some(context), _, None) => format!("a token with {context} before it"),
+            (None, prompt, _) => format!("a prompt of {} tokens", prompt.unwrap_or(0)),
+        };
+        out.line(&format!(
+            "\n{}, {what}: {:.0} cycles a token, {:.1} tokens/s (timing model)",
+            self.shape, self.cycles_per_token, self.tokens_per_s
+        ))?;
+        out.line(&format!("{:<18} {:>7} {:>7} {:>7}", "W", "low", "value", "high"))?;
+        let row = |name: &str, w: Range| format!("{name:<18} {:>7.2} {:>7.2} {:>7.2}", w.low, w.value, w.high);
+        for share in &self.parts {
+            out.line(&row(share.part, share.watts))?;
+        }
+        out.line(&row("together", self.watts))?;
+        out.line(&format!("{:.3} J a token, {:.2} tokens a joule", self.joules_per_token, self.tokens_per_joule))
+    }
 }

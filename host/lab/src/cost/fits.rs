@@ -50,6 +50,10 @@ pub struct Fit {
     pub formulas: BTreeMap<String, String>,
     /// Points that it was fitted to, and points held out.
     pub points: [usize; 2],
+    /// Its name in the records of configurations.
+    pub record: String,
+    /// Hashes of the sources that its points are of.
+    pub sources: Vec<String>,
     /// By resource.
     pub errors: BTreeMap<String, Errors>,
     /// Levels of logic and nanoseconds of the slowest path of all its points; none where it has units inside, as paths
@@ -69,6 +73,8 @@ struct Entry {
     resources: BTreeMap<String, String>,
     points: usize,
     held: usize,
+    record: String,
+    sources: Vec<String>,
     errors: BTreeMap<String, Errors>,
     levels: Option<u32>,
     ns: Option<f64>,
@@ -133,6 +139,8 @@ fn fit(e: Entry) -> Result<Fit, FormulaError> {
         resources,
         formulas: e.resources,
         points: [e.points, e.held],
+        record: e.record,
+        sources: e.sources,
         errors: e.errors,
         slowest: e.levels.zip(e.ns),
     })
