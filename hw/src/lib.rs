@@ -10,6 +10,7 @@ pub mod isa;
 pub mod kernel;
 pub mod regs;
 pub mod rope;
+pub mod sizes;
 pub mod tables;
 
 pub use r#gen::files as gen_files;

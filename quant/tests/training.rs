@@ -165,7 +165,7 @@ fn an_interrupted_run_goes_on() -> Outcome {
     let (_, seen) = run(&model, &Options { keys: Keys::Balanced(0.5), ..options() }, Some(folder))?;
     assert_eq!([0, 1, 2].map(|l| losses(&seen, l).len()), [24, 24, 24]);
     let mut other = model.clone();
-    other.config.rope.theta = 5000.0;
+    other.config.sizes.rope.theta = 5000.0;
     let (_, seen) = run(&other, &options(), Some(folder))?;
     assert_eq!([0, 1, 2].map(|l| losses(&seen, l).len()), [24, 24, 24]);
     Ok(())

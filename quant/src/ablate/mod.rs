@@ -148,7 +148,7 @@ impl Ablation {
         for window in windows(&self.calibration, self.protocol)? {
             inputs.extend(self.model.hidden(window, None, &mut NoTap)?);
         }
-        let inputs = Inputs::new(&inputs, self.model.config.hidden);
+        let inputs = Inputs::new(&inputs, self.model.config.sizes.hidden);
         let mut model = self.model.clone();
         model.head = Some(inputs.fit(self.model.head(), WeightFormat::W4, how).dequantize());
         Ok(model)
@@ -176,7 +176,7 @@ impl Ablation {
 fn steps(model: &FloatModel, stats: &Calibration, choice: &Choice) -> Result<Steps> {
     let c = &model.config;
     let formats = [WeightFormat::W4; 7];
-    let mut layers = Vec::with_capacity(c.layers);
+    let mut layers = Vec::with_capacity(c.sizes.layers);
     for (w, s) in model.layers.iter().zip(&stats.layers) {
         let w = w?;
         let mut shapes = choose_layer(c, &w, s, &formats, choice.migration);

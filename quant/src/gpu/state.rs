@@ -17,7 +17,8 @@ const TITLE: &str = "accllm training state 1: after step";
 /// What is kept, with its size.
 fn parts(o: &Optimizer<'_>) -> [(Ptr, usize); 8] {
     let s = o.shape;
-    let (all, gains, table) = (s.layers * s.layer(), s.norms() * s.hidden, s.vocab * s.hidden);
+    let (all, gains, table) =
+        (s.sizes.layers * s.layer(), s.norms() * s.sizes.hidden, s.sizes.vocab * s.sizes.hidden);
     let [m, v, gain_m, gain_v] = o.adam;
     [
         (o.layers, all),

@@ -22,7 +22,7 @@ pub(super) fn find_grids(
     if options.formats(l).contains(&WeightFormat::W4) {
         return [const { None }; 7];
     }
-    let o = spread_heads(&w.o, c.head_dim);
+    let o = spread_heads(&w.o, c.sizes.head_dim);
     [&w.q, &w.k, &w.v, &o, &w.gate, &w.up, &w.down].map(recover)
 }
 

@@ -33,7 +33,7 @@ mod weights;
 mod work;
 mod written;
 
-pub use assign::{Assignment, Candidate, FORMATS, LINEARS, assign_formats, linear_sizes};
+pub use assign::{Assignment, Candidate, FORMATS, assign_formats};
 pub use calibrate::{Calibration, Channels, LayerStats, calibrate, calibrate_behind};
 pub(crate) use calibrate::{watch, windows};
 pub use closed::{Closed, Pruning, Streams, closed_model};

@@ -7,6 +7,7 @@ use crate::float::{Behind, FloatModel, Lambda, Site, Tap};
 use crate::perplexity::Scorer;
 use accllm_hw::config::COLS;
 use accllm_hw::fixed::{H_MAX, H_MIN, block_code, block_exponent};
+use accllm_hw::sizes::padded_head;
 
 /// A float model with some of the engine's rounding switched on.
 pub struct Simulated<'a> {
@@ -169,17 +170,19 @@ impl Tap for Rounding<'_> {
             Site::Value if parts.value => round(data, &s.value, -8.0, 7.0),
             Site::Key => match &parts.key {
                 Some(KeyGrid::Token) => {
-                    each_head(data, c.head_dim, c.kv_heads, |h, head| key_head(head, c.lead(layer, h)));
+                    each_head(data, c.sizes.head_dim, c.sizes.kv_heads, |h, head| {
+                        key_head(head, c.lead(layer, h))
+                    });
                 }
                 Some(KeyGrid::Static(steps)) => {
                     let step = steps.get(layer).copied().unwrap_or(1.0);
-                    data.chunks_exact_mut(c.head_dim).for_each(|head| static_key_head(head, step));
+                    data.chunks_exact_mut(c.sizes.head_dim).for_each(|head| static_key_head(head, step));
                 }
                 None => {}
             },
             Site::Query if parts.query => {
-                let lead = |h| c.lead(layer, h / c.group());
-                each_head(data, c.head_dim, c.heads, |h, head| query_head(head, lead(h)));
+                let lead = |h| c.lead(layer, h / c.sizes.group());
+                each_head(data, c.sizes.head_dim, c.sizes.heads, |h, head| query_head(head, lead(h)));
             }
             _ => {}
         }
@@ -276,7 +279,7 @@ pub(crate) fn hadamard(head: &[f32], lead: usize) -> Vec<f32> {
 /// starts of the two halves, pair `lead` and pair 0 in each other's place.
 pub(super) fn padded(head: &[f32], lead: usize) -> Vec<f32> {
     let half = head.len() / 2;
-    let n = if head.len() <= 64 { 64 } else { head.len().next_power_of_two().max(128) };
+    let n = padded_head(head.len()).max(head.len().next_power_of_two());
     let mut x = vec![0.0f32; n];
     x[..half].copy_from_slice(&head[..half]);
     x[n / 2..n / 2 + half].copy_from_slice(&head[half..]);

@@ -50,7 +50,7 @@ pub enum Clip {
 /// Steps of a model whose migration is in its weights: one per tensor.
 pub fn static_steps(model: &FloatModel, stats: &Calibration, clip: Clip) -> Result<Steps> {
     let c = &model.config;
-    shaped_steps(model, vec![LayerShapes::flat(c); c.layers], vec![1.0; c.hidden], stats, clip)
+    shaped_steps(model, vec![LayerShapes::flat(c); c.sizes.layers], vec![1.0; c.sizes.hidden], stats, clip)
 }
 
 /// Steps with the shapes of a migration, for the model it has not been folded into: rounding with them is the same
@@ -67,7 +67,7 @@ pub fn shaped_steps(
     if clip == Clip::None {
         return Ok(steps);
     }
-    let mut out = Vec::with_capacity(c.layers);
+    let mut out = Vec::with_capacity(c.sizes.layers);
     for ((steps, w), s) in steps.layers.iter_mut().zip(model.layers.iter()).zip(&stats.layers) {
         let w = w?;
         shrink(&mut steps.attn_in, &s.attn_in, &[&w.q, &w.k, &w.v]);

@@ -39,7 +39,7 @@ pub(super) fn quantize_weights(
         let w = w?;
         work.depend_on(&w);
         blocks.layer(l, w, &work, progress)?;
-        progress(Reached { layer: l + 1, layers: c.layers, step: 0, steps: 0, loss: None });
+        progress(Reached { layer: l + 1, layers: c.sizes.layers, step: 0, steps: 0, loss: None });
     }
     blocks.streams.quantized.iter().for_each(|x| {
         model.last_norm(x, &mut blocks.seen);
@@ -48,7 +48,7 @@ pub(super) fn quantize_weights(
     let head_in = seen.tap.finish()?.head_in;
     let (final_norm, float_head, head) = fit_head(model, &streams.quantized, &head_in, options);
     match &options.end_to_end {
-        Some((how, count)) if trained.len() == c.layers => {
+        Some((how, count)) if trained.len() == c.sizes.layers => {
             // The training needs the room.
             drop((streams.quantized, layers));
             work.depend_on_matrix(&float_head);
@@ -216,7 +216,8 @@ impl<'a> Blocks<'a> {
         progress: &mut dyn FnMut(Reached),
     ) -> Result<TrainedLayer> {
         let window = self.options.calibration.window;
-        let block = BlockTraining { how, l, layers: self.c.layers, window, value_step: Some(value_step) };
+        let block =
+            BlockTraining { how, l, layers: self.c.sizes.layers, window, value_step: Some(value_step) };
         let training = TrainedLayer::new(self.c, w, layer, &block)?;
         training.reconstruct(&self.streams.quantized, &self.streams.float, &block, progress)?;
         Ok(training)

@@ -80,7 +80,7 @@ impl TrainedLayer {
         let device = device()?;
         let layer = TrainLayer::new(c, (how.l, w), &start.grids, how.window, how.value_step, &device)
             .map_err(failed)?;
-        Ok(Self { layer, window: how.window, hidden: c.hidden, device })
+        Ok(Self { layer, window: how.window, hidden: c.sizes.hidden, device })
     }
 
     /// The layer that a training before this one left in `path`.
@@ -93,7 +93,7 @@ impl TrainedLayer {
         let device = device()?;
         let layer =
             TrainLayer::restore((c, l), formats, window, path, &device).map_err(|e| damaged(path, &e))?;
-        Ok(Self { layer, window, hidden: c.hidden, device })
+        Ok(Self { layer, window, hidden: c.sizes.hidden, device })
     }
 
     /// Keeps the layer in `path`.

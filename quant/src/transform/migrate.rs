@@ -54,10 +54,10 @@ impl LayerShapes {
     pub fn flat(c: &LlamaConfig) -> Self {
         let ones = |n: usize| vec![1.0; n];
         Self {
-            attn_in: ones(c.hidden),
-            value: ones(c.kv_width()),
-            mlp_in: ones(c.hidden),
-            down_in: ones(c.ffn),
+            attn_in: ones(c.sizes.hidden),
+            value: ones(c.sizes.kv_width()),
+            mlp_in: ones(c.sizes.hidden),
+            down_in: ones(c.sizes.ff),
         }
     }
 }
@@ -87,7 +87,9 @@ pub fn migrate_head(model: &mut FloatModel, shape: &[f32]) {
 
 /// The value shape as seen by o's columns: `[heads * head_dim]`, one KV head for each of its query heads.
 pub(crate) fn per_query(c: &LlamaConfig, value: &[f32]) -> Vec<f32> {
-    (0..c.heads).flat_map(|h| value[h / c.group() * c.head_dim..][..c.head_dim].iter().copied()).collect()
+    (0..c.sizes.heads)
+        .flat_map(|h| value[h / c.sizes.group() * c.sizes.head_dim..][..c.sizes.head_dim].iter().copied())
+        .collect()
 }
 
 fn divide(gain: &mut [f32], shape: &[f32]) {
@@ -104,7 +106,7 @@ pub fn choose_layer(
     exponent: Option<f32>,
 ) -> LayerShapes {
     let [q, k, v, o, gate, up, down] = *formats;
-    let members: Vec<Matrix> = (0..c.group()).map(|g| member_of_group(c, &w.o, g)).collect();
+    let members: Vec<Matrix> = (0..c.sizes.group()).map(|g| member_of_group(c, &w.o, g)).collect();
     let by_kv: Vec<Reader<'_>> = members.iter().map(|m| (m, o)).collect();
     let averaged = Codes::Static(7.5 * KEYS.sqrt());
     // What pruning does to o hides what rounding does to values; shared by 32 channels, their steps would be too large.
@@ -129,8 +131,8 @@ pub fn choose_head(
 
 /// The columns of `o` that belong to query head `member` of each KV head: `[hidden, kv_heads * head_dim]`.
 fn member_of_group(c: &LlamaConfig, o: &Matrix, member: usize) -> Matrix {
-    let heads = o.data.chunks_exact(c.head_dim).skip(member).step_by(c.group());
-    Matrix { rows: o.rows, cols: c.kv_width(), data: heads.flatten().copied().collect() }
+    let heads = o.data.chunks_exact(c.sizes.head_dim).skip(member).step_by(c.sizes.group());
+    Matrix { rows: o.rows, cols: c.sizes.kv_width(), data: heads.flatten().copied().collect() }
 }
 
 /// How a tensor is rounded.

@@ -53,7 +53,9 @@ pub fn run(args: &Estimate, out: &Out) -> Result<()> {
     let area = cost::area(&config);
     let resources = area.resources();
     let model = args.shape.as_deref().map(|shape| Work::new(args, shape, &config)).transpose()?;
-    let bytes = |beats: fn(&Info) -> usize| model.as_ref().map_or(0, |m| (beats(&m.program.info()) * BEAT_BYTES) as u64);
+    let bytes = |beats: fn(&Info) -> usize| {
+        model.as_ref().map_or(0, |m| (beats(&m.program.info()) * BEAT_BYTES) as u64)
+    };
     let need = Need {
         config: &config,
         channel_bytes: bytes(|info| info.weight_beats + info.kv_beats),
@@ -112,11 +114,18 @@ fn cells(r: cost::Resources) -> String {
 /// The engine against the card.
 fn against(card: &Card, config: &Config, engine: &Resources<f64>, out: &Out) -> Result<()> {
     let (shares, device) = (card.shares(engine, config.channels), card.device.resources());
-    out.line(&format!("{:<9} {:>10} {:>10} {:>22} {:>8}", "resource", "engine", "device", "with shell and paths", "ceiling"))?;
+    out.line(&format!(
+        "{:<9} {:>10} {:>10} {:>22} {:>8}",
+        "resource", "engine", "device", "with shell and paths", "ceiling"
+    ))?;
     for (i, name) in Resources::<f64>::NAMES.into_iter().enumerate() {
-        let (engine, device, share) = (number(*engine.each()[i]), number(*device.each()[i]), shares.each()[i]);
+        let (engine, device, share) =
+            (number(*engine.each()[i]), number(*device.each()[i]), shares.each()[i]);
         let limit = card.limit.each()[i];
-        out.line(&format!("{:<9} {engine:>10} {device:>10} {share:>21.1}% {limit:>7}%", name.to_uppercase()))?;
+        out.line(&format!(
+            "{:<9} {engine:>10} {device:>10} {share:>21.1}% {limit:>7}%",
+            name.to_uppercase()
+        ))?;
     }
     Ok(())
 }
@@ -139,7 +148,9 @@ fn clock(config: &Config, worst: Option<&Worst>, out: &Out) -> Result<()> {
             "slowest path before placement: {:.2} ns, {} levels, from {}; {} MHz are {period:.2} ns",
             w.ns, w.levels, w.unit, config.mhz
         ),
-        None => format!("slowest path: not known, as no records of synthesis are of {} as it is", config.name),
+        None => {
+            format!("slowest path: not known, as no records of synthesis are of {} as it is", config.name)
+        }
     })
 }
 
@@ -172,7 +183,9 @@ impl Work {
         let joules_per_token = energy.joules * (1.0 / tokens as f64);
         let cycles_per_token = activity.cycles / tokens as f64;
         let (phase, context, prompt) = match self.load {
-            Load::Decode(context) => (if self.batch.is_some() { "batch" } else { "decode" }, Some(context), None),
+            Load::Decode(context) => {
+                (if self.batch.is_some() { "batch" } else { "decode" }, Some(context), None)
+            }
             Load::Prefill(prompt) => ("prefill", None, Some(prompt)),
         };
         Ok(Power {
@@ -204,11 +217,15 @@ impl Power {
             self.shape, self.cycles_per_token, self.tokens_per_s
         ))?;
         out.line(&format!("{:<18} {:>7} {:>7} {:>7}", "W", "low", "value", "high"))?;
-        let row = |name: &str, w: Range| format!("{name:<18} {:>7.2} {:>7.2} {:>7.2}", w.low, w.value, w.high);
+        let row =
+            |name: &str, w: Range| format!("{name:<18} {:>7.2} {:>7.2} {:>7.2}", w.low, w.value, w.high);
         for share in &self.parts {
             out.line(&row(share.part, share.watts))?;
         }
         out.line(&row("together", self.watts))?;
-        out.line(&format!("{:.3} J a token, {:.2} tokens a joule", self.joules_per_token, self.tokens_per_joule))
+        out.line(&format!(
+            "{:.3} J a token, {:.2} tokens a joule",
+            self.joules_per_token, self.tokens_per_joule
+        ))
     }
 }

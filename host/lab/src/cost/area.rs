@@ -49,7 +49,13 @@ pub fn area(config: &Config) -> Area {
     let unit = |fit: &'static Fit| {
         let count = fit.count(&fields)?;
         let each = fit.at(&fit.parameters(&fields)?)?;
-        Ok(UnitArea { unit: &fit.unit, part: fit.part, count: count.round() as usize, each, total: each * count })
+        Ok(UnitArea {
+            unit: &fit.unit,
+            part: fit.part,
+            count: count.round() as usize,
+            each,
+            total: each * count,
+        })
     };
     let units: Result<Vec<_>, super::formula::FormulaError> = FITS.0.iter().map(unit).collect();
     // The formulas are part of the program, and have only names that a test gives them.

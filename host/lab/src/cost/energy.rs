@@ -48,7 +48,9 @@ pub static COEFFICIENTS: LazyLock<BTreeMap<String, Coefficient>> = LazyLock::new
 
 fn coefficient(name: &str) -> Range {
     // Names are those of this file; a test asks for each.
-    COEFFICIENTS.get(name).map_or_else(|| unreachable!("hw/cost/energy.toml has no '{name}'"), Coefficient::range)
+    COEFFICIENTS
+        .get(name)
+        .map_or_else(|| unreachable!("hw/cost/energy.toml has no '{name}'"), Coefficient::range)
 }
 
 /// Power of one part.
@@ -105,7 +107,8 @@ impl Engine {
         let part = |p| area.part(p);
         let ports = (config.channels as f64 / card.memory.ports.min(32) as f64).min(1.0);
         let added = card.added.total();
-        let paths = Resources { lut: added.lut, ff: added.ff, bram: added.bram, ..Resources::default() } * ports;
+        let paths =
+            Resources { lut: added.lut, ff: added.ff, bram: added.bram, ..Resources::default() } * ports;
         let (channels, lanes, vec) = (config.channels as f64, config.lanes as f64, config.vec as f64);
         let words = |bits: usize| bits.div_ceil(URAM_BITS) as f64;
         Self {
@@ -145,9 +148,11 @@ pub fn power(engine: &Engine, a: &Activity, idle: Range, memories: [Dram; 2]) ->
     let tiles: Range = (0..FORMATS.len())
         .map(|i| c(["dsp_w2", "dsp_w4", "dsp_kv"][i]) * (a.mat_busy * engine.multipliers * a.formats[i]))
         .sum();
-    let others = (engine.matrix.dsp - engine.multipliers).max(0.0) * a.mat_busy + engine.vector.dsp * a.vec_busy;
+    let others =
+        (engine.matrix.dsp - engine.multipliers).max(0.0) * a.mat_busy + engine.vector.dsp * a.vec_busy;
     let all = engine.matrix + engine.vector + engine.rest;
-    let uram = engine.fifo_words * a.beats_read + engine.tile_words * a.mat_busy + engine.vector_words * a.vec_busy;
+    let uram =
+        engine.fifo_words * a.beats_read + engine.tile_words * a.mat_busy + engine.vector_words * a.vec_busy;
     let parts = [
         ("card at rest", idle * seconds),
         ("channel memory", channels * a.channel_beats),

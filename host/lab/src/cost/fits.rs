@@ -106,7 +106,8 @@ pub struct Worst {
 /// All units, in the order of `hw/synth/area.toml`, and slowest paths by name of the configuration.
 pub static FITS: LazyLock<(Vec<Fit>, BTreeMap<String, Worst>)> = LazyLock::new(|| {
     // The file is part of the program; a test reads it.
-    read(include_str!("../../../../hw/synth/fits.json")).unwrap_or_else(|e| unreachable!("hw/synth/fits.json: {e}"))
+    read(include_str!("../../../../hw/synth/fits.json"))
+        .unwrap_or_else(|e| unreachable!("hw/synth/fits.json: {e}"))
 });
 
 fn read(text: &str) -> Result<(Vec<Fit>, BTreeMap<String, Worst>), String> {
@@ -118,7 +119,9 @@ fn read(text: &str) -> Result<(Vec<Fit>, BTreeMap<String, Worst>), String> {
 /// The slowest path of a configuration, where the records are of its parameters.
 pub fn worst(config: &Config) -> Option<&'static Worst> {
     let worst = FITS.1.get(&config.name[..])?;
-    let same = |(_, name, value): (_, &str, usize)| worst.parameters.get(name).is_some_and(|v| *v == value.to_string());
+    let same = |(_, name, value): (_, &str, usize)| {
+        worst.parameters.get(name).is_some_and(|v| *v == value.to_string())
+    };
     config.params().all(same).then_some(worst)
 }
 

@@ -104,7 +104,11 @@ impl Formula {
 /// The names in it: what a person looks for where one has no value.
 impl fmt::Display for Formula {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.steps.iter().filter_map(|s| if let Step::Name(n) = s { Some(&n[..]) } else { None }).collect();
+        let names: Vec<_> = self
+            .steps
+            .iter()
+            .filter_map(|s| if let Step::Name(n) = s { Some(&n[..]) } else { None })
+            .collect();
         write!(f, "of {}", names.join(", "))
     }
 }

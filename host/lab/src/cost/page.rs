@@ -30,7 +30,9 @@ pub fn page(old: &str, card: &Card) -> Result<String, String> {
             let (_, tail) = rest.split_once("<!-- end -->\n")?;
             Some(format!("{head}{marker}{}<!-- end -->\n{tail}", table(card)))
         };
-        let what = || format!("no place for the table '{name}': a line `<!-- {name} -->` and, below, `<!-- end -->`");
+        let what = || {
+            format!("no place for the table '{name}': a line `<!-- {name} -->` and, below, `<!-- end -->`")
+        };
         page = place().ok_or_else(what)?;
     }
     Ok(page)
@@ -47,7 +49,9 @@ pub fn number(value: f64) -> String {
 
 /// Every named configuration by part.
 fn configurations(_: &Card) -> String {
-    let mut out = String::from("| configuration | LUT | LUTRAM | FF | DSP | BRAM36 | URAM |\n|---|---|---|---|---|---|---|\n");
+    let mut out = String::from(
+        "| configuration | LUT | LUTRAM | FF | DSP | BRAM36 | URAM |\n|---|---|---|---|---|---|---|\n",
+    );
     for config in CONFIGS.iter() {
         let Area { total: Resources { lut, lutram, ff, dsp, bram, uram, .. }, .. } = area(config);
         let cells = [lut, lutram, ff, dsp, bram, uram].map(number).join(" | ");
@@ -71,7 +75,10 @@ fn fits(_: &Card) -> String {
             Some(e) => percent(e.fitted),
             None => String::new(),
         };
-        let whole = ["dsp", "bram", "uram"].iter().filter_map(|name| of(name)).all(|e| e.fitted == 0.0 && e.held == 0.0);
+        let whole = ["dsp", "bram", "uram"]
+            .iter()
+            .filter_map(|name| of(name))
+            .all(|e| e.fitted == 0.0 && e.held == 0.0);
         let cells: Vec<_> = shown.iter().map(cell).collect();
         let exact = if whole { "exact" } else { "**off**" };
         let _ = writeln!(
@@ -103,7 +110,8 @@ fn formulas(_: &Card) -> String {
 fn coefficients(_: &Card) -> String {
     let mut out = String::from("| name | unit | low | value | high | source |\n|---|---|---|---|---|---|\n");
     for (name, c) in &*COEFFICIENTS {
-        let _ = writeln!(out, "| `{name}` | {} | {} | {} | {} | {} |", c.unit, c.low, c.value, c.high, c.source);
+        let _ =
+            writeln!(out, "| `{name}` | {} | {} | {} | {} | {} |", c.unit, c.low, c.value, c.high, c.source);
     }
     out
 }
@@ -117,7 +125,11 @@ fn published(card: &Card) -> String {
         let figure = |x: Option<f64>| x.map(|x| x.to_string()).unwrap_or_default();
         let ours = s.design.map(|d| d.power(card).watts.to_string()).unwrap_or_default();
         let (rate, per) = (figure(s.tokens_per_s), figure(s.tokens_per_joule));
-        let _ = writeln!(out, "| {}: {} | {} | {} | {rate} | {per} | {ours} | {} |", s.name, s.what, s.watts, s.basis, s.source);
+        let _ = writeln!(
+            out,
+            "| {}: {} | {} | {} | {rate} | {per} | {ours} | {} |",
+            s.name, s.what, s.watts, s.basis, s.source
+        );
     }
     out
 }

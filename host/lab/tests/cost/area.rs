@@ -108,8 +108,14 @@ fn whole_configurations_are_predicted() {
                 println!("{name}: no record of {}", unit.unit);
                 continue;
             }
-            let all: usize = estimate.units.iter().filter(|u| module(u.unit) == module(unit.unit)).map(|u| u.count).sum();
-            assert_eq!(all, same().map(|(_, r)| r.count).sum::<usize>(), "{name}: instances of {}", unit.unit);
+            let all: usize =
+                estimate.units.iter().filter(|u| module(u.unit) == module(unit.unit)).map(|u| u.count).sum();
+            assert_eq!(
+                all,
+                same().map(|(_, r)| r.count).sum::<usize>(),
+                "{name}: instances of {}",
+                unit.unit
+            );
             let record = &book.units[&fit(unit.unit).record];
             if !fit(unit.unit).sources.contains(&record.sources) {
                 println!("{name}: the record of {} is of other sources than the points", unit.unit);
@@ -137,7 +143,9 @@ fn any_legal_configuration_has_an_area() {
         for unit in &area.units {
             assert!(unit.count > 0, "{}: {config:?}", unit.unit);
             assert!(unit.each.values().iter().all(|v| v.is_finite()), "{}: {config:?}", unit.unit);
-            for (name, whole) in [("dsp", unit.each.dsp), ("uram", unit.each.uram), ("bram", 2.0 * unit.each.bram)] {
+            for (name, whole) in
+                [("dsp", unit.each.dsp), ("uram", unit.each.uram), ("bram", 2.0 * unit.each.bram)]
+            {
                 assert!((whole - whole.round()).abs() < 1e-6, "{}: {name} {whole}: {config:?}", unit.unit);
             }
         }
@@ -164,8 +172,10 @@ fn more_takes_more() {
         let mut config = base;
         grow(&mut config);
         let (small, large) = (area(&base).total.values(), area(&config).total.values());
-        let shrunk = Resources::NAMES.iter().zip(small.iter().zip(large)).filter(|(_, (s, l))| *l < **s * 0.999);
-        let names: Vec<_> = shrunk.map(|(name, _)| *name).filter(|n| *n != "lutram" && *n != "carry").collect();
+        let shrunk =
+            Resources::NAMES.iter().zip(small.iter().zip(large)).filter(|(_, (s, l))| *l < **s * 0.999);
+        let names: Vec<_> =
+            shrunk.map(|(name, _)| *name).filter(|n| *n != "lutram" && *n != "carry").collect();
         assert!(names.is_empty(), "change {i}: less {names:?}");
     }
 }
