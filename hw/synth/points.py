@@ -105,7 +105,8 @@ def from_records(settings, wants):
         fields = {name.lower(): int(value) for name, value in book["parameters"].items()}
         for unit, form in settings["units"].items():
             record = book["units"].get(form.get("record", unit))
-            if record and current(record):
+            # Records without a fan-out are of the time when copies were joined.
+            if record and "fanout" in record and current(record):
                 parameters = of_configuration(form, fields)
                 name = label(unit, parameters)
                 if name in wants:

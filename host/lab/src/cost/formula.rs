@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(value("1 + 2 * LANES - 3"), 6.0);
         assert_eq!(value("2 - 1 - 1"), 0.0);
         assert_eq!(value("64 / 2 / LANES"), 8.0);
-        assert_eq!(value("-(2 + LANES) * 1.5e-1"), -0.9);
+        assert_eq!(value("-(2 + LANES) * 2.5e-1"), -1.5);
         assert_eq!(value("ceil(A_1 / LANES) + log2(LANES)"), 5.0);
         assert_eq!(value("bram(256, 8192) + bram(256, 1024) + bram(4, 4096)"), 58.0 + 7.5 + 0.5);
         assert_eq!(value("uram(512, 64) + uram(64, 32768)"), 16.0);
