@@ -11,10 +11,14 @@
 //! and what to do.
 
 pub mod ablate;
+pub mod calibrate;
 pub mod config;
 pub mod error;
+mod file;
 pub mod float;
 pub mod gpu;
+pub mod grid;
+mod head;
 pub mod import;
 pub mod int;
 mod isa;

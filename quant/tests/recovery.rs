@@ -2,7 +2,8 @@
 
 use accllm_quant::float::Matrix;
 use accllm_quant::model::WeightFormat;
-use accllm_quant::quantize::{GridWeight, recover};
+use accllm_quant::quantize::recover;
+use accllm_quant::grid::GridWeight;
 use proptest::prelude::*;
 
 const ROWS: usize = 3;

@@ -7,7 +7,7 @@
 
 use crate::float::Matrix;
 use crate::model::{GROUP, WeightFormat};
-use crate::quantize::GridWeight;
+use crate::grid::GridWeight;
 use rayon::prelude::*;
 
 /// Rounds of levels and steps.

@@ -1,10 +1,10 @@
 //! Turns grids and steps into the integer constants of `docs/numerics.md`.
 
 use super::Options;
-use super::calibrate::{Calibration, LayerStats};
+use crate::calibrate::{Calibration, LayerStats};
 use super::constants::{factor, vector};
-use super::grid::GridWeight;
-use super::layer::{GridLayer, Weights};
+use crate::grid::GridWeight;
+use crate::grid::{GridLayer, Weights};
 use super::prefix::prefix;
 use super::steps::{LayerSteps, Steps};
 use crate::config::LlamaConfig;

@@ -6,10 +6,11 @@
 //! rounding; GPTAQ's asymmetric calibration). For o and down the wanted output also contains what the residual
 //! stream lacks so far. `W*` is pruned and rounded with error feedback (SparseGPT, GPTQ), then refined.
 
-use super::calibrate::windows;
-use super::grid::GridWeight;
+use crate::calibrate::windows;
+use crate::grid::GridWeight;
 use super::inputs::Inputs;
-use super::shapes::{LayerShapes, gather_heads, per_query, spread_heads};
+use crate::grid::{LayerShapes, gather_heads, spread_heads};
+use crate::transform::per_query;
 use crate::Result;
 use crate::config::LlamaConfig;
 use crate::float::{

@@ -1,16 +1,17 @@
 //! What is there before a layer is fitted, and the fit of the head.
 
 use super::Options;
-use super::calibrate::{Channels, LayerStats};
+use crate::calibrate::{Channels, LayerStats};
 use super::closed::{Closed, Pruning};
-use super::grid::GridWeight;
+use crate::grid::GridWeight;
 use super::inputs::Inputs;
 use super::recover::recover;
-use super::shapes::spread_heads;
+use crate::grid::spread_heads;
 use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, Matrix, rms_norm};
 use crate::model::WeightFormat;
-use crate::transform::{LayerShapes, choose_head, choose_layer, scale_columns};
+use crate::transform::{choose_head, choose_layer, scale_columns};
+use crate::grid::LayerShapes;
 
 /// The grids of those of a layer's seven linears that already lie on one of the format wanted.
 pub(super) fn find_grids(

@@ -2,10 +2,10 @@
 
 use super::closed::{Closed, Pruning};
 use super::compensate::{Inverse, fit_pruned};
-use super::grid::GridWeight;
-use super::levels::{fit, on_w4_grid};
+use crate::grid::GridWeight;
+use crate::grid::{fit, on_w4_grid};
 use super::refine::refine;
-use super::shapes::spread;
+use crate::grid::spread;
 use crate::float::{Matrix, View, add, add_gram, matrix_product};
 use crate::model::WeightFormat;
 use rayon::prelude::*;

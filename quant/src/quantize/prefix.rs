@@ -1,7 +1,7 @@
 //! Tokens that every text of a model is behind: calibration behind them, and their keys and values.
 
 use super::Options;
-use super::simulate::padded;
+use crate::head::padded;
 use super::steps::Steps;
 use crate::float::{FloatModel, Site};
 use crate::model::{HeadCache, Prefix};

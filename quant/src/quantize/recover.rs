@@ -1,6 +1,6 @@
 //! Finds the W2 grid of weights that already lie on one (trained quantization-aware, stored dequantized).
 
-use super::grid::{GridRow, GridWeight, join};
+use crate::grid::{GridRow, GridWeight, join};
 use crate::float::Matrix;
 use crate::model::{GROUP, WeightFormat};
 use rayon::prelude::*;

@@ -1,10 +1,10 @@
 //! What each weight format does to each linear of a model, measured.
 
 use super::assign::FORMATS;
-use super::calibrate::windows;
+use crate::calibrate::windows;
 use super::closed::Closed;
 use super::inputs::Inputs;
-use super::shapes::{gather_heads, spread_heads};
+use crate::grid::{gather_heads, spread_heads};
 use super::work::{json_of_model, kept_json};
 use crate::Result;
 use crate::config::LlamaConfig;

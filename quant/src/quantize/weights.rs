@@ -1,10 +1,10 @@
 //! Quantizes every weight of a model, layer by layer, and trains them where that is asked for.
 
-use super::calibrate::{Collector, LayerStats, SEEN, windows};
+use crate::calibrate::{Collector, LayerStats, SEEN, windows};
 use super::closed::{Streams, closed_layer};
 use super::fit::{choose_shapes, find_grids, fit_head};
-use super::grid::GridWeight;
-use super::layer::{GridLayer, LayerGrids, Weights};
+use crate::grid::GridWeight;
+use crate::grid::{GridLayer, LayerGrids, Weights};
 use super::steps::value_steps;
 use super::work::Work;
 use super::{Options, Reached};

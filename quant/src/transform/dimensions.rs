@@ -8,7 +8,7 @@
 use crate::Result;
 use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, Matrix};
-use crate::quantize::{Calibration, LayerStats};
+use crate::calibrate::{Calibration, LayerStats};
 use std::ops::Range;
 
 /// Codes a side of down_proj's input, and of V.

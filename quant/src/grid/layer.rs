@@ -1,7 +1,7 @@
 //! A layer on its grids.
 
-use super::grid::GridWeight;
-use super::shapes::{LayerShapes, gather_heads};
+use crate::grid::GridWeight;
+use crate::grid::{LayerShapes, gather_heads};
 use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, LayerStore, Layers, Matrix};
 use crate::{Error, Result};
@@ -138,8 +138,8 @@ mod tests {
     use super::*;
     use crate::float::{NoTap, Window, run_layer};
     use crate::model::{GROUP, WeightFormat};
-    use crate::quantize::fit;
-    use crate::quantize::shapes::spread_heads;
+    use crate::grid::fit;
+    use crate::grid::spread_heads;
     use crate::train::tests::{config, float_layer, random};
     use crate::transform::migrate_layer;
 
