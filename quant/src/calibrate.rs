@@ -1,8 +1,8 @@
 //! Ranges of activations over a calibration text.
 
-use crate::head::hadamard;
 use crate::config::LlamaConfig;
 use crate::float::{Behind, FloatModel, Site, Tap};
+use crate::head::hadamard;
 use crate::perplexity::Protocol;
 use crate::{Error, Result};
 

@@ -8,11 +8,13 @@ mod cases;
 pub use cases::{Case, Choice, What, cases};
 
 use crate::Result;
+use crate::calibrate::{Calibration, calibrate, calibrate_behind, watch, windows};
 use crate::float::{FloatModel, NoTap};
 use crate::model::WeightFormat;
 use crate::perplexity::{Perplexity, Protocol, Scorer, Windowing, perplexity_with};
-use crate::quantize::{Closed, Inputs, KeyGrid, Rounded, Steps, clipped_value_shape, closed_model, shaped_steps};
-use crate::calibrate::{Calibration, calibrate, calibrate_behind, watch, windows};
+use crate::quantize::{
+    Closed, Inputs, KeyGrid, Rounded, Steps, clipped_value_shape, closed_model, shaped_steps,
+};
 use crate::transform::{
     KeySample, Keys, choose_head, choose_layer, match_keys, order_channels, rotate_residual, rotate_values,
     split_model,

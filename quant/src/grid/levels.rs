@@ -3,8 +3,8 @@
 //! The error that is minimized is `sum_c power[c] * (w[c] - q[c])^2`, with `power` the mean square of the
 //! input channel: the diagonal of the layer's Hessian (as Wanda ranks weights by `|w| * norm(x)`).
 
-use crate::grid::{GridRow, GridWeight, Step, join, unit};
 use crate::float::Matrix;
+use crate::grid::{GridRow, GridWeight, Step, join, unit};
 use crate::isa::{Isa, versions};
 use crate::model::{GROUP, WeightFormat};
 use rayon::prelude::*;

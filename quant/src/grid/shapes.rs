@@ -1,7 +1,7 @@
 //! Shapes of static steps, and the layout of columns per head.
 
-use crate::float::Matrix;
 use crate::config::LlamaConfig;
+use crate::float::Matrix;
 use crate::model::GROUP;
 use accllm_hw::sizes::head_stride;
 

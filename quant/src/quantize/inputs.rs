@@ -2,11 +2,9 @@
 
 use super::closed::{Closed, Pruning};
 use super::compensate::{Inverse, fit_pruned};
-use crate::grid::GridWeight;
-use crate::grid::{fit, on_w4_grid};
 use super::refine::refine;
-use crate::grid::spread;
 use crate::float::{Matrix, View, add, add_gram, matrix_product};
+use crate::grid::{GridWeight, fit, on_w4_grid, spread};
 use crate::model::WeightFormat;
 use rayon::prelude::*;
 use std::sync::OnceLock;

@@ -44,8 +44,11 @@ pub use written::self_text;
 
 use self::fit::find_grids;
 use crate::Result;
+use crate::calibrate::{calibrate_behind, watch, windows};
 use crate::float::{FloatModel, Matrix};
+use crate::grid::on_w4_grid;
 use crate::model::{QuantModel, WeightFormat};
+use crate::train::Reached;
 use crate::transform::{KeySample, Keys, match_keys, order_channels, rotate_residual};
 
 /// Outcome of [`quantize`].

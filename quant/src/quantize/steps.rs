@@ -1,9 +1,11 @@
 //! Sizes of the static steps.
 
-use crate::calibrate::{Calibration, Channels, LayerStats};
 use crate::Result;
+use crate::calibrate::{Calibration, Channels, LayerStats};
 use crate::config::LlamaConfig;
 use crate::float::{FloatModel, Matrix};
+use crate::grid::LayerShapes;
+use crate::transform::per_query;
 use accllm_hw::fixed::H_MAX;
 
 /// All shapes of a model.

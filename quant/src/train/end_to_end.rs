@@ -189,8 +189,8 @@ mod tests {
     use super::super::tests::{SEQ, config, float_layer, matrix, random, train_layer, values};
     use super::*;
     use crate::float::Site;
-    use crate::model::WeightFormat;
     use crate::grid::fit;
+    use crate::model::WeightFormat;
     use candle_core::DType;
 
     /// The first step of Adam goes down the sign of each derivative, whatever the layers' tapes are.

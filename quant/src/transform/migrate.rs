@@ -3,11 +3,11 @@
 //! (a norm's gain, the rows of W_v or W_up) and `s` into the columns of the weights that read it.
 
 use super::{inverse, scale_columns, scale_rows};
+use crate::calibrate::{Channels, LayerStats};
 use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, Matrix};
+use crate::grid::{LayerShapes, fit};
 use crate::model::{GROUP, WeightFormat};
-use crate::calibrate::{Channels, LayerStats};
-use crate::grid::fit;
 use accllm_hw::config::COLS;
 
 /// Exponents of the range, and of the inverse norm of the weights' columns, that are compared when none is given.
