@@ -4,7 +4,7 @@
 
 use super::device::{Ptr, fetch, put};
 use super::optimizer::Optimizer;
-use crate::quantize::replace;
+use crate::file::replace;
 use crate::{Error, Result};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

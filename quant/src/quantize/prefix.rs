@@ -1,9 +1,9 @@
 //! Tokens that every text of a model follows: calibration after them, and their keys and values.
 
 use super::Options;
-use super::simulate::padded;
 use super::steps::Steps;
 use crate::float::{FloatModel, Site};
+use crate::head::padded;
 use crate::model::{HeadCache, Prefix};
 use crate::{Error, Result};
 use accllm_hw::{fixed, tables};

@@ -1,14 +1,14 @@
 //! What each weight format does to each linear of a model, measured.
 
 use super::assign::FORMATS;
-use super::calibrate::windows;
 use super::closed::Closed;
 use super::inputs::Inputs;
-use super::shapes::{gather_heads, spread_heads};
 use super::work::{json_of_model, kept_json};
 use crate::Result;
+use crate::calibrate::windows;
 use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, Matrix, NoTap, Site, Window, linear, run_layer};
+use crate::grid::{gather_heads, spread_heads};
 use crate::model::WeightFormat;
 use crate::perplexity::Protocol;
 use rayon::prelude::*;

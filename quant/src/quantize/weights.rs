@@ -1,17 +1,16 @@
 //! Quantizes every weight of a model, layer by layer, and trains them where that is asked for.
 
-use super::calibrate::{Collector, LayerStats, SEEN, windows};
+use super::Options;
 use super::closed::{Streams, closed_layer};
 use super::fit::{choose_shapes, find_grids, fit_head};
-use super::grid::GridWeight;
-use super::layer::{GridLayer, LayerGrids, Weights};
 use super::steps::value_steps;
 use super::work::Work;
-use super::{Options, Reached};
+use crate::calibrate::{Collector, LayerStats, SEEN, windows};
 use crate::config::LlamaConfig;
 use crate::float::{Behind, FloatLayer, FloatModel, NoTap, Window, run_layer};
+use crate::grid::{GridLayer, GridWeight, LayerGrids, Weights};
 use crate::perplexity::Protocol;
-use crate::train::{BlockTraining, Goal, Start, TrainedLayer, Training, train_end_to_end};
+use crate::train::{BlockTraining, Goal, Reached, Start, TrainedLayer, Training, train_end_to_end};
 use crate::transform::{migrate_layer, split_down, split_values};
 use crate::{Error, Result};
 use std::path::Path;
