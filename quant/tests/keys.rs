@@ -3,11 +3,12 @@
 mod support;
 
 use accllm_hw::fixed;
+use accllm_quant::calibrate::calibrate;
 use accllm_quant::float::{FloatModel, NoTap};
 use accllm_quant::int::{At, Logits, NoIntTap, Point, Session};
 use accllm_quant::model::{QuantModel, WeightFormat};
 use accllm_quant::perplexity::{Protocol, Scorer as _};
-use accllm_quant::quantize::{Clip, KeyGrid, Options, Parts, Rounded, calibrate, quantize, static_steps};
+use accllm_quant::quantize::{Clip, KeyGrid, Options, Parts, Rounded, quantize, static_steps};
 use accllm_quant::transform::{KeySample, Keys, align_qk, match_keys};
 use std::collections::BTreeMap;
 use std::path::Path;
