@@ -1,8 +1,8 @@
 //! Perplexity of each step from the float model to the integer model.
 
 use crate::{Error, Result};
-use accllm_quant::float::{FloatModel, Lambda};
-use accllm_quant::model::{LambdaShape, QuantModel};
+use accllm_quant::float::FloatModel;
+use accllm_quant::model::{LambdaShape, QuantModel, check_lambda};
 use accllm_quant::perplexity::{Perplexity, Scorer, Windowing, perplexity_with};
 use accllm_quant::quantize::{Quantized, Simulated};
 use accllm_quant::tokenizer::TextTokenizer;
@@ -101,7 +101,7 @@ impl Evaluation {
     /// # Errors
     /// It is outside the limits of the contract.
     pub fn set_lambda(&mut self, lambda: LambdaShape) -> Result<()> {
-        lambda.check(std::path::Path::new("command line"))?;
+        check_lambda(lambda, std::path::Path::new("command line"))?;
         self.integer.iter_mut().for_each(|m| m.lambda = lambda);
         Ok(())
     }
@@ -146,7 +146,6 @@ impl Evaluation {
             lambda,
         };
         let shape = integer.lambda;
-        let shape = Lambda { sinks: shape.n_sink, window: shape.n_window };
         match stage {
             Stage::Float | Stage::Weights => score(&quantized.dequantized),
             Stage::Activations => score(&simulated(true, false, None)),
