@@ -8,5 +8,6 @@ pub mod ablate;
 pub mod bench;
 pub mod eval;
 pub mod long;
+pub mod timing;
 
 pub use accllm_device::{Error, Result};

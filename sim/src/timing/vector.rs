@@ -140,6 +140,14 @@ impl Vector {
         Ran { init, last, done }
     }
 
+    /// The last operation ends later, because the matrix unit had the vector memory for so many cycles.
+    pub fn delay(&mut self, cycles: u64) {
+        if let Some(before) = &mut self.before {
+            before.done += cycles;
+            before.last += cycles.saturating_sub(lat::QUEUE_ROOM);
+        }
+    }
+
     /// From when on an operation runs.
     fn init(&self, s: &Started, p: &Pass, idle: u64) -> u64 {
         let ready = s.at + p.setup;

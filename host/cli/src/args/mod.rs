@@ -10,7 +10,7 @@ mod target;
 mod text;
 
 pub use ablate::Ablate;
-pub use bench::{Bench, BenchCpu, BenchMemory, BenchPage, BitsArg};
+pub use bench::{Bench, BenchCpu, BenchDevice, BenchMemory, BenchPage, BitsArg, Random, TimingCheck};
 pub use card::{HwEmu, TroubleArg, XrtCheck, XrtDevice};
 pub use eval::{Eval, EvalLong, LongStageArg, Scored, StageArg, YesNo};
 pub use model::{Compile, Devices, Disasm, Info, ShapeArgs};
@@ -69,6 +69,8 @@ pub enum Verb {
     Bench(Bench),
     /// Measure the integer reference model on this computer: tokens scored and tokens decoded in a second.
     BenchCpu(BenchCpu),
+    /// Hold the timing model against the RTL: single operations, and whole steps of a model.
+    TimingCheck(TimingCheck),
     /// Run all benchmarks of docs/performance.md (ten minutes) and write that page.
     BenchPage(BenchPage),
     /// List the instructions of a compiled program.

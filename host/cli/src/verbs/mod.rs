@@ -16,6 +16,7 @@ mod quantize;
 mod run;
 mod run_report;
 mod serve;
+mod timing_check;
 mod xrt;
 mod xrt_check;
 
@@ -34,6 +35,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Verb::EvalLong(args) => eval_long::run(&args, &out),
         Verb::Run(args) => run::run(&args, &out),
         Verb::Bench(args) => bench::run(&args, &out),
+        Verb::TimingCheck(args) => timing_check::run(&args, &out),
         Verb::BenchCpu(args) => bench_cpu::run(&args, &out),
         Verb::BenchPage(args) => bench_page::run(&args, &out),
         Verb::Chat(args) => chat::run(&args, &out),
