@@ -7,6 +7,7 @@ use accllm_device::MemoryKind;
 use accllm_device::progress::Silent;
 use accllm_device::timing::{Phase, steps};
 use accllm_hw::config::{Config, find, random};
+use accllm_hw::sizes::Sizes;
 use accllm_quant::model::LambdaShape;
 use std::error::Error;
 
@@ -15,6 +16,23 @@ type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 fn list<T: std::str::FromStr>(name: &str) -> Vec<T> {
     let text = std::env::var(name).unwrap_or_default();
     text.split(',').filter_map(|t| t.parse().ok()).collect()
+}
+
+/// A small model, on the configuration that is built soonest.
+#[test]
+fn steps_take_the_cycles_of_the_rtl() -> Outcome {
+    let model = Synthetic { lambda: LambdaShape { n_sink: 4, n_window: 60 }, ..Synthetic::default() };
+    let settings = Settings { lambda: model.lambda, block: None, sequences: 1 };
+    let phases = [
+        Phase::Decode { context: 0 },
+        Phase::Decode { context: 100 },
+        Phase::Batch { sequences: 2, context: 30 },
+        Phase::Prefill { prompt: 11 },
+    ];
+    for s in steps(&model.spec(), find("tiny")?, &settings, MemoryKind::Ideal, &phases, &Silent)? {
+        assert!(s.cycles.error.abs() < 0.01, "{:?}: {:?}", s.phase, s.cycles);
+    }
+    Ok(())
 }
 
 #[test]
@@ -29,13 +47,7 @@ fn measure() -> Outcome {
     let kind = if variable("TIMING_MEMORY", "hbm2") == "hbm2" { MemoryKind::HBM2 } else { MemoryKind::Ideal };
     let layers = list("TIMING_LAYERS").first().copied().unwrap_or(2);
     let normal = |hidden, ff, heads, kv_heads, head_dim, vocab| Synthetic {
-        hidden,
-        ff,
-        layers,
-        heads,
-        kv_heads,
-        head_dim,
-        vocab,
+        sizes: Sizes { hidden, ff, layers, heads, kv_heads, head_dim, vocab, ..Synthetic::SIZES },
         lambda: LambdaShape { n_sink: 4, n_window: list("TIMING_WINDOW").first().copied().unwrap_or(2044) },
         ..Synthetic::default()
     };

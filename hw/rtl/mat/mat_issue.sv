@@ -221,7 +221,7 @@ module mat_issue
       else $error("mat_issue: flags of entries and banks");
       assert (!active || (last_ls == (ls == lsteps - EW'(1)) && last_beat == (beats_left == 1)
                           && last_step == (steps_left == 1)))
-      else $error("mat_issue: flags of ends");
+      else $error("mat_issue: flags of the ends of counts");
     end
   end
 

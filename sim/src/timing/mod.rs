@@ -240,7 +240,7 @@ impl Run {
         }
         let vector = self.queues[VEC].front().and_then(|o| {
             let start = self.queues[VEC].start(&self.semaphores, self.vector.free(o))?;
-            Some(self.vector.touches(o, start))
+            Some(self.vector.touches(o, start, &self.constants))
         });
         offer(Event::Vector, vector);
         Ok(best)

@@ -69,10 +69,12 @@ impl Vector {
         if o.op == Op::SOFTMAX { self.free.max(self.scan) } else { self.free }
     }
 
-    /// When an operation that starts in `at` touches the channels' memories, at the earliest.
-    pub fn touches(&self, o: &Operation, at: u64) -> u64 {
-        match o.op {
-            Op::QK | Op::QV => at.max(self.before.map_or(0, |b| b.done)),
+    /// When what an operation that starts in `at` does to the channels' memories is best computed: after the reads that
+    /// come before its last write.
+    pub fn touches(&self, o: &Operation, at: u64, constants: &Constants) -> u64 {
+        let idle = self.before.map_or(0, |b| b.done);
+        match pass(o, &self.config, constants) {
+            Some(p) if matches!(p.waits, Waits::Append { .. }) => at.max(idle) + p.setup + p.steps,
             _ => at,
         }
     }

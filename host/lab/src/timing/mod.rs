@@ -2,7 +2,6 @@
 //!
 //! Cycles do not depend on data, so neither weights nor texts are made: the RTL runs on memories full of zeros.
 
-pub mod page;
 pub mod shapes;
 
 pub use accllm_device::timing::{Cycles, OperationError, Phase, StepError, steps};
