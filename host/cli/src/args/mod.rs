@@ -11,7 +11,7 @@ mod target;
 mod text;
 
 pub use ablate::Ablate;
-pub use bench::{Bench, BenchCpu, BenchDevice, BenchMemory, BenchPage, BitsArg, Random, TimingCheck};
+pub use bench::{Bench, BenchCpu, BenchDevice, BenchMemory, BenchPage, BitsArg, TimingCheck};
 pub use card::{HwEmu, TroubleArg, XrtCheck, XrtDevice};
 pub use estimate::Estimate;
 pub use eval::{Eval, EvalLong, LongStageArg, Scored, StageArg, YesNo};
