@@ -121,7 +121,7 @@ fn code_bytes(program: &Program) -> Vec<u8> {
     code
 }
 
-/// Gains of all norms, behind each layer's the indices of its leads.
+/// Gains of all norms, after each layer's the indices of its leads.
 fn norm_bytes(program: &Program, source: &dyn ModelSource) -> Result<Vec<u8>> {
     let (aux, dims) = (&program.layout.aux, &program.layout.shape.sizes);
     let mut out = Vec::new();

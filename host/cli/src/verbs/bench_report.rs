@@ -90,9 +90,9 @@ fn title(r: &Report) -> String {
     let what = match (r.prompt, r.batch) {
         (Some(n), _) => format!("prefill of {n} tokens in blocks of {}", r.block),
         (_, Some(n)) => {
-            format!("decode of {} tokens of {n} sequences at once behind {} each", r.tokens, r.context)
+            format!("decode of {} tokens of {n} sequences at once after {} each", r.tokens, r.context)
         }
-        _ => format!("decode of {} tokens behind {}", r.tokens, r.context),
+        _ => format!("decode of {} tokens after {}", r.tokens, r.context),
     };
     let layers = match r.layers == r.model_layers {
         true => String::new(),

@@ -11,9 +11,12 @@ mod devices;
 mod disasm;
 mod estimate;
 mod eval;
+mod eval_choices;
 mod eval_long;
+mod export;
 mod info;
 mod quantize;
+mod repack;
 mod run;
 mod run_report;
 mod serve;
@@ -32,6 +35,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Verb::Devices(args) => devices::run(&args, &out),
         Verb::Quantize(args) => quantize::run(&args, &out),
         Verb::Ablate(args) => ablate::run(&args, &out),
+        Verb::EvalChoices(args) => eval_choices::run(&args, &out),
         Verb::Eval(args) => eval::run(&args, &out),
         Verb::EvalLong(args) => eval_long::run(&args, &out),
         Verb::Run(args) => run::run(&args, &out),
@@ -42,6 +46,8 @@ pub fn run(cli: Cli) -> Result<()> {
         Verb::BenchPage(args) => bench_page::run(&args, &out),
         Verb::Chat(args) => chat::run(&args, &out),
         Verb::Serve(args) => serve::run(&args, &out),
+        Verb::Export(args) => export::run(&args, &out),
+        Verb::Repack(args) => repack::run(&args, &out),
         Verb::Compile(args) => compile::run(&args, &out),
         Verb::Disasm(args) => disasm::run(&args, &out),
         Verb::Info(args) => info::run(&args, &out),
