@@ -86,7 +86,7 @@ fn the_scaling_stays_with_the_model() -> Outcome {
         model.save(&out, None)?;
         assert_eq!(QuantModel::load(&out)?.arch, model.arch);
         let text = std::fs::read_to_string(out.join("quant.json"))?;
-        assert_eq!(serde_json::from_str::<Value>(&text)?["version"], 4);
+        assert_eq!(serde_json::from_str::<Value>(&text)?["version"], 5);
     }
     Ok(())
 }
