@@ -12,9 +12,11 @@ import time
 
 import cells
 import design
+import fit
 import floorplan
 import netlist
 import page
+import points
 import records
 import timing
 
@@ -49,7 +51,7 @@ def map_units(elaborated, wanted, jobs):
             try:
                 name, seconds, error = task.result()
             except process.BrokenProcessPool:
-                error = last_words()
+                error = design.last_words()
             if error:
                 raise design.SynthesisError(error)
             say(f"  {name}: mapped in {seconds:.0f} s")
@@ -85,7 +87,7 @@ def synthesize(config, names, everything, jobs):
         say(f"{config}: all {len(book['units'])} records are current")
         return book
     say(f"{config}: elaborating")
-    elaborated = design.Elaborated(design.TOP, parameters | {"TRACE": "0"}, config)
+    elaborated = design.Elaborated(design.TOP, parameters | {"TRACE": "0"}, config, units["units"])
     present = elaborated.units(units["units"])
     sources = {u.name: design.fingerprint(u.files) for u in present}  # as they were read, whatever is edited meanwhile
     unknown = set(names) - {u.name for u in present} - {u.module for u in present}
@@ -151,6 +153,11 @@ def status(_args):
         found += len(late) + (not book["units"])
         text = f"stale: {', '.join(late)} (`make synth` makes them again)" if late else "all records are current"
         print(f"{config}: {text if book['units'] else 'no records; run `make synth`'}")
+    missing, late = points.stale(points.load(), points.wanted(points.forms()))
+    for what, names in (("missing", missing), ("stale", late)):
+        found += len(names)
+        if names:
+            print(f"points {what}: {len(names)} (`python3 hw/synth points` makes them): {', '.join(names)}")
     return 1 if found else 0
 
 
@@ -162,6 +169,22 @@ def paths(args):
             print(f"{name}: {unit['late']} of {unit['endpoints']} endpoints are late")
             for path in unit["paths"]:
                 print(f"  {path['ns']:5.2f} ns, {path['levels']:2} levels: {path['from']} -> {path['to']}  {' '.join(path['lines'])}")
+    return 0
+
+
+def make_points(args):
+    """`points`: those of area.toml that are missing or stale."""
+    settings = points.forms()
+    unknown = set(args.units) - set(settings["units"])
+    if unknown:
+        raise design.SynthesisError(f"no unit {', '.join(sorted(unknown))} in {points.FORMS}; units: {', '.join(settings['units'])}")
+    book, wants = points.load(), points.wanted(settings, args.units)
+    late = sum(points.stale(book, wants), [])
+    found = {} if args.alone else points.from_records(settings, {name: wants[name] for name in late})
+    points.save(book | found)
+    todo = {name: wants[name] for name in wants if args.all or (name in late and name not in found)}
+    say(f"{len(wants)} points: {len(found)} taken from records, {len(todo)} to be synthesized")
+    points.make(todo, tool(), say)
     return 0
 
 
@@ -206,7 +229,7 @@ def lint(args):
     """`lint`: slang reads every configuration; any warning of slang or of inference is an error."""
     failed = False
     for config in args.config or CONFIGS:
-        found = design.lint(config, design.configuration(config))
+        found = design.lint(config, design.configuration(config), records.settings()[0]["units"])
         failed |= bool(found)
         for text in found:
             print(text)
@@ -225,6 +248,11 @@ def simulate(args):
     for path in netlist.write(args.config, args.modules, args.out):
         print(path)
     return 0
+
+
+def make_fits(args):
+    """`fit`: hw/synth/fits.json from the points."""
+    return fit.write(args.check)
 
 
 def plan(args):
@@ -258,6 +286,10 @@ def arguments():
     sub.add_argument("module", metavar="MODULE")
     sub.add_argument("-G", dest="parameter", action="append", default=[], metavar="NAME=VALUE", help="parameter (repeatable)")
     sub.add_argument("-n", dest="number", type=int, default=10, metavar="N", help="paths to print (default: 10)")
+    sub = verb("points", make_points, "synthesize units at other parameters, for the fits (hw/synth/area.toml, points.json)")
+    sub.add_argument("units", nargs="*", metavar="UNIT", help="only points of these")
+    sub.add_argument("--all", action="store_true", help="also what is current")
+    sub.add_argument("--alone", action="store_true", help="take nothing from the records of configurations")
     sub = verb("netlist", simulate, "write netlists for simulation, which take the place of sources (see hw/synth/netlist.py)")
     sub.add_argument("modules", nargs="+", metavar="MODULE")
     sub.add_argument("--config", default="tiny", metavar="NAME", help="configuration (default: tiny)")
@@ -266,20 +298,13 @@ def arguments():
     sub = verb("lint", lint, "read every configuration with slang; a warning is an error")
     sub.add_argument("--config", action="append", metavar="NAME", help="configuration (repeatable; default: all)")
     for name, action, text in (
+        ("fit", make_fits, "fit formulas to the points, print their errors, and write hw/synth/fits.json; fail where one is too far off"),
         ("page", area, "write docs/area.md from the records"),
         ("floorplan", plan, "write the floorplan of the u280 for Vivado from the records; fail when a die is too full"),
     ):
         sub = verb(name, action, text)
         sub.add_argument("--check", action="store_true", help="write nothing; fail when the file differs")
     return parser.parse_args()
-
-
-def last_words():
-    """What Yosys said last, after an error that ended its process."""
-    logs = sorted(design.BUILD.rglob("*.log"), key=lambda path: path.stat().st_mtime)
-    lines = logs[-1].read_text(encoding="utf-8").splitlines() if logs else []
-    said = [line for line in lines if line.startswith("ERROR")] or lines[-1:]
-    return f"Yosys ended: {' '.join(said) or 'without a word'} (see {logs[-1] if logs else design.BUILD})"
 
 
 def main():
@@ -298,7 +323,7 @@ def main():
     except KeyboardInterrupt:
         return 130
     if not os.read(end, 7):
-        print(f"hw/synth: {last_words()}", file=sys.stderr)
+        print(f"hw/synth: {design.last_words()}", file=sys.stderr)
         return status or 1
     return status
 

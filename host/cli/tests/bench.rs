@@ -101,7 +101,7 @@ fn several_sequences_at_once() {
         ["bench", "tinytales", "--config", "edge", "--sinks", "4", "--window", "60", "--context", "70"];
     let ran = accllm(&[&args[..], &["--memory", "ideal", "--batch", "2"]].concat());
     assert!(ran.ok, "{}", ran.err);
-    assert!(ran.out.contains("decode of 2 tokens of 2 sequences at once behind 70 each"), "{}", ran.out);
+    assert!(ran.out.contains("decode of 2 tokens of 2 sequences at once after 70 each"), "{}", ran.out);
     assert!(ran.out.contains("with the golden executor, 0 differ"), "{}", ran.out);
 }
 
@@ -110,7 +110,7 @@ fn the_bundled_model_on_real_text() {
     let args = ["bench", "tinytales", "--config", "tiny", "--sinks", "4", "--window", "60"];
     let ran = accllm(&[&args[..], &["--context", "70", "--memory", "ideal"]].concat());
     assert!(ran.ok, "{}", ran.err);
-    assert!(ran.out.contains("tinytales on 'tiny', decode of 1 tokens behind 70"), "{}", ran.out);
+    assert!(ran.out.contains("tinytales on 'tiny', decode of 1 tokens after 70"), "{}", ran.out);
     assert!(ran.out.contains("with the golden executor, 0 differ"), "{}", ran.out);
     fails(&[&args[..], &["--layers", "1"]].concat(), &["--layers", "random weights"]);
     fails(&[&args[..], &["--context", "99999999"]].concat(), &["99999999", "the text of tinytales has"]);
@@ -152,4 +152,43 @@ fn nonsense_is_refused() {
     fails(&["bench", "llama2-7b", "--context", "4294967296"], &["positions end at"]);
     fails(&["bench", "llama2-7b", "--prob-bits", "9"], &["8, 16"]);
     fails(&["bench-page", "/no/such/folder/page.md"], &["/no/such/folder"]);
+}
+
+#[test]
+fn an_estimate_has_area_and_with_a_shape_power() {
+    let report = json(&["estimate"]);
+    assert_eq!(
+        (&report["config"], &report["card"], &report["power"]),
+        (&"u280".into(), &"u280".into(), &Value::Null)
+    );
+    let units = report["units"].as_array().unwrap();
+    let tiles = units.iter().find(|u| u["unit"] == "tile").unwrap();
+    assert_eq!((tiles["count"].as_u64(), tiles["part"].as_str()), (Some(32), Some("matrix")));
+    let sum = |name: &str| units.iter().map(|u| u["total"][name].as_f64().unwrap()).sum::<f64>();
+    assert!((sum("lut") - report["total"]["lut"].as_f64().unwrap()).abs() < 1.0);
+    assert!(report["fits"] == true && report["misfits"] == Value::Array(vec![]), "{report}");
+
+    let report = json(&["estimate", "tinytales", "--config", "tiny", "--context", "20"]);
+    let power = &report["power"];
+    assert_eq!(
+        (&power["phase"], &power["tokens"], &power["context"]),
+        (&"decode".into(), &1.into(), &20.into())
+    );
+    let range = |name: &str| ["low", "value", "high"].map(|end| power[name][end].as_f64().unwrap());
+    let ([low, watts, high], [_, joules, _]) = (range("watts"), range("joules_per_token"));
+    assert!(22.0 < low && low < watts && watts < high && high < 60.0, "{power}");
+    let seconds = power["cycles_per_token"].as_f64().unwrap() / 225e6;
+    assert!((joules - watts * seconds).abs() < 1e-9 * joules);
+
+    // A card that is too small says what does not fit.
+    let report = json(&["estimate", "--card", "zcu104"]);
+    let misfits = report["misfits"].as_array().unwrap();
+    assert!(
+        report["fits"] == false && misfits.iter().any(|m| m.as_str().unwrap().contains("LUT")),
+        "{report}"
+    );
+    fails(&["estimate", "--card", "u999"], &["u999"]);
+    fails(&["estimate", "no-such-model"], &["no-such-model"]);
+    fails(&["estimate", "tinytales", "--config", "tiny", "--prompt", "0"], &["--prompt is 0"]);
+    fails(&["estimate", "--page", "/no/such/page.md"], &["/no/such/page.md"]);
 }

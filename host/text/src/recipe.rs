@@ -9,9 +9,9 @@ use accllm_quant::float::{FloatModel, SelfText};
 use accllm_quant::gpu;
 use accllm_quant::model::WeightFormat;
 use accllm_quant::perplexity::Protocol;
-use accllm_quant::quantize::{Closed, Options, Pruning, Quantized, Reached, quantize_with, self_text};
+use accllm_quant::quantize::{Closed, Options, Pruning, Quantized, quantize_with, self_text};
 use accllm_quant::tokenizer::TextTokenizer;
-use accllm_quant::train::Training;
+use accllm_quant::train::{Reached, Training};
 use accllm_quant::transform::Keys;
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -91,7 +91,7 @@ pub struct Recipe {
     pub rotate: Option<u64>,
     /// Pairs of channels that are split and dropped, at most, in each of two tensors of a layer.
     pub dimensions: usize,
-    /// Text that every text of the model is behind, if any: its keys and values come with the model.
+    /// Text that every text of the model follows, if any: its keys and values come with the model.
     pub prefix: Option<String>,
     /// What the calibration text is.
     pub text: Text,

@@ -8,12 +8,12 @@ mod cases;
 pub use cases::{Case, Choice, What, cases};
 
 use crate::Result;
+use crate::calibrate::{Calibration, calibrate, calibrate_behind, watch, windows};
 use crate::float::{FloatModel, NoTap};
 use crate::model::WeightFormat;
 use crate::perplexity::{Perplexity, Protocol, Scorer, Windowing, perplexity_with};
 use crate::quantize::{
-    Calibration, Closed, Inputs, KeyGrid, Rounded, Steps, calibrate, calibrate_behind, clipped_value_shape,
-    closed_model, shaped_steps, watch, windows,
+    Closed, Inputs, KeyGrid, Rounded, Steps, clipped_value_shape, closed_model, shaped_steps,
 };
 use crate::transform::{
     KeySample, Keys, choose_head, choose_layer, match_keys, order_channels, rotate_residual, rotate_values,
@@ -126,7 +126,7 @@ impl Ablation {
                 calibrate_behind(model, &self.calibration, self.protocol, choice.prefix)?
             }
         };
-        // Scores, and with them all other ranges, are the same behind balance and alignment.
+        // Scores, and with them all other ranges, are the same after balance and alignment.
         if choice.keys != Keys::AsTheyAre {
             let mut model = edited.unwrap_or_else(|| self.model.clone());
             self.match_keys(&mut model, choice)?;

@@ -2,13 +2,13 @@
 
 use super::ops::{add, dot, linear, rms_norm, silu_mul, softmax};
 use super::{FloatLayer, FloatModel, Rope};
-use crate::isa::{Isa, versions};
+use crate::simd::{Simd, versions};
 use crate::{Error, Result};
 use rayon::prelude::*;
 
 /// Sequences that are written side by side.
 const SIDE: usize = 64;
-/// Tokens behind the random first one that are the likeliest; later ones are drawn.
+/// Tokens after the random first one that are the likeliest; later ones are drawn.
 const LIKELIEST: usize = 3;
 
 /// What is written.
@@ -61,7 +61,7 @@ impl FloatModel {
         Ok(text)
     }
 
-    /// Logits behind one more token of each sequence, all at `position`.
+    /// Logits after one more token of each sequence, all at `position`.
     fn next_logits(
         &self,
         tokens: &[u32],
@@ -116,10 +116,10 @@ struct Past {
 impl Past {
     /// Attention of a query over the columns from `first` on of all tokens.
     fn attend(&self, q: &[f32], first: usize, width: usize) -> Vec<f32> {
-        let isa = Isa::best();
-        let mut p = scores(isa, q, &self.keys[first..], width);
-        softmax(isa, &mut p);
-        weigh(isa, &p, &self.values[first..], width, q.len())
+        let simd = Simd::best();
+        let mut p = scores(simd, q, &self.keys[first..], width);
+        softmax(simd, &mut p);
+        weigh(simd, &p, &self.values[first..], width, q.len())
     }
 }
 

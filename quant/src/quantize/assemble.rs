@@ -1,14 +1,13 @@
 //! Turns grids and steps into the integer constants of `docs/numerics.md`.
 
 use super::Options;
-use super::calibrate::{Calibration, LayerStats};
 use super::constants::{factor, vector};
-use super::grid::GridWeight;
-use super::layer::{GridLayer, Weights};
 use super::prefix::prefix;
 use super::steps::{LayerSteps, Steps};
+use crate::calibrate::{Calibration, LayerStats};
 use crate::config::LlamaConfig;
 use crate::float::FloatModel;
+use crate::grid::{GridLayer, GridWeight, Weights};
 use crate::model::{Arch, Layer, LayerConstants, Norm, QuantModel, Weight};
 use crate::{Error, Result};
 

@@ -6,17 +6,17 @@
 //! rounding; GPTAQ's asymmetric calibration). For o and down the wanted output also contains what the residual
 //! stream lacks so far. `W*` is pruned and rounded with error feedback (SparseGPT, GPTQ), then refined.
 
-use super::calibrate::windows;
-use super::grid::GridWeight;
 use super::inputs::Inputs;
-use super::shapes::{LayerShapes, gather_heads, per_query, spread_heads};
 use crate::Result;
+use crate::calibrate::windows;
 use crate::config::LlamaConfig;
 use crate::float::{
     FloatLayer, FloatModel, Matrix, Site, Window, add, linear, rms_norm, run_layer, silu_mul,
 };
+use crate::grid::{GridWeight, LayerShapes, gather_heads, spread_heads};
 use crate::model::WeightFormat;
 use crate::perplexity::Protocol;
+use crate::transform::per_query;
 
 /// How the two columns of four that 2:4 keeps are chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,16 +1,15 @@
 //! What is there before a layer is fitted, and the fit of the head.
 
 use super::Options;
-use super::calibrate::{Channels, LayerStats};
 use super::closed::{Closed, Pruning};
-use super::grid::GridWeight;
 use super::inputs::Inputs;
 use super::recover::recover;
-use super::shapes::spread_heads;
+use crate::calibrate::{Channels, LayerStats};
 use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, Matrix, rms_norm};
+use crate::grid::{GridWeight, LayerShapes, spread_heads};
 use crate::model::WeightFormat;
-use crate::transform::{LayerShapes, choose_head, choose_layer, scale_columns};
+use crate::transform::{choose_head, choose_layer, scale_columns};
 
 /// The grids of those of a layer's seven linears that already lie on one of the format wanted.
 pub(super) fn find_grids(
@@ -53,7 +52,7 @@ pub(super) fn choose_shapes(
     shapes
 }
 
-/// The last norm, and the head in float and on its grid; `streams` are behind the last layer.
+/// The last norm, and the head in float and on its grid; `streams` are after the last layer.
 pub(super) fn fit_head(
     model: &FloatModel,
     streams: &[Vec<f32>],

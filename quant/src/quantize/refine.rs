@@ -2,11 +2,10 @@
 //! `(w - q) G (w - q)^T`, with `G = X^T X` of the layer's input: one level, one swap of a kept column with a
 //! dropped one, or one group scale at a time, each by the best amount, as long as the error falls.
 
-use super::grid::{GridWeight, OFFSET};
-use super::levels::nearest;
 use crate::float::{Matrix, View, add_scaled, dot, matrix_product};
-use crate::isa::Isa;
+use crate::grid::{GridWeight, OFFSET, nearest};
 use crate::model::{GROUP, WeightFormat};
+use crate::simd::Simd;
 use rayon::prelude::*;
 
 /// Damping of the Gram matrix, as a fraction of its mean diagonal.
@@ -74,7 +73,7 @@ struct Row<'a> {
     used: &'a [bool],
     format: WeightFormat,
     n: usize,
-    isa: Isa,
+    simd: Simd,
     /// Its part of [`slopes`].
     slope: &'a mut [f32],
 }
@@ -88,13 +87,13 @@ impl<'a> Row<'a> {
         format: WeightFormat,
     ) -> Self {
         let n = slope.len();
-        Self { level, scale, offset, unit, gram, used, format, n, isa: Isa::best(), slope }
+        Self { level, scale, offset, unit, gram, used, format, n, simd: Simd::best(), slope }
     }
 
     /// The value of column `c` grew by `delta`.
     fn moved(&mut self, c: usize, delta: f32) {
         let g = &self.gram[c * self.n..][..self.n];
-        add_scaled(self.isa, self.slope, g, -delta);
+        add_scaled(self.simd, self.slope, g, -delta);
     }
 
     /// Moves each group's scale to its best value.
@@ -226,7 +225,7 @@ impl<'a> Row<'a> {
 mod tests {
     use super::*;
     use crate::float::add_gram;
-    use crate::quantize::fit;
+    use crate::grid::fit;
 
     fn noise(n: usize, seed: u32) -> Vec<f32> {
         let mut x = seed;

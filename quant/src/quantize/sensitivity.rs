@@ -1,14 +1,14 @@
 //! What each weight format does to each linear of a model, measured.
 
 use super::assign::FORMATS;
-use super::calibrate::windows;
 use super::closed::Closed;
 use super::inputs::Inputs;
-use super::shapes::{gather_heads, spread_heads};
 use super::work::{json_of_model, kept_json};
 use crate::Result;
+use crate::calibrate::windows;
 use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, Matrix, NoTap, Site, Window, linear, run_layer};
+use crate::grid::{gather_heads, spread_heads};
 use crate::model::WeightFormat;
 use crate::perplexity::Protocol;
 use rayon::prelude::*;
@@ -88,7 +88,7 @@ fn measure(
 struct Seen([Inputs; 4]);
 
 impl Seen {
-    /// Of the layer before which the streams are; moves them behind it.
+    /// Of the layer before which the streams are; moves them past it.
     fn of(c: &LlamaConfig, (l, w): (usize, &FloatLayer), window: &Window, streams: &mut [Vec<f32>]) -> Self {
         let [mut attn, mut o, mut middle, mut mlp, mut down]: [Vec<f32>; 5] = Default::default();
         for x in streams.iter_mut() {

@@ -1,11 +1,20 @@
 //! Sizes of the static steps.
 
-use super::calibrate::{Calibration, Channels, LayerStats};
-use super::shapes::{LayerShapes, Shapes, per_query};
 use crate::Result;
+use crate::calibrate::{Calibration, Channels, LayerStats};
 use crate::config::LlamaConfig;
 use crate::float::{FloatModel, Matrix};
+use crate::grid::LayerShapes;
+use crate::transform::per_query;
 use accllm_hw::fixed::H_MAX;
+
+/// All shapes of a model.
+#[derive(Clone, Debug)]
+struct Shapes {
+    layers: Vec<LayerShapes>,
+    /// Input of the head: `[hidden]`.
+    head_in: Vec<f32>,
+}
 
 /// Headroom of down_proj's input, before its blocks take their exponents, over the calibrated range.
 const H_ROOM: f32 = 4.0;

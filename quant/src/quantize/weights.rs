@@ -1,17 +1,16 @@
 //! Quantizes every weight of a model, layer by layer, and trains them where that is asked for.
 
-use super::calibrate::{Collector, LayerStats, SEEN, windows};
+use super::Options;
 use super::closed::{Streams, closed_layer};
 use super::fit::{choose_shapes, find_grids, fit_head};
-use super::grid::GridWeight;
-use super::layer::{GridLayer, LayerGrids, Weights};
 use super::steps::value_steps;
 use super::work::Work;
-use super::{Options, Reached};
+use crate::calibrate::{Collector, LayerStats, SEEN, windows};
 use crate::config::LlamaConfig;
 use crate::float::{Behind, FloatLayer, FloatModel, NoTap, Window, run_layer};
+use crate::grid::{GridLayer, GridWeight, LayerGrids, Weights};
 use crate::perplexity::Protocol;
-use crate::train::{BlockTraining, Goal, Start, TrainedLayer, Training, train_end_to_end};
+use crate::train::{BlockTraining, Goal, Reached, Start, TrainedLayer, Training, train_end_to_end};
 use crate::transform::{migrate_layer, split_down, split_values};
 use crate::{Error, Result};
 use std::path::Path;
@@ -63,7 +62,7 @@ pub(super) fn quantize_weights(
     }
 }
 
-/// The layers so far, and the streams behind them.
+/// The layers so far, and the streams after them.
 struct Blocks<'a> {
     c: &'a LlamaConfig,
     options: &'a Options,
@@ -71,7 +70,7 @@ struct Blocks<'a> {
     streams: Streams,
     /// Whether the two streams are still the same: all layers so far keep their weights.
     same: bool,
-    /// Ranges, behind the prefix.
+    /// Ranges, after the prefix.
     seen: Behind<Collector>,
     layers: Vec<GridLayer>,
     /// Those that were trained, where the whole model will be.
@@ -94,7 +93,7 @@ impl<'a> Blocks<'a> {
         })
     }
 
-    /// Quantizes layer `l` and moves the streams behind it.
+    /// Quantizes layer `l` and moves the streams past it.
     fn layer(
         &mut self,
         l: usize,
@@ -191,7 +190,7 @@ impl<'a> Blocks<'a> {
         Ok(())
     }
 
-    /// The float model's stream behind layer `l`.
+    /// The float model's stream after layer `l`.
     fn float_behind(&self, l: usize, w: &FloatLayer) -> Vec<Vec<f32>> {
         let mut streams = self.streams.float.clone();
         streams.iter_mut().for_each(|x| run_layer(self.c, (l, w), &self.window, x, &mut NoTap));

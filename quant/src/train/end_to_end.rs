@@ -11,7 +11,8 @@ use super::recon::{Optimizers, TrainedLayer};
 use super::schedule::{Training, cosine};
 use super::{device, failed};
 use crate::float::{FloatModel, Matrix, NoTap, linear as linear_of};
-use crate::quantize::{GridWeight, Reached, Weights};
+use crate::grid::{GridWeight, Weights};
+use crate::train::Reached;
 use candle_core::{Device, Result, Tensor, Var};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -56,7 +57,7 @@ pub(crate) struct Start<'a> {
 pub(crate) struct Goal<'a> {
     /// The float model; its layers are not asked for.
     pub teacher: &'a FloatModel,
-    /// Its residual stream behind the last layer, of each window `[tokens, hidden]`.
+    /// Its residual stream after the last layer, of each window `[tokens, hidden]`.
     pub behind: &'a [Vec<f32>],
 }
 
@@ -188,8 +189,8 @@ mod tests {
     use super::super::tests::{SEQ, config, float_layer, matrix, random, train_layer, values};
     use super::*;
     use crate::float::Site;
+    use crate::grid::fit;
     use crate::model::WeightFormat;
-    use crate::quantize::fit;
     use candle_core::DType;
 
     /// The first step of Adam goes down the sign of each derivative, whatever the layers' tapes are.

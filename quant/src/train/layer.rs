@@ -4,10 +4,11 @@ use super::attention::{Geometry, attend, rope};
 use super::fake::LatentWeight;
 use super::ops::{linear, rms_norm, silu_mul, straight_through};
 use crate::config::LlamaConfig;
+use crate::file::replace;
 use crate::float::{FloatLayer, Matrix, Rope};
+use crate::grid::{GridLayer, LayerGrids};
+use crate::head::{each_head, key_head, query_head};
 use crate::model::WeightFormat;
-use crate::quantize::simulate::{each_head, key_head, query_head};
-use crate::quantize::{GridLayer, LayerGrids, replace};
 use candle_core::{Device, Result, Tensor, Var, safetensors};
 use std::collections::HashMap;
 use std::path::Path;
@@ -182,7 +183,7 @@ impl TrainLayer {
         Ok([q.weight()?, k.weight()?, v.weight()?, o.weight()?, gate.weight()?, up.weight()?, down.weight()?])
     }
 
-    /// The residual stream behind the layer, `[tokens, hidden]`, of whole sequences `x`.
+    /// The residual stream after the layer, `[tokens, hidden]`, of whole sequences `x`.
     pub fn forward(&self, x: &Tensor, [wq, wk, wv, wo, wg, wu, wd]: &[Tensor; 7]) -> Result<Tensor> {
         let g = &self.geometry;
         let a = rms_norm(x, &self.attn_norm, self.eps)?;

@@ -6,9 +6,9 @@
 //! The residual stream's channels are not split.
 
 use crate::Result;
+use crate::calibrate::{Calibration, LayerStats};
 use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, Matrix};
-use crate::quantize::{Calibration, LayerStats};
 use std::ops::Range;
 
 /// Codes a side of down_proj's input, and of V.

@@ -9,10 +9,10 @@
 
 use super::migrate::per_query;
 use crate::Result;
+use crate::calibrate::{Calibration, Channels, LayerStats};
 use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, Matrix};
 use crate::model::WeightFormat;
-use crate::quantize::{Calibration, Channels, LayerStats};
 
 /// Orders all channels of `model` for weights of `formats` (q, k, v, o, gate, up and down of a layer); the logits stay
 /// the same. `stats` are those of `model`. The residual stream takes the order that suits most of the weights that read

@@ -4,7 +4,8 @@ use super::*;
 use crate::gpu::device::{Arg, Grid, Memory};
 use crate::gpu::net::angles;
 use crate::gpu::w2::round_weights;
-use crate::quantize::simulate::{key_head, query_head, round, round_blocks};
+use crate::head::{key_head, query_head};
+use crate::quantize::simulate::{round, round_blocks};
 
 #[test]
 fn weights_are_rounded_as_on_the_cpu() {

@@ -4,10 +4,9 @@ use super::super::layer::{TrainLayer, save};
 use super::{assert_near, config, float_layer, random, values};
 use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, NoTap, Site, Window, run_layer};
+use crate::grid::{GridLayer, LayerGrids, fit, spread, spread_heads};
+use crate::head::{each_head, key_head, query_head};
 use crate::model::WeightFormat;
-use crate::quantize::shapes::{spread, spread_heads};
-use crate::quantize::simulate::{each_head, key_head, query_head};
-use crate::quantize::{GridLayer, LayerGrids, fit};
 use candle_core::{Device, Result, Tensor};
 
 pub(in crate::train) const SEQ: usize = 9;

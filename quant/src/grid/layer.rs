@@ -1,9 +1,8 @@
 //! A layer on its grids.
 
-use super::grid::GridWeight;
-use super::shapes::{LayerShapes, gather_heads};
 use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, LayerStore, Layers, Matrix};
+use crate::grid::{GridWeight, LayerShapes, gather_heads};
 use crate::{Error, Result};
 use std::sync::Arc;
 
@@ -137,9 +136,9 @@ impl Weights {
 mod tests {
     use super::*;
     use crate::float::{NoTap, Window, run_layer};
+    use crate::grid::fit;
+    use crate::grid::spread_heads;
     use crate::model::{GROUP, WeightFormat};
-    use crate::quantize::fit;
-    use crate::quantize::shapes::spread_heads;
     use crate::train::tests::{config, float_layer, random};
     use crate::transform::migrate_layer;
 

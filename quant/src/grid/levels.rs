@@ -3,10 +3,10 @@
 //! The error that is minimized is `sum_c power[c] * (w[c] - q[c])^2`, with `power` the mean square of the
 //! input channel: the diagonal of the layer's Hessian (as Wanda ranks weights by `|w| * norm(x)`).
 
-use super::grid::{GridRow, GridWeight, Step, join, unit};
 use crate::float::Matrix;
-use crate::isa::{Isa, versions};
+use crate::grid::{GridRow, GridWeight, Step, join, unit};
 use crate::model::{GROUP, WeightFormat};
+use crate::simd::{Simd, versions};
 use rayon::prelude::*;
 
 /// Steps tried per group, as fractions of the largest step that makes sense.
@@ -27,7 +27,7 @@ const FIRST_ROWS: usize = 64;
 
 /// The W4 grid on which `w` already lies: it comes from a checkpoint of 4 bits with the same groups. Arguments as of
 /// [`fit`].
-pub(super) fn on_w4_grid(w: &Matrix, power: &[f32], used: &[bool]) -> Option<GridWeight> {
+pub(crate) fn on_w4_grid(w: &Matrix, power: &[f32], used: &[bool]) -> Option<GridWeight> {
     let near = |w: &Matrix| {
         let grid = fit(w, power, used, WeightFormat::W4);
         let (mut error, mut all) = (0.0f64, 0.0f64);
@@ -47,7 +47,7 @@ pub(super) fn on_w4_grid(w: &Matrix, power: &[f32], used: &[bool]) -> Option<Gri
 }
 
 /// Columns that share a step.
-pub(super) struct Columns<const N: usize> {
+pub(crate) struct Columns<const N: usize> {
     w: [f32; N],
     /// What each counts.
     power: [f32; N],
@@ -69,13 +69,13 @@ impl<const N: usize> Columns<N> {
 }
 
 fn fit_row(row: &[f32], power: &[f32], used: &[bool], format: WeightFormat) -> GridRow {
-    let isa = Isa::best();
+    let simd = Simd::best();
     let padded = row.len().next_multiple_of(GROUP);
     // A channel that never fired in calibration still counts a little.
     let column = |c: usize| (c < row.len() && used[c]).then(|| (row[c], power[c].max(1e-12)));
     let groups: Vec<Columns<GROUP>> =
         (0..padded / GROUP).map(|g| Columns::new(|i| column(g * GROUP + i))).collect();
-    let steps: Vec<Step> = groups.iter().map(|g| best_step(isa, g, format)).collect();
+    let steps: Vec<Step> = groups.iter().map(|g| best_step(simd, g, format)).collect();
     let mut out = GridRow::zero(padded, format, unit(&steps));
     for (g, (group, step)) in groups.iter().zip(&steps).enumerate() {
         if let Some(step) = out.set(g, *step) {
@@ -88,7 +88,7 @@ fn fit_row(row: &[f32], power: &[f32], used: &[bool], format: WeightFormat) -> G
 
 versions! {
     /// The step of least error; size 0 for an all-zero group.
-    pub(super) fn best_step(group: &Columns<GROUP>, format: WeightFormat) -> Step {
+    pub(crate) fn best_step(group: &Columns<GROUP>, format: WeightFormat) -> Step {
         let used = || group.w.iter().zip(&group.used).filter(|(_, used)| **used).map(|(w, _)| *w);
         let largest = used().map(f32::abs).fold(0.0, f32::max);
         if largest == 0.0 {
@@ -146,7 +146,7 @@ fn project(group: &Columns<GROUP>, level: &[f32; GROUP], step: Step, format: Wei
 /// Levels of columns (whole fours) for `step`, 0 for padding, and by how much they make the weighted error smaller than
 /// zeros would.
 #[inline(always)]
-pub(super) fn assign<const N: usize>(c: &Columns<N>, step: Step, format: WeightFormat) -> ([f32; N], f32) {
+pub(crate) fn assign<const N: usize>(c: &Columns<N>, step: Step, format: WeightFormat) -> ([f32; N], f32) {
     let (mut level, mut gain) = ([0.0f32; N], [0.0f32; N]);
     for i in 0..N {
         let w = c.w[i] - step.offset;

@@ -1,8 +1,8 @@
 //! Ranges of activations over a calibration text.
 
-use super::simulate::hadamard;
 use crate::config::LlamaConfig;
 use crate::float::{Behind, FloatModel, Site, Tap};
+use crate::head::hadamard;
 use crate::perplexity::Protocol;
 use crate::{Error, Result};
 
@@ -134,7 +134,7 @@ pub(crate) fn windows(text: &[u32], protocol: Protocol) -> Result<Vec<&[u32]>> {
 }
 
 /// Windows on which ranges are measured; more tell little more.
-pub(super) const SEEN: usize = 32;
+pub(crate) const SEEN: usize = 32;
 
 /// Runs `model` over the first 32 windows of `text` (fewer when the text is shorter, or `protocol` asks for fewer) and
 /// collects ranges.
@@ -168,7 +168,7 @@ pub(crate) fn watch(
 }
 
 /// A tap that gathers a [`Calibration`].
-pub(super) struct Collector {
+pub(crate) struct Collector {
     out: Calibration,
     config: LlamaConfig,
 }
