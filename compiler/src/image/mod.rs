@@ -51,6 +51,16 @@ impl MemoryImage {
         Self { channels: (0..l.shape.channels).map(|_| zeros(l.kv.end)).collect(), aux: zeros(l.aux.end) }
     }
 
+    /// The program, and zeros for everything else: for what does not depend on data, as cycles.
+    pub fn blank(program: &Program) -> Self {
+        let mut image = Self::zeros(program);
+        let (at, code) = (program.layout.aux.program * BEAT_BYTES, code_bytes(program));
+        if let Some(aux) = Arc::make_mut(&mut image.aux).get_mut(at..at + code.len()) {
+            aux.copy_from_slice(&code);
+        }
+        image
+    }
+
     /// The image of a model.
     ///
     /// # Errors

@@ -14,5 +14,6 @@ pub mod eval;
 pub mod explore;
 pub mod long;
 pub mod shapes;
+pub mod timing;
 
 pub use accllm_device::{Error, Result};

@@ -25,6 +25,7 @@ fn options() -> Options {
         seed: 1,
         compare: true,
         timeline: Record::Off,
+        estimate: false,
     }
 }
 

@@ -12,7 +12,7 @@ mod target;
 mod text;
 
 pub use ablate::Ablate;
-pub use bench::{Bench, BenchCpu, BenchMemory, BenchPage, BitsArg};
+pub use bench::{Bench, BenchCpu, BenchDevice, BenchMemory, BenchPage, BitsArg, TimingCheck};
 pub use card::{HwEmu, TroubleArg, XrtCheck, XrtDevice};
 pub use estimate::Estimate;
 pub use eval::{Eval, EvalLong, LongStageArg, Scored, StageArg, YesNo};
@@ -79,6 +79,8 @@ pub enum Verb {
     Bench(Bench),
     /// Measure the integer reference model on this computer: tokens scored and tokens decoded in a second.
     BenchCpu(BenchCpu),
+    /// Hold the timing model against the RTL: single operations, and whole steps of a model.
+    TimingCheck(TimingCheck),
     /// Estimate what an engine takes of a card, and the watts and joules of a token.
     Estimate(Estimate),
     /// Run all benchmarks of docs/performance.md (ten minutes) and write that page.

@@ -16,7 +16,7 @@ pub fn print(r: &Report, out: &Out) -> Result<()> {
     }
     out.line(&title(r))?;
     let line = |what: &str, text: String| out.line(&format!("  {what:<18} {text}"));
-    line("tokens/s", format!("{:.1}   simulated at {} MHz", r.tokens_per_s, r.mhz))?;
+    line("tokens/s", format!("{:.1}   {} at {} MHz", r.tokens_per_s, r.basis, r.mhz))?;
     for p in r.published {
         line("", format!("{:.0}   {}, published: {}", p.tokens_per_s, p.system, p.basis))?;
     }
@@ -61,6 +61,7 @@ pub fn print(r: &Report, out: &Out) -> Result<()> {
     operations(r, out)?;
     let a = &r.agreement;
     match a.elements_compared {
+        0 if r.basis == "estimated" => line("compared", "nothing: the timing model computes nothing".into())?,
         0 => line("compared", "nothing (--no-compare)".into())?,
         n => line(
             "compared",

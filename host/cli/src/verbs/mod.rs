@@ -23,6 +23,7 @@ mod run;
 mod run_report;
 mod serve;
 mod sweep;
+mod timing_check;
 mod xrt;
 mod xrt_check;
 
@@ -42,6 +43,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Verb::EvalLong(args) => eval_long::run(&args, &out),
         Verb::Run(args) => run::run(&args, &out),
         Verb::Bench(args) => bench::run(&args, &out),
+        Verb::TimingCheck(args) => timing_check::run(&args, &out),
         Verb::BenchCpu(args) => bench_cpu::run(&args, &out),
         Verb::Estimate(args) => estimate::run(&args, &out),
         Verb::BenchPage(args) => bench_page::run(&args, &out),

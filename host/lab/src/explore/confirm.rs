@@ -130,6 +130,7 @@ fn simulate(folder: &Folder, candidate: &Candidate, work: &Work, progress: &dyn 
         seed: 1,
         compare: true,
         timeline: Record::Off,
+        estimate: false,
     };
     Bench::new(&options, progress)?.run()
 }
