@@ -367,8 +367,7 @@ fn constraints(spec: &Spec, table: &toml::Table) -> std::result::Result<Vec<Cons
             }
             _ => return Err(wrong()),
         };
-        // Written so that a NaN is refused too.
-        if !(min <= max) {
+        if min.is_nan() || max.is_nan() || min > max {
             return Err(format!("constraints: {metric} cannot be at least {min} and at most {max}"));
         }
         Ok(Constraint { metric: metric.clone(), min, max })
