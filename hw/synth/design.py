@@ -18,6 +18,7 @@ OPTIONS = "-flatten -noiopad -noclkbuf"
 # Registers, pre-adders and cascades are packed into DSP48E1 only, so multipliers are mapped as those of the 7 series: 25 x
 # 18 bits instead of the 27 x 18 of UltraScale+, otherwise the same.
 STEPS = (("xcup", "prepare:map_dsp"), ("xc7", "map_dsp:coarse"), ("xcup", "coarse:edif"))
+REGISTERS = "$dff,$dffe,$sdff,$sdffe,$sdffce"
 LIBRARIES = ("read_verilog -lib -specify +/xilinx/cells_sim.v", "read_verilog -lib +/xilinx/cells_xtra.v")
 
 
@@ -100,6 +101,7 @@ class Elaborated:
                 raise SynthesisError(f"slang refuses {top} of {label}: {errors(log) or e}") from e
             self.run("chformal -remove")
             self.run("delete */t:$print */t:$check")
+            self._keep()
             self._merge_loops()
         self.modules = self._hierarchy()
         self.saved = False
@@ -112,6 +114,11 @@ class Elaborated:
         path = BUILD / self.label / "list"
         self.run(f"tee -q -o {path} {command}")
         return path.read_text(encoding="utf-8")
+
+    def _keep(self):
+        """Registers that the RTL keeps as copies: Yosys looks for the attribute at the cell, slang leaves it at the wire."""
+        kept = "*/w:* */a:keep %i"
+        self.run(f"setattr -set keep 1 {kept} %ci1:+{REGISTERS}[Q] {kept} %d")
 
     def _merge_loops(self):
         """Instances of a generate loop differ in their index at most: the first stands for all."""

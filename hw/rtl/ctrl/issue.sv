@@ -56,6 +56,7 @@ module issue
   logic [FW:0] f_count;
   logic next_valid, head_valid, f_full, q_some;
   logic need0, need1;  // ask0, ask1 are not zero
+  logic next_free;     // `next` waits for nothing
 
   wire take = start_valid && start_ready;
   wire push = in_valid && in_ready;
@@ -66,15 +67,16 @@ module issue
   wire refill = next_valid && vacant;
   wire fetch = q_some && !next_valid;
   wire [DW:0] q_after = q_count + (DW + 1)'(store) - (DW + 1)'(fetch);
+  wire f_fills = !retire && (take ? f_count == (FW + 1)'(FLIGHT - 1) : f_count == (FW + 1)'(FLIGHT));
   flight_t oldest;
   assign oldest = flight[f_read];
 
   assign in_ready = !q_count[DW];
-  assign start_valid = head_valid && !waiting && !f_full;
   assign uop = head.uop;
   assign raise0 = '{valid: retire && oldest.sig0 != 0, index: oldest.sig0, pc: oldest.pc};
   assign raise1 = '{valid: retire && oldest.sig1 != 0, index: oldest.sig1, pc: oldest.pc};
   assign waiting = need0 || need1;
+  assign next_free = next.wait0 == 0 && next.wait1 == 0;
   assign active = running || head_valid || next_valid || q_some;
   assign pc = running ? oldest.pc : head.uop.pc;
 
@@ -93,7 +95,7 @@ module issue
   always_ff @(posedge clk) begin
     if (rst || clear) begin
       {q_read, q_write, q_count, q_some, f_read, f_write, f_count} <= '0;
-      {next_valid, head_valid, running, f_full, ask0, ask1, need0, need1} <= '0;
+      {next_valid, head_valid, running, f_full, ask0, ask1, need0, need1, start_valid} <= '0;
     end else begin
       q_write <= q_write + DW'(store);
       q_read <= q_read + DW'(fetch);
@@ -111,11 +113,15 @@ module issue
         if (grant0) {ask0, need0} <= '0;
         if (grant1) {ask1, need1} <= '0;
       end
+      // Offered when the head needs nothing more and its place is free: a register, because every unit looks at it.
+      start_valid <= !f_fills && (direct ? in_op.wait0 == 0 && in_op.wait1 == 0 : refill ? next_free
+                                : head_valid && !take && (!need0 || grant0) && (!need1 || grant1));
       f_write <= f_write + FW'(take);
       f_read <= f_read + FW'(retire);
       f_count <= f_count + (FW + 1)'(take) - (FW + 1)'(retire);
       running <= take || (running && !(retire && f_count == (FW + 1)'(1)));
-      f_full <= f_count + (FW + 1)'(take) - (FW + 1)'(retire) == (FW + 1)'(FLIGHT);
+      f_full <= f_fills;
+      assert (start_valid == (head_valid && !waiting && !f_full)) else $error("issue: flag of what may start");
       assert (!store || !q_count[DW]) else $error("issue: an operation is pushed into a full queue");
       assert (q_some == (q_count != 0)) else $error("issue: q_some with %0d operations in the queue", q_count);
       assert (!(take && f_full)) else $error("issue: more than %0d operations run", FLIGHT);

@@ -15,6 +15,7 @@ module vec_queue
     input  logic     [VEC-1:0]    in_mask,
     input  logic     [   31:0]    in_x    [VEC],
     output logic                  valid,
+    output logic                  more,          // than one
     input  logic                  pop,
     output vresult_t              out,
     output logic     [VEC-1:0]    out_mask,
@@ -34,17 +35,19 @@ module vec_queue
     if (flush) begin
       {wr, rd} <= '0;
       {level, claimed} <= '0;
-      valid <= 1'b0;
+      {valid, more} <= '0;
       room <= 1'b0;
     end else begin
       wr <= wr + AW'(push);
       rd <= rd + AW'(pop);
-      level <= level + (AW + 1)'(push) - (AW + 1)'(pop);
-      valid <= level + (AW + 1)'(push) != (AW + 1)'(pop);
-      claimed <= claimed + (AW + 1)'(step) - (AW + 1)'(pop);
+      if (push != pop) level <= level + (pop ? '1 : (AW + 1)'(1));
+      valid <= more || push || (valid && !pop);
+      more <= push == pop ? more : push ? valid : level > (AW + 1)'(2);
+      if (step != pop) claimed <= claimed + (pop ? '1 : (AW + 1)'(1));
       room <= claimed <= (AW + 1)'(DEPTH - 4);
       assert (!push || level != (AW + 1)'(DEPTH)) else $error("result queue: push into full");
       assert (!pop || valid) else $error("result queue: pop of empty");
+      assert (valid == (level != 0) && more == (level > 1)) else $error("result queue: flags of %0d results", level);
       assert (level <= claimed && claimed <= (AW + 1)'(DEPTH))
       else $error("result queue: %0d results, %0d places claimed", level, claimed);
     end

@@ -10,7 +10,7 @@ module vec_recip
     output logic        out_valid,
     output logic [15:0] r,
     output logic [ 5:0] k,
-    output logic        pending
+    output logic        stays      // something is here after this cycle
 );
   logic [2:0] valid;
   logic [31:0] s1;
@@ -21,13 +21,19 @@ module vec_recip
   logic [7:0] low;
   logic [23:0] line;  // value * 256 + 255 - delta * low: its upper 16 bits are value - floor(delta * low / 256)
   wire [31:0] moved = s1 << ~k1;  // 31 - k1
-  assign pending = valid != 0;
+  assign stays = valid[1:0] != 0 || in_valid;
   assign r = line[23:8];
   assign k = {1'b0, k4};
 
+  // Leading one: in each group of four, and among the groups.
+  logic [7:0] any, first;
   always_comb begin
     lead = '0;
-    for (int i = 1; i < 32; i++) if (s[i]) lead = 5'(i);
+    for (int g = 0; g < 8; g++) any[g] = s[4*g+:4] != 0;
+    for (int g = 0; g < 8; g++) begin
+      first[g] = any[g] && (any >> (g + 1)) == 0;
+      lead = lead | ({5{first[g]}} & {3'(g), s[4*g+3] || s[4*g+2], s[4*g+3] || (s[4*g+1] && !s[4*g+2])});
+    end
   end
 
   always_ff @(posedge clk) begin
