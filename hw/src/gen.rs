@@ -1,5 +1,6 @@
 //! Generated files: SystemVerilog packages and reference pages, from the tables of this crate.
 
+mod card_page;
 mod config_check;
 mod config_page;
 
@@ -17,6 +18,7 @@ pub fn files() -> Vec<(String, String)> {
         ("hw/rtl/pkg/accllm_regs_pkg.sv", regs_package()),
         ("hw/rtl/pkg/accllm_tables_pkg.sv", tables_package()),
         ("hw/rtl/top/config_check.sv", config_check::check_module()),
+        ("docs/cards.md", card_page::page()),
         ("docs/configurations.md", config_page::page()),
         ("docs/isa.md", isa_page()),
         ("docs/registers.md", regs_page()),

@@ -2,6 +2,7 @@
 //! See `docs/numerics.md`, `docs/formats.md`, `docs/isa.md`.
 
 pub mod beat;
+pub mod card;
 pub mod config;
 pub mod fixed;
 mod r#gen;

@@ -13,8 +13,8 @@ NAMES = {"lut": "LUT", "lutram": "LUTRAM", "ff": "FF", "carry": "CARRY4", "dsp":
 
 
 def card():
-    """The card's resources (card.toml)."""
-    with open(records.HERE / "card.toml", "rb") as text:
+    """The card's resources (hw/cards/u280.toml)."""
+    with open(design.ROOT / "hw/cards/u280.toml", "rb") as text:
         return tomllib.load(text)
 
 
@@ -92,7 +92,7 @@ def text():
         late, ends = sum(u["count"] * u["late"] for u in units), sum(u["count"] * u["endpoints"] for u in units)
         parts.append(f"## {config}")
         if config == "u280":
-            parts.append(f"Against the {facts['name']} with the platform {facts['platform']} (`hw/synth/card.toml`; LUTs include LUTRAM):")
+            parts.append(f"Against the {facts['name']} with the platform {facts['platform']} (`hw/cards/u280.toml`; LUTs include LUTRAM):")
             parts.append("\n".join(against_card(book, facts)))
         parts.append("\n".join(by_unit(book)))
         worst = max(unit["ns"] for unit in units)

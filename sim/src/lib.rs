@@ -5,5 +5,6 @@ pub mod golden;
 pub mod lockstep;
 pub mod memory;
 pub mod timeline;
+pub mod timing;
 pub mod verilate;
 pub mod xrt;

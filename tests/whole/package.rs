@@ -201,7 +201,7 @@ fn arguments_and_a_token_through_the_wrapper() -> Outcome {
     let kernel = Kernel::new(find("tiny")?);
     let images = compiled.image.channels.iter().chain([&compiled.image.aux]);
     let memories = kernel.masters.iter().zip(images).map(|(master, bytes)| {
-        let inner = MemoryKind::Ideal.model(Store::shared(bytes.clone())?, 0, false)?;
+        let inner = MemoryKind::Ideal.model(Store::shared(bytes.clone())?, 0, false, 225)?;
         Ok(Box::new(Window::new(inner, master.memory.base())) as Box<dyn MemoryModel>)
     });
     let mut card = Card::new(wrapper()?, memories.collect::<accllm_device::Result<_>>()?)?;

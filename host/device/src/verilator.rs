@@ -63,7 +63,9 @@ impl Verilator {
             .iter()
             .chain([&image.aux])
             .zip(0..)
-            .map(|(bytes, port)| options.memory.shared(bytes, port, port == config.channels as u64))
+            .map(|(bytes, port)| {
+                options.memory.shared(bytes, port, port == config.channels as u64, config.mhz)
+            })
             .collect::<std::result::Result<Vec<_>, _>>()?;
         let recorder = Recorder::new(&options.timeline, program, options.memory.name())?;
         let trace = options.trace || recorder.is_some() || options.wave.is_none();

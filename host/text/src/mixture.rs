@@ -125,7 +125,7 @@ fn beat_costs(c: &LlamaConfig, tokens_per_s: f64, config: &Config) -> Result<Cos
         let head: usize = layout.weights.head.iter().map(|s| s.beats).sum();
         rest = (head + c.layers * layout.kv.seq) as f64;
     }
-    let beats_per_s = config.mhz as f64 * 1e6 * sequential(MemoryKind::Hbm2)?;
+    let beats_per_s = config.mhz as f64 * 1e6 * sequential(MemoryKind::HBM2, config.mhz)?;
     let most = beats_per_s / tokens_per_s - rest;
     let least: f64 = each.iter().map(|f| f.iter().copied().fold(f64::INFINITY, f64::min)).sum();
     if c.layers as f64 * least > most {

@@ -87,10 +87,10 @@ pub fn find(name: &str) -> Result<&'static Config, ConfigError> {
 /// # Errors
 /// There is none of that name; the file cannot be read, has other fields, or values against the rules.
 pub fn open(name: &str) -> Result<Config, ConfigError> {
-    let path = Path::new(name);
-    if !name.contains('/') && path.extension().is_none_or(|e| e != "toml") {
+    if !is_file(name) {
         return find(name).copied();
     }
+    let path = Path::new(name);
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let config = parse(&stem, &read(path)?)?;
     match find(&stem) {
@@ -101,6 +101,24 @@ pub fn open(name: &str) -> Result<Config, ConfigError> {
         }),
         _ => Ok(config),
     }
+}
+
+/// Whether a command line's word is a file: it ends in `.toml` or has a `/`.
+fn is_file(name: &str) -> bool {
+    name.contains('/') || Path::new(name).extension().is_some_and(|e| e == "toml")
+}
+
+/// The card that the file of a configuration names (`card = "u280"`), where it names one.
+///
+/// # Errors
+/// As of [`open`].
+pub fn card_of(name: &str) -> Result<Option<Name>, ConfigError> {
+    let text = match NAMES.iter().position(|n| *n == name) {
+        Some(i) => FILES[i].to_owned(),
+        None => read(Path::new(name))?,
+    };
+    let form = |e: toml::de::Error| ConfigError::Form { name: name.to_owned(), what: e.to_string() };
+    Ok(toml::from_str::<Values>(&text).map_err(form)?.card)
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
@@ -152,8 +170,12 @@ mod tests {
     fn built_in_files_keep_the_rules_and_are_what_is_written() {
         for (config, text) in CONFIGS.iter().zip(FILES) {
             assert_eq!(config.check(), Ok(()));
-            let values =
-                |t: &str| t.lines().filter(|l| !l.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
+            let values = |t: &str| {
+                t.lines()
+                    .filter(|l| l.contains(" = ") && !l.starts_with('#') && !l.starts_with("card"))
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            };
             assert_eq!(values(&config.to_toml()), values(text), "{}", config.name);
             assert_eq!(parse(&config.name, &config.to_toml()).unwrap(), *config);
         }
@@ -211,6 +233,11 @@ mod tests {
         let path = put("mine.toml", TINY);
         let mine = open(&path).unwrap();
         assert_eq!((&*mine.name, mine.values()), ("mine", CONFIGS[0].values()));
+        let carded = put("carded.toml", &format!("card = \"u50\"\n{TINY}"));
+        assert_eq!(open(&carded).unwrap().values(), CONFIGS[0].values());
+        assert_eq!(card_of(&carded).unwrap().as_deref(), Some("u50"));
+        assert_eq!(card_of("u280").unwrap().as_deref(), Some("u280"));
+        assert_eq!(card_of("tiny").unwrap(), None);
         let other = put("tiny.toml", &TINY.replace("fifo = 64", "fifo = 128"));
         let said = open(&other).unwrap_err().to_string();
         assert!(said.contains("fifo is 128, not 64"), "{said}");

@@ -8,7 +8,7 @@ mod file;
 pub mod random;
 mod rule;
 
-pub use file::{CONFIGS, ConfigError, NAMES, find, open, parse};
+pub use file::{CONFIGS, ConfigError, NAMES, card_of, find, open, parse};
 pub use rule::{RELATIONS, Relation, Rule, Violation};
 
 use arrayvec::ArrayString;
@@ -60,10 +60,11 @@ macro_rules! fields {
         pub const FIELDS: &[Field] =
             &[$(Field { name: stringify!($name), param: $param, rule: $rule, doc: $doc },)+];
 
-        /// What a file holds: every field, nothing else.
+        /// What a file holds: every field, perhaps a card, nothing else.
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Values {
+            card: Option<Name>,
             $($name: usize,)+
         }
 

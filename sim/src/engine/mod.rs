@@ -70,6 +70,8 @@ pub struct Engine {
     trace: Option<Trace>,
     /// Byte addresses where channels' and auxiliary memory begin, as in the registers.
     bases: Vec<u64>,
+    /// Cycles of the memories before the start of the last run.
+    began: u64,
     rst_n: Port,
     interrupt: Port,
 }
@@ -91,6 +93,7 @@ impl Engine {
             rst_n: model.port_shaped("ap_rst_n", 1, 1)?,
             interrupt: model.port_shaped(interrupt.as_deref().unwrap_or("interrupt"), 1, 1)?,
             bases: vec![0; want],
+            began: 0,
             config,
             model,
             memories,
@@ -386,6 +389,7 @@ impl Engine {
         let mut cycle = 0;
         // Nothing is written before the register access is answered, but cycles of the run pass.
         let mut watch = Watch { observer, events: false, activity };
+        self.began = self.memories[0].counters().cycles;
         self.write_watched(regs::CTRL, 1, &mut watch)?;
         watch.events = events;
         while self.model.get_u64(self.interrupt) == 0 {
@@ -404,6 +408,11 @@ impl Engine {
             self.write(regs::PROGRAM_LEN, 0)?;
         }
         Ok(report)
+    }
+
+    /// Cycles of the memories when the host began to start the last run; refreshes follow from it.
+    pub fn began(&self) -> u64 {
+        self.began
     }
 
     /// The report of the last run.

@@ -45,7 +45,7 @@ pub use dram::DramCounters;
 pub use faults::Faults;
 pub use hbm2::Hbm2;
 pub use ideal::{Ideal, IdealTiming};
-pub use kind::{KindError, MemoryKind};
+pub use kind::{IDEAL_LATENCY, KindError, MemoryKind, PortDram};
 pub use model::{Counters, Fault, MemoryModel};
 pub use rate::sequential;
 pub use rng::Rng;

@@ -80,7 +80,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    pub(super) fn new(instructions: usize) -> Self {
+    pub(crate) fn new(instructions: usize) -> Self {
         Self { ops: vec![OpCycles::default(); instructions], ..Self::default() }
     }
 

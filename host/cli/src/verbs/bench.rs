@@ -32,7 +32,7 @@ fn options(args: &Arguments) -> Options {
         tokens: args.tokens,
         memory: match args.memory {
             BenchMemory::Ideal => MemoryKind::Ideal,
-            BenchMemory::Hbm2 => MemoryKind::Hbm2,
+            BenchMemory::Hbm2 => MemoryKind::HBM2,
         },
         layers: random.layers,
         sinks: random.sinks,

@@ -57,7 +57,12 @@ pub fn device(args: &XrtDevice) -> Result<()> {
     let design = EngineSpec::new(&config).design()?;
     let kind = args.memory.kind(args.memory_seed);
     let memories = kernel.masters.iter().enumerate().map(|(port, master)| {
-        Ok(kind.model(Store::new(master.memory.bytes())?, port as u64, port == config.channels)?)
+        Ok(kind.model(
+            Store::new(master.memory.bytes())?,
+            port as u64,
+            port == config.channels,
+            config.mhz,
+        )?)
     });
     let mut board = Board::new(&design, &kernel, memories.collect::<Result<_>>()?).map_err(|e| failed(&e))?;
     let mut trouble = Trouble::default();
@@ -109,7 +114,7 @@ impl MemoryArg {
         match self {
             Self::Ideal => MemoryKind::Ideal,
             Self::Stalling => MemoryKind::Stalling(seed),
-            Self::Hbm2 => MemoryKind::Hbm2,
+            Self::Hbm2 => MemoryKind::HBM2,
         }
     }
 }

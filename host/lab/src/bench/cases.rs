@@ -64,7 +64,7 @@ pub fn all() -> Vec<Case> {
         batch: None,
         prompt: None,
         tokens: 1,
-        memory: MemoryKind::Hbm2,
+        memory: MemoryKind::HBM2,
         layers: None,
         sinks: None,
         window: None,

@@ -127,7 +127,7 @@ impl<'a> Bench<'a> {
         let generate = Instant::now();
         let image = model.image(&program, progress)?;
         let generate_s = generate.elapsed().as_secs_f64();
-        let rate = sequential(options.memory)?;
+        let rate = sequential(options.memory, config.mhz)?;
         Ok(Self {
             options,
             config,

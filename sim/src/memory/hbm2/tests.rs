@@ -193,6 +193,8 @@ fn a_slow_master_holds_the_bus_and_loses_nothing() -> Outcome {
         for params in [
             Params { write_bursts: 4.0, ..HBM2.clone() },
             Params { write_bursts: 4.0, ..DDR4.clone() },
+            Params { write_bursts: 4.0, ..HBM2E.clone() },
+            Params { write_bursts: 4.0, ..HBM2E.behind(300.0, 9.0) },
             Params {
                 write_bursts: 4.0,
                 read_buffer: 4.0,
@@ -233,8 +235,8 @@ fn the_page_repeats_the_table() {
                 "-" => format!("{} ({:?})", s.value, s.basis).to_lowercase(),
                 source => format!("{} ({}: {source})", s.value, format!("{:?}", s.basis).to_lowercase()),
             };
-            let (name, unit, hbm2, ddr4) = (r.name, r.unit, cell(&r.hbm2), cell(&r.ddr4));
-            format!("| `{name}` |{} | {unit} | {hbm2} | {ddr4} |", r.meaning)
+            let [hbm2, hbm2e, ddr4] = [&r.hbm2, &r.hbm2e, &r.ddr4].map(cell);
+            format!("| `{}` |{} | {} | {hbm2} | {hbm2e} | {ddr4} |", r.name, r.meaning, r.unit)
         })
         .collect();
     if lines.iter().any(|line| !page.lines().any(|l| l == line)) {

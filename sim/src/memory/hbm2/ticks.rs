@@ -177,7 +177,10 @@ impl Ticks {
             row_shift: log2("row_bytes", p.row_bytes, 65536.0)?,
             bank_shift: log2("banks", p.banks, 64.0)?,
             accesses,
-            beat: (accesses * ccd_s.max(burst)).max(ns("t_ccd_l", p.t_ccd_l)?).max(cycle),
+            beat: (accesses * ccd_s.max(burst))
+                .max(ns("t_ccd_l", p.t_ccd_l)?)
+                .max(ns("slot", p.slot)?)
+                .max(cycle),
             // The banks of a unit are activated tRRD_S apart, and read tCCD_S apart.
             act_to_col: rcd + (accesses - 1) * rrd_s.saturating_sub(ccd_s),
             pre_to_act: rp,

@@ -1,0 +1,260 @@
+//! The matrix unit: how many cycles each operation takes, when it waits for beats or for room for its results, and when
+//! its results are in their places.
+
+use super::latency as lat;
+use super::operands::{Constants, Operation};
+use super::queue::Started;
+use super::stream::{Burst, Pops, segments};
+use accllm_hw::config::Config;
+use accllm_hw::isa::{FLAG_WIDE, Op};
+
+/// What an operation costs the tiles and the drain, from its operands alone.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Work {
+    /// Beats of every channel.
+    pub beats: u64,
+    /// Of them values; the rest are parameters and scales, a cycle each.
+    pub values: u64,
+    /// Cycles of a value beat.
+    pub each: u64,
+    /// Cycles of the drain: all results; those of the last entry.
+    pub drain: u64,
+    pub last_entry: u64,
+    /// Steps, and entries that a step uses.
+    pub steps: u64,
+    pub lane_steps: u64,
+    /// Lane rows, whose q_sums a MATK fetches.
+    pub rows: u64,
+    /// Value beats that find room in the accumulators at once; those after them may begin only so often.
+    pub ahead: u64,
+    pub pace: f64,
+}
+
+/// The closed formula of each matrix operation (docs/timing.md).
+pub(super) fn work(o: &Operation, config: &Config, constants: &Constants) -> Option<Work> {
+    let s = segments(o, constants);
+    if s.count == 0 {
+        return None;
+    }
+    let wide = o.op == Op::MATV && o.flags & FLAG_WIDE != 0;
+    let rows = u64::from(o.m) << u32::from(wide);
+    let lanes = config.lanes as u64;
+    let lane_steps = rows.div_ceil(lanes);
+    let last_rows = rows - (lane_steps - 1) * lanes;
+    let (steps, row_beats) = match o.op {
+        Op::MATW => (u64::from(o.n), u64::from(o.k)),
+        Op::MATK => (u64::from(o.n), 1),
+        _ => (u64::from(o.sh), u64::from(o.n)),
+    };
+    let halves = if o.op == Op::MATW && o.flags & 3 == 1 { 2 } else { 1 };
+    // Results of an entry: cycles of a full one, of the last one.
+    let (entry, last_entry) = match o.op {
+        Op::MATW => (lanes.min(rows), last_rows),
+        Op::MATK => (1, 1),
+        _ => {
+            let words = (4 * config.channels as u64).div_ceil(config.vec as u64).max(1);
+            let half = u64::from(wide);
+            ((lanes.min(rows) >> half) * words, (last_rows >> half) * words)
+        }
+    };
+    let drain = steps * ((lane_steps - 1) * entry + last_entry);
+    let mut work = Work {
+        beats: s.beats * s.count,
+        values: steps * row_beats,
+        each: lane_steps * halves,
+        drain,
+        last_entry,
+        steps,
+        lane_steps,
+        rows,
+        ahead: 0,
+        pace: 0.0,
+    };
+    // An entry is in use from its first beat to its last read; all of them take turns.
+    let entries = (2 * config.lane_rows / config.lanes) as f64;
+    let step = (row_beats * work.each) as f64;
+    let used = step - (lane_steps as f64 - 1.0) + (lat::SUMS + lat::ENTRY + 1) as f64 + entry as f64 - 1.0;
+    let turn = used * lane_steps as f64 / entries;
+    work.pace = turn.max(drain as f64 / steps as f64).max(step) / row_beats as f64;
+    work.ahead = (entries as u64 / lane_steps).max(1) * row_beats;
+    Some(work)
+}
+
+impl Work {
+    /// Cycles before beat `b` of the operation is taken, were every beat there.
+    fn before(&self, b: u64) -> f64 {
+        let sides = self.beats - self.values;
+        let side = if b == 0 || sides == 0 { 0 } else { (b * sides).div_ceil(self.beats).min(sides) };
+        let values = b - side.min(b);
+        let free = (values * self.each) as f64;
+        // Past the entries that are free at first, each waits for the reads of an earlier one.
+        let step = (self.values / self.steps * self.each + lat::SUMS) as f64;
+        let limited = values.saturating_sub(self.ahead) as f64 * self.pace + step;
+        side as f64 + if values > self.ahead { free.max(limited) } else { free }
+    }
+
+    /// Cycles of the tiles without any wait.
+    pub fn computing(&self) -> u64 {
+        self.values * self.each
+    }
+}
+
+/// An operation that the unit has taken.
+#[derive(Debug, Clone)]
+struct Running {
+    started: Started,
+    work: Option<Work>,
+    /// Beats taken; where the first decision would have been without the waits so far.
+    taken: u64,
+    base: f64,
+    begun: bool,
+    first: u64,
+    /// When its first beat was taken.
+    popped: u64,
+    /// Cycles that it waited for beats.
+    waited: f64,
+}
+
+/// The end of an operation, and where its cycles went.
+#[derive(Debug, Clone)]
+pub(super) struct Ended {
+    pub started: Started,
+    pub done: u64,
+    /// The walker's first and last decision.
+    pub first: u64,
+    pub last: u64,
+    pub computing: u64,
+    pub parameters: u64,
+    pub stream: u64,
+    pub output: u64,
+}
+
+/// The matrix unit.
+#[derive(Debug, Clone)]
+pub(super) struct Matrix {
+    config: Config,
+    link: u64,
+    running: std::collections::VecDeque<Running>,
+    /// Last decision of the issue walker, of the drain walker, of the fetch of q_sums.
+    issued: u64,
+    drained: u64,
+    summed: u64,
+}
+
+impl Matrix {
+    pub fn new(config: &Config) -> Self {
+        Self {
+            config: *config,
+            link: config.link as u64,
+            running: Default::default(),
+            issued: 0,
+            drained: 0,
+            summed: 0,
+        }
+    }
+
+    /// The unit takes an operation.
+    pub fn begin(&mut self, started: Started, constants: &Constants) {
+        let work = work(&started.operation, &self.config, constants);
+        self.running.push_back(Running {
+            started,
+            work,
+            taken: 0,
+            base: 0.0,
+            begun: false,
+            first: 0,
+            popped: 0,
+            waited: 0.0,
+        });
+    }
+
+    /// Whether the oldest operation waits for beats.
+    pub fn wants(&self) -> bool {
+        self.running.front().is_some_and(|r| r.work.is_some_and(|w| r.taken < w.beats))
+    }
+
+    /// Takes the beats of a burst.
+    pub fn take(&mut self, burst: &Burst, pops: &mut Pops) {
+        let Some(r) = self.running.front_mut() else { return };
+        let Some(w) = &r.work else { return };
+        if !r.begun {
+            r.begun = true;
+            r.first = (r.started.at + lat::MAT_START).max(self.issued + 1);
+            r.base = r.first as f64;
+        }
+        let free = r.base;
+        for &(beat, cycle) in &burst.knots {
+            r.base = r.base.max(cycle as f64 - w.before(r.taken + beat));
+        }
+        r.waited += r.base - free;
+        let first = (r.base + w.before(r.taken)) as u64;
+        if r.taken == 0 {
+            r.popped = first;
+        }
+        let last = (r.base + w.before(r.taken + burst.beats - 1)) as u64;
+        pops.push(burst.beats, first, last.max(first));
+        r.taken += burst.beats;
+    }
+
+    /// Ends the oldest operation if all its beats are taken.
+    pub fn end(&mut self) -> Option<Ended> {
+        let r = self.running.front()?;
+        if r.work.is_some_and(|w| r.taken < w.beats) {
+            return None;
+        }
+        let r = self.running.pop_front()?;
+        let results = lat::RESULTS + 2 * self.link;
+        let begin = r.started.at + lat::MAT_START;
+        let Some(w) = r.work else {
+            // Nothing to do: the walkers step over it.
+            let drained = begin.max(self.drained + 1);
+            self.drained = drained;
+            self.issued = (begin - 1).max(self.issued + 1);
+            let (first, last) = (begin, begin);
+            let none = Ended {
+                started: r.started,
+                done: drained + results,
+                first,
+                last,
+                computing: 0,
+                parameters: 0,
+                stream: 0,
+                output: 0,
+            };
+            return Some(none);
+        };
+        let end = r.base + w.before(w.beats - 1) + w.each as f64 - 1.0;
+        let last = end as u64;
+        // A MATK needs its q_sums; others pass the fetch in order.
+        let summed = match r.started.operation.op {
+            Op::MATK => (r.started.at + lat::Q_SUMS).max(self.summed + 2) + w.rows,
+            _ => (r.started.at + 2).max(self.summed + 1),
+        };
+        self.summed = summed;
+        // The first entry's sums are there after its beats.
+        let side = u64::from(w.beats > w.values);
+        let sums = r.popped + side + (w.values / w.steps * w.each).saturating_sub(w.lane_steps) + lat::SUMS;
+        let begin_drain = (self.drained + 1).max(sums);
+        let begin_drain =
+            if r.started.operation.op == Op::MATK { begin_drain.max(summed) } else { begin_drain };
+        let step_drain = w.drain / w.steps;
+        let drained = (begin_drain + w.drain - 1)
+            .max((last + lat::SUMS + step_drain).saturating_sub(w.lane_steps))
+            .max(last + lat::SUMS + w.last_entry - 1);
+        self.issued = last;
+        self.drained = drained;
+        let computing = w.computing();
+        let parameters = w.beats - w.values;
+        let ended = Ended {
+            done: drained + results,
+            first: r.first,
+            last,
+            computing,
+            parameters,
+            stream: r.waited as u64,
+            output: (last + 1 - r.first).saturating_sub(computing + parameters + r.waited as u64),
+            started: r.started,
+        };
+        Some(ended)
+    }
+}
