@@ -49,7 +49,7 @@ def map_units(elaborated, wanted, jobs):
             try:
                 name, seconds, error = task.result()
             except process.BrokenProcessPool:
-                error = last_words()
+                error = design.last_words()
             if error:
                 raise design.SynthesisError(error)
             say(f"  {name}: mapped in {seconds:.0f} s")
@@ -85,7 +85,7 @@ def synthesize(config, names, everything, jobs):
         say(f"{config}: all {len(book['units'])} records are current")
         return book
     say(f"{config}: elaborating")
-    elaborated = design.Elaborated(design.TOP, parameters | {"TRACE": "0"}, config)
+    elaborated = design.Elaborated(design.TOP, parameters | {"TRACE": "0"}, config, units["units"])
     present = elaborated.units(units["units"])
     sources = {u.name: design.fingerprint(u.files) for u in present}  # as they were read, whatever is edited meanwhile
     unknown = set(names) - {u.name for u in present} - {u.module for u in present}
@@ -206,7 +206,7 @@ def lint(args):
     """`lint`: slang reads every configuration; any warning of slang or of inference is an error."""
     failed = False
     for config in args.config or CONFIGS:
-        found = design.lint(config, design.configuration(config))
+        found = design.lint(config, design.configuration(config), records.settings()[0]["units"])
         failed |= bool(found)
         for text in found:
             print(text)
@@ -272,14 +272,6 @@ def arguments():
         sub = verb(name, action, text)
         sub.add_argument("--check", action="store_true", help="write nothing; fail when the file differs")
     return parser.parse_args()
-
-
-def last_words():
-    """What Yosys said last, after an error that ended its process."""
-    logs = sorted(design.BUILD.rglob("*.log"), key=lambda path: path.stat().st_mtime)
-    lines = logs[-1].read_text(encoding="utf-8").splitlines() if logs else []
-    said = [line for line in lines if line.startswith("ERROR")] or lines[-1:]
-    return f"Yosys ended: {' '.join(said) or 'without a word'} (see {logs[-1] if logs else design.BUILD})"
 
 
 def main():

@@ -82,9 +82,9 @@ def output_to(path):
 
 
 class Elaborated:
-    """A design read by slang, hierarchy kept, one module for all instances that a loop makes."""
+    """A design read by slang, hierarchy kept, one module for all instances that a loop makes of a unit."""
 
-    def __init__(self, top, parameters, label, keep=True):
+    def __init__(self, top, parameters, label, units=(), keep=True):
         self.ys = yosys()
         self.label = label
         self.top = top
@@ -102,7 +102,7 @@ class Elaborated:
             self.run("chformal -remove")
             self.run("delete */t:$print */t:$check")
             self._keep()
-            self._merge_loops()
+            self._merge_loops(units)
         self.modules = self._hierarchy()
         self.saved = False
 
@@ -120,11 +120,12 @@ class Elaborated:
         kept = "*/w:* */a:keep %i"
         self.run(f"setattr -set keep 1 {kept} %ci1:+{REGISTERS}[Q] {kept} %d")
 
-    def _merge_loops(self):
-        """Instances of a generate loop differ in their index at most: the first stands for all."""
+    def _merge_loops(self, units):
+        """Instances of a unit in a generate loop differ at most in an index that they report: the first stands for all.
+        Other modules stay as they are, since they may choose by their index (the lanes of a tile do)."""
         names = re.findall(r"^  (\S+\$\S*\[\d+\]\S*)", self.listed("ls"), re.M)
         groups = {}
-        for name in names:
+        for name in (n for n in names if n.split("$")[0] in units):
             groups.setdefault(re.sub(r"\[\d+\]", "[]", name), []).append(name)
         for pattern, same in groups.items():
             if len(same) > 1:
@@ -227,6 +228,14 @@ class Elaborated:
         return netlist
 
 
+def last_words():
+    """What Yosys said last, after an error that ended its process."""
+    logs = sorted(BUILD.rglob("*.log"), key=lambda path: path.stat().st_mtime)
+    lines = logs[-1].read_text(encoding="utf-8").splitlines() if logs else []
+    said = [line for line in lines if line.startswith("ERROR")] or lines[-1:]
+    return f"Yosys ended: {' '.join(said) or 'without a word'} (see {logs[-1] if logs else BUILD})"
+
+
 def short(kind, same):
     """The end of an instance's path by which it differs from the others in `same`."""
     path = kind.split(".")
@@ -262,11 +271,11 @@ def fingerprint(modules):
     return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 
-def lint(config, parameters):
+def lint(config, parameters, units):
     """Warnings and errors of slang, and latches, in one configuration."""
     log = BUILD / config / "read.log"
     try:
-        elaborated = Elaborated(TOP, parameters | {"TRACE": "0"}, config)
+        elaborated = Elaborated(TOP, parameters | {"TRACE": "0"}, config, units)
     except SynthesisError as e:
         return [str(e)]
     found = [line for line in log.read_text(encoding="utf-8").splitlines() if re.search(r"\b(warning|error):", line)]

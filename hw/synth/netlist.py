@@ -61,7 +61,7 @@ def shell(module, widths):
 def write(config, modules, folder):
     """Writes the netlists of `modules` at the parameters of `config`."""
     folder.mkdir(parents=True, exist_ok=True)
-    elaborated = design.Elaborated(design.TOP, design.configuration(config) | {"TRACE": "0"}, f"netlist-{config}")
+    elaborated = design.Elaborated(design.TOP, design.configuration(config) | {"TRACE": "0"}, f"netlist-{config}", modules)
     units = {u.module: u for u in reversed(elaborated.units(modules))}
     missing = set(modules) - set(units)
     if missing:

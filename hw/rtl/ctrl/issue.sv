@@ -66,7 +66,6 @@ module issue
   wire store = push && !direct;
   wire refill = next_valid && vacant;
   wire fetch = q_some && !next_valid;
-  wire [DW:0] q_after = q_count + (DW + 1)'(store) - (DW + 1)'(fetch);
   wire f_fills = !retire && (take ? f_count == (FW + 1)'(FLIGHT - 1) : f_count == (FW + 1)'(FLIGHT));
   flight_t oldest;
   assign oldest = flight[f_read];
@@ -99,23 +98,23 @@ module issue
     end else begin
       q_write <= q_write + DW'(store);
       q_read <= q_read + DW'(fetch);
-      q_count <= q_after;
-      q_some <= q_after != 0;
+      if (store != fetch) q_count <= q_count + (fetch ? '1 : (DW + 1)'(1));
+      q_some <= store || (fetch ? q_count > (DW + 1)'(1) : q_some);
       next_valid <= fetch || (next_valid && !refill);
       head_valid <= direct || refill || (head_valid && !take);
       if (direct) begin
         {ask0, need0} <= {one_hot(in_op.wait0), in_op.wait0 != 0};
         {ask1, need1} <= {one_hot(in_op.wait1), in_op.wait1 != 0};
-      end else if (refill) begin
-        {ask0, need0} <= {one_hot(next.wait0), next.wait0 != 0};
-        {ask1, need1} <= {one_hot(next.wait1), next.wait1 != 0};
+      end else if (vacant) begin
+        {ask0, need0} <= next_valid ? {one_hot(next.wait0), next.wait0 != 0} : '0;
+        {ask1, need1} <= next_valid ? {one_hot(next.wait1), next.wait1 != 0} : '0;
       end else begin
         if (grant0) {ask0, need0} <= '0;
         if (grant1) {ask1, need1} <= '0;
       end
       // Offered when the head needs nothing more and its place is free: a register, because every unit looks at it.
-      start_valid <= !f_fills && (direct ? in_op.wait0 == 0 && in_op.wait1 == 0 : refill ? next_free
-                                : head_valid && !take && (!need0 || grant0) && (!need1 || grant1));
+      start_valid <= !f_fills && (direct ? in_op.wait0 == 0 && in_op.wait1 == 0 : vacant ? next_valid && next_free
+                                : (!need0 || grant0) && (!need1 || grant1));
       f_write <= f_write + FW'(take);
       f_read <= f_read + FW'(retire);
       f_count <= f_count + (FW + 1)'(take) - (FW + 1)'(retire);

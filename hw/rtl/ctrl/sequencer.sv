@@ -59,17 +59,23 @@ module sequencer
   logic [31:0] seq;
   logic [CONSTS-1:0][31:0] const_words;
   logic outside, step, begun;
+  logic at_matrix, at_vector;  // in EXECUTE, and of that kind
+  logic [REGISTERS-1:1] target;  // the register that ADD writes
   logic [31:0] top_left;
   logic [15:0] loop_start;
-  wire [LW-1:0] top = LW'(depth - 1'b1);
+  logic [LW-1:0] top;
   wire [LW-1:0] above = depth[LW-1:0];
   wire executing = state == EXECUTE && enable;
   wire jumps = kind.skip || kind.again;
   wire complete = executing && !kind.illegal && step;
 
   assign consts = consts_t'(const_words);
-  assign mat_valid = executing && kind.matrix;
-  assign vec_valid = executing && kind.vector;
+  assign mat_valid = at_matrix && enable;
+  assign vec_valid = at_vector && enable;
+  always_comb begin
+    top = '1;
+    for (int i = 0; i < LOOP_DEPTH; i++) if (depth == (LW + 1)'(i + 1)) top = LW'(i);
+  end
   assign executed = complete;
   assign finished = complete && kind.ends;
   // The instruction after this one is read while this one is in READ, so that it is there when this one is through.
@@ -115,6 +121,7 @@ module sequencer
     end
     if (state == ADD) begin
       kind <= next_kind;
+      for (int i = 1; i < REGISTERS; i++) target[i] <= next_kind.adds && held.x == 8'(i);
       pfw <= held.pfw;
       op <= '{
           sig1: held.sig1,
@@ -143,6 +150,8 @@ module sequencer
   always_ff @(posedge clk) begin
     fault <= '0;
     begun <= start && !rst;
+    at_matrix <= !rst && !start && !begun && (state == ADD ? next_kind.matrix && !(outside && enable) : at_matrix && !complete);
+    at_vector <= !rst && !start && !begun && (state == ADD ? next_kind.vector && !(outside && enable) : at_vector && !complete);
     if (rst) begin
       state <= IDLE;
       pc <= '0;
@@ -166,7 +175,7 @@ module sequencer
           end
           // Nothing has to be waited for.
           if (enable) begin
-            if (kind.adds && op.uop.x != 0) regs[op.uop.x[4:0]] <= op.uop.a + op.uop.b;
+            for (int i = 1; i < REGISTERS; i++) if (target[i]) regs[i] <= op.uop.a + op.uop.b;
             if (kind.loop) begin
               loop_pc[above] <= pc + 16'd1;
               loop_left[above] <= op.uop.n - 32'd1;
@@ -195,6 +204,8 @@ module sequencer
         for (int i = 0; i < REGISTERS; i++) regs[i] <= i > 0 && i <= ARGS ? args[i-1] : '0;
       end
       assert (!(mat_valid && vec_valid)) else $error("an operation for two units");
+      assert (at_matrix == (state == EXECUTE && kind.matrix) && at_vector == (state == EXECUTE && kind.vector))
+      else $error("flags of what is dispatched");
       assert (!executing || $onehot(kind)) else $error("an instruction of two kinds");
       assert (depth <= (LW + 1)'(LOOP_DEPTH)) else $error("loop stack depth %0d", depth);
     end

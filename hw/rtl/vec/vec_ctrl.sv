@@ -16,6 +16,7 @@ module vec_ctrl
     output logic           next_ready,
     input  vnext_t         next,
     output logic           idle,
+    output logic           starts,      // `next` is taken while nothing runs
     output logic           init,        // `next` is taken: loop values are loaded, also of one that is bad or empty
     output uop_t           uop,
     output vop_t           op,
@@ -32,7 +33,7 @@ module vec_ctrl
     output logic   [ 31:0] rq_beat,
     output logic   [ 15:0] rq_beats,
     // Loop.
-    output logic           run,
+    output logic           run,         // steps may be made
     input  logic           step,        // a step was issued
     input  logic           step_final,
     input  logic           onchip_bad,  // an address outside
@@ -55,27 +56,32 @@ module vec_ctrl
   // An ATTQ follows a SOFTMAX, and what that writes and this reads, `group` scalars each, lie apart; known a cycle after both.
   logic fits;
   logic working;   // not IDLE
+  logic finished;  // the last step has been made
+  logic refused;   // the operation that was taken is at fault
+  logic [7:0] refused_code;
+  logic [31:0] refused_info;
   logic draining;  // in DRAIN, without a tail
   wire chain = draining && !pipe_busy && fits;
-  logic [2:0] drain;  // cycles
+  logic [1:0] drain;  // cycles
   wire broken = state != IDLE && state != HALT && (onchip_bad || write_bad || axi_error);
   wire tail_next = chain || (tail && !done);
 
   assign idle = !working;
   assign next_ready = idle || chain;
+  assign starts = next_valid && idle;
   assign init = next_valid && (idle || chain);
   assign halt = state == HALT;
   assign rq_valid = state == ASK;
   assign rq_beat = setup.beat;
   assign rq_beats = op.i32 ? uop.n[19:4] : uop.n[20:5];
-  assign drained = drain[2];
+  assign drained = drain == 2'd3;
 
   always_comb begin
     state_next = state;
     case (state)
       IDLE: if (next_valid) state_next = next.bad != FAULT_NONE ? HALT : next.empty ? IDLE : next.op.from_aux ? ASK : RUN;
       ASK: if (rq_ready) state_next = RUN;
-      RUN: if (step && step_final) state_next = DRAIN;
+      RUN: if (finished) state_next = DRAIN;
       DRAIN:
       if (chain) state_next = RUN;
       else if (!pipe_busy && !reduce_busy) state_next = op.sumsq ? LAST : has_sync ? SYNC : IDLE;
@@ -91,14 +97,17 @@ module vec_ctrl
     // Flags of their own, because much hangs on them.
     state <= state_next;
     working <= state_next != IDLE;
-    run <= state_next == RUN;
+    run <= state_next == RUN && !(step && step_final);
+    finished <= step && step_final;
     draining <= state_next == DRAIN && !tail_next && !rst;
     fits <= next_valid && next.bad == FAULT_NONE && !next.empty && next.op.attq && op.softmax
          && (next.setup.scalar >= setup.scalar + 40'(group) || next.setup.scalar + 40'(group) <= setup.scalar);
-    drain <= state != DRAIN ? '0 : drain[2] ? drain : drain + 3'd1;
+    drain <= state != DRAIN ? '0 : drained ? drain : drain + 2'd1;
+    refused <= starts && next.bad != FAULT_NONE && !rst;
+    if (starts) {refused_code, refused_info} <= {next.bad, next.info};
     if (init) {uop, op, setup} <= {next.uop, next.op, next.setup};
     // What ends: the operation that runs, or the one before, up to its end.
-    if (init && idle) {ending, seq} <= {next.op, next.uop.seq};
+    if (starts) {ending, seq} <= {next.op, next.uop.seq};
     else if (tail && done) {ending, seq} <= {op, uop.seq};
     last_start <= state == DRAIN && state_next == LAST;
     if (rst) begin
@@ -106,18 +115,18 @@ module vec_ctrl
       fault <= '0;
     end else begin
       tail <= tail_next;
-      done <= !broken && ((init && idle && next.bad == FAULT_NONE && next.empty)
+      done <= !broken && ((starts && next.bad == FAULT_NONE && next.empty)
            || (state != IDLE && state_next == IDLE) || (tail && !done && !reduce_busy));
-      if (init && idle && next.bad != FAULT_NONE) fault <= '{valid: 1'b1, code: next.bad, pc: next.uop.pc, info: next.info};
+      if (refused) fault <= '{valid: 1'b1, code: refused_code, pc: uop.pc, info: refused_info};
       if (broken) begin
         fault <= '{valid: 1'b1, code: axi_error ? FAULT_AXI_WRITE : write_bad ? FAULT_WRITE_RANGE : FAULT_ONCHIP_RANGE,
                    pc: uop.pc, info: axi_error ? axi_info : write_bad ? write_info : uop.a};
       end
       assert (!chain || next_valid) else $error("vector unit: nothing there to follow");
-      assert (idle == (state == IDLE) && run == (state == RUN) && draining == (state == DRAIN && !tail))
+      assert (idle == (state == IDLE) && run == (state == RUN && !finished) && draining == (state == DRAIN && !tail))
       else $error("vector unit: flags of the state");
       assert (!step || run) else $error("vector unit: a step without an operation");
-      assert (!tail || run || state == DRAIN) else $error("vector unit: an operation ends before the one before it");
+      assert (!tail || state == RUN || state == DRAIN) else $error("vector unit: an operation ends before the one before it");
       assert (flush || !(idle && (pipe_busy || reduce_busy))) else $error("vector unit: something under way between operations");
     end
   end

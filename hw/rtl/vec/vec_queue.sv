@@ -24,22 +24,23 @@ module vec_queue
   localparam int AW = $clog2(DEPTH);
   logic [AW-1:0] wr, rd;
   logic [AW:0] level, claimed;
+  wire [AW-1:0] rd_next = flush ? '0 : rd + AW'(pop);
   vresult_t info[DEPTH];
   logic [VEC-1:0] masks[DEPTH];
 
   always_ff @(posedge clk) begin
+    rd <= rd_next;
     if (push) begin
       info[wr] <= in;
       masks[wr] <= in_mask;
     end
     if (flush) begin
-      {wr, rd} <= '0;
+      wr <= '0;
       {level, claimed} <= '0;
       {valid, more} <= '0;
       room <= 1'b0;
     end else begin
       wr <= wr + AW'(push);
-      rd <= rd + AW'(pop);
       if (push != pop) level <= level + (pop ? '1 : (AW + 1)'(1));
       valid <= more || push || (valid && !pop);
       more <= push == pop ? more : push ? valid : level > (AW + 1)'(2);
@@ -55,8 +56,13 @@ module vec_queue
   assign out = info[rd];
   assign out_mask = masks[rd];
   for (genvar l = 0; l < VEC; l++) begin : gen_lane
+    // Eight lanes have a copy of the place that is read.
+    if (l % 8 == 0) begin : gen_place
+      (* keep *) logic [AW-1:0] at;
+      always_ff @(posedge clk) at <= rd_next;
+    end
     logic [31:0] mem[DEPTH];
     always_ff @(posedge clk) if (push) mem[wr] <= in_x[l];
-    assign out_x[l] = mem[rd];
+    assign out_x[l] = mem[gen_lane[l/8*8].gen_place.at];
   end
 endmodule

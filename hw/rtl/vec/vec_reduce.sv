@@ -12,7 +12,7 @@ module vec_reduce
     input  logic                      clk,
     input  logic                      rst,
     input  logic                      flush,
-    input  logic                      init,
+    input  logic                      starts,         // `next` begins, while nothing runs
     input  vnext_t                    next,
     input  vop_t                      op,             // the operation that ends
     input  vsetup_t                   setup,
@@ -44,7 +44,7 @@ module vec_reduce
     output logic     [          31:0] result_value
 );
   wire stat = op.statk || op.statq;
-  wire begins = init && !next.op.attq;  // which has nothing to do here, and may begin before the end of a SOFTMAX
+  wire begins = starts && !next.op.attq;  // which has nothing to do here
 
   // Extremes of operands: whole numbers for ARGMAX, 16 bits of heads.
   logic signed [31:0] x[VEC], most, least, word_most, word_least;
@@ -63,7 +63,7 @@ module vec_reduce
       .clk, .flush, .en(least_en), .first(tag_5.first), .last(tag_5.last), .mask(mask_5), .x, .word_valid(least_word),
       .word(word_least), .word_lane(least_lane), .all_valid(least_valid), .all(least), .stays(least_stays)
   );
-  wire argmax_init = init && next.op.argmax && !next.empty && next.bad == FAULT_NONE;
+  wire argmax_init = starts && next.op.argmax && !next.empty && next.bad == FAULT_NONE;
   wire argmax_word = most_word && op.argmax;
   vec_argmax #(.VEC(VEC)) u_argmax (
       .clk, .rst, .init(argmax_init), .anew(next.op.anew), .start(next.uop.aux), .word_valid(argmax_word),
@@ -102,14 +102,13 @@ module vec_reduce
   wire stat_valid = most_valid && stat;
   wire root_start = root && op.sumsq;
   wire inverse_start = stat_ask || (sum_valid && op.softmax);
-  wire [31:0] divisor = op.softmax ? sum : {16'd0, ask_scale};
   vec_stat u_stat (
       .clk, .flush, .in_valid(stat_valid), .query(op.statq), .most, .least, .ask(stat_ask), .ask_scale,
       .scale(stat_scale), .base(stat_base), .stays(stat_stays)
   );
   vec_rsqrt u_root (.clk, .rst(flush), .in_valid(root_start), .s(sq_sum), .out_valid(root_valid), .r(root_r), .e(root_e));
   vec_recip u_inverse (
-      .clk, .rst(flush), .in_valid(inverse_start), .s(divisor), .out_valid(inverse_valid), .r(inverse_r), .k(inverse_k),
+      .clk, .rst(flush), .in_valid(inverse_start), .wide(op.softmax), .s(sum), .t(ask_scale), .out_valid(inverse_valid), .r(inverse_r), .k(inverse_k),
       .stays(inverse_stays)
   );
   always_ff @(posedge clk) begin

@@ -99,7 +99,7 @@ module vec_unit
     output logic    [                 31:0] result_value
 );
   // Operations: the next one, and the one that runs.
-  logic reset, front_reset, held_bad, tail, drained, flush, take, scan_idle, idle, front_busy, next_valid, next_ready, token_read, init, run, halt;
+  logic reset, front_reset, held_bad, tail, drained, flush, take, scan_idle, idle, front_busy, next_valid, next_ready, token_read, starts, init, run, halt;
   logic step, step_final, source_bad, dst_bad, act_bad, kv_bad, bad, onchip_bad, pipe_busy, root, root_valid, sync;
   logic axi_error, lanes_stay, reduce_busy, block_stays, kv_pending, queue_valid, queue_more, room;
   logic dst_turns_bad, act_turns_bad, push, dst_pop, kv_pop, store_pop;
