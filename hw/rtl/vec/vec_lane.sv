@@ -70,7 +70,7 @@ module vec_lane
   end
 
   // Stage 9: factors. The product x * y is made of two parts of x, 17 bits without sign and 15 with one, and of y without its
-  // lowest bit, so that a factor fits the 25 bits of a DSP; for that bit x itself is added. Rotation uses the second multiplier
+  // lowest bit, so that a factor fits the 25 bits of a DSP; for that bit x itself is added, by the DSP too. Rotation uses the second multiplier
   // for a product of its own, of numbers of 16 bits.
   logic signed [31:0] x;
   logic signed [25:0] y;
@@ -103,16 +103,17 @@ module vec_lane
   // Stages 10 and 11: product.
   logic signed [42:0] low_part;
   logic signed [40:0] high_part;
-  logic signed [31:0] rest;
-  wire signed [57:0] ahead = op.rope ? 58'(low_part) : 58'($signed({low_part, 1'b0}));
+  logic rest;
+  wire signed [30:0] half = odd ? {hi[14:0], lo[16:1]} : '0;
+  wire signed [57:0] ahead = op.rope ? 58'(low_part) : 58'($signed({low_part, rest}));
   wire signed [57:0] beside = op.rope ? 58'(high_part) : {high_part[39:0], 18'd0};
   always_ff @(posedge clk) begin
     if (en[ST_PARTIAL]) begin
-      low_part <= 43'(y1) * 43'(lo);
+      low_part <= 43'(y1) * 43'(lo) + 43'(half);
       high_part <= 41'(y2) * 41'(hi);
-      rest <= odd ? {hi[14:0], lo[16:0]} : '0;
+      rest <= odd && lo[0];
     end
-    if (en[ST_PRODUCT]) p <= (op.rope && !upper_10 ? ahead - beside : ahead + beside) + 58'(rest);
+    if (en[ST_PRODUCT]) p <= op.rope && !upper_10 ? ahead - beside : ahead + beside;
   end
 
   // Stages 12 and 13: shifted, with half a unit, and bounded.
@@ -142,9 +143,27 @@ module vec_lane
     endcase
   end
   // Shifted in three steps of four choices each; the last one is with the choice of the sum.
-  assign far = moving >>> {constants.shift_2[5:4], 4'd0};
-  assign near = far >>> {constants.shift_2[3:2], 2'd0};
-  wire signed [63:0] moved = near >>> constants.shift_2[1:0];
+  logic signed [63:0] moved;
+  always_comb begin
+    case (constants.shift_2[5:4])
+      2'd0: far = moving;
+      2'd1: far = moving >>> 16;
+      2'd2: far = moving >>> 32;
+      default: far = moving >>> 48;
+    endcase
+    case (constants.shift_2[3:2])
+      2'd0: near = far;
+      2'd1: near = far >>> 4;
+      2'd2: near = far >>> 8;
+      default: near = far >>> 12;
+    endcase
+    case (constants.shift_2[1:0])
+      2'd0: moved = near;
+      2'd1: moved = near >>> 1;
+      2'd2: moved = near >>> 2;
+      default: moved = near >>> 3;
+    endcase
+  end
   always_ff @(posedge clk) begin
     if (en[ST_PARTIAL_2] && !op.softmax) begin
       low_2 <= 42'(s25) * 42'($signed({1'b0, g_13[16:0]}));
