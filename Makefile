@@ -94,6 +94,8 @@ fmt:
 
 synth: yosys
 	$(PYTHON) hw/synth run
+	$(PYTHON) hw/synth points
+	$(PYTHON) hw/synth fit
 	$(PYTHON) hw/synth page
 	$(PYTHON) hw/synth floorplan
 
@@ -110,6 +112,7 @@ synth-check: yosys
 	$(PYTHON) -m unittest discover -q -s hw/synth
 	$(PYTHON) hw/synth lint
 	$(PYTHON) hw/synth check
+	$(PYTHON) hw/synth fit --check
 	$(PYTHON) hw/synth page --check
 	$(PYTHON) hw/synth floorplan --check
 	-@$(PYTHON) hw/synth status

@@ -212,8 +212,8 @@ impl Program {
         let s = &self.layout.shape;
         let most = s.vocab.max(s.ff).max(s.q_rows());
         let sane = |l: &Label| {
-            l.layer.is_none_or(|r| r.first < s.dims.layers)
-                && l.kv_head.is_none_or(|h| h < s.dims.kv_heads)
+            l.layer.is_none_or(|r| r.first < s.sizes.layers)
+                && l.kv_head.is_none_or(|h| h < s.sizes.kv_heads)
                 && l.sequence.is_none_or(|n| n < s.sequences)
                 && l.part.is_none_or(|(first, n)| first.max(n) <= most)
         };

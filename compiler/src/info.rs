@@ -92,7 +92,7 @@ impl Program {
             match out.iter_mut().find(|w| w.name == s.name()) {
                 Some(w) => w.beats += s.beats,
                 None => {
-                    let size = shape.checkpoint_size(s.linear);
+                    let size = shape.sizes.linear(s.linear);
                     let laid_out = shape.rows(s.linear) * s.row_beats * s.weight_format().columns();
                     let padding = 1.0 - (size.0 * size.1) as f64 / laid_out.max(1) as f64;
                     let format = s.format.clone();
@@ -115,7 +115,7 @@ impl Program {
         };
         let k = keys(used) + keys(s.lambda.n_sink);
         let v = l.kv.v_steps * (s.sink_pad + used.next_multiple_of(GROUP)) / GROUP;
-        s.dims.layers * s.dims.kv_heads * (k + v)
+        s.sizes.layers * s.sizes.kv_heads * (k + v)
     }
 
     /// Beats that each channel reads for a token of each sequence, all with `context` tokens before it.

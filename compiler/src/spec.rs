@@ -2,31 +2,9 @@
 
 use crate::error::{Result, model};
 use accllm_hw::beat::WeightFormat;
-use accllm_hw::rope::Rope;
+use accllm_hw::sizes::{Linear, Sizes};
 use accllm_quant::model::{Layer, Norm as QuantNorm, QuantModel, different_leads};
 use serde::{Deserialize, Serialize};
-
-/// Sizes of a model.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Dims {
-    /// Width of the residual stream.
-    pub hidden: usize,
-    /// Width of the MLP.
-    pub ff: usize,
-    /// Layers.
-    pub layers: usize,
-    /// Query heads.
-    pub heads: usize,
-    /// KV heads; divides `heads`.
-    pub kv_heads: usize,
-    /// Width of a head.
-    pub head_dim: usize,
-    /// Tokens in the vocabulary.
-    pub vocab: usize,
-    /// RoPE's base and scaling.
-    #[serde(flatten)]
-    pub rope: Rope,
-}
 
 /// Constants of one RMSNorm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -53,30 +31,6 @@ pub struct LayerConsts {
     pub hs: u8,
 }
 
-/// The linear layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[allow(missing_docs)] // named after the tensors
-pub enum Linear {
-    Q,
-    K,
-    V,
-    O,
-    Gate,
-    Up,
-    Down,
-    Head,
-}
-
-impl Linear {
-    /// The linear layers of one decoder layer, in the order of [`LayerSpec::formats`].
-    pub const LAYER: [Self; 7] = [Self::Q, Self::K, Self::V, Self::O, Self::Gate, Self::Up, Self::Down];
-
-    /// Name in the quantized model's tensors.
-    pub fn name(self) -> &'static str {
-        ["q", "k", "v", "o", "gate", "up", "down", "head"][self as usize]
-    }
-}
-
 /// Constants and weight formats of a layer. Equal specs can share one loop body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LayerSpec {
@@ -98,7 +52,8 @@ impl LayerSpec {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelSpec {
     /// Sizes.
-    pub dims: Dims,
+    #[serde(rename = "dims")] // the name in program files
+    pub sizes: Sizes,
     /// Left shift of embedding entries.
     pub embed_shift: u8,
     /// 16-bit probabilities.
@@ -149,25 +104,16 @@ impl From<&Layer> for LayerSpec {
             os: c.os,
             hs: c.hs,
         };
-        Self { consts, formats: l.linears().map(|(_, w)| w.format) }
+        Self { consts, formats: l.weights().map(|w| w.format) }
     }
 }
 
 impl From<&QuantModel> for ModelSpec {
     fn from(m: &QuantModel) -> Self {
-        let a = &m.arch;
-        let (leads, rope_groups) = lead_groups(a.kv_heads, m.layers.iter().map(|l| l.leads.as_slice()));
+        let (leads, rope_groups) =
+            lead_groups(m.arch.sizes.kv_heads, m.layers.iter().map(|l| l.leads.as_slice()));
         Self {
-            dims: Dims {
-                hidden: a.hidden,
-                ff: a.ff,
-                layers: a.layers,
-                heads: a.heads,
-                kv_heads: a.kv_heads,
-                head_dim: a.head_dim,
-                vocab: a.vocab,
-                rope: a.rope,
-            },
+            sizes: m.arch.sizes,
             embed_shift: m.embed_shift,
             prob_wide: m.prob_wide,
             layers: m.layers.iter().map(LayerSpec::from).collect(),
@@ -185,33 +131,8 @@ impl ModelSpec {
     /// # Errors
     /// The first value outside the limits of docs/numerics.md.
     pub fn check(&self) -> Result<()> {
-        let d = &self.dims;
-        let named = [
-            ("hidden", d.hidden, 8192),
-            ("ff", d.ff, 65504),
-            ("layers", d.layers, 1024),
-            ("heads", d.heads, 1024),
-            ("kv_heads", d.kv_heads, 1024),
-            ("head_dim", d.head_dim, 128),
-            ("vocab", d.vocab, 1 << 22),
-        ];
-        for (name, value, limit) in named {
-            if value == 0 || value > limit {
-                return Err(model(format!("{name} is {value}"), format!("the engine takes 1..={limit}")));
-            }
-        }
-        if !d.head_dim.is_multiple_of(2) {
-            return Err(model(format!("head_dim is {}", d.head_dim), "RoPE needs an even number"));
-        }
-        if !d.heads.is_multiple_of(d.kv_heads) || d.heads / d.kv_heads > 16 {
-            return Err(model(
-                format!("{} query heads on {} KV heads", d.heads, d.kv_heads),
-                "the engine takes 1..=16 query heads per KV head",
-            ));
-        }
-        d.rope
-            .check()
-            .map_err(|(field, why)| model(format!("RoPE's {field} {why}"), "quantize the model again"))?;
+        let d = &self.sizes;
+        d.check().map_err(|(field, why)| model(format!("{field} {why}"), "take another model"))?;
         if self.layers.len() != d.layers {
             return Err(model(
                 format!("{} layer descriptions for {} layers", self.layers.len(), d.layers),
@@ -223,7 +144,7 @@ impl ModelSpec {
     }
 
     fn check_leads(&self) -> Result<()> {
-        let d = &self.dims;
+        let d = &self.sizes;
         let ascending = self.leads.is_sorted_by(|a, b| a < b);
         let within = self.leads.last().is_some_and(|l| usize::from(*l) < d.head_dim / 2);
         if !ascending || !within {

@@ -186,7 +186,7 @@ impl Layout {
 
     /// The IO block of tokens `(row, position, id)`, rows ascending.
     fn io_rows(&self, tokens: impl Iterator<Item = (usize, u64, u32)>, count: usize) -> Result<Vec<u8>> {
-        let (s, d) = (&self.shape, &self.shape.dims);
+        let (s, d) = (&self.shape, &self.shape.sizes);
         let rope = (self.aux.rope - self.aux.ids) * BEAT_BYTES;
         let rope_row = s.leads.len() * s.rope_row() * size_of::<i16>();
         let mut out = Vec::new();

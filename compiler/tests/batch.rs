@@ -28,7 +28,7 @@ proptest! {
         leads in (1usize..6, any::<bool>()),
     ) {
         let (_, mut spec, _) = shapes().swap_remove(0);
-        let d = &mut spec.dims;
+        let d = &mut spec.sizes;
         (d.hidden, d.ff, d.layers, d.vocab) = sizes;
         (d.kv_heads, d.heads, d.head_dim) = (heads.0, heads.0 * heads.1, 2 * heads.2);
         spec.layers = vec![spec.layers[0]; sizes.2];

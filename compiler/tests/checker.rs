@@ -24,7 +24,7 @@ proptest! {
         leads in (1usize..6, any::<bool>()),
     ) {
         let (_, mut spec, _) = shapes().swap_remove(0);
-        let d = &mut spec.dims;
+        let d = &mut spec.sizes;
         (d.hidden, d.ff, d.layers, d.vocab) = sizes;
         (d.kv_heads, d.heads, d.head_dim) = (heads.0, heads.0 * heads.1, 2 * heads.2);
         let mut layer = spec.layers[0];
@@ -267,7 +267,7 @@ fn says_what_does_not_fit() {
         assert!(error.contains(needle), "{error}");
     }
     let mut grouped = spec;
-    grouped.dims.kv_heads = 1;
+    grouped.sizes.kv_heads = 1;
     let settings = Settings::new(4, 64).with_block(8);
     let error =
         Program::compile(&grouped, config, &settings).err().map(|e| e.to_string()).unwrap_or_default();

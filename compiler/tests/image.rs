@@ -2,16 +2,15 @@
 
 use accllm_compiler::image::source_row;
 use accllm_compiler::layout::Stream;
-use accllm_compiler::spec::Linear;
 use accllm_compiler::synthetic::{Synthetic, shapes};
 use accllm_compiler::{MemoryImage, ModelSpec, Program, Settings};
 use accllm_hw::beat::{Beat, WeightFormat, get_nibble, get_param, get_w2d, unpack_w2s};
 use accllm_hw::config::{CONFIGS, PARAMS};
-use accllm_quant::model::{Linear as Weight, QuantModel};
+use accllm_hw::sizes::{Linear, Sizes};
+use accllm_quant::model::{QuantModel, Weight};
 
 fn weight<'a>(m: &'a QuantModel, s: &Stream) -> &'a Weight {
-    let linears = s.layer.map(|l| m.layers[l].linears());
-    linears.and_then(|l| l.into_iter().find(|(name, _)| *name == s.linear.name())).map_or(&m.head, |(_, w)| w)
+    s.layer.map_or(&m.head, |l| m.layers[l].linears().find(|(linear, _)| *linear == s.linear).unwrap().1)
 }
 
 /// `level * scale` of the columns of one value beat.
@@ -71,7 +70,7 @@ fn check_stream(p: &Program, m: &QuantModel, s: &Stream, channel: usize, bytes: 
         };
         assert_eq!((param as u16, (param >> 16) as u8), (w.mult[r], w.shift[r]), "{} row {r}", s.name());
         let (block, used) = match s.linear {
-            Linear::O => (shape.hds, shape.dims.head_dim),
+            Linear::O => (shape.hds, shape.sizes.head_dim),
             _ => (usize::MAX, w.cols),
         };
         for (c, want) in w.integer_row(r).enumerate().filter(|(c, _)| c % block < used) {
@@ -85,10 +84,7 @@ fn check_stream(p: &Program, m: &QuantModel, s: &Stream, channel: usize, bytes: 
 #[test]
 fn every_weight_comes_back() {
     let odd = |hidden, ff, head_dim, formats, seed| Synthetic {
-        hidden,
-        ff,
-        head_dim,
-        heads: 3,
+        sizes: Sizes { hidden, ff, head_dim, heads: 3, ..Synthetic::SIZES },
         formats,
         seed,
         ..Synthetic::default()

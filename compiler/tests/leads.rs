@@ -5,6 +5,7 @@ use accllm_compiler::synthetic::{Synthetic, shapes};
 use accllm_compiler::{Error, MemoryImage, ModelSpec, Program, Settings};
 use accllm_hw::config::find;
 use accllm_hw::fixed::{led_row, rope_row};
+use accllm_hw::sizes::Sizes;
 use accllm_quant::model::QuantModel;
 use std::collections::BTreeSet;
 
@@ -50,7 +51,7 @@ fn one_lead_costs_nothing() {
 /// Leads that differ between layers do not unroll the loop over layers.
 #[test]
 fn layers_with_other_leads_share_a_loop() {
-    let of = |layers: usize| compile(&Synthetic { layers, ..led() }.build());
+    let of = |layers: usize| compile(&Synthetic { sizes: Sizes { layers, ..led().sizes }, ..led() }.build());
     let (few, many) = (of(3), of(30));
     assert_eq!(few.code.len(), many.code.len());
     assert!(many.check().is_ok(), "{:?}", many.check());
@@ -62,7 +63,7 @@ fn ids_and_rows() {
     let s = led();
     let (model, leads) = (s.build(), s.spec().leads);
     let each: BTreeSet<_> = model.layers.iter().map(|l| l.leads.clone()).collect();
-    assert_eq!(each.len(), s.layers, "layers must differ");
+    assert_eq!(each.len(), s.sizes.layers, "layers must differ");
     assert!(leads.len() > 3, "{leads:?}");
     let p = compile(&model);
     let (l, shape) = (&p.layout, &p.layout.shape);
@@ -80,7 +81,7 @@ fn ids_and_rows() {
     for (token, row) in [(0, 0), (1, shape.half)] {
         for (i, lead) in leads.iter().enumerate() {
             let angle = |at| {
-                let (cos, sin) = led_row(rope_row(at, &shape.dims.rope, 16, 64), usize::from(*lead));
+                let (cos, sin) = led_row(rope_row(at, &shape.sizes.rope, 16, 64), usize::from(*lead));
                 [cos, sin].concat()
             };
             let want = [angle(40 + token), angle(shape.lambda.sink_position(40 + token))].concat();

@@ -2,21 +2,17 @@
 
 use accllm_compiler::error::Result;
 use accllm_compiler::image::{ImageSink, ModelSource, Port, RowSpace, fill_image, write_image};
-use accllm_compiler::spec::Linear;
 use accllm_compiler::synthetic::{Synthetic, Values, shapes};
 use accllm_compiler::{MemoryImage, Program, Settings};
 use accllm_hw::beat::{PATTERNS, WeightFormat, get_nibble, get_param};
 use accllm_hw::config::{BEAT_BYTES, find};
+use accllm_hw::sizes::{Linear, Sizes};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// 256 wide, normal weights.
 fn normal() -> Synthetic {
     Synthetic {
-        hidden: 256,
-        ff: 512,
-        heads: 4,
-        kv_heads: 2,
-        head_dim: 64,
+        sizes: Sizes { hidden: 256, ff: 512, heads: 4, kv_heads: 2, head_dim: 64, ..Synthetic::SIZES },
         values: Values::Normal,
         ..Synthetic::default()
     }
@@ -117,7 +113,7 @@ fn images_do_not_depend_on_how_they_are_made() {
                 })
             });
             let l = &p.layout;
-            let beats = l.weights.end * l.shape.channels + l.shape.dims.vocab * l.aux.embed_row;
+            let beats = l.weights.end * l.shape.channels + l.shape.sizes.vocab * l.aux.embed_row;
             assert_eq!(done.into_inner(), beats * BEAT_BYTES);
             image.unwrap()
         };
@@ -137,7 +133,7 @@ fn images_do_not_depend_on_how_they_are_made() {
 #[test]
 fn caches_hold_as_many_tokens_as_were_asked_for() {
     for config in ["tiny", "u280"] {
-        let s = Synthetic { kv_heads: 2, ..normal() };
+        let s = Synthetic { sizes: Sizes { kv_heads: 2, ..normal().sizes }, ..normal() };
         let p = program(&s, config);
         let (l, shape) = (&p.layout, &p.layout.shape);
         let tpb = 128 / shape.hdp;
@@ -178,7 +174,7 @@ fn caches_hold_as_many_tokens_as_were_asked_for() {
                 })
                 .collect();
             // Where a token's four codes are all 0, once in 5,000, its slot looks empty. Padding dims are.
-            let (real, padding) = slots.split_at((s.head_dim / 4).min(slots.len()));
+            let (real, padding) = slots.split_at((s.sizes.head_dim / 4).min(slots.len()));
             let said = format!("{config} at {context}: {slots:?}");
             assert!(real.iter().all(|&n| n <= expect && n + 2 >= expect), "{said}");
             assert!(padding.iter().all(|&n| n == 0), "{said}");
@@ -192,7 +188,7 @@ fn caches_hold_as_many_tokens_as_were_asked_for() {
 #[test]
 fn caches_of_other_programs_are_refused() {
     let s = normal();
-    let other = program(&Synthetic { layers: 1, ..normal() }, "tiny");
+    let other = program(&Synthetic { sizes: Sizes { layers: 1, ..normal().sizes }, ..normal() }, "tiny");
     let mut image = MemoryImage::zeros(&other);
     assert!(s.fill_cache(&other, &mut image, 3).is_err());
     assert!(s.fill_cache(&program(&s, "tiny"), &mut image, 3).is_err());

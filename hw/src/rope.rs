@@ -38,7 +38,7 @@ pub enum Scaling {
 
 impl Rope {
     /// Without scaling.
-    pub fn plain(theta: f64) -> Self {
+    pub const fn plain(theta: f64) -> Self {
         Self { theta, scaling: None }
     }
 

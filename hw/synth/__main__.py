@@ -12,9 +12,11 @@ import time
 
 import cells
 import design
+import fit
 import floorplan
 import netlist
 import page
+import points
 import records
 import timing
 
@@ -151,6 +153,11 @@ def status(_args):
         found += len(late) + (not book["units"])
         text = f"stale: {', '.join(late)} (`make synth` makes them again)" if late else "all records are current"
         print(f"{config}: {text if book['units'] else 'no records; run `make synth`'}")
+    missing, late = points.stale(points.load(), points.wanted(points.forms()))
+    for what, names in (("missing", missing), ("stale", late)):
+        found += len(names)
+        if names:
+            print(f"points {what}: {len(names)} (`python3 hw/synth points` makes them): {', '.join(names)}")
     return 1 if found else 0
 
 
@@ -162,6 +169,22 @@ def paths(args):
             print(f"{name}: {unit['late']} of {unit['endpoints']} endpoints are late; {unit['fanout_net']} drives {unit['fanout']} loads")
             for path in unit["paths"]:
                 print(f"  {path['ns']:5.2f} ns, {path['levels']:2} levels: {path['from']} -> {path['to']}  {' '.join(path['lines'])}")
+    return 0
+
+
+def make_points(args):
+    """`points`: those of area.toml that are missing or stale."""
+    settings = points.forms()
+    unknown = set(args.units) - set(settings["units"])
+    if unknown:
+        raise design.SynthesisError(f"no unit {', '.join(sorted(unknown))} in {points.FORMS}; units: {', '.join(settings['units'])}")
+    book, wants = points.load(), points.wanted(settings, args.units)
+    late = sum(points.stale(book, wants), [])
+    found = {} if args.alone else points.from_records(settings, {name: wants[name] for name in late})
+    points.save(book | found)
+    todo = {name: wants[name] for name in wants if args.all or (name in late and name not in found)}
+    say(f"{len(wants)} points: {len(found)} taken from records, {len(todo)} to be synthesized")
+    points.make(todo, tool(), say)
     return 0
 
 
@@ -227,6 +250,11 @@ def simulate(args):
     return 0
 
 
+def make_fits(args):
+    """`fit`: hw/synth/fits.json from the points."""
+    return fit.write(args.check)
+
+
 def plan(args):
     """`floorplan`: hw/vitis/u280/floorplan.tcl from the records."""
     return floorplan.write(args.check)
@@ -258,6 +286,10 @@ def arguments():
     sub.add_argument("module", metavar="MODULE")
     sub.add_argument("-G", dest="parameter", action="append", default=[], metavar="NAME=VALUE", help="parameter (repeatable)")
     sub.add_argument("-n", dest="number", type=int, default=10, metavar="N", help="paths to print (default: 10)")
+    sub = verb("points", make_points, "synthesize units at other parameters, for the fits (hw/synth/area.toml, points.json)")
+    sub.add_argument("units", nargs="*", metavar="UNIT", help="only points of these")
+    sub.add_argument("--all", action="store_true", help="also what is current")
+    sub.add_argument("--alone", action="store_true", help="take nothing from the records of configurations")
     sub = verb("netlist", simulate, "write netlists for simulation, which take the place of sources (see hw/synth/netlist.py)")
     sub.add_argument("modules", nargs="+", metavar="MODULE")
     sub.add_argument("--config", default="tiny", metavar="NAME", help="configuration (default: tiny)")
@@ -266,6 +298,7 @@ def arguments():
     sub = verb("lint", lint, "read every configuration with slang; a warning is an error")
     sub.add_argument("--config", action="append", metavar="NAME", help="configuration (repeatable; default: all)")
     for name, action, text in (
+        ("fit", make_fits, "fit formulas to the points, print their errors, and write hw/synth/fits.json; fail where one is too far off"),
         ("page", area, "write docs/area.md from the records"),
         ("floorplan", plan, "write the floorplan of the u280 for Vivado from the records; fail when a die is too full"),
     ):
@@ -290,7 +323,7 @@ def main():
     except KeyboardInterrupt:
         return 130
     if not os.read(end, 7):
-        print(f"hw/synth: {last_words()}", file=sys.stderr)
+        print(f"hw/synth: {design.last_words()}", file=sys.stderr)
         return status or 1
     return status
 

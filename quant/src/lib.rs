@@ -4,17 +4,22 @@
 //!
 //! 1. [`import`] opens a Hugging Face folder (`config.json` plus safetensors) or a GGUF file, and checks every tensor.
 //! 2. [`float`] holds the weights in f32 and runs them; its taps serve calibration and simulation.
-//! 3. [`transform`] changes weights in ways that leave the outputs the same and help quantization.
+//! 3. [`calibrate`] measures activations, [`transform`] changes weights in ways that leave the outputs the same and help
+//!    quantization, [`grid`] is what weights are rounded to, and [`quantize`](mod@quantize) does all of it.
 //! 4. [`perplexity`] scores any model that implements [`perplexity::Scorer`] by a stated protocol.
 //!
 //! Nothing here panics on bad input: every problem is an [`Error`] that names what was wrong, where,
 //! and what to do.
 
 pub mod ablate;
+pub mod calibrate;
 pub mod config;
 pub mod error;
+mod file;
 pub mod float;
 pub mod gpu;
+pub mod grid;
+mod head;
 pub mod import;
 pub mod int;
 mod isa;

@@ -508,7 +508,7 @@ fn rope_contradictions() -> Outcome {
     let (two, four) = (linear(2), linear(4));
     let same = parse(&format!(r#""rope_scaling": {two}, "rope_parameters": {two}, "rope_theta": 5e5"#))?;
     assert_eq!(
-        (same.rope.theta, same.rope.scaling),
+        (same.sizes.rope.theta, same.sizes.rope.scaling),
         (5e5, Some(accllm_hw::rope::Scaling::Linear { factor: 2.0 }))
     );
     let text = refusal(parse(&format!(r#""rope_scaling": {two}, "rope_parameters": {four}"#)));

@@ -2,10 +2,11 @@
 
 mod support;
 
+use accllm_quant::calibrate::{Calibration, calibrate};
 use accllm_quant::float::{FloatModel, NoTap, Site};
 use accllm_quant::model::WeightFormat;
 use accllm_quant::perplexity::Protocol;
-use accllm_quant::quantize::{Calibration, Options, calibrate, quantize};
+use accllm_quant::quantize::{Options, quantize};
 use accllm_quant::transform::{KeySample, Keys, align_qk, split_down, split_model, split_values};
 use support::{Outcome, small_float, small_options, small_text};
 
@@ -16,7 +17,7 @@ const TOKENS: usize = 48;
 /// The small model with strong channels: ffn channel 5 and value channel 13 (KV head 1) of every layer.
 fn strong() -> Maybe<FloatModel> {
     let mut model = small_float()?;
-    let (hd, group) = (model.config.head_dim, model.config.group());
+    let (hd, group) = (model.config.sizes.head_dim, model.config.sizes.group());
     for w in model.layers.resident()? {
         w.up.data[5 * w.up.cols..][..w.up.cols].iter_mut().for_each(|v| *v *= 30.0);
         w.v.data[13 * w.v.cols..][..w.v.cols].iter_mut().for_each(|v| *v *= 30.0);
@@ -52,7 +53,7 @@ fn apart(a: &[f32], b: &[f32]) -> f64 {
 #[test]
 fn splitting_into_channels_that_are_not_used_is_exact() -> Outcome {
     let mut model = strong()?;
-    let (hd, group) = (model.config.head_dim, model.config.group());
+    let (hd, group) = (model.config.sizes.head_dim, model.config.sizes.group());
     // Room: a value channel of each head, and three ffn channels, do nothing.
     for w in model.layers.resident()? {
         for r in [7, 50, 71] {

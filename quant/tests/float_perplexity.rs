@@ -10,7 +10,7 @@ fn tinytales(name: &str) -> Result<f64> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data");
     let folder = data.join("tinytales").join(name);
     let model = load_model(&folder)?;
-    let tokenizer = TextTokenizer::read(&folder.join("tokenizer.json"), model.config.vocab)?;
+    let tokenizer = TextTokenizer::read(&folder.join("tokenizer.json"), model.config.sizes.vocab)?;
     let path = data.join("tinytales_val.txt");
     let text = std::fs::read_to_string(&path).unwrap_or_default();
     let stream = story_stream(&text, &tokenizer, 0, 1)?;

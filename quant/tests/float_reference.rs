@@ -24,7 +24,7 @@ fn a_wide_lambda_is_full_attention_and_a_narrow_one_is_not() -> Outcome {
     assert_eq!(full, run(4, 36)?);
     assert_eq!(full, run(0, 40)?);
     let narrow = run(2, 8)?;
-    let seen = 10 * model.config.vocab;
+    let seen = 10 * model.config.sizes.vocab;
     // To the rounding of sums: products of sinks and of the window are two where the text is longer.
     let near = full[..seen].iter().zip(&narrow[..seen]).all(|(a, b)| (a - b).abs() < 1e-5);
     assert!(near, "ten tokens fit two sinks and a window of eight");
@@ -37,10 +37,10 @@ fn a_lambda_query_does_not_see_what_has_left_the_window() -> Outcome {
     // One layer, so that nothing is passed on through the tokens between.
     let (mut model, text) = (small_float()?, small_text(30));
     model.layers.resident()?.truncate(1);
-    model.config.layers = 1;
+    model.config.sizes.layers = 1;
     let last = |text: &[u32]| -> accllm_quant::Result<Vec<f32>> {
         let logits = model.logits(text, Some(Lambda { sinks: 2, window: 8 }), &mut NoTap)?;
-        Ok(logits[29 * model.config.vocab..].to_vec())
+        Ok(logits[29 * model.config.sizes.vocab..].to_vec())
     };
     let with = |at: usize| {
         let mut text = text.clone();

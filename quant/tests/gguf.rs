@@ -77,7 +77,7 @@ fn llama3_divisors_become_its_scaling() -> Outcome {
     let all = |change| small_tensors().into_iter().chain([tensor(change)]).collect::<Vec<_>>();
     // With base 10,000 the last pair turns slowly enough to be scaled by the whole factor or in part.
     assert!(scaled.frequency(4, 10) < rope.frequency(4, 10));
-    let found = load_model(&write(folder.path(), &small_pairs(), &all(1.0))?)?.config.rope;
+    let found = load_model(&write(folder.path(), &small_pairs(), &all(1.0))?)?.config.sizes.rope;
     for i in 0..5 {
         assert!((found.frequency(i, 10) / scaled.frequency(i, 10) - 1.0).abs() < 1e-4, "{found:?}");
     }

@@ -66,7 +66,7 @@ fn default_rope_scaling_is_accepted() -> Outcome {
         "\"rope_scaling\": null, \"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 5e5}",
     );
     let parsed = LlamaConfig::parse(&config, Path::new("config.json"))?;
-    assert_eq!((parsed.rope.theta, parsed.eos, parsed.head_dim), (5e5, vec![1, 2], 10));
+    assert_eq!((parsed.sizes.rope.theta, parsed.eos, parsed.sizes.head_dim), (5e5, vec![1, 2], 10));
     Ok(())
 }
 

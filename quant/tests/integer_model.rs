@@ -121,7 +121,7 @@ fn sinks_are_scored_at_the_ceiling() -> Outcome {
     assert_ne!(rot(Point::QSink, 12), rot(Point::QWin, 12));
     // Element by element: the sink query of token 30 is its q rotated at 11.
     let q = &seen[&(Point::Q, Some(0), 30, None)][..10];
-    let (cos, sin) = fixed::rope_row(11, &model.arch.rope, 10, 64);
+    let (cos, sin) = fixed::rope_row(11, &model.arch.sizes.rope, 10, 64);
     let mut padded = vec![0; 64];
     padded[..5].copy_from_slice(&q[..5]);
     padded[32..37].copy_from_slice(&q[5..]);
@@ -136,7 +136,7 @@ fn sinks_are_scored_at_the_ceiling() -> Outcome {
 fn the_ring_forgets_what_left_the_window() -> Outcome {
     let mut model = model(true)?;
     model.layers.truncate(1);
-    model.arch.layers = 1;
+    model.arch.sizes.layers = 1;
     let text = small_text(200);
     let last = |text: &[u32]| -> accllm_quant::Result<Vec<i32>> {
         Session::with_lambda(&model, SHAPE)?.step(text, Logits::Last, &mut NoIntTap)

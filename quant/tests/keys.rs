@@ -3,11 +3,12 @@
 mod support;
 
 use accllm_hw::fixed;
+use accllm_quant::calibrate::calibrate;
 use accllm_quant::float::{FloatModel, NoTap};
 use accllm_quant::int::{At, Logits, NoIntTap, Point, Session};
 use accllm_quant::model::{QuantModel, WeightFormat};
 use accllm_quant::perplexity::{Protocol, Scorer as _};
-use accllm_quant::quantize::{Clip, KeyGrid, Options, Parts, Rounded, calibrate, quantize, static_steps};
+use accllm_quant::quantize::{Clip, KeyGrid, Options, Parts, Rounded, quantize, static_steps};
 use accllm_quant::transform::{KeySample, Keys, align_qk, match_keys};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,7 +18,7 @@ use support::{Outcome, small_float, small_text};
 /// is the same for all tokens, and the pair reads it.
 fn with_constants() -> Result<FloatModel, Box<dyn std::error::Error>> {
     let mut model = small_float()?;
-    let (hidden, hd) = (model.config.hidden, model.config.head_dim);
+    let (hidden, hd) = (model.config.sizes.hidden, model.config.sizes.head_dim);
     model.embed.data.chunks_exact_mut(hidden).for_each(|row| row[0] = 2.0);
     for (l, w) in model.layers.resident()?.iter_mut().enumerate() {
         for row in [&mut w.o, &mut w.down] {
@@ -52,7 +53,7 @@ fn the_pair_with_the_constant_leads_and_the_logits_stay() -> Outcome {
     let mut moved = model.clone();
     match_keys(&mut moved, &keys, Keys::Led)?;
     for (l, heads) in moved.config.leads.iter().enumerate() {
-        let wanted: Vec<u8> = (0..c.kv_heads).map(|head| (2 + (head + l) % 3) as u8).collect();
+        let wanted: Vec<u8> = (0..c.sizes.kv_heads).map(|head| (2 + (head + l) % 3) as u8).collect();
         assert_eq!(*heads, wanted, "layer {l}");
         let error = |lead| {
             Ok::<_, accllm_quant::Error>(
@@ -106,14 +107,14 @@ fn keys_turn_by_the_frequencies_of_their_pairs() -> Outcome {
         seen.insert((at.point, at.layer, at.token, at.head), data.to_vec());
     };
     Session::new(&quant).step(&small_text(12), Logits::Skip, &mut tap)?;
-    let (hd, hdp) = (quant.arch.head_dim, quant.arch.padded_head());
+    let (hd, hdp) = (quant.arch.sizes.head_dim, quant.arch.sizes.padded_head());
     for (l, layer) in quant.layers.iter().enumerate() {
-        for (token, kv) in (0..12).flat_map(|t| (0..quant.arch.kv_heads).map(move |kv| (t, kv))) {
+        for (token, kv) in (0..12).flat_map(|t| (0..quant.arch.sizes.kv_heads).map(move |kv| (t, kv))) {
             let head = &seen[&(Point::K, Some(l), token, None)][kv * hd..][..hd];
             let mut padded = vec![0; hdp];
             padded[..hd / 2].copy_from_slice(&head[..hd / 2]);
             padded[hdp / 2..][..hd / 2].copy_from_slice(&head[hd / 2..]);
-            let (mut cos, mut sin) = fixed::rope_row(token, &quant.arch.rope, hd, hdp);
+            let (mut cos, mut sin) = fixed::rope_row(token, &quant.arch.sizes.rope, hd, hdp);
             let lead = usize::from(layer.leads[kv]);
             (cos[0], cos[lead], sin[0], sin[lead]) = (cos[lead], cos[0], sin[lead], sin[0]);
             let mut expected = vec![0; hdp];
@@ -131,8 +132,10 @@ fn leads_are_kept_with_the_model_and_checked() -> Outcome {
     let path = folder.path().join("model");
     quant.save(&path, None)?;
     assert!(QuantModel::load(&path)? == quant);
-    let half = (quant.arch.head_dim / 2) as u8;
-    for (leads, why) in [(vec![0], "layers[0].leads"), (vec![half; quant.arch.kv_heads], "layers[0].leads")] {
+    let half = (quant.arch.sizes.head_dim / 2) as u8;
+    for (leads, why) in
+        [(vec![0], "layers[0].leads"), (vec![half; quant.arch.sizes.kv_heads], "layers[0].leads")]
+    {
         let mut bad = quant.clone();
         bad.layers[0].leads = leads;
         let said = bad.check(Path::new("model")).err().ok_or("accepted")?.to_string();

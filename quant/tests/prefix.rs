@@ -22,7 +22,7 @@ fn options(prefix: &[u32]) -> Options {
 /// The small model with an outlier, quantized on `text`.
 fn model_of(prefix: &[u32], text: &[u32]) -> Result<QuantModel, Box<dyn std::error::Error>> {
     let mut float = small_float()?;
-    let width = float.config.hidden;
+    let width = float.config.sizes.hidden;
     float.embed.data[7 * width..8 * width].iter_mut().for_each(|v| *v *= 3000.0);
     Ok(quantize(&float, text, &options(prefix))?.model)
 }
@@ -49,8 +49,8 @@ fn keys_and_values_are_those_of_the_tokens() -> Outcome {
     let mut computed = Session::new(&model);
     computed.step(&PREFIX, Logits::Skip, &mut NoIntTap)?;
     let (mut same, mut all) = (0, 0);
-    for layer in 0..a.layers {
-        for head in 0..a.kv_heads {
+    for layer in 0..a.sizes.layers {
+        for head in 0..a.sizes.kv_heads {
             let own = computed.head_cache(layer, head)?;
             let given = model.prefix_head(layer, head);
             let reals = |c: &accllm_quant::model::HeadCache| -> Vec<f32> {
@@ -96,7 +96,7 @@ fn a_text_is_behind_them() -> Outcome {
     // A score is that of these logits.
     let unit = (-f32::from(model.logit_frac)).exp2();
     let real: Vec<f32> = behind.iter().map(|v| v * unit).collect();
-    assert_eq!(model.nll(text)?, nll_of_logits(&real, model.arch.vocab, text));
+    assert_eq!(model.nll(text)?, nll_of_logits(&real, model.arch.sizes.vocab, text));
     Ok(())
 }
 
@@ -114,7 +114,7 @@ fn ranges_are_those_behind_them() -> Outcome {
 #[test]
 fn shapes_are_those_behind_them() -> Outcome {
     let mut float = small_float()?;
-    let width = float.config.hidden;
+    let width = float.config.sizes.hidden;
     float.embed.data[7 * width..8 * width].fill(0.0);
     float.embed.data[7 * width] = 400.0;
     let text: Vec<u32> = small_text(256).into_iter().filter(|t| *t != 7).collect();

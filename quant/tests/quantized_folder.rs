@@ -35,7 +35,7 @@ fn a_fingerprint_is_of_everything() -> Outcome {
     let model = small_quant(&small_options())?;
     let mut seen = vec![model.fingerprint()?];
     let changes: [fn(&mut QuantModel); 8] = [
-        |m| m.arch.rope.theta += 1.0,
+        |m| m.arch.sizes.rope.theta += 1.0,
         |m| m.logit_frac ^= 1,
         |m| m.layers[1].constants.og ^= 1,
         |m| m.layers[0].attn_norm.g[3] ^= 1,

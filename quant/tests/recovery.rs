@@ -1,8 +1,9 @@
 //! Weights that lie on a W2 grid are recovered from their stored, rounded values.
 
 use accllm_quant::float::Matrix;
+use accllm_quant::grid::GridWeight;
 use accllm_quant::model::WeightFormat;
-use accllm_quant::quantize::{GridWeight, recover};
+use accllm_quant::quantize::recover;
 use proptest::prelude::*;
 
 const ROWS: usize = 3;

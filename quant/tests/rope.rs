@@ -28,7 +28,7 @@ fn llama3_frequencies_are_those_of_the_formula() -> Outcome {
         let get = |key: &str| m[key].as_f64().unwrap_or(f64::NAN);
         let scaling = json!({"rope_type": "llama3", "factor": get("factor"), "low_freq_factor": get("low"),
             "high_freq_factor": get("high"), "original_max_position_embeddings": m["context"]});
-        let rope = Rope { theta: get("theta"), ..parse(&with_scaling(&scaling))?.rope };
+        let rope = Rope { theta: get("theta"), ..parse(&with_scaling(&scaling))?.sizes.rope };
         let dim = get("head_dim") as usize;
         for (i, f) in m["frequencies"].as_array().into_iter().flatten().enumerate() {
             let (ours, theirs) = (rope.frequency(i, dim), f.as_f64().unwrap_or(f64::NAN));
@@ -42,7 +42,7 @@ fn llama3_frequencies_are_those_of_the_formula() -> Outcome {
 
 #[test]
 fn other_scalings() -> Outcome {
-    let linear = parse(&with_scaling(&json!({"type": "linear", "factor": 4.0})))?.rope;
+    let linear = parse(&with_scaling(&json!({"type": "linear", "factor": 4.0})))?.sizes.rope;
     assert_eq!(linear.frequency(3, 10), Rope::plain(10000.0).frequency(3, 10) / 4.0);
     let cases = [
         (json!({"rope_type": "yarn", "factor": 4.0}), "yarn"),
@@ -76,7 +76,7 @@ fn the_scaling_stays_with_the_model() -> Outcome {
         Ok(quantize(&model, &small_text(256), &small_options())?.model)
     };
     let (scaled, plain) = (quantized("a")?, quantized("b")?);
-    assert!(matches!(scaled.arch.rope.scaling, Some(Scaling::Llama3 { .. })));
+    assert!(matches!(scaled.arch.sizes.rope.scaling, Some(Scaling::Llama3 { .. })));
     assert_ne!(scaled.fingerprint()?, plain.fingerprint()?);
     for (model, name) in [(&scaled, "scaled"), (&plain, "plain")] {
         let out = folder.path().join(name);

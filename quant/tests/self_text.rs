@@ -11,7 +11,7 @@ const WHAT: SelfText = SelfText { sequences: 67, tokens: 24, seed: 5 };
 
 /// One sequence by the windowed model, which runs all tokens anew for each one.
 fn slowly(model: &FloatModel, i: u64) -> Result<Vec<u32>, Box<dyn std::error::Error>> {
-    let vocab = model.config.vocab;
+    let vocab = model.config.sizes.vocab;
     let mut random = fastrand::Rng::with_seed(WHAT.seed.wrapping_mul(0x9E37_79B9).wrapping_add(i));
     let mut text = vec![random.u32(0..vocab as u32)];
     while text.len() < WHAT.tokens {

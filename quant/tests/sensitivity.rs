@@ -14,7 +14,7 @@ fn it_is_the_divergence_of_the_model_with_that_linear_quantized() -> Outcome {
     let compared = [&text[..15], &text[20..25]];
     let calls = std::cell::Cell::new(0);
     let all = sensitivity(&model, (&text, protocol), &compared, None, &|| calls.set(calls.get() + 1))?;
-    assert_eq!((all.len(), calls.get()), (model.config.layers, 21 * model.config.layers));
+    assert_eq!((all.len(), calls.get()), (model.config.sizes.layers, 21 * model.config.sizes.layers));
     let of = |model: &FloatModel| -> Result<Vec<Vec<f32>>, accllm_quant::Error> {
         compared.map(|w| model.logits(w, None, &mut NoTap)).into_iter().collect()
     };
@@ -29,13 +29,13 @@ fn it_is_the_divergence_of_the_model_with_that_linear_quantized() -> Outcome {
         for window in text.chunks_exact(20) {
             model.logits(window, None, &mut look)?;
         }
-        let inputs = Inputs::new(&inputs, model.config.hidden);
+        let inputs = Inputs::new(&inputs, model.config.sizes.hidden);
         for (format, got) in FORMATS.iter().zip(damage[0]) {
             let mut changed = model.clone();
             let q = &mut changed.layers.resident()?[l].q;
             *q = inputs.fit(q, *format, &Closed { rounds: 1, ..Closed::default() }).dequantize();
             let logits = of(&changed)?;
-            let each = |i: usize| divergence(&reference[i], &logits[i], model.config.vocab);
+            let each = |i: usize| divergence(&reference[i], &logits[i], model.config.sizes.vocab);
             let mean = (15.0 * each(0) + 5.0 * each(1)) / 20.0;
             assert!((got - mean).abs() < 1e-12 * mean, "layer {l}, {format:?}: {got} for {mean}");
         }

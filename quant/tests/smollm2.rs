@@ -62,7 +62,7 @@ fn the_most_likely_tokens_have_the_reference_logits() -> Outcome {
     for case in list(&reference["logits"]) {
         let prompt = tokenizer.encode(case["prompt"].as_str().unwrap_or_default())?;
         let logits = model.logits(&prompt, None, &mut NoTap)?;
-        let last = &logits[logits.len() - model.config.vocab..];
+        let last = &logits[logits.len() - model.config.sizes.vocab..];
         let mut order: Vec<usize> = (0..last.len()).collect();
         order.sort_by(|a, b| last[*b].total_cmp(&last[*a]));
         assert_eq!(list(&case["top"]).len(), 20);

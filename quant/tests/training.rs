@@ -5,8 +5,8 @@ mod support;
 use accllm_quant::float::FloatModel;
 use accllm_quant::model::{QuantModel, WeightFormat};
 use accllm_quant::perplexity::Protocol;
-use accllm_quant::quantize::{Closed, Options, Reached, quantize_with};
-use accllm_quant::train::Training;
+use accllm_quant::quantize::{Closed, Options, quantize_with};
+use accllm_quant::train::{Reached, Training};
 use accllm_quant::transform::Keys;
 use std::path::{Path, PathBuf};
 use support::{Outcome, small_float, small_text};
@@ -165,7 +165,7 @@ fn an_interrupted_run_goes_on() -> Outcome {
     let (_, seen) = run(&model, &Options { keys: Keys::Balanced(0.5), ..options() }, Some(folder))?;
     assert_eq!([0, 1, 2].map(|l| losses(&seen, l).len()), [24, 24, 24]);
     let mut other = model.clone();
-    other.config.rope.theta = 5000.0;
+    other.config.sizes.rope.theta = 5000.0;
     let (_, seen) = run(&other, &options(), Some(folder))?;
     assert_eq!([0, 1, 2].map(|l| losses(&seen, l).len()), [24, 24, 24]);
     Ok(())

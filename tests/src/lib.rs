@@ -95,7 +95,8 @@ pub fn ragged(
     while position < upto {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         let n = if state >> 62 == 0 { 1 } else { 1 + (state >> 33) as usize % shape.block };
-        let token = |i: usize| ((state >> 20) as u32).wrapping_add(7919 * i as u32) % shape.dims.vocab as u32;
+        let token =
+            |i: usize| ((state >> 20) as u32).wrapping_add(7919 * i as u32) % shape.sizes.vocab as u32;
         let tokens: Vec<u32> = (0..n).map(token).collect();
         session
             .feed(&tokens)

@@ -64,7 +64,7 @@ impl Alone<'_> {
             token = self.device.run(layout.args(step).unwrap()).unwrap().token;
             self.position += block.len() as u64;
         }
-        let mut bytes = vec![0; 4 * layout.shape.dims.vocab];
+        let mut bytes = vec![0; 4 * layout.shape.sizes.vocab];
         self.device.read_aux(layout.aux.logits, &mut bytes).unwrap();
         (token, bytes.as_chunks::<4>().0.iter().map(|b| i32::from_le_bytes(*b)).collect())
     }
@@ -76,7 +76,7 @@ fn prompt(sequence: usize, tokens: usize, vocab: usize) -> Vec<u32> {
 
 /// Prompts one after the other, common steps, another prompt for one of them, pauses.
 fn compare<D: Device>(what: &str, one: &Made, device: D, all: &Made, steps: usize) -> Batch<D> {
-    let (n, vocab) = (all.sequences(), all.program.layout.shape.dims.vocab);
+    let (n, vocab) = (all.sequences(), all.program.layout.shape.sizes.vocab);
     let mut batch = Batch::new(&all.program, device).unwrap();
     let mut alone: Vec<_> = (0..n).map(|_| Alone { made: one, device: one.golden(), position: 0 }).collect();
     let mut next = vec![0; n];

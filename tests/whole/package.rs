@@ -270,7 +270,7 @@ fn arguments_and_a_token_through_the_wrapper() -> Outcome {
         (card.read(regs::RESULT_INDEX)?, card.read(regs::RESULT_VALUE)? as i32),
         (want.token, want.logit)
     );
-    let mut logits = (vec![0; 4 * l.shape.dims.vocab], vec![0; 4 * l.shape.dims.vocab]);
+    let mut logits = (vec![0; 4 * l.shape.sizes.vocab], vec![0; 4 * l.shape.sizes.vocab]);
     card.memories[2].store().read((l.aux.logits * 64) as u64, &mut logits.0)?;
     golden.read_aux(l.aux.logits, &mut logits.1)?;
     assert!(logits.0 == logits.1 && logits.0.iter().any(|b| *b != 0));

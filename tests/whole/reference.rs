@@ -4,6 +4,7 @@ use accllm_compiler::synthetic::{Synthetic, shapes};
 use accllm_hw::config::CONFIGS;
 use accllm_hw::fixed::rope_row;
 use accllm_hw::rope::Scaling;
+use accllm_hw::sizes::Sizes;
 use accllm_quant::model::{LambdaShape, QuantModel};
 use accllm_tests::{Compiled, past_the_wrap, ragged};
 
@@ -24,10 +25,7 @@ fn all_shapes_on_all_configurations() {
 #[test]
 fn leads_of_groups() {
     let shape = Synthetic {
-        layers: 2,
-        heads: 18,
-        kv_heads: 6,
-        head_dim: 96,
+        sizes: Sizes { layers: 2, heads: 18, kv_heads: 6, head_dim: 96, ..Synthetic::SIZES },
         uniform: false,
         lambda: LambdaShape { n_sink: 0, n_window: 24 },
         seed: 8,
@@ -51,7 +49,10 @@ fn leads_of_groups() {
 /// All heads with the same lead: rows made for it, loaded once; or another one in each layer, gathered once for all heads.
 #[test]
 fn one_lead_for_all_heads() {
-    let shape = Synthetic { heads: 4, kv_heads: 2, head_dim: 16, ..Synthetic::default() };
+    let shape = Synthetic {
+        sizes: Sizes { heads: 4, kv_heads: 2, head_dim: 16, ..Synthetic::SIZES },
+        ..Synthetic::default()
+    };
     for leads in [[5, 5], [7, 2]] {
         let mut model = shape.build();
         for (layer, lead) in model.layers.iter_mut().zip(leads) {
@@ -67,16 +68,16 @@ fn one_lead_for_all_heads() {
 
 #[test]
 fn scaled_rope() {
-    let shape = Synthetic { layers: 2, ..Synthetic::default() };
+    let shape = Synthetic { sizes: Sizes { layers: 2, ..Synthetic::SIZES }, ..Synthetic::default() };
     let plain = shape.build();
     let mut model = plain.clone();
-    model.arch.rope.scaling = Some(Scaling::Llama3 {
+    model.arch.sizes.rope.scaling = Some(Scaling::Llama3 {
         factor: 8.0,
         low_freq_factor: 1.0,
         high_freq_factor: 4.0,
         original_max_position_embeddings: 64.0,
     });
-    let row = |m: &QuantModel| rope_row(40, &m.arch.rope, shape.head_dim, 64);
+    let row = |m: &QuantModel| rope_row(40, &m.arch.sizes.rope, shape.sizes.head_dim, 64);
     assert_ne!(row(&plain), row(&model), "the scaling must reach the rows");
     let compiled = Compiled::new(&model, &CONFIGS[0], shape.lambda.n_sink, shape.lambda.n_window);
     let compared = ragged("llama3 rope", &compiled, None, 5, past_the_wrap(&shape));

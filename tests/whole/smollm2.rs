@@ -41,14 +41,14 @@ fn a_real_model_on_edge() {
     let took = |what: &str| println!("{what} after {:.0} s (measured)", start.elapsed().as_secs_f64());
     let source = Source::find(path.to_str().unwrap()).unwrap();
     let float = source.float().unwrap();
-    let tokenizer = source.tokenizer(float.config.vocab).unwrap();
+    let tokenizer = source.tokenizer(float.config.sizes.vocab).unwrap();
     let text =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../data/tinytales_val.txt")).unwrap();
     let text = plain_stream(&text[..8000], &tokenizer).unwrap();
     took("read");
     // Rounded to the nearest level: this is about the path, not about quality.
     let options = Options {
-        layer_formats: vec![FORMATS; float.config.layers],
+        layer_formats: vec![FORMATS; float.config.sizes.layers],
         closed: Closed { feedback: false, correct: false, rounds: 0, ..Closed::default() },
         migration: Some(1.0),
         calibration: Protocol { window: 128, windows: Some(2) },

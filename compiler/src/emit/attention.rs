@@ -5,8 +5,8 @@ use super::builder::{At, Opd, Sync, sem};
 use crate::abi::reg;
 use crate::error::Result;
 use crate::label::{Span, Tensor};
-use crate::spec::Linear;
 use accllm_hw::isa::{FLAG_WIDE, Op};
+use accllm_hw::sizes::Linear;
 
 /// A KV head of a sequence.
 struct Head {
@@ -22,13 +22,13 @@ impl Emitter<'_> {
     /// KV heads of the step: in a batch those of each sequence.
     fn head_count(&self) -> usize {
         let s = &self.layout.shape;
-        s.dims.kv_heads * if self.b.span == Span::Batch { s.sequences } else { 1 }
+        s.sizes.kv_heads * if self.b.span == Span::Batch { s.sequences } else { 1 }
     }
 
     /// KV head number `i` of the step, which the instructions that follow are for.
     fn part(&mut self, i: usize) -> Head {
         let s = &self.layout.shape;
-        let (sequence, h) = (i / s.dims.kv_heads, i % s.dims.kv_heads);
+        let (sequence, h) = (i / s.sizes.kv_heads, i % s.sizes.kv_heads);
         self.b.sequence = (self.b.span == Span::Batch).then_some(sequence);
         Head {
             sequence,
@@ -99,7 +99,7 @@ impl Emitter<'_> {
         let d = self.b.draft(Op::MATK, "score").a(self.by_layer(at + l.kv.k_window, reg::KV));
         let d = d.b(l.act.q_win + words).c(row + s.sink_pad).n(Opd(0, reg::KSTEPS)).m(rows);
         let d = d.aux(l.scalars.q_win + scalars).head(h);
-        let first_of_part = sequence == 0 && h % (s.dims.kv_heads / s.q_parts) == 0;
+        let first_of_part = sequence == 0 && h % (s.sizes.kv_heads / s.q_parts) == 0;
         let d = d.prefetch_wait_if(i == 0, sem::KEYS).wait_if(first_of_part, sem::QUERIES);
         self.b.push(if sinks { d } else { d.signal(sem::M2V).makes(&[Tensor::Score]) });
         if sinks {

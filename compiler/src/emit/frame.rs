@@ -49,7 +49,7 @@ impl Emitter<'_> {
         let [t0, t1, ..] = reg::T;
         self.b.tokens(Sync::default(), &[(t0, 1), (t1, s.hidden)], |b| {
             let d = b.draft(Op::EMBED, "embed").a(l.aux.embed).b(Opd(ids, t0));
-            let d = d.c(Opd(resid, t1)).n(s.hidden).k(l.aux.embed_row).aux(s.dims.vocab);
+            let d = d.c(Opd(resid, t1)).n(s.hidden).k(l.aux.embed_row).aux(s.sizes.vocab);
             b.push(d.sh(shift).makes(&[Tensor::Embed]));
         });
     }
@@ -149,7 +149,7 @@ impl Emitter<'_> {
             let sync = Sync { wait: sem::M2V, signal: if again { sem::V2M } else { 0 } };
             self.b.tokens(sync, &[(t0, rows), (t1, l.aux.logits_row)], |b| {
                 if !batch {
-                    let best = b.draft(Op::ARGMAX, "argmax").a(buffer).n(rows.min(s.dims.vocab - first));
+                    let best = b.draft(Op::ARGMAX, "argmax").a(buffer).n(rows.min(s.sizes.vocab - first));
                     let last = i + 1 == streams.len();
                     let best = best.aux(first).flag(FLAG_FIRST, i == 0);
                     b.push(best.makes(if last { &[Tensor::Argmax] } else { &[] }));

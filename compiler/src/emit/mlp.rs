@@ -5,8 +5,8 @@ use super::builder::{At, Opd, Sync, sem};
 use crate::abi::reg;
 use crate::error::Result;
 use crate::label::Tensor;
-use crate::spec::Linear;
 use accllm_hw::isa::Op;
+use accllm_hw::sizes::Linear;
 
 impl Emitter<'_> {
     /// Chunks of gate and up that need not wait for the buffer of an earlier one.

@@ -22,9 +22,10 @@ use crate::abi::reg;
 use crate::error::{Error, Result};
 use crate::label::{Label, LayerRef, Span};
 use crate::layout::{Layout, Stream};
-use crate::spec::{LayerConsts, Linear, ModelSpec};
+use crate::spec::{LayerConsts, ModelSpec};
 use accllm_hw::config::Config;
 use accllm_hw::isa::{Instr, Op};
+use accllm_hw::sizes::Linear;
 use builder::{At, Builder, Draft, Opd};
 use frame::NormOf;
 
@@ -100,7 +101,7 @@ pub fn emit(
             help.push(format!(
                 "the {} layers have {} runs of equal constants and formats: quantize with uniform layer constants, \
                  so that one loop serves them all",
-                spec.dims.layers,
+                spec.sizes.layers,
                 runs.len()
             ));
         }

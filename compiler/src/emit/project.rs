@@ -6,8 +6,8 @@ use crate::abi::reg;
 use crate::error::Result;
 use crate::label::{Span, Tensor};
 use crate::layout::{AUX_I16, Chunk, Shape, WeightMap};
-use crate::spec::Linear;
 use accllm_hw::isa::{FLAG_FINAL, Op};
+use accllm_hw::sizes::Linear;
 use std::ops::Range;
 
 impl Emitter<'_> {
@@ -82,7 +82,7 @@ impl Emitter<'_> {
     fn keys(&mut self) {
         let l = self.layout;
         let s = &l.shape;
-        let heads = s.dims.kv_heads;
+        let heads = s.sizes.kv_heads;
         let [t0, t1, ..] = reg::T;
         let cache = self.by_layer(l.kv.k_at(self.layer.first, 0), reg::KV);
         let (rope, next) = self.rope();
@@ -115,7 +115,7 @@ impl Emitter<'_> {
         self.b.tokens(sync, &[(t0, s.v_rows()), (reg::P, 1), (reg::R, 1)], |b| {
             let cache = Opd(cache.0 + b.the_sequence() * l.kv.seq, cache.1);
             let d = b.draft(Op::QV, "v_append").a(Opd(l.vmem.v, t0)).b(b.ring()).c(cache);
-            let d = d.n(s.dims.kv_heads).m(b.position()).k(l.kv.v_head).sh(shift).aux(l.kv.v_blocks);
+            let d = d.n(s.sizes.kv_heads).m(b.position()).k(l.kv.v_head).sh(shift).aux(l.kv.v_blocks);
             b.push(d.makes(&[Tensor::VCodes]));
         });
     }
@@ -124,7 +124,7 @@ impl Emitter<'_> {
     fn queries(&mut self, part: usize) {
         let l = self.layout;
         let s = &l.shape;
-        let (heads, kv_heads) = (s.dims.heads / s.q_parts, s.dims.kv_heads / s.q_parts);
+        let (heads, kv_heads) = (s.sizes.heads / s.q_parts, s.sizes.kv_heads / s.q_parts);
         let kv = kv_heads * part;
         let rows = s.q_rows() / s.q_parts;
         let sinks = s.lambda.n_sink > 0;
@@ -176,7 +176,7 @@ impl Emitter<'_> {
 
 /// KV heads with the same RoPE row, among `heads`: where in a token's rows it begins, and which heads.
 fn rope_runs(s: &Shape, heads: Range<usize>) -> impl Iterator<Item = (usize, Range<usize>)> + use<> {
-    let (size, row) = (s.dims.kv_heads / s.rope_groups, s.rope_row());
+    let (size, row) = (s.sizes.kv_heads / s.rope_groups, s.rope_row());
     let groups = heads.start / size..heads.end.div_ceil(size);
     groups.map(move |g| (g * row, heads.start.max(g * size)..heads.end.min((g + 1) * size)))
 }

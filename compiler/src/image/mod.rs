@@ -86,8 +86,8 @@ pub fn write_image(program: &Program, source: &dyn ModelSource, sink: &mut dyn I
     sink.write(Port::Aux, l.aux.program, &code)?;
     sink.write(Port::Aux, l.aux.norms, &norms)?;
     let mut out = vec![0; ROWS * l.aux.embed_row * BEAT_BYTES];
-    for first in (0..l.shape.dims.vocab).step_by(ROWS) {
-        let rows = ROWS.min(l.shape.dims.vocab - first);
+    for first in (0..l.shape.sizes.vocab).step_by(ROWS) {
+        let rows = ROWS.min(l.shape.sizes.vocab - first);
         for (i, row) in out.chunks_exact_mut(l.aux.embed_row * BEAT_BYTES).take(rows).enumerate() {
             embed_row(source, first + i, row)?;
         }
@@ -113,7 +113,7 @@ fn code_bytes(program: &Program) -> Vec<u8> {
 
 /// Gains of all norms, behind each layer's the indices of its leads.
 fn norm_bytes(program: &Program, source: &dyn ModelSource) -> Result<Vec<u8>> {
-    let (aux, dims) = (&program.layout.aux, &program.layout.shape.dims);
+    let (aux, dims) = (&program.layout.aux, &program.layout.shape.sizes);
     let mut out = Vec::new();
     for index in 0..2 * dims.layers + 1 {
         let g = source.norm(index).filter(|g| g.len() == dims.hidden);
@@ -140,8 +140,8 @@ fn lead_ids(program: &Program, source: &dyn ModelSource, layer: usize) -> Result
     }
     let bad = || model(format!("layer {layer} has other leading RoPE pairs"), "compile the model again");
     let leads = source.leads(layer);
-    let leads = if leads.is_empty() { Cow::Owned(vec![0; s.dims.kv_heads]) } else { leads };
-    if leads.len() != s.dims.kv_heads {
+    let leads = if leads.is_empty() { Cow::Owned(vec![0; s.sizes.kv_heads]) } else { leads };
+    if leads.len() != s.sizes.kv_heads {
         return Err(bad());
     }
     let id = |group: &[u8]| {
@@ -149,7 +149,7 @@ fn lead_ids(program: &Program, source: &dyn ModelSource, layer: usize) -> Result
         let index = lead.and_then(|lead| s.leads.binary_search(lead).ok());
         index.map(|i| i as i16).ok_or_else(bad)
     };
-    leads.chunks(s.dims.kv_heads / s.rope_groups).map(id).collect()
+    leads.chunks(s.sizes.kv_heads / s.rope_groups).map(id).collect()
 }
 
 /// One embedding row, `out` as laid out.

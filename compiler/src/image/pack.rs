@@ -3,9 +3,9 @@
 use super::{ModelSource, Row, RowSpace, source_row};
 use crate::error::{Error, Result};
 use crate::layout::{Shape, Stream};
-use crate::spec::Linear;
 use accllm_hw::beat::{Beat, SCALE_BYTES, WeightFormat, group_w2s, pack_w2d, pack_w2s, pack_w4, row_param};
 use accllm_hw::config::{BEAT_BYTES, GROUP, PARAMS};
+use accllm_hw::sizes::Linear;
 
 /// Appends the stream of `channel` to `out` (docs/formats.md §2).
 ///
@@ -64,8 +64,8 @@ struct Padding {
 impl Padding {
     fn of(shape: &Shape, linear: Linear) -> Self {
         match linear {
-            Linear::O => Self { block: shape.hds, used: shape.dims.head_dim },
-            _ => Self { block: usize::MAX, used: shape.checkpoint_size(linear).1 },
+            Linear::O => Self { block: shape.hds, used: shape.sizes.head_dim },
+            _ => Self { block: usize::MAX, used: shape.sizes.linear(linear).1 },
         }
     }
 

@@ -1,13 +1,13 @@
 //! Which row of the checkpoint an output row of the engine holds.
 
 use crate::layout::Shape;
-use crate::spec::Linear;
+use accllm_hw::sizes::Linear;
 
 /// The checkpoint's row at laid-out row `o`; `None` for padding.
 ///
 /// q and k: heads `hdp` apart, rotate-half pair `(i, i + hd/2)` at `(i, i + hdp/2)`. v: heads `v_dim` apart.
 pub fn source_row(shape: &Shape, linear: Linear, o: usize) -> Option<usize> {
-    let d = &shape.dims;
+    let d = &shape.sizes;
     let hd = d.head_dim;
     let (row, limit) = match linear {
         Linear::Q | Linear::K => {
@@ -26,7 +26,7 @@ pub fn source_row(shape: &Shape, linear: Linear, o: usize) -> Option<usize> {
             }
             (head * hd + e, d.kv_heads * hd)
         }
-        _ => (o, shape.checkpoint_size(linear).0),
+        _ => (o, shape.sizes.linear(linear).0),
     };
     (row < limit).then_some(row)
 }

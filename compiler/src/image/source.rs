@@ -1,8 +1,9 @@
 //! Where the numbers of an image come from: a quantized model, or a generator. Asked row by row, so that no more of
 //! a model than its image has to be in memory.
 
-use crate::spec::{Linear, ModelSpec};
-use accllm_quant::model::{Linear as Weight, QuantModel};
+use crate::spec::ModelSpec;
+use accllm_hw::sizes::Linear;
+use accllm_quant::model::{QuantModel, Weight};
 use std::borrow::Cow;
 
 /// A row of a linear layer.
@@ -57,18 +58,10 @@ pub trait ModelSource: Sync {
 }
 
 fn weight(model: &QuantModel, layer: Option<usize>, linear: Linear) -> Option<&Weight> {
-    let Some(layer) = layer else { return Some(&model.head) };
-    let layer = model.layers.get(layer)?;
-    Some(match linear {
-        Linear::Q => &layer.q,
-        Linear::K => &layer.k,
-        Linear::V => &layer.v,
-        Linear::O => &layer.o,
-        Linear::Gate => &layer.gate,
-        Linear::Up => &layer.up,
-        Linear::Down => &layer.down,
-        Linear::Head => &model.head,
-    })
+    match layer {
+        None => Some(&model.head),
+        Some(l) => model.layers.get(l)?.weights().get(linear as usize).copied(),
+    }
 }
 
 impl ModelSource for QuantModel {
@@ -105,7 +98,7 @@ impl ModelSource for QuantModel {
     }
 
     fn embed(&self, token: usize) -> Option<Cow<'_, [i16]>> {
-        let hidden = self.arch.hidden;
+        let hidden = self.arch.sizes.hidden;
         self.embed.get(token * hidden..(token + 1) * hidden).map(Cow::Borrowed)
     }
 

@@ -31,7 +31,7 @@ impl ScoreMap {
             config.sbuf,
             "use a smaller block or window, or a configuration with a larger sbuf",
         )?;
-        let heads = shape.dims.kv_heads;
+        let heads = shape.sizes.kv_heads;
         let per_row = if shape.prob_wide { 2 } else { 1 };
         // Two sets only where the probabilities' stride (x, 8 bits) can express them and they fit.
         let words = shape.slots().div_ceil(64) * 2 * steps * per_row;
@@ -61,7 +61,7 @@ pub struct ScalarMap {
 impl ScalarMap {
     pub(super) fn new(shape: &Shape, score: &ScoreMap, config: &Config) -> Result<Self> {
         let q_stride = shape.half * shape.group;
-        let heads = shape.dims.kv_heads;
+        let heads = shape.sizes.kv_heads;
         // SOFTMAX adds its score row, of the second set too, to an unsigned base: keep room below.
         let q_win = (1 + heads).max((score.sets - 1) * score.set_rows);
         let sinks = if shape.lambda.n_sink == 0 { 0 } else { heads * q_stride };
@@ -114,7 +114,7 @@ impl ActMap {
         let words = |cols: usize, x: usize| cols.div_ceil(COLS) * x;
         let prob_set = score.steps * if shape.prob_wide { 2 } else { 1 };
         let prob_x = prob_set * score.sets;
-        let q_words = score.steps * shape.dims.kv_heads;
+        let q_words = score.steps * shape.sizes.kv_heads;
         let q_win;
         let map = Self {
             norm: take(words(shape.hidden, tokens)),
@@ -128,7 +128,7 @@ impl ActMap {
             prob: take(shape.slots().div_ceil(64) * prob_x),
             prob_x,
             prob_set,
-            attn: take(words(shape.dims.heads * shape.hds, half)),
+            attn: take(words(shape.sizes.heads * shape.hds, half)),
             attn_x: half,
             h: take(words(shape.ff, h_x)),
             h_x,

@@ -47,9 +47,9 @@ impl AuxMap {
         let embed_row = shape.hidden / I16;
         Self {
             program: take(config.imem * INSTR_BYTES / BEAT_BYTES),
-            norms: take((shape.dims.layers + 1) * norm_pair),
+            norms: take((shape.sizes.layers + 1) * norm_pair),
             norm_pair,
-            embed: take(shape.dims.vocab * embed_row),
+            embed: take(shape.sizes.vocab * embed_row),
             embed_row,
             ids: take(shape.token_rows().next_multiple_of(32) / I32),
             rope: take(shape.token_rows() * shape.leads.len() * shape.rope_row() / I16),

@@ -2,9 +2,10 @@
 
 use super::{Chunk, Shape, VmemMap, too_small};
 use crate::error::{Error, Result};
-use crate::spec::{Linear, ModelSpec};
+use crate::spec::ModelSpec;
 use accllm_hw::beat::WeightFormat;
 use accllm_hw::config::{Config, GROUP, MACS, PARAMS};
+use accllm_hw::sizes::Linear;
 use serde::{Deserialize, Serialize};
 
 /// The stream of one MATW instruction.
@@ -115,7 +116,7 @@ impl WeightMap {
     fn down_chunks(shape: &Shape) -> impl Iterator<Item = Chunk> + use<> {
         const MOST: usize = 8;
         let rows = shape.rows(Linear::Down);
-        let pieces = if shape.block == 1 { 1 } else { shape.dims.kv_heads.min(MOST) };
+        let pieces = if shape.block == 1 { 1 } else { shape.sizes.kv_heads.min(MOST) };
         let unit = GROUP.max(shape.channels * PARAMS);
         VmemMap::chunks(rows, rows.div_ceil(pieces).next_multiple_of(unit))
     }
@@ -178,11 +179,11 @@ impl KvMap {
         let v_blocks = shape.slots() / accllm_hw::config::GROUP;
         let v_steps = shape.v_dim / (4 * config.channels);
         let v_head = v_steps * v_blocks;
-        let v = shape.dims.kv_heads * k_head;
-        let layer = v + shape.dims.kv_heads * v_head;
+        let v = shape.sizes.kv_heads * k_head;
+        let layer = v + shape.sizes.kv_heads * v_head;
         let help = "use a smaller window, or a configuration with more channels";
         too_small(shape, "the 16-bit stride between KV heads", "beats", k_head.max(v_head), 65535, help)?;
-        let seq = layer * shape.dims.layers;
+        let seq = layer * shape.sizes.layers;
         let end = start + shape.sequences * seq;
         if u32::try_from(end).is_err() {
             return Err(Error::TooSmall {

@@ -33,8 +33,8 @@ impl Layout {
         let (s, score) = (&self.shape, &self.score);
         let steps = s.steps(s.group);
         let heads = match span {
-            Span::Step => s.dims.kv_heads,
-            Span::Batch => s.dims.kv_heads * s.sequences,
+            Span::Step => s.sizes.kv_heads,
+            Span::Batch => s.sizes.kv_heads * s.sequences,
             _ => 1,
         };
         if heads > 1 && score.sets == 1 && 2 * steps <= score.steps {

@@ -3,8 +3,9 @@
 use crate::abi::reg;
 use crate::error::{Error, Result};
 use crate::label::Span;
-use crate::spec::{Dims, Linear, ModelSpec};
+use crate::spec::ModelSpec;
 use accllm_hw::config::{Config, GROUP};
+use accllm_hw::sizes::{Linear, Sizes};
 use accllm_quant::model::{LambdaShape, MAX_VISIBLE};
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +39,8 @@ impl Settings {
     }
 }
 
-/// Sizes that the whole layout uses.
+/// Sizes of the model as a configuration pads and divides them, and those of the configuration: what the whole layout
+/// uses, and a program file holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Shape {
     /// Configuration's name.
@@ -50,7 +52,8 @@ pub struct Shape {
     /// Elements of a vector word.
     pub vec: usize,
     /// Sizes of the model.
-    pub dims: Dims,
+    #[serde(rename = "dims")] // the name in program files
+    pub sizes: Sizes,
     /// Attention shape.
     pub lambda: LambdaShape,
     /// Tokens of a block, at most.
@@ -91,7 +94,7 @@ pub struct Shape {
 
 impl Shape {
     pub(super) fn new(spec: &ModelSpec, config: &Config, settings: &Settings) -> Result<Self> {
-        let d = &spec.dims;
+        let d = &spec.sizes;
         let lambda = settings.lambda;
         let setting = |name, what: String, help: &str| Err(Error::Setting { name, what, help: help.into() });
         if lambda.n_window == 0 {
@@ -107,9 +110,9 @@ impl Shape {
             return setting("block", what, &format!("'{}' takes 1..={}", config.name, config.block));
         }
         let half = if block == 1 { 1 } else { block.div_ceil(2).next_multiple_of(config.lanes) };
-        let hdp = if d.head_dim <= 64 { 64 } else { 128 };
+        let hdp = d.padded_head();
         let unit = config.slot_block(hdp);
-        let group = d.heads / d.kv_heads;
+        let group = d.group();
         // Not where the vector unit's work on a part is too short to be worth the instructions.
         let long = d.heads * hdp >= 64 * config.vec;
         let q_parts = [4, 2].into_iter().find(|n| long && d.kv_heads.is_multiple_of(*n)).unwrap_or(1);
@@ -118,7 +121,7 @@ impl Shape {
             channels: config.channels,
             lanes: config.lanes,
             vec: config.vec,
-            dims: *d,
+            sizes: *d,
             lambda,
             block,
             sequences: settings.sequences,
@@ -129,7 +132,7 @@ impl Shape {
             vocab: d.vocab.next_multiple_of(GROUP),
             hdp,
             v_dim: config.v_dim(d.head_dim),
-            hds: d.head_dim.next_multiple_of(GROUP),
+            hds: d.head_stride(),
             group,
             q_parts,
             sink_pad: lambda.n_sink.next_multiple_of(unit),
@@ -187,17 +190,17 @@ impl Shape {
 
     /// Rows of q in its padded layout.
     pub fn q_rows(&self) -> usize {
-        self.dims.heads * self.hdp
+        self.sizes.heads * self.hdp
     }
 
     /// Rows of k in its padded layout.
     pub fn k_rows(&self) -> usize {
-        self.dims.kv_heads * self.hdp
+        self.sizes.kv_heads * self.hdp
     }
 
     /// Rows of v in its padded layout.
     pub fn v_rows(&self) -> usize {
-        self.dims.kv_heads * self.v_dim
+        self.sizes.kv_heads * self.v_dim
     }
 
     /// Output rows of a linear layer, as laid out (a multiple of the channels).
@@ -215,22 +218,9 @@ impl Shape {
     /// Columns of a linear layer in the quantized model (a multiple of 32).
     pub fn cols(&self, linear: Linear) -> usize {
         match linear {
-            Linear::O => self.dims.heads * self.hds,
+            Linear::O => self.sizes.heads * self.hds,
             Linear::Down => self.ff,
             _ => self.hidden,
-        }
-    }
-
-    /// Rows and columns in the checkpoint.
-    pub fn checkpoint_size(&self, linear: Linear) -> (usize, usize) {
-        let d = &self.dims;
-        match linear {
-            Linear::Q => (d.heads * d.head_dim, d.hidden),
-            Linear::K | Linear::V => (d.kv_heads * d.head_dim, d.hidden),
-            Linear::O => (d.hidden, d.heads * d.head_dim),
-            Linear::Gate | Linear::Up => (d.ff, d.hidden),
-            Linear::Down => (d.hidden, d.ff),
-            Linear::Head => (d.vocab, d.hidden),
         }
     }
 

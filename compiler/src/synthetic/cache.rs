@@ -8,9 +8,9 @@ use super::source::{part, target};
 use crate::error::{Result, model};
 use crate::image::MemoryImage;
 use crate::program::Program;
-use crate::spec::Linear;
 use accllm_hw::beat::key_param;
 use accllm_hw::config::{BEAT_BYTES, GROUP, MACS, PARAMS};
+use accllm_hw::sizes::Linear;
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -69,20 +69,21 @@ impl Synthetic {
         let l = &program.layout;
         let fits = image.channels.len() == l.shape.channels
             && image.channels.iter().all(|c| c.len() == l.kv.end * BEAT_BYTES);
-        if !fits || l.shape.dims.layers != self.layers {
+        if !fits || l.shape.sizes.layers != self.sizes.layers {
             return Err(model("the image is not one of this model", "make it with the same program"));
         }
         let slots = Slots::new(program, context);
         let consts = self.consts(0);
-        let rot = target(Linear::K) * (self.head_dim as f64).sqrt() / f64::from(1u32 << consts.rot_shift_k);
+        let rot =
+            target(Linear::K) * (self.sizes.head_dim as f64).sqrt() / f64::from(1u32 << consts.rot_shift_k);
         let (scale, keys) = (SPAN * rot / 15.0, Codes::new(15.0 / SPAN));
         let values = Codes::new(target(Linear::V) / f64::from(1u32 << consts.v_shift));
         image.channels.par_iter_mut().enumerate().for_each(|(c, channel)| {
             let channel = Arc::make_mut(channel).as_chunks_mut::<BEAT_BYTES>().0;
-            let layers = l.shape.dims.layers;
+            let layers = l.shape.sizes.layers;
             let each = (0..l.shape.sequences).flat_map(|s| (0..layers).map(move |layer| (s, layer)));
             for (s, layer) in each {
-                for head in 0..l.shape.dims.kv_heads {
+                for head in 0..l.shape.sizes.kv_heads {
                     let path = [part::CACHE, (s * layers + layer) as u64, head as u64, c as u64];
                     let mut rng = Rng::of(self.seed, &path);
                     let k = l.kv.k_at(layer, head) + s * l.kv.seq;
@@ -140,7 +141,7 @@ fn value_of(
     let (s, kv) = (&program.layout.shape, &program.layout.kv);
     for step in 0..kv.v_steps {
         let dim = (step * s.channels + c) * 4;
-        let real = s.dims.head_dim.saturating_sub(dim).min(4);
+        let real = s.sizes.head_dim.saturating_sub(dim).min(4);
         let beat = &mut channel[start + step * kv.v_blocks + slot / GROUP];
         let bytes = &mut beat[2 * (slot % GROUP)..][..2];
         codes.fill(bytes.iter_mut(), rng);

@@ -13,34 +13,21 @@ pub use row::Values;
 pub use shapes::shapes;
 
 use crate::image::{ModelSource as _, RowSpace};
-use crate::spec::{LayerConsts, Linear, Norm};
+use crate::spec::{LayerConsts, Norm};
 use accllm_hw::beat::WeightFormat;
 use accllm_hw::rope::Rope;
+use accllm_hw::sizes::{Linear, Sizes};
 use accllm_quant::model::{self as quant, Arch, LambdaShape, Layer, LayerConstants, Prefix, QuantModel};
 
 /// What to make.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Synthetic {
-    /// Residual width.
-    pub hidden: usize,
-    /// MLP width.
-    pub ff: usize,
-    /// Layers.
-    pub layers: usize,
-    /// Query heads.
-    pub heads: usize,
-    /// KV heads.
-    pub kv_heads: usize,
-    /// Head width.
-    pub head_dim: usize,
-    /// Vocabulary.
-    pub vocab: usize,
+    /// Sizes.
+    pub sizes: Sizes,
     /// Formats of q k v o gate up down.
     pub formats: [WeightFormat; 7],
     /// Format of the head.
     pub head: WeightFormat,
-    /// RoPE base.
-    pub rope_theta: f64,
     /// 16-bit probabilities.
     pub prob_wide: bool,
     /// Distribution of the weights.
@@ -56,19 +43,12 @@ pub struct Synthetic {
 }
 
 impl Default for Synthetic {
-    /// Two layers of the smallest useful size.
+    /// [`Self::SIZES`], all layers in W2 2:4.
     fn default() -> Self {
         Self {
-            hidden: 64,
-            ff: 172,
-            layers: 2,
-            heads: 2,
-            kv_heads: 1,
-            head_dim: 8,
-            vocab: 101,
+            sizes: Self::SIZES,
             formats: [WeightFormat::W2Sparse; 7],
             head: WeightFormat::W4,
-            rope_theta: 10000.0,
             prob_wide: true,
             values: Values::Uniform,
             uniform: true,
@@ -84,34 +64,30 @@ fn log2(x: f64) -> u8 {
 }
 
 impl Synthetic {
-    fn padded_head(&self) -> usize {
-        if self.head_dim <= 64 { 64 } else { 128 }
-    }
+    /// The smallest useful ones.
+    pub const SIZES: Sizes = Sizes {
+        hidden: 64,
+        ff: 172,
+        layers: 2,
+        heads: 2,
+        kv_heads: 1,
+        head_dim: 8,
+        vocab: 101,
+        rope: Rope::plain(10_000.0),
+    };
 
     /// The whole model in memory.
     pub fn build(&self) -> QuantModel {
         QuantModel {
-            arch: Arch {
-                hidden: self.hidden,
-                ff: self.ff,
-                layers: self.layers,
-                heads: self.heads,
-                kv_heads: self.kv_heads,
-                head_dim: self.head_dim,
-                vocab: self.vocab,
-                rope: Rope::plain(self.rope_theta),
-                bos: Some(0),
-                eos: vec![1],
-                max_positions: 2048,
-            },
+            arch: Arch { sizes: self.sizes, bos: Some(0), eos: vec![1], max_positions: 2048 },
             resid_frac: 12,
             embed_shift: self.spec().embed_shift,
             logit_frac: 12,
             prob_wide: self.prob_wide,
             lambda: self.lambda,
-            embed: (0..self.vocab).filter_map(|t| self.embed(t)).flat_map(|e| e.into_owned()).collect(),
+            embed: (0..self.sizes.vocab).filter_map(|t| self.embed(t)).flat_map(|e| e.into_owned()).collect(),
             layers: self.spec().layers.iter().enumerate().map(|(l, s)| self.layer(l, &s.consts)).collect(),
-            final_norm: self.whole_norm(2 * self.layers, self.spec().final_norm),
+            final_norm: self.whole_norm(2 * self.sizes.layers, self.spec().final_norm),
             head: self.linear(None, Linear::Head),
             prefix: Prefix::default(),
         }
@@ -151,11 +127,11 @@ impl Synthetic {
         quant::Norm { eps: consts.eps, gs: consts.gs, g }
     }
 
-    fn linear(&self, layer: Option<usize>, linear: Linear) -> quant::Linear {
-        let (rows, cols) = self.size(linear);
+    fn linear(&self, layer: Option<usize>, linear: Linear) -> quant::Weight {
+        let (rows, cols) = self.sizes.quantized(linear);
         let format = self.format(linear);
         let (level, scale, offset, mult, shift) = Default::default();
-        let mut out = quant::Linear { format, rows, cols, level, scale, offset, mult, shift };
+        let mut out = quant::Weight { format, rows, cols, level, scale, offset, mult, shift };
         let mut space = RowSpace::default();
         for r in 0..rows {
             let Some(row) = self.row(layer, linear, r, &mut space) else { continue };

@@ -2,6 +2,7 @@
 
 use super::Synthetic;
 use accllm_hw::beat::WeightFormat;
+use accllm_hw::sizes::Sizes;
 use accllm_quant::model::LambdaShape;
 
 /// Shapes that tests go through: padded and whole heads, GQA, MQA, MHA, odd vocabularies, every format, leads.
@@ -15,12 +16,15 @@ pub fn shapes() -> Vec<(&'static str, Synthetic)> {
         (
             "gqa3",
             Synthetic {
-                hidden: 576,
-                ff: 172,
-                heads: 9,
-                kv_heads: 3,
-                head_dim: 64,
-                vocab: 257,
+                sizes: Sizes {
+                    hidden: 576,
+                    ff: 172,
+                    heads: 9,
+                    kv_heads: 3,
+                    head_dim: 64,
+                    vocab: 257,
+                    ..base.sizes
+                },
                 seed: 2,
                 ..base.clone()
             },
@@ -28,13 +32,16 @@ pub fn shapes() -> Vec<(&'static str, Synthetic)> {
         (
             "mha128",
             Synthetic {
-                hidden: 256,
-                ff: 512,
-                layers: 3,
-                heads: 2,
-                kv_heads: 2,
-                head_dim: 128,
-                vocab: 320,
+                sizes: Sizes {
+                    hidden: 256,
+                    ff: 512,
+                    layers: 3,
+                    heads: 2,
+                    kv_heads: 2,
+                    head_dim: 128,
+                    vocab: 320,
+                    ..base.sizes
+                },
                 formats: mixed,
                 head: W2Dense,
                 uniform: false,
@@ -46,13 +53,16 @@ pub fn shapes() -> Vec<(&'static str, Synthetic)> {
         (
             "narrow",
             Synthetic {
-                hidden: 100,
-                ff: 40,
-                layers: 1,
-                heads: 4,
-                kv_heads: 2,
-                head_dim: 80,
-                vocab: 33,
+                sizes: Sizes {
+                    hidden: 100,
+                    ff: 40,
+                    layers: 1,
+                    heads: 4,
+                    kv_heads: 2,
+                    head_dim: 80,
+                    vocab: 33,
+                    ..base.sizes
+                },
                 formats: [W4; 7],
                 head: W2Sparse,
                 prob_wide: false,
@@ -64,13 +74,16 @@ pub fn shapes() -> Vec<(&'static str, Synthetic)> {
         (
             "dense2",
             Synthetic {
-                hidden: 320,
-                ff: 544,
-                layers: 2,
-                heads: 8,
-                kv_heads: 2,
-                head_dim: 40,
-                vocab: 1000,
+                sizes: Sizes {
+                    hidden: 320,
+                    ff: 544,
+                    layers: 2,
+                    heads: 8,
+                    kv_heads: 2,
+                    head_dim: 40,
+                    vocab: 1000,
+                    ..base.sizes
+                },
                 formats: [W2Dense; 7],
                 lambda: lambda(40, 33),
                 seed: 5,
@@ -81,11 +94,7 @@ pub fn shapes() -> Vec<(&'static str, Synthetic)> {
         (
             "chunks",
             Synthetic {
-                ff: 5000,
-                vocab: 5001,
-                heads: 4,
-                kv_heads: 4,
-                head_dim: 16,
+                sizes: Sizes { ff: 5000, vocab: 5001, heads: 4, kv_heads: 4, head_dim: 16, ..base.sizes },
                 lambda: lambda(2, 30),
                 seed: 6,
                 ..base.clone()
@@ -95,12 +104,15 @@ pub fn shapes() -> Vec<(&'static str, Synthetic)> {
         (
             "led",
             Synthetic {
-                ff: 96,
-                layers: 3,
-                heads: 6,
-                kv_heads: 3,
-                head_dim: 16,
-                vocab: 65,
+                sizes: Sizes {
+                    ff: 96,
+                    layers: 3,
+                    heads: 6,
+                    kv_heads: 3,
+                    head_dim: 16,
+                    vocab: 65,
+                    ..base.sizes
+                },
                 led: true,
                 seed: 7,
                 ..base

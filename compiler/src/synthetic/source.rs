@@ -3,10 +3,10 @@
 use super::rng::Rng;
 use super::{Synthetic, Values, log2, row};
 use crate::image::{ModelSource, Row, RowSpace};
-use crate::spec::{Dims, LayerConsts, LayerSpec, Linear, ModelSpec, Norm, lead_groups};
+use crate::spec::{LayerConsts, LayerSpec, ModelSpec, Norm, lead_groups};
 use accllm_hw::beat::WeightFormat;
 use accllm_hw::config::GROUP;
-use accllm_hw::rope::Rope;
+use accllm_hw::sizes::Linear;
 use std::borrow::Cow;
 
 /// First element of the seeds' paths.
@@ -34,7 +34,7 @@ impl Synthetic {
     pub(super) fn consts(&self, l: usize) -> LayerConsts {
         let vary = |v: u8| if self.uniform { v } else { v - (l % 2) as u8 };
         let zm = if self.uniform { 30_000 } else { 30_000 - 777 * l as u16 };
-        let hdp = self.padded_head() as f64;
+        let hdp = self.sizes.padded_head() as f64;
         LayerConsts {
             attn_norm: self.norm_consts(),
             mlp_norm: self.norm_consts(),
@@ -50,25 +50,12 @@ impl Synthetic {
     }
 
     fn norm_consts(&self) -> Norm {
-        let n = self.hidden as f64;
+        let n = self.sizes.hidden as f64;
         Norm { eps: 1 + (n * 1e-5 * 4f64.powi(12)) as u32, gs: log2(16000.0 * 1048576.0 / (35.0 * n.sqrt())) }
     }
 
     pub(super) fn format(&self, linear: Linear) -> WeightFormat {
         self.formats.get(linear as usize).copied().unwrap_or(self.head)
-    }
-
-    /// Rows, and columns without the padding behind the last one.
-    pub(super) fn size(&self, linear: Linear) -> (usize, usize) {
-        let (q, kv) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
-        match linear {
-            Linear::Q => (q, self.hidden),
-            Linear::K | Linear::V => (kv, self.hidden),
-            Linear::O => (self.hidden, self.heads * self.head_dim.next_multiple_of(GROUP)),
-            Linear::Gate | Linear::Up => (self.ff, self.hidden),
-            Linear::Down => (self.hidden, self.ff),
-            Linear::Head => (self.vocab, self.hidden),
-        }
     }
 
     /// A row multiplier and the shift that brings outputs to their usual size for inputs of the usual size.
@@ -81,7 +68,7 @@ impl Synthetic {
             (WeightFormat::W2Dense, _) => 390.0,
             (WeightFormat::W4, _) => 740.0,
         };
-        let acc = (self.size(linear).1 as f64).sqrt() * input * weight;
+        let acc = (self.sizes.quantized(linear).1 as f64).sqrt() * input * weight;
         let mult = rng.range(18_000, 60_000);
         (mult as u16, log2(acc * mult as f64 / target(linear)))
     }
@@ -89,22 +76,13 @@ impl Synthetic {
 
 impl ModelSource for Synthetic {
     fn spec(&self) -> ModelSpec {
-        let all: Vec<_> = (0..self.layers).map(|l| self.leads(l)).collect();
-        let (leads, rope_groups) = lead_groups(self.kv_heads, all.iter().map(|l| &**l));
+        let all: Vec<_> = (0..self.sizes.layers).map(|l| self.leads(l)).collect();
+        let (leads, rope_groups) = lead_groups(self.sizes.kv_heads, all.iter().map(|l| &**l));
         ModelSpec {
-            dims: Dims {
-                hidden: self.hidden,
-                ff: self.ff,
-                layers: self.layers,
-                heads: self.heads,
-                kv_heads: self.kv_heads,
-                head_dim: self.head_dim,
-                vocab: self.vocab,
-                rope: Rope::plain(self.rope_theta),
-            },
+            sizes: self.sizes,
             embed_shift: 3,
             prob_wide: self.prob_wide,
-            layers: (0..self.layers)
+            layers: (0..self.sizes.layers)
                 .map(|l| LayerSpec { consts: self.consts(l), formats: self.formats })
                 .collect(),
             final_norm: self.norm_consts(),
@@ -121,20 +99,16 @@ impl ModelSource for Synthetic {
         row: usize,
         space: &'a mut RowSpace,
     ) -> Option<Row<'a>> {
-        let (rows, cols) = self.size(linear);
+        let (rows, cols) = self.sizes.quantized(linear);
         if row >= rows
-            || layer.is_some_and(|l| l >= self.layers)
+            || layer.is_some_and(|l| l >= self.sizes.layers)
             || layer.is_none() != (linear == Linear::Head)
         {
             return None;
         }
         let layer = layer.map_or(u64::MAX, |l| l as u64);
         let mut rng = Rng::of(self.seed, &[part::ROW, layer, linear as u64, row as u64]);
-        // Columns that hold no weight: the tail of each head of `o`, the tail of the row otherwise.
-        let (block, used) = match linear {
-            Linear::O => (self.head_dim.next_multiple_of(GROUP), self.head_dim),
-            _ => (usize::MAX, cols),
-        };
+        let (block, used) = self.sizes.used_columns(linear);
         let (mult, shift) = self.requant(linear, &mut rng);
         let how = (self.values, self.format(linear));
         let padded = cols.next_multiple_of(GROUP);
@@ -145,7 +119,7 @@ impl ModelSource for Synthetic {
     }
 
     fn norm(&self, index: usize) -> Option<Cow<'_, [i16]>> {
-        if index > 2 * self.layers {
+        if index > 2 * self.sizes.layers {
             return None;
         }
         let mut rng = Rng::of(self.seed, &[part::NORM, index as u64]);
@@ -153,11 +127,11 @@ impl ModelSource for Synthetic {
             let v = rng.range(6000, 26000);
             (if rng.range(0, 7) == 0 { -v } else { v }) as i16
         };
-        Some((0..self.hidden).map(gain).collect())
+        Some((0..self.sizes.hidden).map(gain).collect())
     }
 
     fn embed(&self, token: usize) -> Option<Cow<'_, [i16]>> {
-        if token >= self.vocab {
+        if token >= self.sizes.vocab {
             return None;
         }
         let mut rng = Rng::of(self.seed, &[part::EMBED, token as u64]);
@@ -166,7 +140,7 @@ impl ModelSource for Synthetic {
             bits = if i.is_multiple_of(4) { rng.next() } else { bits >> 16 };
             (((bits & 0xffff) * 6001) >> 16) as i16 - 3000
         };
-        Some((0..self.hidden).map(value).collect())
+        Some((0..self.sizes.hidden).map(value).collect())
     }
 
     fn leads(&self, layer: usize) -> Cow<'_, [u8]> {
@@ -174,6 +148,6 @@ impl ModelSource for Synthetic {
             return Cow::Borrowed(&[]);
         }
         let mut rng = Rng::of(self.seed, &[part::LEAD, layer as u64]);
-        (0..self.kv_heads).map(|_| rng.range(0, self.head_dim as i64 / 2 - 1) as u8).collect()
+        (0..self.sizes.kv_heads).map(|_| rng.range(0, self.sizes.head_dim as i64 / 2 - 1) as u8).collect()
     }
 }

@@ -1,10 +1,11 @@
 //! Programs for the tests.
 
-use accllm_compiler::spec::{Dims, LayerConsts, LayerSpec, Norm};
+use accllm_compiler::spec::{LayerConsts, LayerSpec, Norm};
 use accllm_compiler::synthetic;
 use accllm_compiler::{ModelSpec, Program, Settings};
 use accllm_hw::beat::WeightFormat;
 use accllm_hw::config::find;
+use accllm_hw::sizes::Sizes;
 
 /// Name, spec and settings of the synthetic shapes.
 pub fn shapes() -> Vec<(&'static str, ModelSpec, Settings)> {
@@ -25,8 +26,8 @@ pub fn compile(spec: &ModelSpec, config: &str, settings: &Settings) -> Program {
 /// Gives a spec so many leading RoPE pairs (or as many as a head has), to each KV head its own or to all the same one.
 #[allow(dead_code)] // each test binary uses its part
 pub fn led(spec: &mut ModelSpec, (leads, own): (usize, bool)) {
-    spec.leads = (0..leads.min(spec.dims.head_dim / 2) as u8).collect();
-    spec.rope_groups = if own && spec.leads.len() > 1 { spec.dims.kv_heads } else { 1 };
+    spec.leads = (0..leads.min(spec.sizes.head_dim / 2) as u8).collect();
+    spec.rope_groups = if own && spec.leads.len() > 1 { spec.sizes.kv_heads } else { 1 };
 }
 
 /// LLaMA-2-7B, W2 2:4 layers and a W4 head, uniform constants.
@@ -46,7 +47,7 @@ pub fn llama2_7b() -> ModelSpec {
         hs: 12,
     };
     ModelSpec {
-        dims: Dims {
+        sizes: Sizes {
             hidden: 4096,
             ff: 11008,
             layers: 32,

@@ -117,6 +117,27 @@ fn the_bundled_model_on_real_text() {
 }
 
 #[test]
+fn a_config_json_is_a_shape() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, broken) = (folder.path().join("config.json"), folder.path().join("odd.json"));
+    let write = |path, width: usize| {
+        let sizes =
+            r#""hidden_size": 64, "intermediate_size": 172, "num_hidden_layers": 2, "vocab_size": 101"#;
+        let heads = format!(r#""num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": {width}"#);
+        std::fs::write(path, format!(r#"{{"model_type": "llama", {sizes}, {heads}}}"#)).expect("written");
+    };
+    write(&file, 8);
+    write(&broken, 256);
+    let small = |path: &std::path::Path| path.to_str().expect("UTF-8").to_string();
+    let args = ["--config", "tiny", "--memory", "ideal", "--context", "3", "--window", "60"];
+    let r = json(&[&["bench", &small(&file)], &args[..]].concat());
+    assert_eq!((r["layers"].as_u64(), r["model_layers"].as_u64()), (Some(2), Some(2)));
+    assert_eq!((r["elements_different"].as_u64(), &r["difference"]), (Some(0), &Value::Null));
+    fails(&[&["bench", &small(&broken)], &args[..]].concat(), &["odd.json", "head_dim is 256", "1 to 128"]);
+    fails(&["bench", "none/config.json"], &["none/config.json"]);
+}
+
+#[test]
 fn nonsense_is_refused() {
     fails(&["bench", "llama9"], &["no shape 'llama9'", "llama2-7b", "tinytales"]);
     fails(&["bench"], &["<SHAPE>"]);
@@ -131,4 +152,43 @@ fn nonsense_is_refused() {
     fails(&["bench", "llama2-7b", "--context", "4294967296"], &["positions end at"]);
     fails(&["bench", "llama2-7b", "--prob-bits", "9"], &["8, 16"]);
     fails(&["bench-page", "/no/such/folder/page.md"], &["/no/such/folder"]);
+}
+
+#[test]
+fn an_estimate_has_area_and_with_a_shape_power() {
+    let report = json(&["estimate"]);
+    assert_eq!(
+        (&report["config"], &report["card"], &report["power"]),
+        (&"u280".into(), &"u280".into(), &Value::Null)
+    );
+    let units = report["units"].as_array().unwrap();
+    let tiles = units.iter().find(|u| u["unit"] == "tile").unwrap();
+    assert_eq!((tiles["count"].as_u64(), tiles["part"].as_str()), (Some(32), Some("matrix")));
+    let sum = |name: &str| units.iter().map(|u| u["total"][name].as_f64().unwrap()).sum::<f64>();
+    assert!((sum("lut") - report["total"]["lut"].as_f64().unwrap()).abs() < 1.0);
+    assert!(report["fits"] == true && report["misfits"] == Value::Array(vec![]), "{report}");
+
+    let report = json(&["estimate", "tinytales", "--config", "tiny", "--context", "20"]);
+    let power = &report["power"];
+    assert_eq!(
+        (&power["phase"], &power["tokens"], &power["context"]),
+        (&"decode".into(), &1.into(), &20.into())
+    );
+    let range = |name: &str| ["low", "value", "high"].map(|end| power[name][end].as_f64().unwrap());
+    let ([low, watts, high], [_, joules, _]) = (range("watts"), range("joules_per_token"));
+    assert!(22.0 < low && low < watts && watts < high && high < 60.0, "{power}");
+    let seconds = power["cycles_per_token"].as_f64().unwrap() / 225e6;
+    assert!((joules - watts * seconds).abs() < 1e-9 * joules);
+
+    // A card that is too small says what does not fit.
+    let report = json(&["estimate", "--card", "zcu104"]);
+    let misfits = report["misfits"].as_array().unwrap();
+    assert!(
+        report["fits"] == false && misfits.iter().any(|m| m.as_str().unwrap().contains("LUT")),
+        "{report}"
+    );
+    fails(&["estimate", "--card", "u999"], &["u999"]);
+    fails(&["estimate", "no-such-model"], &["no-such-model"]);
+    fails(&["estimate", "tinytales", "--config", "tiny", "--prompt", "0"], &["--prompt is 0"]);
+    fails(&["estimate", "--page", "/no/such/page.md"], &["/no/such/page.md"]);
 }

@@ -27,7 +27,7 @@ pub fn read_head(
         let codes = keys.beat(at.channel, at.codes);
         out.k.extend((0..layout.shape.hdp).map(|d| get_nibble(codes, at.first + d)));
         out.k_meta.push(key_of_param(get_param(keys.beat(at.channel, at.params), at.word)));
-        out.v.extend((0..layout.shape.dims.head_dim).map(|d| {
+        out.v.extend((0..layout.shape.sizes.head_dim).map(|d| {
             let at = layout.value_place(layer, head, p, d);
             get_nibble(values.beat(at.channel, at.beat), at.multiplier)
         }));
@@ -48,7 +48,7 @@ pub fn write_head(
 ) -> Result<()> {
     let [mut keys, mut values] = Region::of(layout, layer, head);
     let parts = from.k.chunks_exact(layout.shape.hdp).zip(&from.k_meta);
-    let parts = parts.zip(from.v.chunks_exact(layout.shape.dims.head_dim));
+    let parts = parts.zip(from.v.chunks_exact(layout.shape.sizes.head_dim));
     for (p, ((k, (step, base)), v)) in layout.shape.lambda.kept(position).zip(parts) {
         let at = layout.key_place(layer, head, p);
         set_param(keys.beat_mut(at.channel, at.params), at.word, key_param(*step, *base));

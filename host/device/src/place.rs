@@ -3,10 +3,10 @@
 use accllm_compiler::abi::reg;
 use accllm_compiler::image::source_row;
 use accllm_compiler::label::{Label, Tensor};
-use accllm_compiler::spec::Linear;
 use accllm_compiler::{Program, Step};
 use accllm_hw::config::{COLS, MACS};
 use accllm_hw::isa::{ARGS, Instr, Op};
+use accllm_hw::sizes::Linear;
 use accllm_sim::golden::{Executed, Space};
 use accllm_sim::lockstep::{Instruction, Locate, Place};
 use std::collections::BTreeMap;
@@ -53,7 +53,7 @@ impl<'a> Places<'a> {
         let instr = self.program.code.get(i.pc as usize).copied().unwrap_or_default();
         let first = label.span.of(self.tokens).start;
         let sets = self.program.layout.sets(label.span);
-        let number = label.kv_head.map(|h| label.sequence.unwrap_or(0) * s.dims.kv_heads + h);
+        let number = label.kv_head.map(|h| label.sequence.unwrap_or(0) * s.sizes.kv_heads + h);
         let row = |row: usize| Where {
             token: Some(first + row / s.group.max(1)),
             head: label.kv_head.map(|h| h * s.group + row % s.group.max(1)),

@@ -1,12 +1,16 @@
-//! What is measured of models and of the engine.
+//! What is measured and estimated of models and of the engine.
 //!
 //! - [`bench`] is cycles, bandwidth and stalls on the RTL; the integer model's speed on this computer.
+//! - [`shapes`] are sizes of models by name, and from a `config.json`.
 //! - [`eval`] is perplexity of each step of the quantizer; [`long`] by position in a long text.
+//! - [`cost`] is what an engine costs: area, power, energy; *estimated*, where the rest is measured or simulated.
 //! - [`ablate`] is the table of what each choice of the quantizer does, in a page.
 
 pub mod ablate;
 pub mod bench;
+pub mod cost;
 pub mod eval;
 pub mod long;
+pub mod shapes;
 
 pub use accllm_device::{Error, Result};

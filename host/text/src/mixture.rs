@@ -6,13 +6,12 @@ use accllm_compiler::synthetic::Synthetic;
 use accllm_compiler::{Layout, Settings};
 use accllm_device::progress::Progress;
 use accllm_hw::config::Config;
+use accllm_hw::sizes::{Linear, Sizes};
 use accllm_quant::config::LlamaConfig;
 use accllm_quant::float::FloatModel;
 use accllm_quant::model::WeightFormat;
 use accllm_quant::perplexity::Protocol;
-use accllm_quant::quantize::{
-    Candidate, FORMATS, LINEARS, assign_formats, default_lambda, linear_sizes, sensitivity,
-};
+use accllm_quant::quantize::{Candidate, FORMATS, assign_formats, default_lambda, sensitivity};
 use accllm_sim::memory::{MemoryKind, sequential};
 use std::path::Path;
 
@@ -65,7 +64,7 @@ pub fn mixture(
     progress: &dyn Progress,
 ) -> Result<Vec<[WeightFormat; 7]>> {
     let c = &float.config;
-    progress.begin("measuring sensitivity", (c.layers * LINEARS.len() * FORMATS.len()) as u64);
+    progress.begin("measuring sensitivity", (c.sizes.layers * Linear::LAYER.len() * FORMATS.len()) as u64);
     let protocol = Protocol { window, windows: Some(FITTED.div_ceil(window)) };
     let compared = compared(text, window);
     let damage = sensitivity(float, (text, protocol), &compared, work, &|| progress.advance(1));
@@ -92,8 +91,8 @@ fn bit_costs(c: &LlamaConfig, bits: f64) -> Result<Costs> {
     if !(2.0..=4.5).contains(&bits) {
         return Err(Error::Argument(format!("{bits} bits a weight: the formats have 2.0 to 4.5")));
     }
-    let sizes = linear_sizes(c);
-    let all = c.layers * sizes.iter().sum::<usize>();
+    let sizes = c.sizes.linear_weights();
+    let all = c.sizes.layers * sizes.iter().sum::<usize>();
     Ok(Costs { each: sizes.map(|n| FORMATS.map(|f| f.bits() * n as f64)), most: bits * all as f64 })
 }
 
@@ -106,13 +105,7 @@ fn beat_costs(c: &LlamaConfig, tokens_per_s: f64, config: &Config) -> Result<Cos
     let mut rest = 0.0;
     for (i, format) in FORMATS.into_iter().enumerate() {
         let shape = Synthetic {
-            hidden: c.hidden,
-            ff: c.ffn,
-            layers: 1,
-            heads: c.heads,
-            kv_heads: c.kv_heads,
-            head_dim: c.head_dim,
-            vocab: c.vocab,
+            sizes: Sizes { layers: 1, ..c.sizes },
             formats: [format; 7],
             lambda: default_lambda(c),
             ..Synthetic::default()
@@ -123,13 +116,13 @@ fn beat_costs(c: &LlamaConfig, tokens_per_s: f64, config: &Config) -> Result<Cos
             each[stream.linear as usize][i] += stream.beats as f64;
         }
         let head: usize = layout.weights.head.iter().map(|s| s.beats).sum();
-        rest = (head + c.layers * layout.kv.seq) as f64;
+        rest = (head + c.sizes.layers * layout.kv.seq) as f64;
     }
     let beats_per_s = config.mhz as f64 * 1e6 * sequential(MemoryKind::HBM2, config.mhz)?;
     let most = beats_per_s / tokens_per_s - rest;
     let least: f64 = each.iter().map(|f| f.iter().copied().fold(f64::INFINITY, f64::min)).sum();
-    if c.layers as f64 * least > most {
-        let fastest = beats_per_s / (c.layers as f64 * least + rest);
+    if c.sizes.layers as f64 * least > most {
+        let fastest = beats_per_s / (c.sizes.layers as f64 * least + rest);
         return Err(Error::Argument(format!(
             "{tokens_per_s} tokens a second: with all layers in their cheapest format the memory of '{}' gives {fastest:.1}",
             config.name

@@ -200,13 +200,13 @@ impl Ready {
         let (model, tokenizer) = match source.kind {
             Kind::Quantized => {
                 let model = QuantModel::load(source.folder())?;
-                let tokenizer = source.tokenizer(model.arch.vocab)?;
+                let tokenizer = source.tokenizer(model.arch.sizes.vocab)?;
                 (model, tokenizer)
             }
             Kind::Checkpoint => {
                 source.check_tokenizer()?;
                 let float = source.float()?;
-                let tokenizer = source.tokenizer(float.config.vocab)?;
+                let tokenizer = source.tokenizer(float.config.sizes.vocab)?;
                 let quantized = quantize(float, &tokenizer, calibration)?;
                 (quantized.model, tokenizer)
             }

@@ -9,11 +9,9 @@ use accllm_quant::float::{FloatModel, SelfText};
 use accllm_quant::gpu;
 use accllm_quant::model::WeightFormat;
 use accllm_quant::perplexity::Protocol;
-use accllm_quant::quantize::{
-    Closed, Options, Pruning, Quantized, Reached, linear_sizes, quantize_with, self_text,
-};
+use accllm_quant::quantize::{Closed, Options, Pruning, Quantized, quantize_with, self_text};
 use accllm_quant::tokenizer::TextTokenizer;
-use accllm_quant::train::Training;
+use accllm_quant::train::{Reached, Training};
 use accllm_quant::transform::Keys;
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -129,7 +127,7 @@ impl Recipe {
 
     fn sizes(&self, c: &LlamaConfig) -> Sizes {
         let window = WINDOW.min(c.max_positions.max(2));
-        let weights = (c.layers * linear_sizes(c).iter().sum::<usize>()) as f64;
+        let weights = (c.sizes.layers * c.sizes.linear_weights().iter().sum::<usize>()) as f64;
         if self.preset == Preset::Gpu {
             // What the ranges are measured on, and the head is fitted on; all else was done on the card.
             let window = GPU_WINDOW.min(c.max_positions.max(2));
@@ -179,7 +177,7 @@ impl Recipe {
             Some(text) => tokenizer.encode(text)?,
         };
         Options { prefix: prefix.clone(), ..Options::default() }.check(&float.config)?;
-        let layer_pruning = self.prunings(float.config.layers)?;
+        let layer_pruning = self.prunings(float.config.sizes.layers)?;
         let costs = match self.formats {
             Formats::One(_) => None,
             Formats::Mixed(budget) => Some(Costs::new(&float.config, budget)?),
@@ -215,7 +213,7 @@ impl Recipe {
             // for all its rates.
             reconstruction: match self.layer_passes {
                 0 => end_to_end.map(|_| Training::default()),
-                epochs => Some(Training { epochs, ..self.rates(float.config.hidden) }),
+                epochs => Some(Training { epochs, ..self.rates(float.config.sizes.hidden) }),
             },
             end_to_end,
             calibration: Protocol { window, windows: Some(windows(sizes.text)) },
@@ -249,7 +247,7 @@ impl Recipe {
         // Whole passes, over no more of the text than the tokens are enough for.
         let epochs = all.div_ceil(windows.min(all));
         let windows = all.div_ceil(epochs);
-        let how = Training { epochs, ..self.rates(c.layers * c.hidden) };
+        let how = Training { epochs, ..self.rates(c.sizes.layers * c.sizes.hidden) };
         Some((how, windows))
     }
 
@@ -341,7 +339,7 @@ fn quantize_on_card(
     let mut how = gpu::Recipe { seed: recipe.seed, ..gpu::Recipe::default() };
     how.text = recipe.tokens.unwrap_or(how.text);
     how.train = recipe.train.unwrap_or(how.train);
-    let beginnings = gpu::beginnings(tokenizer, float.config.vocab, recipe.seed)?;
+    let beginnings = gpu::beginnings(tokenizer, float.config.sizes.vocab, recipe.seed)?;
     let mut meter = CardMeter { bars, stage: None, done: 0, since: Instant::now(), from: 0 };
     let trained = gpu::train(&float, &beginnings, &how, work, &mut |report| meter.show(report));
     meter.end();

@@ -36,7 +36,7 @@ static PREFIXED: LazyLock<Ready> = LazyLock::new(|| {
     let mut runner = Reference::new(&ready.model, LAMBDA).unwrap();
     runner.step(&PREFIX, Part::Prompt).unwrap();
     let a = &ready.model.arch;
-    let all = (0..a.layers).flat_map(|l| (0..a.kv_heads).map(move |h| (l, h)));
+    let all = (0..a.sizes.layers).flat_map(|l| (0..a.sizes.kv_heads).map(move |h| (l, h)));
     let heads = all.map(|(layer, head)| runner.head_cache(layer, head).unwrap()).collect();
     ready.model.prefix = Prefix { tokens: PREFIX.to_vec(), heads };
     ready

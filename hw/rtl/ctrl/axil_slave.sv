@@ -65,6 +65,7 @@ module axil_slave (
       else if (s_axi_control_bready) s_axi_control_bvalid <= 1'b0;
       if (reading[2]) s_axi_control_rvalid <= 1'b1;
       else if (s_axi_control_rready) s_axi_control_rvalid <= 1'b0;
+      assert ($onehot0(reading) && !(reading != 0 && s_axi_control_rvalid)) else $error("host registers: two reads at once");
     end
   end
 endmodule

@@ -55,6 +55,7 @@ module issue
   logic [FW-1:0] f_read, f_write;
   logic [FW:0] f_count;
   logic next_valid, head_valid, f_full, q_some;
+  logic offered;  // for the assertion
   logic need0, need1;  // ask0, ask1 are not zero
   logic next_free;     // `next` waits for nothing
 
@@ -94,7 +95,7 @@ module issue
   always_ff @(posedge clk) begin
     if (rst || clear) begin
       {q_read, q_write, q_count, q_some, f_read, f_write, f_count} <= '0;
-      {next_valid, head_valid, running, f_full, ask0, ask1, need0, need1, start_valid} <= '0;
+      {next_valid, head_valid, offered, running, f_full, ask0, ask1, need0, need1, start_valid} <= '0;
     end else begin
       q_write <= q_write + DW'(store);
       q_read <= q_read + DW'(fetch);
@@ -120,7 +121,8 @@ module issue
       f_count <= f_count + (FW + 1)'(take) - (FW + 1)'(retire);
       running <= take || (running && !(retire && f_count == (FW + 1)'(1)));
       f_full <= f_fills;
-      assert (start_valid == (head_valid && !waiting && !f_full)) else $error("issue: flag of what may start");
+      offered <= start_valid && !start_ready;
+      assert (!offered || start_valid) else $error("issue: an operation that the unit did not take is no longer offered");
       assert (!store || !q_count[DW]) else $error("issue: an operation is pushed into a full queue");
       assert (q_some == (q_count != 0)) else $error("issue: q_some with %0d operations in the queue", q_count);
       assert (!(take && f_full)) else $error("issue: more than %0d operations run", FLIGHT);

@@ -81,6 +81,7 @@ module program_loader
           length <= len[15:0];
         end
       end
+      assert (!busy || last == (left == 16'd1)) else $error("program loader: flag of the last instruction");
     end
   end
 endmodule

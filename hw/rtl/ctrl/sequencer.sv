@@ -204,8 +204,6 @@ module sequencer
         for (int i = 0; i < REGISTERS; i++) regs[i] <= i > 0 && i <= ARGS ? args[i-1] : '0;
       end
       assert (!(mat_valid && vec_valid)) else $error("an operation for two units");
-      assert (at_matrix == (state == EXECUTE && kind.matrix) && at_vector == (state == EXECUTE && kind.vector))
-      else $error("flags of what is dispatched");
       assert (!executing || $onehot(kind)) else $error("an instruction of two kinds");
       assert (depth <= (LW + 1)'(LOOP_DEPTH)) else $error("loop stack depth %0d", depth);
     end

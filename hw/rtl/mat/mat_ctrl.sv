@@ -236,6 +236,8 @@ module mat_ctrl
     end else begin
       halt <= halt || fault.valid;
       flight <= flight + 3'(start_valid && start_ready) - 3'(done);
+      assert (flight <= 3'(SLOTS))
+      else $error("mat_ctrl: %0d operations", flight);
     end
   end
 endmodule

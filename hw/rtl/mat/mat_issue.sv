@@ -231,8 +231,6 @@ module mat_issue
       entries_full <= open == entry_free ? entries_full : open && entries_used == (EW + 1)'(ENTRIES - 1);
       bank <= bank + 2'(param);
       banks_used <= banks_used + 3'(param) - 3'(bank_free);
-      assert (!active || blocked == ((need_param && banks_full) || (opens && entries_full)))
-      else $error("mat_issue: flag of room");
       banks_full <= param == bank_free ? banks_full : param && banks_used == 3'(BANKS - 1);
       assert (!entry_free || entries_used != 0)
       else $error("mat_issue: an entry was freed twice");
@@ -244,7 +242,7 @@ module mat_issue
       else $error("mat_issue: flags of entries and banks");
       assert (!active || (last_ls == (ls == lsteps - EW'(1)) && last_beat == (beats_left == 1)
                           && last_step == (steps_left == 1)))
-      else $error("mat_issue: flags of ends");
+      else $error("mat_issue: flags of the ends of counts");
     end
   end
 

@@ -69,6 +69,7 @@ module vec_act
                : op.qq ? {32'd0, wide_head ? one[31:0] : {2{one[15:0]}}} : one;
       w_exp <= exponent;
     end
+    assert (!w_valid || (w_lanes != 0 && w_banks != 0)) else $error("activations: a word without a lane or a bank");
   end
 
   // Where the next word goes. Lane rows follow each other through the lanes, then to the next word.

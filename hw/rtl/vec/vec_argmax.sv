@@ -32,5 +32,6 @@ module vec_argmax #(
         index <= at + 32'(word_lane);
       end
     end
+    assert (!(init && word_valid)) else $error("largest element: an operation begins before the last word of the one before");
   end
 endmodule

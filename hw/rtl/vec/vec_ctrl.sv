@@ -122,9 +122,6 @@ module vec_ctrl
         fault <= '{valid: 1'b1, code: axi_error ? FAULT_AXI_WRITE : write_bad ? FAULT_WRITE_RANGE : FAULT_ONCHIP_RANGE,
                    pc: uop.pc, info: axi_error ? axi_info : write_bad ? write_info : uop.a};
       end
-      assert (!chain || next_valid) else $error("vector unit: nothing there to follow");
-      assert (idle == (state == IDLE) && run == (state == RUN && !finished) && draining == (state == DRAIN && !tail))
-      else $error("vector unit: flags of the state");
       assert (!step || run) else $error("vector unit: a step without an operation");
       assert (!tail || state == RUN || state == DRAIN) else $error("vector unit: an operation ends before the one before it");
       assert (flush || !(idle && (pipe_busy || reduce_busy))) else $error("vector unit: something under way between operations");

@@ -183,7 +183,6 @@ module vec_kv
           if (w_last) state <= IDLE;
         end
       endcase
-      assert (waits == (left != 0)) else $error("KV cache: flag of the channels that are left");
       assert (state == IDLE || !init) else $error("KV cache: an operation begins before the last request is taken");
     end
   end

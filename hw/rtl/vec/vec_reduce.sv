@@ -123,6 +123,9 @@ module vec_reduce
       .clk, .init(begins), .base(next.setup.scalar), .grouped(op.by_query), .group(consts.gqa[4:0]), .pitch,
       .next(by_head), .addr(head), .outside
   );
+  always_ff @(posedge clk) begin
+    assert ($onehot0({root_valid, inverse_valid, sum_valid && op.qq})) else $error("reductions: two scalars at once");
+  end
   assign vs_w_en = {inverse_valid && op.statk, inverse_valid && op.softmax, sum_valid && op.qq,
                     root_valid || (inverse_valid && stat), inverse_valid && stat};
   assign vs_w_addr = op.sumsq ? setup.scalar_1[AS-1:0] : head;

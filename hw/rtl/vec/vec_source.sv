@@ -158,6 +158,7 @@ module vec_source
     f1_q <= vs_r_f1;
     f3_q <= vs_r_f3;
     begun <= {begun[0], init};
+    assert ($onehot0({begin_read, rows_en, head_read})) else $error("scalars: two reads at once");
     if (begun[1] || head_known) begin
       param_4 <= f0_q;
       held.base <= op.qk ? f0_q[31:16] : '0;

@@ -34,8 +34,8 @@ module vec_store
         part <= PARTS == 2 && !part;
         wq_valid <= PARTS == 1 || part || last;
       end
-      assert (!(init && wq_valid)) else $error("store: an operation begins before the last beat is taken");
     end
+    assert (flush || !(init && wq_valid)) else $error("store: an operation begins before the last beat is taken");
     if (init) wq_beat <= beat;
     else if (wq_valid && wq_ready) wq_beat <= wq_beat + 32'd1;
   end

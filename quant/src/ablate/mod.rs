@@ -8,12 +8,12 @@ mod cases;
 pub use cases::{Case, Choice, What, cases};
 
 use crate::Result;
+use crate::calibrate::{Calibration, calibrate, calibrate_behind, watch, windows};
 use crate::float::{FloatModel, NoTap};
 use crate::model::WeightFormat;
 use crate::perplexity::{Perplexity, Protocol, Scorer, Windowing, perplexity_with};
 use crate::quantize::{
-    Calibration, Closed, Inputs, KeyGrid, Rounded, Steps, calibrate, calibrate_behind, clipped_value_shape,
-    closed_model, shaped_steps, watch, windows,
+    Closed, Inputs, KeyGrid, Rounded, Steps, clipped_value_shape, closed_model, shaped_steps,
 };
 use crate::transform::{
     KeySample, Keys, choose_head, choose_layer, match_keys, order_channels, rotate_residual, rotate_values,
@@ -148,7 +148,7 @@ impl Ablation {
         for window in windows(&self.calibration, self.protocol)? {
             inputs.extend(self.model.hidden(window, None, &mut NoTap)?);
         }
-        let inputs = Inputs::new(&inputs, self.model.config.hidden);
+        let inputs = Inputs::new(&inputs, self.model.config.sizes.hidden);
         let mut model = self.model.clone();
         model.head = Some(inputs.fit(self.model.head(), WeightFormat::W4, how).dequantize());
         Ok(model)
@@ -176,7 +176,7 @@ impl Ablation {
 fn steps(model: &FloatModel, stats: &Calibration, choice: &Choice) -> Result<Steps> {
     let c = &model.config;
     let formats = [WeightFormat::W4; 7];
-    let mut layers = Vec::with_capacity(c.layers);
+    let mut layers = Vec::with_capacity(c.sizes.layers);
     for (w, s) in model.layers.iter().zip(&stats.layers) {
         let w = w?;
         let mut shapes = choose_layer(c, &w, s, &formats, choice.migration);

@@ -50,13 +50,13 @@ const BLOCK: usize = 128;
 
 /// Attention; returns `[tokens, heads * head_dim]`.
 pub(super) fn attend(c: &LlamaConfig, x: &Inputs<'_>, lambda: Option<Lambda>) -> Vec<f32> {
-    let qw = c.q_width();
+    let qw = c.sizes.q_width();
     let mut out = vec![0.0f32; x.q.len()];
     out.par_chunks_mut(BLOCK * qw).enumerate().for_each(|(block, out)| {
         let from = block * BLOCK;
         let n = out.len() / qw;
         let mut scores = Vec::new();
-        for h in 0..c.heads {
+        for h in 0..c.sizes.heads {
             head(c, x, lambda, (h, from, n), &mut scores, out);
         }
     });
@@ -72,8 +72,8 @@ fn head(
     scores: &mut Vec<f32>,
     out: &mut [f32],
 ) {
-    let (qw, kw, d) = (c.q_width(), c.kv_width(), c.head_dim);
-    let (kv, scale) = (h / c.group() * d, 1.0 / (d as f32).sqrt());
+    let (qw, kw, d) = (c.sizes.q_width(), c.sizes.kv_width(), c.sizes.head_dim);
+    let (kv, scale) = (h / c.sizes.group() * d, 1.0 / (d as f32).sqrt());
     let position = |t: usize| x.base + from + t;
     // Until the window has moved off the sinks this is causal attention, and all keys are there.
     let lambda = lambda.filter(|l| position(n - 1) >= l.sinks + l.window);

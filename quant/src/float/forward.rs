@@ -55,7 +55,7 @@ impl Window {
 
     /// Tokens from position `base` on.
     pub(super) fn at(c: &LlamaConfig, base: usize, tokens: usize, lambda: Option<Lambda>) -> Self {
-        let rope = Rope::new(c.head_dim, &c.rope);
+        let rope = Rope::new(c.sizes.head_dim, &c.sizes.rope);
         let positions = base..base + tokens;
         let sink = |l: Lambda| positions.clone().map(|p| rope.angles(l.ceiling(p))).collect();
         Self {
@@ -88,27 +88,27 @@ pub(super) fn run_layer_behind(
     tap: &mut dyn Tap,
 ) {
     let Window { base, angles, sink_angles, lambda } = window;
-    tap.tensor(Site::LayerIn, l, c.hidden, x);
+    tap.tensor(Site::LayerIn, l, c.sizes.hidden, x);
     let mut a = rms_norm(x, &w.attn_norm, c.norm_eps);
-    tap.tensor(Site::AttnNorm, l, c.hidden, &mut a);
+    tap.tensor(Site::AttnNorm, l, c.sizes.hidden, &mut a);
     let q_raw = linear(&a, &w.q);
     let mut q = q_raw.clone();
     let mut k = linear(&a, &w.k);
     let mut v = linear(&a, &w.v);
-    rotate_rows(&mut q, c.q_width(), |t| &angles[t]);
-    rotate_rows(&mut k, c.kv_width(), |t| &angles[t]);
-    tap.tensor(Site::Query, l, c.q_width(), &mut q);
-    tap.tensor(Site::Key, l, c.kv_width(), &mut k);
-    tap.tensor(Site::Value, l, c.kv_width(), &mut v);
+    rotate_rows(&mut q, c.sizes.q_width(), |t| &angles[t]);
+    rotate_rows(&mut k, c.sizes.kv_width(), |t| &angles[t]);
+    tap.tensor(Site::Query, l, c.sizes.q_width(), &mut q);
+    tap.tensor(Site::Key, l, c.sizes.kv_width(), &mut k);
+    tap.tensor(Site::Value, l, c.sizes.kv_width(), &mut v);
     let q_sink = lambda.map(|_| {
         let mut q = q_raw;
-        rotate_rows(&mut q, c.q_width(), |t| &sink_angles[t]);
-        tap.tensor(Site::Query, l, c.q_width(), &mut q);
+        rotate_rows(&mut q, c.sizes.q_width(), |t| &sink_angles[t]);
+        tap.tensor(Site::Query, l, c.sizes.q_width(), &mut q);
         q
     });
     past.k.extend_from_slice(&k);
     past.v.extend_from_slice(&v);
-    let (end, kept) = (base + angles.len(), past.k.len() / c.kv_width());
+    let (end, kept) = (base + angles.len(), past.k.len() / c.sizes.kv_width());
     let sinks = lambda.map_or(0, |l| l.sinks.min(kept));
     let inputs = Inputs {
         q: &q,
@@ -120,22 +120,22 @@ pub(super) fn run_layer_behind(
     };
     let mut o = attend(c, &inputs, *lambda);
     if let Some(lambda) = lambda {
-        past.trim(*lambda, end, c.kv_width());
+        past.trim(*lambda, end, c.sizes.kv_width());
     }
-    tap.tensor(Site::AttnOut, l, c.q_width(), &mut o);
+    tap.tensor(Site::AttnOut, l, c.sizes.q_width(), &mut o);
     add(x, &linear(&o, &w.o));
-    tap.tensor(Site::Middle, l, c.hidden, x);
+    tap.tensor(Site::Middle, l, c.sizes.hidden, x);
 
     let mut m = rms_norm(x, &w.mlp_norm, c.norm_eps);
-    tap.tensor(Site::MlpNorm, l, c.hidden, &mut m);
+    tap.tensor(Site::MlpNorm, l, c.sizes.hidden, &mut m);
     let mut gate = linear(&m, &w.gate);
     let mut up = linear(&m, &w.up);
-    tap.tensor(Site::Gate, l, c.ffn, &mut gate);
-    tap.tensor(Site::Up, l, c.ffn, &mut up);
+    tap.tensor(Site::Gate, l, c.sizes.ff, &mut gate);
+    tap.tensor(Site::Up, l, c.sizes.ff, &mut up);
     let mut h = silu_mul(&gate, &up);
-    tap.tensor(Site::DownIn, l, c.ffn, &mut h);
+    tap.tensor(Site::DownIn, l, c.sizes.ff, &mut h);
     add(x, &linear(&h, &w.down));
-    tap.tensor(Site::LayerOut, l, c.hidden, x);
+    tap.tensor(Site::LayerOut, l, c.sizes.hidden, x);
 }
 
 impl FloatModel {
@@ -169,7 +169,7 @@ impl FloatModel {
     pub(crate) fn windows_together(&self, window: usize) -> usize {
         match &self.layers {
             Layers::Resident(_) => together(window),
-            Layers::Stored { .. } => (STREAMS / (window * self.config.hidden).max(1)).max(1),
+            Layers::Stored { .. } => (STREAMS / (window * self.config.sizes.hidden).max(1)).max(1),
         }
     }
 
@@ -191,7 +191,10 @@ impl FloatModel {
         let last = |(x, (w, skip)): (&Vec<f32>, &(Vec<u32>, usize))| {
             let skip = (*skip).min(w.len().saturating_sub(1));
             let hidden = self.last_norm(x, &mut tap());
-            self.nll_of_hidden(&hidden[skip * self.config.hidden..], w.get(1 + skip..).unwrap_or_default())
+            self.nll_of_hidden(
+                &hidden[skip * self.config.sizes.hidden..],
+                w.get(1 + skip..).unwrap_or_default(),
+            )
         };
         Ok(streams.par_iter().zip(windows).map(last).collect())
     }
@@ -200,7 +203,7 @@ impl FloatModel {
     pub(crate) fn last_norm(&self, x: &[f32], tap: &mut dyn Tap) -> Vec<f32> {
         let c = &self.config;
         let mut y = rms_norm(x, &self.final_norm, c.norm_eps);
-        tap.tensor(Site::FinalNorm, c.layers, c.hidden, &mut y);
+        tap.tensor(Site::FinalNorm, c.sizes.layers, c.sizes.hidden, &mut y);
         y
     }
 
@@ -217,15 +220,15 @@ impl FloatModel {
         let c = &self.config;
         let part = |(x, next): (&[f32], &[u32])| -> Vec<f64> {
             let logits = linear(x, self.head());
-            logits.chunks_exact(c.vocab).zip(next).map(|(row, next)| nll_of_row(row, *next)).collect()
+            logits.chunks_exact(c.sizes.vocab).zip(next).map(|(row, next)| nll_of_row(row, *next)).collect()
         };
-        let parts = hidden.par_chunks(PART * c.hidden).zip(next.par_chunks(PART));
+        let parts = hidden.par_chunks(PART * c.sizes.hidden).zip(next.par_chunks(PART));
         parts.map(part).collect::<Vec<_>>().concat()
     }
 
     /// Embedding rows `[tokens, hidden]`.
     pub(crate) fn embed_tokens(&self, tokens: &[u32]) -> Result<Vec<f32>> {
-        let mut x = Vec::with_capacity(tokens.len() * self.config.hidden);
+        let mut x = Vec::with_capacity(tokens.len() * self.config.sizes.hidden);
         for (t, id) in tokens.iter().enumerate() {
             if *id as usize >= self.embed.rows {
                 let vocab = self.embed.rows;

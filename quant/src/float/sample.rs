@@ -39,16 +39,19 @@ impl FloatModel {
             let count = SIDE.min(what.sequences - first);
             let mut writers: Vec<Writer> = (first..first + count)
                 .map(|i| {
-                    Writer::new(what.seed.wrapping_mul(0x9E37_79B9).wrapping_add(i as u64), self.config.vocab)
+                    Writer::new(
+                        what.seed.wrapping_mul(0x9E37_79B9).wrapping_add(i as u64),
+                        self.config.sizes.vocab,
+                    )
                 })
                 .collect();
             let mut caches: Vec<Cache> =
-                (0..self.config.layers).map(|_| vec![Default::default(); count]).collect();
-            let rope = Rope::new(self.config.head_dim, &self.config.rope);
+                (0..self.config.sizes.layers).map(|_| vec![Default::default(); count]).collect();
+            let rope = Rope::new(self.config.sizes.head_dim, &self.config.sizes.rope);
             for position in 0..what.tokens - 1 {
                 let tokens: Vec<u32> = writers.iter().map(Writer::last).collect();
                 let logits = self.next_logits(&tokens, position, &rope, &mut caches)?;
-                let rows = logits.par_chunks_exact(self.config.vocab);
+                let rows = logits.par_chunks_exact(self.config.sizes.vocab);
                 writers.par_iter_mut().zip(rows).for_each(|(w, logits)| w.push(logits, position < LIKELIEST));
                 // The first token of each, which is not computed, comes with the second.
                 progress(if position == 0 { 2 * count } else { count });
@@ -80,14 +83,18 @@ impl FloatModel {
         let (mut q, mut k, v) = (linear(&a, &w.q), linear(&a, &w.k), linear(&a, &w.v));
         Rope::rotate(&mut q, angles);
         Rope::rotate(&mut k, angles);
-        let new = k.par_chunks_exact(c.kv_width()).zip(v.par_chunks_exact(c.kv_width()));
-        let sequences = cache.par_iter_mut().zip(new).zip(q.par_chunks_exact(c.q_width()));
+        let new = k.par_chunks_exact(c.sizes.kv_width()).zip(v.par_chunks_exact(c.sizes.kv_width()));
+        let sequences = cache.par_iter_mut().zip(new).zip(q.par_chunks_exact(c.sizes.q_width()));
         let o: Vec<Vec<f32>> = sequences
             .map(|((past, (k, v)), q)| {
                 past.keys.extend_from_slice(k);
                 past.values.extend_from_slice(v);
-                let heads = q.chunks_exact(c.head_dim).enumerate();
-                heads.flat_map(|(h, q)| past.attend(q, h / c.group() * c.head_dim, c.kv_width())).collect()
+                let heads = q.chunks_exact(c.sizes.head_dim).enumerate();
+                heads
+                    .flat_map(|(h, q)| {
+                        past.attend(q, h / c.sizes.group() * c.sizes.head_dim, c.sizes.kv_width())
+                    })
+                    .collect()
             })
             .collect();
         add(x, &linear(&o.concat(), &w.o));

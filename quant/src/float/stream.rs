@@ -26,7 +26,7 @@ impl<'m> FloatStream<'m> {
         if lambda.window == 0 {
             return Err(Error::Argument("an attention window of 0 tokens; give 1 or more".into()));
         }
-        let past = (0..model.config.layers).map(|_| Past::default()).collect();
+        let past = (0..model.config.sizes.layers).map(|_| Past::default()).collect();
         Ok(Self { model, lambda, position: 0, past })
     }
 }

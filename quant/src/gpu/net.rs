@@ -130,43 +130,43 @@ impl<'d> Net<'d> {
         let mut m = Memory::new(device);
         let (s, n) = (&shape, tokens);
         let kept = |m: &mut Memory| {
-            let out = m.bf16s(n * s.q())?;
+            let out = m.bf16s(n * s.sizes.q_width())?;
             Ok(Kept {
-                x: m.f32s(n * s.hidden)?,
-                middle: m.f32s(n * s.hidden)?,
-                attn_in: m.bf16s(n * s.hidden)?,
+                x: m.f32s(n * s.sizes.hidden)?,
+                middle: m.f32s(n * s.sizes.hidden)?,
+                attn_in: m.bf16s(n * s.sizes.hidden)?,
                 qkv: m.bf16s(n * s.qkv())?,
                 out,
-                out_rounded: m.bf16s(n * s.q())?,
-                lse: m.f32s(n * s.heads)?,
-                mlp_in: m.bf16s(n * s.hidden)?,
-                gate_up: m.bf16s(n * 2 * s.ffn)?,
-                down_in: m.bf16s(n * s.ffn)?,
+                out_rounded: m.bf16s(n * s.sizes.q_width())?,
+                lse: m.f32s(n * s.sizes.heads)?,
+                mlp_in: m.bf16s(n * s.sizes.hidden)?,
+                gate_up: m.bf16s(n * 2 * s.sizes.ff)?,
+                down_in: m.bf16s(n * s.sizes.ff)?,
             })
         };
         // The way forward alone needs no more than one layer's at a time.
-        let count = if train { s.layers } else { 1 };
+        let count = if train { s.sizes.layers } else { 1 };
         let kept: Vec<Kept> = (0..count).map(|_| kept(&mut m)).collect::<Result<_>>()?;
         let part = if train { LOGITS.min(n) } else { 0 };
         let back = if train { n } else { 0 };
         let net = Self {
             angles: angles(&mut m, device, config, longest)?,
             kept,
-            last: m.f32s(n * s.hidden)?,
-            head_in: m.bf16s(n * s.hidden)?,
-            aim: m.bf16s(n * s.hidden)?,
+            last: m.f32s(n * s.sizes.hidden)?,
+            head_in: m.bf16s(n * s.sizes.hidden)?,
+            aim: m.bf16s(n * s.sizes.hidden)?,
             ids: m.f32s(n)?,
-            logits: [m.bf16s(part * s.vocab + 8)?, m.bf16s(part * s.vocab + 8)?],
+            logits: [m.bf16s(part * s.sizes.vocab + 8)?, m.bf16s(part * s.sizes.vocab + 8)?],
             loss: m.f32s(n)?,
             back: Back {
-                dx: m.f32s(back * s.hidden + 4)?,
-                dxb: m.bf16s(back * s.hidden + 8)?,
-                wide: m.bf16s(back * 2 * s.ffn + 8)?,
-                down_in: m.bf16s(back * s.ffn + 8)?,
+                dx: m.f32s(back * s.sizes.hidden + 4)?,
+                dxb: m.bf16s(back * s.sizes.hidden + 8)?,
+                wide: m.bf16s(back * 2 * s.sizes.ff + 8)?,
+                down_in: m.bf16s(back * s.sizes.ff + 8)?,
                 qkv: m.bf16s(back * s.qkv() + 8)?,
-                narrow: m.bf16s(back * s.hidden.max(s.q()) + 8)?,
-                delta: m.f32s(back * s.heads + 4)?,
-                gain_parts: m.f32s(if train { s.norms() * NORM_BLOCKS * s.hidden } else { 4 })?,
+                narrow: m.bf16s(back * s.sizes.hidden.max(s.sizes.q_width()) + 8)?,
+                delta: m.f32s(back * s.sizes.heads + 4)?,
+                gain_parts: m.f32s(if train { s.norms() * NORM_BLOCKS * s.sizes.hidden } else { 4 })?,
             },
             device,
             shape,
@@ -218,25 +218,26 @@ impl<'d> Net<'d> {
     pub fn forward(&self, w: Weights, length: usize, rounding: Rounding, out: Ptr) -> Result<()> {
         let (s, n) = (self.shape, self.tokens);
         let [q, _, _, o, gate, _, down] = s.parts();
-        let grid = Grid::each(n * s.hidden / 4);
+        let grid = Grid::each(n * s.sizes.hidden / 4);
         self.run("embed", grid, &[self.ids.into(), w.table.into(), self.kept[0].x.into(), n.into()])?;
-        for l in 0..s.layers {
+        for l in 0..s.sizes.layers {
             let k = self.kept[l % self.kept.len()];
-            let next = if l + 1 == s.layers { self.last } else { self.kept[(l + 1) % self.kept.len()].x };
+            let next =
+                if l + 1 == s.sizes.layers { self.last } else { self.kept[(l + 1) % self.kept.len()].x };
             let at = |p: usize| w.layers.bf16s(l * s.layer() + p);
-            let gain = |i: usize| w.gains.f32s((2 * l + i) * s.hidden);
+            let gain = |i: usize| w.gains.f32s((2 * l + i) * s.sizes.hidden);
             let step = |t| rounding.step(l, t);
             let most = |t| rounding.most(l, t);
             self.norm(k.x, gain(0), k.attn_in, step(Tensor::AttnIn), most(Tensor::AttnIn))?;
-            self.linear(k.attn_in, at(q.at), [s.qkv(), s.hidden], k.qkv)?;
-            let warps = Grid::warps(n * (s.heads + 2 * s.kv_heads));
+            self.linear(k.attn_in, at(q.at), [s.qkv(), s.sizes.hidden], k.qkv)?;
+            let warps = Grid::warps(n * (s.sizes.heads + 2 * s.sizes.kv_heads));
             let value = step(Tensor::Value);
             self.run(
                 "rope",
                 warps,
                 &[k.qkv.into(), self.angles.into(), length.into(), n.into(), value.into()],
             )?;
-            let blocks = [length / TALL, s.heads, n / length];
+            let blocks = [length / TALL, s.sizes.heads, n / length];
             let grid = Grid { blocks, threads: ATTENTION_THREADS, shared: TILES };
             self.run(
                 "attention",
@@ -245,7 +246,7 @@ impl<'d> Net<'d> {
             )?;
             let mut out = k.out;
             if rounding.most != Ptr(0) {
-                let count = n * s.q();
+                let count = n * s.sizes.q_width();
                 let to = [k.out.into(), k.out_rounded.into(), (count as u64).into()];
                 let how = [step(Tensor::Out).into(), most(Tensor::Out).into()];
                 self.run("round_rows", Grid::each(count / 8), &[to.as_slice(), &how].concat())?;
@@ -253,21 +254,21 @@ impl<'d> Net<'d> {
                     out = k.out_rounded;
                 }
             }
-            self.linear_onto(out, at(o.at), [s.hidden, s.q()], k.x, k.middle)?;
+            self.linear_onto(out, at(o.at), [s.sizes.hidden, s.sizes.q_width()], k.x, k.middle)?;
             self.norm(k.middle, gain(1), k.mlp_in, step(Tensor::MlpIn), most(Tensor::MlpIn))?;
-            self.linear(k.mlp_in, at(gate.at), [2 * s.ffn, s.hidden], k.gate_up)?;
-            let warps = Grid::warps(n * s.ffn.div_ceil(256));
+            self.linear(k.mlp_in, at(gate.at), [2 * s.sizes.ff, s.sizes.hidden], k.gate_up)?;
+            let warps = Grid::warps(n * s.sizes.ff.div_ceil(256));
             let how = [step(Tensor::DownIn).into(), most(Tensor::DownIn).into()];
             self.run("swiglu", warps, &[k.gate_up.into(), k.down_in.into(), n.into(), how[0], how[1]])?;
-            self.linear_onto(k.down_in, at(down.at), [s.hidden, s.ffn], k.middle, next)?;
+            self.linear_onto(k.down_in, at(down.at), [s.sizes.hidden, s.sizes.ff], k.middle, next)?;
         }
-        let end = 2 * s.layers;
+        let end = 2 * s.sizes.layers;
         self.norm(
             self.last,
-            w.gains.f32s(end * s.hidden),
+            w.gains.f32s(end * s.sizes.hidden),
             out,
-            rounding.step(s.layers, Tensor::AttnIn),
-            rounding.most(s.layers, Tensor::AttnIn),
+            rounding.step(s.sizes.layers, Tensor::AttnIn),
+            rounding.most(s.sizes.layers, Tensor::AttnIn),
         )
     }
 
@@ -283,14 +284,14 @@ impl<'d> Net<'d> {
     ) -> Result<()> {
         let (s, n, b) = (self.shape, self.tokens, self.back);
         self.head_back(w, teacher, to.table)?;
-        let end = 2 * s.layers;
+        let end = 2 * s.sizes.layers;
         self.norm_back(b.narrow, self.last, w.gains, end, true)?;
-        for l in (0..s.layers).rev() {
+        for l in (0..s.sizes.layers).rev() {
             self.layer_back(w, l, length, rounded, to)?;
         }
-        let blocks = Grid { blocks: [s.hidden.div_ceil(64), s.norms(), 1], threads: 64, shared: 0 };
+        let blocks = Grid { blocks: [s.sizes.hidden.div_ceil(64), s.norms(), 1], threads: 64, shared: 0 };
         self.run("sum_rows", blocks, &[b.gain_parts.into(), to.gains.into(), NORM_BLOCKS.into()])?;
-        let grid = Grid::each(n * s.hidden);
+        let grid = Grid::each(n * s.sizes.hidden);
         self.run("embed_back", grid, &[self.ids.into(), b.dx.into(), to.table.into(), n.into()])
     }
 
@@ -300,21 +301,22 @@ impl<'d> Net<'d> {
         for from in (0..self.tokens).step_by(LOGITS) {
             let n = LOGITS.min(self.tokens - from);
             let [mine, theirs] = self.logits;
-            let x = self.head_in.bf16s(from * s.hidden);
-            let aim = self.aim.bf16s(from * s.hidden);
+            let x = self.head_in.bf16s(from * s.sizes.hidden);
+            let aim = self.aim.bf16s(from * s.sizes.hidden);
             for (x, head, out) in [(x, w.head, mine), (aim, teacher, theirs)] {
-                let size = [n, s.hidden, s.vocab];
-                let (x, head) = (plain(x, s.hidden), turned(head, s.hidden));
+                let size = [n, s.sizes.hidden, s.sizes.vocab];
+                let (x, head) = (plain(x, s.sizes.hidden), turned(head, s.sizes.hidden));
                 self.device.multiply(&Product::new(size, x, head, out, Out::Bf16))?;
             }
             let grid = Grid { blocks: [n, 1, 1], threads: 512, shared: 0 };
             self.run("divergence", grid, &[mine.into(), theirs.into(), self.loss.f32s(from).into()])?;
-            let size = [s.vocab, n, s.hidden];
-            let dw = Product::new(size, turned(mine, s.vocab), plain(x, s.hidden), d_table, Out::F32);
+            let size = [s.sizes.vocab, n, s.sizes.hidden];
+            let dw =
+                Product::new(size, turned(mine, s.sizes.vocab), plain(x, s.sizes.hidden), d_table, Out::F32);
             self.device.multiply(&if from > 0 { dw.onto(d_table) } else { dw })?;
-            let size = [n, s.vocab, s.hidden];
-            let dx = self.back.narrow.bf16s(from * s.hidden);
-            let (dy, head) = (plain(mine, s.vocab), plain(w.head, s.hidden));
+            let size = [n, s.sizes.vocab, s.sizes.hidden];
+            let dx = self.back.narrow.bf16s(from * s.sizes.hidden);
+            let (dy, head) = (plain(mine, s.sizes.vocab), plain(w.head, s.sizes.hidden));
             self.device.multiply(&Product::new(size, dy, head, dx, Out::Bf16))?;
         }
         Ok(())
@@ -324,8 +326,8 @@ impl<'d> Net<'d> {
     fn norm_back(&self, dy: Ptr, x: Ptr, gains: Ptr, i: usize, begin: bool) -> Result<()> {
         let (s, b) = (self.shape, self.back);
         let grid = Grid { blocks: [NORM_BLOCKS, 1, 1], threads: 256, shared: 0 };
-        let parts = b.gain_parts.f32s(i * NORM_BLOCKS * s.hidden);
-        let gain = gains.f32s(i * s.hidden);
+        let parts = b.gain_parts.f32s(i * NORM_BLOCKS * s.sizes.hidden);
+        let gain = gains.f32s(i * s.sizes.hidden);
         let from = [dy.into(), x.into(), gain.into(), b.dx.into(), b.dxb.into()];
         let how = [parts.into(), self.tokens.into(), usize::from(begin).into()];
         self.run("rmsnorm_back", grid, &[from.as_slice(), &how].concat())
@@ -336,15 +338,22 @@ impl<'d> Net<'d> {
         let [q, _, _, o, gate, _, down] = s.parts();
         let at = |p: usize| w.layers.bf16s(l * s.layer() + p);
         let d = |p: usize| to.layers.f32s(l * s.layer() + p);
-        self.linear_back(b.dxb, k.down_in, at(down.at), [s.hidden, s.ffn], d(down.at), b.down_in)?;
-        let grid = Grid::each(n * s.ffn / 8);
+        self.linear_back(b.dxb, k.down_in, at(down.at), [s.sizes.hidden, s.sizes.ff], d(down.at), b.down_in)?;
+        let grid = Grid::each(n * s.sizes.ff / 8);
         self.run("swiglu_back", grid, &[b.down_in.into(), k.gate_up.into(), b.wide.into(), n.into()])?;
-        self.linear_back(b.wide, k.mlp_in, at(gate.at), [2 * s.ffn, s.hidden], d(gate.at), b.narrow)?;
+        self.linear_back(
+            b.wide,
+            k.mlp_in,
+            at(gate.at),
+            [2 * s.sizes.ff, s.sizes.hidden],
+            d(gate.at),
+            b.narrow,
+        )?;
         self.norm_back(b.narrow, k.middle, w.gains, 2 * l + 1, false)?;
         let out = if rounded { k.out_rounded } else { k.out };
-        self.linear_back(b.dxb, out, at(o.at), [s.hidden, s.q()], d(o.at), b.narrow)?;
+        self.linear_back(b.dxb, out, at(o.at), [s.sizes.hidden, s.sizes.q_width()], d(o.at), b.narrow)?;
         self.attention_back(k, length)?;
-        self.linear_back(b.qkv, k.attn_in, at(q.at), [s.qkv(), s.hidden], d(q.at), b.narrow)?;
+        self.linear_back(b.qkv, k.attn_in, at(q.at), [s.qkv(), s.sizes.hidden], d(q.at), b.narrow)?;
         self.norm_back(b.narrow, k.x, w.gains, 2 * l, false)
     }
 
@@ -352,7 +361,7 @@ impl<'d> Net<'d> {
     fn attention_back(&self, k: Kept, length: usize) -> Result<()> {
         let (s, n, b) = (self.shape, self.tokens, self.back);
         let delta = [k.out.into(), b.narrow.into(), b.delta.into(), n.into()];
-        self.run("attention_delta", Grid::warps(n * s.heads), &delta)?;
+        self.run("attention_delta", Grid::warps(n * s.sizes.heads), &delta)?;
         let arguments = [
             k.qkv.into(),
             b.narrow.into(),
@@ -367,9 +376,9 @@ impl<'d> Net<'d> {
             threads: ATTENTION_THREADS,
             shared,
         };
-        self.run("attention_back_q", grid(s.heads, TILES), &arguments)?;
-        self.run("attention_back_kv", grid(s.kv_heads, TILES + NUMBERS), &arguments)?;
-        let warps = Grid::warps(n * (s.heads + s.kv_heads));
+        self.run("attention_back_q", grid(s.sizes.heads, TILES), &arguments)?;
+        self.run("attention_back_kv", grid(s.sizes.kv_heads, TILES + NUMBERS), &arguments)?;
+        let warps = Grid::warps(n * (s.sizes.heads + s.sizes.kv_heads));
         self.run("rope_back", warps, &[b.qkv.into(), self.angles.into(), length.into(), n.into()])
     }
 }
@@ -381,7 +390,7 @@ pub(super) fn angles(
     config: &LlamaConfig,
     longest: usize,
 ) -> Result<Ptr> {
-    let rope = Rope::new(config.head_dim, &config.rope);
+    let rope = Rope::new(config.sizes.head_dim, &config.sizes.rope);
     let all: Vec<f32> = (0..longest).flat_map(|p| rope.angles(p)).flat_map(|(cos, sin)| [cos, sin]).collect();
     let at = m.f32s(all.len())?;
     super::device::put(device, at, &all)?;

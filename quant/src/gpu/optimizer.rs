@@ -50,10 +50,10 @@ pub(super) struct Optimizer<'d> {
 impl<'d> Optimizer<'d> {
     pub fn new(device: &'d dyn Device, shape: Shape) -> Result<Self> {
         let mut m = Memory::new(device);
-        let (s, all) = (&shape, shape.layers * shape.layer());
-        let (table, gains) = (s.vocab * s.hidden, s.norms() * s.hidden);
-        let widest = s.parts().iter().map(Part::len).max().unwrap_or(0) * s.layers;
-        let square = s.parts().iter().map(|p| p.rows.min(p.cols).pow(2)).max().unwrap_or(0) * s.layers;
+        let (s, all) = (&shape, shape.sizes.layers * shape.layer());
+        let (table, gains) = (s.sizes.vocab * s.sizes.hidden, s.norms() * s.sizes.hidden);
+        let widest = s.parts().iter().map(Part::len).max().unwrap_or(0) * s.sizes.layers;
+        let square = s.parts().iter().map(|p| p.rows.min(p.cols).pow(2)).max().unwrap_or(0) * s.sizes.layers;
         let optimizer = Self {
             layers: m.f32s(all)?,
             gains: m.f32s(gains)?,
@@ -65,7 +65,7 @@ impl<'d> Optimizer<'d> {
             adam: [m.f32s(table)?, m.f32s(table)?, m.f32s(gains)?, m.f32s(gains)?],
             direction: m.bf16s(all)?,
             turn: [m.bf16s(widest)?, m.bf16s(square)?, m.bf16s(square)?],
-            squares: m.f32s(7 * s.layers)?,
+            squares: m.f32s(7 * s.sizes.layers)?,
             now: m.f32s(8)?,
             device,
             shape,
@@ -79,7 +79,7 @@ impl<'d> Optimizer<'d> {
         let s = self.shape;
         let [q, _, _, o, gate, _, down] = s.parts();
         for (part, rows) in [(q, s.qkv()), (o, o.rows), (gate, 2 * gate.rows), (down, down.rows)] {
-            let blocks = [rows.div_ceil(4), s.layers, 1];
+            let blocks = [rows.div_ceil(4), s.sizes.layers, 1];
             let grid = Grid { blocks, threads: 128, shared: 4 * 4 * (part.cols / 32) };
             let (from, to) = (self.layers.f32s(part.at), self.rounded.bf16s(part.at));
             let size = [rows.into(), part.cols.into(), (s.layer() as u64).into()];
@@ -94,7 +94,7 @@ impl<'d> Optimizer<'d> {
 
     /// The table in bf16, once it was put there.
     pub fn round_head(&self) -> Result<()> {
-        let count = self.shape.vocab * self.shape.hidden;
+        let count = self.shape.sizes.vocab * self.shape.sizes.hidden;
         let arguments = [self.table.into(), self.head.into(), (count as u64).into()];
         self.device.launch("to_bf16", Grid::each(count.div_ceil(4)), &arguments)
     }
@@ -109,14 +109,14 @@ impl<'d> Optimizer<'d> {
     /// One step down the gradients.
     pub fn step(&self) -> Result<()> {
         let s = self.shape;
-        self.device.zero(self.squares, 4 * 7 * s.layers)?;
+        self.device.zero(self.squares, 4 * 7 * s.sizes.layers)?;
         for (i, part) in s.parts().into_iter().enumerate() {
-            self.muon(part, self.squares.f32s(i * s.layers))?;
+            self.muon(part, self.squares.f32s(i * s.sizes.layers))?;
         }
         let g = self.gradients;
         let [m, v, gain_m, gain_v] = self.adam;
-        let table = (s.vocab * s.hidden, 0usize);
-        let gains = (s.norms() * s.hidden, 1usize);
+        let table = (s.sizes.vocab * s.sizes.hidden, 0usize);
+        let gains = (s.norms() * s.sizes.hidden, 1usize);
         for (w, d, m, v, rounded, (count, kind)) in [
             (self.table, g.table, m, v, self.head, table),
             (self.gains, g.gains, gain_m, gain_v, Ptr(0), gains),
@@ -142,7 +142,7 @@ impl<'d> Optimizer<'d> {
         let (count, stride) = (part.len() as u64, s.layer() as u64);
         let x = self.direction.bf16s(part.at);
         let blocks = part.len().div_ceil(4 * 256 * 4);
-        let grid = Grid { blocks: [blocks, s.layers, 1], threads: 256, shared: 0 };
+        let grid = Grid { blocks: [blocks, s.sizes.layers, 1], threads: 256, shared: 0 };
         let gradient = self.gradients.layers.f32s(part.at);
         let moment = self.moment.f32s(part.at);
         let to = [gradient.into(), moment.into(), x.into(), squares.into()];
@@ -169,7 +169,7 @@ impl<'d> Optimizer<'d> {
         let square = |at, transposed| Operand { at, row: side, transposed, stride: side * side };
         for _ in 0..TURNS {
             let operand = |transposed| Operand { at: from.0, row: cols, transposed, stride: from.1 };
-            let batch = |with: usize, out: usize| (s.layers, [with, out]);
+            let batch = |with: usize, out: usize| (s.sizes.layers, [with, out]);
             let squares = batch(side * side, side * side);
             let long = rows.max(cols);
             let size = [side, long, side];

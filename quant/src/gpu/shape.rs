@@ -5,19 +5,16 @@ use crate::float::{FloatLayer, FloatModel, Matrix};
 use crate::model::GROUP;
 use crate::{Error, Result};
 use accllm_hw::fixed::{EXPONENT_MAX, H_MAX, H_MIN};
+use accllm_hw::sizes::{Linear, Sizes};
 
 /// Width of a head that the kernels of attention are written for.
 const HEAD: usize = 64;
 
-/// Sizes.
+/// What the kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Shape {
-    pub hidden: usize,
-    pub ffn: usize,
-    pub heads: usize,
-    pub kv_heads: usize,
-    pub vocab: usize,
-    pub layers: usize,
+    pub sizes: Sizes,
+    /// Added to the mean square in norms.
     pub eps: f64,
 }
 
@@ -44,57 +41,34 @@ impl Shape {
         let refuse = |what: String| {
             Err(Error::Argument(format!("training on a device: {what}; use --device cpu for this model")))
         };
-        if c.head_dim != HEAD {
-            return refuse(format!("heads are {} wide, and the kernels know {HEAD}", c.head_dim));
+        if c.sizes.head_dim != HEAD {
+            return refuse(format!("heads are {} wide, and the kernels know {HEAD}", c.sizes.head_dim));
         }
         if !c.tied_head {
             return refuse("the head is a weight of its own, and only tied ones are trained".into());
         }
-        if !c.hidden.is_multiple_of(GROUP) || !c.ffn.is_multiple_of(GROUP) || !c.vocab.is_multiple_of(8) {
+        if !c.sizes.hidden.is_multiple_of(GROUP)
+            || !c.sizes.ff.is_multiple_of(GROUP)
+            || !c.sizes.vocab.is_multiple_of(8)
+        {
             return refuse(format!(
                 "sizes {}, {} and {} are not multiples of {GROUP}, {GROUP} and 8",
-                c.hidden, c.ffn, c.vocab
+                c.sizes.hidden, c.sizes.ff, c.sizes.vocab
             ));
         }
-        Ok(Self {
-            hidden: c.hidden,
-            ffn: c.ffn,
-            heads: c.heads,
-            kv_heads: c.kv_heads,
-            vocab: c.vocab,
-            layers: c.layers,
-            eps: c.norm_eps,
-        })
-    }
-
-    /// Width of q.
-    pub fn q(&self) -> usize {
-        self.heads * HEAD
-    }
-
-    /// Width of k, and of v.
-    pub fn kv(&self) -> usize {
-        self.kv_heads * HEAD
+        Ok(Self { sizes: c.sizes, eps: c.norm_eps })
     }
 
     /// Width of q, k and v.
     pub fn qkv(&self) -> usize {
-        self.q() + 2 * self.kv()
+        self.sizes.q_width() + 2 * self.sizes.kv_width()
     }
 
     /// q, k, v, o, gate, up and down within a layer: q, k and v are one matrix, so are gate and up.
     pub fn parts(&self) -> [Part; 7] {
-        let sizes = [
-            (self.q(), self.hidden),
-            (self.kv(), self.hidden),
-            (self.kv(), self.hidden),
-            (self.hidden, self.q()),
-            (self.ffn, self.hidden),
-            (self.ffn, self.hidden),
-            (self.hidden, self.ffn),
-        ];
         let mut at = 0;
-        sizes.map(|(rows, cols)| {
+        Linear::LAYER.map(|linear| {
+            let (rows, cols) = self.sizes.linear(linear);
             let part = Part { at, rows, cols };
             at += part.len();
             part
@@ -108,22 +82,22 @@ impl Shape {
 
     /// Norms of the model.
     pub fn norms(&self) -> usize {
-        2 * self.layers + 1
+        2 * self.sizes.layers + 1
     }
 
     /// Numbers that a step of rounding or a largest magnitude is kept for: five a layer, and the head's input.
     pub fn steps(&self) -> usize {
-        5 * self.layers + 1
+        5 * self.sizes.layers + 1
     }
 
     /// What the kernels are compiled with.
     pub fn defines(&self) -> Vec<String> {
         [
-            ("HIDDEN", self.hidden.to_string()),
-            ("FFN", self.ffn.to_string()),
-            ("HEADS", self.heads.to_string()),
-            ("KV_HEADS", self.kv_heads.to_string()),
-            ("VOCAB", self.vocab.to_string()),
+            ("HIDDEN", self.sizes.hidden.to_string()),
+            ("FFN", self.sizes.ff.to_string()),
+            ("HEADS", self.sizes.heads.to_string()),
+            ("KV_HEADS", self.sizes.kv_heads.to_string()),
+            ("VOCAB", self.sizes.vocab.to_string()),
             ("NORM_EPS", format!("{:e}f", self.eps)),
             ("H_MIN", H_MIN.to_string()),
             ("H_MAX", H_MAX.to_string()),
@@ -188,14 +162,15 @@ pub(super) fn model_of(
     let layer = |(w, g): (&[f32], &[f32])| {
         let [q, k, v, o, gate, up, down] =
             parts.map(|p| Matrix { rows: p.rows, cols: p.cols, data: w[p.at..p.at + p.len()].to_vec() });
-        let (attn_norm, mlp_norm) = (g[..shape.hidden].to_vec(), g[shape.hidden..].to_vec());
+        let (attn_norm, mlp_norm) = (g[..shape.sizes.hidden].to_vec(), g[shape.sizes.hidden..].to_vec());
         FloatLayer { attn_norm, q, k, v, o, mlp_norm, gate, up, down }
     };
-    let layers = weights.chunks_exact(shape.layer()).zip(gains.chunks_exact(2 * shape.hidden)).map(layer);
+    let layers =
+        weights.chunks_exact(shape.layer()).zip(gains.chunks_exact(2 * shape.sizes.hidden)).map(layer);
     Ok(FloatModel {
-        embed: Matrix { rows: shape.vocab, cols: shape.hidden, data: embed },
+        embed: Matrix { rows: shape.sizes.vocab, cols: shape.sizes.hidden, data: embed },
         layers: layers.collect::<Vec<_>>().into(),
-        final_norm: gains[2 * shape.layers * shape.hidden..].to_vec(),
+        final_norm: gains[2 * shape.sizes.layers * shape.sizes.hidden..].to_vec(),
         head: None,
         config,
     })

@@ -4,7 +4,7 @@
 
 use super::device::{Ptr, fetch, put};
 use super::optimizer::Optimizer;
-use crate::quantize::replace;
+use crate::file::replace;
 use crate::{Error, Result};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -17,7 +17,8 @@ const TITLE: &str = "accllm training state 1: after step";
 /// What is kept, with its size.
 fn parts(o: &Optimizer<'_>) -> [(Ptr, usize); 8] {
     let s = o.shape;
-    let (all, gains, table) = (s.layers * s.layer(), s.norms() * s.hidden, s.vocab * s.hidden);
+    let (all, gains, table) =
+        (s.sizes.layers * s.layer(), s.norms() * s.sizes.hidden, s.sizes.vocab * s.sizes.hidden);
     let [m, v, gain_m, gain_v] = o.adam;
     [
         (o.layers, all),

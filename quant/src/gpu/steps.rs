@@ -19,7 +19,7 @@ pub(super) fn choose(net: &Net<'_>, most: Ptr) -> Result<Vec<f32>> {
     let qkv = net.kept.iter().map(|kept| fetch(net.device, kept.qkv, rows * s.qkv()));
     let qkv: Vec<Vec<bf16>> = qkv.collect::<Result<_>>()?;
     let value_step = |qkv: &Vec<bf16>| {
-        let values = qkv.chunks_exact(s.qkv()).flat_map(|row| &row[s.qkv() - s.kv()..]);
+        let values = qkv.chunks_exact(s.qkv()).flat_map(|row| &row[s.qkv() - s.sizes.kv_width()..]);
         flat_value_step(&values.map(|v| v.to_f32()).collect::<Vec<_>>())
     };
     let values: Vec<f32> = qkv.par_iter().map(value_step).collect();
@@ -34,12 +34,12 @@ pub(super) fn choose(net: &Net<'_>, most: Ptr) -> Result<Vec<f32>> {
         out = out.max(of(l, Tensor::Out) / value / 127.0);
     }
     // One for all layers, in steps of the values.
-    for l in 0..s.layers {
+    for l in 0..s.sizes.layers {
         steps[5 * l + Tensor::Out as usize] =
             steps[5 * l + Tensor::Value as usize] * if out > 0.0 { out } else { 1.0 };
     }
-    let head = most[5 * s.layers] / 127.0;
-    steps[5 * s.layers] = if head > 0.0 { head } else { 1.0 };
+    let head = most[5 * s.sizes.layers] / 127.0;
+    steps[5 * s.sizes.layers] = if head > 0.0 { head } else { 1.0 };
     Ok(steps)
 }
 

@@ -145,7 +145,7 @@ fn text(
 ) -> Result<Vec<u32>> {
     let (sequences, length) = (recipe.sequences(), recipe.rows[0]);
     let all = sequences * length;
-    if let Some(text) = path.map_or(Ok(None), |p| state::kept_text(p, all, model.config.vocab))? {
+    if let Some(text) = path.map_or(Ok(None), |p| state::kept_text(p, all, model.config.sizes.vocab))? {
         return Ok(text);
     }
     let what = Writing { sequences, length, side: recipe.side, beginnings, seed: recipe.seed as u32 };
@@ -189,7 +189,7 @@ impl<'a> Lesson<'a> {
         let mut memory = Memory::new(device);
         let at = memory.f32s(text.len())?;
         put(device, at, text)?;
-        let room = 2 * text.len() * shape.hidden;
+        let room = 2 * text.len() * shape.sizes.hidden;
         // A tenth of the card's memory stays free for what the driver wants.
         let fits = room + room / 10 < device.free_bytes()?;
         Ok(Self {
@@ -228,7 +228,7 @@ impl<'a> Lesson<'a> {
                 self.teacher,
                 length,
                 Rounding::default(),
-                self.behind.bf16s(from * net.shape.hidden),
+                self.behind.bf16s(from * net.shape.sizes.hidden),
             )?;
             if (from / n).is_multiple_of(64) {
                 fetch::<u32>(self.device, net.ids, 1)?;
@@ -246,7 +246,7 @@ impl<'a> Lesson<'a> {
         let to = [net.ids.into(), net.aim.into(), length.into(), n.into()];
         self.device.launch(
             "gather",
-            Grid::each(n * net.shape.hidden / 8),
+            Grid::each(n * net.shape.sizes.hidden / 8),
             &[from.as_slice(), &to].concat(),
         )?;
         if behind == Ptr(0) {

@@ -6,8 +6,8 @@
 //! 8 bits of the row's largest, and levels are taken anew.
 
 use crate::float::Matrix;
+use crate::grid::GridWeight;
 use crate::model::{GROUP, WeightFormat};
-use crate::quantize::GridWeight;
 use rayon::prelude::*;
 
 /// Rounds of levels and steps.

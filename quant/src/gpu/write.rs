@@ -108,8 +108,9 @@ impl<'d> Round<'d> {
         let mut m = Memory::new(device);
         let s = Shape::of(config)?;
         let room = what.length;
-        let caches =
-            |m: &mut Memory| (0..s.layers).map(|_| m.bf16s(side * s.kv() * room)).collect::<Result<Vec<_>>>();
+        let caches = |m: &mut Memory| {
+            (0..s.sizes.layers).map(|_| m.bf16s(side * s.sizes.kv_width() * room)).collect::<Result<Vec<_>>>()
+        };
         let padded: Vec<u32> = what
             .beginnings
             .iter()
@@ -120,13 +121,13 @@ impl<'d> Round<'d> {
             angles: angles(&mut m, device, config, room)?,
             keys: caches(&mut m)?,
             values: caches(&mut m)?,
-            x: m.f32s(side * s.hidden)?,
-            normed: m.bf16s(side * s.hidden)?,
+            x: m.f32s(side * s.sizes.hidden)?,
+            normed: m.bf16s(side * s.sizes.hidden)?,
             qkv: m.bf16s(side * s.qkv())?,
-            out: m.bf16s(side * s.q())?,
-            gate_up: m.bf16s(side * 2 * s.ffn)?,
-            down_in: m.bf16s(side * s.ffn)?,
-            logits: m.bf16s(side * s.vocab)?,
+            out: m.bf16s(side * s.sizes.q_width())?,
+            gate_up: m.bf16s(side * 2 * s.sizes.ff)?,
+            down_in: m.bf16s(side * s.sizes.ff)?,
+            logits: m.bf16s(side * s.sizes.vocab)?,
             text: m.f32s(side * room)?,
             writers: m.f32s(2 * side)?,
             prompts: m.f32s(padded.len())?,
@@ -182,30 +183,30 @@ impl<'d> Round<'d> {
         let run = |kernel, grid, arguments: &[_]| self.device.launch(kernel, grid, arguments);
         let from = [self.text.into(), w.table.into(), self.x.into()];
         let how = [n.into(), room.into(), at.into()];
-        run("decode_embed", Grid::each(n * s.hidden / 4), &[from.as_slice(), &how].concat())?;
+        run("decode_embed", Grid::each(n * s.sizes.hidden / 4), &[from.as_slice(), &how].concat())?;
         let [q, _, _, o, gate, _, down] = s.parts();
-        for l in 0..s.layers {
+        for l in 0..s.sizes.layers {
             let part = |p: usize| w.layers.bf16s(l * s.layer() + p);
             let (keys, values) = (self.keys[l], self.values[l]);
-            self.norm(w.gains.f32s(2 * l * s.hidden))?;
-            self.multiply(self.normed, part(q.at), [s.qkv(), s.hidden], self.qkv)?;
+            self.norm(w.gains.f32s(2 * l * s.sizes.hidden))?;
+            self.multiply(self.normed, part(q.at), [s.qkv(), s.sizes.hidden], self.qkv)?;
             let rope = [self.qkv.into(), keys.into(), values.into(), self.angles.into()];
             let how = [n.into(), room.into(), at.into()];
-            let warps = Grid::warps(n * (s.heads + 2 * s.kv_heads));
+            let warps = Grid::warps(n * (s.sizes.heads + 2 * s.sizes.kv_heads));
             run("decode_rope", warps, &[rope.as_slice(), &how].concat())?;
-            let blocks = Grid { blocks: [n * s.kv_heads, 1, 1], threads: 128, shared: 0 };
+            let blocks = Grid { blocks: [n * s.sizes.kv_heads, 1, 1], threads: 128, shared: 0 };
             let attention = [self.qkv.into(), keys.into(), values.into(), self.out.into()];
             run("decode_attention", blocks, &[attention.as_slice(), &[room.into(), at.into()]].concat())?;
-            self.add(self.out, part(o.at), [s.hidden, s.q()])?;
-            self.norm(w.gains.f32s((2 * l + 1) * s.hidden))?;
-            self.multiply(self.normed, part(gate.at), [2 * s.ffn, s.hidden], self.gate_up)?;
+            self.add(self.out, part(o.at), [s.sizes.hidden, s.sizes.q_width()])?;
+            self.norm(w.gains.f32s((2 * l + 1) * s.sizes.hidden))?;
+            self.multiply(self.normed, part(gate.at), [2 * s.sizes.ff, s.sizes.hidden], self.gate_up)?;
             let none = Ptr(0);
             let swiglu = [self.gate_up.into(), self.down_in.into(), n.into(), none.into(), none.into()];
-            run("swiglu", Grid::warps(n * s.ffn.div_ceil(256)), &swiglu)?;
-            self.add(self.down_in, part(down.at), [s.hidden, s.ffn])?;
+            run("swiglu", Grid::warps(n * s.sizes.ff.div_ceil(256)), &swiglu)?;
+            self.add(self.down_in, part(down.at), [s.sizes.hidden, s.sizes.ff])?;
         }
-        self.norm(w.gains.f32s(2 * s.layers * s.hidden))?;
-        self.multiply(self.normed, w.head, [s.vocab, s.hidden], self.logits)?;
+        self.norm(w.gains.f32s(2 * s.sizes.layers * s.sizes.hidden))?;
+        self.multiply(self.normed, w.head, [s.sizes.vocab, s.sizes.hidden], self.logits)?;
         let blocks = Grid { blocks: [n, 1, 1], threads: 256, shared: 0 };
         let state = [self.logits.into(), self.text.into(), self.writers.into(), self.prompts.into()];
         let pool = [self.lengths.into(), what.beginnings.len().into(), longest.into()];

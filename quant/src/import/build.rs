@@ -3,6 +3,7 @@
 use crate::Result;
 use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, LayerStore, Layers, Matrix};
+use accllm_hw::sizes::Linear;
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -15,18 +16,18 @@ pub(super) trait TensorSource: Send + Sync + 'static {
 /// The model that `config` describes, with weights from `source`.
 pub(super) fn build(config: LlamaConfig, source: impl TensorSource, resident: usize) -> Result<FloatModel> {
     let c = &config;
-    let embed = matrix(&source, "model.embed_tokens.weight", c.vocab, c.hidden)?;
-    let final_norm = source.tensor("model.norm.weight", &[c.hidden])?;
+    let embed = matrix(&source, "model.embed_tokens.weight", c.sizes.vocab, c.sizes.hidden)?;
+    let final_norm = source.tensor("model.norm.weight", &[c.sizes.hidden])?;
     let head = match c.tied_head {
         true => None,
-        false => Some(matrix(&source, "lm_head.weight", c.vocab, c.hidden)?),
+        false => Some(matrix(&source, "lm_head.weight", c.sizes.vocab, c.sizes.hidden)?),
     };
-    let each = c.hidden * (2 * c.q_width() + 2 * c.kv_width() + 3 * c.ffn);
-    let layers = if each * c.layers <= resident {
-        (0..c.layers).map(|l| layer(&source, c, l)).collect::<Result<Vec<_>>>()?.into()
+    let each: usize = c.sizes.linear_weights().iter().sum();
+    let layers = if each * c.sizes.layers <= resident {
+        (0..c.sizes.layers).map(|l| layer(&source, c, l)).collect::<Result<Vec<_>>>()?.into()
     } else {
-        (0..c.layers).into_par_iter().try_for_each(|l| check(&source, c, l))?;
-        Layers::Stored { count: c.layers, store: Arc::new(Stored { config: config.clone(), source }) }
+        (0..c.sizes.layers).into_par_iter().try_for_each(|l| check(&source, c, l))?;
+        Layers::Stored { count: c.sizes.layers, store: Arc::new(Stored { config: config.clone(), source }) }
     };
     Ok(FloatModel { config, embed, layers, final_norm, head })
 }
@@ -47,22 +48,16 @@ fn matrix(source: &impl TensorSource, name: &str, rows: usize, cols: usize) -> R
     Ok(Matrix { rows, cols, data: source.tensor(name, &[rows, cols])? })
 }
 
-/// Parts of the names of a layer's linears.
+/// Parts of the names of a layer's linears, in the order of [`Linear::LAYER`].
 pub(super) const LINEARS: [&str; 7] =
     ["self_attn.q", "self_attn.k", "self_attn.v", "self_attn.o", "mlp.gate", "mlp.up", "mlp.down"];
 
 /// The linear layers of a decoder layer, `(part of the name, rows, columns)`.
 fn linears(c: &LlamaConfig) -> [(&'static str, usize, usize); 7] {
-    let [q, k, v, o, gate, up, down] = LINEARS;
-    [
-        (q, c.q_width(), c.hidden),
-        (k, c.kv_width(), c.hidden),
-        (v, c.kv_width(), c.hidden),
-        (o, c.hidden, c.q_width()),
-        (gate, c.ffn, c.hidden),
-        (up, c.ffn, c.hidden),
-        (down, c.hidden, c.ffn),
-    ]
+    Linear::LAYER.map(|linear| {
+        let (rows, cols) = c.sizes.linear(linear);
+        (LINEARS[linear as usize], rows, cols)
+    })
 }
 
 fn linear_name(number: usize, part: &str) -> String {
@@ -73,7 +68,7 @@ fn linear_name(number: usize, part: &str) -> String {
 pub(super) const NORMS: [&str; 2] = ["input_layernorm", "post_attention_layernorm"];
 
 fn norm(source: &impl TensorSource, c: &LlamaConfig, number: usize, part: &str) -> Result<Vec<f32>> {
-    source.tensor(&format!("model.layers.{number}.{part}.weight"), &[c.hidden])
+    source.tensor(&format!("model.layers.{number}.{part}.weight"), &[c.sizes.hidden])
 }
 
 /// Reads every weight of a layer, one tensor at a time, and keeps none.

@@ -4,5 +4,6 @@ mod build;
 pub mod gguf;
 pub mod hf;
 mod load;
+mod sizes;
 
 pub use load::{load_model, load_model_within};

@@ -1,7 +1,8 @@
 //! The KV cache of one layer: sink slots, then a ring of window slots. Codes lie as the kernels read them.
 
 use super::kernel::KEYS;
-use crate::model::{Arch, HeadCache, LambdaShape};
+use crate::model::{HeadCache, LambdaShape};
+use accllm_hw::sizes::Sizes;
 use std::ops::Range;
 
 /// Codes, steps and bases of one layer.
@@ -22,11 +23,11 @@ pub(super) struct Cache {
 
 impl Cache {
     /// Room for the sinks and for a window under which a block of `block` tokens is appended at once.
-    pub fn new(arch: &Arch, lambda: LambdaShape, block: usize) -> Self {
+    pub fn new(sizes: &Sizes, lambda: LambdaShape, block: usize) -> Self {
         let ring = lambda.n_window + block - 1;
         let slots = (lambda.n_sink + ring).next_multiple_of(KEYS);
-        let widths = (arch.padded_head(), arch.head_dim);
-        let rows = slots * arch.kv_heads;
+        let widths = (sizes.padded_head(), sizes.head_dim);
+        let rows = slots * sizes.kv_heads;
         Self {
             sinks: lambda.n_sink,
             ring,

@@ -10,6 +10,7 @@ use super::tap::{IntTap, Point};
 use crate::model::{LambdaShape, Norm};
 use accllm_hw::config::COLS;
 use accllm_hw::fixed::{self, k_code, k_step, v_code};
+use accllm_hw::sizes::Linear;
 use accllm_hw::tables;
 use rayon::prelude::*;
 
@@ -46,7 +47,7 @@ impl Tokens<'_> {
     /// Queries, keys and values of layer `l` from the residual stream.
     pub fn project(&self, l: usize, x: &[i32], tap: &mut dyn IntTap) -> Projected {
         let (p, base, at) = (self.prepared, self.base, Some(l));
-        let (a, w, isa) = (&p.model.arch, &p.model.layers[l], p.isa);
+        let (a, w, isa) = (&p.model.arch.sizes, &p.model.layers[l], p.isa);
         let input = self.norm(x, &w.attn_norm);
         say(tap, Point::AttnIn, at, base, a.hidden, || input.codes(a.hidden));
         let qkv = linear(isa, &p.layers[l].qkv, &input, self.spread);
@@ -85,9 +86,9 @@ impl Tokens<'_> {
         tap: &mut dyn IntTap,
     ) {
         let (p, base, at) = (self.prepared, self.base, Some(l));
-        let (a, m, w, isa) = (&p.model.arch, p.model, &p.model.layers[l], p.isa);
+        let (a, m, w, isa) = (&p.model.arch.sizes, p.model, &p.model.layers[l], p.isa);
         let attention = Attention { isa, cache, lambda, constants: &w.constants, wide: m.prob_wide };
-        let o8 = Acts::narrow(self.turns.len(), a.o_cols(), |t, out| {
+        let o8 = Acts::narrow(self.turns.len(), a.quantized(Linear::O).1, |t, out| {
             self.attend(l, t, &projected.qkv, &attention, out, tap);
         });
         let y = linear(isa, &p.layers[l].o, &o8, self.spread);
@@ -129,7 +130,7 @@ impl Tokens<'_> {
         out: &mut [i8],
         tap: &mut dyn IntTap,
     ) {
-        let a = &self.prepared.model.arch;
+        let a = &self.prepared.model.arch.sizes;
         let (p, hd, group) = (self.base + t as u64, a.head_dim, a.group());
         let q = &qkv[t * (a.q_width() + 2 * a.kv_width())..][..a.q_width()];
         let shift = attention.constants.rot_shift_q;
@@ -164,7 +165,7 @@ impl Tokens<'_> {
 
     /// Logits of residual rows `[tokens, hidden]`.
     pub fn head(&self, x: &[i32], tap: &mut dyn IntTap) -> Vec<i32> {
-        let (p, a) = (self.prepared, &self.prepared.model.arch);
+        let (p, a) = (self.prepared, &self.prepared.model.arch.sizes);
         let input = self.norm(x, &p.model.final_norm);
         say(tap, Point::HeadIn, None, self.base, a.hidden, || input.codes(a.hidden));
         let y = linear(p.isa, &p.head, &input, self.spread);

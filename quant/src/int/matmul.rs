@@ -175,7 +175,7 @@ fn accumulate(isa: Isa, w: &Packed, x: &Acts, block: usize, t: usize) -> [[i64; 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Linear, WeightFormat};
+    use crate::model::{Weight, WeightFormat};
     use accllm_hw::fixed::{self, requant};
     use proptest::prelude::*;
 
@@ -188,7 +188,7 @@ mod tests {
     }
 
     /// A random linear, with the extremes of levels and scales among its weights.
-    fn weights(rows: usize, cols: usize, next: &mut impl FnMut() -> u64) -> Linear {
+    fn weights(rows: usize, cols: usize, next: &mut impl FnMut() -> u64) -> Weight {
         let padded = cols.next_multiple_of(32);
         let extreme = next().is_multiple_of(4);
         let level = |v: u64, c: usize| match c < cols {
@@ -196,7 +196,7 @@ mod tests {
             true if extreme => [-8, 7][v as usize % 2],
             true => (v % 16) as i8 - 8,
         };
-        Linear {
+        Weight {
             format: WeightFormat::W4,
             rows,
             cols,
@@ -258,7 +258,7 @@ mod tests {
         let outs = [(1, 20), (u16::MAX, 63), (u16::MAX, 62)];
         for ((cols, x, level, offset), (mult, shift)) in cases.into_iter().flat_map(|c| outs.map(|o| (c, o)))
         {
-            let w = Linear {
+            let w = Weight {
                 format: WeightFormat::W4,
                 rows: 1,
                 cols,

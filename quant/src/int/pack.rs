@@ -1,7 +1,7 @@
 //! Weights in the order in which the kernels read them: half a byte a weight, beside the model's own levels.
 
 use super::kernel::{GROUP_BYTES, Isa, ROWS, Weights};
-use crate::model::{GROUP, Linear, QuantModel};
+use crate::model::{GROUP, QuantModel, Weight};
 use rayon::prelude::*;
 
 /// One linear layer, or several of the same input, row after row.
@@ -22,7 +22,7 @@ pub(super) struct Packed {
 
 impl Packed {
     /// Packs linears that have the same columns.
-    pub fn new(linears: &[&Linear]) -> Self {
+    pub fn new(linears: &[&Weight]) -> Self {
         let rows: usize = linears.iter().map(|w| w.rows).sum();
         let width = linears.first().map_or(0, |w| w.cols_padded());
         let (blocks, groups) = (rows.div_ceil(ROWS), width / GROUP);
@@ -133,7 +133,7 @@ impl<'m> Prepared<'m> {
         let leads = model.leads();
         let order = |lead: u8| leads.binary_search(&lead).unwrap_or(0);
         let layer = |l: &crate::model::Layer| PackedLayer {
-            orders: (0..model.arch.kv_heads).map(|kv| order(l.lead(kv))).collect(),
+            orders: (0..model.arch.sizes.kv_heads).map(|kv| order(l.lead(kv))).collect(),
             qkv: Packed::new(&[&l.q, &l.k, &l.v]),
             o: Packed::new(&[&l.o]),
             gate_up: Packed::new(&[&l.gate, &l.up]),

@@ -71,7 +71,7 @@ impl<'m> Session<'m> {
 
     fn start(prepared: Arc<Prepared<'m>>, lambda: LambdaShape, block: usize) -> Self {
         let model = prepared.model();
-        let caches = model.layers.iter().map(|_| Cache::new(&model.arch, lambda, block)).collect();
+        let caches = model.layers.iter().map(|_| Cache::new(&model.arch.sizes, lambda, block)).collect();
         Self { prepared, lambda, block, position: 0, held: 0, caches }
     }
 
@@ -139,10 +139,10 @@ impl<'m> Session<'m> {
     ) -> std::result::Result<(), E> {
         (self.position, self.held) = (0, 0);
         let kept = self.lambda.kept(position);
-        for layer in 0..self.prepared.model.arch.layers {
-            for head in 0..self.prepared.model.arch.kv_heads {
+        for layer in 0..self.prepared.model.arch.sizes.layers {
+            for head in 0..self.prepared.model.arch.sizes.kv_heads {
                 let cache = heads(layer, head)?;
-                if !cache.is_sane(&self.prepared.model.arch, kept.clone().count()) {
+                if !cache.is_sane(&self.prepared.model.arch.sizes, kept.clone().count()) {
                     let what = format!("layer {layer}, KV head {head}: not a cache of this model");
                     return Err(Error::Argument(what).into());
                 }
@@ -155,7 +155,7 @@ impl<'m> Session<'m> {
     }
 
     fn check_head(&self, layer: usize, head: usize) -> Result<()> {
-        let a = &self.prepared.model.arch;
+        let a = &self.prepared.model.arch.sizes;
         match layer < a.layers && head < a.kv_heads {
             true => Ok(()),
             false => Err(Error::Argument(format!("there is no KV head {head} of layer {layer}"))),
@@ -179,7 +179,7 @@ impl<'m> Session<'m> {
         let Some(last) = text.len().checked_sub(1) else { return Ok(Vec::new()) };
         Ok(rayon::scope(|_| {
             let mut nll = Vec::with_capacity(last.saturating_sub(skip));
-            let (block, width) = (self.block, self.prepared.model.arch.hidden);
+            let (block, width) = (self.block, self.prepared.model.arch.sizes.hidden);
             for at in (0..last).step_by(block) {
                 let n = block.min(last - at);
                 let hidden = self.block(&text[at..at + n], &mut NoIntTap);
@@ -192,7 +192,7 @@ impl<'m> Session<'m> {
     }
 
     fn check_tokens(&self, tokens: &[u32]) -> Result<()> {
-        let vocab = self.prepared.model.arch.vocab;
+        let vocab = self.prepared.model.arch.sizes.vocab;
         match tokens.iter().find(|id| **id as usize >= vocab) {
             Some(id) => Err(Error::Argument(format!("token {id} is not below the vocabulary size {vocab}"))),
             None => Ok(()),
@@ -204,7 +204,7 @@ impl<'m> Session<'m> {
         let blocks = tokens.len().div_ceil(self.block);
         for (i, block) in tokens.chunks(self.block).enumerate() {
             let hidden = self.block(block, tap);
-            let width = self.prepared.model.arch.hidden;
+            let width = self.prepared.model.arch.sizes.hidden;
             let first = match which {
                 Logits::All => 0,
                 Logits::Last if i + 1 == blocks => block.len() - 1,
@@ -226,13 +226,13 @@ impl<'m> Session<'m> {
 
     /// Negative log likelihoods of `next`, each behind a residual row.
     fn nll(&self, x: &[i32], next: &[u32]) -> Vec<f64> {
-        let (model, width) = (self.prepared.model, self.prepared.model.arch.hidden);
+        let (model, width) = (self.prepared.model, self.prepared.model.arch.sizes.hidden);
         let unit = (-f32::from(model.logit_frac)).exp2();
         let part = |(x, next): (&[i32], &[u32])| {
             let at = Tokens { prepared: &self.prepared, base: 0, turns: &[], spread: false };
             let logits = at.head(x, &mut NoIntTap);
-            let mut real = vec![0f32; model.arch.vocab];
-            let rows = logits.chunks_exact(model.arch.vocab).zip(next);
+            let mut real = vec![0f32; model.arch.sizes.vocab];
+            let rows = logits.chunks_exact(model.arch.sizes.vocab).zip(next);
             let each = rows.map(|(row, next)| {
                 real.iter_mut().zip(row).for_each(|(r, v)| *r = *v as f32 * unit);
                 nll_of_row(&real, *next)
@@ -246,7 +246,7 @@ impl<'m> Session<'m> {
     /// Residual stream after the last layer for a block of tokens.
     fn block(&mut self, tokens: &[u32], tap: &mut dyn IntTap) -> Vec<i32> {
         let m = self.prepared.model;
-        let (h, base) = (m.arch.hidden, self.position);
+        let (h, base) = (m.arch.sizes.hidden, self.position);
         let shift = u32::from(m.embed_shift);
         let mut x: Vec<i32> = tokens
             .iter()
@@ -254,7 +254,8 @@ impl<'m> Session<'m> {
             .collect();
         emit(tap, Point::Embed, None, base, h, &x);
         let angles = |p: u64| {
-            let row = fixed::rope_row(p, &m.arch.rope, m.arch.head_dim, m.arch.padded_head());
+            let row =
+                fixed::rope_row(p, &m.arch.sizes.rope, m.arch.sizes.head_dim, m.arch.sizes.padded_head());
             self.prepared.leads.iter().map(|lead| fixed::led_row(row.clone(), usize::from(*lead))).collect()
         };
         let ceiling: Vec<_> = angles(self.lambda.sink_position(u64::MAX));
@@ -289,7 +290,7 @@ impl<'m> Session<'m> {
     /// As [`Self::layer`], `part` tokens a thread.
     fn layer_in_parts(&mut self, l: usize, x: &mut [i32], rows: &[Turns], part: usize) {
         let (prepared, position) = (self.prepared.clone(), self.position);
-        let h = prepared.model.arch.hidden;
+        let h = prepared.model.arch.sizes.hidden;
         let at = |i: usize, turns| {
             let base = position + (i * part) as u64;
             Tokens { prepared: &prepared, base, turns, spread: false }
@@ -309,7 +310,7 @@ impl<'m> Session<'m> {
 
     /// Stores the keys and values of tokens from position `base` on.
     fn append(&mut self, l: usize, base: u64, new: &Projected, tap: &mut dyn IntTap) {
-        let a = &self.prepared.model.arch;
+        let a = &self.prepared.model.arch.sizes;
         let cache = &mut self.caches[l];
         let (hdp, hd) = (a.padded_head(), a.head_dim);
         let heads = new.k.chunks_exact(hdp).zip(&new.k_meta).zip(new.v.chunks_exact(hd));

@@ -1,79 +1,20 @@
-//! Shape of a quantized model.
+//! What a quantized model says of itself beside its numbers.
 
-use accllm_hw::rope::Rope;
+use accllm_hw::sizes::Sizes;
 use serde::{Deserialize, Serialize};
 
-/// Dimensions and constants that do not depend on the weights.
+/// Sizes, and the tokens around a text: the checkpoint's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Arch {
-    /// Width of the residual stream.
-    pub hidden: usize,
-    /// Width of the feed-forward layer.
-    pub ff: usize,
-    /// Decoder layers.
-    pub layers: usize,
-    /// Query heads.
-    pub heads: usize,
-    /// Key/value heads; divides `heads`.
-    pub kv_heads: usize,
-    /// Width of one head; even, at most 128.
-    pub head_dim: usize,
-    /// Tokens in the vocabulary.
-    pub vocab: usize,
-    /// RoPE's base and scaling.
+    /// Sizes.
     #[serde(flatten)]
-    pub rope: Rope,
+    pub sizes: Sizes,
     /// Begin-of-text token.
     pub bos: Option<u32>,
     /// Tokens that end a text.
     pub eos: Vec<u32>,
     /// Positions the model was trained for (information only).
     pub max_positions: usize,
-}
-
-impl Arch {
-    /// `hdp`: width of a head in the rotated layout, 64 or 128.
-    pub fn padded_head(&self) -> usize {
-        if self.head_dim <= 64 { 64 } else { 128 }
-    }
-
-    /// `hds`: stride of a head in the columns of `o`, `head_dim` rounded up to 32.
-    pub fn head_stride(&self) -> usize {
-        self.head_dim.next_multiple_of(super::GROUP)
-    }
-
-    /// Rows of q: `heads * head_dim`.
-    pub fn q_width(&self) -> usize {
-        self.heads * self.head_dim
-    }
-
-    /// Rows of k and v: `kv_heads * head_dim`.
-    pub fn kv_width(&self) -> usize {
-        self.kv_heads * self.head_dim
-    }
-
-    /// Columns of o: `heads * head_stride`.
-    pub fn o_cols(&self) -> usize {
-        self.heads * self.head_stride()
-    }
-
-    /// Query heads per key/value head (G).
-    pub fn group(&self) -> usize {
-        self.heads / self.kv_heads
-    }
-
-    /// `(rows, columns)` of a layer's linear by its contract name; `None` for an unknown name.
-    pub fn linear_shape(&self, name: &str) -> Option<(usize, usize)> {
-        Some(match name {
-            "q" => (self.q_width(), self.hidden),
-            "k" | "v" => (self.kv_width(), self.hidden),
-            "o" => (self.hidden, self.o_cols()),
-            "gate" | "up" => (self.ff, self.hidden),
-            "down" => (self.hidden, self.ff),
-            "head" => (self.vocab, self.hidden),
-            _ => return None,
-        })
-    }
 }
 
 /// Λ-shaped attention of the integer engine: first `n_sink` tokens and last `n_window` tokens.

@@ -1,14 +1,15 @@
 //! Checks that a quantized model obeys the contract; run on every load and before every write.
 
-use super::{GROUP, Linear, MAX_HEAD_DIM, MAX_HIDDEN, MAX_VISIBLE, Norm, QuantModel, WeightFormat};
+use super::{GROUP, MAX_VISIBLE, Norm, QuantModel, Weight, WeightFormat};
 use crate::{Error, Result};
+use accllm_hw::sizes::Linear;
 use std::path::Path;
 
 impl QuantModel {
     /// Checks shapes, ranges and level structure; `path` is used in messages.
     pub fn check(&self, path: &Path) -> Result<()> {
-        let a = &self.arch;
-        a.check(path)?;
+        let a = &self.arch.sizes;
+        self.arch.check(path)?;
         self.lambda.check(path)?;
         at_most(path, "resid_frac", self.resid_frac, 24)?;
         at_most(path, "embed_shift", self.embed_shift, 10)?;
@@ -36,17 +37,17 @@ impl QuantModel {
             }
             check_norm(&layer.attn_norm, path, &format!("L{l}.attn_norm"), a.hidden)?;
             check_norm(&layer.mlp_norm, path, &format!("L{l}.mlp_norm"), a.hidden)?;
-            for (name, linear) in layer.linears() {
-                self.check_linear(linear, path, name, &format!("L{l}.{name}"))?;
+            for (linear, w) in layer.linears() {
+                self.check_linear(w, path, linear, &format!("L{l}.{}", linear.name()))?;
             }
         }
         check_norm(&self.final_norm, path, "final_norm", a.hidden)?;
         self.prefix.check(path, a)?;
-        self.check_linear(&self.head, path, "head", "head")
+        self.check_linear(&self.head, path, Linear::Head, "head")
     }
 
-    fn check_linear(&self, w: &Linear, path: &Path, name: &str, full: &str) -> Result<()> {
-        let shape = self.arch.linear_shape(name).unwrap_or_default();
+    fn check_linear(&self, w: &Weight, path: &Path, linear: Linear, full: &str) -> Result<()> {
+        let shape = self.arch.sizes.quantized(linear);
         if (w.rows, w.cols) != shape {
             return Err(Error::Shape {
                 path: path.to_path_buf(),
@@ -55,41 +56,22 @@ impl QuantModel {
                 expected: vec![shape.0, shape.1],
             });
         }
-        // Columns that hold no weight: the tail of each head of `o`, the tail of every other row.
-        let (block, used) = match name {
-            "o" => (self.arch.head_stride(), self.arch.head_dim),
-            _ => (w.cols_padded(), w.cols),
-        };
+        let (block, used) = self.arch.sizes.used_columns(linear);
         w.check(path, full, |column| column % block < used)
     }
 }
 
 impl super::Arch {
-    /// Checks every dimension, so that products of them cannot overflow.
+    /// Checks the sizes against the limits of the engine, and the tokens against the vocabulary.
     pub(super) fn check(&self, path: &Path) -> Result<()> {
-        between(path, "arch.hidden", self.hidden, 1, MAX_HIDDEN)?;
-        between(path, "arch.ff", self.ff, 1, 1 << 20)?;
-        between(path, "arch.layers", self.layers, 1, 1 << 10)?;
-        between(path, "arch.heads", self.heads, 1, 1 << 12)?;
-        between(path, "arch.kv_heads", self.kv_heads, 1, self.heads)?;
-        between(path, "arch.head_dim", self.head_dim, 2, MAX_HEAD_DIM)?;
-        between(path, "arch.vocab", self.vocab, 1, 1 << 22)?;
-        if !self.head_dim.is_multiple_of(2) {
-            return Err(Error::config(
+        let (sizes, field) = (&self.sizes, |field| format!("arch.{field}"));
+        sizes.check().map_err(|(name, why)| Error::config(path, field(name), why))?;
+        match self.bos.iter().chain(&self.eos).find(|id| **id as usize >= sizes.vocab) {
+            Some(id) => Err(Error::config(
                 path,
-                "arch.head_dim",
-                format!("is {}; it must be even", self.head_dim),
-            ));
-        }
-        if !self.heads.is_multiple_of(self.kv_heads) {
-            let why = format!("is {}, which does not divide heads ({})", self.kv_heads, self.heads);
-            return Err(Error::config(path, "arch.kv_heads", why));
-        }
-        self.rope.check().map_err(|(field, why)| Error::config(path, format!("arch.{field}"), why))?;
-        match self.bos.iter().chain(&self.eos).find(|id| **id as usize >= self.vocab) {
-            Some(id) => {
-                Err(Error::config(path, "arch.bos/eos", format!("names token {id}; vocab is {}", self.vocab)))
-            }
+                field("bos/eos"),
+                format!("names token {id}; vocab is {}", sizes.vocab),
+            )),
             None => Ok(()),
         }
     }
@@ -103,7 +85,7 @@ impl super::LambdaShape {
     }
 }
 
-impl Linear {
+impl Weight {
     /// Checks tensor lengths, shifts and level structure; `used` tells real columns from padding.
     fn check(&self, path: &Path, full: &str, used: impl Fn(usize) -> bool) -> Result<()> {
         let (width, groups) = (self.cols_padded(), self.groups());

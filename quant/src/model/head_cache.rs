@@ -1,6 +1,6 @@
 //! The KV cache of one head in the form that all devices share.
 
-use super::Arch;
+use accllm_hw::sizes::Sizes;
 
 /// Largest step of a key: 16-bit extremes in 4 bits (`docs/numerics.md`, K at append).
 const MAX_STEP: u16 = 4369;
@@ -19,10 +19,10 @@ pub struct HeadCache {
 
 impl HeadCache {
     /// Whether it holds `kept` positions of a model, with numbers that the arithmetic can produce.
-    pub fn is_sane(&self, arch: &Arch, kept: usize) -> bool {
+    pub fn is_sane(&self, sizes: &Sizes, kept: usize) -> bool {
         let nibbles = |codes: &[i8]| codes.iter().all(|c| (-8..=7).contains(c));
-        self.k.len() == kept * arch.padded_head()
-            && self.v.len() == kept * arch.head_dim
+        self.k.len() == kept * sizes.padded_head()
+            && self.v.len() == kept * sizes.head_dim
             && self.k_meta.len() == kept
             && self.k_meta.iter().all(|(step, _)| (1..=MAX_STEP).contains(step))
             && nibbles(&self.k)

@@ -3,24 +3,23 @@
 mod arch;
 mod check;
 mod head_cache;
-mod linear;
 mod manifest;
 mod prefix;
 mod read;
+mod weight;
 mod write;
 
 pub use accllm_hw::beat::WeightFormat;
+pub use accllm_hw::config::GROUP;
 pub use arch::{Arch, LambdaShape};
 pub use head_cache::HeadCache;
-pub use linear::{GROUP, Linear};
 pub use prefix::Prefix;
+pub use weight::Weight;
 
-/// Largest hidden width of the contract.
-pub const MAX_HIDDEN: usize = 8192;
-/// Largest head width of the contract.
-pub const MAX_HEAD_DIM: usize = 128;
 /// Most tokens a query may see (sinks plus window), so that `attn_acc` fits 32 bits.
 pub const MAX_VISIBLE: usize = 8192;
+
+use accllm_hw::sizes::Linear;
 
 /// Constants of one RMSNorm with static quantization.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,33 +66,30 @@ pub struct Layer {
     /// frequency; empty where all are 0.
     pub leads: Vec<u8>,
     /// Query projection, rows `heads * head_dim` in checkpoint order.
-    pub q: Linear,
+    pub q: Weight,
     /// Key projection, rows `kv_heads * head_dim`.
-    pub k: Linear,
+    pub k: Weight,
     /// Value projection, rows `kv_heads * head_dim`.
-    pub v: Linear,
-    /// Output projection; columns are laid out per head with stride [`Arch::head_stride`].
-    pub o: Linear,
+    pub v: Weight,
+    /// Output projection; columns are laid out per head with stride [`Sizes::head_stride`](accllm_hw::sizes::Sizes::head_stride).
+    pub o: Weight,
     /// Gate projection.
-    pub gate: Linear,
+    pub gate: Weight,
     /// Up projection.
-    pub up: Linear,
+    pub up: Weight,
     /// Down projection.
-    pub down: Linear,
+    pub down: Weight,
 }
 
 impl Layer {
-    /// The seven linears with their names, in the order of the contract.
-    pub fn linears(&self) -> [(&'static str, &Linear); 7] {
-        [
-            ("q", &self.q),
-            ("k", &self.k),
-            ("v", &self.v),
-            ("o", &self.o),
-            ("gate", &self.gate),
-            ("up", &self.up),
-            ("down", &self.down),
-        ]
+    /// Weights of the linears, in the order of [`Linear::LAYER`].
+    pub fn weights(&self) -> [&Weight; 7] {
+        [&self.q, &self.k, &self.v, &self.o, &self.gate, &self.up, &self.down]
+    }
+
+    /// The linears with their weights, in the order of [`Linear::LAYER`].
+    pub fn linears(&self) -> impl Iterator<Item = (Linear, &Weight)> {
+        Linear::LAYER.into_iter().zip(self.weights())
     }
 
     /// The leading RoPE pair of a KV head.
@@ -124,7 +120,7 @@ pub struct QuantModel {
     /// Norm before the head.
     pub final_norm: Norm,
     /// Output head, `[vocab, hidden]`.
-    pub head: Linear,
+    pub head: Weight,
     /// Tokens that all texts are behind.
     pub prefix: Prefix,
 }
@@ -137,7 +133,7 @@ impl QuantModel {
 
     /// Keys and values of the prefix in a KV head of a layer; nothing where there is none.
     pub fn prefix_head(&self, layer: usize, head: usize) -> HeadCache {
-        self.prefix.heads.get(layer * self.arch.kv_heads + head).cloned().unwrap_or_default()
+        self.prefix.heads.get(layer * self.arch.sizes.kv_heads + head).cloned().unwrap_or_default()
     }
 }
 

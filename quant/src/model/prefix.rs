@@ -1,7 +1,8 @@
 //! Tokens that every text of a model is behind, with their keys and values.
 
-use super::{Arch, HeadCache, LambdaShape};
+use super::{HeadCache, LambdaShape};
 use crate::{Error, Result};
+use accllm_hw::sizes::Sizes;
 use std::path::Path;
 
 /// The first tokens of every text. Their keys and values come with the model: no engine computes them
@@ -30,20 +31,20 @@ impl Prefix {
     }
 
     /// Checks tokens, number and sizes of the heads, and the range of what they hold.
-    pub(super) fn check(&self, path: &Path, arch: &Arch) -> Result<()> {
+    pub(super) fn check(&self, path: &Path, sizes: &Sizes) -> Result<()> {
         let n = self.tokens.len();
-        if let Some(id) = self.tokens.iter().find(|id| **id as usize >= arch.vocab) {
-            let why = format!("names token {id}; vocab is {}", arch.vocab);
+        if let Some(id) = self.tokens.iter().find(|id| **id as usize >= sizes.vocab) {
+            let why = format!("names token {id}; vocab is {}", sizes.vocab);
             return Err(Error::config(path, "prefix", why));
         }
-        let heads = if n == 0 { 0 } else { arch.layers * arch.kv_heads };
+        let heads = if n == 0 { 0 } else { sizes.layers * sizes.kv_heads };
         if self.heads.len() != heads {
             let why = format!("has keys and values of {} heads; expected {heads}", self.heads.len());
             return Err(Error::config(path, "prefix", why));
         }
-        match self.heads.iter().position(|h| !h.is_sane(arch, n)) {
+        match self.heads.iter().position(|h| !h.is_sane(sizes, n)) {
             Some(i) => {
-                let (layer, head) = (i / arch.kv_heads, i % arch.kv_heads);
+                let (layer, head) = (i / sizes.kv_heads, i % sizes.kv_heads);
                 let why = format!("layer {layer}, KV head {head}: not keys and values of {n} tokens");
                 Err(Error::config(path, "prefix", why))
             }

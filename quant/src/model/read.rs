@@ -1,8 +1,9 @@
 //! Reads and checks a quantized model folder.
 
 use super::manifest::{FORMAT, Header, LayerEntry, MANIFEST, Manifest, NormEntry, TENSORS, VERSION};
-use super::{Arch, GROUP, HeadCache, Layer, Linear, Norm, Prefix, QuantModel, WeightFormat};
+use super::{GROUP, HeadCache, Layer, Norm, Prefix, QuantModel, Weight, WeightFormat};
 use crate::{Error, Result};
+use accllm_hw::sizes::{Linear, Sizes};
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 use std::fs::File;
@@ -43,7 +44,7 @@ fn read_manifest(path: &Path) -> Result<Manifest> {
 }
 
 fn build(m: Manifest, t: &Tensors<'_>) -> Result<QuantModel> {
-    let a = &m.arch;
+    let a = &m.arch.sizes;
     let layers = m.layers.iter().enumerate().map(|(l, e)| layer(t, a, l, e)).collect::<Result<Vec<_>>>()?;
     Ok(QuantModel {
         resid_frac: m.resid_frac,
@@ -54,33 +55,32 @@ fn build(m: Manifest, t: &Tensors<'_>) -> Result<QuantModel> {
         embed: t.i16("embed", &[a.vocab, a.hidden])?,
         layers,
         final_norm: t.norm("final_norm", m.final_norm, a.hidden)?,
-        head: t.linear("head", (a.vocab, a.hidden), m.head.format)?,
+        head: t.linear("head", a.quantized(Linear::Head), m.head.format)?,
         prefix: prefix(t, a, m.prefix)?,
         arch: m.arch,
     })
 }
 
-fn layer(t: &Tensors<'_>, a: &Arch, l: usize, e: &LayerEntry) -> Result<Layer> {
-    let linear = |name: &str, format| {
-        t.linear(&format!("L{l}.{name}"), a.linear_shape(name).unwrap_or_default(), format)
-    };
+fn layer(t: &Tensors<'_>, a: &Sizes, l: usize, e: &LayerEntry) -> Result<Layer> {
+    let linear =
+        |linear: Linear, format| t.linear(&format!("L{l}.{}", linear.name()), a.quantized(linear), format);
     let f = &e.format;
     Ok(Layer {
         attn_norm: t.norm(&format!("L{l}.attn_norm"), e.attn_norm, a.hidden)?,
         mlp_norm: t.norm(&format!("L{l}.mlp_norm"), e.mlp_norm, a.hidden)?,
         constants: e.constants,
         leads: e.leads.clone(),
-        q: linear("q", f.q)?,
-        k: linear("k", f.k)?,
-        v: linear("v", f.v)?,
-        o: linear("o", f.o)?,
-        gate: linear("gate", f.gate)?,
-        up: linear("up", f.up)?,
-        down: linear("down", f.down)?,
+        q: linear(Linear::Q, f.q)?,
+        k: linear(Linear::K, f.k)?,
+        v: linear(Linear::V, f.v)?,
+        o: linear(Linear::O, f.o)?,
+        gate: linear(Linear::Gate, f.gate)?,
+        up: linear(Linear::Up, f.up)?,
+        down: linear(Linear::Down, f.down)?,
     })
 }
 
-fn prefix(t: &Tensors<'_>, a: &Arch, tokens: Vec<u32>) -> Result<Prefix> {
+fn prefix(t: &Tensors<'_>, a: &Sizes, tokens: Vec<u32>) -> Result<Prefix> {
     let (n, heads) = (tokens.len(), a.layers * a.kv_heads);
     if n == 0 {
         return Ok(Prefix::default());
@@ -147,7 +147,7 @@ impl Tensors<'_> {
         Ok(Norm { eps: e.eps, gs: e.gs, g: self.i16(&format!("{name}.g"), &[hidden])? })
     }
 
-    fn linear(&self, name: &str, (rows, cols): (usize, usize), format: WeightFormat) -> Result<Linear> {
+    fn linear(&self, name: &str, (rows, cols): (usize, usize), format: WeightFormat) -> Result<Weight> {
         let padded = cols.checked_next_multiple_of(GROUP).unwrap_or(usize::MAX);
         let groups = padded / GROUP;
         let level = self.i8(&format!("{name}.level"), &[rows, padded])?;
@@ -158,6 +158,6 @@ impl Tensors<'_> {
         };
         let mult = self.u16(&format!("{name}.mult"), &[rows])?;
         let shift = self.bytes(&format!("{name}.shift"), Dtype::U8, "U8", &[rows])?;
-        Ok(Linear { format, rows, cols, level, scale: scale.to_vec(), offset, mult, shift: shift.to_vec() })
+        Ok(Weight { format, rows, cols, level, scale: scale.to_vec(), offset, mult, shift: shift.to_vec() })
     }
 }

@@ -4,9 +4,10 @@ use super::manifest::{
     BESIDE, FORMAT, Formats, HeadEntry, LayerEntry, MANIFEST, Manifest, NormEntry, TENSORS, TOKENIZER,
     VERSION,
 };
-use super::{HeadCache, Layer, Linear, Norm, QuantModel};
+use super::{HeadCache, Layer, Norm, QuantModel, Weight};
 use crate::tokenizer::Files;
 use crate::{Error, Result};
+use accllm_hw::sizes::Linear;
 use safetensors::Dtype;
 use safetensors::tensor::{TensorView, serialize_to_file};
 use sha2::{Digest as _, Sha256};
@@ -109,13 +110,14 @@ impl QuantModel {
 
     /// Tensor by tensor, so that a whole copy exists only where it is asked for.
     fn tensors(&self) -> impl Iterator<Item = Tensor> + '_ {
-        let a = &self.arch;
+        let a = &self.arch.sizes;
         let norm = |name: String, n: &Norm| Tensor::i16(name, vec![a.hidden], &n.g);
         let layers = self.layers.iter().enumerate().flat_map(move |(l, layer)| {
             let norms = [("attn_norm", &layer.attn_norm), ("mlp_norm", &layer.mlp_norm)];
             let norms = norms.into_iter().map(move |(name, n)| norm(format!("L{l}.{name}.g"), n));
-            let linears = layer.linears().into_iter();
-            norms.chain(linears.flat_map(move |(name, w)| Tensor::linear(&format!("L{l}.{name}"), w)))
+            let linear =
+                move |(linear, w): (Linear, &Weight)| Tensor::linear(&format!("L{l}.{}", linear.name()), w);
+            norms.chain(layer.linears().flat_map(linear))
         });
         std::iter::once_with(|| Tensor::i16("embed".into(), vec![a.vocab, a.hidden], &self.embed))
             .chain(layers)
@@ -126,7 +128,7 @@ impl QuantModel {
 
     /// Keys and values of the prefix, `[layers * kv_heads, tokens, width]`.
     fn prefix_tensors(&self) -> Vec<Tensor> {
-        let (a, p) = (&self.arch, &self.prefix);
+        let (a, p) = (&self.arch.sizes, &self.prefix);
         if p.tokens.is_empty() {
             return Vec::new();
         }
@@ -165,7 +167,7 @@ impl Tensor {
         Self { name, dtype: Dtype::I16, shape, bytes }
     }
 
-    fn linear(name: &str, w: &Linear) -> Vec<Self> {
+    fn linear(name: &str, w: &Weight) -> Vec<Self> {
         let level = w.level.iter().map(|v| v.cast_unsigned()).collect();
         let mult = w.mult.iter().flat_map(|v| v.to_le_bytes()).collect();
         let part =

@@ -1,15 +1,14 @@
 //! Turns grids and steps into the integer constants of `docs/numerics.md`.
 
 use super::Options;
-use super::calibrate::{Calibration, LayerStats};
 use super::constants::{factor, vector};
-use super::grid::GridWeight;
-use super::layer::{GridLayer, Weights};
 use super::prefix::prefix;
 use super::steps::{LayerSteps, Steps};
+use crate::calibrate::{Calibration, LayerStats};
 use crate::config::LlamaConfig;
 use crate::float::FloatModel;
-use crate::model::{Arch, Layer, LayerConstants, Linear, Norm, QuantModel};
+use crate::grid::{GridLayer, GridWeight, Weights};
+use crate::model::{Arch, Layer, LayerConstants, Norm, QuantModel, Weight};
 use crate::{Error, Result};
 
 /// Fraction bits of `gate`.
@@ -58,19 +57,7 @@ pub(super) fn assemble(
 }
 
 fn arch(c: &LlamaConfig) -> Arch {
-    Arch {
-        hidden: c.hidden,
-        ff: c.ffn,
-        layers: c.layers,
-        heads: c.heads,
-        kv_heads: c.kv_heads,
-        head_dim: c.head_dim,
-        vocab: c.vocab,
-        rope: c.rope,
-        bos: c.bos,
-        eos: c.eos.clone(),
-        max_positions: c.max_positions,
-    }
+    Arch { sizes: c.sizes, bos: c.bos, eos: c.eos.clone(), max_positions: c.max_positions }
 }
 
 /// `2^-bits`.
@@ -87,7 +74,7 @@ fn largest(steps: &[f32]) -> f64 {
 fn resid_frac(c: &LlamaConfig, largest: f64) -> Result<u8> {
     let fits = |f: &u8| {
         largest * RESID_ROOM * f64::from(*f).exp2() < f64::from(1 << 25)
-            && c.hidden as f64 * c.norm_eps * f64::from(2 * *f).exp2() < f64::from(u32::MAX)
+            && c.sizes.hidden as f64 * c.norm_eps * f64::from(2 * *f).exp2() < f64::from(u32::MAX)
     };
     (0..=16u8).rev().find(fits).ok_or_else(|| {
         Error::Argument(format!("the residual stream reaches {largest}; 26 bits hold up to {}", 1 << 24))
@@ -104,7 +91,7 @@ fn embedding(data: &[f32], frac: u8) -> Result<(Vec<i16>, u8)> {
 }
 
 /// A linear whose row `r` has the real factor `row_scale[r] * factor_of(r)` from accumulator to output.
-fn linear(name: &str, w: &GridWeight, factor_of: impl Fn(usize) -> f64) -> Result<Linear> {
+fn linear(name: &str, w: &GridWeight, factor_of: impl Fn(usize) -> f64) -> Result<Weight> {
     let pairs = w.row_scale.iter().enumerate().map(|(r, scale)| {
         let value = f64::from(*scale) * factor_of(r);
         // A row so small that it cannot be expressed is zero for every purpose.
@@ -112,7 +99,7 @@ fn linear(name: &str, w: &GridWeight, factor_of: impl Fn(usize) -> f64) -> Resul
         factor(value, 63, &format!("the scale of {name}, row {r},"))
     });
     let (mult, shift) = pairs.collect::<Result<Vec<_>>>()?.into_iter().unzip();
-    Ok(Linear {
+    Ok(Weight {
         format: w.format,
         rows: w.rows,
         cols: w.cols,
@@ -172,7 +159,7 @@ impl<'a> Maker<'a> {
 
     /// With a shift of at most `max_shift`.
     fn norm(&self, name: &str, gamma: &[f32], steps: &[f32], max_shift: u8) -> Result<Norm> {
-        let n = self.c.hidden as f64;
+        let n = self.c.sizes.hidden as f64;
         let scale = n.sqrt() * 2f64.powi(-20);
         let values: Vec<f64> =
             gamma.iter().zip(steps).map(|(g, s)| scale * f64::from(*g) / f64::from(*s)).collect();
@@ -207,7 +194,7 @@ impl<'a> Maker<'a> {
                 hs,
             },
             leads: self.c.leads.get(l).cloned().unwrap_or_default(),
-            q: self.led(linear(&name("q"), &g.q, |_| attn_in / unit_q)?, (l, self.c.group())),
+            q: self.led(linear(&name("q"), &g.q, |_| attn_in / unit_q)?, (l, self.c.sizes.group())),
             k: self.led(linear(&name("k"), &g.k, |_| attn_in / unit_k)?, (l, 1)),
             v: linear(&name("v"), &g.v, |r| attn_in / v_unit(r))?,
             o: linear(&name("o"), &g.o, |_| value * out / resid)?,
@@ -218,8 +205,8 @@ impl<'a> Maker<'a> {
     }
 
     /// Rows of q or k with each head's leading RoPE pair in place 0; `group` heads belong to a KV head of layer `l`.
-    fn led(&self, mut w: Linear, (l, group): (usize, usize)) -> Linear {
-        let (hd, half) = (self.c.head_dim, self.c.head_dim / 2);
+    fn led(&self, mut w: Weight, (l, group): (usize, usize)) -> Weight {
+        let (hd, half) = (self.c.sizes.head_dim, self.c.sizes.head_dim / 2);
         for h in 0..w.rows / hd {
             let lead = self.c.lead(l, h / group);
             for first in [h * hd, h * hd + half] {
@@ -231,8 +218,7 @@ impl<'a> Maker<'a> {
 
     /// Score to log2 units in Q.12.
     fn score_factor(&self, units: f64, shifts: u8) -> f64 {
-        let hdp = if self.c.head_dim <= 64 { 64.0 } else { 128.0 };
-        let head = (self.c.head_dim as f64).sqrt() * hdp;
+        let head = (self.c.sizes.head_dim as f64).sqrt() * self.c.sizes.padded_head() as f64;
         4096.0 * std::f64::consts::LOG2_E / head * units * f64::from(shifts).exp2()
     }
 }

@@ -1,20 +1,10 @@
 //! Mixed formats: which linear gets which weight format, so that the expected damage is least under a budget.
 
-use crate::config::LlamaConfig;
 use crate::model::WeightFormat;
 use crate::{Error, Result};
 
 /// The candidates, cheapest first.
 pub const FORMATS: [WeightFormat; 3] = [WeightFormat::W2Sparse, WeightFormat::W2Dense, WeightFormat::W4];
-
-/// Names of a layer's linears, in the order of all arrays of seven.
-pub const LINEARS: [&str; 7] = ["q", "k", "v", "o", "gate", "up", "down"];
-
-/// Weights of each of a layer's linears.
-pub fn linear_sizes(c: &LlamaConfig) -> [usize; 7] {
-    let (wide, narrow, mlp) = (c.hidden * c.q_width(), c.hidden * c.kv_width(), c.hidden * c.ffn);
-    [wide, narrow, narrow, wide, mlp, mlp, mlp]
-}
 
 /// One choice of one item.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -6,17 +6,17 @@
 //! rounding; GPTAQ's asymmetric calibration). For o and down the wanted output also contains what the residual
 //! stream lacks so far. `W*` is pruned and rounded with error feedback (SparseGPT, GPTQ), then refined.
 
-use super::calibrate::windows;
-use super::grid::GridWeight;
 use super::inputs::Inputs;
-use super::shapes::{LayerShapes, gather_heads, per_query, spread_heads};
 use crate::Result;
+use crate::calibrate::windows;
 use crate::config::LlamaConfig;
 use crate::float::{
     FloatLayer, FloatModel, Matrix, Site, Window, add, linear, rms_norm, run_layer, silu_mul,
 };
+use crate::grid::{GridWeight, LayerShapes, gather_heads, spread_heads};
 use crate::model::WeightFormat;
 use crate::perplexity::Protocol;
+use crate::transform::per_query;
 
 /// How the two columns of four that 2:4 keeps are chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,11 +111,11 @@ pub(crate) fn closed_layer(
     {
         let attn_out = attention(c, (l, &back), window, &streams.quantized);
         let shape = per_query(c, &shapes.value);
-        let inputs = Inputs::of_o(&attn_out, &shape, c.head_dim, (&middle, c.hidden));
+        let inputs = Inputs::of_o(&attn_out, &shape, c.sizes.head_dim, (&middle, c.sizes.hidden));
         let wanted = || difference(&middle, &x);
         let values;
-        (o, values) = one(&inputs, &spread_heads(&w.o, c.head_dim), fo, Some(&wanted));
-        back.o = gather_heads(&values, c.head_dim);
+        (o, values) = one(&inputs, &spread_heads(&w.o, c.sizes.head_dim), fo, Some(&wanted));
+        back.o = gather_heads(&values, c.sizes.head_dim);
         drop(inputs);
         add(&mut x, &linear(&attn_out, &back.o));
     }
@@ -128,7 +128,7 @@ pub(crate) fn closed_layer(
         drop(inputs);
         down_input(c, &back, &m)
     };
-    let inputs = Inputs::of_down(&h, &shapes.down_in, (&out, c.hidden));
+    let inputs = Inputs::of_down(&h, &shapes.down_in, (&out, c.sizes.hidden));
     (down, back.down) = one(&inputs, &w.down, fdown, Some(&|| difference(&out, &x)));
     drop(inputs);
     add(&mut x, &linear(&h, &back.down));
@@ -172,9 +172,9 @@ fn attention(
     // The feed-forward part is not needed: one channel of zeros.
     let zeros = |rows, cols| Matrix { rows, cols, data: vec![0.0; rows * cols] };
     let w = FloatLayer {
-        gate: zeros(1, c.hidden),
-        up: zeros(1, c.hidden),
-        down: zeros(c.hidden, 1),
+        gate: zeros(1, c.sizes.hidden),
+        up: zeros(1, c.sizes.hidden),
+        down: zeros(c.sizes.hidden, 1),
         ..w.clone()
     };
     let mut out = Vec::new();
@@ -191,8 +191,8 @@ fn attention(
 /// The input of down for `m`, `[tokens, hidden]`, a few thousand tokens at a time: the outputs of gate and up are large.
 fn down_input(c: &LlamaConfig, w: &FloatLayer, m: &[f32]) -> Vec<f32> {
     const AT_ONCE: usize = 4096;
-    let mut out = Vec::with_capacity(m.len() / c.hidden * c.ffn);
-    for m in m.chunks(AT_ONCE * c.hidden) {
+    let mut out = Vec::with_capacity(m.len() / c.sizes.hidden * c.sizes.ff);
+    for m in m.chunks(AT_ONCE * c.sizes.hidden) {
         out.extend(silu_mul(&linear(m, &w.gate), &linear(m, &w.up)));
     }
     out

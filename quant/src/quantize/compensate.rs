@@ -1,9 +1,8 @@
 //! Fits a weight column by column and lets later columns make up for the error of earlier ones
 //! (SparseGPT: 2:4 selection and rounding together, with the layer's Hessian `X^T X`).
 
-use super::grid::{GridRow, GridWeight, Step, join, unit};
-use super::levels::{Columns, assign, best_step, nearest};
 use crate::float::{Matrix, add_scaled, linear};
+use crate::grid::{Columns, GridRow, GridWeight, Step, assign, best_step, join, nearest, unit};
 use crate::isa::{Isa, versions};
 use crate::model::{GROUP, WeightFormat};
 use rayon::prelude::*;

@@ -1,16 +1,15 @@
 //! What is there before a layer is fitted, and the fit of the head.
 
 use super::Options;
-use super::calibrate::{Channels, LayerStats};
 use super::closed::{Closed, Pruning};
-use super::grid::GridWeight;
 use super::inputs::Inputs;
 use super::recover::recover;
-use super::shapes::spread_heads;
+use crate::calibrate::{Channels, LayerStats};
 use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, Matrix, rms_norm};
+use crate::grid::{GridWeight, LayerShapes, spread_heads};
 use crate::model::WeightFormat;
-use crate::transform::{LayerShapes, choose_head, choose_layer, scale_columns};
+use crate::transform::{choose_head, choose_layer, scale_columns};
 
 /// The grids of those of a layer's seven linears that already lie on one of the format wanted.
 pub(super) fn find_grids(
@@ -22,7 +21,7 @@ pub(super) fn find_grids(
     if options.formats(l).contains(&WeightFormat::W4) {
         return [const { None }; 7];
     }
-    let o = spread_heads(&w.o, c.head_dim);
+    let o = spread_heads(&w.o, c.sizes.head_dim);
     [&w.q, &w.k, &w.v, &o, &w.gate, &w.up, &w.down].map(recover)
 }
 

@@ -2,11 +2,9 @@
 
 use super::closed::{Closed, Pruning};
 use super::compensate::{Inverse, fit_pruned};
-use super::grid::GridWeight;
-use super::levels::{fit, on_w4_grid};
 use super::refine::refine;
-use super::shapes::spread;
 use crate::float::{Matrix, View, add, add_gram, matrix_product};
+use crate::grid::{GridWeight, fit, on_w4_grid, spread};
 use crate::model::WeightFormat;
 use rayon::prelude::*;
 use std::sync::OnceLock;

@@ -11,21 +11,16 @@
 
 mod assemble;
 mod assign;
-mod calibrate;
 mod closed;
 mod compensate;
 mod constants;
 mod fit;
-mod grid;
 mod inputs;
-mod layer;
-pub(crate) mod levels;
 mod options;
 mod prefix;
 mod recover;
 mod refine;
 mod sensitivity;
-pub(crate) mod shapes;
 pub(crate) mod simulate;
 mod steps;
 mod table;
@@ -33,47 +28,28 @@ mod weights;
 mod work;
 mod written;
 
-pub use assign::{Assignment, Candidate, FORMATS, LINEARS, assign_formats, linear_sizes};
-pub use calibrate::{Calibration, Channels, LayerStats, calibrate, calibrate_behind};
-pub(crate) use calibrate::{watch, windows};
+pub use assign::{Assignment, Candidate, FORMATS, assign_formats};
 pub use closed::{Closed, Pruning, Streams, closed_model};
-pub use grid::GridWeight;
-pub(crate) use grid::{GridRow, OFFSET, Step, unit};
 pub use inputs::Inputs;
-pub(crate) use layer::{GridLayer, LayerGrids, Weights};
-pub use levels::fit;
 pub use options::{Options, default_lambda};
 pub use recover::recover;
 pub use refine::refine;
 pub use sensitivity::{Damage, divergence, sensitivity};
-pub(crate) use simulate::hadamard;
 pub use simulate::{DownInput, KeyGrid, Parts, Rounded, Simulated};
 pub use steps::{Clip, LayerSteps, Steps, clipped_value_shape, shaped_steps, static_steps};
 pub(crate) use steps::{DOWN_CODES, flat_value_step};
 pub use table::{StepRow, step_table};
-pub(crate) use work::{Work, replace};
+pub(crate) use work::Work;
 pub use written::self_text;
 
 use self::fit::find_grids;
 use crate::Result;
+use crate::calibrate::{calibrate_behind, watch, windows};
 use crate::float::{FloatModel, Matrix};
+use crate::grid::on_w4_grid;
 use crate::model::{QuantModel, WeightFormat};
+use crate::train::Reached;
 use crate::transform::{KeySample, Keys, match_keys, order_channels, rotate_residual};
-
-/// How far the work is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Reached {
-    /// Layers finished.
-    pub layer: usize,
-    /// Layers in all.
-    pub layers: usize,
-    /// Training steps done of the layer at work.
-    pub step: usize,
-    /// Training steps of a layer.
-    pub steps: usize,
-    /// Loss of the last step.
-    pub loss: Option<f64>,
-}
 
 /// Outcome of [`quantize`].
 #[derive(Clone, Debug)]
@@ -150,6 +126,6 @@ fn on_grid(model: &FloatModel, options: &Options) -> Result<bool> {
     }
     let linears = [&w.q, &w.k, &w.v, &w.o, &w.gate, &w.up, &w.down].into_iter();
     let wide = linears.zip(options.formats(0)).filter(|(_, f)| *f == WeightFormat::W4);
-    let found = |w: &Matrix| levels::on_w4_grid(w, &vec![1.0; w.cols], &vec![true; w.cols]).is_some();
+    let found = |w: &Matrix| on_w4_grid(w, &vec![1.0; w.cols], &vec![true; w.cols]).is_some();
     Ok(wide.into_iter().any(|(w, _)| found(w)))
 }

@@ -2,7 +2,7 @@
 
 use super::closed::{Closed, Pruning};
 use crate::config::LlamaConfig;
-use crate::model::{LambdaShape, MAX_HEAD_DIM, MAX_HIDDEN, MAX_VISIBLE, WeightFormat};
+use crate::model::{LambdaShape, MAX_VISIBLE, WeightFormat};
 use crate::perplexity::Protocol;
 use crate::train::Training;
 use crate::transform::Keys;
@@ -96,15 +96,10 @@ impl Options {
     /// Refuses what cannot be done with a model.
     ///
     /// # Errors
-    /// A model too wide for the engine, formats or prunings of another number of layers, a migration outside 0 to 1,
+    /// A model beyond the limits of the engine, formats or prunings of another number of layers, a migration outside 0 to 1,
     /// more prefix than sinks.
     pub fn check(&self, c: &LlamaConfig) -> Result<()> {
-        if c.hidden > MAX_HIDDEN || c.head_dim > MAX_HEAD_DIM {
-            return Err(Error::Argument(format!(
-                "hidden size {} and head width {} exceed the engine's limits of {MAX_HIDDEN} and {MAX_HEAD_DIM}",
-                c.hidden, c.head_dim
-            )));
-        }
+        c.sizes.check().map_err(|(field, why)| Error::Argument(format!("the model's {field} {why}")))?;
         if let Some(m) = self.migration.filter(|m| !(0.0..=1.0).contains(m)) {
             return Err(Error::Argument(format!("migration is {m}; expected 0 to 1")));
         }
@@ -116,10 +111,12 @@ impl Options {
             )));
         }
         let lists = [("formats", self.layer_formats.len()), ("prunings", self.layer_pruning.len())];
-        if let Some((what, given)) = lists.into_iter().find(|(_, given)| *given != 0 && *given != c.layers) {
+        if let Some((what, given)) =
+            lists.into_iter().find(|(_, given)| *given != 0 && *given != c.sizes.layers)
+        {
             return Err(Error::Argument(format!(
                 "{what} are given for {given} layers, but the model has {}",
-                c.layers
+                c.sizes.layers
             )));
         }
         Ok(())

@@ -1,9 +1,9 @@
 //! Tokens that every text of a model is behind: calibration behind them, and their keys and values.
 
 use super::Options;
-use super::simulate::padded;
 use super::steps::Steps;
 use crate::float::{FloatModel, Site};
+use crate::head::padded;
 use crate::model::{HeadCache, Prefix};
 use crate::{Error, Result};
 use accllm_hw::{fixed, tables};
@@ -32,21 +32,21 @@ pub(super) fn prefix(model: &FloatModel, tokens: &[u32], key: (f64, u8), steps: 
         return Ok(Prefix::default());
     }
     let c = &model.config;
-    let mut heads = vec![HeadCache::default(); c.layers * c.kv_heads];
+    let mut heads = vec![HeadCache::default(); c.sizes.layers * c.sizes.kv_heads];
     let each = |data: &[f32], add: &mut dyn FnMut(usize, &[f32])| {
-        data.chunks_exact(c.head_dim).enumerate().for_each(|(i, head)| add(i % c.kv_heads, head));
+        data.chunks_exact(c.sizes.head_dim).enumerate().for_each(|(i, head)| add(i % c.sizes.kv_heads, head));
     };
     model.hidden(tokens, None, &mut |site: Site, l: usize, _: usize, data: &mut [f32]| match site {
         Site::Key => each(data, &mut |h, k| {
             let (codes, meta) = key_codes(k, c.lead(l, h), key);
-            let head = &mut heads[l * c.kv_heads + h];
+            let head = &mut heads[l * c.sizes.kv_heads + h];
             head.k.extend(codes);
             head.k_meta.push(meta);
         }),
         Site::Value => each(data, &mut |h, v| {
-            let codes = v.iter().zip(&steps.layers[l].value[h * c.head_dim..]);
+            let codes = v.iter().zip(&steps.layers[l].value[h * c.sizes.head_dim..]);
             let codes = codes.map(|(v, step)| (v / step).round().clamp(-8.0, 7.0) as i8);
-            heads[l * c.kv_heads + h].v.extend(codes);
+            heads[l * c.sizes.kv_heads + h].v.extend(codes);
         }),
         _ => {}
     })?;

@@ -1,7 +1,7 @@
 //! Finds the W2 grid of weights that already lie on one (trained quantization-aware, stored dequantized).
 
-use super::grid::{GridRow, GridWeight, join};
 use crate::float::Matrix;
+use crate::grid::{GridRow, GridWeight, join};
 use crate::model::{GROUP, WeightFormat};
 use rayon::prelude::*;
 

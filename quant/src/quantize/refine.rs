@@ -2,9 +2,8 @@
 //! `(w - q) G (w - q)^T`, with `G = X^T X` of the layer's input: one level, one swap of a kept column with a
 //! dropped one, or one group scale at a time, each by the best amount, as long as the error falls.
 
-use super::grid::{GridWeight, OFFSET};
-use super::levels::nearest;
 use crate::float::{Matrix, View, add_scaled, dot, matrix_product};
+use crate::grid::{GridWeight, OFFSET, nearest};
 use crate::isa::Isa;
 use crate::model::{GROUP, WeightFormat};
 use rayon::prelude::*;
@@ -226,7 +225,7 @@ impl<'a> Row<'a> {
 mod tests {
     use super::*;
     use crate::float::add_gram;
-    use crate::quantize::fit;
+    use crate::grid::fit;
 
     fn noise(n: usize, seed: u32) -> Vec<f32> {
         let mut x = seed;

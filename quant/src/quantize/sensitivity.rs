@@ -1,14 +1,14 @@
 //! What each weight format does to each linear of a model, measured.
 
 use super::assign::FORMATS;
-use super::calibrate::windows;
 use super::closed::Closed;
 use super::inputs::Inputs;
-use super::shapes::{gather_heads, spread_heads};
 use super::work::{json_of_model, kept_json};
 use crate::Result;
+use crate::calibrate::windows;
 use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, Matrix, NoTap, Site, Window, linear, run_layer};
+use crate::grid::{gather_heads, spread_heads};
 use crate::model::WeightFormat;
 use crate::perplexity::Protocol;
 use rayon::prelude::*;
@@ -34,7 +34,7 @@ pub fn sensitivity(
     progress: &dyn Fn(),
 ) -> Result<Vec<Damage>> {
     let windows = windows(text, protocol)?;
-    let check = |damage: &Vec<Damage>| match damage.len() == model.config.layers {
+    let check = |damage: &Vec<Damage>| match damage.len() == model.config.sizes.layers {
         true => Ok(()),
         false => Err(format!("{} layers", damage.len())),
     };
@@ -58,7 +58,7 @@ fn measure(
     let reference = compared.iter().map(|w| model.logits(w, None, &mut NoTap)).collect::<Result<Vec<_>>>()?;
     let mut before = compared.iter().map(|w| model.embed_tokens(w)).collect::<Result<Vec<_>>>()?;
     let tokens = compared.iter().map(|w| w.len()).sum::<usize>().max(1) as f64;
-    let mut out = vec![Damage::default(); c.layers];
+    let mut out = vec![Damage::default(); c.sizes.layers];
     for (l, damage) in out.iter_mut().enumerate() {
         let mut layer = model.layer(l)?.into_owned();
         let seen = Seen::of(c, (l, &layer), &fitted, &mut streams);
@@ -68,12 +68,12 @@ fn measure(
             *linears(&mut layer)[i] = seen.fit(c, i, &w, format);
             let mut behind = before.clone();
             run(&mut behind, l, &layer);
-            for later in l + 1..c.layers {
+            for later in l + 1..c.sizes.layers {
                 run(&mut behind, later, &*model.layer(later)?);
             }
             let sum = |(x, reference): (&Vec<f32>, &Vec<f32>)| {
                 let logits = linear(&model.last_norm(x, &mut NoTap), model.head());
-                divergence(reference, &logits, c.vocab) * (x.len() / c.hidden) as f64
+                divergence(reference, &logits, c.sizes.vocab) * (x.len() / c.sizes.hidden) as f64
             };
             *damage = behind.iter().zip(&reference).map(sum).sum::<f64>() / tokens;
             *linears(&mut layer)[i] = w;
@@ -103,10 +103,10 @@ impl Seen {
         }
         let behind = streams.concat();
         Self([
-            Inputs::new(&attn, c.hidden),
-            Inputs::of_o(&o, &vec![1.0; c.q_width()], c.head_dim, (&middle, c.hidden)),
-            Inputs::new(&mlp, c.hidden),
-            Inputs::of_down(&down, &vec![1.0; c.ffn], (&behind, c.hidden)),
+            Inputs::new(&attn, c.sizes.hidden),
+            Inputs::of_o(&o, &vec![1.0; c.sizes.q_width()], c.sizes.head_dim, (&middle, c.sizes.hidden)),
+            Inputs::new(&mlp, c.sizes.hidden),
+            Inputs::of_down(&down, &vec![1.0; c.sizes.ff], (&behind, c.sizes.hidden)),
         ])
     }
 
@@ -117,14 +117,14 @@ impl Seen {
         let fit = |inputs: &Inputs, w: &Matrix| inputs.nearest(w, format, &how).dequantize();
         match i {
             0..=2 => fit(attn, w),
-            3 => gather_heads(&fit(o, &spread_heads(w, c.head_dim)), c.head_dim),
+            3 => gather_heads(&fit(o, &spread_heads(w, c.sizes.head_dim)), c.sizes.head_dim),
             4 | 5 => fit(mlp, w),
             _ => fit(down, w),
         }
     }
 }
 
-/// The linears of a layer, in the order of [`super::LINEARS`].
+/// The linears of a layer, in the order of [`accllm_hw::sizes::Linear::LAYER`].
 fn linears(w: &mut FloatLayer) -> [&mut Matrix; 7] {
     [&mut w.q, &mut w.k, &mut w.v, &mut w.o, &mut w.gate, &mut w.up, &mut w.down]
 }

@@ -1,11 +1,20 @@
 //! Sizes of the static steps.
 
-use super::calibrate::{Calibration, Channels, LayerStats};
-use super::shapes::{LayerShapes, Shapes, per_query};
 use crate::Result;
+use crate::calibrate::{Calibration, Channels, LayerStats};
 use crate::config::LlamaConfig;
 use crate::float::{FloatModel, Matrix};
+use crate::grid::LayerShapes;
+use crate::transform::per_query;
 use accllm_hw::fixed::H_MAX;
+
+/// All shapes of a model.
+#[derive(Clone, Debug)]
+struct Shapes {
+    layers: Vec<LayerShapes>,
+    /// Input of the head: `[hidden]`.
+    head_in: Vec<f32>,
+}
 
 /// Headroom of down_proj's input, before its blocks take their exponents, over the calibrated range.
 const H_ROOM: f32 = 4.0;
@@ -50,7 +59,7 @@ pub enum Clip {
 /// Steps of a model whose migration is in its weights: one per tensor.
 pub fn static_steps(model: &FloatModel, stats: &Calibration, clip: Clip) -> Result<Steps> {
     let c = &model.config;
-    shaped_steps(model, vec![LayerShapes::flat(c); c.layers], vec![1.0; c.hidden], stats, clip)
+    shaped_steps(model, vec![LayerShapes::flat(c); c.sizes.layers], vec![1.0; c.sizes.hidden], stats, clip)
 }
 
 /// Steps with the shapes of a migration, for the model it has not been folded into: rounding with them is the same
@@ -67,7 +76,7 @@ pub fn shaped_steps(
     if clip == Clip::None {
         return Ok(steps);
     }
-    let mut out = Vec::with_capacity(c.layers);
+    let mut out = Vec::with_capacity(c.sizes.layers);
     for ((steps, w), s) in steps.layers.iter_mut().zip(model.layers.iter()).zip(&stats.layers) {
         let w = w?;
         shrink(&mut steps.attn_in, &s.attn_in, &[&w.q, &w.k, &w.v]);

@@ -1,17 +1,16 @@
 //! Quantizes every weight of a model, layer by layer, and trains them where that is asked for.
 
-use super::calibrate::{Collector, LayerStats, SEEN, windows};
+use super::Options;
 use super::closed::{Streams, closed_layer};
 use super::fit::{choose_shapes, find_grids, fit_head};
-use super::grid::GridWeight;
-use super::layer::{GridLayer, LayerGrids, Weights};
 use super::steps::value_steps;
 use super::work::Work;
-use super::{Options, Reached};
+use crate::calibrate::{Collector, LayerStats, SEEN, windows};
 use crate::config::LlamaConfig;
 use crate::float::{Behind, FloatLayer, FloatModel, NoTap, Window, run_layer};
+use crate::grid::{GridLayer, GridWeight, LayerGrids, Weights};
 use crate::perplexity::Protocol;
-use crate::train::{BlockTraining, Goal, Start, TrainedLayer, Training, train_end_to_end};
+use crate::train::{BlockTraining, Goal, Reached, Start, TrainedLayer, Training, train_end_to_end};
 use crate::transform::{migrate_layer, split_down, split_values};
 use crate::{Error, Result};
 use std::path::Path;
@@ -39,7 +38,7 @@ pub(super) fn quantize_weights(
         let w = w?;
         work.depend_on(&w);
         blocks.layer(l, w, &work, progress)?;
-        progress(Reached { layer: l + 1, layers: c.layers, step: 0, steps: 0, loss: None });
+        progress(Reached { layer: l + 1, layers: c.sizes.layers, step: 0, steps: 0, loss: None });
     }
     blocks.streams.quantized.iter().for_each(|x| {
         model.last_norm(x, &mut blocks.seen);
@@ -48,7 +47,7 @@ pub(super) fn quantize_weights(
     let head_in = seen.tap.finish()?.head_in;
     let (final_norm, float_head, head) = fit_head(model, &streams.quantized, &head_in, options);
     match &options.end_to_end {
-        Some((how, count)) if trained.len() == c.layers => {
+        Some((how, count)) if trained.len() == c.sizes.layers => {
             // The training needs the room.
             drop((streams.quantized, layers));
             work.depend_on_matrix(&float_head);
@@ -216,7 +215,8 @@ impl<'a> Blocks<'a> {
         progress: &mut dyn FnMut(Reached),
     ) -> Result<TrainedLayer> {
         let window = self.options.calibration.window;
-        let block = BlockTraining { how, l, layers: self.c.layers, window, value_step: Some(value_step) };
+        let block =
+            BlockTraining { how, l, layers: self.c.sizes.layers, window, value_step: Some(value_step) };
         let training = TrainedLayer::new(self.c, w, layer, &block)?;
         training.reconstruct(&self.streams.quantized, &self.streams.float, &block, progress)?;
         Ok(training)

@@ -3,26 +3,13 @@
 //! A part's file is named after a hash of all that it depends on (options, calibration text, weights so far), so that
 //! a file of another run is never taken for it. Files are written under a temporary name and renamed.
 
+use crate::file::replace;
 use crate::float::{FloatLayer, FloatModel, Matrix};
 use crate::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
-
-/// Puts what `write` writes under a temporary name in the place of `path`.
-pub(crate) fn replace<E: From<std::io::Error>>(
-    path: &Path,
-    write: impl FnOnce(&Path) -> std::result::Result<(), E>,
-) -> std::result::Result<(), E> {
-    let partial = path.with_extension("partial");
-    let written = write(&partial).and_then(|()| Ok(std::fs::rename(&partial, path)?));
-    if written.is_err() {
-        // Best effort: the first error is the one to report.
-        let _ = std::fs::remove_file(&partial);
-    }
-    written
-}
 
 /// What `make` gives, kept as JSON in `path`, where there is one, and taken from there the next time. What is read is
 /// refused where `check` says what is wrong with it; `what` is its name, and `again` what is done anew without it.

@@ -15,9 +15,9 @@ pub fn self_text(
     folder: Option<&Path>,
     progress: impl FnMut(usize),
 ) -> Result<Vec<u32>> {
-    let check = |text: &Vec<u32>| match text.iter().find(|t| **t as usize >= model.config.vocab) {
+    let check = |text: &Vec<u32>| match text.iter().find(|t| **t as usize >= model.config.sizes.vocab) {
         _ if text.len() != what.sequences * what.tokens => Err(format!("{} tokens", text.len())),
-        Some(t) => Err(format!("token {t} of {}", model.config.vocab)),
+        Some(t) => Err(format!("token {t} of {}", model.config.sizes.vocab)),
         None => Ok(()),
     };
     let path = json_of_model(folder, model, &what, "text")?;

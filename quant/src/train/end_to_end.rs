@@ -11,7 +11,8 @@ use super::recon::{Optimizers, TrainedLayer};
 use super::schedule::{Training, cosine};
 use super::{device, failed};
 use crate::float::{FloatModel, Matrix, NoTap, linear as linear_of};
-use crate::quantize::{GridWeight, Reached, Weights};
+use crate::grid::{GridWeight, Weights};
+use crate::train::Reached;
 use candle_core::{Device, Result, Tensor, Var};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -102,7 +103,7 @@ pub(crate) fn train_end_to_end(
         let loss = student.step(batch, cosine(done, steps.len()), &device).map_err(failed)?;
         let (step, steps) = (done + 1, steps.len());
         kept.after(step, step == steps, &student)?;
-        progress(Reached { layer: c.layers, layers: c.layers, step, steps, loss: Some(loss) });
+        progress(Reached { layer: c.sizes.layers, layers: c.sizes.layers, step, steps, loss: Some(loss) });
     }
     student.result(goal.teacher).map_err(failed)
 }
@@ -188,8 +189,8 @@ mod tests {
     use super::super::tests::{SEQ, config, float_layer, matrix, random, train_layer, values};
     use super::*;
     use crate::float::Site;
+    use crate::grid::fit;
     use crate::model::WeightFormat;
-    use crate::quantize::fit;
     use candle_core::DType;
 
     /// The first step of Adam goes down the sign of each derivative, whatever the layers' tapes are.
@@ -204,21 +205,21 @@ mod tests {
             Ok((layer, optimizers))
         };
         let layers = (0..3).map(ready).collect::<Result<Vec<_>>>()?;
-        let head = matrix(c.vocab, c.hidden, 31);
-        let grid = fit(&head, &vec![1.0; c.hidden], &vec![true; c.hidden], WeightFormat::W4);
+        let head = matrix(c.sizes.vocab, c.sizes.hidden, 31);
+        let grid = fit(&head, &vec![1.0; c.sizes.hidden], &vec![true; c.sizes.hidden], WeightFormat::W4);
         let end = TrainHead {
-            gain: Var::ones(c.hidden, DType::F32, &device)?,
-            head: LatentWeight::new(&head, &grid, Arc::new((0..c.hidden).collect()), &device)?,
+            gain: Var::ones(c.sizes.hidden, DType::F32, &device)?,
+            head: LatentWeight::new(&head, &grid, Arc::new((0..c.sizes.hidden).collect()), &device)?,
             eps: c.norm_eps,
         };
         let mut student = Student { end_optimizers: Optimizers::new(end.parameters(), &how), layers, end };
-        let (x, logits) = (random(SEQ * c.hidden, 32), random(SEQ * c.vocab, 33));
+        let (x, logits) = (random(SEQ * c.sizes.hidden, 32), random(SEQ * c.sizes.vocab, 33));
 
         let weights =
             |s: &Student| s.layers.iter().flat_map(|(l, _)| l.parameters().weights).collect::<Vec<Var>>();
-        let start = Tensor::from_slice(&x, (SEQ, c.hidden), &device)?;
+        let start = Tensor::from_slice(&x, (SEQ, c.sizes.hidden), &device)?;
         let y = forward(&student.layers, start)?;
-        let teacher = Tensor::from_slice(&logits, (SEQ, c.vocab), &device)?;
+        let teacher = Tensor::from_slice(&logits, (SEQ, c.sizes.vocab), &device)?;
         let gradients = divergence(&student.end.logits(&y)?, &teacher)?.backward()?;
         let before: Vec<Vec<f32>> = weights(&student).iter().map(|v| values(v)).collect::<Result<_>>()?;
 
@@ -245,15 +246,15 @@ mod tests {
     fn the_goal_is_the_float_models_logits() -> std::result::Result<(), crate::Error> {
         let c = config();
         let teacher = FloatModel {
-            embed: matrix(c.vocab, c.hidden, 41),
+            embed: matrix(c.sizes.vocab, c.sizes.hidden, 41),
             layers: vec![float_layer(&c), float_layer(&c)].into(),
-            final_norm: (0..c.hidden).map(|i| 1.0 + i as f32 / 40.0).collect(),
-            head: Some(matrix(c.vocab, c.hidden, 42)),
+            final_norm: (0..c.sizes.hidden).map(|i| 1.0 + i as f32 / 40.0).collect(),
+            head: Some(matrix(c.sizes.vocab, c.sizes.hidden, 42)),
             config: c,
         };
         let windows: Vec<Vec<u32>> = (0..3).map(|w| (0..7).map(|t| (w * 7 + t) % 50).collect()).collect();
         let windows: Vec<&[u32]> = windows.iter().map(Vec::as_slice).collect();
-        let last = teacher.config.layers - 1;
+        let last = teacher.config.sizes.layers - 1;
         let mut behind = vec![Vec::new(); windows.len()];
         let mut logits = Vec::new();
         for (window, behind) in windows.iter().zip(&mut behind) {

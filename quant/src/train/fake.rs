@@ -6,10 +6,9 @@
 
 use super::kernel::{slice, with_data};
 use crate::float::Matrix;
+use crate::grid::{GridRow, GridWeight, OFFSET, Step, best_two, nearest, unit};
 use crate::isa::{Isa, versions};
 use crate::model::{GROUP, WeightFormat};
-use crate::quantize::levels::{best_two, nearest};
-use crate::quantize::{GridRow, GridWeight, OFFSET, Step, unit};
 use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor, Var};
 use rayon::prelude::*;
 use std::sync::Arc;

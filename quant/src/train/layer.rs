@@ -4,10 +4,11 @@ use super::attention::{Geometry, attend, rope};
 use super::fake::LatentWeight;
 use super::ops::{linear, rms_norm, silu_mul, straight_through};
 use crate::config::LlamaConfig;
+use crate::file::replace;
 use crate::float::{FloatLayer, Matrix, Rope};
+use crate::grid::{GridLayer, LayerGrids};
+use crate::head::{each_head, key_head, query_head};
 use crate::model::WeightFormat;
-use crate::quantize::simulate::{each_head, key_head, query_head};
-use crate::quantize::{GridLayer, LayerGrids, replace};
 use candle_core::{Device, Result, Tensor, Var, safetensors};
 use std::collections::HashMap;
 use std::path::Path;
@@ -49,26 +50,27 @@ struct Frame {
 
 impl Frame {
     fn new(c: &LlamaConfig, seq: usize) -> Self {
-        let table = Rope::new(c.head_dim, &c.rope);
+        let table = Rope::new(c.sizes.head_dim, &c.sizes.rope);
         let plain = |cols: usize| (cols, Arc::new((0..cols).collect::<Vec<_>>()));
-        let stride = c.head_dim.next_multiple_of(crate::model::GROUP);
-        let heads = (0..c.heads).flat_map(|h| (0..c.head_dim).map(move |i| h * stride + i)).collect();
-        let (wide, heads) = (plain(c.hidden), (c.heads * stride, Arc::new(heads)));
+        let stride = c.sizes.head_stride();
+        let heads =
+            (0..c.sizes.heads).flat_map(|h| (0..c.sizes.head_dim).map(move |i| h * stride + i)).collect();
+        let (wide, heads) = (plain(c.sizes.hidden), (c.sizes.heads * stride, Arc::new(heads)));
         Self {
             geometry: Geometry {
                 seq,
-                heads: c.heads,
-                kv_heads: c.kv_heads,
-                head_dim: c.head_dim,
+                heads: c.sizes.heads,
+                kv_heads: c.sizes.kv_heads,
+                head_dim: c.sizes.head_dim,
                 angles: Arc::new((0..seq).map(|t| table.angles(t)).collect()),
             },
-            columns: [wide.clone(), wide.clone(), wide.clone(), heads, wide.clone(), wide, plain(c.ffn)],
+            columns: [wide.clone(), wide.clone(), wide.clone(), heads, wide.clone(), wide, plain(c.sizes.ff)],
         }
     }
 }
 
 fn leads(c: &LlamaConfig, l: usize) -> Arc<Vec<usize>> {
-    Arc::new((0..c.kv_heads).map(|kv| c.lead(l, kv)).collect())
+    Arc::new((0..c.sizes.kv_heads).map(|kv| c.lead(l, kv)).collect())
 }
 
 impl TrainLayer {

@@ -16,7 +16,7 @@ pub(crate) mod tests;
 
 pub(crate) use end_to_end::{Goal, Start, train_end_to_end};
 pub(crate) use recon::{BlockTraining, TrainedLayer};
-pub use schedule::Training;
+pub use schedule::{Reached, Training};
 
 use crate::{Error, Result};
 use candle_core::Device;

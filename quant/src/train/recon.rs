@@ -9,8 +9,9 @@ use super::schedule::{Training, cosine};
 use super::{damaged, device, failed, unwritten};
 use crate::config::LlamaConfig;
 use crate::float::FloatLayer;
+use crate::grid::GridLayer;
 use crate::model::WeightFormat;
-use crate::quantize::{GridLayer, Reached};
+use crate::train::Reached;
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Result, Tensor};
 use std::collections::HashMap;
@@ -80,7 +81,7 @@ impl TrainedLayer {
         let device = device()?;
         let layer = TrainLayer::new(c, (how.l, w), &start.grids, how.window, how.value_step, &device)
             .map_err(failed)?;
-        Ok(Self { layer, window: how.window, hidden: c.hidden, device })
+        Ok(Self { layer, window: how.window, hidden: c.sizes.hidden, device })
     }
 
     /// The layer that a training before this one left in `path`.
@@ -93,7 +94,7 @@ impl TrainedLayer {
         let device = device()?;
         let layer =
             TrainLayer::restore((c, l), formats, window, path, &device).map_err(|e| damaged(path, &e))?;
-        Ok(Self { layer, window, hidden: c.hidden, device })
+        Ok(Self { layer, window, hidden: c.sizes.hidden, device })
     }
 
     /// Keeps the layer in `path`.

@@ -1,5 +1,20 @@
 //! How something is trained: passes, learning rates and their schedule, order of the data.
 
+/// How far a quantization is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reached {
+    /// Layers finished.
+    pub layer: usize,
+    /// Layers in all.
+    pub layers: usize,
+    /// Training steps done of the layer at work.
+    pub step: usize,
+    /// Training steps of a layer.
+    pub steps: usize,
+    /// Loss of the last step.
+    pub loss: Option<f64>,
+}
+
 /// Training of a layer, or of a whole model; by default none.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Training {

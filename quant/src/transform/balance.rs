@@ -24,8 +24,8 @@ pub struct PairPower {
 impl PairPower {
     /// Nothing seen.
     pub fn new(c: &LlamaConfig) -> Self {
-        let zeros = |heads: usize| vec![vec![0.0; heads * c.head_dim / 2]; c.layers];
-        Self { head_dim: c.head_dim, q: zeros(c.heads), k: zeros(c.kv_heads) }
+        let zeros = |heads: usize| vec![vec![0.0; heads * c.sizes.head_dim / 2]; c.sizes.layers];
+        Self { head_dim: c.sizes.head_dim, q: zeros(c.sizes.heads), k: zeros(c.sizes.kv_heads) }
     }
 
     /// Of q, per pair: sum over the query heads of KV head `kv` of layer `l`.
@@ -58,10 +58,10 @@ impl Tap for PairPower {
 
 /// Balances layer `l`; `exponent` 1 evens out the pairs, 0 does nothing. Scores stay the same.
 pub fn balance_qk(c: &LlamaConfig, w: &mut FloatLayer, l: usize, power: &PairPower, exponent: f64) {
-    let (half, group) = (c.head_dim / 2, c.group());
-    let mut k_rows = Vec::with_capacity(c.kv_width());
-    let mut q_rows = Vec::with_capacity(c.q_width());
-    for kv in 0..c.kv_heads {
+    let (half, group) = (c.sizes.head_dim / 2, c.sizes.group());
+    let mut k_rows = Vec::with_capacity(c.sizes.kv_width());
+    let mut q_rows = Vec::with_capacity(c.sizes.q_width());
+    for kv in 0..c.sizes.kv_heads {
         let factor = factors(&power.of_group(l, kv, group), &power.k[l][kv * half..][..half], exponent);
         let both = || factor.iter().chain(&factor);
         k_rows.extend(both().map(|f| *f as f32));

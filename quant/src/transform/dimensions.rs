@@ -6,9 +6,9 @@
 //! The residual stream's channels are not split.
 
 use crate::Result;
+use crate::calibrate::{Calibration, LayerStats};
 use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, Matrix};
-use crate::quantize::{Calibration, LayerStats};
 use std::ops::Range;
 
 /// Codes a side of down_proj's input, and of V.
@@ -102,16 +102,16 @@ pub fn split_values(c: &LlamaConfig, w: &mut FloatLayer, s: &LayerStats, most: u
     let (value, out) = (s.value.mean_square(), s.attn_out.mean_square());
     // The columns of o that read value channel `i`.
     let columns = |i: usize| {
-        let (kv, d) = (i / c.head_dim, i % c.head_dim);
-        (kv * c.group()..(kv + 1) * c.group()).map(move |h| h * c.head_dim + d)
+        let (kv, d) = (i / c.sizes.head_dim, i % c.sizes.head_dim);
+        (kv * c.sizes.group()..(kv + 1) * c.sizes.group()).map(move |h| h * c.sizes.head_dim + d)
     };
     let channel = |i: usize| {
         let loss = columns(i).map(|o| f64::from(out[o]) * energy[o]).sum::<f64>();
         let passed = if value[i] > 0.0 { loss / f64::from(value[i]) } else { 0.0 };
         Channel { max: f64::from(s.value.max[i]), loss, energy: passed }
     };
-    let channels: Vec<Channel> = (0..c.kv_width()).map(channel).collect();
-    let splits = choose(channels, c.head_dim, CODES[1], most);
+    let channels: Vec<Channel> = (0..c.sizes.kv_width()).map(channel).collect();
+    let splits = choose(channels, c.sizes.head_dim, CODES[1], most);
     for Split { strong, weak } in &splits.pairs {
         copy_row(&mut w.v, *strong, *weak, 0.5);
         for (from, to) in columns(*strong).zip(columns(*weak)) {

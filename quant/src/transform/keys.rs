@@ -24,7 +24,7 @@ pub enum Keys {
 /// The weights of a layer are damaged.
 pub fn match_keys(model: &mut FloatModel, sample: &KeySample, how: Keys) -> Result<()> {
     let c = model.config.clone();
-    let mut leads = Vec::with_capacity(c.layers);
+    let mut leads = Vec::with_capacity(c.sizes.layers);
     for (l, w) in model.layers.resident()?.iter_mut().enumerate() {
         match how {
             Keys::AsTheyAre => {}

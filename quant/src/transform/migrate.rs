@@ -3,10 +3,11 @@
 //! (a norm's gain, the rows of W_v or W_up) and `s` into the columns of the weights that read it.
 
 use super::{inverse, scale_columns, scale_rows};
+use crate::calibrate::{Channels, LayerStats};
 use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, Matrix};
+use crate::grid::{LayerShapes, fit};
 use crate::model::{GROUP, WeightFormat};
-use crate::quantize::{Channels, LayerStats, fit};
 use accllm_hw::config::COLS;
 
 /// Exponents of the range, and of the inverse norm of the weights' columns, that are compared when none is given.
@@ -20,47 +21,6 @@ const WHOLE: [f32; 3] = [0.5, 0.75, 1.0];
 const KEYS: f32 = 32.0;
 /// Weight rows on which they are compared.
 const SAMPLE_ROWS: usize = 128;
-
-/// Shapes of one layer's steps: their ratios between channels; the largest entry of each is 1.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LayerShapes {
-    /// Input of q, k, v: `[hidden]`.
-    pub attn_in: Vec<f32>,
-    /// Values: `[kv_heads * head_dim]`; the columns of o follow it.
-    pub value: Vec<f32>,
-    /// Input of gate, up: `[hidden]`.
-    pub mlp_in: Vec<f32>,
-    /// Input of down: `[ffn]`.
-    pub down_in: Vec<f32>,
-}
-
-impl LayerShapes {
-    /// The shapes of tensors with one factor for the channels of each group, which leave the weights that read them on
-    /// any grid, and the others; both are flat in place of those of the other kind. Values go with the others: what
-    /// attends to them counts one by one.
-    pub(crate) fn whole_and_single(self, c: &LlamaConfig) -> (Self, Self) {
-        let (mut whole, mut single) = (Self::flat(c), Self { value: self.value, ..Self::flat(c) });
-        let place = |shape: Vec<f32>, whole: &mut Vec<f32>, single: &mut Vec<f32>| {
-            let each = shape.chunks(GROUP).all(|g| g.iter().all(|s| Some(s) == g.first()));
-            *(if each { whole } else { single }) = shape;
-        };
-        place(self.attn_in, &mut whole.attn_in, &mut single.attn_in);
-        place(self.mlp_in, &mut whole.mlp_in, &mut single.mlp_in);
-        place(self.down_in, &mut whole.down_in, &mut single.down_in);
-        (whole, single)
-    }
-
-    /// No migration.
-    pub fn flat(c: &LlamaConfig) -> Self {
-        let ones = |n: usize| vec![1.0; n];
-        Self {
-            attn_in: ones(c.hidden),
-            value: ones(c.kv_width()),
-            mlp_in: ones(c.hidden),
-            down_in: ones(c.ffn),
-        }
-    }
-}
 
 /// A weight that reads a tensor, and the format it will have.
 pub type Reader<'a> = (&'a Matrix, WeightFormat);
@@ -87,7 +47,9 @@ pub fn migrate_head(model: &mut FloatModel, shape: &[f32]) {
 
 /// The value shape as seen by o's columns: `[heads * head_dim]`, one KV head for each of its query heads.
 pub(crate) fn per_query(c: &LlamaConfig, value: &[f32]) -> Vec<f32> {
-    (0..c.heads).flat_map(|h| value[h / c.group() * c.head_dim..][..c.head_dim].iter().copied()).collect()
+    (0..c.sizes.heads)
+        .flat_map(|h| value[h / c.sizes.group() * c.sizes.head_dim..][..c.sizes.head_dim].iter().copied())
+        .collect()
 }
 
 fn divide(gain: &mut [f32], shape: &[f32]) {
@@ -104,7 +66,7 @@ pub fn choose_layer(
     exponent: Option<f32>,
 ) -> LayerShapes {
     let [q, k, v, o, gate, up, down] = *formats;
-    let members: Vec<Matrix> = (0..c.group()).map(|g| member_of_group(c, &w.o, g)).collect();
+    let members: Vec<Matrix> = (0..c.sizes.group()).map(|g| member_of_group(c, &w.o, g)).collect();
     let by_kv: Vec<Reader<'_>> = members.iter().map(|m| (m, o)).collect();
     let averaged = Codes::Static(7.5 * KEYS.sqrt());
     // What pruning does to o hides what rounding does to values; shared by 32 channels, their steps would be too large.
@@ -129,8 +91,8 @@ pub fn choose_head(
 
 /// The columns of `o` that belong to query head `member` of each KV head: `[hidden, kv_heads * head_dim]`.
 fn member_of_group(c: &LlamaConfig, o: &Matrix, member: usize) -> Matrix {
-    let heads = o.data.chunks_exact(c.head_dim).skip(member).step_by(c.group());
-    Matrix { rows: o.rows, cols: c.kv_width(), data: heads.flatten().copied().collect() }
+    let heads = o.data.chunks_exact(c.sizes.head_dim).skip(member).step_by(c.sizes.group());
+    Matrix { rows: o.rows, cols: c.sizes.kv_width(), data: heads.flatten().copied().collect() }
 }
 
 /// How a tensor is rounded.

@@ -9,10 +9,10 @@
 
 use super::migrate::per_query;
 use crate::Result;
+use crate::calibrate::{Calibration, Channels, LayerStats};
 use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, Matrix};
 use crate::model::WeightFormat;
-use crate::quantize::{Calibration, Channels, LayerStats};
 
 /// Orders all channels of `model` for weights of `formats` (q, k, v, o, gate, up and down of a layer); the logits stay
 /// the same. `stats` are those of `model`. The residual stream takes the order that suits most of the weights that read
@@ -48,16 +48,22 @@ fn order_hidden_layer(c: &LlamaConfig, w: &mut FloatLayer, s: &LayerStats, [o, d
     pick_columns(&mut w.down, &order);
 
     let sizes = Sizes::new(&per_query(c, &s.value.max), &s.attn_out.power(), &[&w.o]);
-    let mut order = Vec::with_capacity(c.kv_width());
-    for kv in 0..c.kv_heads {
-        let mut head = sizes.part(kv * c.group() * c.head_dim, c.head_dim);
-        (1..c.group()).for_each(|g| head.add(&sizes.part((kv * c.group() + g) * c.head_dim, c.head_dim)));
-        order.extend(head.order(o).into_iter().map(|i| kv * c.head_dim + i));
+    let mut order = Vec::with_capacity(c.sizes.kv_width());
+    for kv in 0..c.sizes.kv_heads {
+        let mut head = sizes.part(kv * c.sizes.group() * c.sizes.head_dim, c.sizes.head_dim);
+        (1..c.sizes.group()).for_each(|g| {
+            head.add(&sizes.part((kv * c.sizes.group() + g) * c.sizes.head_dim, c.sizes.head_dim))
+        });
+        order.extend(head.order(o).into_iter().map(|i| kv * c.sizes.head_dim + i));
     }
     pick_rows(&mut w.v, &order);
-    let at = |h: usize, i: usize| h * c.head_dim + order[h / c.group() * c.head_dim + i] % c.head_dim;
-    let columns: Vec<usize> =
-        (0..c.heads).flat_map(|h| (0..c.head_dim).map(move |i| (h, i))).map(|(h, i)| at(h, i)).collect();
+    let at = |h: usize, i: usize| {
+        h * c.sizes.head_dim + order[h / c.sizes.group() * c.sizes.head_dim + i] % c.sizes.head_dim
+    };
+    let columns: Vec<usize> = (0..c.sizes.heads)
+        .flat_map(|h| (0..c.sizes.head_dim).map(move |i| (h, i)))
+        .map(|(h, i)| at(h, i))
+        .collect();
     pick_columns(&mut w.o, &columns);
 }
 

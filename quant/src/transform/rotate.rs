@@ -98,7 +98,7 @@ pub fn fold_gains(model: &mut FloatModel) -> Result<()> {
 /// Layers that cannot be brought into memory.
 pub fn rotate_residual(model: &mut FloatModel, seed: u64) -> Result<()> {
     fold_gains(model)?;
-    let r = Rotation::random(model.config.hidden, seed);
+    let r = Rotation::random(model.config.sizes.hidden, seed);
     r.columns(&mut model.embed);
     for w in model.layers.resident()? {
         [&mut w.q, &mut w.k, &mut w.v, &mut w.gate, &mut w.up].into_iter().for_each(|w| r.columns(w));
@@ -112,7 +112,7 @@ pub fn rotate_residual(model: &mut FloatModel, seed: u64) -> Result<()> {
 
 /// Rotates the values of each head (rows of W_v, columns of o); the layer's output stays the same.
 pub fn rotate_values(c: &LlamaConfig, w: &mut FloatLayer, seed: u64) {
-    let r = Rotation::random(c.head_dim, seed);
+    let r = Rotation::random(c.sizes.head_dim, seed);
     r.rows(&mut w.v);
     r.columns(&mut w.o);
 }

@@ -1,5 +1,6 @@
 //! RTL against its models, through Verilator.
 
+mod assertions;
 mod config;
 mod ctrl;
 mod mat;

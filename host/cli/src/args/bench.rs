@@ -50,7 +50,8 @@ pub struct Random {
     accllm bench llama2-7b --prompt 512 --layers 2\n  accllm bench llama2-7b --batch 4 --context 128 --layers 2\n  accllm bench tinytales --config tiny --context 64"
 )]
 pub struct Bench {
-    /// llama2-7b, llama3-8b, smollm2-135m (random weights of the right formats), or tinytales (the bundled model).
+    /// llama2-7b, llama3-8b, smollm2-135m or the config.json of any Llama model (random weights of the right formats), or
+    /// tinytales (the bundled model).
     pub shape: String,
     /// Engine configuration: tiny, edge, u280, or a file (docs/configurations.md).
     #[arg(long, default_value = "u280", value_name = "NAME|FILE")]

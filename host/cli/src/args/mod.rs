@@ -3,6 +3,7 @@
 mod ablate;
 mod bench;
 mod card;
+mod estimate;
 mod eval;
 mod model;
 mod quantize;
@@ -12,6 +13,7 @@ mod text;
 pub use ablate::Ablate;
 pub use bench::{Bench, BenchCpu, BenchMemory, BenchPage, BitsArg};
 pub use card::{HwEmu, TroubleArg, XrtCheck, XrtDevice};
+pub use estimate::Estimate;
 pub use eval::{Eval, EvalLong, LongStageArg, Scored, StageArg, YesNo};
 pub use model::{Compile, Devices, Disasm, Info, ShapeArgs};
 pub use quantize::{FormatArg, KeysArg, PresetArg, PruningArg, Quantize, TrainerArg};
@@ -69,6 +71,8 @@ pub enum Verb {
     Bench(Bench),
     /// Measure the integer reference model on this computer: tokens scored and tokens decoded in a second.
     BenchCpu(BenchCpu),
+    /// Estimate what an engine takes of a card, and the watts and joules of a token.
+    Estimate(Estimate),
     /// Run all benchmarks of docs/performance.md (ten minutes) and write that page.
     BenchPage(BenchPage),
     /// List the instructions of a compiled program.

@@ -41,7 +41,7 @@ pub fn run(args: &Ablate, out: &Out) -> Result<()> {
     args.page.as_deref().map_or(Ok(()), |page| check_page(page, name(&source.name)))?;
     let busy = out.busy("reading the model");
     let model = source.float()?;
-    let tokenizer = source.tokenizer(model.config.vocab)?;
+    let tokenizer = source.tokenizer(model.config.sizes.vocab)?;
     let scored = stream(args.text.as_deref(), bundled::VALIDATION, &model, &tokenizer)?;
     let calibration = stream(args.calib.as_deref(), bundled::CALIBRATION, &model, &tokenizer)?;
     busy.finish_and_clear();

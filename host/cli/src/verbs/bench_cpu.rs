@@ -5,6 +5,7 @@ use crate::out::Out;
 use crate::prepare;
 use accllm_device::{Error, Result};
 use accllm_lab::bench::cpu;
+use accllm_lab::shapes::{self, Random};
 use accllm_quant::model::LambdaShape;
 
 /// Measures and prints.
@@ -21,8 +22,9 @@ pub fn run(args: &BenchCpu, out: &Out) -> Result<()> {
     lambda.check(std::path::Path::new("command line"))?;
     let wide = random.prob_bits.is_none_or(|b| b == BitsArg::Sixteen);
     let busy = out.busy("making the model");
-    let model = match cpu::random(name, random.layers, lambda, wide, random.seed)? {
-        Some(model) => model,
+    let choice = Random { layers: random.layers, lambda, prob_wide: wide, seed: random.seed };
+    let model = match shapes::find(name)? {
+        Some(sizes) => choice.model(&sizes)?.build(),
         None => prepare::model(name, out)?.model,
     };
     busy.set_message("measuring");

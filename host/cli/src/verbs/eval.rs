@@ -48,7 +48,7 @@ pub fn run(args: &Eval, out: &Out) -> Result<()> {
     let (mut models, stream, how) = match source.kind {
         Kind::Quantized => {
             let model = QuantModel::load(source.folder())?;
-            let tokenizer = source.tokenizer(model.arch.vocab)?;
+            let tokenizer = source.tokenizer(model.arch.sizes.vocab)?;
             let how = windowing(args, model.arch.bos)?;
             let stream = stream(&args.scored, &text, &tokenizer, model.arch.bos, &model.arch.eos)?;
             how.windows(stream.len())?;
@@ -56,7 +56,7 @@ pub fn run(args: &Eval, out: &Out) -> Result<()> {
         }
         Kind::Checkpoint => {
             let float = source.float()?;
-            let tokenizer = source.tokenizer(float.config.vocab)?;
+            let tokenizer = source.tokenizer(float.config.sizes.vocab)?;
             let how = windowing(args, float.config.bos)?;
             let stream = stream(&args.scored, &text, &tokenizer, float.config.bos, &float.config.eos)?;
             // A text that is too short is refused before the quantizer's work, not after it.

@@ -31,14 +31,14 @@ pub fn run(args: &EvalLong, out: &Out) -> Result<()> {
     if source.kind == Kind::Quantized && args.stage == LongStageArg::Integer {
         let model = QuantModel::load(source.folder())?;
         let a = &model.arch;
-        let tokens = stream(&args.scored, &text, &source.tokenizer(a.vocab)?, a.bos, &a.eos)?;
+        let tokens = stream(&args.scored, &text, &source.tokenizer(a.sizes.vocab)?, a.bos, &a.eos)?;
         busy.finish_and_clear();
         let shape = (model.lambda, a.max_positions);
         return report(args, &source, &Reader::integer(&model), shape, &tokens, out);
     }
     let float = source.float()?;
     let c = &float.config;
-    let tokenizer = source.tokenizer(c.vocab)?;
+    let tokenizer = source.tokenizer(c.sizes.vocab)?;
     let (tokens, positions) = (stream(&args.scored, &text, &tokenizer, c.bos, &c.eos)?, c.max_positions);
     if args.stage == LongStageArg::Float {
         busy.finish_and_clear();

@@ -75,7 +75,14 @@ pub fn run(args: &Info, out: &Out) -> Result<()> {
     let a = &ready.model.arch;
     out.line(&format!(
         "{}: {} layers, hidden {}, feed-forward {}, {} query heads on {} KV heads of {}, vocabulary {}",
-        ready.name, a.layers, a.hidden, a.ff, a.heads, a.kv_heads, a.head_dim, a.vocab
+        ready.name,
+        a.sizes.layers,
+        a.sizes.hidden,
+        a.sizes.ff,
+        a.sizes.heads,
+        a.sizes.kv_heads,
+        a.sizes.head_dim,
+        a.sizes.vocab
     ))?;
     let (begin, end) = (named(&ready, &begin(&ready)), named(&ready, ready.ends()));
     out.line(&format!("a text begins with {}, and ends at {}", list(&begin), list(&end)))?;

@@ -9,6 +9,7 @@ mod chat;
 mod compile;
 mod devices;
 mod disasm;
+mod estimate;
 mod eval;
 mod eval_long;
 mod info;
@@ -35,6 +36,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Verb::Run(args) => run::run(&args, &out),
         Verb::Bench(args) => bench::run(&args, &out),
         Verb::BenchCpu(args) => bench_cpu::run(&args, &out),
+        Verb::Estimate(args) => estimate::run(&args, &out),
         Verb::BenchPage(args) => bench_page::run(&args, &out),
         Verb::Chat(args) => chat::run(&args, &out),
         Verb::Serve(args) => serve::run(&args, &out),

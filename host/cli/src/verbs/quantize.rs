@@ -40,7 +40,7 @@ pub fn run(args: &Quantize, out: &Out) -> Result<()> {
     source.check_tokenizer()?;
     let busy = out.busy("reading the checkpoint");
     let float = source.float()?;
-    let tokenizer = source.tokenizer(float.config.vocab)?;
+    let tokenizer = source.tokenizer(float.config.sizes.vocab)?;
     busy.finish_and_clear();
     let work = args.work.clone().unwrap_or_else(|| beside(&args.out));
     let keeps = recipe.keeps(&float.config);

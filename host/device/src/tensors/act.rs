@@ -52,7 +52,7 @@ fn columns(c: &Context<'_>, (base, x): (usize, usize), point: Point, out: &mut V
         let (row, col) = at(c, &b, x);
         let token = if point == Point::HeadIn { c.block - 1 } else { c.tokens.start };
         debug_assert!(point == Point::HeadIn || row == c.layout.shape.row_of(token, c.block));
-        if col < c.layout.shape.dims.hidden {
+        if col < c.layout.shape.sizes.hidden {
             out.push(Found { point, token, head: None, element: col, value: b.value });
         }
     }
@@ -63,7 +63,7 @@ fn hidden(c: &Context<'_>, out: &mut Vec<Found>) {
     let (a, s) = (&c.layout.act, &c.layout.shape);
     for b in bytes(c, a.h) {
         let (token, element) = at(c, &b, a.h_x);
-        if element < s.dims.ff {
+        if element < s.sizes.ff {
             let token = c.first + token;
             out.push(Found { point: Point::MlpH, token, head: None, element, value: b.value });
         }
@@ -83,7 +83,7 @@ fn attention(c: &Context<'_>, out: &mut Vec<Found>) {
     for b in bytes(c, a.attn) {
         let (token, col) = at(c, &b, a.attn_x);
         let (token, head, element) = (c.first + token, col / s.hds, col % s.hds);
-        if element < s.dims.head_dim {
+        if element < s.sizes.head_dim {
             out.push(Found { point: Point::AttnO8, token, head: Some(head), element, value: b.value });
         }
     }

@@ -26,7 +26,7 @@ pub(super) fn elements(c: &Context<'_>, out: &mut Vec<Found>) {
         }
     }
     let Some(layer) = c.label.layer_at(&c.record.loop_counters) else { return };
-    for head in 0..c.layout.shape.dims.kv_heads {
+    for head in 0..c.layout.shape.sizes.kv_heads {
         match tensor {
             Tensor::KCodes => keys(c, &beats, layer, head, out),
             _ => values(c, &beats, layer, head, out),
@@ -52,7 +52,7 @@ fn keys(c: &Context<'_>, beats: &Beats, layer: usize, head: usize, out: &mut Vec
 
 fn values(c: &Context<'_>, beats: &Beats, layer: usize, head: usize, out: &mut Vec<Found>) {
     let token = c.tokens.start;
-    for d in 0..c.layout.shape.dims.head_dim {
+    for d in 0..c.layout.shape.sizes.head_dim {
         let at = c.layout.value_place(layer, head, c.position + token as u64, d);
         if let Some(beat) = beats.get(&(at.channel, at.beat)) {
             let value = get_nibble(beat, at.multiplier).into();

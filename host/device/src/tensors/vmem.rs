@@ -3,8 +3,8 @@
 use super::{Context, Found};
 use accllm_compiler::image::source_row;
 use accllm_compiler::label::Tensor;
-use accllm_compiler::spec::Linear;
 use accllm_hw::isa::Op;
+use accllm_hw::sizes::Linear;
 use accllm_quant::int::Point;
 use accllm_sim::golden::Space;
 
@@ -24,7 +24,7 @@ pub(super) fn elements(c: &Context<'_>, out: &mut Vec<Found>) {
 }
 
 fn place(c: &Context<'_>, offset: usize) -> Option<(Point, Place)> {
-    let (s, d) = (&c.layout.shape, &c.layout.shape.dims);
+    let (s, d) = (&c.layout.shape, &c.layout.shape.sizes);
     let (point, place) = match c.label.tensors.first()? {
         Tensor::Embed => (Point::Embed, (c.tokens.start, None, offset)),
         Tensor::ResidAttn => {

@@ -1,9 +1,8 @@
 //! The integer reference model on this computer: tokens scored and tokens decoded in a second.
 
-use super::shapes;
 use crate::{Error, Result};
 use accllm_quant::int::{Logits, NoIntTap, Prepared, Session};
-use accllm_quant::model::{LambdaShape, QuantModel};
+use accllm_quant::model::QuantModel;
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Instant;
@@ -32,25 +31,6 @@ pub struct CpuReport {
     pub prepare_s: f64,
 }
 
-/// A model of a known shape with random weights; `None` for another name.
-///
-/// # Errors
-/// More layers than the shape has, or none.
-pub fn random(
-    name: &str,
-    layers: Option<usize>,
-    lambda: LambdaShape,
-    wide: bool,
-    seed: u64,
-) -> Result<Option<QuantModel>> {
-    let Some(named) = shapes::SHAPES.iter().find(|s| s.name == name) else { return Ok(None) };
-    let run = layers.unwrap_or(named.layers());
-    match (1..=named.layers()).contains(&run) {
-        true => Ok(Some(named.model(run, lambda, wide, seed).build())),
-        false => Err(Error::Argument(format!("--layers is {run}; {name} has {}", named.layers()))),
-    }
-}
-
 /// Measures `model` on `threads` threads; `tokens` are decoded.
 ///
 /// # Errors
@@ -62,7 +42,7 @@ pub fn measure(name: &str, model: &QuantModel, threads: usize, tokens: usize) ->
         let start = Instant::now();
         let prepared = Arc::new(Prepared::new(model));
         let prepare_s = start.elapsed().as_secs_f64();
-        let vocab = model.arch.vocab as u64;
+        let vocab = model.arch.sizes.vocab as u64;
         let text: Vec<u32> = (0..=WINDOW as u64)
             .map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) % vocab)
             .map(|id| id as u32)

@@ -8,7 +8,6 @@ mod page;
 mod plausible;
 mod profile;
 mod report;
-pub mod shapes;
 mod work;
 
 pub use model::Model;
@@ -32,7 +31,7 @@ use std::time::Instant;
 /// What to measure.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// One of [`shapes::names`].
+    /// One of [`crate::shapes::names`], or a `config.json`.
     pub shape: String,
     /// Configuration.
     pub config: String,
@@ -289,7 +288,7 @@ impl<'a> Bench<'a> {
             prompt: (phase.name == "prefill").then_some(phase.runs.iter().sum()),
             tokens: work.tokens,
             runs: work.runs,
-            layers: shape.dims.layers,
+            layers: shape.sizes.layers,
             model_layers: self.model.layers(),
             sinks: shape.lambda.n_sink,
             window: shape.lambda.n_window,
@@ -314,7 +313,7 @@ impl<'a> Bench<'a> {
             instruction_bytes: info.instruction_bytes(),
             agreement,
             estimated: self.estimate(work, profile),
-            published: match shape.dims.layers == self.model.layers() {
+            published: match shape.sizes.layers == self.model.layers() {
                 true => report::published(&o.shape, &c.name, phase.name),
                 false => &[],
             },
@@ -328,7 +327,7 @@ impl<'a> Bench<'a> {
 
     /// The whole model: the layers that did not run cost as much as those after the first one.
     fn estimate(&self, work: &Work, profile: &Profile<'_>) -> Option<Estimate> {
-        let (all, ran) = (self.model.layers(), self.program.layout.shape.dims.layers);
+        let (all, ran) = (self.model.layers(), self.program.layout.shape.sizes.layers);
         let layers = profile.layers();
         // The first layer's cycles hold the beginning of the run.
         let first = usize::from(layers.len() > 1);

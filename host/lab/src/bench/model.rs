@@ -1,7 +1,7 @@
 //! The model of a benchmark: random weights of a known shape, or the bundled model.
 
 use super::Options;
-use super::shapes::{self, Named};
+use crate::shapes::{self, Random};
 use crate::{Error, Result};
 use accllm_compiler::image::{ModelSource, fill_image};
 use accllm_compiler::synthetic::Synthetic;
@@ -48,21 +48,14 @@ impl Model {
         if o.shape == shapes::BUNDLED {
             return Self::bundled(o);
         }
-        let named = shapes::SHAPES.iter().find(|s| s.name == o.shape).ok_or_else(|| {
-            Error::Argument(format!("no shape '{}'; there are: {}", o.shape, shapes::names().join(", ")))
-        })?;
-        Self::random(o, named)
-    }
-
-    fn random(o: &Options, named: &Named) -> Result<Self> {
-        let layers = named.layers();
-        let run = o.layers.unwrap_or(layers);
-        if run == 0 || run > layers {
-            let what = format!("--layers is {run}; {} has {layers}: give 1 to {layers}", named.name);
-            return Err(Error::Argument(what));
-        }
-        let wide = o.prob_wide.unwrap_or(true);
-        Ok(Self::Random { source: named.model(run, lambda(o, LAMBDA), wide, o.seed), layers })
+        let sizes = shapes::open(&o.shape)?;
+        let random = Random {
+            layers: o.layers,
+            lambda: lambda(o, LAMBDA),
+            prob_wide: o.prob_wide.unwrap_or(true),
+            seed: o.seed,
+        };
+        Ok(Self::Random { source: random.model(&sizes)?, layers: sizes.layers })
     }
 
     fn bundled(o: &Options) -> Result<Self> {
@@ -91,7 +84,7 @@ impl Model {
     pub fn layers(&self) -> usize {
         match self {
             Self::Random { layers, .. } => *layers,
-            Self::Bundled { ready, .. } => ready.model.arch.layers,
+            Self::Bundled { ready, .. } => ready.model.arch.sizes.layers,
         }
     }
 
@@ -116,7 +109,7 @@ impl Model {
     /// A weight cannot be packed.
     pub fn image(&self, program: &Program, progress: &dyn Progress) -> Result<MemoryImage> {
         let l = &program.layout;
-        let beats = l.weights.end * l.shape.channels + l.shape.dims.vocab * l.aux.embed_row;
+        let beats = l.weights.end * l.shape.channels + l.shape.sizes.vocab * l.aux.embed_row;
         progress.begin("weights", (beats * BEAT_BYTES) as u64);
         let image = fill_image(program, self.source(), &|bytes| progress.advance(bytes as u64));
         progress.end();
@@ -156,7 +149,7 @@ impl Model {
                 // Any spread of ids will do: each reads an embedding row of its own.
                 let seed = source.seed.wrapping_add((sequence as u64) << 32);
                 let id = |p: u64| p.wrapping_add(seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
-                Ok((position..).take(count).map(|p| (id(p) % source.vocab as u64) as u32).collect())
+                Ok((position..).take(count).map(|p| (id(p) % source.sizes.vocab as u64) as u32).collect())
             }
             Self::Bundled { text, .. } => {
                 // Sequences begin in different places of the text.

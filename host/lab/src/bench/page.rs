@@ -220,7 +220,7 @@ mod tests {
     fn every_case_names_a_shape_and_what_it_runs() {
         for case in all() {
             let o = &case.options;
-            assert!(crate::bench::shapes::names().contains(&o.shape.as_str()), "{}", o.shape);
+            assert!(crate::shapes::names().contains(&o.shape.as_str()), "{}", o.shape);
             assert!(o.context.is_some() != o.prompt.is_some() && o.compare, "{o:?}");
         }
     }

@@ -5,6 +5,7 @@ use accllm_compiler::synthetic::{Synthetic, Values};
 use accllm_compiler::{Program, Settings, Step};
 use accllm_device::{Device as _, GoldenDevice};
 use accllm_hw::config::{BEAT_BYTES, find};
+use accllm_hw::sizes::Sizes;
 use accllm_quant::model::LambdaShape;
 use accllm_sim::golden::{Executed, Field, Space};
 use std::collections::BTreeMap;
@@ -20,13 +21,16 @@ struct Count {
 #[test]
 fn tensors_are_neither_saturated_nor_zero() {
     let model = Synthetic {
-        hidden: 512,
-        ff: 1376,
-        layers: 12,
-        heads: 8,
-        kv_heads: 4,
-        head_dim: 64,
-        vocab: 1000,
+        sizes: Sizes {
+            hidden: 512,
+            ff: 1376,
+            layers: 12,
+            heads: 8,
+            kv_heads: 4,
+            head_dim: 64,
+            vocab: 1000,
+            ..Synthetic::SIZES
+        },
         values: Values::Normal,
         lambda: LambdaShape { n_sink: 4, n_window: 508 },
         ..Synthetic::default()

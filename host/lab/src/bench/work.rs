@@ -1,18 +1,18 @@
 //! How many multiplications a run needs: those of kept weights and of cached keys and values in sight.
 
-use accllm_compiler::spec::Linear;
 use accllm_compiler::{Program, Step};
 use accllm_hw::beat::WeightFormat;
+use accllm_hw::sizes::Linear;
 
 /// Multiplications of a step, each a multiplier of one token lane busy for a cycle. Pruned weights, padding and
 /// tokens out of sight do not count. A 16-bit probability counts twice, because it is multiplied as two int8 halves
 /// on two lanes.
 pub fn multiplications(program: &Program, step: Step) -> u64 {
     let (spec, shape) = (&program.spec, &program.layout.shape);
-    let dims = &spec.dims;
+    let dims = &spec.sizes;
     let halves = |wide: bool| if wide { 2 } else { 1 };
     let weights = |linear: Linear, format: WeightFormat| {
-        let (rows, cols) = shape.checkpoint_size(linear);
+        let (rows, cols) = shape.sizes.linear(linear);
         let kept = if format == WeightFormat::W2Sparse { rows * cols / 2 } else { rows * cols };
         kept as u64
     };

@@ -91,7 +91,7 @@ impl<D: Device> Runner for DeviceRunner<D> {
     }
 
     fn head_cache(&mut self, layer: usize, head: usize) -> Result<HeadCache> {
-        let d = &self.loaded.layout.shape.dims;
+        let d = &self.loaded.layout.shape.sizes;
         if layer >= d.layers || head >= d.kv_heads {
             return Err(Error::Argument(format!("there is no KV head {head} of layer {layer}")));
         }
@@ -107,8 +107,8 @@ impl<D: Device> Runner for DeviceRunner<D> {
         self.held = Held::new(self.lambda(), self.loaded.layout.shape.ring);
         self.resume(0)?;
         let Loaded { device, layout, .. } = &mut self.loaded;
-        for layer in 0..layout.shape.dims.layers {
-            for head in 0..layout.shape.dims.kv_heads {
+        for layer in 0..layout.shape.sizes.layers {
+            for head in 0..layout.shape.sizes.kv_heads {
                 let cache = heads(layer, head)?;
                 write_head(device, layout, position, (layer, head), &cache)?;
             }

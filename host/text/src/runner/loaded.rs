@@ -54,7 +54,7 @@ impl<D: Device> Loaded<D> {
     /// The device's.
     pub fn logits(&mut self, row: usize) -> Result<Vec<i32>> {
         let aux = &self.layout.aux;
-        let mut bytes = vec![0; 4 * self.layout.shape.dims.vocab];
+        let mut bytes = vec![0; 4 * self.layout.shape.sizes.vocab];
         self.device.read_aux(aux.logits + row * aux.logits_row, &mut bytes)?;
         Ok(bytes.as_chunks::<4>().0.iter().map(|b| i32::from_le_bytes(*b)).collect())
     }

@@ -121,7 +121,7 @@ impl Shared {
 
     /// A token of the model.
     fn token(&self, id: Option<u32>) -> Option<u32> {
-        id.filter(|id| (*id as usize) < self.model.ready.model.arch.vocab)
+        id.filter(|id| (*id as usize) < self.model.ready.model.arch.sizes.vocab)
     }
 
     /// `logit_bias`: from token ids to what is added to their logits.

@@ -49,7 +49,7 @@ fn one(value: &Value, model: &Model) -> Answer<Vec<u32>> {
             return Err(bad(format!("'prompt' is {}; {what}", short(other))));
         }
     };
-    let vocab = model.ready.model.arch.vocab;
+    let vocab = model.ready.model.arch.sizes.vocab;
     let token = |v: &Value| whole(v).and_then(|n| u32::try_from(n).ok()).filter(|n| (*n as usize) < vocab);
     let known = |v: &Value| {
         token(v).ok_or_else(|| {

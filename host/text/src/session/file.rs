@@ -2,7 +2,8 @@
 
 use crate::message::Message;
 use accllm_hw::regs::CONTRACT_VERSION;
-use accllm_quant::model::{Arch, HeadCache, LambdaShape};
+use accllm_hw::sizes::Sizes;
+use accllm_quant::model::{HeadCache, LambdaShape};
 use serde::{Deserialize, Serialize};
 use std::io::Read;
 
@@ -40,13 +41,13 @@ pub struct Header {
 
 impl Header {
     /// Of a session of this model.
-    pub fn new(model: &str, arch: &Arch, lambda: LambdaShape) -> Self {
+    pub fn new(model: &str, sizes: &Sizes, lambda: LambdaShape) -> Self {
         Self {
             model: model.into(),
             lambda,
-            layers: arch.layers,
-            kv_heads: arch.kv_heads,
-            widths: (arch.padded_head(), arch.head_dim),
+            layers: sizes.layers,
+            kv_heads: sizes.kv_heads,
+            widths: (sizes.padded_head(), sizes.head_dim),
             position: 0,
             tokens: 0,
             messages: None,
@@ -144,7 +145,7 @@ impl Saved {
     ///
     /// # Errors
     /// What is wrong with the file.
-    pub fn read(mut file: impl Read, len: u64, here: &Header, arch: &Arch) -> Result<Self, String> {
+    pub fn read(mut file: impl Read, len: u64, here: &Header, sizes: &Sizes) -> Result<Self, String> {
         let short = |_| "it is too short".to_string();
         let mut start = [0; START];
         file.read_exact(&mut start).map_err(short)?;
@@ -177,10 +178,10 @@ impl Saved {
         if let Some(why) = header.foreign(here) {
             return Err(why);
         }
-        Self::body(header, rest, arch)
+        Self::body(header, rest, sizes)
     }
 
-    fn body(header: Header, rest: &[u8], arch: &Arch) -> Result<Self, String> {
+    fn body(header: Header, rest: &[u8], sizes: &Sizes) -> Result<Self, String> {
         if header.position > header.tokens || header.tokens > accllm_compiler::abi::MAX_POSITION {
             return Err(format!("a position of {} in {} tokens", header.position, header.tokens));
         }
@@ -192,12 +193,12 @@ impl Saved {
         let (tokens, heads) = rest.split_at(4 * header.tokens as usize);
         let tokens = tokens.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
         let saved = Self { header, tokens, heads: heads.to_vec() };
-        if let Some(t) = saved.tokens.iter().find(|t| **t as usize >= arch.vocab) {
-            return Err(format!("token {t} is not below the vocabulary size {}", arch.vocab));
+        if let Some(t) = saved.tokens.iter().find(|t| **t as usize >= sizes.vocab) {
+            return Err(format!("token {t} is not below the vocabulary size {}", sizes.vocab));
         }
         let kept = saved.header.kept();
-        for (layer, head) in (0..arch.layers).flat_map(|l| (0..arch.kv_heads).map(move |h| (l, h))) {
-            if !saved.head(layer, head).is_sane(arch, kept) {
+        for (layer, head) in (0..sizes.layers).flat_map(|l| (0..sizes.kv_heads).map(move |h| (l, h))) {
+            if !saved.head(layer, head).is_sane(sizes, kept) {
                 return Err(format!("layer {layer}, KV head {head} holds numbers that no cache has"));
             }
         }

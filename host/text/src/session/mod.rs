@@ -318,7 +318,7 @@ impl<'m> Session<'m> {
     }
 
     fn check(&self, tokens: &[u32]) -> Result<()> {
-        let vocab = self.ready.model.arch.vocab;
+        let vocab = self.ready.model.arch.sizes.vocab;
         match tokens.iter().find(|t| **t as usize >= vocab) {
             Some(t) => Err(Error::Argument(format!("token {t} is not below the vocabulary size {vocab}"))),
             None => Ok(()),

@@ -54,7 +54,8 @@ impl Session<'_> {
         if !meta.is_file() {
             return Err(bad("it is no file".into()));
         }
-        let saved = Saved::read(file, meta.len(), &self.header()?, &self.ready.model.arch).map_err(bad)?;
+        let saved =
+            Saved::read(file, meta.len(), &self.header()?, &self.ready.model.arch.sizes).map_err(bad)?;
         if let Some(what) = self.without_prefix(&saved.tokens, saved.header.position) {
             return Err(bad(what));
         }
@@ -69,6 +70,6 @@ impl Session<'_> {
     }
 
     fn header(&self) -> Result<Header> {
-        Ok(Header::new(self.ready.fingerprint()?, &self.ready.model.arch, self.runner.lambda()))
+        Ok(Header::new(self.ready.fingerprint()?, &self.ready.model.arch.sizes, self.runner.lambda()))
     }
 }

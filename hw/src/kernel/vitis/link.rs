@@ -2,7 +2,7 @@
 
 use super::super::{Kernel, PLATFORM};
 use super::text;
-use crate::r#gen::NOTE;
+use crate::NOTE;
 use std::fmt::Write as _;
 
 pub(super) fn file(kernel: &Kernel) -> String {

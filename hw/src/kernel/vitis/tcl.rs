@@ -2,7 +2,7 @@
 
 use super::super::{Kernel, PROTOCOL, SLAVE};
 use super::{text, version};
-use crate::r#gen::NOTE;
+use crate::NOTE;
 use std::fmt::Write as _;
 
 /// Registers of ap_ctrl, beside the arguments.

@@ -2,7 +2,7 @@
 
 use super::super::{Kernel, SLAVE};
 use super::text;
-use crate::r#gen::NOTE;
+use crate::NOTE;
 use std::fmt::Write as _;
 
 /// Signals of the slave: name, driven by the kernel, bits.

@@ -56,7 +56,7 @@ pub fn kernel_element(kernel: &Kernel, instances: &str) -> String {
 pub(super) fn file(kernel: &Kernel) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!-- {} -->\n<root versionMajor=\"1\" versionMinor=\"6\">\n{}</root>\n",
-        crate::r#gen::NOTE,
+        crate::NOTE,
         kernel_element(kernel, "")
     )
 }

@@ -24,7 +24,7 @@ fn text(device: &dyn Device, model: &FloatModel, beginnings: &[Vec<u32>], sequen
 fn beginnings_are_followed() {
     let model = model(3);
     let beginnings: Vec<Vec<u32>> = vec![vec![17], vec![5, 6, 7, 8, 9], vec![100], vec![30, 31]];
-    let vocab = model.config.vocab;
+    let vocab = model.config.sizes.vocab;
     on_devices(|device| {
         let text = text(device, &model, &beginnings, 6);
         assert_eq!(text.len(), 6 * LENGTH);
@@ -62,7 +62,7 @@ fn beginnings_are_followed() {
 #[ignore = "half a minute without a card"]
 fn draws_follow_the_distribution() {
     let model = model(3);
-    let vocab = model.config.vocab;
+    let vocab = model.config.sizes.vocab;
     on_devices(|device| {
         let text = text(device, &model, &[vec![30, 31]], 12);
         let (mut surprise, mut entropy, mut count) = (0.0, 0.0, 0);

@@ -31,7 +31,7 @@ fn forward_gives_the_float_models_hidden_states() {
             let w = weights(device, &layers, &gains, &model.embed.data);
             put(device, net.ids, &ids).unwrap();
             net.forward(w, LENGTH, Rounding::default(), net.head_in).unwrap();
-            let got = got_bf16(device, net.head_in, TOKENS * shape.hidden);
+            let got = got_bf16(device, net.head_in, TOKENS * shape.sizes.hidden);
             let error = distance(&got, &wanted);
             assert!(error < 0.01, "{error}");
         }
@@ -83,7 +83,7 @@ fn backward_gives_the_slope_of_the_loss() {
             parts.push((format!("linear {i}"), 0, p.at..p.at + p.len()));
         }
         for i in 0..shape.norms() {
-            parts.push((format!("norm {i}"), 1, i * shape.hidden..(i + 1) * shape.hidden));
+            parts.push((format!("norm {i}"), 1, i * shape.sizes.hidden..(i + 1) * shape.sizes.hidden));
         }
         parts.push(("embedding".into(), 2, 0..start[2].len()));
         let mut wrong = Vec::new();

@@ -41,7 +41,7 @@ fn around_one(n: usize, seed: u64) -> Vec<f32> {
 /// Weights of bf16.
 pub(super) fn model(seed: u64) -> FloatModel {
     let c = config();
-    let (h, q, kv, f) = (c.hidden, c.q_width(), c.kv_width(), c.ffn);
+    let (h, q, kv, f) = (c.sizes.hidden, c.sizes.q_width(), c.sizes.kv_width(), c.sizes.ff);
     let layer = |l: u64| {
         let s = seed + 100 * l;
         FloatLayer {
@@ -57,7 +57,7 @@ pub(super) fn model(seed: u64) -> FloatModel {
         }
     };
     FloatModel {
-        embed: matrix(c.vocab, h, seed + 50, 0.5),
+        embed: matrix(c.sizes.vocab, h, seed + 50, 0.5),
         layers: vec![layer(1), layer(2)].into(),
         final_norm: around_one(h, seed + 51),
         head: None,

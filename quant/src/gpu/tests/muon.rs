@@ -9,12 +9,14 @@ fn a_step_of_muon_is_orthogonal_and_one_of_adam_a_sign() {
     on_devices(|device| {
         let shape = Shape::of(&config()).unwrap();
         let optimizer = Optimizer::new(device, shape).unwrap();
-        let all = shape.layers * shape.layer();
+        let all = shape.sizes.layers * shape.layer();
         let (weights, gradient) = (random(all, 21), random(all, 22));
         put(device, optimizer.layers, &weights).unwrap();
         put(device, optimizer.gradients.layers, &gradient).unwrap();
-        let (table, d_table) =
-            (random(shape.vocab * shape.hidden, 23), random(shape.vocab * shape.hidden, 24));
+        let (table, d_table) = (
+            random(shape.sizes.vocab * shape.sizes.hidden, 23),
+            random(shape.sizes.vocab * shape.sizes.hidden, 24),
+        );
         put(device, optimizer.table, &table).unwrap();
         put(device, optimizer.gradients.table, &d_table).unwrap();
         optimizer.set(0, Rates { muon: 0.01, embedding: 0.001, gains: 0.0 }).unwrap();

@@ -4,7 +4,8 @@ use super::*;
 use crate::gpu::device::{Arg, Grid, Memory};
 use crate::gpu::net::angles;
 use crate::gpu::w2::round_weights;
-use crate::quantize::simulate::{key_head, query_head, round, round_blocks};
+use crate::head::{key_head, query_head};
+use crate::quantize::simulate::{round, round_blocks};
 
 #[test]
 fn weights_are_rounded_as_on_the_cpu() {
@@ -32,16 +33,16 @@ fn weights_are_rounded_as_on_the_cpu() {
 #[test]
 fn queries_keys_and_values_are_rounded_as_simulated() {
     let c = config();
-    let (rows, width) = (6, c.q_width() + 2 * c.kv_width());
+    let (rows, width) = (6, c.sizes.q_width() + 2 * c.sizes.kv_width());
     let x: Vec<f32> = random(rows * width, 12).iter().map(|v| bf16::from_f32(v * 3.0).to_f32()).collect();
     let step = 0.11f32;
     let mut wanted = x.clone();
     for row in wanted.chunks_exact_mut(width) {
-        let (q, kv) = row.split_at_mut(c.q_width());
-        let (k, v) = kv.split_at_mut(c.kv_width());
-        q.chunks_exact_mut(c.head_dim).for_each(|head| query_head(head, 0));
-        k.chunks_exact_mut(c.head_dim).for_each(|head| key_head(head, 0));
-        round(v, &vec![step; c.kv_width()], -8.0, 7.0);
+        let (q, kv) = row.split_at_mut(c.sizes.q_width());
+        let (k, v) = kv.split_at_mut(c.sizes.kv_width());
+        q.chunks_exact_mut(c.sizes.head_dim).for_each(|head| query_head(head, 0));
+        k.chunks_exact_mut(c.sizes.head_dim).for_each(|head| key_head(head, 0));
+        round(v, &vec![step; c.sizes.kv_width()], -8.0, 7.0);
     }
     let wanted: Vec<f32> = wanted.iter().map(|v| bf16::from_f32(*v).to_f32()).collect();
     on_devices(|device| {
@@ -49,7 +50,7 @@ fn queries_keys_and_values_are_rounded_as_simulated() {
         let angles = angles(&mut memory, device, &c, 1).unwrap();
         let (at, step) = (held_bf16(device, &x), held(device, &[step]));
         let arguments = [at.into(), angles.into(), 1usize.into(), rows.into(), step.into()];
-        device.launch("rope", Grid::warps(rows * width / c.head_dim), &arguments).unwrap();
+        device.launch("rope", Grid::warps(rows * width / c.sizes.head_dim), &arguments).unwrap();
         assert_eq!(got_bf16(device, at, x.len()), wanted);
     });
 }
@@ -59,23 +60,27 @@ fn queries_keys_and_values_are_rounded_as_simulated() {
 fn the_input_of_down_is_rounded_as_simulated() {
     let c = config();
     let rows = 5;
-    let mut gate_up = random(rows * 2 * c.ffn, 13);
-    for (r, row) in gate_up.chunks_exact_mut(2 * c.ffn).enumerate() {
-        row[..c.ffn].fill(32.0);
+    let mut gate_up = random(rows * 2 * c.sizes.ff, 13);
+    for (r, row) in gate_up.chunks_exact_mut(2 * c.sizes.ff).enumerate() {
+        row[..c.sizes.ff].fill(32.0);
         // Rows of different sizes take different exponents.
-        row[c.ffn..].iter_mut().for_each(|v| *v = bf16::from_f32(*v * 10f32.powi(r as i32 - 2)).to_f32());
+        row[c.sizes.ff..]
+            .iter_mut()
+            .for_each(|v| *v = bf16::from_f32(*v * 10f32.powi(r as i32 - 2)).to_f32());
     }
     let step = 2e-3f32;
-    let mut wanted: Vec<f32> =
-        gate_up.chunks_exact(2 * c.ffn).flat_map(|row| row[c.ffn..].iter().map(|v| v * 32.0)).collect();
+    let mut wanted: Vec<f32> = gate_up
+        .chunks_exact(2 * c.sizes.ff)
+        .flat_map(|row| row[c.sizes.ff..].iter().map(|v| v * 32.0))
+        .collect();
     let most = wanted.iter().fold(0.0f32, |m, v| m.max(v.abs()));
-    round_blocks(&mut wanted, &vec![step; c.ffn]);
+    round_blocks(&mut wanted, &vec![step; c.sizes.ff]);
     let wanted: Vec<f32> = wanted.iter().map(|v| bf16::from_f32(*v).to_f32()).collect();
     on_devices(|device| {
-        let (from, to) = (held_bf16(device, &gate_up), held_bf16(device, &vec![7.0; rows * c.ffn]));
+        let (from, to) = (held_bf16(device, &gate_up), held_bf16(device, &vec![7.0; rows * c.sizes.ff]));
         let (step, largest) = (held(device, &[step]), held(device, &[0.0f32]));
         let arguments = [from.into(), to.into(), rows.into(), step.into(), largest.into()];
-        device.launch("swiglu", Grid::warps(rows * c.ffn.div_ceil(256)), &arguments).unwrap();
+        device.launch("swiglu", Grid::warps(rows * c.sizes.ff.div_ceil(256)), &arguments).unwrap();
         assert_eq!(got_bf16(device, to, wanted.len()), wanted);
         assert_eq!(fetch::<f32>(device, largest, 1).unwrap(), [most]);
     });
@@ -104,12 +109,12 @@ fn the_output_of_attention_is_rounded_as_simulated() {
 fn the_output_of_a_norm_is_rounded_as_simulated() {
     let c = config();
     let rows = 3;
-    let mut x = vec![0.0f32; rows * c.hidden];
+    let mut x = vec![0.0f32; rows * c.sizes.hidden];
     let mut random = fastrand::Rng::with_seed(15);
     x.iter_mut().for_each(|v| *v = if random.bool() { 64.0 } else { -64.0 });
-    let gain = around_one(c.hidden, 16);
+    let gain = around_one(c.sizes.hidden, 16);
     let mut wanted = crate::float::rms_norm(&x, &gain, c.norm_eps);
-    round(&mut wanted, &vec![0.013; c.hidden], -128.0, 127.0);
+    round(&mut wanted, &vec![0.013; c.sizes.hidden], -128.0, 127.0);
     let wanted: Vec<f32> = wanted.iter().map(|v| bf16::from_f32(*v).to_f32()).collect();
     on_devices(|device| {
         let (x, gain, y) =

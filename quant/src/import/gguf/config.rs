@@ -3,8 +3,18 @@
 use super::metadata::Metadata;
 use super::tokenizer;
 use crate::config::LlamaConfig;
+use crate::import::sizes::Names;
 use crate::{Error, Result};
 use accllm_hw::rope::{Rope, Scaling};
+
+const SIZES: Names = Names {
+    hidden: "llama.embedding_length",
+    ff: "llama.feed_forward_length",
+    layers: "llama.block_count",
+    heads: "llama.attention.head_count",
+    kv_heads: "llama.attention.head_count_kv",
+    head_dim: "llama.attention.key_length",
+};
 
 /// Shape and constants; of RoPE what the keys say (there may be a tensor, too).
 pub(super) fn read(m: &Metadata<'_>) -> Result<LlamaConfig> {
@@ -20,44 +30,19 @@ pub(super) fn read(m: &Metadata<'_>) -> Result<LlamaConfig> {
             return Err(Error::unsupported(path, absent, n, "0 or absent (no mixture of experts)"));
         }
     }
-    let hidden = m.must_count("llama.embedding_length", 1 << 16)?;
-    let heads = m.must_count("llama.attention.head_count", 1 << 12)?;
-    const KV: &str = "llama.attention.head_count_kv";
-    let kv_heads = m.count(KV, 1 << 12)?.unwrap_or(heads);
-    if heads % kv_heads != 0 {
-        let why = format!("is {kv_heads}, which does not divide llama.attention.head_count ({heads})");
-        return Err(Error::config(path, KV, why));
-    }
-    const DIM: &str = "llama.attention.key_length";
-    let head_dim = match m.count(DIM, 1 << 12)? {
-        Some(d) => d,
-        None if hidden % heads == 0 => hidden / heads,
-        None => {
-            let why = format!("is missing and the width {hidden} is not a multiple of {heads} heads");
-            return Err(Error::config(path, DIM, why));
-        }
-    };
-    if head_dim % 2 != 0 {
-        return Err(Error::config(path, DIM, format!("is {head_dim}; RoPE needs an even number")));
-    }
+    let (vocab, bos, eos) = tokens(m)?;
+    let sizes = SIZES.read(path, (vocab, rope(m)?), |key, most| m.count(key, most))?;
+    let head_dim = sizes.head_dim;
     for same in ["llama.attention.value_length", "llama.rope.dimension_count"] {
         if let Some(d) = m.integer(same)?.filter(|d| *d != head_dim as u64) {
             return Err(Error::unsupported(path, same, d, format!("{head_dim}, the width of a head")));
         }
     }
     plain(m, head_dim)?;
-    let (vocab, bos, eos) = tokens(m)?;
     const EPS: &str = "llama.attention.layer_norm_rms_epsilon";
     let norm_eps = m.positive(EPS)?;
     Ok(LlamaConfig {
-        hidden,
-        ffn: m.must_count("llama.feed_forward_length", 1 << 20)?,
-        layers: m.must_count("llama.block_count", 1 << 10)?,
-        heads,
-        kv_heads,
-        head_dim,
-        vocab,
-        rope: rope(m)?,
+        sizes,
         sliding_window: m.count("llama.attention.sliding_window", 1 << 31)?,
         // As a short decimal: the file has 32-bit floats, and 1e-5 is meant.
         norm_eps: norm_eps

@@ -23,10 +23,10 @@ pub fn tokenizer_files(path: &Path) -> Result<[(&'static str, String); 2]> {
 pub(crate) fn load_model_within(path: &Path, resident: usize) -> Result<FloatModel> {
     let (file, mut config) = File::open(path, config::read)?;
     config.tied_head = !file.has("output.weight");
-    known(&file, config.layers)?;
+    known(&file, config.sizes.layers)?;
     if file.has(ROPE) {
-        let divisors = file.tensor(ROPE, &[config.head_dim / 2])?;
-        config.rope.scaling = Some(config::llama3(config.rope, &divisors).ok_or_else(|| {
+        let divisors = file.tensor(ROPE, &[config.sizes.head_dim / 2])?;
+        config.sizes.rope.scaling = Some(config::llama3(config.sizes.rope, &divisors).ok_or_else(|| {
             let supported = "Llama 3's divisors (low_freq_factor 1, high_freq_factor 4, 8192 positions)";
             Error::unsupported(path, ROPE, "another scaling of the frequencies", supported)
         })?);
@@ -92,7 +92,7 @@ impl TensorSource for Tensors {
         let here = translate(name).unwrap_or_else(|| name.to_string());
         let data = self.file.tensor(&here, shape)?;
         let rotated = name.ends_with("q_proj.weight") || name.ends_with("k_proj.weight");
-        Ok(if rotated { unpermute(&data, self.config.head_dim, shape[shape.len() - 1]) } else { data })
+        Ok(if rotated { unpermute(&data, self.config.sizes.head_dim, shape[shape.len() - 1]) } else { data })
     }
 }
 

@@ -114,12 +114,6 @@ impl<'a> Metadata<'a> {
         }
     }
 
-    /// As [`Metadata::count`], of a key that must be there.
-    pub fn must_count(&self, key: &str, max: usize) -> Result<usize> {
-        self.count(key, max)?
-            .ok_or_else(|| Error::config(self.path, key, format!("is missing; expected 1 to {max}")))
-    }
-
     /// A finite number above zero.
     pub fn positive(&self, key: &str) -> Result<Option<f64>> {
         self.get(key, "a number above 0", |v| number(v).filter(|x| x.is_finite() && *x > 0.0))

@@ -2,10 +2,20 @@
 
 use super::fields::Fields;
 use crate::config::LlamaConfig;
+use crate::import::sizes::Names;
 use crate::{Error, Result};
 use accllm_hw::rope::{Rope, Scaling};
 use serde_json::Value;
 use std::path::Path;
+
+const SIZES: Names = Names {
+    hidden: "hidden_size",
+    ff: "intermediate_size",
+    layers: "num_hidden_layers",
+    heads: "num_attention_heads",
+    kv_heads: "num_key_value_heads",
+    head_dim: "head_dim",
+};
 
 impl LlamaConfig {
     /// Reads and checks `path` (a `config.json`).
@@ -23,36 +33,9 @@ impl LlamaConfig {
         let f = Fields { path, map };
         check_architecture(&f)?;
         check_features(&f)?;
-        let rope = rope(&f)?;
-
-        let hidden = f.count("hidden_size", 1 << 16)?;
-        let heads = f.count("num_attention_heads", 1 << 12)?;
-        let kv_heads = f.count_opt("num_key_value_heads", 1 << 12)?.unwrap_or(heads);
-        if heads % kv_heads != 0 {
-            let why = format!("is {kv_heads}, which does not divide num_attention_heads ({heads})");
-            return Err(Error::config(path, "num_key_value_heads", why));
-        }
-        let head_dim = match f.count_opt("head_dim", 1 << 12)? {
-            Some(d) => d,
-            None if hidden % heads == 0 => hidden / heads,
-            None => {
-                let why = format!("is missing and hidden_size {hidden} is not a multiple of {heads} heads");
-                return Err(Error::config(path, "head_dim", why));
-            }
-        };
-        if head_dim % 2 != 0 {
-            return Err(Error::config(path, "head_dim", format!("is {head_dim}; RoPE needs an even number")));
-        }
         let vocab = f.count("vocab_size", 1 << 22)?;
         Ok(Self {
-            hidden,
-            ffn: f.count("intermediate_size", 1 << 20)?,
-            layers: f.count("num_hidden_layers", 1 << 10)?,
-            heads,
-            kv_heads,
-            head_dim,
-            vocab,
-            rope,
+            sizes: SIZES.read(path, (vocab, rope(&f)?), |name, most| f.count_opt(name, most))?,
             sliding_window: sliding_window(&f)?,
             norm_eps: f.positive("rms_norm_eps", 1e-6)?,
             tied_head: f.flag("tie_word_embeddings", false)?,

@@ -19,12 +19,12 @@ impl TensorSource for Checkpoint {
 /// The configuration of the model in a folder: what `config.json` says, and what its texts begin with and end at.
 fn config(folder: &Path) -> Result<LlamaConfig> {
     let mut config = LlamaConfig::read(&folder.join("config.json"))?;
-    let ends = generation_ends(folder, config.vocab)?;
+    let ends = generation_ends(folder, config.sizes.vocab)?;
     let tokenizer = Files::find(folder)?;
     if let Some(files) = &tokenizer {
-        config.bos = files.begin(config.vocab)?;
+        config.bos = files.begin(config.sizes.vocab)?;
     }
-    for end in ends.into_iter().chain(tokenizer.and_then(|files| files.end(config.vocab))) {
+    for end in ends.into_iter().chain(tokenizer.and_then(|files| files.end(config.sizes.vocab))) {
         if !config.eos.contains(&end) {
             config.eos.push(end);
         }
@@ -48,7 +48,7 @@ fn generation_ends(folder: &Path, vocab: usize) -> Result<Vec<u32>> {
 pub(crate) fn load_model_within(path: &Path, resident: usize) -> Result<FloatModel> {
     let mut config = config(path)?;
     let files = Checkpoint::open(path)?;
-    let layers = config.layers;
+    let layers = config.sizes.layers;
     let unknown = files.names().find(|n| !is_known(n, layers) && !rotary::is_one(n, layers));
     let unknown = unknown.map(str::to_string);
     for name in files.names().filter(|n| rotary::is_one(n, layers)) {

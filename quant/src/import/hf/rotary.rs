@@ -22,10 +22,11 @@ pub(super) fn is_one(name: &str, layers: usize) -> bool {
 /// Refuses a tensor that turns by other angles than the configuration.
 pub(super) fn check(files: &Checkpoint, name: &str, c: &LlamaConfig) -> Result<()> {
     let (shape, data) = files.any_tensor(name)?;
-    let scaled: Vec<f64> = (0..c.head_dim / 2).map(|i| c.rope.frequency(i, c.head_dim)).collect();
+    let scaled: Vec<f64> =
+        (0..c.sizes.head_dim / 2).map(|i| c.sizes.rope.frequency(i, c.sizes.head_dim)).collect();
     let plain: Vec<f64> = {
-        let rope = accllm_hw::rope::Rope::plain(c.rope.theta);
-        (0..c.head_dim / 2).map(|i| rope.frequency(i, c.head_dim)).collect()
+        let rope = accllm_hw::rope::Rope::plain(c.sizes.rope.theta);
+        (0..c.sizes.head_dim / 2).map(|i| rope.frequency(i, c.sizes.head_dim)).collect()
     };
     let wrong = |element: usize, expected: &'static str| {
         let value = data.get(element).map_or_else(|| "missing".into(), f32::to_string);
@@ -50,7 +51,7 @@ pub(super) fn check(files: &Checkpoint, name: &str, c: &LlamaConfig) -> Result<(
             _ => Ok(()),
         };
     }
-    if columns != c.head_dim {
+    if columns != c.sizes.head_dim {
         return wrong(0, "a row of the width of a head for each position");
     }
     let of = if name.ends_with("cos_cached") { f64::cos } else { f64::sin };

@@ -4,18 +4,17 @@ use super::super::layer::{TrainLayer, save};
 use super::{assert_near, config, float_layer, random, values};
 use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, NoTap, Site, Window, run_layer};
+use crate::grid::{GridLayer, LayerGrids, fit, spread, spread_heads};
+use crate::head::{each_head, key_head, query_head};
 use crate::model::WeightFormat;
-use crate::quantize::shapes::{spread, spread_heads};
-use crate::quantize::simulate::{each_head, key_head, query_head};
-use crate::quantize::{GridLayer, LayerGrids, fit};
 use candle_core::{Device, Result, Tensor};
 
 pub(in crate::train) const SEQ: usize = 9;
 
 fn grids(c: &LlamaConfig, w: &FloatLayer, format: WeightFormat) -> LayerGrids {
     let plain = |m| fit(m, &vec![1.0; m.cols], &vec![true; m.cols], format);
-    let o = spread_heads(&w.o, c.head_dim);
-    let used = spread(&vec![true; c.q_width()], c.head_dim, false);
+    let o = spread_heads(&w.o, c.sizes.head_dim);
+    let used = spread(&vec![true; c.sizes.q_width()], c.sizes.head_dim, false);
     let o = fit(&o, &vec![1.0; o.cols], &used, format);
     let [q, k, v, gate, up, down] = [&w.q, &w.k, &w.v, &w.gate, &w.up, &w.down].map(plain);
     LayerGrids::of([q, k, v, o, gate, up, down], [const { None }; 7])
@@ -37,14 +36,14 @@ pub(in crate::train) fn train_layer(
 
 /// Two sequences through the layer in training.
 fn run(c: &LlamaConfig, layer: &TrainLayer, x: &[f32]) -> Result<Vec<f32>> {
-    let x = Tensor::from_vec(x.to_vec(), (x.len() / c.hidden, c.hidden), &Device::Cpu)?;
+    let x = Tensor::from_vec(x.to_vec(), (x.len() / c.sizes.hidden, c.sizes.hidden), &Device::Cpu)?;
     values(&layer.forward(&x, &layer.weights()?)?)
 }
 
 #[test]
 fn it_gives_what_the_float_layer_gives() -> Result<()> {
     let c = config();
-    let x = random(2 * SEQ * c.hidden, 21);
+    let x = random(2 * SEQ * c.sizes.hidden, 21);
     for format in WeightFormat::ALL {
         let (layer, start) = train_layer(&c, format, None)?;
         let got = run(&c, &layer, &x)?;
@@ -52,7 +51,7 @@ fn it_gives_what_the_float_layer_gives() -> Result<()> {
         assert_eq!((&reached.attn_norm, &reached.mlp_norm), (&start.attn_norm, &start.mlp_norm));
         let window = Window::new(&c, SEQ, None);
         let expected: Vec<f32> = x
-            .chunks_exact(SEQ * c.hidden)
+            .chunks_exact(SEQ * c.sizes.hidden)
             .flat_map(|x| {
                 let mut x = x.to_vec();
                 run_layer(&c, (0, &reached.dequantize(&c)), &window, &mut x, &mut NoTap);
@@ -70,12 +69,16 @@ fn it_gives_what_the_float_layer_gives() -> Result<()> {
 #[test]
 fn leading_pairs_are_those_of_the_layer() -> Result<()> {
     let c = LlamaConfig { leads: vec![vec![3, 1], vec![0, 0]], ..config() };
-    let x = random(SEQ * c.hidden, 22);
+    let x = random(SEQ * c.sizes.hidden, 22);
     let (layer, start) = train_layer(&c, WeightFormat::W4, Some(0.1))?;
     let mut tap = |site: Site, l: usize, _: usize, data: &mut [f32]| match site {
-        Site::Key => each_head(data, c.head_dim, c.kv_heads, |h, head| key_head(head, c.lead(l, h))),
+        Site::Key => {
+            each_head(data, c.sizes.head_dim, c.sizes.kv_heads, |h, head| key_head(head, c.lead(l, h)))
+        }
         Site::Query => {
-            each_head(data, c.head_dim, c.heads, |h, head| query_head(head, c.lead(l, h / c.group())));
+            each_head(data, c.sizes.head_dim, c.sizes.heads, |h, head| {
+                query_head(head, c.lead(l, h / c.sizes.group()))
+            });
         }
         Site::Value => data.iter_mut().for_each(|v| *v = (*v / 0.1).round().clamp(-8.0, 7.0) * 0.1),
         _ => {}
@@ -91,7 +94,7 @@ fn a_kept_layer_is_the_same() -> Result<()> {
     let (c, folder) = (config(), std::env::temp_dir().join(format!("accllm-layer-{}", std::process::id())));
     std::fs::create_dir_all(&folder)?;
     let path = folder.join("layer.safetensors");
-    let x = random(2 * SEQ * c.hidden, 21);
+    let x = random(2 * SEQ * c.sizes.hidden, 21);
     for step in [None, Some(0.1)] {
         let (layer, _) = train_layer(&c, WeightFormat::W2Sparse, step)?;
         save(layer.tensors()?, &path)?;

@@ -9,6 +9,7 @@ pub(super) use layer::{SEQ, train_layer};
 use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, Matrix};
 use accllm_hw::rope::Rope;
+use accllm_hw::sizes::Sizes;
 use candle_core::{Device, Result, Tensor, Var};
 
 /// Values in -1..1 that depend on `seed` alone.
@@ -61,14 +62,16 @@ fn assert_same(what: &str, fused: &Tensor, composed: &Tensor, vars: &[&Var]) -> 
 /// Two KV heads of width 10 for four query heads; no width but that of the whole feed-forward fills its groups.
 pub(crate) fn config() -> LlamaConfig {
     LlamaConfig {
-        hidden: 40,
-        ffn: 96,
-        layers: 2,
-        heads: 4,
-        kv_heads: 2,
-        head_dim: 10,
-        vocab: 50,
-        rope: Rope { theta: 10000.0, scaling: None },
+        sizes: Sizes {
+            hidden: 40,
+            ff: 96,
+            layers: 2,
+            heads: 4,
+            kv_heads: 2,
+            head_dim: 10,
+            vocab: 50,
+            rope: Rope::plain(10_000.0),
+        },
         sliding_window: None,
         norm_eps: 1e-5,
         tied_head: false,
@@ -80,7 +83,7 @@ pub(crate) fn config() -> LlamaConfig {
 }
 
 pub(crate) fn float_layer(c: &LlamaConfig) -> FloatLayer {
-    let gain = |seed| random(c.hidden, seed).iter().map(|v| 1.0 + 0.3 * v).collect();
+    let gain = |seed| random(c.sizes.hidden, seed).iter().map(|v| 1.0 + 0.3 * v).collect();
     let linear = |rows, cols, seed| {
         let mut m = matrix(rows, cols, seed);
         m.data.iter_mut().for_each(|v| *v /= (cols as f32).sqrt());
@@ -88,13 +91,13 @@ pub(crate) fn float_layer(c: &LlamaConfig) -> FloatLayer {
     };
     FloatLayer {
         attn_norm: gain(1),
-        q: linear(c.q_width(), c.hidden, 2),
-        k: linear(c.kv_width(), c.hidden, 3),
-        v: linear(c.kv_width(), c.hidden, 4),
-        o: linear(c.hidden, c.q_width(), 5),
+        q: linear(c.sizes.q_width(), c.sizes.hidden, 2),
+        k: linear(c.sizes.kv_width(), c.sizes.hidden, 3),
+        v: linear(c.sizes.kv_width(), c.sizes.hidden, 4),
+        o: linear(c.sizes.hidden, c.sizes.q_width(), 5),
         mlp_norm: gain(6),
-        gate: linear(c.ffn, c.hidden, 7),
-        up: linear(c.ffn, c.hidden, 8),
-        down: linear(c.hidden, c.ffn, 9),
+        gate: linear(c.sizes.ff, c.sizes.hidden, 7),
+        up: linear(c.sizes.ff, c.sizes.hidden, 8),
+        down: linear(c.sizes.hidden, c.sizes.ff, 9),
     }
 }

@@ -3,8 +3,8 @@
 use super::super::fake::{LatentWeight, composed};
 use super::{assert_near, assert_same, matrix, random, values, with_gradients};
 use crate::float::Matrix;
+use crate::grid::{GridWeight, fit};
 use crate::model::WeightFormat;
-use crate::quantize::{GridWeight, fit};
 use candle_core::{Device, Result, Tensor};
 use std::sync::Arc;
 

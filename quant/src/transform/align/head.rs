@@ -1,7 +1,7 @@
 //! A KV head: the search for its factors and angles.
 
 use super::super::balance::factors;
-use crate::quantize::hadamard;
+use crate::head::hadamard;
 
 /// Tries of each pass over the pairs: factors, and angles in parts of a half turn.
 const PASSES: [(&[f32], usize); 3] = [(&[0.7, 1.4], 8), (&[0.84, 1.19], 16), (&[0.92, 1.09], 32)];

@@ -34,7 +34,11 @@ pub struct KeySample {
 impl KeySample {
     /// Nothing seen.
     pub fn new(c: &LlamaConfig) -> Self {
-        Self { power: PairPower::new(c), keys: vec![Vec::new(); c.layers], seen: vec![0; c.layers] }
+        Self {
+            power: PairPower::new(c),
+            keys: vec![Vec::new(); c.sizes.layers],
+            seen: vec![0; c.sizes.layers],
+        }
     }
 }
 
@@ -70,17 +74,19 @@ pub struct Aligned {
 
 /// Aligns layer `l`; scores stay the same. `lead`: chooses leading pairs too, with which K must then be rounded.
 pub fn align_qk(c: &LlamaConfig, w: &mut FloatLayer, l: usize, sample: &KeySample, lead: bool) -> Aligned {
-    let (half, group) = (c.head_dim / 2, c.group());
-    let mut heads: Vec<Head> = (0..c.kv_heads)
+    let (half, group) = (c.sizes.head_dim / 2, c.sizes.group());
+    let mut heads: Vec<Head> = (0..c.sizes.kv_heads)
         .into_par_iter()
         .map(|kv| {
-            let keys =
-                sample.keys[l].chunks_exact(c.kv_width()).map(|row| &row[kv * c.head_dim..][..c.head_dim]);
+            let keys = sample.keys[l]
+                .chunks_exact(c.sizes.kv_width())
+                .map(|row| &row[kv * c.sizes.head_dim..][..c.sizes.head_dim]);
             Head::new(keys, half, sample.power.of_group(l, kv, group))
         })
         .collect();
-    let runs = (1..=RUNS.min(c.kv_heads)).rev().find(|n| c.kv_heads.is_multiple_of(*n)).unwrap_or(1);
-    heads.par_chunks_mut(c.kv_heads / runs).for_each(|run| {
+    let runs =
+        (1..=RUNS.min(c.sizes.kv_heads)).rev().find(|n| c.sizes.kv_heads.is_multiple_of(*n)).unwrap_or(1);
+    heads.par_chunks_mut(c.sizes.kv_heads / runs).for_each(|run| {
         let leads = if lead { common_leads(run) } else { vec![None] };
         let searched = leads.into_iter().map(|lead| {
             let mut heads = run.to_vec();

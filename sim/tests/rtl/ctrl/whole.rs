@@ -16,7 +16,7 @@ use std::sync::{Mutex, OnceLock};
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 /// Where the program lies in auxiliary memory, beats.
-const PROGRAM: u32 = 4096;
+pub const PROGRAM: u32 = 4096;
 const AUX: u32 = 8192;
 const CHANNEL: u32 = 4096;
 /// The writable part of channels and of auxiliary memory.
@@ -69,7 +69,7 @@ fn memory(seed: u64) -> Outcome<Box<dyn MemoryModel>> {
 }
 
 /// Fills the memories with an image and sets the map.
-fn prepare(engine: &mut Engine, image: &Image) -> Outcome {
+pub fn prepare(engine: &mut Engine, image: &Image) -> Outcome {
     let config = *engine.config();
     for i in 0..=config.channels {
         image.copy_to(port(&config, i), engine.memory_mut(i).store_mut(), base(i))?;
@@ -80,9 +80,13 @@ fn prepare(engine: &mut Engine, image: &Image) -> Outcome {
     Ok(engine.set_watchdog(3000)?)
 }
 
+/// Ideal memories for seed 0, else ones that stall.
+pub fn memories(config: &Config, seed: u64) -> Outcome<Vec<Box<dyn MemoryModel>>> {
+    (0..=config.channels as u64).map(|i| memory(seed * (i + 1))).collect()
+}
+
 pub fn engine(config: &Config, image: &Image, seed: u64) -> Outcome<Engine> {
-    let memories = (0..=config.channels as u64).map(|i| memory(seed * (i + 1))).collect::<Outcome<_>>()?;
-    let mut engine = design(config)?.engine(memories)?;
+    let mut engine = design(config)?.engine(memories(config, seed)?)?;
     prepare(&mut engine, image)?;
     Ok(engine)
 }

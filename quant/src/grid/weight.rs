@@ -129,7 +129,7 @@ impl GridRow {
 }
 
 /// Joins rows of equal width.
-pub(super) fn join(format: WeightFormat, cols: usize, rows: Vec<GridRow>) -> GridWeight {
+pub(crate) fn join(format: WeightFormat, cols: usize, rows: Vec<GridRow>) -> GridWeight {
     GridWeight {
         format,
         rows: rows.len(),
@@ -144,7 +144,7 @@ pub(super) fn join(format: WeightFormat, cols: usize, rows: Vec<GridRow>) -> Gri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quantize::fit;
+    use crate::grid::fit;
     use crate::train::tests::random;
 
     /// What is not the rounding of scales to 8 bits is exact.

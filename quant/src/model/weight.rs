@@ -1,14 +1,12 @@
 //! Quantized weights of one linear layer.
 
 use accllm_hw::beat::{OFFSET_SHIFT, WeightFormat};
-
-/// Columns that share one 8-bit scale.
-pub const GROUP: usize = 32;
+use accllm_hw::config::GROUP;
 
 /// A linear layer: `y[r] = sat32(rs(mult[r] * sum_c x[c]*w[r][c], shift[r]))` with
 /// `w[r][c] = level[r][c]*scale[r][c/32] + 4*offset[r][c/32]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Linear {
+pub struct Weight {
     /// Level set.
     pub format: WeightFormat,
     /// Output features.
@@ -27,7 +25,7 @@ pub struct Linear {
     pub shift: Vec<u8>,
 }
 
-impl Linear {
+impl Weight {
     /// Columns rounded up to a multiple of 32.
     pub fn cols_padded(&self) -> usize {
         self.cols.next_multiple_of(GROUP)

@@ -3,8 +3,8 @@
 //! The error that is minimized is `sum_c power[c] * (w[c] - q[c])^2`, with `power` the mean square of the
 //! input channel: the diagonal of the layer's Hessian (as Wanda ranks weights by `|w| * norm(x)`).
 
-use super::grid::{GridRow, GridWeight, Step, join, unit};
 use crate::float::Matrix;
+use crate::grid::{GridRow, GridWeight, Step, join, unit};
 use crate::isa::{Isa, versions};
 use crate::model::{GROUP, WeightFormat};
 use rayon::prelude::*;
@@ -27,7 +27,7 @@ const FIRST_ROWS: usize = 64;
 
 /// The W4 grid on which `w` already lies: it comes from a checkpoint of 4 bits with the same groups. Arguments as of
 /// [`fit`].
-pub(super) fn on_w4_grid(w: &Matrix, power: &[f32], used: &[bool]) -> Option<GridWeight> {
+pub(crate) fn on_w4_grid(w: &Matrix, power: &[f32], used: &[bool]) -> Option<GridWeight> {
     let near = |w: &Matrix| {
         let grid = fit(w, power, used, WeightFormat::W4);
         let (mut error, mut all) = (0.0f64, 0.0f64);
@@ -47,7 +47,7 @@ pub(super) fn on_w4_grid(w: &Matrix, power: &[f32], used: &[bool]) -> Option<Gri
 }
 
 /// Columns that share a step.
-pub(super) struct Columns<const N: usize> {
+pub(crate) struct Columns<const N: usize> {
     w: [f32; N],
     /// What each counts.
     power: [f32; N],
@@ -88,7 +88,7 @@ fn fit_row(row: &[f32], power: &[f32], used: &[bool], format: WeightFormat) -> G
 
 versions! {
     /// The step of least error; size 0 for an all-zero group.
-    pub(super) fn best_step(group: &Columns<GROUP>, format: WeightFormat) -> Step {
+    pub(crate) fn best_step(group: &Columns<GROUP>, format: WeightFormat) -> Step {
         let used = || group.w.iter().zip(&group.used).filter(|(_, used)| **used).map(|(w, _)| *w);
         let largest = used().map(f32::abs).fold(0.0, f32::max);
         if largest == 0.0 {
@@ -146,7 +146,7 @@ fn project(group: &Columns<GROUP>, level: &[f32; GROUP], step: Step, format: Wei
 /// Levels of columns (whole fours) for `step`, 0 for padding, and by how much they make the weighted error smaller than
 /// zeros would.
 #[inline(always)]
-pub(super) fn assign<const N: usize>(c: &Columns<N>, step: Step, format: WeightFormat) -> ([f32; N], f32) {
+pub(crate) fn assign<const N: usize>(c: &Columns<N>, step: Step, format: WeightFormat) -> ([f32; N], f32) {
     let (mut level, mut gain) = ([0.0f32; N], [0.0f32; N]);
     for i in 0..N {
         let w = c.w[i] - step.offset;

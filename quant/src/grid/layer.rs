@@ -1,10 +1,8 @@
 //! A layer on its grids.
 
-use super::assign::linear_sizes;
-use super::grid::GridWeight;
-use super::shapes::{LayerShapes, gather_heads};
 use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, LayerStore, Layers, Matrix};
+use crate::grid::{GridWeight, LayerShapes, gather_heads};
 use crate::{Error, Result};
 use std::sync::Arc;
 
@@ -74,7 +72,7 @@ impl GridLayer {
             q: g.q.dequantize(),
             k: g.k.dequantize(),
             v: g.v.dequantize(),
-            o: gather_heads(&g.o.dequantize(), c.head_dim),
+            o: gather_heads(&g.o.dequantize(), c.sizes.head_dim),
             gate: g.gate.dequantize(),
             up: g.up.dequantize(),
             down: g.down.dequantize(),
@@ -116,7 +114,7 @@ impl Weights {
 
     /// A float model with these weights.
     pub fn dequantize(&self, c: &LlamaConfig) -> FloatModel {
-        let weights = self.layers.len() * linear_sizes(c).iter().sum::<usize>();
+        let weights = self.layers.len() * c.sizes.linear_weights().iter().sum::<usize>();
         let layers = match weights <= RESIDENT {
             true => self.layers.iter().map(|l| l.dequantize(c)).collect::<Vec<_>>().into(),
             false => Layers::Stored {
@@ -138,9 +136,9 @@ impl Weights {
 mod tests {
     use super::*;
     use crate::float::{NoTap, Window, run_layer};
+    use crate::grid::fit;
+    use crate::grid::spread_heads;
     use crate::model::{GROUP, WeightFormat};
-    use crate::quantize::fit;
-    use crate::quantize::shapes::spread_heads;
     use crate::train::tests::{config, float_layer, random};
     use crate::transform::migrate_layer;
 
@@ -150,7 +148,7 @@ mod tests {
         let c = config();
         let w = float_layer(&c);
         let fit = |w: &Matrix| fit(w, &vec![1.0; w.cols], &vec![true; w.cols], WeightFormat::W4);
-        let weights = [&w.q, &w.k, &w.v, &spread_heads(&w.o, c.head_dim), &w.gate, &w.up, &w.down];
+        let weights = [&w.q, &w.k, &w.v, &spread_heads(&w.o, c.sizes.head_dim), &w.gate, &w.up, &w.down];
         let mut grids = LayerGrids::of(weights.map(fit), [const { None }; 7]);
         let gains = |w: &FloatLayer| (w.attn_norm.clone(), w.mlp_norm.clone());
         let layer = |grids: &LayerGrids, (attn_norm, mlp_norm)| {
@@ -160,9 +158,9 @@ mod tests {
             (0..n).map(|i| 0.5f32.powi((i / GROUP) as i32 + seed)).collect()
         };
         let shapes = LayerShapes {
-            attn_in: groups(c.hidden, 1),
-            mlp_in: groups(c.hidden, 2),
-            down_in: groups(c.ffn, 3),
+            attn_in: groups(c.sizes.hidden, 1),
+            mlp_in: groups(c.sizes.hidden, 2),
+            down_in: groups(c.sizes.ff, 3),
             ..LayerShapes::flat(&c)
         };
         let before = layer(&grids, gains(&w));
@@ -171,7 +169,7 @@ mod tests {
         grids.migrate(&shapes);
         let after = layer(&grids, gains(&moved));
         assert!(before.q != after.q && before.up != after.up && before.down != after.down);
-        let x = random(8 * c.hidden, 5);
+        let x = random(8 * c.sizes.hidden, 5);
         let behind = |w: &FloatLayer| {
             let mut x = x.clone();
             run_layer(&c, (0, w), &Window::new(&c, 8, None), &mut x, &mut NoTap);

@@ -1,8 +1,8 @@
 //! Ranges of activations over a calibration text.
 
-use super::simulate::hadamard;
 use crate::config::LlamaConfig;
 use crate::float::{Behind, FloatModel, Site, Tap};
+use crate::head::hadamard;
 use crate::perplexity::Protocol;
 use crate::{Error, Result};
 
@@ -134,7 +134,7 @@ pub(crate) fn windows(text: &[u32], protocol: Protocol) -> Result<Vec<&[u32]>> {
 }
 
 /// Windows on which ranges are measured; more tell little more.
-pub(super) const SEEN: usize = 32;
+pub(crate) const SEEN: usize = 32;
 
 /// Runs `model` over the first 32 windows of `text` (fewer when the text is shorter, or `protocol` asks for fewer) and
 /// collects ranges.
@@ -168,7 +168,7 @@ pub(crate) fn watch(
 }
 
 /// A tap that gathers a [`Calibration`].
-pub(super) struct Collector {
+pub(crate) struct Collector {
     out: Calibration,
     config: LlamaConfig,
 }
@@ -176,7 +176,7 @@ pub(super) struct Collector {
 impl Collector {
     /// An empty collector.
     pub fn new(model: &FloatModel) -> Self {
-        let layers = vec![LayerStats::default(); model.config.layers];
+        let layers = vec![LayerStats::default(); model.config.sizes.layers];
         Self { out: Calibration { layers, ..Default::default() }, config: model.config.clone() }
     }
 
@@ -198,9 +198,9 @@ impl Collector {
     /// Largest pair norm and largest Hadamard output over the heads of `data`, `group` of which have a KV head.
     fn rotation(&self, data: &[f32], (layer, group): (usize, usize), (pair, rotated): (&mut f32, &mut f32)) {
         let c = &self.config;
-        for (i, head) in data.chunks_exact(c.head_dim).enumerate() {
-            let (a, b) = head.split_at(c.head_dim / 2);
-            let lead = c.lead(layer, i / group % c.kv_heads);
+        for (i, head) in data.chunks_exact(c.sizes.head_dim).enumerate() {
+            let (a, b) = head.split_at(c.sizes.head_dim / 2);
+            let lead = c.lead(layer, i / group % c.sizes.kv_heads);
             *pair = a.iter().zip(b).map(|(a, b)| a.hypot(*b)).fold(*pair, f32::max);
             *rotated = hadamard(head, lead).iter().map(|v| v.abs()).fold(*rotated, f32::max);
         }
@@ -226,7 +226,7 @@ impl Tap for Collector {
         match site {
             Site::AttnNorm => stats.attn_in.add_and_keep(width, data),
             Site::Query => {
-                let group = self.config.group();
+                let group = self.config.sizes.group();
                 self.rotation(data, (layer, group), (&mut stats.pair[0], &mut stats.rotated[0]));
             }
             Site::Key => {

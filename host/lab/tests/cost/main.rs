@@ -1,0 +1,5 @@
+//! Area, power and energy (docs/cost.md).
+
+mod area;
+mod energy;
+mod page;
