@@ -124,7 +124,7 @@ def tool():
 
 def line(name, unit):
     """One unit as a line of a table."""
-    figures = " ".join(f"{unit[key]:>8}" for key in (*cells.RESOURCES, "fanout", "levels"))
+    figures = " ".join(f"{unit.get(key, 0):>8}" for key in (*cells.RESOURCES, "fanout", "levels"))
     return f"{name:<24} x{unit['count']:<3} {figures} {unit['ns']:>6.2f}"
 
 
@@ -166,7 +166,7 @@ def paths(args):
     book = records.load(args.config)
     for name, unit in book["units"].items():
         if not args.units or name in args.units or unit["module"] in args.units:
-            print(f"{name}: {unit['late']} of {unit['endpoints']} endpoints are late; {unit['fanout_net']} drives {unit['fanout']} loads")
+            print(f"{name}: {unit['late']} of {unit['endpoints']} endpoints are late; {unit.get('fanout_net', 'nothing')} drives {unit.get('fanout', 0)} loads")
             for path in unit["paths"]:
                 print(f"  {path['ns']:5.2f} ns, {path['levels']:2} levels: {path['from']} -> {path['to']}  {' '.join(path['lines'])}")
     return 0

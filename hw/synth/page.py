@@ -50,7 +50,7 @@ def by_unit(book):
     lines = [row(heads), "|---" * len(heads) + "|"]
     for name, unit in book["units"].items():
         figures = [number(unit[key]) for key in TABLE]
-        lines.append(row([name, str(unit["count"]), *figures, str(unit["levels"]), f"{unit['ns']:.2f}", number(unit["late"]), number(unit["fanout"])]))
+        lines.append(row([name, str(unit["count"]), *figures, str(unit["levels"]), f"{unit['ns']:.2f}", number(unit["late"]), number(unit.get("fanout", 0))]))
     return lines
 
 

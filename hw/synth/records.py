@@ -62,7 +62,7 @@ def over(config, name, unit, budgets, fanout):
     """What of a unit is past its budget, and a net with more loads than `fanout`, in words."""
     budget = budgets.get(unit["module"], {}).get(config, {})
     found = [f"{config} {name}: {key} is {unit[key]}, more than {most}" for key, most in budget.items() if unit[key] > most]
-    if unit["fanout"] > fanout:
+    if unit.get("fanout", 0) > fanout:  # records made before loads were counted have none
         found.append(f"{config} {name}: {unit['fanout_net']} drives {unit['fanout']} loads, more than {fanout}")
     return found
 
