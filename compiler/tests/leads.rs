@@ -57,7 +57,7 @@ fn layers_with_other_leads_share_a_loop() {
     assert!(many.check().is_ok(), "{:?}", many.check());
 }
 
-/// The ids behind a layer's norms name its leads; the IO block has a row for each.
+/// The ids after a layer's norms name its leads; the IO block has a row for each.
 #[test]
 fn ids_and_rows() {
     let s = led();

@@ -15,6 +15,7 @@ pub mod ablate;
 pub mod calibrate;
 pub mod config;
 pub mod error;
+pub mod export;
 mod file;
 pub mod float;
 pub mod gpu;

@@ -1,4 +1,4 @@
-//! Prefixes: tokens that all texts of a model are behind, whose keys and values come with it.
+//! Prefixes: tokens that all texts of a model follow, whose keys and values come with it.
 
 mod support;
 
@@ -109,8 +109,8 @@ fn ranges_are_those_behind_them() -> Outcome {
     Ok(())
 }
 
-/// What is moved into the weights for the steps of inputs is measured behind the prefix too. Its token is channel 0 and
-/// nothing else, which behind a norm is more than any other token has there.
+/// What is moved into the weights for the steps of inputs is measured after the prefix too. Its token is channel 0 and
+/// nothing else, which after a norm is more than any other token has there.
 #[test]
 fn shapes_are_those_behind_them() -> Outcome {
     let mut float = small_float()?;

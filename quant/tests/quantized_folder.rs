@@ -5,6 +5,7 @@ mod support;
 use accllm_quant::model::{QuantModel, WeightFormat};
 use accllm_quant::quantize::Options;
 use proptest::prelude::*;
+use safetensors::Dtype;
 use serde_json::{Value, json};
 use std::path::Path;
 use support::{Outcome, small_options, small_quant};
@@ -27,6 +28,55 @@ fn every_format_comes_back() -> Outcome {
         assert_eq!((&back, back.fingerprint()?), (&model, model.fingerprint()?));
         assert_eq!(std::fs::read_dir(parent.path())?.count(), 1, "no temporary folder is left");
     }
+    Ok(())
+}
+
+/// A folder as version 4 had it: a byte for each level, two for each entry of the embedding.
+fn write_unpacked(model: &QuantModel, folder: &Path) -> Outcome {
+    model.save(folder, None)?;
+    let manifest = folder.join("quant.json");
+    let text = std::fs::read_to_string(&manifest)?;
+    std::fs::write(&manifest, text.replace("\"version\": 5", "\"version\": 4"))?;
+    let path = folder.join("quant.safetensors");
+    let bytes = std::fs::read(&path)?;
+    let mut tensors = Vec::new();
+    let mut add = |name: String, dtype, shape: Vec<usize>, bytes| {
+        tensors.push(support::Raw { name, dtype, shape, bytes });
+    };
+    for (name, view) in safetensors::SafeTensors::deserialize(&bytes)?.tensors() {
+        if !["w2s", "w2d", "w4"].iter().any(|f| name.ends_with(f)) && !name.starts_with("embed") {
+            add(name, view.dtype(), view.shape().to_vec(), view.data().to_vec());
+        }
+    }
+    let bytes = model.embed.iter().flat_map(|v| v.to_le_bytes()).collect();
+    add("embed".into(), Dtype::I16, vec![model.arch.sizes.vocab, model.arch.sizes.hidden], bytes);
+    let layers = model.layers.iter().enumerate();
+    let linears = layers.flat_map(|(l, layer)| {
+        layer.linears().map(move |(linear, w)| (format!("L{l}.{}", linear.name()), w))
+    });
+    for (name, w) in linears.chain([("head".to_string(), &model.head)]) {
+        let bytes = w.level.iter().map(|l| l.cast_unsigned()).collect();
+        add(format!("{name}.level"), Dtype::I8, vec![w.rows, w.cols_padded()], bytes);
+    }
+    support::write_tensors(&path, &tensors)
+}
+
+#[test]
+fn a_folder_of_the_version_before_is_converted_and_not_loaded() -> Outcome {
+    let model = small_quant(&small_options())?;
+    let parent = tempfile::tempdir()?;
+    let folder = parent.path().join("model");
+    write_unpacked(&model, &folder)?;
+    let text = QuantModel::load(&folder).err().map(|e| e.to_string()).unwrap_or_default();
+    assert!(text.contains("accllm repack"), "{text}");
+    let before = std::fs::metadata(folder.join("quant.safetensors"))?.len();
+    let back = QuantModel::load_unpacked(&folder)?;
+    assert_eq!(back, model);
+    back.save(&folder, None)?;
+    let after = std::fs::metadata(folder.join("quant.safetensors"))?.len();
+    assert!(2 * after < before, "{before} bytes became {after}");
+    let text = QuantModel::load_unpacked(&folder).err().map(|e| e.to_string()).unwrap_or_default();
+    assert!(text.contains("no conversion"), "{text}");
     Ok(())
 }
 

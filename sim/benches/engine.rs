@@ -1,4 +1,4 @@
-//! How fast the simulation of a streaming engine is: matrix operations of one token, one behind the other, as in decode.
+//! How fast the simulation of a streaming engine is: matrix operations of one token, one after the other, as in decode.
 //!
 //!     cargo bench -p accllm-sim --bench engine -- [CONFIG] [ideal|hbm2|none]... [--cycles N] [--no-asserts] [--trace]
 //!

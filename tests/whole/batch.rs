@@ -83,8 +83,8 @@ fn compare<D: Device>(what: &str, one: &Made, device: D, all: &Made, steps: usiz
     let feed = |batch: &mut Batch<D>, alone: &mut [Alone<'_>], s: usize, tokens: &[u32]| {
         let token = batch.feed(s, tokens).unwrap_or_else(|e| panic!("{what}, sequence {s}: {e}"));
         let (want, logits) = alone[s].feed(tokens);
-        assert_eq!(batch.logits(s), logits, "{what}: logits of sequence {s} behind its prompt");
-        assert_eq!(token, want, "{what}: token of sequence {s} behind its prompt");
+        assert_eq!(batch.logits(s), logits, "{what}: logits of sequence {s} after its prompt");
+        assert_eq!(token, want, "{what}: token of sequence {s} after its prompt");
         token
     };
     // The last sequence first, so that no order helps.

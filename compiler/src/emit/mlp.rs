@@ -34,7 +34,7 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    /// All pieces of down_proj, one behind the other.
+    /// All pieces of down_proj, one after the other.
     pub(super) fn whole_down(&mut self, at: At) -> Result<()> {
         (0..self.layout.weights.pieces(at.layer.first, Linear::Down))
             .try_for_each(|piece| self.down(at, piece))

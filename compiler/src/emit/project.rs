@@ -135,7 +135,7 @@ impl Emitter<'_> {
         // Sequences are further apart than tokens.
         let next = if self.b.span == Span::Batch { s.row_stride() } else { 1 };
         let strides = [(t0, s.q_rows()), (t1, next_rope), (t2, s.q_rot_row()), (t3, next)];
-        // The part's rotated heads: for the window, behind them for the sinks.
+        // The part's rotated heads: for the window, after them for the sinks.
         let copies = if sinks { 2 } else { 1 };
         let window = l.vmem.q_rot + part * copies * rows;
         self.b.tokens(sync, &strides, |b| {

@@ -51,6 +51,16 @@ impl MemoryImage {
         Self { channels: (0..l.shape.channels).map(|_| zeros(l.kv.end)).collect(), aux: zeros(l.aux.end) }
     }
 
+    /// The program, and zeros for everything else: for what does not depend on data, as cycles.
+    pub fn blank(program: &Program) -> Self {
+        let mut image = Self::zeros(program);
+        let (at, code) = (program.layout.aux.program * BEAT_BYTES, code_bytes(program));
+        if let Some(aux) = Arc::make_mut(&mut image.aux).get_mut(at..at + code.len()) {
+            aux.copy_from_slice(&code);
+        }
+        image
+    }
+
     /// The image of a model.
     ///
     /// # Errors
@@ -111,7 +121,7 @@ fn code_bytes(program: &Program) -> Vec<u8> {
     code
 }
 
-/// Gains of all norms, behind each layer's the indices of its leads.
+/// Gains of all norms, after each layer's the indices of its leads.
 fn norm_bytes(program: &Program, source: &dyn ModelSource) -> Result<Vec<u8>> {
     let (aux, dims) = (&program.layout.aux, &program.layout.shape.sizes);
     let mut out = Vec::new();

@@ -16,9 +16,9 @@ pub struct AuxMap {
     /// Program (always the size of the instruction memory).
     pub program: usize,
     /// Norm constants: for each layer g of the attention norm and of the MLP norm, then of the final norm and zeros; where
-    /// leading RoPE pairs differ, behind each pair of norms the indices of the layer's leads (i16, [`Shape::lead_ids`]).
+    /// leading RoPE pairs differ, after each pair of norms the indices of the layer's leads (i16, [`Shape::lead_ids`]).
     pub norms: usize,
-    /// Beats of one pair, with what is behind it.
+    /// Beats of one pair, with what follows it.
     pub norm_pair: usize,
     /// Embedding rows.
     pub embed: usize,

@@ -239,7 +239,7 @@ impl Shape {
         self.leads.len() > 1
     }
 
-    /// Elements behind a layer's norm constants: for each group of KV heads the index of its lead; padded.
+    /// Elements after a layer's norm constants: for each group of KV heads the index of its lead; padded.
     pub fn lead_ids(&self) -> usize {
         if self.led() { self.rope_groups.next_multiple_of(GROUP) } else { 0 }
     }

@@ -101,7 +101,7 @@ fn several_sequences_at_once() {
         ["bench", "tinytales", "--config", "edge", "--sinks", "4", "--window", "60", "--context", "70"];
     let ran = accllm(&[&args[..], &["--memory", "ideal", "--batch", "2"]].concat());
     assert!(ran.ok, "{}", ran.err);
-    assert!(ran.out.contains("decode of 2 tokens of 2 sequences at once behind 70 each"), "{}", ran.out);
+    assert!(ran.out.contains("decode of 2 tokens of 2 sequences at once after 70 each"), "{}", ran.out);
     assert!(ran.out.contains("with the golden executor, 0 differ"), "{}", ran.out);
 }
 
@@ -110,7 +110,7 @@ fn the_bundled_model_on_real_text() {
     let args = ["bench", "tinytales", "--config", "tiny", "--sinks", "4", "--window", "60"];
     let ran = accllm(&[&args[..], &["--context", "70", "--memory", "ideal"]].concat());
     assert!(ran.ok, "{}", ran.err);
-    assert!(ran.out.contains("tinytales on 'tiny', decode of 1 tokens behind 70"), "{}", ran.out);
+    assert!(ran.out.contains("tinytales on 'tiny', decode of 1 tokens after 70"), "{}", ran.out);
     assert!(ran.out.contains("with the golden executor, 0 differ"), "{}", ran.out);
     fails(&[&args[..], &["--layers", "1"]].concat(), &["--layers", "random weights"]);
     fails(&[&args[..], &["--context", "99999999"]].concat(), &["99999999", "the text of tinytales has"]);

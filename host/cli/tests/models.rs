@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{accllm, arg, checkpoint, checkpoint_copy, fails};
+use common::{accllm, arg, checkpoint, checkpoint_copy, fails, json, quantized};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -108,7 +108,7 @@ fn options_of_a_quantization() {
     let run = ["--device", "golden", "--lockstep", "--tokens", "6", "--sinks", "4", "--window", "8"];
     let ran = accllm(&[&["run", arg(&model)], &run[..]].concat());
     assert!(ran.ok && ran.out.contains(" 0 differ"), "{}{}", ran.out, ran.err);
-    // A window and a long text are behind the prefix alike.
+    // A window and a long text follow the prefix alike.
     let ppl = |verb: &str, how: &[&str]| {
         let ran = accllm(&[&[verb, arg(&model), "--plain", "--stage", "integer", "--json"], how].concat());
         assert!(ran.ok, "{}", ran.err);
@@ -159,4 +159,52 @@ fn a_full_disk_at_the_end_of_a_training() {
     assert_eq!(parts(), finished);
     let tensors = |out: &Path| fs::read(out.join("quant.safetensors")).unwrap();
     assert_eq!(tensors(&lost), tensors(&whole));
+}
+
+/// A quantized folder says what it was made of, and under which licence.
+#[test]
+fn model_card() {
+    let source = common::checkpoint_copy();
+    std::fs::write(
+        source.path().join("README.md"),
+        "---\nlicense: apache-2.0\nlanguage: en\n---\nA model.\n",
+    )
+    .unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let card = |source: &Path, out: &str| {
+        let out = dir.path().join(out);
+        let ran = accllm(&["quantize", arg(source), arg(&out), "--calib-tokens", "640"]);
+        assert!(ran.ok, "{}", ran.err);
+        std::fs::read_to_string(out.join("README.md")).unwrap()
+    };
+    let text = card(source.path(), "a");
+    let sum = std::process::Command::new("sha256sum")
+        .arg(source.path().join("model.safetensors"))
+        .output()
+        .unwrap();
+    let sum = String::from_utf8(sum.stdout).unwrap();
+    for word in
+        ["license: apache-2.0", "base_model: ", "2-bit weights", "512 tokens", "not measured", &sum[..64]]
+    {
+        assert!(text.contains(word), "no {word:?} in: {text}");
+    }
+    std::fs::remove_file(source.path().join("README.md")).unwrap();
+    let text = card(source.path(), "b");
+    assert!(!text.contains("license:") && text.contains("not stated"), "{text}");
+}
+
+/// The weights of a quantized model in float score alike inside it and in an exported folder, to the last bit.
+#[test]
+fn export() {
+    let (dir, model) = quantized();
+    let out = dir.path().join("float");
+    let report = json(&["export", &model, "-o", arg(&out)]);
+    assert!(report["bytes"].as_u64().is_some_and(|b| b > 1_000_000), "{report}");
+    let score = |model: &str, stage: &str| {
+        let short = ["--windows", "2", "--window", "64"];
+        json(&[&["eval", model, "--stage", stage], &short[..]].concat())["rows"][0]["ppl"].clone()
+    };
+    assert_eq!(score(&model, "w2"), score(arg(&out), "float"));
+    assert!(std::fs::read_to_string(out.join("README.md")).unwrap().contains("dequantized"));
+    fails(&["export", &model, "-o", arg(&out)], &["empty or new folder"]);
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{accllm, arg, fails, quantized};
+use common::{accllm, arg, fails, json, quantized};
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -84,6 +84,56 @@ fn openai_python_client() {
     assert!(done.status.success() && out.starts_with("ok"), "{out}{err}");
     serving.signal("TERM");
     assert!(serving.process.wait().unwrap().success());
+}
+
+/// lm-evaluation-harness, unmodified, finds what `accllm eval-choices` does, to the last digit.
+#[test]
+fn lm_evaluation_harness() {
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/lm-eval");
+    if !tools.join(".installed").is_file() {
+        let why = "skipped lm_evaluation_harness: it is not in tools/lm-eval; `make lm-eval` installs it";
+        writeln!(std::io::stderr(), "{why}").unwrap();
+        return;
+    }
+    let (dir, model) = quantized();
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let questions = tests.join("lm_eval/tales.jsonl");
+    let ours = json(&["eval-choices", &model, "--questions", arg(&questions)]);
+    let mut serving = Serving::new(&[&model]);
+    let python = std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
+    let done = Command::new(python)
+        .arg(tests.join("lm_eval.py"))
+        .args([&serving.url, &ours.to_string(), arg(dir.path())])
+        .env("PYTHONPATH", tools)
+        .output()
+        .unwrap();
+    let (out, err) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success() && out.starts_with("ok"), "{out}{err}");
+    serving.signal("TERM");
+    assert!(serving.process.wait().unwrap().success());
+}
+
+/// All devices give the same log-probabilities, the RTL included: of a prompt, and of an answer with penalties.
+#[test]
+fn every_device_scores() {
+    let (dir, model) = quantized();
+    let questions = dir.path().join("q.jsonl");
+    std::fs::write(&questions, "{\"context\": \"Once\", \"choices\": [\" upon\", \" a\"], \"gold\": 0}\n")
+        .unwrap();
+    let shape = ["--sinks", "4", "--window", "60"];
+    let body = r#"{"prompt": "The dragon", "max_tokens": 3, "temperature": 1, "seed": 5, "echo": true, "logprobs": 2,
+        "repetition_penalty": 1.3, "frequency_penalty": 0.5, "min_p": 0.01, "logit_bias": {"300": 2}}"#;
+    let all = ["integer", "golden", "verilator"].map(|device| {
+        let args = ["eval-choices", &model, "--questions", arg(&questions), "--device", device];
+        let scored = json(&[&args[..], &shape].concat())["logprobs"].clone();
+        let mut serving = Serving::new(&[&[&*model, "--device", device], &shape[..]].concat());
+        let answer = serving.complete(body)["choices"][0].clone();
+        serving.signal("INT");
+        assert!(serving.process.wait().unwrap().success());
+        assert!(answer["logprobs"]["tokens"].as_array().is_some_and(|t| t.len() > 4), "{answer}");
+        (scored, answer)
+    });
+    assert!(all.iter().all(|a| *a == all[0]), "{all:?}");
 }
 
 /// All devices answer alike, the RTL included.

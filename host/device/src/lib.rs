@@ -15,6 +15,7 @@ mod place;
 pub mod progress;
 pub mod tensors;
 pub mod timeline;
+pub mod timing;
 mod verilator;
 pub mod xrt;
 

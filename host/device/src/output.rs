@@ -63,6 +63,39 @@ impl Write for WholeFile {
     }
 }
 
+/// Makes the folder `path`: `fill` writes into one under a temporary name beside it, which is then renamed.
+///
+/// # Errors
+/// There is something at `path` that is not an empty folder, or it cannot be written; nothing is left then. And what `fill`
+/// says.
+pub fn whole_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    check_new_folder(path)?;
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+    let work = builder.tempdir_in(folder_of(path)).map_err(|e| Error::io("write", path, e))?;
+    fill(work.path())?;
+    std::fs::rename(work.path(), path).map_err(|e| Error::io("rename to", path, e))?;
+    // It has its name now, and is not removed.
+    let _ = work.keep();
+    Ok(())
+}
+
+/// Fails early when the folder `path` could not be made.
+///
+/// # Errors
+/// There is something that is not an empty folder, or the folder that would hold it cannot be written.
+pub fn check_new_folder(path: &Path) -> Result<()> {
+    let empty = std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+    if path.exists() && !empty {
+        let path = path.display();
+        return Err(Error::Argument(format!(
+            "cannot write {path}: it exists; choose an empty or new folder"
+        )));
+    }
+    check_folder(path)
+}
+
 /// Fails early, before minutes of work, when the file `path` could not be written at the end.
 ///
 /// # Errors
@@ -98,6 +131,24 @@ fn folder_of(path: &Path) -> &Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn folders_appear_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        let wrong = whole_folder(&path, |f| {
+            std::fs::write(f.join("x"), "half").unwrap();
+            Err(Error::Argument("no more".into()))
+        });
+        assert!(wrong.unwrap_err().to_string().contains("no more"));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        let fill = |f: &Path| write_whole(&f.join("x"), b"all");
+        std::fs::create_dir(&path).unwrap();
+        whole_folder(&path, fill).unwrap();
+        assert_eq!(std::fs::read(path.join("x")).unwrap(), b"all");
+        assert!(whole_folder(&path, fill).unwrap_err().to_string().contains("empty or new folder"));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
 
     #[test]
     fn replaces_whole_files_and_leaves_nothing_behind() {

@@ -93,6 +93,11 @@ impl Verilator {
         self.recorder.as_ref()
     }
 
+    /// Cycles of the memories before the last run, see [`Engine::began`].
+    pub fn began(&self) -> u64 {
+        self.engine.began()
+    }
+
     /// [`Device::run`] with an observer of everything that the hardware does.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Perplexity of each step from the float model to the integer model.
 
 use crate::{Error, Result};
+use accllm_quant::export;
 use accllm_quant::float::{FloatModel, Lambda};
 use accllm_quant::model::{LambdaShape, QuantModel};
 use accllm_quant::perplexity::{Perplexity, Scorer, Windowing, perplexity_with};
@@ -8,6 +9,7 @@ use accllm_quant::quantize::{Quantized, Simulated};
 use accllm_quant::tokenizer::TextTokenizer;
 use accllm_text::calibration::Calibration;
 use accllm_text::model::quantize;
+use std::sync::Arc;
 
 /// A step; each includes the ones before, up to [`Stage::Integer`], which is the real thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +65,7 @@ pub struct Evaluation {
     /// The quantizer's outcome.
     quantized: Option<Quantized>,
     /// `None` where only the checkpoint is of interest.
-    integer: Option<QuantModel>,
+    integer: Option<Arc<QuantModel>>,
 }
 
 impl Evaluation {
@@ -77,7 +79,7 @@ impl Evaluation {
         calibration: &Calibration,
     ) -> Result<Self> {
         let quantized = quantize(float.clone(), tokenizer, calibration)?;
-        let integer = Some(quantized.model.clone());
+        let integer = Some(Arc::new(quantized.model.clone()));
         Ok(Self { float: Some(float), quantized: Some(quantized), integer })
     }
 
@@ -86,9 +88,10 @@ impl Evaluation {
         Self { float: Some(float), quantized: None, integer: None }
     }
 
-    /// A quantized model; only [`Stage::Integer`] can be measured.
+    /// A quantized model; only [`Stage::Integer`] can be measured, and [`Stage::Weights`] with the integer weights as an
+    /// exported checkpoint has them.
     pub fn of_integers(integer: QuantModel) -> Self {
-        Self { float: None, quantized: None, integer: Some(integer) }
+        Self { float: None, quantized: None, integer: Some(Arc::new(integer)) }
     }
 
     /// Attention shape of the last two stages.
@@ -102,11 +105,11 @@ impl Evaluation {
     /// It is outside the limits of the contract.
     pub fn set_lambda(&mut self, lambda: LambdaShape) -> Result<()> {
         lambda.check(std::path::Path::new("command line"))?;
-        self.integer.iter_mut().for_each(|m| m.lambda = lambda);
+        self.integer.iter_mut().for_each(|m| Arc::make_mut(m).lambda = lambda);
         Ok(())
     }
 
-    /// The stages that can be measured.
+    /// The stages that are measured where all are asked for.
     pub fn stages(&self) -> Vec<Stage> {
         match (&self.quantized, &self.integer) {
             (Some(_), _) => Stage::ALL.to_vec(),
@@ -128,13 +131,16 @@ impl Evaluation {
     ) -> Result<Perplexity> {
         let mut score = |model: &dyn Scorer| Ok(perplexity_with(model, stream, how, progress)?);
         match (stage, &self.integer, &self.float) {
-            (Stage::Integer, Some(integer), _) => return score(integer),
+            (Stage::Integer, Some(integer), _) => return score(&**integer),
+            (Stage::Weights, Some(integer), _) if self.quantized.is_none() => {
+                return score(&export::float(integer.clone())?);
+            }
             (Stage::Float, _, Some(float)) => return score(float),
             _ => {}
         }
         let (quantized, integer) = self.quantized.as_ref().zip(self.integer.as_ref()).ok_or_else(|| {
             Error::Argument(format!(
-                "stage `{}` needs float weights, and a quantized model has none; give the checkpoint, or --stage integer",
+                "stage `{}` needs float weights, and a quantized model has none; give the checkpoint, or --stage w2,integer",
                 stage.key()
             ))
         })?;

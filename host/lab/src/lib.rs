@@ -12,5 +12,6 @@ pub mod cost;
 pub mod eval;
 pub mod long;
 pub mod shapes;
+pub mod timing;
 
 pub use accllm_device::{Error, Result};

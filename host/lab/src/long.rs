@@ -59,7 +59,7 @@ impl<'m> Reader<'m> {
 pub struct Bucket {
     /// First position.
     pub from: usize,
-    /// Position behind the last one.
+    /// Position after the last one.
     pub to: usize,
     /// Perplexity of these tokens.
     pub ppl: f64,

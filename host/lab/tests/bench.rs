@@ -24,6 +24,7 @@ fn options() -> Options {
         seed: 1,
         compare: true,
         timeline: Record::Off,
+        estimate: false,
     }
 }
 
@@ -75,5 +76,5 @@ fn a_damaged_weight_is_found() {
     let said = bad.difference().unwrap();
     assert!(said.contains("layer 1, up, token 5") && said.contains("MATW"), "{said}");
     assert!(bad.agreement.elements_different > 0);
-    assert_eq!(bad.tokens, 1, "it goes on behind a difference");
+    assert_eq!(bad.tokens, 1, "it goes on after a difference");
 }

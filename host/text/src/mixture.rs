@@ -17,7 +17,7 @@ use std::path::Path;
 
 /// Tokens on which each linear is fitted to measure the damage.
 const FITTED: usize = 4096;
-/// Windows behind those, where the text has so many, on which predictions are compared for that.
+/// Windows after those, where the text has so many, on which predictions are compared for that.
 const COMPARED: usize = 4;
 /// Tokens of each.
 const OF_EACH: usize = 256;

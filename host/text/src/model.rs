@@ -129,6 +129,11 @@ impl Source {
         &self.folder
     }
 
+    /// The folder or file that the weights are in.
+    pub(crate) fn weights(&self) -> &Path {
+        &self.weights
+    }
+
     /// Reads a checkpoint's float weights.
     ///
     /// # Errors

@@ -91,7 +91,7 @@ pub struct Recipe {
     pub rotate: Option<u64>,
     /// Pairs of channels that are split and dropped, at most, in each of two tensors of a layer.
     pub dimensions: usize,
-    /// Text that every text of the model is behind, if any: its keys and values come with the model.
+    /// Text that every text of the model follows, if any: its keys and values come with the model.
     pub prefix: Option<String>,
     /// What the calibration text is.
     pub text: Text,

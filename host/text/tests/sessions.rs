@@ -30,7 +30,7 @@ static READY: LazyLock<Ready> = LazyLock::new(open);
 /// A prefix in place of the begin token.
 const PREFIX: [u32; 3] = [0, 400, 17];
 
-/// The same model behind a prefix, whose keys and values are those that the model computes.
+/// The same model after a prefix, whose keys and values are those that the model computes.
 static PREFIXED: LazyLock<Ready> = LazyLock::new(|| {
     let mut ready = open();
     let mut runner = Reference::new(&ready.model, LAMBDA).unwrap();
@@ -95,7 +95,7 @@ fn write(session: &mut Session<'_>, options: &Options) -> Answer {
     session.generate(options, &mut |_| Ok(ControlFlow::Continue(()))).unwrap()
 }
 
-/// A text of 60 sampled tokens behind a prompt, which is more than the window and the ring hold.
+/// A text of 60 sampled tokens after a prompt, which is more than the window and the ring hold.
 fn whole() -> (Vec<u32>, String) {
     let mut session = integer(LAMBDA);
     session.push_text("The little dragon").unwrap();
@@ -374,7 +374,7 @@ fn far_beyond_the_window() {
     }
 }
 
-/// A text behind the model's prefix is the text that begins with these tokens; the runners do not compute them.
+/// A text after the model's prefix is the text that begins with these tokens; the runners do not compute them.
 fn behind_the_prefix(mut session: Session<'static>, path: &Path) {
     let tokens = READY.tokenizer.encode("The little dragon").unwrap();
     let text = [&PREFIX[..], &tokens].concat();

@@ -126,7 +126,7 @@ impl Ablation {
                 calibrate_behind(model, &self.calibration, self.protocol, choice.prefix)?
             }
         };
-        // Scores, and with them all other ranges, are the same behind balance and alignment.
+        // Scores, and with them all other ranges, are the same after balance and alignment.
         if choice.keys != Keys::AsTheyAre {
             let mut model = edited.unwrap_or_else(|| self.model.clone());
             self.match_keys(&mut model, choice)?;

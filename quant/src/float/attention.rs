@@ -41,7 +41,7 @@ pub(super) struct Inputs<'a> {
     pub v: &'a [f32],
     /// Position of the first query.
     pub base: usize,
-    /// Position of the first key behind the sinks.
+    /// Position of the first key after the sinks.
     pub first: usize,
 }
 
@@ -101,7 +101,7 @@ fn head(
     let mut seen = Vec::with_capacity(width);
     for (t, scores) in scores.chunks_exact_mut(width).enumerate() {
         let p = position(t);
-        // A sink that is not there yet has no score; the window begins behind the sinks.
+        // A sink that is not there yet has no score; the window begins after the sinks.
         let shown = sinks.min(p + 1);
         let (a, b) = (sinks + start(t) - low, sinks + (p + 1).saturating_sub(low).max(start(t) - low));
         seen.clear();

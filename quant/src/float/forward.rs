@@ -78,7 +78,7 @@ pub(crate) fn run_layer(
     run_layer_behind(c, layer, window, &mut Past::default(), x, tap);
 }
 
-/// As [`run_layer`], behind the tokens of `past`, to which it adds.
+/// As [`run_layer`], after the tokens of `past`, to which it adds.
 pub(super) fn run_layer_behind(
     c: &LlamaConfig,
     (l, w): (usize, &FloatLayer),
@@ -212,7 +212,7 @@ impl FloatModel {
         Ok(linear(&self.hidden(tokens, lambda, tap)?, self.head()))
     }
 
-    /// Negative log likelihoods of `next`, each behind a row of [`FloatModel::hidden`]; no more than some tokens'
+    /// Negative log likelihoods of `next`, each after a row of [`FloatModel::hidden`]; no more than some tokens'
     /// logits are in memory.
     pub(crate) fn nll_of_hidden(&self, hidden: &[f32], next: &[u32]) -> Vec<f64> {
         /// Tokens of a part.

@@ -61,7 +61,7 @@ impl Layers {
         (0..self.len()).map(|l| self.get(l))
     }
 
-    /// Each in turn, and no longer in memory behind it.
+    /// Each in turn, and no longer in memory after it.
     pub fn into_each(self) -> Box<dyn Iterator<Item = Result<FloatLayer>>> {
         match self {
             Self::Resident(layers) => Box::new(layers.into_iter().map(Ok)),

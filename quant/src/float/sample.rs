@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 /// Sequences that are written side by side.
 const SIDE: usize = 64;
-/// Tokens behind the random first one that are the likeliest; later ones are drawn.
+/// Tokens after the random first one that are the likeliest; later ones are drawn.
 const LIKELIEST: usize = 3;
 
 /// What is written.
@@ -61,7 +61,7 @@ impl FloatModel {
         Ok(text)
     }
 
-    /// Logits behind one more token of each sequence, all at `position`.
+    /// Logits after one more token of each sequence, all at `position`.
     fn next_logits(
         &self,
         tokens: &[u32],

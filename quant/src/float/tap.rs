@@ -45,7 +45,7 @@ impl Tap for NoTap {
     fn tensor(&mut self, _: Site, _: usize, _: usize, _: &mut [f32]) {}
 }
 
-/// Shows a tap what lies behind the first tokens of each tensor.
+/// Shows a tap what follows the first tokens of each tensor.
 pub(crate) struct Behind<T> {
     /// Tokens that it does not see.
     pub tokens: usize,

@@ -89,7 +89,7 @@ impl Device for Emulated {
     }
 
     fn download(&self, from: Ptr, data: &mut [u8]) -> Result<()> {
-        // SAFETY: `from` lies in memory that `alloc` gave, with so much behind it.
+        // SAFETY: `from` lies in memory that `alloc` gave, with so much room from there on.
         unsafe { std::ptr::copy_nonoverlapping(from.0 as *const u8, data.as_mut_ptr(), data.len()) };
         Ok(())
     }

@@ -273,7 +273,7 @@ impl<'d> Net<'d> {
     }
 
     /// The divergence of the student's predictions (from `head_in`) from those of `teacher`'s head on `aim`, and all
-    /// gradients, behind [`Net::forward`].
+    /// gradients, after [`Net::forward`].
     pub fn backward(
         &self,
         w: Weights,

@@ -1,6 +1,6 @@
 //! The state of a training on a device, kept on disk from time to time: whatever ends the process, the last one is whole.
 //!
-//! A file of the tensors one after another (f32, little-endian), behind a line that says after which step it was kept.
+//! A file of the tensors one after another (f32, little-endian), after a line that says after which step it was kept.
 
 use super::device::{Ptr, fetch, put};
 use super::optimizer::Optimizer;

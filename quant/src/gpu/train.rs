@@ -258,7 +258,7 @@ impl<'a> Lesson<'a> {
     /// One whole step, as it is kept in a graph.
     fn step(&self, rounded: bool) -> Result<()> {
         let length = self.recipe.rows[usize::from(rounded)];
-        // Rows of another length have other states behind them.
+        // Rows of another length have other states after them.
         self.prepare(length, rounded)?;
         let rounding = if rounded { self.rounding } else { Rounding::default() };
         let student = self.student();

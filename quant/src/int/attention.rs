@@ -137,7 +137,7 @@ impl Attention<'_> {
         let mut acc = vec![0i32; out.len() * stride];
         let mut at = 0;
         for slots in visible.iter().filter(|slots| !slots.is_empty()) {
-            // Whole pairs of slots: one before or behind has probability 0.
+            // Whole pairs of slots: one before or after has probability 0.
             let pairs = slots.start / 2..slots.end.div_ceil(2);
             for (h, out) in out.iter_mut().enumerate() {
                 let (z, wide) = (&z[h][at..at + slots.len()], self.wide);

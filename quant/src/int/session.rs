@@ -116,7 +116,7 @@ impl<'m> Session<'m> {
         Ok(self.caches[layer].head(self.lambda.kept(self.position), head))
     }
 
-    /// An empty session behind the model's prefix, where it has one; what was in the session is gone.
+    /// An empty session after the model's prefix, where it has one; what was in the session is gone.
     ///
     /// # Errors
     /// The attention shape does not hold the prefix.
@@ -224,7 +224,7 @@ impl<'m> Session<'m> {
         logits
     }
 
-    /// Negative log likelihoods of `next`, each behind a residual row.
+    /// Negative log likelihoods of `next`, each after a residual row.
     fn nll(&self, x: &[i32], next: &[u32]) -> Vec<f64> {
         let (model, width) = (self.prepared.model, self.prepared.model.arch.sizes.hidden);
         let unit = (-f32::from(model.logit_frac)).exp2();

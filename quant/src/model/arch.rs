@@ -39,7 +39,7 @@ impl LambdaShape {
     }
 
     /// Positions that are kept of a text of `len` tokens: what its last token sees, which is all that a token
-    /// behind it, or in its place, can see.
+    /// after it, or in its place, can see.
     pub fn kept(&self, len: u64) -> impl Iterator<Item = u64> + Clone + use<> {
         self.visible(len.saturating_sub(1)).filter(move |_| len > 0)
     }

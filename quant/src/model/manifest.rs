@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 /// Value of `format`.
 pub(super) const FORMAT: &str = "accllm-quant";
 /// Version written.
-pub(super) const VERSION: u32 = 4;
+pub(super) const VERSION: u32 = 5;
+/// The version before it, whose tensors are not packed; only [`super::QuantModel::load_unpacked`] reads it.
+pub(super) const UNPACKED: u32 = 4;
 /// File names in a model folder.
 pub(super) const MANIFEST: &str = "quant.json";
 pub(super) const TENSORS: &str = "quant.safetensors";

@@ -4,6 +4,7 @@ mod arch;
 mod check;
 mod head_cache;
 mod manifest;
+mod packed;
 mod prefix;
 mod read;
 mod weight;
@@ -121,7 +122,7 @@ pub struct QuantModel {
     pub final_norm: Norm,
     /// Output head, `[vocab, hidden]`.
     pub head: Weight,
-    /// Tokens that all texts are behind.
+    /// Tokens that all texts follow.
     pub prefix: Prefix,
 }
 

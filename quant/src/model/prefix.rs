@@ -1,4 +1,4 @@
-//! Tokens that every text of a model is behind, with their keys and values.
+//! Tokens that every text of a model follows, with their keys and values.
 
 use super::{HeadCache, LambdaShape};
 use crate::{Error, Result};

@@ -1,6 +1,9 @@
 //! Reads and checks a quantized model folder.
 
-use super::manifest::{FORMAT, Header, LayerEntry, MANIFEST, Manifest, NormEntry, TENSORS, VERSION};
+use super::manifest::{
+    FORMAT, Header, LayerEntry, MANIFEST, Manifest, NormEntry, TENSORS, UNPACKED, VERSION,
+};
+use super::packed::{self, Narrow};
 use super::{GROUP, HeadCache, Layer, Norm, Prefix, QuantModel, Weight, WeightFormat};
 use crate::{Error, Result};
 use accllm_hw::sizes::{Linear, Sizes};
@@ -11,34 +14,50 @@ use std::path::{Path, PathBuf};
 
 impl QuantModel {
     /// Reads the model in `folder` and checks all of it.
+    ///
+    /// # Errors
+    /// It cannot be read, or is damaged, or of another version.
     pub fn load(folder: &Path) -> Result<Self> {
-        let manifest = read_manifest(&folder.join(MANIFEST))?;
+        Self::load_version(folder, VERSION)
+    }
+
+    /// As [`QuantModel::load`] for a folder of the version before, whose tensors take a byte for each weight.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn load_unpacked(folder: &Path) -> Result<Self> {
+        Self::load_version(folder, UNPACKED)
+    }
+
+    fn load_version(folder: &Path, version: u32) -> Result<Self> {
+        let manifest = read_manifest(&folder.join(MANIFEST), version)?;
         manifest.arch.check(&folder.join(MANIFEST))?;
         let path = folder.join(TENSORS);
         let file = File::open(&path).map_err(|e| Error::io("open", &path, e))?;
         // SAFETY: read-only private map; see `import::hf::Checkpoint` for the accepted limit.
         let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io("map", &path, e))?;
         let file = SafeTensors::deserialize(&map).map_err(|e| Error::malformed(&path, "safetensors", e))?;
-        let model = build(manifest, &Tensors { path, file })?;
+        let model = build(manifest, &Tensors { path, file, packed: version == VERSION })?;
         model.check(folder)?;
         Ok(model)
     }
 }
 
-fn read_manifest(path: &Path) -> Result<Manifest> {
+fn read_manifest(path: &Path, version: u32) -> Result<Manifest> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
     let bad = |e: serde_json::Error| Error::malformed(path, "quantized-model manifest", e);
     let header: Header = serde_json::from_str(&text).map_err(bad)?;
     if header.format != FORMAT {
         return Err(Error::unsupported(path, "format", format!("{:?}", header.format), FORMAT));
     }
-    if header.version != VERSION {
-        return Err(Error::unsupported(
-            path,
-            "version",
-            header.version,
-            format!("{VERSION}; quantize again"),
-        ));
+    if header.version != version {
+        let folder = path.parent().unwrap_or(path).display();
+        let advice = match (header.version, version) {
+            (UNPACKED, VERSION) => format!("{VERSION}; `accllm repack {folder} -o NEW` converts it"),
+            (VERSION, UNPACKED) => format!("{UNPACKED}; this folder needs no conversion"),
+            _ => format!("{version}; quantize again"),
+        };
+        return Err(Error::unsupported(path, "version", header.version, advice));
     }
     serde_json::from_str(&text).map_err(bad)
 }
@@ -52,18 +71,17 @@ fn build(m: Manifest, t: &Tensors<'_>) -> Result<QuantModel> {
         logit_frac: m.logit_frac,
         prob_wide: m.prob_wide,
         lambda: m.lambda,
-        embed: t.i16("embed", &[a.vocab, a.hidden])?,
+        embed: t.embed(a.vocab, a.hidden)?,
         layers,
         final_norm: t.norm("final_norm", m.final_norm, a.hidden)?,
-        head: t.linear("head", a.quantized(Linear::Head), m.head.format)?,
+        head: t.linear("head", a, Linear::Head, m.head.format)?,
         prefix: prefix(t, a, m.prefix)?,
         arch: m.arch,
     })
 }
 
 fn layer(t: &Tensors<'_>, a: &Sizes, l: usize, e: &LayerEntry) -> Result<Layer> {
-    let linear =
-        |linear: Linear, format| t.linear(&format!("L{l}.{}", linear.name()), a.quantized(linear), format);
+    let linear = |linear: Linear, format| t.linear(&format!("L{l}.{}", linear.name()), a, linear, format);
     let f = &e.format;
     Ok(Layer {
         attn_norm: t.norm(&format!("L{l}.attn_norm"), e.attn_norm, a.hidden)?,
@@ -101,6 +119,8 @@ fn prefix(t: &Tensors<'_>, a: &Sizes, tokens: Vec<u32>) -> Result<Prefix> {
 struct Tensors<'a> {
     path: PathBuf,
     file: SafeTensors<'a>,
+    /// Whether levels and embedding are packed.
+    packed: bool,
 }
 
 impl Tensors<'_> {
@@ -147,17 +167,50 @@ impl Tensors<'_> {
         Ok(Norm { eps: e.eps, gs: e.gs, g: self.i16(&format!("{name}.g"), &[hidden])? })
     }
 
-    fn linear(&self, name: &str, (rows, cols): (usize, usize), format: WeightFormat) -> Result<Weight> {
+    fn u8(&self, name: &str, shape: &[usize]) -> Result<&[u8]> {
+        self.bytes(name, Dtype::U8, "U8", shape)
+    }
+
+    fn embed(&self, rows: usize, cols: usize) -> Result<Vec<i16>> {
+        if !self.packed {
+            return self.i16("embed", &[rows, cols]);
+        }
+        let (width, shift) = (self.u8("embed.width", &[rows])?, self.u8("embed.shift", &[rows])?);
+        for (name, values, most) in [("embed.width", width, 16), ("embed.shift", shift, 15)] {
+            if let Some(i) = values.iter().position(|v| *v > most) {
+                let what = if most == 16 { "widths are 0..=16" } else { "shifts are 0..=15" };
+                return Err(self.bad(name, i, values[i], what));
+            }
+        }
+        let codes = self.u8("embed.codes", &[Narrow::bytes(width, cols)])?;
+        Ok(Narrow { width: width.to_vec(), shift: shift.to_vec(), codes: codes.to_vec() }.unpack(cols))
+    }
+
+    fn bad(&self, tensor: &str, element: usize, value: u8, expected: &'static str) -> Error {
+        let (path, tensor) = (self.path.clone(), tensor.to_string());
+        Error::Value { path, tensor, element, value: value.to_string(), expected }
+    }
+
+    fn linear(&self, name: &str, sizes: &Sizes, linear: Linear, format: WeightFormat) -> Result<Weight> {
+        let (rows, cols) = sizes.quantized(linear);
         let padded = cols.checked_next_multiple_of(GROUP).unwrap_or(usize::MAX);
         let groups = padded / GROUP;
-        let level = self.i8(&format!("{name}.level"), &[rows, padded])?;
-        let scale = self.bytes(&format!("{name}.scale"), Dtype::U8, "U8", &[rows, groups])?;
+        let part = |part: &str| format!("{name}.{part}");
+        let scale = self.u8(&part("scale"), &[rows, groups])?;
+        let level = if self.packed {
+            let (block, used) = sizes.used_columns(linear);
+            let levels = part(format.name());
+            let bytes = self.u8(&levels, &[rows, packed::row_bytes(format, padded)])?;
+            packed::unpack(format, padded, bytes, scale, |column| column % block < used)
+                .map_err(|i| self.bad(&levels, i, bytes[i], "no group of four columns is written so"))?
+        } else {
+            self.i8(&part("level"), &[rows, padded])?
+        };
         let offset = match format {
-            WeightFormat::W4 => self.i8(&format!("{name}.offset"), &[rows, groups])?,
+            WeightFormat::W4 => self.i8(&part("offset"), &[rows, groups])?,
             _ => Vec::new(),
         };
-        let mult = self.u16(&format!("{name}.mult"), &[rows])?;
-        let shift = self.bytes(&format!("{name}.shift"), Dtype::U8, "U8", &[rows])?;
+        let (mult, shift) = (self.u16(&part("mult"), &[rows])?, self.u8(&part("shift"), &[rows])?);
         Ok(Weight { format, rows, cols, level, scale: scale.to_vec(), offset, mult, shift: shift.to_vec() })
     }
 }

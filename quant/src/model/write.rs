@@ -4,6 +4,7 @@ use super::manifest::{
     BESIDE, FORMAT, Formats, HeadEntry, LayerEntry, MANIFEST, Manifest, NormEntry, TENSORS, TOKENIZER,
     VERSION,
 };
+use super::packed::{self, Narrow};
 use super::{HeadCache, Layer, Norm, QuantModel, Weight};
 use crate::tokenizer::Files;
 use crate::{Error, Result};
@@ -20,10 +21,19 @@ impl QuantModel {
     /// An existing quantized model there is replaced; any other non-empty folder is refused. The folder
     /// appears complete or not at all.
     pub fn save(&self, folder: &Path, tokenizer: Option<&Path>) -> Result<()> {
+        self.save_with(folder, tokenizer, &[])
+    }
+
+    /// [`QuantModel::save`] with other files, `(name, text)`: a model card.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn save_with(&self, folder: &Path, tokenizer: Option<&Path>, files: &[(&str, &str)]) -> Result<()> {
         self.check(folder)?;
         let replace = may_replace(folder)?;
         let partial = sibling(folder, "partial");
-        let result = self.write_into(&partial, tokenizer).and_then(|()| swap(&partial, folder, replace));
+        let result =
+            self.write_into(&partial, tokenizer, files).and_then(|()| swap(&partial, folder, replace));
         if result.is_err() {
             // Best effort: the first error is the one to report.
             let _ = std::fs::remove_dir_all(&partial);
@@ -39,8 +49,12 @@ impl QuantModel {
         may_replace(folder).map(|_| ())
     }
 
-    fn write_into(&self, folder: &Path, tokenizer: Option<&Path>) -> Result<()> {
+    fn write_into(&self, folder: &Path, tokenizer: Option<&Path>, files: &[(&str, &str)]) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
+        for (name, text) in files {
+            let path = folder.join(name);
+            std::fs::write(&path, text).map_err(|e| Error::io("write", &path, e))?;
+        }
         let path = folder.join(MANIFEST);
         let json =
             serde_json::to_string_pretty(&self.manifest()).map_err(|e| Error::malformed(&path, "JSON", e))?;
@@ -119,7 +133,8 @@ impl QuantModel {
                 move |(linear, w): (Linear, &Weight)| Tensor::linear(&format!("L{l}.{}", linear.name()), w);
             norms.chain(layer.linears().flat_map(linear))
         });
-        std::iter::once_with(|| Tensor::i16("embed".into(), vec![a.vocab, a.hidden], &self.embed))
+        std::iter::once_with(|| Tensor::narrow("embed", &self.embed, a.hidden))
+            .flatten()
             .chain(layers)
             .chain(std::iter::once_with(move || norm("final_norm.g".into(), &self.final_norm)))
             .chain(std::iter::once_with(|| Tensor::linear("head", &self.head)).flatten())
@@ -167,13 +182,24 @@ impl Tensor {
         Self { name, dtype: Dtype::I16, shape, bytes }
     }
 
+    fn narrow(name: &str, data: &[i16], cols: usize) -> Vec<Self> {
+        let Narrow { width, shift, codes } = Narrow::pack(data, cols);
+        let part = |part: &str, bytes: Vec<u8>| Self {
+            name: format!("{name}.{part}"),
+            dtype: Dtype::U8,
+            shape: vec![bytes.len()],
+            bytes,
+        };
+        vec![part("width", width), part("shift", shift), part("codes", codes)]
+    }
+
     fn linear(name: &str, w: &Weight) -> Vec<Self> {
-        let level = w.level.iter().map(|v| v.cast_unsigned()).collect();
+        let bytes = packed::row_bytes(w.format, w.cols_padded());
         let mult = w.mult.iter().flat_map(|v| v.to_le_bytes()).collect();
         let part =
             |part: &str, dtype, shape, bytes| Self { name: format!("{name}.{part}"), dtype, shape, bytes };
         let mut parts = vec![
-            part("level", Dtype::I8, vec![w.rows, w.cols_padded()], level),
+            part(w.format.name(), Dtype::U8, vec![w.rows, bytes], packed::pack(w)),
             part("scale", Dtype::U8, vec![w.rows, w.groups()], w.scale.clone()),
             part("mult", Dtype::U16, vec![w.rows], mult),
             part("shift", Dtype::U8, vec![w.rows], w.shift.clone()),

@@ -52,7 +52,7 @@ pub(super) fn choose_shapes(
     shapes
 }
 
-/// The last norm, and the head in float and on its grid; `streams` are behind the last layer.
+/// The last norm, and the head in float and on its grid; `streams` are after the last layer.
 pub(super) fn fit_head(
     model: &FloatModel,
     streams: &[Vec<f32>],

@@ -41,7 +41,7 @@ pub struct Options {
     pub closed: Closed,
     /// Which columns 2:4 keeps in each layer; empty for `closed.pruning` everywhere.
     pub layer_pruning: Vec<Pruning>,
-    /// Tokens that every text of the model is behind; their keys and values come with it. No more than the sinks.
+    /// Tokens that every text of the model follows; their keys and values come with it. No more than the sinks.
     pub prefix: Vec<u32>,
     /// Default attention shape of the model; `None` for 4 sinks and up to 2,044 window tokens, within the
     /// positions the model was trained for.

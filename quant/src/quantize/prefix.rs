@@ -1,4 +1,4 @@
-//! Tokens that every text of a model is behind: calibration behind them, and their keys and values.
+//! Tokens that every text of a model follows: calibration after them, and their keys and values.
 
 use super::Options;
 use super::steps::Steps;
@@ -26,7 +26,7 @@ pub(super) fn behind<'a>(text: &'a [u32], options: &Options) -> Result<Cow<'a, [
 }
 
 /// Keys and values of `tokens` as `model` computes them, in float, rounded as the engine rounds: `(unit, shift)` are the
-/// real value of one LSB of k and the shift behind its Hadamard transform.
+/// real value of one LSB of k and the shift after its Hadamard transform.
 pub(super) fn prefix(model: &FloatModel, tokens: &[u32], key: (f64, u8), steps: &Steps) -> Result<Prefix> {
     if tokens.is_empty() {
         return Ok(Prefix::default());
@@ -53,7 +53,7 @@ pub(super) fn prefix(model: &FloatModel, tokens: &[u32], key: (f64, u8), steps: 
     Ok(Prefix { tokens: tokens.to_vec(), heads })
 }
 
-/// Codes of a rotated key (behind RoPE) with that leading pair, and its step and base.
+/// Codes of a rotated key (after RoPE) with that leading pair, and its step and base.
 fn key_codes(k: &[f32], lead: usize, (unit, shift): (f64, u8)) -> (Vec<i8>, (u16, i16)) {
     let padded: Vec<i32> =
         padded(k, lead).into_iter().map(|v| (f64::from(v) / unit).round() as i32).collect();

@@ -88,7 +88,7 @@ fn measure(
 struct Seen([Inputs; 4]);
 
 impl Seen {
-    /// Of the layer before which the streams are; moves them behind it.
+    /// Of the layer before which the streams are; moves them past it.
     fn of(c: &LlamaConfig, (l, w): (usize, &FloatLayer), window: &Window, streams: &mut [Vec<f32>]) -> Self {
         let [mut attn, mut o, mut middle, mut mlp, mut down]: [Vec<f32>; 5] = Default::default();
         for x in streams.iter_mut() {

@@ -62,7 +62,7 @@ pub(super) fn quantize_weights(
     }
 }
 
-/// The layers so far, and the streams behind them.
+/// The layers so far, and the streams after them.
 struct Blocks<'a> {
     c: &'a LlamaConfig,
     options: &'a Options,
@@ -70,7 +70,7 @@ struct Blocks<'a> {
     streams: Streams,
     /// Whether the two streams are still the same: all layers so far keep their weights.
     same: bool,
-    /// Ranges, behind the prefix.
+    /// Ranges, after the prefix.
     seen: Behind<Collector>,
     layers: Vec<GridLayer>,
     /// Those that were trained, where the whole model will be.
@@ -93,7 +93,7 @@ impl<'a> Blocks<'a> {
         })
     }
 
-    /// Quantizes layer `l` and moves the streams behind it.
+    /// Quantizes layer `l` and moves the streams past it.
     fn layer(
         &mut self,
         l: usize,
@@ -190,7 +190,7 @@ impl<'a> Blocks<'a> {
         Ok(())
     }
 
-    /// The float model's stream behind layer `l`.
+    /// The float model's stream after layer `l`.
     fn float_behind(&self, l: usize, w: &FloatLayer) -> Vec<Vec<f32>> {
         let mut streams = self.streams.float.clone();
         streams.iter_mut().for_each(|x| run_layer(self.c, (l, w), &self.window, x, &mut NoTap));

@@ -81,7 +81,7 @@ impl CustomOp1 for Rotate {
     }
 }
 
-/// Queries at a time: keys behind the last of them are not looked at.
+/// Queries at a time: keys after the last of them are not looked at.
 const QUERIES: usize = 128;
 
 struct Attend {

@@ -57,7 +57,7 @@ pub(crate) struct Start<'a> {
 pub(crate) struct Goal<'a> {
     /// The float model; its layers are not asked for.
     pub teacher: &'a FloatModel,
-    /// Its residual stream behind the last layer, of each window `[tokens, hidden]`.
+    /// Its residual stream after the last layer, of each window `[tokens, hidden]`.
     pub behind: &'a [Vec<f32>],
 }
 

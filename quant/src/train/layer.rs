@@ -183,7 +183,7 @@ impl TrainLayer {
         Ok([q.weight()?, k.weight()?, v.weight()?, o.weight()?, gate.weight()?, up.weight()?, down.weight()?])
     }
 
-    /// The residual stream behind the layer, `[tokens, hidden]`, of whole sequences `x`.
+    /// The residual stream after the layer, `[tokens, hidden]`, of whole sequences `x`.
     pub fn forward(&self, x: &Tensor, [wq, wk, wv, wo, wg, wu, wd]: &[Tensor; 7]) -> Result<Tensor> {
         let g = &self.geometry;
         let a = rms_norm(x, &self.attn_norm, self.eps)?;

@@ -47,6 +47,9 @@ use trace::Trace;
 /// Clock cycles within which a register access must be answered.
 const REGISTER_CYCLES: u32 = 64;
 
+/// Cycles from the host's write of CTRL to the first one of the run.
+const START_CYCLES: u64 = 3;
+
 /// An observer and what it asked for.
 struct Watch<'a, O> {
     observer: &'a mut O,
@@ -70,7 +73,7 @@ pub struct Engine {
     trace: Option<Trace>,
     /// Byte addresses where channels' and auxiliary memory begin, as in the registers.
     bases: Vec<u64>,
-    /// Cycles of the memories before the start of the last run.
+    /// Cycles of the memories before the first cycle of the last run.
     began: u64,
     rst_n: Port,
     interrupt: Port,
@@ -389,7 +392,7 @@ impl Engine {
         let mut cycle = 0;
         // Nothing is written before the register access is answered, but cycles of the run pass.
         let mut watch = Watch { observer, events: false, activity };
-        self.began = self.memories[0].counters().cycles;
+        self.began = self.memories[0].counters().cycles + START_CYCLES;
         self.write_watched(regs::CTRL, 1, &mut watch)?;
         watch.events = events;
         while self.model.get_u64(self.interrupt) == 0 {
@@ -410,7 +413,7 @@ impl Engine {
         Ok(report)
     }
 
-    /// Cycles of the memories when the host began to start the last run; refreshes follow from it.
+    /// Cycles of the memories before the first cycle of the last run that CYCLES counts; refreshes follow from it.
     pub fn began(&self) -> u64 {
         self.began
     }

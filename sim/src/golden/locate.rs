@@ -73,7 +73,7 @@ mod tests {
         let find = |pc, instructions, matrix, vector| {
             locate(&program(), [0; ARGS], pc, Completed { instructions, matrix, vector }).map(|l| l[0])
         };
-        // The sequencer is through; the units are behind.
+        // The sequencer is through; the units still have work.
         for done in 0..3 {
             assert_eq!(find(2, 14, done, 0), Some(done as u32));
             assert_eq!(find(3, 14, 0, 1 + 2 * done), Some(done as u32));

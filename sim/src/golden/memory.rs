@@ -141,7 +141,7 @@ impl Image {
         Self { channels: vec![Contents::default(); channels], aux: Contents::default(), blank }
     }
 
-    /// An image with these contents (of whole beats), zeros behind. They are shared: pages are copied when they are
+    /// An image with these contents (of whole beats), zeros after them. They are shared: pages are copied when they are
     /// written to.
     pub fn shared(channels: &[Arc<Vec<u8>>], aux: &Arc<Vec<u8>>) -> Self {
         let contents = |below: &Arc<Vec<u8>>| Contents { below: below.clone(), pages: Pages::new() };

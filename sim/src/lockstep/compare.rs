@@ -42,7 +42,7 @@ struct Expected {
     instruction: Instruction,
     writes: Vec<Write>,
     seen: Vec<bool>,
-    /// Where the last element was found; the next one is likely behind it.
+    /// Where the last element was found; the next one likely follows it.
     last: usize,
 }
 

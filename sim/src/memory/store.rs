@@ -188,7 +188,7 @@ impl Store {
         };
         let from = from.as_chunks::<BEAT_BYTES>().0;
         (ahead.addr, ahead.version, ahead.blank) = (addr, self.version, 0);
-        // What lies behind shared contents is blank: one such beat at a time.
+        // What follows shared contents is blank: one such beat at a time.
         ahead.count = most.min(from.len()).max(1);
         for (i, beat) in ahead.beats[..ahead.count].iter_mut().enumerate() {
             let Some(bytes) = from.get(i) else {

@@ -68,6 +68,15 @@ impl std::ops::AddAssign for OpCycles {
     }
 }
 
+impl std::ops::AddAssign<&Self> for Summary {
+    fn add_assign(&mut self, o: &Self) {
+        self.cycles += o.cycles;
+        self.matrix_idle += o.matrix_idle;
+        self.ops.resize(self.ops.len().max(o.ops.len()), OpCycles::default());
+        self.ops.iter_mut().zip(&o.ops).for_each(|(a, b)| *a += *b);
+    }
+}
+
 /// The cycles of all runs, by instruction of the program.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Summary {

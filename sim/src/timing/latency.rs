@@ -56,6 +56,8 @@ pub const MAT_START: u64 = 2;
 pub const SUMS: u64 = 10;
 /// `mat/mat_drain` to `done`: from the last read; and twice the configuration's `link`.
 pub const RESULTS: u64 = 11;
+/// `buf/vmem`: from the unit's write to the cycle that it takes from the vector unit.
+pub const WRITE_PORT: u64 = 1;
 /// `mat/mat_issue`: from the read of an entry to the decision that uses it again.
 pub const ENTRY: u64 = 1;
 /// `mat/mat_qsum`: beside a cycle a row, from the start of a MATK to its q_sums.
@@ -83,6 +85,8 @@ pub const SIGMOID: u64 = 17;
 pub const WRITTEN: u64 = 2;
 /// `vec/vec_queue`, `vec/vec_dst`: more, for results that pass the queue to vector memory.
 pub const QUEUED: u64 = 2;
+/// Results that may wait there before steps do.
+pub const QUEUE_ROOM: u64 = 16;
 /// `vec/vec_queue`: from the end of the lanes to who takes a result.
 pub const QUEUE: u64 = 1;
 /// QQ: from the lanes' end to `done`: the codes' sum.

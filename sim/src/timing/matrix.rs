@@ -7,6 +7,7 @@ use super::queue::Started;
 use super::stream::{Burst, Pops, segments};
 use accllm_hw::config::Config;
 use accllm_hw::isa::{FLAG_WIDE, Op};
+use std::collections::VecDeque;
 
 /// What an operation costs the tiles and the drain, from its operands alone.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -134,11 +135,13 @@ pub(super) struct Ended {
 pub(super) struct Matrix {
     config: Config,
     link: u64,
-    running: std::collections::VecDeque<Running>,
+    running: VecDeque<Running>,
     /// Last decision of the issue walker, of the drain walker, of the fetch of q_sums.
     issued: u64,
     drained: u64,
     summed: u64,
+    /// Words written to vector memory: from one cycle on, before another, how many.
+    writes: VecDeque<(u64, u64, f64)>,
 }
 
 impl Matrix {
@@ -146,10 +149,11 @@ impl Matrix {
         Self {
             config: *config,
             link: config.link as u64,
-            running: Default::default(),
+            running: VecDeque::new(),
             issued: 0,
             drained: 0,
             summed: 0,
+            writes: VecDeque::new(),
         }
     }
 
@@ -194,6 +198,26 @@ impl Matrix {
         let last = (r.base + w.before(r.taken + burst.beats - 1)) as u64;
         pops.push(burst.beats, first, last.max(first));
         r.taken += burst.beats;
+        if r.started.operation.op != Op::MATK {
+            // Its steps' results are written after a fixed time, at the drain's pace at most.
+            let share = burst.beats as f64 / w.beats as f64 * w.drain as f64;
+            let way = lat::SUMS + lat::RESULTS + 2 * self.link + lat::WRITE_PORT;
+            let from = (first + way).max(self.writes.back().map_or(0, |b| b.1));
+            let to = (last + w.each + way).max(from + share as u64);
+            self.writes.push_back((from, to, share));
+        }
+    }
+
+    /// Words that the unit writes to vector memory from one cycle on and before another; forgets those before.
+    pub fn written(&mut self, from: u64, to: u64) -> f64 {
+        while self.writes.front().is_some_and(|w| w.1 <= from) {
+            self.writes.pop_front();
+        }
+        let inside = |&(a, b, count): &(u64, u64, f64)| {
+            let overlap = b.min(to).saturating_sub(a.max(from));
+            count * overlap as f64 / (b - a).max(1) as f64
+        };
+        self.writes.iter().take_while(|w| w.0 < to).map(inside).sum()
     }
 
     /// Ends the oldest operation if all its beats are taken.

@@ -31,6 +31,7 @@ mod port;
 pub mod probe;
 mod queue;
 mod report;
+pub mod rig;
 mod sequencer;
 mod stream;
 mod vector;
@@ -136,6 +137,7 @@ enum Event {
     Request,
     Matrix,
     Vector,
+    Written,
 }
 
 /// A run in progress.
@@ -151,7 +153,19 @@ struct Run {
     config: Config,
     /// Operations of the prefetcher that have not pushed all their segments.
     prefetching: Option<queue::Started>,
+    /// An operation whose results go to vector memory, until it is known that the matrix unit did not hold them up.
+    writing: Option<Writing>,
     end: u64,
+}
+
+/// An operation of the vector unit on its way to vector memory.
+struct Writing {
+    started: queue::Started,
+    ran: vector::Ran,
+    /// Its first write.
+    from: u64,
+    /// Cycles by which it is late already.
+    late: u64,
 }
 
 const PRE: usize = 0;
@@ -180,6 +194,7 @@ impl Run {
             account,
             config: *t.config,
             prefetching: None,
+            writing: None,
             end: 0,
         })
     }
@@ -219,9 +234,13 @@ impl Run {
             offer(Event::Prefetcher, self.queues[PRE].start(&self.semaphores, self.stream.free));
         }
         offer(Event::Matrix, self.queues[MAT].start(&self.semaphores, 0));
+        if let Some(w) = &self.writing {
+            offer(Event::Written, Some(w.ran.done));
+            return Ok(best);
+        }
         let vector = self.queues[VEC].front().and_then(|o| {
             let start = self.queues[VEC].start(&self.semaphores, self.vector.free(o))?;
-            Some(self.vector.touches(o, start))
+            Some(self.vector.touches(o, start, &self.constants))
         });
         offer(Event::Vector, vector);
         Ok(best)
@@ -274,6 +293,7 @@ impl Run {
                 }
             }
             Event::Vector => self.vector()?,
+            Event::Written => self.written(),
         }
         Ok(false)
     }
@@ -329,12 +349,38 @@ impl Run {
         let Some(at) = self.queues[VEC].start(&self.semaphores, self.vector.free(o)) else { return Ok(()) };
         let Some(s) = self.queues[VEC].take(&mut self.semaphores, at) else { return Ok(()) };
         let ran = self.vector.run(&s, &self.constants, &mut self.stream);
+        let pass = formula::pass(&s.operation, &self.config, &self.constants);
+        self.transfers(&s, pass);
+        match pass.filter(|_| to_memory(s.operation.op)) {
+            Some(p) => {
+                let from = ran.done - p.steps.min(ran.done);
+                self.writing = Some(Writing { started: s, ran, from, late: 0 });
+            }
+            None => self.ran(&s, &ran),
+        }
+        Ok(())
+    }
+
+    /// The matrix unit's writes go first: for each of them the vector unit's are a cycle later.
+    fn written(&mut self) {
+        let Some(mut w) = self.writing.take() else { return };
+        let late = self.matrix.written(w.from, w.ran.done) as u64;
+        if late > w.late {
+            w.ran.done += late - w.late;
+            self.vector.delay(late - w.late);
+            w.late = late;
+            self.writing = Some(w);
+        } else {
+            self.ran(&w.started, &w.ran);
+        }
+    }
+
+    /// An operation of the vector unit is done.
+    fn ran(&mut self, s: &queue::Started, ran: &vector::Ran) {
         self.queues[VEC].done(ran.done);
         self.semaphores.signal(&s.operation, ran.done);
         let pass = formula::pass(&s.operation, &self.config, &self.constants);
-        self.account.vector(&s, &ran, pass.map_or(0, |p| p.steps));
-        self.transfers(&s, pass);
-        Ok(())
+        self.account.vector(s, ran, pass.map_or(0, |p| p.steps));
     }
 
     /// Beats that the vector unit moves.
@@ -362,4 +408,9 @@ impl Run {
             || op == Op::QV && !c.v_dim().is_multiple_of(4 * self.config.channels as u64);
         if bad { Err(TimingError::at(pc, Fault::Constants)) } else { Ok(()) }
     }
+}
+
+/// Whether results go to vector memory, where the matrix unit writes first.
+fn to_memory(op: Op) -> bool {
+    matches!(op, Op::LOAD | Op::EMBED | Op::ROPE | Op::HADW | Op::HADX | Op::RADD)
 }

@@ -44,6 +44,10 @@ struct Dram {
     window: VecDeque<u64>,
     /// Before these no read, no write.
     column: [u64; 2],
+    /// Until then the bus has reads.
+    reads: u64,
+    /// The last writes for which reads had to wait: tick of the first one, how many.
+    batch: (u64, u64),
     refresh: u64,
 }
 
@@ -60,6 +64,8 @@ impl Dram {
             activate: 0,
             window: VecDeque::from(vec![0; (4 / k.accesses as usize).max(1)]),
             column: [0; 2],
+            reads: 0,
+            batch: (0, 0),
             refresh: k.refi - since,
             k,
         }
@@ -145,6 +151,7 @@ impl Dram {
             done += fit;
             if done == beats {
                 self.column[READ] = last + self.k.beat;
+                self.reads = last + self.k.beat;
                 self.column[WRITE] = last + self.k.read_to_write;
                 return last;
             }
@@ -155,21 +162,25 @@ impl Dram {
     /// A write of one beat that is ready at a tick: its tick on the bus.
     fn write(&mut self, addr: u64, ready: u64) -> u64 {
         let (bank, row) = self.place(addr);
-        // While reads wait it has to be old enough.
-        let busy = self.column[READ];
-        let behind = busy > ready + self.k.write_age;
-        let from =
-            if behind { ready + self.k.write_age } else { ready.max(busy.min(ready + self.k.write_age)) };
-        let mut t = if behind { from } else { from.max(self.column[WRITE]) };
-        self.refreshed(t);
-        t = t.max(self.open(bank, row, from));
+        let t = if self.reads > ready + self.k.write_age {
+            // Reads wait for it when it is old enough, and with it go those that have come meanwhile.
+            if ready <= self.batch.0 && self.batch.1 < self.k.write_batch {
+                self.batch.1 += 1;
+                self.column[READ] += self.k.beat;
+            } else {
+                self.batch = (ready + self.k.write_age, 1);
+                self.column[READ] += self.k.read_to_write + self.k.write_to_read;
+            }
+            self.batch.0 + (self.batch.1 - 1) * self.k.beat
+        } else {
+            let mut t = ready.max(self.reads).max(self.column[WRITE]);
+            self.refreshed(t);
+            t = t.max(self.open(bank, row, ready));
+            self.column[READ] = t + self.k.write_to_read;
+            t
+        };
         self.banks[bank].precharge = self.banks[bank].precharge.max(t + self.k.write_to_pre);
         self.column[WRITE] = t + self.k.beat;
-        // Reads that are planned already stay; later ones pay for the turn.
-        self.column[READ] = match behind {
-            true => busy + self.k.read_to_write + self.k.write_to_read,
-            false => t + self.k.write_to_read,
-        };
         t
     }
 }

@@ -69,10 +69,12 @@ impl Vector {
         if o.op == Op::SOFTMAX { self.free.max(self.scan) } else { self.free }
     }
 
-    /// When an operation that starts in `at` touches the channels' memories, at the earliest.
-    pub fn touches(&self, o: &Operation, at: u64) -> u64 {
-        match o.op {
-            Op::QK | Op::QV => at.max(self.before.map_or(0, |b| b.done)),
+    /// When what an operation that starts in `at` does to the channels' memories is best computed: after the reads that
+    /// come before its last write.
+    pub fn touches(&self, o: &Operation, at: u64, constants: &Constants) -> u64 {
+        let idle = self.before.map_or(0, |b| b.done);
+        match pass(o, &self.config, constants) {
+            Some(p) if matches!(p.waits, Waits::Append { .. }) => at.max(idle) + p.setup + p.steps,
             _ => at,
         }
     }
@@ -138,6 +140,14 @@ impl Vector {
         };
         self.before = Some(Before { op: o.op, last, done, scalars });
         Ran { init, last, done }
+    }
+
+    /// The last operation ends later, because the matrix unit had the vector memory for so many cycles.
+    pub fn delay(&mut self, cycles: u64) {
+        if let Some(before) = &mut self.before {
+            before.done += cycles;
+            before.last += cycles.saturating_sub(lat::QUEUE_ROOM);
+        }
     }
 
     /// From when on an operation runs.

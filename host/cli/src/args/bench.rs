@@ -1,4 +1,4 @@
-//! Arguments of `accllm bench`, `accllm bench-cpu` and `accllm bench-page`.
+//! Arguments of `accllm bench`, `accllm bench-cpu`, `accllm bench-page` and `accllm timing-check`.
 
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -10,6 +10,15 @@ pub enum BenchMemory {
     Ideal,
     /// Timing of the U280's HBM2 and, at the auxiliary port, DDR4.
     Hbm2,
+}
+
+/// What counts the cycles of `accllm bench`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BenchDevice {
+    /// The RTL in Verilator: simulated, compared bit for bit.
+    Rtl,
+    /// The timing model: estimated, in milliseconds, without weights (docs/timing.md).
+    Model,
 }
 
 /// Width of what is 8 or 16 bits wide.
@@ -47,12 +56,15 @@ pub struct Random {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  accllm bench llama2-7b\n  accllm bench llama2-7b --context 128 --memory ideal --json\n  \
-    accllm bench llama2-7b --prompt 512 --layers 2\n  accllm bench llama2-7b --batch 4 --context 128 --layers 2\n  accllm bench tinytales --config tiny --context 64"
+    accllm bench llama2-7b --prompt 512 --layers 2\n  accllm bench llama2-7b --batch 4 --context 128 --layers 2\n  accllm bench tinytales --config tiny --context 64\n  accllm bench llama2-7b --device model"
 )]
 pub struct Bench {
     /// llama2-7b, llama3-8b, smollm2-135m or the config.json of any Llama model (random weights of the right formats), or
     /// tinytales (the bundled model).
     pub shape: String,
+    /// What counts the cycles.
+    #[arg(long, value_enum, default_value_t = BenchDevice::Rtl)]
+    pub device: BenchDevice,
     /// Engine configuration: tiny, edge, u280, or a file (docs/configurations.md).
     #[arg(long, default_value = "u280", value_name = "NAME|FILE")]
     pub config: String,
@@ -110,4 +122,39 @@ pub struct BenchCpu {
 pub struct BenchPage {
     /// Page to write.
     pub page: PathBuf,
+}
+
+/// `accllm timing-check`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  accllm timing-check --config tiny\n  accllm timing-check smollm2-135m --config tiny --layers 2 --context 0,128 --batch 2 --prompt 16\n  \
+    accllm timing-check llama2-7b --context 0,2048 --probes 0 --json"
+)]
+pub struct TimingCheck {
+    /// A shape of `accllm bench`, or random:N, whose steps are compared; without it single operations only.
+    pub shape: Option<String>,
+    /// Engine configuration: tiny, edge, u280, a file, or random:N (docs/timing.md).
+    #[arg(long, default_value = "u280", value_name = "NAME|FILE")]
+    pub config: String,
+    /// Memory behind the engine.
+    #[arg(long, value_enum, default_value_t = BenchMemory::Hbm2)]
+    pub memory: BenchMemory,
+    /// Decode a token with N tokens before it, for each N.
+    #[arg(long, value_name = "N,..", value_delimiter = ',')]
+    pub context: Vec<u64>,
+    /// Decode a token of each of S sequences with 128 tokens before it, for each S.
+    #[arg(long, value_name = "S,..", value_delimiter = ',')]
+    pub batch: Vec<usize>,
+    /// Prefill a prompt of N tokens, for each N.
+    #[arg(long, value_name = "N,..", value_delimiter = ',')]
+    pub prompt: Vec<usize>,
+    /// Random programs of each operation.
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub probes: u64,
+    /// Layers, attention shape, seed.
+    #[command(flatten)]
+    pub random: Random,
+    /// Most tokens of a prefill step [default: the configuration's].
+    #[arg(long, value_name = "N")]
+    pub block: Option<usize>,
 }

@@ -11,14 +11,14 @@ mod target;
 mod text;
 
 pub use ablate::Ablate;
-pub use bench::{Bench, BenchCpu, BenchMemory, BenchPage, BitsArg};
+pub use bench::{Bench, BenchCpu, BenchDevice, BenchMemory, BenchPage, BitsArg, TimingCheck};
 pub use card::{HwEmu, TroubleArg, XrtCheck, XrtDevice};
 pub use estimate::Estimate;
 pub use eval::{Eval, EvalLong, LongStageArg, Scored, StageArg, YesNo};
-pub use model::{Compile, Devices, Disasm, Info, ShapeArgs};
+pub use model::{Compile, Devices, Disasm, Export, Info, Repack, ShapeArgs};
 pub use quantize::{FormatArg, KeysArg, PresetArg, PruningArg, Quantize, TrainerArg};
 pub use target::{Card, Choice, DeviceArg, MemoryArg, Target};
-pub use text::{Chat, Dialogue, Run, Serve, Writer};
+pub use text::{Chat, Dialogue, EvalChoices, Run, Serve, Writer};
 
 use clap::{Parser, Subcommand};
 
@@ -57,8 +57,14 @@ pub enum Verb {
     Eval(Eval),
     /// Measure perplexity by position in one text of any length, with sinks and window, the window alone, and full attention.
     EvalLong(EvalLong),
+    /// Score questions with several answers on any device, as lm-evaluation-harness does.
+    EvalChoices(EvalChoices),
     /// Measure what each choice of the quantizer does to the perplexity, one at a time.
     Ablate(Ablate),
+    /// Write a quantized model as a Hugging Face folder of float weights, for other programs.
+    Export(Export),
+    /// Convert a quantized model written before its weights were packed.
+    Repack(Repack),
     /// Compile a model into a program and memory image for an engine configuration.
     Compile(Compile),
     /// Write a text, and compare executions bit for bit.
@@ -71,6 +77,8 @@ pub enum Verb {
     Bench(Bench),
     /// Measure the integer reference model on this computer: tokens scored and tokens decoded in a second.
     BenchCpu(BenchCpu),
+    /// Hold the timing model against the RTL: single operations, and whole steps of a model.
+    TimingCheck(TimingCheck),
     /// Estimate what an engine takes of a card, and the watts and joules of a token.
     Estimate(Estimate),
     /// Run all benchmarks of docs/performance.md (ten minutes) and write that page.

@@ -40,6 +40,34 @@ pub struct Compile {
     pub shape: ShapeArgs,
 }
 
+/// `accllm export`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The folder holds the real values of the integer weights in 32-bit floats, with config.json and the tokenizer's files. \
+    Inputs of the linear layers, keys and values are not rounded there, and attention sees everything: its perplexity is that \
+    of `accllm eval MODEL --stage w2`.\n\n\
+    Example:\n  accllm export ./my-llama-w2 -o ./my-llama-w2-float\n  accllm eval ./my-llama-w2-float --stage float"
+)]
+pub struct Export {
+    /// Quantized model, or a checkpoint, which is quantized first.
+    #[arg(default_value = "bundled")]
+    pub model: String,
+    /// Folder to write: new or empty.
+    #[arg(short, long, value_name = "FOLDER")]
+    pub output: PathBuf,
+}
+
+/// `accllm repack`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  accllm repack ./my-llama-w2 -o ./my-llama-w2-small")]
+pub struct Repack {
+    /// Quantized model of the format's version before.
+    pub folder: PathBuf,
+    /// Folder to write: new or empty.
+    #[arg(short, long, value_name = "FOLDER")]
+    pub output: PathBuf,
+}
+
 /// `accllm disasm`.
 #[derive(Debug, Args)]
 pub struct Disasm {

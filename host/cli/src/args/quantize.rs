@@ -108,7 +108,7 @@ pub enum PruningArg {
     Magnitude,
     /// The largest products of weight and norm of the input channel.
     Wanda,
-    /// The least error behind the compensation by the columns that follow.
+    /// The least error after the compensation by the columns that follow.
     Sparsegpt,
 }
 

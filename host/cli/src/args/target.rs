@@ -72,6 +72,13 @@ pub struct Choice {
     pub repetition_penalty: f64,
 }
 
+impl Choice {
+    /// Always the most likely token.
+    pub fn greedy() -> Self {
+        Self { temperature: 0.0, top_k: 0, top_p: 1.0, min_p: 0.0, repetition_penalty: 1.0 }
+    }
+}
+
 /// Which card, with what.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Card (xrt)")]

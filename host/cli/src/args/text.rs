@@ -18,6 +18,27 @@ pub struct Writer {
     pub choice: Choice,
 }
 
+/// `accllm eval-choices`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Each line of FILE is a question, and its answers follow the context without anything between:\n  \
+    {\"context\": \"The sky is\", \"choices\": [\" blue\", \" loud\"], \"gold\": 0}\n\n\
+    Examples:\n  accllm eval-choices --questions q.jsonl\n  \
+    accllm eval-choices ./my-llama-w2 --questions q.jsonl --device verilator\n\n\
+    The same numbers as lm-evaluation-harness through `accllm serve`: docs/evaluation.md."
+)]
+pub struct EvalChoices {
+    /// Model.
+    #[arg(default_value = "bundled")]
+    pub model: String,
+    /// Device.
+    #[command(flatten)]
+    pub target: Target,
+    /// Questions as JSON, one on each line.
+    #[arg(long, value_name = "FILE")]
+    pub questions: PathBuf,
+}
+
 /// What a text of one's own has, which is written here and now.
 #[derive(Debug, Clone, Args)]
 pub struct Own {

@@ -1,7 +1,7 @@
 //! `accllm bench`.
 
 use super::bench_report::print;
-use crate::args::{Bench as Arguments, BenchMemory, BitsArg};
+use crate::args::{Bench as Arguments, BenchDevice, BenchMemory, BitsArg};
 use crate::out::{Bars, Out};
 use accllm_device::MemoryKind;
 use accllm_device::timeline::Record;
@@ -42,5 +42,6 @@ fn options(args: &Arguments) -> Options {
         seed: random.seed,
         compare: !args.no_compare,
         timeline: args.trace.clone().map_or(Record::Off, Record::File),
+        estimate: args.device == BenchDevice::Model,
     }
 }

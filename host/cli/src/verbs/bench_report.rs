@@ -16,7 +16,7 @@ pub fn print(r: &Report, out: &Out) -> Result<()> {
     }
     out.line(&title(r))?;
     let line = |what: &str, text: String| out.line(&format!("  {what:<18} {text}"));
-    line("tokens/s", format!("{:.1}   simulated at {} MHz", r.tokens_per_s, r.mhz))?;
+    line("tokens/s", format!("{:.1}   {} at {} MHz", r.tokens_per_s, r.basis, r.mhz))?;
     for p in r.published {
         line("", format!("{:.0}   {}, published: {}", p.tokens_per_s, p.system, p.basis))?;
     }
@@ -61,6 +61,7 @@ pub fn print(r: &Report, out: &Out) -> Result<()> {
     operations(r, out)?;
     let a = &r.agreement;
     match a.elements_compared {
+        0 if r.basis == "estimated" => line("compared", "nothing: the timing model computes nothing".into())?,
         0 => line("compared", "nothing (--no-compare)".into())?,
         n => line(
             "compared",
@@ -89,9 +90,9 @@ fn title(r: &Report) -> String {
     let what = match (r.prompt, r.batch) {
         (Some(n), _) => format!("prefill of {n} tokens in blocks of {}", r.block),
         (_, Some(n)) => {
-            format!("decode of {} tokens of {n} sequences at once behind {} each", r.tokens, r.context)
+            format!("decode of {} tokens of {n} sequences at once after {} each", r.tokens, r.context)
         }
-        _ => format!("decode of {} tokens behind {}", r.tokens, r.context),
+        _ => format!("decode of {} tokens after {}", r.tokens, r.context),
     };
     let layers = match r.layers == r.model_layers {
         true => String::new(),

@@ -8,6 +8,7 @@ use accllm_quant::model::{QuantModel, WeightFormat};
 use accllm_quant::quantize::Pruning;
 use accllm_quant::transform::Keys;
 use accllm_text::calibration::Calibration;
+use accllm_text::card::{Made, card};
 use accllm_text::mixture::Budget;
 use accllm_text::model::Source;
 use accllm_text::recipe::{self, Formats, Preset, Recipe, Text};
@@ -46,7 +47,10 @@ pub fn run(args: &Quantize, out: &Out) -> Result<()> {
     let keeps = recipe.keeps(&float.config);
     let kept = keeps.then_some(work.as_path());
     let quantized = recipe::quantize(float, &tokenizer, &calibration, &recipe, kept, &Bars::default())?;
-    quantized.model.save(&args.out, Some(&source.folder().join("tokenizer.json")))?;
+    let bits = bits_per_weight(&quantized.model);
+    let card = card(&source, &Made { method: method(args, &recipe), bits, tokens: quantized.tokens })?;
+    let tokenizer = source.folder().join("tokenizer.json");
+    quantized.model.save_with(&args.out, Some(&tokenizer), &[("README.md", &card)])?;
     if keeps && args.work.is_none() {
         std::fs::remove_dir_all(&work).map_err(|e| Error::io("remove", &work, e))?;
     }
@@ -58,7 +62,7 @@ pub fn run(args: &Quantize, out: &Out) -> Result<()> {
         linears: 7 * layers,
         recovered: quantized.recovered,
         calibration_tokens: quantized.tokens,
-        bits: bits_per_weight(&quantized.model),
+        bits,
         seconds: start.elapsed().as_secs_f64(),
     };
     out.line(&format!(
@@ -124,6 +128,29 @@ fn recipe(args: &Quantize) -> Result<Recipe> {
     })
 }
 
+/// How the model was made, for its card.
+fn method(args: &Quantize, recipe: &Recipe) -> String {
+    let formats = match &recipe.formats {
+        Formats::One(WeightFormat::W2Sparse) => "2-bit weights, two of four kept (2:4)".to_string(),
+        Formats::One(WeightFormat::W2Dense) => "2-bit weights".to_string(),
+        Formats::One(WeightFormat::W4) => "4-bit weights".to_string(),
+        Formats::Mixed(Budget::Bits(bits)) => format!("2- and 4-bit weights, {bits} bits a weight"),
+        Formats::Mixed(Budget::Speed(rate, _)) => format!("2- and 4-bit weights for {rate} tokens a second"),
+    };
+    let preset = match args.preset {
+        PresetArg::Fast => "without training (preset fast)",
+        PresetArg::Best => "with training (preset best)",
+        PresetArg::Gpu => "trained on a card (preset gpu)",
+    };
+    let text = match recipe.text {
+        Text::File if args.calib.is_none() => "calibrated on built-in stories",
+        Text::File => "calibrated on a text",
+        Text::Model => "calibrated on text of the model's own",
+        Text::Both => "calibrated on a text and on text of the model's own",
+    };
+    format!("{formats}, {preset}, {text}")
+}
+
 fn pruning(how: PruningArg) -> Pruning {
     match how {
         PruningArg::Magnitude => Pruning::Magnitude,
@@ -132,7 +159,7 @@ fn pruning(how: PruningArg) -> Pruning {
     }
 }
 
-/// The folder `out` with `.work` behind its name.
+/// The folder `out` with `.work` after its name.
 fn beside(out: &Path) -> PathBuf {
     let name = out.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     out.with_file_name(format!("{name}.work"))

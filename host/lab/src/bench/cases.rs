@@ -73,6 +73,7 @@ pub fn all() -> Vec<Case> {
         seed: 1,
         compare: true,
         timeline: Record::Off,
+        estimate: false,
     };
     let decode = |shape: &str, context| Options { context: Some(context), ..base(shape) };
     let prompt = Options { prompt: Some(512), layers: Some(PREFILL_LAYERS), ..base("llama2-7b") };

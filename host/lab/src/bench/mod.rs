@@ -3,6 +3,7 @@
 pub mod cases;
 pub mod cpu;
 mod model;
+mod modelled;
 mod page;
 #[cfg(test)]
 mod plausible;
@@ -61,6 +62,8 @@ pub struct Options {
     pub compare: bool,
     /// What is recorded of the runs, of one phase; at least the sums.
     pub timeline: Record,
+    /// Cycles of the timing model instead of the RTL's: no weights, no comparison.
+    pub estimate: bool,
 }
 
 /// A model compiled for a benchmark, with its image.
@@ -69,7 +72,8 @@ pub struct Bench<'a> {
     config: Config,
     model: Model,
     program: Program,
-    image: MemoryImage,
+    /// None where cycles are estimated.
+    image: Option<MemoryImage>,
     /// Sequential beats per cycle and channel of the memory model.
     rate: f64,
     start: Instant,
@@ -124,7 +128,10 @@ impl<'a> Bench<'a> {
         let last = options.context.unwrap_or(0).saturating_add(options.tokens as u64);
         program.layout.check_step(Step { position: last, tokens: 1, head: true })?;
         let generate = Instant::now();
-        let image = model.image(&program, progress)?;
+        let image = match options.estimate {
+            true => None,
+            false => Some(model.image(&program, progress)?),
+        };
         let generate_s = generate.elapsed().as_secs_f64();
         let rate = sequential(options.memory, config.mhz)?;
         Ok(Self {
@@ -174,12 +181,22 @@ impl<'a> Bench<'a> {
             return prefill.ok_or_else(|| Error::Argument("there is nothing to run".into()));
         };
         let begin = Instant::now();
-        self.model.fill_cache(&self.program, &mut self.image, decode.context)?;
+        if let Some(image) = &mut self.image {
+            self.model.fill_cache(&self.program, image, decode.context)?;
+        }
         self.generate_s += begin.elapsed().as_secs_f64();
         Ok(Report { prefill: prefill.map(Box::new), ..self.phase(&decode)? })
     }
 
     fn phase(&self, phase: &Phase) -> Result<Report> {
+        match &self.image {
+            Some(image) => self.simulated(phase, image),
+            None => self.modelled(phase),
+        }
+    }
+
+    /// On the RTL.
+    fn simulated(&self, phase: &Phase, image: &MemoryImage) -> Result<Report> {
         let options = VerilatorOptions {
             memory: self.options.memory,
             trace: true,
@@ -192,16 +209,16 @@ impl<'a> Bench<'a> {
             opt: OptLevel::Fast,
         };
         self.progress.begin("loading the RTL (builds it at its first use)", 0);
-        let mut image = self.image.clone();
+        let mut damaged = image.clone();
         for &(channel, byte) in &self.damage {
-            image.port_mut(channel)[byte] ^= 1;
+            damaged.port_mut(channel)[byte] ^= 1;
         }
-        let rtl = Verilator::new(&self.program, &image, &options);
-        drop(image);
+        let rtl = Verilator::new(&self.program, &damaged, &options);
+        drop(damaged);
         self.progress.end();
         let mut rtl = rtl?;
         let mut golden = match self.options.compare {
-            true => Some(GoldenDevice::new(&self.program, &self.image)?),
+            true => Some(GoldenDevice::new(&self.program, image)?),
             false => None,
         };
         let beats = match phase.sequences {
@@ -282,6 +299,7 @@ impl<'a> Bench<'a> {
             shape: o.shape.clone(),
             config: c.name.to_string(),
             memory: o.memory.name(),
+            basis: if self.options.estimate { "estimated" } else { "simulated" },
             phase: phase.name,
             context: phase.context,
             batch: (phase.sequences > 1).then_some(phase.sequences),

@@ -5,7 +5,7 @@ use crate::shapes::{self, Random};
 use crate::{Error, Result};
 use accllm_compiler::image::{ModelSource, fill_image};
 use accllm_compiler::synthetic::Synthetic;
-use accllm_compiler::{MemoryImage, Program, Settings, Step};
+use accllm_compiler::{MemoryImage, ModelSpec, Program, Settings, Step};
 use accllm_device::progress::Progress;
 use accllm_device::{Device as _, GoldenDevice};
 use accllm_hw::config::{BEAT_BYTES, Config};
@@ -73,6 +73,19 @@ impl Model {
         Ok(Self::Bundled { ready: Box::new(ready), text })
     }
 
+    /// What the compiler knows of the model.
+    pub fn spec(&self) -> ModelSpec {
+        self.source().spec()
+    }
+
+    /// The attention shape that `o` asks for.
+    pub fn lambda(&self, o: &Options) -> LambdaShape {
+        match self {
+            Self::Random { source, .. } => source.lambda,
+            Self::Bundled { ready, .. } => lambda(o, ready.model.lambda),
+        }
+    }
+
     fn source(&self) -> &dyn ModelSource {
         match self {
             Self::Random { source, .. } => source,
@@ -93,12 +106,8 @@ impl Model {
     /// # Errors
     /// The model does not fit the configuration.
     pub fn program(&self, o: &Options, config: &Config) -> Result<Program> {
-        let lambda = match self {
-            Self::Random { source, .. } => source.lambda,
-            Self::Bundled { ready, .. } => lambda(o, ready.model.lambda),
-        };
-        let settings = Settings { lambda, block: o.block, sequences: o.batch.unwrap_or(1) };
-        let program = Program::compile(&self.source().spec(), config, &settings)?;
+        let settings = Settings { lambda: self.lambda(o), block: o.block, sequences: o.batch.unwrap_or(1) };
+        let program = Program::compile(&self.spec(), config, &settings)?;
         program.check()?;
         Ok(program)
     }

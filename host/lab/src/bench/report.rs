@@ -62,6 +62,8 @@ pub struct Report {
     pub config: String,
     /// Memory model.
     pub memory: &'static str,
+    /// Where cycles are from: `simulated` (the RTL) or `estimated` (the timing model).
+    pub basis: &'static str,
     /// `decode`, `batch` or `prefill`.
     pub phase: &'static str,
     /// Tokens before the first one.

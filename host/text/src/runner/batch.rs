@@ -15,7 +15,7 @@ struct Text {
     logits: Vec<i32>,
 }
 
-/// Texts on a device. A run reads each weight once for all of them. They begin with nothing: not behind the prefix that
+/// Texts on a device. A run reads each weight once for all of them. They begin with nothing: not after the prefix that
 /// a model may have.
 pub struct Batch<D> {
     loaded: Loaded<D>,

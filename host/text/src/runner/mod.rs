@@ -23,7 +23,7 @@ pub enum Part {
     Prompt,
     /// The last block of a prompt.
     PromptEnd,
-    /// A token behind a text.
+    /// A token after a text.
     Token,
 }
 

@@ -125,7 +125,7 @@ impl Reply {
         self.object(true, choice)
     }
 
-    /// The number of tokens, behind the end of a stream.
+    /// The number of tokens, after the end of a stream.
     pub fn stream_usage(&self, done: &Done) -> Value {
         let mut all = self.object(true, json!({}));
         all["choices"] = json!([]);

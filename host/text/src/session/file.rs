@@ -91,7 +91,7 @@ pub struct Saved {
     pub header: Header,
     /// All tokens.
     pub tokens: Vec<u32>,
-    /// Heads, one behind the other.
+    /// Heads, one after the other.
     heads: Vec<u8>,
 }
 

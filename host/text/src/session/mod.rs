@@ -83,7 +83,7 @@ pub struct Answer {
 pub struct Session<'m> {
     ready: &'m Ready,
     runner: Box<dyn Runner + 'm>,
-    /// All tokens of the text, behind the model's prefix. The runner has the first `runner.position()` of them.
+    /// All tokens of the text, after the model's prefix. The runner has the first `runner.position()` of them.
     tokens: Vec<u32>,
 }
 
@@ -103,7 +103,7 @@ impl<'m> Session<'m> {
         &*self.runner
     }
 
-    /// Tokens of the text, behind those of the model's prefix where there is a text.
+    /// Tokens of the text, after those of the model's prefix where there is a text.
     pub fn tokens(&self) -> &[u32] {
         &self.tokens
     }

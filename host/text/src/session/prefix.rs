@@ -1,4 +1,4 @@
-//! The model's prefix, which every text is behind and no runner computes.
+//! The model's prefix, which every text follows and no runner computes.
 
 use super::Session;
 use crate::Result;
@@ -10,7 +10,7 @@ impl Session<'_> {
         &self.ready.model.prefix
     }
 
-    /// `text` behind the prefix; an empty text stays empty.
+    /// `text` after the prefix; an empty text stays empty.
     pub(super) fn behind_prefix(&self, text: &[u32]) -> Vec<u32> {
         match text.is_empty() {
             true => Vec::new(),

@@ -69,7 +69,7 @@ fn draws_follow_the_distribution() {
         for row in text.chunks_exact(LENGTH) {
             let logits = model.logits(row, None, &mut NoTap).unwrap();
             for t in 2..LENGTH {
-                // What comes behind an end is forced.
+                // What comes after an end is forced.
                 if row[t - 2..t].contains(&2) || row[t - 1..=t] == [30, 31] {
                     continue;
                 }

@@ -163,7 +163,7 @@ fn directory(
             (Some(first), Some(end)) if end <= length => t.at = first..end,
             _ => {
                 let why = format!(
-                    "the tensor `{name}` ends {} bytes behind the directory, and the file {}",
+                    "the tensor `{name}` ends {} bytes after the directory, and the file {}",
                     t.at.end,
                     length.saturating_sub(start)
                 );

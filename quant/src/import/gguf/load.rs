@@ -19,6 +19,14 @@ pub fn tokenizer_files(path: &Path) -> Result<[(&'static str, String); 2]> {
     Ok(File::open(path, tokenizer::files)?.1)
 }
 
+/// The licence that a file states.
+///
+/// # Errors
+/// The file cannot be read, or is damaged.
+pub fn license(path: &Path) -> Result<Option<String>> {
+    Ok(File::open(path, |m| Ok(m.text("general.license")?.map(str::to_string)))?.1)
+}
+
 /// The model in `path`, as [`crate::import::load_model_within`].
 pub(crate) fn load_model_within(path: &Path, resident: usize) -> Result<FloatModel> {
     let (file, mut config) = File::open(path, config::read)?;

@@ -10,7 +10,7 @@ mod split;
 mod tokenizer;
 
 pub(super) use load::load_model_within;
-pub use load::{is_gguf, tokenizer_files};
+pub use load::{is_gguf, license, tokenizer_files};
 
 use crate::Error;
 use std::path::Path;

@@ -65,7 +65,7 @@ impl Builder {
         (0..n).map(|_| self.signed(bits) as i32).collect()
     }
 
-    /// Room for `n` elements of vector memory at an aligned address behind what is placed already.
+    /// Room for `n` elements of vector memory at an aligned address after what is placed already.
     pub(super) fn room(&mut self, n: usize) -> u32 {
         let v = self.config.vec;
         let gap = self.range(0, 4) * v;
@@ -108,7 +108,7 @@ impl Builder {
         self.state.act_mut()[index] = value;
     }
 
-    /// Places one stream of beats per channel at the same random beat, with the channel limit behind it.
+    /// Places one stream of beats per channel at the same random beat, with the channel limit after it.
     pub(super) fn streams(&mut self, streams: &[Vec<Beat>]) -> u32 {
         let at = self.range(0, 5000) as u64;
         let len = streams.iter().map(Vec::len).max().unwrap_or(0) as u64;
@@ -120,7 +120,7 @@ impl Builder {
         at as u32
     }
 
-    /// Places bytes in auxiliary memory, with the limit behind them.
+    /// Places bytes in auxiliary memory, with the limit after them.
     pub(super) fn aux(&mut self, bytes: &[u8]) -> u32 {
         let at = self.range(0, 5000) as u32;
         // The image always has auxiliary memory.

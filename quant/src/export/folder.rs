@@ -1,0 +1,154 @@
+//! A Hugging Face folder: `config.json`, safetensors, and the files of the tokenizer.
+
+use crate::config::LlamaConfig;
+use crate::float::{FloatLayer, FloatModel, Matrix};
+use crate::{Error, Result};
+use safetensors::Dtype;
+use safetensors::tensor::{TensorView, serialize_to_file};
+use serde_json::{Map, Value, json};
+use std::path::Path;
+
+/// Most weights of a model in one file of tensors.
+const FILE: usize = 1 << 28;
+
+/// A tensor in the making.
+struct Tensor {
+    name: String,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+/// Writes `model` into `folder`, which must exist, in 32-bit floats; `progress` is told of layers written since it was told
+/// before. The caller gives the folder its final name when all is there.
+///
+/// # Errors
+/// The folder cannot be written to, or a layer cannot be read.
+pub fn write(model: &FloatModel, folder: &Path, progress: impl FnMut(usize)) -> Result<()> {
+    write_within(model, folder, FILE, progress)
+}
+
+/// [`write`] with one file of tensors for a model of at most `most` weights, and a file for each layer of a larger one.
+///
+/// # Errors
+/// As there.
+pub fn write_within(
+    model: &FloatModel,
+    folder: &Path,
+    most: usize,
+    mut progress: impl FnMut(usize),
+) -> Result<()> {
+    let save = |name: &str, value: &Value| {
+        let path = folder.join(name);
+        let text = serde_json::to_string_pretty(value).map_err(|e| Error::malformed(&path, "JSON", e))?;
+        std::fs::write(&path, text + "\n").map_err(|e| Error::io("write", &path, e))
+    };
+    save("config.json", &config(&model.config))?;
+    let (layers, weights) = (model.layers.len(), weights(&model.config));
+    let parts = if weights <= most { 1 } else { layers + 1 };
+    let mut index = Map::new();
+    let mut tensors = Vec::new();
+    let mut part = 0;
+    let mut finish = |tensors: &mut Vec<Tensor>| {
+        part += 1;
+        let name = match parts {
+            1 => "model.safetensors".to_string(),
+            _ => format!("model-{part:05}-of-{parts:05}.safetensors"),
+        };
+        index.extend(tensors.iter().map(|t| (t.name.clone(), Value::from(name.clone()))));
+        serialize(&std::mem::take(tensors), &folder.join(&name))
+    };
+    for l in 0..layers {
+        let weights = model.layer(l)?;
+        tensors.extend(layer(l, &weights));
+        if parts > 1 {
+            finish(&mut tensors)?;
+        }
+        progress(1);
+    }
+    tensors.push(matrix("model.embed_tokens", &model.embed));
+    tensors.push(vector("model.norm", &model.final_norm));
+    tensors.extend(model.head.as_ref().map(|head| matrix("lm_head", head)));
+    finish(&mut tensors)?;
+    if parts > 1 {
+        let metadata = json!({ "total_size": 4 * weights });
+        save("model.safetensors.index.json", &json!({ "metadata": metadata, "weight_map": index }))?;
+    }
+    Ok(())
+}
+
+/// Weights of the whole model.
+fn weights(c: &LlamaConfig) -> usize {
+    let s = &c.sizes;
+    let tables = 2 - usize::from(c.tied_head);
+    s.layers * s.linear_weights().iter().sum::<usize>()
+        + (2 * s.layers + 1) * s.hidden
+        + tables * s.vocab * s.hidden
+}
+
+fn config(c: &LlamaConfig) -> Value {
+    let mut all = json!({
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "hidden_act": "silu",
+        "attention_bias": false,
+        "mlp_bias": false,
+        "hidden_size": c.sizes.hidden,
+        "intermediate_size": c.sizes.ff,
+        "num_hidden_layers": c.sizes.layers,
+        "num_attention_heads": c.sizes.heads,
+        "num_key_value_heads": c.sizes.kv_heads,
+        "head_dim": c.sizes.head_dim,
+        "vocab_size": c.sizes.vocab,
+        "rms_norm_eps": c.norm_eps,
+        "rope_theta": c.sizes.rope.theta,
+        "rope_scaling": c.sizes.rope.scaling,
+        "tie_word_embeddings": c.tied_head,
+        "max_position_embeddings": c.max_positions,
+        "bos_token_id": c.bos,
+        "eos_token_id": c.eos,
+        "torch_dtype": "float32",
+    });
+    if c.eos.is_empty() {
+        all["eos_token_id"] = Value::Null;
+    }
+    all
+}
+
+fn layer(l: usize, w: &FloatLayer) -> Vec<Tensor> {
+    let name = |part: &str| format!("model.layers.{l}.{part}");
+    vec![
+        vector(&name("input_layernorm"), &w.attn_norm),
+        matrix(&name("self_attn.q_proj"), &w.q),
+        matrix(&name("self_attn.k_proj"), &w.k),
+        matrix(&name("self_attn.v_proj"), &w.v),
+        matrix(&name("self_attn.o_proj"), &w.o),
+        vector(&name("post_attention_layernorm"), &w.mlp_norm),
+        matrix(&name("mlp.gate_proj"), &w.gate),
+        matrix(&name("mlp.up_proj"), &w.up),
+        matrix(&name("mlp.down_proj"), &w.down),
+    ]
+}
+
+fn tensor(name: &str, shape: Vec<usize>, data: &[f32]) -> Tensor {
+    let bytes = data.iter().flat_map(|v| v.to_le_bytes()).collect();
+    Tensor { name: format!("{name}.weight"), shape, bytes }
+}
+
+fn matrix(name: &str, w: &Matrix) -> Tensor {
+    tensor(name, vec![w.rows, w.cols], &w.data)
+}
+
+fn vector(name: &str, data: &[f32]) -> Tensor {
+    tensor(name, vec![data.len()], data)
+}
+
+fn serialize(tensors: &[Tensor], path: &Path) -> Result<()> {
+    let bad = |e| Error::malformed(path, "safetensors", e);
+    let views = tensors.iter().map(|Tensor { name, shape, bytes }| {
+        Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(bad)?))
+    });
+    let views = views.collect::<Result<Vec<_>>>()?;
+    // transformers refuses files that do not say who their tensors are for.
+    let metadata = std::collections::HashMap::from([("format".to_string(), "pt".to_string())]);
+    serialize_to_file(views, Some(metadata), path).map_err(bad)
+}

@@ -1,0 +1,141 @@
+//! Real values of a quantized model's integers. Each formula is the inverse of one in `docs/numerics.md`.
+
+use crate::config::LlamaConfig;
+use crate::float::{FloatLayer, FloatModel, LayerStore, Layers, Matrix};
+use crate::model::{Layer, Norm, QuantModel, Weight};
+use crate::{Error, Result};
+use std::sync::Arc;
+
+/// Most weights in layers that are held as floats; a larger model's layers are made when they are asked for.
+const RESIDENT: usize = 1 << 28;
+/// Fraction bits of `gate`, of SiLU's result and of the attention's output.
+const FRAC: i32 = 12;
+
+/// The model with its integer weights in float. Rows are in the order of a checkpoint, and the steps of the activations
+/// are in gains and rows, as in the integers: other numbers than those of the checkpoint, and the same function.
+///
+/// # Errors
+/// The model's texts have a prefix, whose keys and values a checkpoint cannot hold, or its norms differ in `eps`.
+pub fn float(model: Arc<QuantModel>) -> Result<FloatModel> {
+    if !model.prefix.tokens.is_empty() {
+        return Err(Error::Argument(
+            "the model was made with --prefix, and a checkpoint has no place for the prefix; quantize it without".into(),
+        ));
+    }
+    let config = config(&model)?;
+    let embed = f64::from(model.embed_shift).exp2() * lsb(model.resid_frac);
+    let embed = Matrix {
+        rows: config.sizes.vocab,
+        cols: config.sizes.hidden,
+        data: model.embed.iter().map(|v| (f64::from(*v) * embed) as f32).collect(),
+    };
+    let final_norm = gain(&model.final_norm);
+    let head = Some(matrix(&model.head, lsb(model.logit_frac)));
+    let weights: usize = model.layers.iter().flat_map(Layer::linears).map(|(_, w)| w.rows * w.cols).sum();
+    let count = model.layers.len();
+    let layers = Layers::Stored { count, store: Arc::new(Integers(model)) };
+    let layers = match weights <= RESIDENT {
+        true => layers.into_each().collect::<Result<Vec<_>>>()?.into(),
+        false => layers,
+    };
+    Ok(FloatModel { config, embed, layers, final_norm, head })
+}
+
+fn config(model: &QuantModel) -> Result<LlamaConfig> {
+    let a = &model.arch;
+    let eps = model.final_norm.eps;
+    if let Some(l) = model.layers.iter().position(|l| l.attn_norm.eps != eps || l.mlp_norm.eps != eps) {
+        return Err(Error::Argument(format!(
+            "the norms of layer {l} have another eps than the last one, and a checkpoint has one for all"
+        )));
+    }
+    Ok(LlamaConfig {
+        sizes: a.sizes,
+        sliding_window: None,
+        norm_eps: f64::from(eps) / a.sizes.hidden as f64 * lsb(2 * model.resid_frac),
+        tied_head: false,
+        max_positions: a.max_positions,
+        bos: a.bos,
+        eos: a.eos.clone(),
+        leads: Vec::new(),
+    })
+}
+
+/// Layers of a quantized model that are read in float.
+struct Integers(Arc<QuantModel>);
+
+impl LayerStore for Integers {
+    fn layer(&self, l: usize) -> Result<FloatLayer> {
+        let missing = || Error::Argument(format!("there is no layer {l}"));
+        Ok(layer(&self.0, self.0.layers.get(l).ok_or_else(missing)?))
+    }
+}
+
+fn layer(model: &QuantModel, layer: &Layer) -> FloatLayer {
+    let (a, c, resid) = (&model.arch.sizes, &layer.constants, lsb(model.resid_frac));
+    // Only the product of the units of q and k is known: each takes its root. The head's width is divided by in float, too.
+    let shifts = c.rot_shift_q + c.rot_shift_k;
+    let head = (a.head_dim as f64).sqrt() * a.padded_head() as f64;
+    let unit = scaled(c.zm, c.zs) * head * lsb(shifts) * lsb(FRAC as u8) / std::f64::consts::LOG2_E;
+    let unit = unit.sqrt();
+    // One int8 of o's input, in units of V's codes.
+    let out = 1.0 / (scaled(c.og, c.os) * f64::from(FRAC).exp2());
+    let up = f64::from(FRAC - i32::from(c.hs)).exp2();
+    FloatLayer {
+        attn_norm: gain(&layer.attn_norm),
+        q: plain_pairs(matrix(&layer.q, unit), layer, a.head_dim, a.group()),
+        k: plain_pairs(matrix(&layer.k, unit), layer, a.head_dim, 1),
+        v: matrix(&layer.v, lsb(c.v_shift)),
+        o: without_padding(&matrix(&layer.o, resid / out), a.head_dim, a.head_stride()),
+        mlp_norm: gain(&layer.mlp_norm),
+        gate: matrix(&layer.gate, lsb(FRAC as u8)),
+        up: matrix(&layer.up, up),
+        down: matrix(&layer.down, resid),
+    }
+}
+
+/// `2^-bits`.
+fn lsb(bits: u8) -> f64 {
+    (-f64::from(bits)).exp2()
+}
+
+/// `mult / 2^shift`.
+fn scaled(mult: u16, shift: u8) -> f64 {
+    f64::from(mult) * lsb(shift)
+}
+
+/// Gains that give the integer model's int8 units: `g / 2^gs = 2^-20 sqrt(n) gamma`.
+fn gain(norm: &Norm) -> Vec<f32> {
+    let unit = f64::from(20).exp2() / (norm.g.len() as f64).sqrt() * lsb(norm.gs);
+    norm.g.iter().map(|g| (f64::from(*g) * unit) as f32).collect()
+}
+
+/// A linear whose output has an LSB worth `unit`.
+fn matrix(w: &Weight, unit: f64) -> Matrix {
+    let mut data = Vec::with_capacity(w.rows * w.cols);
+    for r in 0..w.rows {
+        let factor = scaled(w.mult[r], w.shift[r]) * unit;
+        data.extend(w.integer_row(r).take(w.cols).map(|v| (f64::from(v) * factor) as f32));
+    }
+    Matrix { rows: w.rows, cols: w.cols, data }
+}
+
+/// Rows with each head's leading RoPE pair back in its place; `group` heads belong to a KV head.
+fn plain_pairs(mut w: Matrix, layer: &Layer, head_dim: usize, group: usize) -> Matrix {
+    for h in 0..w.rows / head_dim {
+        let lead = usize::from(layer.lead(h / group));
+        for first in [h * head_dim, h * head_dim + head_dim / 2] {
+            if lead > 0 {
+                let (before, from) = w.data.split_at_mut((first + lead) * w.cols);
+                before[first * w.cols..][..w.cols].swap_with_slice(&mut from[..w.cols]);
+            }
+        }
+    }
+    w
+}
+
+/// Without the columns that pad each head to `stride`.
+fn without_padding(w: &Matrix, head_dim: usize, stride: usize) -> Matrix {
+    let kept = w.data.chunks_exact(stride).flat_map(|head| &head[..head_dim]);
+    Matrix { rows: w.rows, cols: w.cols / stride * head_dim, data: kept.copied().collect() }
+}
