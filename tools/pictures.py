@@ -4,7 +4,7 @@
     tools/pictures.py           write them
     tools/pictures.py --check   say whether they are current, and change nothing
 
-Figures come from the pages that have them (docs/performance.md, docs/experiments); nothing is drawn from memory.
+Figures come from the pages that have them (docs/performance.md, docs/rtl.md, docs/experiments); nothing is drawn from memory.
 Needs nothing but Python.
 """
 
@@ -187,6 +187,42 @@ def engine():
     return s
 
 
+def matrix():
+    """Stages of the matrix unit; the cycles are those of the table in docs/rtl.md, one box for each of its rows."""
+    s = Svg(900, 400, "Pipeline of the matrix unit: from the decision to move to the word that is written")
+    boxes = [
+        (30, 40, 150, "command, pop", AMBER, "to FIFOs and activations"),
+        (210, 40, 170, "choose and add", GREEN, "columns of the tokens"),
+        (410, 40, 150, "beat at the tile", ROSE, "weights decoded"),
+        (590, 40, 130, "multiply", BLUE, "in DSPs, pairs added"),
+        (750, 40, 120, "add", BLUE, "8, then 16 products"),
+        (750, 170, 120, "scale", BLUE, "offsets, exponent"),
+        (590, 170, 130, "accumulators", BLUE, "48 bits an entry"),
+        (410, 170, 150, "requantize", BLUE, "scale, shift, limits"),
+        (210, 170, 170, "collector", BLUE, "results of all tiles"),
+    ]
+    table = rows("docs/rtl.md", "| cycle | what |")
+    if len(table) != len(boxes):
+        raise SystemExit(f"pictures: the pipeline in docs/rtl.md has {len(table)} rows and its picture {len(boxes)} boxes")
+    for (x, y, width, text, fill, note), (cycle, _) in zip(boxes, table):
+        s.text(x + width / 2, y - 8, cycle, "middle", 12, INK)
+        s.box(x, y, width, 66, text, fill, note)
+    for (x, _, width, *_), (then, *_) in zip(boxes[:4], boxes[1:5]):
+        s.arrow((x + width, 73), (then - 2, 73))
+    s.arrow((772, 106), (772, 168))
+    for (x, *_), (then, _, width, *_) in zip(boxes[5:8], boxes[6:9]):
+        s.arrow((x, 203), (then + width + 2, 203))
+    s.arrow((210, 203), (182, 203))
+    s.box(30, 170, 150, 66, "buffers", GREEN, "scores, vector memory")
+    s.box(30, 300, 350, 66, "mat_issue: decides c0", AMBER, "a row of beats is complete, the entry is free: move or wait")
+    s.box(410, 300, 310, 66, "mat_drain: decides d0", AMBER, "the entry's sums are finished: read or wait")
+    s.line([(30, 333), (15, 333), (15, 73), (28, 73)], arrow=True)
+    s.line([(655, 300), (655, 238)], arrow=True)
+    s.text(30, 274, "LINK register stages lie on the way to a tile and on the way back; after a decision nothing waits.")
+    s.text(30, 390, "c counts cycles from mat_issue's decision, t from the beat at the tile, d from mat_drain's decision (docs/rtl.md).")
+    return s
+
+
 def memory_map():
     s = Svg(900, 330, "Memory map: what lies in each channel and in auxiliary memory")
     s.text(30, 32, "every channel c (the same offsets in all channels)", size=14, fill=INK)
@@ -263,7 +299,7 @@ def quality():
     return s
 
 
-PICTURES = {"path": path, "engine": engine, "memory-map": memory_map, "roofline": roofline, "quality": quality}
+PICTURES = {"path": path, "engine": engine, "matrix": matrix, "memory-map": memory_map, "roofline": roofline, "quality": quality}
 
 
 def main():

@@ -2,7 +2,7 @@
 //! the golden executor. The RTL implements the same page independently.
 
 use crate::rope::Rope;
-use crate::tables;
+use crate::tables::{self, Recip, Rsqrt};
 
 /// Largest probability code, 127*256 + 127: both int8 halves fit.
 pub const PROB_ONE: i32 = 32639;
@@ -45,9 +45,9 @@ pub fn sum_squares(x: &[i32], eps: u32) -> u64 {
     x.iter().fold(u64::from(eps), |s, &v| s + (i64::from(v) * i64::from(v)) as u64)
 }
 
-/// One element of RMSNorm with static quantization: `(r, e)` from [`tables::rsqrt`].
+/// One element of RMSNorm with static quantization: its reciprocal root from [`tables::rsqrt`].
 #[inline]
-pub fn norm_element(x: i32, (r, e): (u16, u32), g: i16, gs: u32) -> i8 {
+pub fn norm_element(x: i32, Rsqrt { r, e }: Rsqrt, g: i16, gs: u32) -> i8 {
     let p = i64::from(x) * i64::from(r);
     let xn = if e >= 5 { rs(p, e - 5) } else { p << (5 - e) };
     sat(rs(xn * i64::from(g), gs), 8) as i8
@@ -129,7 +129,7 @@ pub fn k_step(rot: &[i32]) -> (u16, i16) {
 
 /// One K code, -8..7; `inv` = `tables::recip(scale)`.
 #[inline]
-pub fn k_code(rot: i32, base: i16, (r, k): (u16, u32)) -> i8 {
+pub fn k_code(rot: i32, base: i16, Recip { r, k }: Recip) -> i8 {
     rs(i64::from(rot - i32::from(base)) * i64::from(r), 15 + k).clamp(-8, 7) as i8
 }
 
@@ -141,7 +141,7 @@ pub fn q_step(rot: &[i32]) -> u16 {
 
 /// One Q code, -127..127; `inv` = `tables::recip(scale)`.
 #[inline]
-pub fn q_code(rot: i32, (r, k): (u16, u32)) -> i8 {
+pub fn q_code(rot: i32, Recip { r, k }: Recip) -> i8 {
     rs(i64::from(rot) * i64::from(r), 15 + k).clamp(-127, 127) as i8
 }
 
@@ -174,7 +174,7 @@ pub fn prob(z: i32, zmax: i32, wide: bool) -> i32 {
 
 /// Attention output code; `inv` = `tables::recip(prob_sum)`.
 #[inline]
-pub fn attn_code(acc: i32, (r, k): (u16, u32), og: u16, os: u32) -> i8 {
+pub fn attn_code(acc: i32, Recip { r, k }: Recip, og: u16, os: u32) -> i8 {
     let o = sat(rs(i64::from(acc) * i64::from(r), k + 3), 16);
     sat(rs(o * i64::from(og), os), 8) as i8
 }

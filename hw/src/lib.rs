@@ -8,6 +8,7 @@ pub mod fixed;
 mod r#gen;
 pub mod isa;
 pub mod kernel;
+pub mod lambda;
 pub mod regs;
 pub mod rope;
 pub mod sizes;

@@ -34,6 +34,30 @@ pub enum Scaling {
         /// The original context, tokens.
         original_max_position_embeddings: f64,
     },
+    /// YaRN's (arXiv 2309.00071): the slow ones by a factor, the fast ones not, and between them a ramp over the pairs.
+    /// Its factor of the scores is not part of the angles.
+    Yarn {
+        /// Divisor of the slow ones.
+        factor: f64,
+        /// Turns within the original context from which a frequency is fast.
+        beta_fast: f64,
+        /// Turns below which it is slow; below the other.
+        beta_slow: f64,
+        /// The original context, tokens.
+        original_max_position_embeddings: f64,
+        /// Whether the ramp begins and ends at whole pairs.
+        #[serde(default = "yes", skip_serializing_if = "is_yes")]
+        truncate: bool,
+    },
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 impl Rope {
@@ -64,6 +88,24 @@ impl Rope {
                     (1.0 - fast) * plain / factor + fast * plain
                 }
             }
+            Some(Scaling::Yarn {
+                factor,
+                beta_fast,
+                beta_slow,
+                original_max_position_embeddings: context,
+                truncate,
+            }) => {
+                // The pair, as a real number, that turns so often within the original context.
+                let of = |turns: f64| {
+                    head_dim as f64 * (context / (turns * 2.0 * PI)).ln() / (2.0 * self.theta.ln())
+                };
+                let (low, high) = (of(beta_fast), of(beta_slow));
+                let (low, high) = if truncate { (low.floor(), high.ceil()) } else { (low, high) };
+                let (low, high) = (low.max(0.0), high.min(head_dim as f64 - 1.0));
+                let width = if low == high { 0.001 } else { high - low };
+                let slow = ((pair as f64 - low) / width).clamp(0.0, 1.0);
+                slow * plain / factor + (1.0 - slow) * plain
+            }
         }
     }
 
@@ -80,6 +122,23 @@ impl Rope {
         match self.scaling {
             None => Ok(()),
             Some(Scaling::Linear { factor }) => positive("factor", factor),
+            Some(Scaling::Yarn {
+                factor, beta_fast, beta_slow, original_max_position_embeddings, ..
+            }) => {
+                positive("factor", factor)?;
+                positive("beta_fast", beta_fast)?;
+                positive("beta_slow", beta_slow)?;
+                positive("original_max_position_embeddings", original_max_position_embeddings)?;
+                if self.theta <= 1.0 {
+                    return Err(("rope_theta", format!("is {}; yarn needs more than 1", self.theta)));
+                }
+                match beta_fast > beta_slow {
+                    true => Ok(()),
+                    false => {
+                        Err(("beta_fast", format!("is {beta_fast}; expected above beta_slow ({beta_slow})")))
+                    }
+                }
+            }
             Some(Scaling::Llama3 {
                 factor,
                 low_freq_factor,

@@ -50,22 +50,40 @@ fn minus(t: &Table, i: usize, low: u32, bits: u32) -> u32 {
     u32::from(t.value[i]) - ((u32::from(t.delta[i]) * low) >> bits)
 }
 
-/// Reciprocal square root of `ss` (1 ≤ ss < 2^63): `(r, e)` with 1/sqrt(ss) ≈ r * 2^-15 * 2^-e. `ss` = 0 counts as 1.
-pub fn rsqrt(ss: u64) -> (u16, u32) {
+/// A reciprocal square root: `1/sqrt(ss) ≈ r * 2^-15 * 2^-e`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rsqrt {
+    /// Mantissa, 16384..=32768.
+    pub r: u16,
+    /// Exponent, 0..=31.
+    pub e: u32,
+}
+
+/// A reciprocal: `1/s ≈ r * 2^-15 * 2^-k`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recip {
+    /// Mantissa, 16384..=32768.
+    pub r: u16,
+    /// Exponent, 0..=31.
+    pub k: u32,
+}
+
+/// Reciprocal square root of `ss` (1 ≤ ss < 2^63). `ss` = 0 counts as 1.
+pub fn rsqrt(ss: u64) -> Rsqrt {
     let ss = ss.max(1);
     let k = ss.ilog2() & !1;
     let m = if k >= 14 { ss >> (k - 14) } else { ss << (14 - k) } as u32;
     let m = m - (1 << 14);
-    (minus(&RSQRT, (m >> 7) as usize, m & 127, 7) as u16, k / 2)
+    Rsqrt { r: minus(&RSQRT, (m >> 7) as usize, m & 127, 7) as u16, e: k / 2 }
 }
 
-/// Reciprocal of `s` (1 ≤ s < 2^32): `(r, k)` with 1/s ≈ r * 2^-15 * 2^-k. `s` = 0 counts as 1.
-pub fn recip(s: u32) -> (u16, u32) {
+/// Reciprocal of `s` (1 ≤ s < 2^32). `s` = 0 counts as 1.
+pub fn recip(s: u32) -> Recip {
     let s = s.max(1);
     let k = s.ilog2();
     let m = if k >= 15 { s >> (k - 15) } else { s << (15 - k) };
     let m = m - (1 << 15);
-    (minus(&RECIP, (m >> 8) as usize, m & 255, 8) as u16, k)
+    Recip { r: minus(&RECIP, (m >> 8) as usize, m & 255, 8) as u16, k }
 }
 
 /// 32639 * 2^(-f/4096) for f in 0..4096.
@@ -89,14 +107,14 @@ mod tests {
     fn tables_error_against_f64_over_the_whole_range() {
         let rsqrt_err = (1u64 << 14..1 << 16)
             .map(|m| {
-                let (r, e) = rsqrt(m);
+                let Rsqrt { r, e } = rsqrt(m);
                 let exact = 1.0 / (m as f64).sqrt();
                 (f64::from(r) * 2f64.powi(-15 - e as i32) / exact - 1.0).abs()
             })
             .fold(0.0, f64::max);
         let recip_err = (1u32 << 15..1 << 16)
             .map(|m| {
-                let (r, k) = recip(m);
+                let Recip { r, k } = recip(m);
                 (f64::from(r) * 2f64.powi(-15 - k as i32) * f64::from(m) - 1.0).abs()
             })
             .fold(0.0, f64::max);
@@ -114,12 +132,12 @@ mod tests {
 
     #[test]
     fn extreme_arguments() {
-        assert_eq!(rsqrt(1), (32768, 0));
-        assert_eq!(rsqrt(1 << 62), (32768, 31));
-        assert_eq!(recip(1), (32768, 0));
-        assert_eq!(recip(u32::MAX).1, 31);
+        assert_eq!(rsqrt(1), Rsqrt { r: 32768, e: 0 });
+        assert_eq!(rsqrt(1 << 62), Rsqrt { r: 32768, e: 31 });
+        assert_eq!(recip(1), Recip { r: 32768, k: 0 });
+        assert_eq!(recip(u32::MAX).k, 31);
         for s in 1..70_000u32 {
-            let (r, _) = recip(s);
+            let Recip { r, .. } = recip(s);
             assert!((16384..=32768).contains(&r));
         }
     }

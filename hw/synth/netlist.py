@@ -12,8 +12,8 @@ import re
 import design
 
 WITHOUT_BLOCKS = "-nobram"
-PLAIN_MEMORIES = ("memory_collect", "setattr -unset ram_style */t:$mem_v2")
-WAIVED = ("UNOPTFLAT", "WIDTH", "UNUSED", "PINMISSING", "CASEINCOMPLETE", "INITIALDLY", "BLKSEQ", "MULTITOP", "LATCH")
+PLAIN_MEMORIES = ("memory_collect", "setattr -unset ram_style -unset rom_style */t:$mem_v2")
+WAIVED = ("UNOPTFLAT", "WIDTH", "UNUSED", "PINMISSING", "CASEINCOMPLETE", "INITIALDLY", "BLKSEQ", "MULTITOP", "LATCH", "COMBDLY")
 HEADER = "".join(f"/* verilator lint_off {rule} */\n" for rule in WAIVED)  # of generated text and Yosys' models
 
 

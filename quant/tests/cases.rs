@@ -603,3 +603,42 @@ fn vocabularies() -> Outcome {
     }
     Ok(())
 }
+
+/// Frequencies and factors of transformers 5.24.0 (`_compute_yarn_parameters`, 32-bit floats).
+#[test]
+fn yarn() -> Outcome {
+    let data: Value = serde_json::from_str(include_str!("data/rope_yarn.json"))?;
+    for case in data.as_array().into_iter().flatten() {
+        let width = case["head_dim"].as_u64().ok_or("no width")? as usize;
+        let config = CONFIG
+            .replace("\"rope_theta\": 10000.0", &format!("\"rope_parameters\": {}", case["rope_parameters"]));
+        let rope = accllm_quant::config::LlamaConfig::parse(&config, std::path::Path::new("config.json"))?
+            .sizes
+            .rope;
+        for (i, expected) in case["inv_freq"].as_array().into_iter().flatten().enumerate() {
+            let (found, expected) = (rope.frequency(i, width), expected.as_f64().unwrap_or(0.0));
+            assert!((found / expected - 1.0).abs() < 2e-6, "{width}, pair {i}: {found} {expected}");
+        }
+        // The factor of the scores is in the queries, and nothing else differs.
+        let folder = tempfile::tempdir()?;
+        write_folder(folder.path(), &config, &tensors())?;
+        let (with, without) = (load_model(folder.path())?, support::small_float()?);
+        let factor = case["attention_factor"].as_f64().ok_or("no factor")?;
+        for (a, b) in with.layer(1)?.q.data.iter().zip(&without.layer(1)?.q.data) {
+            assert!((f64::from(*a) - f64::from(*b) * factor * factor).abs() < 1e-6, "{a} {b} {factor}");
+        }
+        assert_eq!(with.layer(1)?.k, without.layer(1)?.k);
+        let text = serde_json::to_string(&rope)?;
+        assert_eq!(serde_json::from_str::<accllm_hw::rope::Rope>(&text)?, rope);
+    }
+    let (_folder, path) = gguf(|pairs| {
+        pairs.push(text_pair("llama.rope.scaling.type", "yarn"));
+        pairs.push(f32_pair("llama.rope.scaling.factor", 4.0));
+        pairs.push(u32_pair("llama.rope.scaling.original_context_length", 2048));
+    })?;
+    let (with, without) = (load_model(&path)?, support::small_float()?);
+    let factor = 1.0 + 0.1 * 4f64.ln();
+    let (a, b) = (with.layer(0)?.q.data[7], without.layer(0)?.q.data[7]);
+    assert!((f64::from(a) - f64::from(b) * factor * factor).abs() < 1e-6);
+    Ok(())
+}

@@ -2,7 +2,8 @@
 
 mod support;
 
-use accllm_quant::float::{Lambda, NoTap, Site};
+use accllm_hw::lambda::LambdaShape;
+use accllm_quant::float::{NoTap, Site};
 use support::{Outcome, small_float, small_text};
 
 #[test]
@@ -20,7 +21,9 @@ fn thread_count_does_not_matter() -> Outcome {
 fn a_wide_lambda_is_full_attention_and_a_narrow_one_is_not() -> Outcome {
     let (model, text) = (small_float()?, small_text(40));
     let full = model.logits(&text, None, &mut NoTap)?;
-    let run = |sinks, window| model.logits(&text, Some(Lambda { sinks, window }), &mut NoTap);
+    let run = |sinks, window| {
+        model.logits(&text, Some(LambdaShape { n_sink: sinks, n_window: window }), &mut NoTap)
+    };
     assert_eq!(full, run(4, 36)?);
     assert_eq!(full, run(0, 40)?);
     let narrow = run(2, 8)?;
@@ -39,7 +42,7 @@ fn a_lambda_query_does_not_see_what_has_left_the_window() -> Outcome {
     model.layers.resident()?.truncate(1);
     model.config.sizes.layers = 1;
     let last = |text: &[u32]| -> accllm_quant::Result<Vec<f32>> {
-        let logits = model.logits(text, Some(Lambda { sinks: 2, window: 8 }), &mut NoTap)?;
+        let logits = model.logits(text, Some(LambdaShape { n_sink: 2, n_window: 8 }), &mut NoTap)?;
         Ok(logits[29 * model.config.sizes.vocab..].to_vec())
     };
     let with = |at: usize| {
@@ -91,7 +94,7 @@ fn a_stream_is_a_window_with_the_same_attention() -> Outcome {
     use accllm_quant::perplexity::{Stream, nll_of_logits};
     let (model, text) = (small_float()?, small_text(900));
     for (sinks, window) in [(0, 1), (3, 9), (0, 40), (5, 300), (2, 5000)] {
-        let lambda = Lambda { sinks, window };
+        let lambda = LambdaShape { n_sink: sinks, n_window: window };
         let logits = model.logits(&text, Some(lambda), &mut NoTap)?;
         let whole = nll_of_logits(&logits, 50, &text);
         for parts in [vec![900], vec![1, 2, 5, 200, 300, 391]] {
@@ -108,6 +111,6 @@ fn a_stream_is_a_window_with_the_same_attention() -> Outcome {
             assert_eq!(stream.cache_bytes(), rows * 2 * 2 * 20 * 4, "{sinks} + {window}");
         }
     }
-    assert!(FloatStream::new(&model, Lambda { sinks: 4, window: 0 }).is_err());
+    assert!(FloatStream::new(&model, LambdaShape { n_sink: 4, n_window: 0 }).is_err());
     Ok(())
 }

@@ -3,7 +3,7 @@
 mod support;
 
 use accllm_hw::{fixed, tables};
-use accllm_quant::int::{At, Logits, NoIntTap, Point, Session};
+use accllm_quant::int::{At, Logits, NoIntTap, Point, Sequence};
 use accllm_quant::model::{LambdaShape, QuantModel};
 use accllm_quant::quantize::Options;
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ fn blocks_and_threads_do_not_matter() -> Outcome {
         let run = |threads: usize, block: usize| -> Result<Vec<i32>, Box<dyn std::error::Error>> {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
             let all: accllm_quant::Result<_> = pool.install(|| {
-                let mut session = Session::with_lambda(&model, SHAPE)?;
+                let mut session = Sequence::with_lambda(&model, SHAPE)?;
                 let mut all = Vec::new();
                 for part in text.chunks(block) {
                     all.extend(session.step(part, Logits::All, &mut NoIntTap)?);
@@ -36,7 +36,7 @@ fn blocks_and_threads_do_not_matter() -> Outcome {
         assert_eq!(one.len(), 150 * 50);
         assert_eq!(one, run(4, 150)?);
         assert_eq!(one, run(3, 7)?);
-        let mut session = Session::with_lambda(&model, SHAPE)?;
+        let mut session = Sequence::with_lambda(&model, SHAPE)?;
         let last = session.step(&text, Logits::Last, &mut NoIntTap)?;
         assert_eq!(last, one[149 * 50..]);
     }
@@ -52,7 +52,7 @@ fn observe(model: &QuantModel, text: &[u32], shape: LambdaShape) -> Result<Seen,
         let before = seen.insert((at.point, at.layer, at.token, at.head), data.to_vec());
         assert!(before.is_none(), "{at:?} came twice");
     };
-    Session::with_lambda(model, shape)?.step(text, Logits::All, &mut tap)?;
+    Sequence::with_lambda(model, shape)?.step(text, Logits::All, &mut tap)?;
     Ok(seen)
 }
 
@@ -139,7 +139,7 @@ fn the_ring_forgets_what_left_the_window() -> Outcome {
     model.arch.sizes.layers = 1;
     let text = small_text(200);
     let last = |text: &[u32]| -> accllm_quant::Result<Vec<i32>> {
-        Session::with_lambda(&model, SHAPE)?.step(text, Logits::Last, &mut NoIntTap)
+        Sequence::with_lambda(&model, SHAPE)?.step(text, Logits::Last, &mut NoIntTap)
     };
     let with = |at: usize| {
         let mut text = text.clone();
@@ -160,10 +160,10 @@ fn the_ring_forgets_what_left_the_window() -> Outcome {
 fn bad_arguments_are_refused() -> Outcome {
     let model = model(true)?;
     let zero = LambdaShape { n_sink: 0, n_window: 0 };
-    assert!(Session::with_lambda(&model, zero).is_err());
-    assert!(Session::with_lambda(&model, LambdaShape { n_sink: 1, n_window: 8192 }).is_err());
-    assert!(Session::new(&model).step(&[50], Logits::All, &mut NoIntTap).is_err());
-    assert!(Session::new(&model).step(&[], Logits::All, &mut NoIntTap)?.is_empty());
+    assert!(Sequence::with_lambda(&model, zero).is_err());
+    assert!(Sequence::with_lambda(&model, LambdaShape { n_sink: 1, n_window: 8192 }).is_err());
+    assert!(Sequence::new(&model).step(&[50], Logits::All, &mut NoIntTap).is_err());
+    assert!(Sequence::new(&model).step(&[], Logits::All, &mut NoIntTap)?.is_empty());
     Ok(())
 }
 

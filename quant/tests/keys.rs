@@ -5,7 +5,7 @@ mod support;
 use accllm_hw::fixed;
 use accllm_quant::calibrate::calibrate;
 use accllm_quant::float::{FloatModel, NoTap};
-use accllm_quant::int::{At, Logits, NoIntTap, Point, Session};
+use accllm_quant::int::{At, Logits, NoIntTap, Point, Sequence};
 use accllm_quant::model::{QuantModel, WeightFormat};
 use accllm_quant::perplexity::{Protocol, Scorer as _};
 use accllm_quant::quantize::{Clip, KeyGrid, Options, Parts, Rounded, quantize, static_steps};
@@ -83,7 +83,7 @@ fn led() -> Result<(FloatModel, QuantModel), Box<dyn std::error::Error>> {
 fn integers_are_led_too() -> Outcome {
     let (model, quant) = led()?;
     let text = small_text(40);
-    let logits = |m: &QuantModel| Session::new(m).step(&text, Logits::All, &mut NoIntTap);
+    let logits = |m: &QuantModel| Sequence::new(m).step(&text, Logits::All, &mut NoIntTap);
     let unit = (-f32::from(quant.logit_frac)).exp2();
     let wanted = model.logits(&text, None, &mut NoTap)?;
     let error = |m: &QuantModel| -> Result<f64, accllm_quant::Error> {
@@ -106,7 +106,7 @@ fn keys_turn_by_the_frequencies_of_their_pairs() -> Outcome {
     let mut tap = |at: At, data: &[i32]| {
         seen.insert((at.point, at.layer, at.token, at.head), data.to_vec());
     };
-    Session::new(&quant).step(&small_text(12), Logits::Skip, &mut tap)?;
+    Sequence::new(&quant).step(&small_text(12), Logits::Skip, &mut tap)?;
     let (hd, hdp) = (quant.arch.sizes.head_dim, quant.arch.sizes.padded_head());
     for (l, layer) in quant.layers.iter().enumerate() {
         for (token, kv) in (0..12).flat_map(|t| (0..quant.arch.sizes.kv_heads).map(move |kv| (t, kv))) {

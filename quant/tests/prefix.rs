@@ -2,7 +2,7 @@
 
 mod support;
 
-use accllm_quant::int::{Logits, NoIntTap, Session};
+use accllm_quant::int::{Logits, NoIntTap, Sequence};
 use accllm_quant::model::{LambdaShape, Prefix, QuantModel, WeightFormat};
 use accllm_quant::perplexity::{Protocol, Scorer as _, nll_of_logits};
 use accllm_quant::quantize::{Closed, Options, quantize};
@@ -33,7 +33,7 @@ fn model(prefix: &[u32]) -> Result<QuantModel, Box<dyn std::error::Error>> {
 }
 
 /// Logits of `text` in a session.
-fn logits(session: &mut Session<'_>, text: &[u32]) -> Result<Vec<f32>, accllm_quant::Error> {
+fn logits(session: &mut Sequence<'_>, text: &[u32]) -> Result<Vec<f32>, accllm_quant::Error> {
     Ok(session.step(text, Logits::All, &mut NoIntTap)?.into_iter().map(|v| v as f32).collect())
 }
 
@@ -46,7 +46,7 @@ fn keys_and_values_are_those_of_the_tokens() -> Outcome {
     let (model, a) = (model(&PREFIX)?, small_float()?.config);
     assert_eq!((&model.prefix.tokens[..], model.prefix.heads.len()), (&PREFIX[..], 4));
     // The engine computes them from rounded inputs: codes are next to each other, and most are the same.
-    let mut computed = Session::new(&model);
+    let mut computed = Sequence::new(&model);
     computed.step(&PREFIX, Logits::Skip, &mut NoIntTap)?;
     let (mut same, mut all) = (0, 0);
     for layer in 0..a.sizes.layers {
@@ -75,15 +75,15 @@ fn keys_and_values_are_those_of_the_tokens() -> Outcome {
 #[test]
 fn a_text_is_behind_them() -> Outcome {
     let (model, text) = (model(&PREFIX)?, &small_text(40)[..20]);
-    let mut behind = Session::new(&model).behind_prefix()?;
+    let mut behind = Sequence::new(&model).behind_prefix()?;
     assert_eq!(behind.position(), 2);
     let behind = logits(&mut behind, text)?;
     // Where the engine computes them: nearly the same. Without them, or in another order: not.
-    let mut own = Session::new(&model);
+    let mut own = Sequence::new(&model);
     logits(&mut own, &PREFIX)?;
     let own = logits(&mut own, text)?;
-    let alone = logits(&mut Session::new(&model), text)?;
-    let mut turned = Session::new(&model);
+    let alone = logits(&mut Sequence::new(&model), text)?;
+    let mut turned = Sequence::new(&model);
     logits(&mut turned, &[PREFIX[1], PREFIX[0]])?;
     let turned = logits(&mut turned, text)?;
     let near = distance(&behind, &own);
@@ -158,7 +158,7 @@ fn it_is_kept_with_the_model_and_checked() -> Outcome {
     other.prefix.heads[3].v[0] ^= 1;
     assert_ne!(other.fingerprint()?, model.fingerprint()?);
     let short = LambdaShape { n_sink: 0, n_window: 1 };
-    let said = Session::with_lambda(&model, short)?.behind_prefix().err().map(|e| e.to_string());
+    let said = Sequence::with_lambda(&model, short)?.behind_prefix().err().map(|e| e.to_string());
     assert!(said.is_some_and(|s| s.contains("prefix of 2")));
     Ok(())
 }

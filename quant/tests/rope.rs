@@ -45,8 +45,11 @@ fn other_scalings() -> Outcome {
     let linear = parse(&with_scaling(&json!({"type": "linear", "factor": 4.0})))?.sizes.rope;
     assert_eq!(linear.frequency(3, 10), Rope::plain(10000.0).frequency(3, 10) / 4.0);
     let cases = [
-        (json!({"rope_type": "yarn", "factor": 4.0}), "yarn"),
-        (json!({"type": "dynamic", "factor": 4.0}), "dynamic"),
+        (json!({"rope_type": "yarn", "factor": 4.0}), "original_max_position_embeddings"),
+        (
+            json!({"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 8, "beta_fast": 0.5}),
+            "beta_fast",
+        ),
         (json!({"rope_type": "longrope"}), "longrope"),
         (json!({"rope_type": 3}), "rope_scaling"),
         (json!({"rope_type": "linear"}), "rope_scaling.factor"),
@@ -83,7 +86,7 @@ fn the_scaling_stays_with_the_model() -> Outcome {
         model.save(&out, None)?;
         assert_eq!(QuantModel::load(&out)?.arch, model.arch);
         let text = std::fs::read_to_string(out.join("quant.json"))?;
-        assert_eq!(serde_json::from_str::<Value>(&text)?["version"], 4);
+        assert_eq!(serde_json::from_str::<Value>(&text)?["version"], 5);
     }
     Ok(())
 }

@@ -2,7 +2,8 @@
 
 mod support;
 
-use accllm_quant::float::{FloatModel, Lambda, Layers, NoTap};
+use accllm_hw::lambda::LambdaShape;
+use accllm_quant::float::{FloatModel, Layers, NoTap};
 use accllm_quant::import::{load_model, load_model_within};
 use accllm_quant::perplexity::{Protocol, perplexity};
 use accllm_quant::quantize::quantize;
@@ -16,7 +17,7 @@ fn stored_layers_give_the_same_numbers() -> Outcome {
     assert!(matches!(here.layers, Layers::Resident(_)) && matches!(there.layers, Layers::Stored { .. }));
     assert!(there.layer(2).is_err() && here.layer(2).is_err());
     let text = small_text(256);
-    let lambda = Some(Lambda { sinks: 2, window: 8 });
+    let lambda = Some(LambdaShape { n_sink: 2, n_window: 8 });
     assert_eq!(here.logits(&text[..30], lambda, &mut NoTap)?, there.logits(&text[..30], lambda, &mut NoTap)?);
     let protocol = Protocol { window: 40, windows: Some(5) };
     let score = |m: &FloatModel| perplexity(m, &text, protocol);

@@ -6,6 +6,7 @@ use accllm_compiler::{MemoryImage, ModelSpec, Program, Settings};
 use accllm_device::{Error, Result};
 use accllm_hw::config::{self, Config};
 use accllm_quant::model::LambdaShape;
+use accllm_quant::model::check_lambda;
 use accllm_text::calibration::Calibration;
 use accllm_text::model::{Ready, Source};
 use std::path::Path;
@@ -19,7 +20,7 @@ pub fn config(shape: &ShapeArgs) -> Result<Config> {
 pub fn check(shape: &ShapeArgs) -> Result<()> {
     let config = config(shape)?;
     let (n_sink, n_window) = (shape.sinks.unwrap_or(0), shape.window.unwrap_or(1));
-    LambdaShape { n_sink, n_window }.check(Path::new("command line"))?;
+    check_lambda(LambdaShape { n_sink, n_window }, Path::new("command line"))?;
     match shape.block {
         Some(b) if b == 0 || b > config.block => Err(Error::Argument(format!(
             "--block is {b}; configuration '{}' takes 1 to {} tokens",

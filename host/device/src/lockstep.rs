@@ -7,7 +7,7 @@ use crate::{Error, Result};
 use accllm_compiler::abi::reg;
 use accllm_compiler::{Program, Step};
 use accllm_hw::isa::ARGS;
-use accllm_quant::int::{Logits, Session};
+use accllm_quant::int::{Logits, Sequence};
 use accllm_quant::model::QuantModel;
 use accllm_sim::golden::Executed;
 
@@ -27,7 +27,7 @@ pub struct LockstepDevice<'m> {
     program: Program,
     golden: GoldenDevice,
     rtl: Option<Verilator>,
-    reference: Session<'m>,
+    reference: Sequence<'m>,
     compared: Compared,
 }
 
@@ -42,7 +42,7 @@ impl<'m> LockstepDevice<'m> {
         golden: GoldenDevice,
         rtl: Option<Verilator>,
     ) -> Result<Self> {
-        let reference = Session::with_lambda(model, program.layout.shape.lambda)?;
+        let reference = Sequence::with_lambda(model, program.layout.shape.lambda)?;
         Ok(Self { program: program.clone(), golden, rtl, reference, compared: Compared::default() })
     }
 

@@ -2,8 +2,8 @@
 
 use crate::{Error, Result};
 use accllm_quant::export;
-use accllm_quant::float::{FloatModel, Lambda};
-use accllm_quant::model::{LambdaShape, QuantModel};
+use accllm_quant::float::FloatModel;
+use accllm_quant::model::{LambdaShape, QuantModel, check_lambda};
 use accllm_quant::perplexity::{Perplexity, Scorer, Windowing, perplexity_with};
 use accllm_quant::quantize::{Quantized, Simulated};
 use accllm_quant::tokenizer::TextTokenizer;
@@ -104,7 +104,7 @@ impl Evaluation {
     /// # Errors
     /// It is outside the limits of the contract.
     pub fn set_lambda(&mut self, lambda: LambdaShape) -> Result<()> {
-        lambda.check(std::path::Path::new("command line"))?;
+        check_lambda(lambda, std::path::Path::new("command line"))?;
         self.integer.iter_mut().for_each(|m| Arc::make_mut(m).lambda = lambda);
         Ok(())
     }
@@ -152,7 +152,6 @@ impl Evaluation {
             lambda,
         };
         let shape = integer.lambda;
-        let shape = Lambda { sinks: shape.n_sink, window: shape.n_window };
         match stage {
             Stage::Float | Stage::Weights => score(&quantized.dequantized),
             Stage::Activations => score(&simulated(true, false, None)),

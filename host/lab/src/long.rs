@@ -5,8 +5,8 @@ mod plot;
 pub use plot::svg;
 
 use crate::{Error, Result};
-use accllm_quant::float::{FloatModel, FloatStream, Lambda};
-use accllm_quant::int::{Prepared, Session};
+use accllm_quant::float::{FloatModel, FloatStream};
+use accllm_quant::int::{Prepared, Sequence};
 use accllm_quant::model::{LambdaShape, MAX_VISIBLE, QuantModel};
 use accllm_quant::perplexity::Stream;
 use serde::Serialize;
@@ -45,11 +45,8 @@ impl<'m> Reader<'m> {
 
     fn start(&self, shape: LambdaShape) -> Result<Box<dyn Stream + '_>> {
         Ok(match self {
-            Self::Integer(prepared) => Box::new(Session::scoring(prepared.clone(), shape)?.behind_prefix()?),
-            Self::Float(model) => {
-                let lambda = Lambda { sinks: shape.n_sink, window: shape.n_window };
-                Box::new(FloatStream::new(model, lambda)?)
-            }
+            Self::Integer(prepared) => Box::new(Sequence::scoring(prepared.clone(), shape)?.behind_prefix()?),
+            Self::Float(model) => Box::new(FloatStream::new(model, shape)?),
         })
     }
 }

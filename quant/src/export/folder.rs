@@ -3,6 +3,7 @@
 use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, Matrix};
 use crate::{Error, Result};
+use accllm_hw::rope::Scaling;
 use safetensors::Dtype;
 use safetensors::tensor::{TensorView, serialize_to_file};
 use serde_json::{Map, Value, json};
@@ -108,6 +109,10 @@ fn config(c: &LlamaConfig) -> Value {
         "eos_token_id": c.eos,
         "torch_dtype": "float32",
     });
+    // What YaRN multiplies queries and keys with is in the weights of q already.
+    if let Some(Scaling::Yarn { .. }) = c.sizes.rope.scaling {
+        all["rope_scaling"]["attention_factor"] = json!(1.0);
+    }
     if c.eos.is_empty() {
         all["eos_token_id"] = Value::Null;
     }

@@ -2,38 +2,15 @@
 
 use super::ops::{View, product, softmax};
 use crate::config::LlamaConfig;
-use crate::isa::Isa;
+use crate::simd::Simd;
+use accllm_hw::lambda::LambdaShape;
 use rayon::prelude::*;
-
-/// Λ-shaped attention: each query sees the first `sinks` tokens and the last `window` tokens.
-///
-/// Sinks are scored with the query rotated at `min(t, sinks + window - 1)` (a ceiling on their distance);
-/// until the window has moved off the sinks this is plain causal attention.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lambda {
-    /// First tokens that stay visible.
-    pub sinks: usize,
-    /// Last tokens that are visible, the current one included; at least 1.
-    pub window: usize,
-}
-
-impl Lambda {
-    /// Position at which the query that scores the sinks is rotated.
-    pub fn ceiling(&self, t: usize) -> usize {
-        t.min((self.sinks + self.window).saturating_sub(1))
-    }
-
-    /// First token of the window of query `t` that is not a sink.
-    pub fn window_start(&self, t: usize) -> usize {
-        (t + 1).saturating_sub(self.window).max(self.sinks.min(t + 1))
-    }
-}
 
 /// Queries of tokens that follow each other, and the keys and values that they can see, rotated.
 pub(super) struct Inputs<'a> {
     /// `[tokens, heads * head_dim]`, rotated at each token's own position.
     pub q: &'a [f32],
-    /// The same queries rotated at [`Lambda::ceiling`]; equal to `q` without Λ.
+    /// The same queries rotated at [`LambdaShape::sink_position`]; equal to `q` without Λ.
     pub q_sink: &'a [f32],
     /// `[kept, kv_heads * head_dim]`, rotated: sinks, then positions from `first` on to that of the last query.
     pub k: &'a [f32],
@@ -49,7 +26,7 @@ pub(super) struct Inputs<'a> {
 const BLOCK: usize = 128;
 
 /// Attention; returns `[tokens, heads * head_dim]`.
-pub(super) fn attend(c: &LlamaConfig, x: &Inputs<'_>, lambda: Option<Lambda>) -> Vec<f32> {
+pub(super) fn attend(c: &LlamaConfig, x: &Inputs<'_>, lambda: Option<LambdaShape>) -> Vec<f32> {
     let qw = c.sizes.q_width();
     let mut out = vec![0.0f32; x.q.len()];
     out.par_chunks_mut(BLOCK * qw).enumerate().for_each(|(block, out)| {
@@ -67,7 +44,7 @@ pub(super) fn attend(c: &LlamaConfig, x: &Inputs<'_>, lambda: Option<Lambda>) ->
 fn head(
     c: &LlamaConfig,
     x: &Inputs<'_>,
-    lambda: Option<Lambda>,
+    lambda: Option<LambdaShape>,
     (h, from, n): (usize, usize, usize),
     scores: &mut Vec<f32>,
     out: &mut [f32],
@@ -76,11 +53,11 @@ fn head(
     let (kv, scale) = (h / c.sizes.group() * d, 1.0 / (d as f32).sqrt());
     let position = |t: usize| x.base + from + t;
     // Until the window has moved off the sinks this is causal attention, and all keys are there.
-    let lambda = lambda.filter(|l| position(n - 1) >= l.sinks + l.window);
+    let lambda = lambda.filter(|l| position(n - 1) >= l.n_sink + l.n_window);
     let behind = if lambda.is_some() { x.first } else { 0 };
     // Rows of the sinks, and positions of all windows together.
-    let sinks = lambda.map_or(0, |l| l.sinks.min(x.k.len() / kw));
-    let start = |t: usize| lambda.map_or(0, |l| l.window_start(position(t)));
+    let sinks = lambda.map_or(0, |l| l.n_sink.min(x.k.len() / kw));
+    let start = |t: usize| lambda.map_or(0, |l| l.after_sinks(position(t) as u64) as usize);
     let (low, high) = (start(0), position(n - 1) + 1);
     let near = high.saturating_sub(low);
     let row = |p: usize| sinks + p - behind;
@@ -97,7 +74,7 @@ fn head(
     if near > 0 {
         product((n, d, near), queries, keys(row(low)), scale, (&mut scores[sinks..], width), false);
     }
-    let isa = Isa::best();
+    let simd = Simd::best();
     let mut seen = Vec::with_capacity(width);
     for (t, scores) in scores.chunks_exact_mut(width).enumerate() {
         let p = position(t);
@@ -107,7 +84,7 @@ fn head(
         seen.clear();
         seen.extend_from_slice(&scores[..shown]);
         seen.extend_from_slice(&scores[a..b]);
-        softmax(isa, &mut seen);
+        softmax(simd, &mut seen);
         scores.fill(0.0);
         scores[..shown].copy_from_slice(&seen[..shown]);
         scores[a..b].copy_from_slice(&seen[shown..]);

@@ -2,10 +2,11 @@
 
 use super::attention::{Inputs, attend};
 use super::ops::{add, linear, rms_norm, silu_mul};
-use super::{FloatLayer, FloatModel, Lambda, Layers, NoTap, Rope, Site, Tap};
+use super::{FloatLayer, FloatModel, Layers, NoTap, Rope, Site, Tap};
 use crate::config::LlamaConfig;
 use crate::perplexity::{Scorer, nll_of_row, together};
 use crate::{Error, Result};
+use accllm_hw::lambda::LambdaShape;
 use rayon::prelude::*;
 
 /// Elements of the residual streams that are in memory at a time (512 MB).
@@ -19,7 +20,7 @@ pub(crate) struct Window {
     angles: Vec<Vec<(f32, f32)>>,
     /// Rotation of each token's query that scores the sinks.
     sink_angles: Vec<Vec<(f32, f32)>>,
-    lambda: Option<Lambda>,
+    lambda: Option<LambdaShape>,
 }
 
 /// Rotated keys and values of a layer that later tokens see: sinks, then the last ones before the window.
@@ -36,10 +37,10 @@ impl Past {
     }
 
     /// Forgets what a token at `end` does not see, of rows of `width`; the last row is of the position before.
-    fn trim(&mut self, lambda: Lambda, end: usize, width: usize) {
-        let near = (self.k.len() / width).saturating_sub(lambda.sinks);
-        let gone = near.saturating_sub(end - lambda.window_start(end).min(end));
-        let at = lambda.sinks * width;
+    fn trim(&mut self, lambda: LambdaShape, end: usize, width: usize) {
+        let near = (self.k.len() / width).saturating_sub(lambda.n_sink);
+        let gone = near.saturating_sub(end - (lambda.after_sinks(end as u64) as usize).min(end));
+        let at = lambda.n_sink * width;
         if gone > 0 {
             self.k.drain(at..at + gone * width);
             self.v.drain(at..at + gone * width);
@@ -49,15 +50,17 @@ impl Past {
 
 impl Window {
     /// A window of `tokens` tokens from position 0.
-    pub fn new(c: &LlamaConfig, tokens: usize, lambda: Option<Lambda>) -> Self {
+    pub fn new(c: &LlamaConfig, tokens: usize, lambda: Option<LambdaShape>) -> Self {
         Self::at(c, 0, tokens, lambda)
     }
 
     /// Tokens from position `base` on.
-    pub(super) fn at(c: &LlamaConfig, base: usize, tokens: usize, lambda: Option<Lambda>) -> Self {
+    pub(super) fn at(c: &LlamaConfig, base: usize, tokens: usize, lambda: Option<LambdaShape>) -> Self {
         let rope = Rope::new(c.sizes.head_dim, &c.sizes.rope);
         let positions = base..base + tokens;
-        let sink = |l: Lambda| positions.clone().map(|p| rope.angles(l.ceiling(p))).collect();
+        let sink = |l: LambdaShape| {
+            positions.clone().map(|p| rope.angles(l.sink_position(p as u64) as usize)).collect()
+        };
         Self {
             base,
             angles: positions.clone().map(|p| rope.angles(p)).collect(),
@@ -109,7 +112,7 @@ pub(super) fn run_layer_behind(
     past.k.extend_from_slice(&k);
     past.v.extend_from_slice(&v);
     let (end, kept) = (base + angles.len(), past.k.len() / c.sizes.kv_width());
-    let sinks = lambda.map_or(0, |l| l.sinks.min(kept));
+    let sinks = lambda.map_or(0, |l| l.n_sink.min(kept));
     let inputs = Inputs {
         q: &q,
         q_sink: q_sink.as_ref().unwrap_or(&q),
@@ -142,7 +145,7 @@ impl FloatModel {
     /// Final-norm output `[tokens, hidden]` of a window that starts at position 0.
     ///
     /// `lambda` limits what each query sees; `tap` sees (and may edit) every [`Site`].
-    pub fn hidden(&self, tokens: &[u32], lambda: Option<Lambda>, tap: &mut dyn Tap) -> Result<Vec<f32>> {
+    pub fn hidden(&self, tokens: &[u32], lambda: Option<LambdaShape>, tap: &mut dyn Tap) -> Result<Vec<f32>> {
         let mut all = self.hidden_of(&[tokens], lambda, tap)?;
         Ok(all.pop().unwrap_or_default())
     }
@@ -151,7 +154,7 @@ impl FloatModel {
     pub(crate) fn hidden_of(
         &self,
         windows: &[&[u32]],
-        lambda: Option<Lambda>,
+        lambda: Option<LambdaShape>,
         tap: &mut dyn Tap,
     ) -> Result<Vec<Vec<f32>>> {
         let shared = Window::new(&self.config, windows.iter().map(|w| w.len()).max().unwrap_or(0), lambda);
@@ -178,7 +181,7 @@ impl FloatModel {
     pub(crate) fn nll_of<T: Tap>(
         &self,
         windows: &[(Vec<u32>, usize)],
-        lambda: Option<Lambda>,
+        lambda: Option<LambdaShape>,
         tap: impl Fn() -> T + Sync,
     ) -> Result<Vec<Vec<f64>>> {
         let longest = windows.iter().map(|w| w.0.len()).max().unwrap_or(0);
@@ -208,7 +211,7 @@ impl FloatModel {
     }
 
     /// Logits `[tokens, vocab]` of a window that starts at position 0.
-    pub fn logits(&self, tokens: &[u32], lambda: Option<Lambda>, tap: &mut dyn Tap) -> Result<Vec<f32>> {
+    pub fn logits(&self, tokens: &[u32], lambda: Option<LambdaShape>, tap: &mut dyn Tap) -> Result<Vec<f32>> {
         Ok(linear(&self.hidden(tokens, lambda, tap)?, self.head()))
     }
 

@@ -12,7 +12,6 @@ mod sample;
 mod stream;
 mod tap;
 
-pub use attention::Lambda;
 pub(crate) use forward::{Window, run_layer};
 pub use layers::{LayerStore, Layers};
 pub use model::{FloatLayer, FloatModel, Matrix};

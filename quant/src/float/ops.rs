@@ -2,7 +2,7 @@
 //! so results do not depend on the number of threads.
 
 use super::Matrix;
-use crate::isa::{Isa, versions};
+use crate::simd::{Simd, versions};
 use rayon::prelude::*;
 
 /// Rows per parallel block: large, because each block packs the whole other operand.
@@ -152,7 +152,7 @@ pub(crate) fn silu_mul(gate: &[f32], up: &[f32]) -> Vec<f32> {
     const PART: usize = 1 << 14;
     let mut h = vec![0.0f32; gate.len()];
     let parts = h.par_chunks_mut(PART).zip(gate.par_chunks(PART).zip(up.par_chunks(PART)));
-    parts.for_each(|(h, (gate, up))| silu_mul_part(Isa::best(), gate, up, h));
+    parts.for_each(|(h, (gate, up))| silu_mul_part(Simd::best(), gate, up, h));
     h
 }
 
@@ -252,14 +252,14 @@ mod tests {
     #[test]
     fn versions_agree() {
         let x: Vec<f32> = (0..1001).map(|i| ((i * 7919) % 1001) as f32 * 0.02 - 9.0).collect();
-        let run = |isa| {
+        let run = |simd| {
             let (mut p, mut h) = (x.clone(), x.clone());
-            softmax(isa, &mut p);
-            silu_mul_part(isa, &x, &p, &mut h);
+            softmax(simd, &mut p);
+            silu_mul_part(simd, &x, &p, &mut h);
             (p, h)
         };
-        for isa in Isa::all() {
-            assert_eq!(run(Isa::Portable), run(isa), "{isa:?}");
+        for simd in Simd::all() {
+            assert_eq!(run(Simd::Portable), run(simd), "{simd:?}");
         }
     }
 

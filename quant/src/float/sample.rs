@@ -2,7 +2,7 @@
 
 use super::ops::{add, dot, linear, rms_norm, silu_mul, softmax};
 use super::{FloatLayer, FloatModel, Rope};
-use crate::isa::{Isa, versions};
+use crate::simd::{Simd, versions};
 use crate::{Error, Result};
 use rayon::prelude::*;
 
@@ -116,10 +116,10 @@ struct Past {
 impl Past {
     /// Attention of a query over the columns from `first` on of all tokens.
     fn attend(&self, q: &[f32], first: usize, width: usize) -> Vec<f32> {
-        let isa = Isa::best();
-        let mut p = scores(isa, q, &self.keys[first..], width);
-        softmax(isa, &mut p);
-        weigh(isa, &p, &self.values[first..], width, q.len())
+        let simd = Simd::best();
+        let mut p = scores(simd, q, &self.keys[first..], width);
+        softmax(simd, &mut p);
+        weigh(simd, &p, &self.values[first..], width, q.len())
     }
 }
 

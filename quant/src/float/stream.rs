@@ -1,9 +1,10 @@
 //! The float model on a text of any length, in constant memory: Λ attention with keys and values that are kept.
 
 use super::forward::{Past, Window, run_layer_behind};
-use super::{FloatModel, Lambda, NoTap};
+use super::{FloatModel, NoTap};
 use crate::perplexity::Stream;
 use crate::{Error, Result};
+use accllm_hw::lambda::LambdaShape;
 
 /// Most tokens that are computed together.
 const BLOCK: usize = 256;
@@ -11,7 +12,7 @@ const BLOCK: usize = 256;
 /// A running text of a float model.
 pub struct FloatStream<'m> {
     model: &'m FloatModel,
-    lambda: Lambda,
+    lambda: LambdaShape,
     position: usize,
     /// Of each layer.
     past: Vec<Past>,
@@ -22,8 +23,8 @@ impl<'m> FloatStream<'m> {
     ///
     /// # Errors
     /// The window is empty.
-    pub fn new(model: &'m FloatModel, lambda: Lambda) -> Result<Self> {
-        if lambda.window == 0 {
+    pub fn new(model: &'m FloatModel, lambda: LambdaShape) -> Result<Self> {
+        if lambda.n_window == 0 {
             return Err(Error::Argument("an attention window of 0 tokens; give 1 or more".into()));
         }
         let past = (0..model.config.sizes.layers).map(|_| Past::default()).collect();

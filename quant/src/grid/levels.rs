@@ -5,8 +5,8 @@
 
 use crate::float::Matrix;
 use crate::grid::{GridRow, GridWeight, Step, join, unit};
-use crate::isa::{Isa, versions};
 use crate::model::{GROUP, WeightFormat};
+use crate::simd::{Simd, versions};
 use rayon::prelude::*;
 
 /// Steps tried per group, as fractions of the largest step that makes sense.
@@ -69,13 +69,13 @@ impl<const N: usize> Columns<N> {
 }
 
 fn fit_row(row: &[f32], power: &[f32], used: &[bool], format: WeightFormat) -> GridRow {
-    let isa = Isa::best();
+    let simd = Simd::best();
     let padded = row.len().next_multiple_of(GROUP);
     // A channel that never fired in calibration still counts a little.
     let column = |c: usize| (c < row.len() && used[c]).then(|| (row[c], power[c].max(1e-12)));
     let groups: Vec<Columns<GROUP>> =
         (0..padded / GROUP).map(|g| Columns::new(|i| column(g * GROUP + i))).collect();
-    let steps: Vec<Step> = groups.iter().map(|g| best_step(isa, g, format)).collect();
+    let steps: Vec<Step> = groups.iter().map(|g| best_step(simd, g, format)).collect();
     let mut out = GridRow::zero(padded, format, unit(&steps));
     for (g, (group, step)) in groups.iter().zip(&steps).enumerate() {
         if let Some(step) = out.set(g, *step) {

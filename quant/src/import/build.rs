@@ -13,6 +13,22 @@ pub(super) trait TensorSource: Send + Sync + 'static {
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>>;
 }
 
+/// Weights whose queries are larger by a factor, as YaRN's scores are.
+pub(super) struct Scaled<S> {
+    pub source: S,
+    pub queries: f64,
+}
+
+impl<S: TensorSource> TensorSource for Scaled<S> {
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let mut data = self.source.tensor(name, shape)?;
+        if name.ends_with("q_proj.weight") && self.queries != 1.0 {
+            data.iter_mut().for_each(|w| *w = (f64::from(*w) * self.queries) as f32);
+        }
+        Ok(data)
+    }
+}
+
 /// The model that `config` describes, with weights from `source`.
 pub(super) fn build(config: LlamaConfig, source: impl TensorSource, resident: usize) -> Result<FloatModel> {
     let c = &config;

@@ -1,7 +1,7 @@
 //! Rotation, scores, softmax and the attention output of the query heads of a token.
 
 use super::cache::Cache;
-use super::kernel::{self, HEADS, Isa, KEYS, rotate_head, z_row};
+use super::kernel::{self, HEADS, KEYS, Simd, rotate_head, z_row};
 use crate::model::{LambdaShape, LayerConstants};
 use accllm_hw::{fixed, tables};
 
@@ -18,12 +18,12 @@ pub(super) struct Turns {
 }
 
 /// Rotates a head `[hd]` into its padded layout `[hdp]` (RoPE, Hadamard, shift).
-pub(super) fn rotate(isa: Isa, head: &[i32], angles: &Angles, shift: u8) -> Vec<i32> {
+pub(super) fn rotate(simd: Simd, head: &[i32], angles: &Angles, shift: u8) -> Vec<i32> {
     let (hd, half) = (head.len(), angles.0.len());
     let mut padded = vec![0i32; 2 * half];
     padded[..hd / 2].copy_from_slice(&head[..hd / 2]);
     padded[half..half + hd / 2].copy_from_slice(&head[hd / 2..]);
-    rotate_head(isa, &mut padded, &angles.0, &angles.1, u32::from(shift));
+    rotate_head(simd, &mut padded, &angles.0, &angles.1, u32::from(shift));
     padded
 }
 
@@ -41,8 +41,8 @@ pub(super) struct Query {
 
 impl Query {
     /// Rotates and quantizes a query head.
-    pub fn new(isa: Isa, head: &[i32], angles: &Angles, shift: u8) -> Self {
-        let rot = rotate(isa, head, angles, shift);
+    pub fn new(simd: Simd, head: &[i32], angles: &Angles, shift: u8) -> Self {
+        let rot = rotate(simd, head, angles, shift);
         let scale = fixed::q_step(&rot);
         let inverse = tables::recip(u32::from(scale));
         let codes: Vec<i8> = rot.iter().map(|v| fixed::q_code(*v, inverse)).collect();
@@ -54,7 +54,7 @@ impl Query {
 /// What attention computes with.
 #[derive(Clone, Copy)]
 pub(super) struct Attention<'a> {
-    pub isa: Isa,
+    pub simd: Simd,
     pub cache: &'a Cache,
     pub lambda: LambdaShape,
     pub constants: &'a LayerConstants,
@@ -106,7 +106,7 @@ impl Attention<'_> {
             let blocks = slots.start / KEYS..slots.end.div_ceil(KEYS);
             let stride = blocks.len() * KEYS;
             let mut dots = vec![0i32; queries.len() * stride];
-            kernel::dots(self.isa, self.cache.keys(kv, blocks.clone()), &codes, &mut dots, stride);
+            kernel::dots(self.simd, self.cache.keys(kv, blocks.clone()), &codes, &mut dots, stride);
             let (scale, base) = self.cache.meta(kv, slots.clone());
             let from = slots.start - blocks.start * KEYS;
             for (h, q) in which.iter().enumerate() {
@@ -115,7 +115,7 @@ impl Attention<'_> {
                 let at = z[h].len();
                 z[h].resize(at + slots.len(), 0);
                 let zs = u32::from(self.constants.zs);
-                let largest = z_row(self.isa, score, scale, base, q.sum, qz, zs, &mut z[h][at..]);
+                let largest = z_row(self.simd, score, scale, base, q.sum, qz, zs, &mut z[h][at..]);
                 top[h] = top[h].max(largest);
                 out[h].score.extend_from_slice(score);
             }
@@ -145,10 +145,10 @@ impl Attention<'_> {
                 out.prob.resize(out.prob.len() + 2 * pairs.len(), 0);
                 out.places.push(first..first + slots.len());
                 let p = &mut out.prob[first..first + slots.len()];
-                out.sum += kernel::probabilities(self.isa, z, top[h], wide, p);
+                out.sum += kernel::probabilities(self.simd, z, top[h], wide, p);
             }
             let p: Vec<&[i16]> = out.iter().map(|o| &o.prob[o.prob.len() - 2 * pairs.len()..]).collect();
-            kernel::weigh(self.isa, self.cache.values(kv, pairs), &p, &mut acc, stride);
+            kernel::weigh(self.simd, self.cache.values(kv, pairs), &p, &mut acc, stride);
             at += slots.len();
         }
         let (og, os) = (self.constants.og, u32::from(self.constants.os));

@@ -47,10 +47,10 @@ impl Tokens<'_> {
     /// Queries, keys and values of layer `l` from the residual stream.
     pub fn project(&self, l: usize, x: &[i32], tap: &mut dyn IntTap) -> Projected {
         let (p, base, at) = (self.prepared, self.base, Some(l));
-        let (a, w, isa) = (&p.model.arch.sizes, &p.model.layers[l], p.isa);
+        let (a, w, simd) = (&p.model.arch.sizes, &p.model.layers[l], p.simd);
         let input = self.norm(x, &w.attn_norm);
         say(tap, Point::AttnIn, at, base, a.hidden, || input.codes(a.hidden));
-        let qkv = linear(isa, &p.layers[l].qkv, &input, self.spread);
+        let qkv = linear(simd, &p.layers[l].qkv, &input, self.spread);
         let (qw, kw, hd) = (a.q_width(), a.kv_width(), a.head_dim);
         let part = |from: usize, width: usize| {
             qkv.chunks_exact(qw + 2 * kw)
@@ -63,7 +63,7 @@ impl Tokens<'_> {
         let (mut k_rot, mut k, mut k_meta, mut v) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (row, turns) in qkv.chunks_exact(qw + 2 * kw).zip(self.turns) {
             for (key, order) in row[qw..qw + kw].chunks_exact(hd).zip(&p.layers[l].orders) {
-                let rot = rotate(isa, key, &turns.near[*order], w.constants.rot_shift_k);
+                let rot = rotate(simd, key, &turns.near[*order], w.constants.rot_shift_k);
                 let (scale, low) = k_step(&rot);
                 let inverse = tables::recip(u32::from(scale));
                 k.extend(rot.iter().map(|r| k_code(*r, low, inverse)));
@@ -86,19 +86,19 @@ impl Tokens<'_> {
         tap: &mut dyn IntTap,
     ) {
         let (p, base, at) = (self.prepared, self.base, Some(l));
-        let (a, m, w, isa) = (&p.model.arch.sizes, p.model, &p.model.layers[l], p.isa);
-        let attention = Attention { isa, cache, lambda, constants: &w.constants, wide: m.prob_wide };
+        let (a, m, w, simd) = (&p.model.arch.sizes, p.model, &p.model.layers[l], p.simd);
+        let attention = Attention { simd, cache, lambda, constants: &w.constants, wide: m.prob_wide };
         let o8 = Acts::narrow(self.turns.len(), a.quantized(Linear::O).1, |t, out| {
             self.attend(l, t, &projected.qkv, &attention, out, tap);
         });
-        let y = linear(isa, &p.layers[l].o, &o8, self.spread);
+        let y = linear(simd, &p.layers[l].o, &o8, self.spread);
         emit(tap, Point::AttnOut, at, base, a.hidden, &y);
         add(x, &y);
         emit(tap, Point::ResidAttn, at, base, a.hidden, x);
 
         let input = self.norm(x, &w.mlp_norm);
         say(tap, Point::MlpIn, at, base, a.hidden, || input.codes(a.hidden));
-        let gate_up = linear(isa, &p.layers[l].gate_up, &input, self.spread);
+        let gate_up = linear(simd, &p.layers[l].gate_up, &input, self.spread);
         let part = |from: usize| {
             gate_up
                 .chunks_exact(2 * a.ff)
@@ -109,12 +109,12 @@ impl Tokens<'_> {
         say(tap, Point::Up, at, base, a.ff, || part(a.ff));
         let mut h = vec![0i32; gate_up.len() / 2];
         for (row, h) in gate_up.chunks_exact(2 * a.ff).zip(h.chunks_exact_mut(a.ff)) {
-            silu_row(isa, &row[..a.ff], &row[a.ff..], u32::from(w.constants.hs), h);
+            silu_row(simd, &row[..a.ff], &row[a.ff..], u32::from(w.constants.hs), h);
         }
-        let h = Acts::blocks(isa, &h, a.ff);
+        let h = Acts::blocks(simd, &h, a.ff);
         say(tap, Point::MlpH, at, base, a.ff, || h.codes(a.ff));
         say(tap, Point::MlpHExp, at, base, a.ff.div_ceil(COLS), || h.exponents());
-        let y = linear(isa, &p.layers[l].down, &h, self.spread);
+        let y = linear(simd, &p.layers[l].down, &h, self.spread);
         emit(tap, Point::MlpOut, at, base, a.hidden, &y);
         add(x, &y);
         emit(tap, Point::Resid, at, base, a.hidden, x);
@@ -141,7 +141,7 @@ impl Tokens<'_> {
             let queries: Vec<(Query, Option<Query>)> = q[kv * group * hd..(kv + 1) * group * hd]
                 .chunks_exact(hd)
                 .map(|q| {
-                    let of = |angles| Query::new(attention.isa, q, angles, shift);
+                    let of = |angles| Query::new(attention.simd, q, angles, shift);
                     (of(near), far.map(of))
                 })
                 .collect();
@@ -168,7 +168,7 @@ impl Tokens<'_> {
         let (p, a) = (self.prepared, &self.prepared.model.arch.sizes);
         let input = self.norm(x, &p.model.final_norm);
         say(tap, Point::HeadIn, None, self.base, a.hidden, || input.codes(a.hidden));
-        let y = linear(p.isa, &p.head, &input, self.spread);
+        let y = linear(p.simd, &p.head, &input, self.spread);
         emit(tap, Point::Logits, None, self.base, a.vocab, &y);
         y
     }
@@ -177,7 +177,7 @@ impl Tokens<'_> {
     fn norm(&self, x: &[i32], n: &Norm) -> Acts {
         let width = n.g.len();
         Acts::narrow(x.len() / width, width, |t, out| {
-            norm_row(self.prepared.isa, &x[t * width..][..width], &n.g, n.eps, u32::from(n.gs), out);
+            norm_row(self.prepared.simd, &x[t * width..][..width], &n.g, n.eps, u32::from(n.gs), out);
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Integer matrix product with row requantization.
 
-use super::kernel::{self, HEADS, Isa, ROWS, Row, TOKENS, quantize_blocks, requant_lanes};
+use super::kernel::{self, HEADS, ROWS, Row, Simd, TOKENS, quantize_blocks, requant_lanes};
 use super::pack::Packed;
 use crate::model::GROUP;
 use accllm_hw::beat::OFFSET_SHIFT;
@@ -52,13 +52,13 @@ impl Acts {
     }
 
     /// Quantizes 20-bit values `[tokens, cols]`, with an exponent for each token and block.
-    pub fn blocks(isa: Isa, x: &[i32], cols: usize) -> Self {
+    pub fn blocks(simd: Simd, x: &[i32], cols: usize) -> Self {
         let tokens = x.len() / cols;
         let blocks = cols.div_ceil(COLS);
         let mut exponents = vec![0; tokens * blocks];
         let mut acts = Self::narrow(tokens, cols, |t, codes| {
             let e = &mut exponents[t * blocks..][..blocks];
-            quantize_blocks(isa, &x[t * cols..][..cols], COLS, codes, e);
+            quantize_blocks(simd, &x[t * cols..][..cols], COLS, codes, e);
         });
         acts.exponents = Some(exponents);
         acts
@@ -97,13 +97,13 @@ impl Acts {
 }
 
 /// `[tokens, rows]` of `sat32(rs(acc * mult, shift))`; `spread`: over all threads.
-pub(super) fn linear(isa: Isa, w: &Packed, x: &Acts, spread: bool) -> Vec<i32> {
+pub(super) fn linear(simd: Simd, w: &Packed, x: &Acts, spread: bool) -> Vec<i32> {
     let tokens = x.tokens();
     let threads = if spread { rayon::current_num_threads() } else { 1 };
     let parts = threads.min(tokens * w.rows * w.width / SMALL).clamp(1, w.blocks().max(1));
     let mut y = vec![0i32; tokens * w.rows];
     if parts == 1 {
-        rows(isa, w, x, 0..w.blocks(), w.rows, &mut y);
+        rows(simd, w, x, 0..w.blocks(), w.rows, &mut y);
         return y;
     }
     let each = w.blocks().div_ceil(parts);
@@ -111,7 +111,7 @@ pub(super) fn linear(isa: Isa, w: &Packed, x: &Acts, spread: bool) -> Vec<i32> {
         let blocks = first..(first + each).min(w.blocks());
         let width = (blocks.end * ROWS).min(w.rows) - first * ROWS;
         let mut y = vec![0i32; tokens * width];
-        rows(isa, w, x, blocks, width, &mut y);
+        rows(simd, w, x, blocks, width, &mut y);
         (first * ROWS, width, y)
     };
     let firsts: Vec<usize> = (0..w.blocks()).step_by(each).collect();
@@ -125,17 +125,17 @@ pub(super) fn linear(isa: Isa, w: &Packed, x: &Acts, spread: bool) -> Vec<i32> {
 }
 
 /// Rows of some blocks, into `y` of `[tokens, width]`.
-fn rows(isa: Isa, w: &Packed, x: &Acts, blocks: Range<usize>, width: usize, y: &mut [i32]) {
+fn rows(simd: Simd, w: &Packed, x: &Acts, blocks: Range<usize>, width: usize, y: &mut [i32]) {
     let first = blocks.start * ROWS;
     for block in blocks {
         let at = block * ROWS - first;
         let n = ROWS.min(width - at);
         for t in (0..x.tokens()).step_by(TOKENS) {
-            let acc = accumulate(isa, w, x, block, t);
+            let acc = accumulate(simd, w, x, block, t);
             let (mult, shift) = w.requant(block);
             for (i, acc) in acc.iter().enumerate().take(x.tokens() - t) {
                 let mut out = [0; ROWS];
-                requant_lanes(isa, acc, mult, shift, &mut out);
+                requant_lanes(simd, acc, mult, shift, &mut out);
                 y[(t + i) * width + at..][..n].copy_from_slice(&out[..n]);
             }
         }
@@ -143,7 +143,7 @@ fn rows(isa: Isa, w: &Packed, x: &Acts, blocks: Range<usize>, width: usize, y: &
 }
 
 /// Exact sums of a block of rows for the tokens from `t` on.
-fn accumulate(isa: Isa, w: &Packed, x: &Acts, block: usize, t: usize) -> [[i64; ROWS]; TOKENS] {
+fn accumulate(simd: Simd, w: &Packed, x: &Acts, block: usize, t: usize) -> [[i64; ROWS]; TOKENS] {
     let groups = w.width / GROUP;
     let n = TOKENS.min(x.tokens() - t);
     let step = if x.exponents.is_some() { COLS / GROUP } else { CHUNK };
@@ -155,18 +155,18 @@ fn accumulate(isa: Isa, w: &Packed, x: &Acts, block: usize, t: usize) -> [[i64; 
         for (i, row) in token.iter_mut().enumerate().take(n).skip(1) {
             *row = x.row(t + i, from, to);
         }
-        kernel::tile(isa, w.weights(block, from, to), &token[..n], &mut sum);
+        kernel::tile(simd, w.weights(block, from, to), &token[..n], &mut sum);
         let offsets = w.offsets(block, from, to);
         if !offsets.is_empty() {
             let sums: [&[i16]; TOKENS] =
                 std::array::from_fn(|i| if i < n { x.sums(t + i, from, to) } else { &[] });
             for (sums, out) in sums[..n].chunks(HEADS).zip(sum.chunks_mut(HEADS)) {
-                kernel::weigh(isa, offsets, sums, out.as_flattened_mut(), ROWS);
+                kernel::weigh(simd, offsets, sums, out.as_flattened_mut(), ROWS);
             }
         }
         for (i, (acc, sum)) in acc.iter_mut().zip(&sum).enumerate().take(n) {
             let e = x.exponents.as_ref().map_or(0, |e| e[(t + i) * w.width.div_ceil(COLS) + part]);
-            kernel::add_scaled(isa, acc, sum, u32::from(e));
+            kernel::add_scaled(simd, acc, sum, u32::from(e));
         }
     }
     acc
@@ -225,11 +225,11 @@ mod tests {
             let fill = |t: usize, out: &mut [i8]| {
                 out.iter_mut().zip(&x[t * cols..]).for_each(|(o, v)| *o = *v as i8);
             };
-            for isa in Isa::all() {
-                let acts = if scaled { Acts::blocks(isa, &x, cols) } else { Acts::narrow(tokens, cols, fill) };
+            for simd in Simd::all() {
+                let acts = if scaled { Acts::blocks(simd, &x, cols) } else { Acts::narrow(tokens, cols, fill) };
                 let (codes, exponents) = (acts.codes(cols), acts.exponents());
                 for spread in [false, true] {
-                    let y = linear(isa, &packed, &acts, spread);
+                    let y = linear(simd, &packed, &acts, spread);
                     for t in 0..tokens {
                         for r in 0..a + b {
                             let (w, r0) = if r < a { (&linears[0], r) } else { (&linears[1], r - a) };
@@ -241,7 +241,7 @@ mod tests {
                             prop_assert_eq!(
                                 y[t * (a + b) + r],
                                 requant(acc, w.mult[r0], u32::from(w.shift[r0])),
-                                "{:?} token {} row {}", isa, t, r
+                                "{:?} token {} row {}", simd, t, r
                             );
                         }
                     }
@@ -268,15 +268,15 @@ mod tests {
                 mult: vec![mult],
                 shift: vec![shift],
             };
-            for isa in Isa::all() {
+            for simd in Simd::all() {
                 let acts = Acts::narrow(7, cols, |_, out| out.fill(x));
-                let y = linear(isa, &Packed::new(&[&w]), &acts, false);
+                let y = linear(simd, &Packed::new(&[&w]), &acts, false);
                 let weight = 255 * i64::from(level) + 4 * i64::from(offset);
                 let acc = cols as i64 * i64::from(x) * weight;
                 assert_eq!(y, [requant(acc, mult, u32::from(shift)); 7]);
                 // With the largest exponent in each block.
-                let acts = Acts::blocks(isa, &vec![fixed::H_MIN; 2 * cols], cols);
-                let y = linear(isa, &Packed::new(&[&w]), &acts, false);
+                let acts = Acts::blocks(simd, &vec![fixed::H_MIN; 2 * cols], cols);
+                let y = linear(simd, &Packed::new(&[&w]), &acts, false);
                 let acc = cols as i64 * i64::from(fixed::H_MIN) * weight;
                 assert_eq!(y, [requant(acc, mult, u32::from(shift)); 2]);
             }

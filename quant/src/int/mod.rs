@@ -10,9 +10,9 @@ mod kernel;
 mod matmul;
 mod pack;
 mod scorer;
-mod session;
+mod sequence;
 mod tap;
 
 pub use pack::Prepared;
-pub use session::{Logits, Session};
+pub use sequence::{Logits, Sequence};
 pub use tap::{At, IntTap, NoIntTap, Point};

@@ -1,6 +1,6 @@
 //! Weights in the order in which the kernels read them: half a byte a weight, beside the model's own levels.
 
-use super::kernel::{GROUP_BYTES, Isa, ROWS, Weights};
+use super::kernel::{GROUP_BYTES, ROWS, Simd, Weights};
 use crate::model::{GROUP, QuantModel, Weight};
 use rayon::prelude::*;
 
@@ -115,7 +115,7 @@ pub(super) struct PackedLayer {
 /// A model made ready to be run: half a byte a weight beside the model itself. Sessions share it.
 pub struct Prepared<'m> {
     pub(super) model: &'m QuantModel,
-    pub(super) isa: Isa,
+    pub(super) simd: Simd,
     /// Leading RoPE pairs.
     pub(super) leads: Vec<u8>,
     pub(super) layers: Vec<PackedLayer>,
@@ -126,10 +126,10 @@ impl<'m> Prepared<'m> {
     /// Packs the weights of `model`, which must have passed [`QuantModel::check`], as every loaded or quantized one
     /// has.
     pub fn new(model: &'m QuantModel) -> Self {
-        Self::with(model, Isa::best())
+        Self::with(model, Simd::best())
     }
 
-    pub(super) fn with(model: &'m QuantModel, isa: Isa) -> Self {
+    pub(super) fn with(model: &'m QuantModel, simd: Simd) -> Self {
         let leads = model.leads();
         let order = |lead: u8| leads.binary_search(&lead).unwrap_or(0);
         let layer = |l: &crate::model::Layer| PackedLayer {
@@ -140,7 +140,7 @@ impl<'m> Prepared<'m> {
             down: Packed::new(&[&l.down]),
         };
         let layers = model.layers.iter().map(layer).collect();
-        Self { model, isa, leads, layers, head: Packed::new(&[&model.head]) }
+        Self { model, simd, leads, layers, head: Packed::new(&[&model.head]) }
     }
 
     /// The model.

@@ -1,6 +1,6 @@
 //! The integer model as a scorer of windows.
 
-use super::{Prepared, Session};
+use super::{Prepared, Sequence};
 use crate::Result;
 use crate::model::QuantModel;
 use crate::perplexity::{Scorer, Stream};
@@ -12,17 +12,17 @@ impl Scorer for Arc<Prepared<'_>> {
     }
 
     fn nll_behind(&self, window: &[u32], skip: usize) -> Result<Vec<f64>> {
-        Session::scoring(self.clone(), self.model.lambda)?.behind_prefix()?.score(window, skip)
+        Sequence::scoring(self.clone(), self.model.lambda)?.behind_prefix()?.score(window, skip)
     }
 }
 
-impl Stream for Session<'_> {
+impl Stream for Sequence<'_> {
     fn score(&mut self, text: &[u32]) -> Result<Vec<f64>> {
-        Session::score(self, text, 0)
+        Sequence::score(self, text, 0)
     }
 
     fn cache_bytes(&self) -> usize {
-        Session::cache_bytes(self)
+        Sequence::cache_bytes(self)
     }
 }
 

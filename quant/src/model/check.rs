@@ -1,6 +1,6 @@
 //! Checks that a quantized model obeys the contract; run on every load and before every write.
 
-use super::{GROUP, MAX_VISIBLE, Norm, QuantModel, Weight, WeightFormat};
+use super::{GROUP, LambdaShape, Norm, QuantModel, Weight, WeightFormat};
 use crate::{Error, Result};
 use accllm_hw::sizes::Linear;
 use std::path::Path;
@@ -10,7 +10,7 @@ impl QuantModel {
     pub fn check(&self, path: &Path) -> Result<()> {
         let a = &self.arch.sizes;
         self.arch.check(path)?;
-        self.lambda.check(path)?;
+        check_lambda(self.lambda, path)?;
         at_most(path, "resid_frac", self.resid_frac, 24)?;
         at_most(path, "embed_shift", self.embed_shift, 10)?;
         at_most(path, "logit_frac", self.logit_frac, 24)?;
@@ -77,14 +77,6 @@ impl super::Arch {
     }
 }
 
-impl super::LambdaShape {
-    /// Checks the limits of the contract: `n_window >= 1`, `n_sink + n_window <= MAX_VISIBLE`.
-    pub fn check(&self, path: &Path) -> Result<()> {
-        between(path, "lambda.n_window", self.n_window, 1, MAX_VISIBLE)?;
-        between(path, "lambda.n_sink + n_window", self.n_sink.saturating_add(self.n_window), 1, MAX_VISIBLE)
-    }
-}
-
 impl Weight {
     /// Checks tensor lengths, shifts and level structure; `used` tells real columns from padding.
     fn check(&self, path: &Path, full: &str, used: impl Fn(usize) -> bool) -> Result<()> {
@@ -136,6 +128,14 @@ impl Weight {
         }
         Ok(())
     }
+}
+
+/// Checks the limits of an attention shape; `path` is used in messages.
+///
+/// # Errors
+/// As [`LambdaShape::check`].
+pub fn check_lambda(lambda: LambdaShape, path: &Path) -> Result<()> {
+    lambda.check().map_err(|(field, why)| Error::config(path, format!("lambda.{field}"), why))
 }
 
 fn check_norm(n: &Norm, path: &Path, name: &str, hidden: usize) -> Result<()> {

@@ -12,13 +12,12 @@ mod write;
 
 pub use accllm_hw::beat::WeightFormat;
 pub use accllm_hw::config::GROUP;
-pub use arch::{Arch, LambdaShape};
+pub use accllm_hw::lambda::{LambdaShape, MAX_VISIBLE};
+pub use arch::Arch;
+pub use check::check_lambda;
 pub use head_cache::HeadCache;
 pub use prefix::Prefix;
 pub use weight::Weight;
-
-/// Most tokens a query may see (sinks plus window), so that `attn_acc` fits 32 bits.
-pub const MAX_VISIBLE: usize = 8192;
 
 use accllm_hw::sizes::Linear;
 

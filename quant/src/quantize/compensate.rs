@@ -3,8 +3,8 @@
 
 use crate::float::{Matrix, add_scaled, linear};
 use crate::grid::{Columns, GridRow, GridWeight, Step, assign, best_step, join, nearest, unit};
-use crate::isa::{Isa, versions};
 use crate::model::{GROUP, WeightFormat};
+use crate::simd::{Simd, versions};
 use rayon::prelude::*;
 
 /// First damping tried, as a fraction of the mean diagonal.
@@ -72,11 +72,11 @@ versions! {
 
 /// Upper triangular `M` with `M M^T = gram`, `damping` added on the diagonal.
 fn upper_factor(gram: &[f32], n: usize, damping: &dyn Fn(usize) -> f64) -> Option<Vec<f64>> {
-    let isa = Isa::best();
+    let simd = Simd::best();
     let mut m: Vec<f64> = gram.iter().map(|v| f64::from(*v)).collect();
     for j in (0..n).rev() {
         let row_j: Vec<f64> = m[j * n + j + 1..(j + 1) * n].to_vec();
-        let left = |row: &[f64]| row[j] - dot_f64(isa, &row[j + 1..n], &row_j);
+        let left = |row: &[f64]| row[j] - dot_f64(simd, &row[j + 1..n], &row_j);
         let pivot = left(&m[j * n..(j + 1) * n]) + damping(j);
         if !(pivot.is_finite() && pivot > 0.0) {
             return None;
@@ -90,7 +90,7 @@ fn upper_factor(gram: &[f32], n: usize, damping: &dyn Fn(usize) -> f64) -> Optio
 
 /// Inverse of an upper triangular matrix.
 fn invert_upper(m: &[f64], n: usize) -> Vec<f32> {
-    let isa = Isa::best();
+    let simd = Simd::best();
     let mut u = vec![0.0f32; n * n];
     u.par_chunks_mut(n).enumerate().for_each(|(i, row)| {
         let mut sum = vec![0.0f64; n];
@@ -98,7 +98,7 @@ fn invert_upper(m: &[f64], n: usize) -> Vec<f32> {
         for k in i..n {
             let v = -sum[k] / m[k * n + k];
             row[k] = v as f32;
-            add_scaled_f64(isa, &mut sum[k + 1..], &m[k * n + k + 1..(k + 1) * n], v);
+            add_scaled_f64(simd, &mut sum[k + 1..], &m[k * n + k + 1..(k + 1) * n], v);
         }
     });
     u
@@ -124,13 +124,13 @@ fn fit_row(
     mask: Option<&[bool]>,
     format: WeightFormat,
 ) -> GridRow {
-    let (n, isa) = (inverse.n, Isa::best());
+    let (n, simd) = (inverse.n, Simd::best());
     let mut w = row.to_vec();
     let column = |w: &[f32], c: usize| {
         let there = c < n && used[c] && mask.is_none_or(|m| m[c]);
         there.then(|| (w[c], inverse.u[c * n + c].powi(-2)))
     };
-    let best = |w: &[f32], g: usize| best_step(isa, &Columns::new(|i| column(w, g * GROUP + i)), format);
+    let best = |w: &[f32], g: usize| best_step(simd, &Columns::new(|i| column(w, g * GROUP + i)), format);
     let groups = n.div_ceil(GROUP);
     // The scale of the row must be known before its groups are compensated.
     let steps: Vec<Step> = (0..groups).map(|g| best(&w, g)).collect();
@@ -146,7 +146,7 @@ fn fit_row(
                 }
                 let value = f32::from(out.level[c]) * step.size + step.offset;
                 let error = (w[c] - value) / inverse.u[c * n + c];
-                add_scaled(isa, &mut w[c..], &inverse.u[c * n + c..(c + 1) * n], -error);
+                add_scaled(simd, &mut w[c..], &inverse.u[c * n + c..(c + 1) * n], -error);
             }
         }
     }

@@ -4,8 +4,8 @@
 
 use crate::float::{Matrix, View, add_scaled, dot, matrix_product};
 use crate::grid::{GridWeight, OFFSET, nearest};
-use crate::isa::Isa;
 use crate::model::{GROUP, WeightFormat};
+use crate::simd::Simd;
 use rayon::prelude::*;
 
 /// Damping of the Gram matrix, as a fraction of its mean diagonal.
@@ -73,7 +73,7 @@ struct Row<'a> {
     used: &'a [bool],
     format: WeightFormat,
     n: usize,
-    isa: Isa,
+    simd: Simd,
     /// Its part of [`slopes`].
     slope: &'a mut [f32],
 }
@@ -87,13 +87,13 @@ impl<'a> Row<'a> {
         format: WeightFormat,
     ) -> Self {
         let n = slope.len();
-        Self { level, scale, offset, unit, gram, used, format, n, isa: Isa::best(), slope }
+        Self { level, scale, offset, unit, gram, used, format, n, simd: Simd::best(), slope }
     }
 
     /// The value of column `c` grew by `delta`.
     fn moved(&mut self, c: usize, delta: f32) {
         let g = &self.gram[c * self.n..][..self.n];
-        add_scaled(self.isa, self.slope, g, -delta);
+        add_scaled(self.simd, self.slope, g, -delta);
     }
 
     /// Moves each group's scale to its best value.

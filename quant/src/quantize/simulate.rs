@@ -3,12 +3,13 @@
 use super::Steps;
 use super::steps::DOWN_CODES;
 use crate::Result;
-use crate::float::{Behind, FloatModel, Lambda, Site, Tap};
+use crate::float::{Behind, FloatModel, Site, Tap};
 use crate::head::{each_head, key_head, query_head, static_key_head};
 use crate::perplexity::Scorer;
 use crate::transform::per_query;
 use accllm_hw::config::COLS;
 use accllm_hw::fixed::{H_MAX, H_MIN, block_code, block_exponent};
+use accllm_hw::lambda::LambdaShape;
 
 /// A float model with some of the engine's rounding switched on.
 pub struct Simulated<'a> {
@@ -21,7 +22,7 @@ pub struct Simulated<'a> {
     /// Round V to 4 bits, K (after RoPE and Hadamard) to 4 and Q to 8.
     pub kv4: bool,
     /// Attention shape; `None` for full causal attention.
-    pub lambda: Option<Lambda>,
+    pub lambda: Option<LambdaShape>,
 }
 
 /// How down_proj's input is rounded.
@@ -92,7 +93,7 @@ pub struct Rounded<'a> {
     /// First tokens of a window of which nothing is rounded, as if they came from elsewhere.
     pub prefix: usize,
     /// Attention shape; `None` for full causal attention.
-    pub lambda: Option<Lambda>,
+    pub lambda: Option<LambdaShape>,
 }
 
 impl Scorer for Rounded<'_> {

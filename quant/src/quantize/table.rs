@@ -2,7 +2,7 @@
 
 use super::{Quantized, Simulated};
 use crate::Result;
-use crate::float::{FloatModel, Lambda};
+use crate::float::FloatModel;
 use crate::model::{LambdaShape, QuantModel};
 use crate::perplexity::{Perplexity, Protocol, Scorer, perplexity};
 
@@ -33,7 +33,7 @@ pub fn step_table(
         kv4,
         lambda,
     };
-    let shape = Some(Lambda { sinks: lambda.n_sink, window: lambda.n_window });
+    let shape = Some(lambda);
     let lines: [(&'static str, &dyn Scorer); 6] = [
         ("float", model),
         ("+ weights on the grid", &quantized.dequantized),

@@ -3,7 +3,7 @@
 
 use super::kernel::slice;
 use super::layer::get;
-use crate::isa::{Isa, versions};
+use crate::simd::{Simd, versions};
 use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, Device, Error, InplaceOp2, Layout, Result, Tensor, Var};
 use rayon::prelude::*;
@@ -125,9 +125,10 @@ impl Step<'_> {
         let Moments { first, second } = &mut **moments;
         let moments = first.par_chunks_mut(PIECE).zip(second.par_chunks_mut(PIECE));
         let pieces = x.par_chunks_mut(PIECE).zip(moments).zip(gradient.par_chunks(PIECE));
-        let (isa, rate, relative, c1, c2) = (Isa::best(), self.rate, self.relative, self.first, self.second);
+        let (simd, rate, relative, c1, c2) =
+            (Simd::best(), self.rate, self.relative, self.first, self.second);
         pieces.for_each(|((x, (m, v)), g)| {
-            update(isa, x, m, v, g, rate, relative, c1, c2);
+            update(simd, x, m, v, g, rate, relative, c1, c2);
         });
     }
 }

@@ -2,7 +2,7 @@
 
 use super::kernel::{slice, with_data};
 use crate::float::{Rope, View, dot, product, softmax};
-use crate::isa::{Isa, versions};
+use crate::simd::{Simd, versions};
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, D, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -139,7 +139,7 @@ impl Attend {
         for (t, row) in p.chunks_exact_mut(seen).take(seen - first).enumerate() {
             let (visible, hidden) = row.split_at_mut(first + t + 1);
             hidden.fill(0.0);
-            softmax(Isa::best(), visible);
+            softmax(Simd::best(), visible);
         }
     }
 
@@ -164,7 +164,7 @@ impl Attend {
     /// begins as the group's queries do.
     fn backward(&self, s: Group<'_>, dy: &[f32]) -> [Vec<f32>; 3] {
         let g = &self.g;
-        let (n, d, scale, isa) = (g.seq, g.head_dim, g.scale(), Isa::best());
+        let (n, d, scale, simd) = (g.seq, g.head_dim, g.scale(), Simd::best());
         let wide = self.shared() * d;
         let room = QUERIES.min(n) * n;
         let (mut p, mut dp) = (vec![0.0f32; room], vec![0.0f32; room]);
@@ -178,7 +178,7 @@ impl Attend {
                 let values = View::rows(s.v, g.kv_width()).t();
                 product((rows, d, seen), dy, values, 1.0, (&mut dp, seen), false);
                 for (p, dp) in p.chunks_exact(seen).zip(dp.chunks_exact_mut(seen)).take(rows) {
-                    softmax_back(isa, p, dp);
+                    softmax_back(simd, p, dp);
                 }
                 let dp = View::rows(&dp, seen);
                 let keys = View::rows(s.k, g.kv_width());

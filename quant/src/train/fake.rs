@@ -7,8 +7,8 @@
 use super::kernel::{slice, with_data};
 use crate::float::Matrix;
 use crate::grid::{GridRow, GridWeight, OFFSET, Step, best_two, nearest, unit};
-use crate::isa::{Isa, versions};
 use crate::model::{GROUP, WeightFormat};
+use crate::simd::{Simd, versions};
 use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor, Var};
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -248,7 +248,7 @@ impl Grid {
 
     /// Levels of one row.
     fn levels(&self, v: &[f32], scale: &[u8], level: &mut [i8]) {
-        let isa = Isa::best();
+        let simd = Simd::best();
         let groups = v.chunks_exact(GROUP).zip(level.chunks_exact_mut(GROUP)).zip(scale);
         for (g, ((v, level), scale)) in groups.enumerate() {
             let used = &self.used[g * GROUP..(g + 1) * GROUP];
@@ -257,7 +257,7 @@ impl Grid {
                 continue;
             }
             match self.format {
-                WeightFormat::W2Sparse => sparse(isa, v, used, level),
+                WeightFormat::W2Sparse => sparse(simd, v, used, level),
                 format => {
                     for ((l, v), used) in level.iter_mut().zip(v).zip(used) {
                         *l = if *used { nearest(*v, format) as i8 } else { 0 };
@@ -334,7 +334,7 @@ impl CustomOp2 for FakeWeight {
         ls: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (v, s, g) = (slice(v, lv)?, slice(s, ls)?, &self.0);
-        let (groups, cols, isa) = (g.width / GROUP, g.columns.len(), Isa::best());
+        let (groups, cols, simd) = (g.width / GROUP, g.columns.len(), Simd::best());
         let mut out = vec![0.0f32; g.rows * cols];
         let rows = out.par_chunks_mut(cols).zip(v.par_chunks(g.width)).zip(s.par_chunks(groups));
         rows.enumerate().for_each(|(r, ((out, v), s))| {
@@ -344,7 +344,7 @@ impl CustomOp2 for FakeWeight {
             for run in g.runs.iter() {
                 let i = run.padded / GROUP;
                 let (level, out) = (&level[run.padded..][..run.count], &mut out[run.column..][..run.count]);
-                weigh(isa, level, f32::from(scales.scale[i]), scales.offset(i), scales.unit, out);
+                weigh(simd, level, f32::from(scales.scale[i]), scales.offset(i), scales.unit, out);
             }
         });
         Ok((CpuStorage::F32(out), Shape::from((g.rows, cols))))
@@ -358,7 +358,7 @@ impl CustomOp2 for FakeWeight {
         dw: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let g = &self.0;
-        let (groups, cols, top, isa) = (g.width / GROUP, g.columns.len(), g.outermost(), Isa::best());
+        let (groups, cols, top, simd) = (g.width / GROUP, g.columns.len(), g.outermost(), Simd::best());
         let row = |r: usize, [v, s, w, dw]: [&[f32]; 4], (dv, ds): (&mut [f32], &mut [f32])| {
             let scales = g.scales(r, s);
             for run in g.runs.iter() {
@@ -367,7 +367,7 @@ impl CustomOp2 for FakeWeight {
                 let (v, dv) = (&v[run.padded..][..run.count], &mut dv[run.padded..][..run.count]);
                 let (step, offset) =
                     (f32::from(scales.scale[i]) * scales.unit, scales.offset(i) * scales.unit);
-                ds[i] += weigh_back(isa, v, w, dw, step, offset, top, dv);
+                ds[i] += weigh_back(simd, v, w, dw, step, offset, top, dv);
             }
         };
         let (mut dv, mut ds) = (vec![0.0f32; g.rows * g.width], vec![0.0f32; g.rows * groups]);

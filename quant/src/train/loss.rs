@@ -2,7 +2,7 @@
 
 use super::kernel::{slice, with_data};
 use crate::float::exp;
-use crate::isa::{Isa, versions};
+use crate::simd::{Simd, versions};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
@@ -25,9 +25,9 @@ pub(super) fn divergence(student: &Tensor, teacher: &Tensor) -> Result<Tensor> {
 struct Divergence;
 
 /// Logarithm of the sum of exponentials.
-fn normalizer(isa: Isa, logits: &[f32]) -> f32 {
+fn normalizer(simd: Simd, logits: &[f32]) -> f32 {
     let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    max + exponentials(isa, logits, max).ln()
+    max + exponentials(simd, logits, max).ln()
 }
 
 versions! {
@@ -76,11 +76,11 @@ impl CustomOp2 for Divergence {
         lt: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (tokens, vocab) = ls.shape().dims2()?;
-        let (s, t, isa) = (slice(s, ls)?, slice(t, lt)?, Isa::best());
+        let (s, t, simd) = (slice(s, ls)?, slice(t, lt)?, Simd::best());
         let each: Vec<f64> = s
             .par_chunks_exact(vocab)
             .zip(t.par_chunks_exact(vocab))
-            .map(|(s, t)| apart(isa, s, t, normalizer(isa, s), normalizer(isa, t)).into())
+            .map(|(s, t)| apart(simd, s, t, normalizer(simd, s), normalizer(simd, t)).into())
             .collect();
         let mean = each.iter().sum::<f64>() / tokens as f64;
         Ok((CpuStorage::F32(vec![mean as f32]), Shape::from(())))
@@ -95,12 +95,12 @@ impl CustomOp2 for Divergence {
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let (tokens, vocab) = s.dims2()?;
         let factor = dy.to_scalar::<f32>()? / tokens as f32;
-        let isa = Isa::best();
+        let simd = Simd::best();
         let ds = with_data([s, t], |[s, t]| {
             let mut ds = vec![0.0f32; s.len()];
             let rows = ds.par_chunks_mut(vocab).zip(s.par_chunks(vocab)).zip(t.par_chunks(vocab));
             rows.for_each(|((ds, s), t)| {
-                slopes(isa, s, t, normalizer(isa, s), normalizer(isa, t), factor, ds);
+                slopes(simd, s, t, normalizer(simd, s), normalizer(simd, t), factor, ds);
             });
             ds
         })?;

@@ -5,7 +5,7 @@
 
 use super::kernel::{slice, with_data};
 use crate::float::{View, exp, matrix_product, silu_mul as silu_mul_of};
-use crate::isa::{Isa, versions};
+use crate::simd::{Simd, versions};
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Error, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -213,7 +213,7 @@ fn silu_mul_gradients(g: &[f32], u: &[f32], dy: &[f32]) -> (Vec<f32>, Vec<f32>) 
     let (mut dg, mut du) = (vec![0.0f32; g.len()], vec![0.0f32; g.len()]);
     let out = dg.par_chunks_mut(PART).zip(du.par_chunks_mut(PART));
     let parts = out.zip(g.par_chunks(PART).zip(u.par_chunks(PART)).zip(dy.par_chunks(PART)));
-    parts.for_each(|((dg, du), ((g, u), dy))| silu_mul_back(Isa::best(), g, u, dy, dg, du));
+    parts.for_each(|((dg, du), ((g, u), dy))| silu_mul_back(Simd::best(), g, u, dy, dg, du));
     (dg, du)
 }
 

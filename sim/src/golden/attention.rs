@@ -3,7 +3,7 @@
 use accllm_hw::config::{COLS, GROUP, MACS};
 use accllm_hw::fixed::{attn_code, prob, rs_wide, split};
 use accllm_hw::isa::FLAG_WIDE;
-use accllm_hw::tables::recip;
+use accllm_hw::tables::{Recip, recip};
 
 use super::exec::{Exec, Operands};
 use super::fault::Fault;
@@ -104,7 +104,7 @@ impl<M: Memory> Exec<'_, M> {
                 self.set_act(at, 0, lane, col, &low.repeat(MACS / GROUP));
             }
         }
-        let (sum_r, sum_k) = recip(sum);
+        let Recip { r: sum_r, k: sum_k } = recip(sum);
         let value = Scalar { sum_r, sum_k: sum_k as u8, ..self.state.scalars[window] };
         self.set_scalar(window, value, &[Field::SumR, Field::SumK]);
     }

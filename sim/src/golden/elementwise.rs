@@ -3,7 +3,7 @@
 use accllm_hw::config::{COLS, GROUP};
 use accllm_hw::fixed::{block_code, block_exponent, norm_element, resid_add, silu_mul};
 use accllm_hw::isa::FLAG_FIRST;
-use accllm_hw::tables::rsqrt;
+use accllm_hw::tables::{Rsqrt, rsqrt};
 
 use super::exec::{Exec, Operands};
 use super::fault::Fault;
@@ -31,7 +31,7 @@ impl<M: Memory> Exec<'_, M> {
         let to = self.scalar(o.c.into())?;
         self.charge_elements(o.n.into())?;
         let squares = self.state.vmem[from].iter().map(|&x| i64::from(resid(x)).pow(2) as u64);
-        let (r, e) = rsqrt(squares.fold(o.aux.into(), u64::wrapping_add));
+        let Rsqrt { r, e } = rsqrt(squares.fold(o.aux.into(), u64::wrapping_add));
         let value = Scalar { r, k: e as u8, ..self.state.scalars[to] };
         self.set_scalar(to, value, &[Field::R, Field::K]);
         Ok(())
@@ -43,11 +43,11 @@ impl<M: Memory> Exec<'_, M> {
         }
         let x = self.vmem(o.a.into(), o.n.into(), "NORMQ source")?;
         let g = self.vmem(o.b.into(), o.n.into(), "NORMQ constants")?;
-        let inverse = self.state.scalars[self.scalar(o.aux.into())?].inverse();
+        let root = self.state.scalars[self.scalar(o.aux.into())?].root();
         self.charge_elements(o.n.into())?;
         let vmem = &self.state.vmem;
         let pairs = vmem[x].iter().zip(&vmem[g]);
-        let codes = pairs.map(|(&x, &g)| norm_element(resid(x), inverse, g as i16, o.shift())).collect();
+        let codes = pairs.map(|(&x, &g)| norm_element(resid(x), root, g as i16, o.shift())).collect();
         let (word, lane) = self.lane_row(o.c, o.m.into());
         self.set_act_groups((word, o.x, lane), 0, codes)
     }

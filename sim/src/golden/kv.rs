@@ -3,7 +3,7 @@
 use accllm_hw::beat::{key_param, nibble_of, set_nibble, set_param};
 use accllm_hw::config::{BEAT_BYTES, GROUP, MACS, PARAMS};
 use accllm_hw::fixed::{k_code, k_step, q_code, q_step, v_code};
-use accllm_hw::tables::recip;
+use accllm_hw::tables::{Recip, recip};
 
 use super::exec::{Exec, Operands, low16};
 use super::fault::Fault;
@@ -42,7 +42,7 @@ impl<M: Memory> Exec<'_, M> {
         self.charge_elements(u64::from(o.n) * hdp as u64)?;
         for h in 0..o.n as usize {
             let (scale, base) = k_step(&self.head16(from, h, hdp));
-            let (r, k) = recip(scale.into());
+            let Recip { r, k } = recip(scale.into());
             let at = o.c as usize + h;
             let value = Scalar { scale, base, r, k: k as u8, ..self.state.scalars[at] };
             self.set_scalar(at, value, &[Field::Scale, Field::Base, Field::R, Field::K]);
@@ -62,7 +62,7 @@ impl<M: Memory> Exec<'_, M> {
         self.charge_elements(u64::from(o.n) * hdp as u64)?;
         for h in 0..o.n as usize {
             let scale = q_step(&self.head16(from, h, hdp));
-            let (r, k) = recip(scale.into());
+            let Recip { r, k } = recip(scale.into());
             let at = self.query_scalar(o.c, o, gqa, h as u64)?;
             let value = Scalar { scale, r, k: k as u8, ..self.state.scalars[at] };
             self.set_scalar(at, value, &[Field::Scale, Field::R, Field::K]);

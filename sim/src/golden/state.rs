@@ -1,6 +1,7 @@
 //! On-chip state that stays between runs.
 
 use accllm_hw::config::{COLS, Config};
+use accllm_hw::tables::{Recip, Rsqrt};
 
 /// Unit constants, by their index in SETC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,14 +51,19 @@ pub struct Scalar {
 }
 
 impl Scalar {
-    /// `(r, k)`; exponents that no instruction can produce are cut to 31.
-    pub fn inverse(self) -> (u16, u32) {
-        (self.r, u32::from(self.k.min(31)))
+    /// `r` and `k` as a reciprocal; exponents that no instruction can produce are cut to 31.
+    pub fn inverse(self) -> Recip {
+        Recip { r: self.r, k: u32::from(self.k.min(31)) }
     }
 
-    /// `(sum_r, sum_k)`, cut likewise.
-    pub fn sum_inverse(self) -> (u16, u32) {
-        (self.sum_r, u32::from(self.sum_k.min(31)))
+    /// `r` and `k` as a reciprocal square root, cut likewise.
+    pub fn root(self) -> Rsqrt {
+        Rsqrt { r: self.r, e: u32::from(self.k.min(31)) }
+    }
+
+    /// `sum_r` and `sum_k`, cut likewise.
+    pub fn sum_inverse(self) -> Recip {
+        Recip { r: self.sum_r, k: u32::from(self.sum_k.min(31)) }
     }
 }
 

@@ -128,6 +128,8 @@ pub const CODES: u64 = 8;
 pub const NEXT_HEAD: u64 = 1;
 /// V: from a request to the next one.
 pub const NEXT_VALUES: u64 = 2;
+/// Some cycles in which a memory looks at requests; only the order of reads and writes depends on it.
+pub const MEMORY_PATH: u64 = 12;
 /// From the last response to `done`.
 pub const SYNC: u64 = 3;
 

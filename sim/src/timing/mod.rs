@@ -3,7 +3,7 @@
 //!
 //! It runs the instructions that the compiler emits. Every unit of the engine is a few numbers here, times of its last
 //! events; an instruction costs a closed formula, and the beats of memory go by bursts. So a token of a 7B model takes
-//! milliseconds. Neither weights nor a memory image are needed.
+//! a tenth of a second. Neither weights nor a memory image are needed.
 //!
 //! ```
 //! use accllm_hw::config::find;

@@ -74,7 +74,9 @@ impl Vector {
     pub fn touches(&self, o: &Operation, at: u64, constants: &Constants) -> u64 {
         let idle = self.before.map_or(0, |b| b.done);
         match pass(o, &self.config, constants) {
-            Some(p) if matches!(p.waits, Waits::Append { .. }) => at.max(idle) + p.setup + p.steps,
+            Some(p) if matches!(p.waits, Waits::Append { .. }) => {
+                at.max(idle) + p.setup + p.steps + p.tail + lat::MEMORY_PATH
+            }
             _ => at,
         }
     }

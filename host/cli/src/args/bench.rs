@@ -17,7 +17,7 @@ pub enum BenchMemory {
 pub enum BenchDevice {
     /// The RTL in Verilator: simulated, compared bit for bit.
     Rtl,
-    /// The timing model: estimated, in milliseconds, without weights (docs/timing.md).
+    /// The timing model: estimated, without weights and in a moment (docs/timing.md).
     Model,
 }
 

@@ -7,6 +7,7 @@ use accllm_device::{Error, Result};
 use accllm_lab::bench::cpu;
 use accllm_lab::shapes::{self, Random};
 use accllm_quant::model::LambdaShape;
+use accllm_quant::model::check_lambda;
 
 /// Measures and prints.
 pub fn run(args: &BenchCpu, out: &Out) -> Result<()> {
@@ -19,7 +20,7 @@ pub fn run(args: &BenchCpu, out: &Out) -> Result<()> {
         }
     }
     let lambda = LambdaShape { n_sink: random.sinks.unwrap_or(4), n_window: random.window.unwrap_or(2044) };
-    lambda.check(std::path::Path::new("command line"))?;
+    check_lambda(lambda, std::path::Path::new("command line"))?;
     let wide = random.prob_bits.is_none_or(|b| b == BitsArg::Sixteen);
     let busy = out.busy("making the model");
     let choice = Random { layers: random.layers, lambda, prob_wide: wide, seed: random.seed };

@@ -4,11 +4,10 @@ use crate::args::Estimate;
 use crate::out::Out;
 use accllm_compiler::Program;
 use accllm_compiler::info::Info;
-use accllm_device::{Error, MemoryKind, Result, output};
+use accllm_device::{Error, Result, output};
 use accllm_hw::card::{self, Card, Misfit, Need, Resources};
 use accllm_hw::config::{self, BEAT_BYTES, Config};
-use accllm_lab::bench::{Model, Options, cases};
-use accllm_lab::cost::{self, Area, Load, Part, Range, Share, UnitArea, Worst, number};
+use accllm_lab::cost::{self, Area, Figures, Load, Part, Range, UnitArea, Worst, number};
 use serde::Serialize;
 use std::path::Path;
 
@@ -34,13 +33,8 @@ struct Power {
     context: Option<u64>,
     prompt: Option<usize>,
     batch: Option<usize>,
-    tokens: usize,
-    cycles_per_token: f64,
-    tokens_per_s: f64,
-    watts: Range,
-    joules_per_token: Range,
-    tokens_per_joule: Range,
-    parts: Vec<Share>,
+    #[serde(flatten)]
+    figures: Figures,
 }
 
 /// Says what an engine takes of a card, and what a model's run takes of power.
@@ -88,7 +82,7 @@ pub fn run(args: &Estimate, out: &Out) -> Result<()> {
 fn write(page: &Path, out: &Out) -> Result<()> {
     let old = std::fs::read_to_string(page).map_err(|e| Error::io("read", page, e))?;
     let u280 = card::find("u280").map_err(|e| Error::Argument(e.to_string()))?;
-    let new = cost::page(&old, u280).map_err(|e| Error::Argument(format!("{}: {e}", page.display())))?;
+    let new = cost::page(&old, u280, false)?;
     output::write_whole(page, new.as_bytes())?;
     out.line(&format!("wrote {}", page.display()))?;
     out.report(&serde_json::json!({ "page": page }))
@@ -164,9 +158,7 @@ struct Work {
 
 impl Work {
     fn new(args: &Estimate, shape: &str, config: &Config) -> Result<Self> {
-        let base = cases::all().swap_remove(0).options;
-        let options = Options { shape: shape.into(), config: args.config.clone(), batch: args.batch, ..base };
-        let program = Model::open(&options)?.program(&options, config)?;
+        let program = cost::program(shape, config, args.batch)?;
         let lambda = program.layout.shape.lambda;
         let full = (lambda.n_sink + lambda.n_window) as u64;
         let load = match args.prompt {
@@ -178,35 +170,20 @@ impl Work {
     }
 
     fn power(&self, config: &Config, card: &Card) -> Result<Power> {
-        let (activity, tokens) = cost::run(&self.program, config, MemoryKind::of(card, config), self.load)?;
-        let energy = cost::energy(config, &activity, card);
-        let joules_per_token = energy.joules * (1.0 / tokens as f64);
-        let cycles_per_token = activity.cycles / tokens as f64;
+        let figures = cost::figures(&self.program, config, card, self.load)?;
         let (phase, context, prompt) = match self.load {
             Load::Decode(context) => {
                 (if self.batch.is_some() { "batch" } else { "decode" }, Some(context), None)
             }
             Load::Prefill(prompt) => ("prefill", None, Some(prompt)),
         };
-        Ok(Power {
-            shape: self.shape.clone(),
-            phase,
-            context,
-            prompt,
-            batch: self.batch,
-            tokens,
-            cycles_per_token,
-            tokens_per_s: config.mhz as f64 * 1e6 / cycles_per_token,
-            watts: energy.watts,
-            joules_per_token,
-            tokens_per_joule: joules_per_token.inverse(),
-            parts: energy.parts,
-        })
+        Ok(Power { shape: self.shape.clone(), phase, context, prompt, batch: self.batch, figures })
     }
 }
 
 impl Power {
     fn print(&self, out: &Out) -> Result<()> {
+        let f = &self.figures;
         let what = match (self.context, self.prompt, self.batch) {
             (Some(context), _, Some(batch)) => format!("{batch} sequences with {context} tokens before each"),
             (Some(context), _, None) => format!("a token with {context} before it"),
@@ -214,18 +191,15 @@ impl Power {
         };
         out.line(&format!(
             "\n{}, {what}: {:.0} cycles a token, {:.1} tokens/s (timing model)",
-            self.shape, self.cycles_per_token, self.tokens_per_s
+            self.shape, f.cycles_per_token, f.tokens_per_s
         ))?;
         out.line(&format!("{:<18} {:>7} {:>7} {:>7}", "W", "low", "value", "high"))?;
         let row =
             |name: &str, w: Range| format!("{name:<18} {:>7.2} {:>7.2} {:>7.2}", w.low, w.value, w.high);
-        for share in &self.parts {
+        for share in &f.parts {
             out.line(&row(share.part, share.watts))?;
         }
-        out.line(&row("together", self.watts))?;
-        out.line(&format!(
-            "{:.3} J a token, {:.2} tokens a joule",
-            self.joules_per_token, self.tokens_per_joule
-        ))
+        out.line(&row("together", f.watts))?;
+        out.line(&format!("{:.3} J a token, {:.2} tokens a joule", f.joules_per_token, f.tokens_per_joule))
     }
 }

@@ -6,7 +6,7 @@ use crate::out::{Bars, Out};
 use accllm_device::progress::Progress as _;
 use accllm_device::{Error, Result, output};
 use accllm_lab::long::{self, Options, Reader, Series};
-use accllm_quant::model::{LambdaShape, QuantModel};
+use accllm_quant::model::{LambdaShape, QuantModel, check_lambda};
 use accllm_text::calibration::Calibration;
 use accllm_text::model::{self, Kind, Source};
 use serde::Serialize;
@@ -70,7 +70,7 @@ fn report(
     })?;
     let full = args.full.unwrap_or(positions.saturating_add(args.bucket));
     let options = Options { lambda: lambda(&args.scored, shape), bucket: args.bucket, full };
-    options.lambda.check(std::path::Path::new("command line"))?;
+    check_lambda(options.lambda, std::path::Path::new("command line"))?;
     let bars = Bars::tokens();
     bars.begin("reading", long::work(reader, &options, text) as u64);
     let series = long::measure(reader, &options, text, &mut |_, n| bars.advance(n as u64));

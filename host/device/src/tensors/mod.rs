@@ -58,7 +58,7 @@ impl IntTap for Recorder<'_, '_> {
         let values = match (at.point, data) {
             // The engine keeps the sum's reciprocal only.
             (Point::ProbSum, [sum]) => {
-                let (r, k) = tables::recip(sum.cast_unsigned());
+                let tables::Recip { r, k } = tables::recip(sum.cast_unsigned());
                 vec![r.into(), k.cast_signed()]
             }
             _ => data.to_vec(),

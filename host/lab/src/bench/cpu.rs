@@ -1,7 +1,7 @@
 //! The integer reference model on this computer: tokens scored and tokens decoded in a second.
 
 use crate::{Error, Result};
-use accllm_quant::int::{Logits, NoIntTap, Prepared, Session};
+use accllm_quant::int::{Logits, NoIntTap, Prepared, Sequence};
 use accllm_quant::model::QuantModel;
 use serde::Serialize;
 use std::sync::Arc;
@@ -48,11 +48,11 @@ pub fn measure(name: &str, model: &QuantModel, threads: usize, tokens: usize) ->
             .map(|id| id as u32)
             .collect();
         // The first pages of everything are touched before the clock starts.
-        Session::scoring(prepared.clone(), model.lambda)?.score(&text[..65.min(WINDOW)], 0)?;
+        Sequence::scoring(prepared.clone(), model.lambda)?.score(&text[..65.min(WINDOW)], 0)?;
         let start = Instant::now();
-        Session::scoring(prepared.clone(), model.lambda)?.score(&text, 0)?;
+        Sequence::scoring(prepared.clone(), model.lambda)?.score(&text, 0)?;
         let score_tok_per_s = WINDOW as f64 / start.elapsed().as_secs_f64();
-        let mut session = Session::shared(prepared, model.lambda)?;
+        let mut session = Sequence::shared(prepared, model.lambda)?;
         session.step(&text[..CONTEXT], Logits::Skip, &mut NoIntTap)?;
         let start = Instant::now();
         for id in text[CONTEXT..].iter().cycle().take(tokens) {

@@ -24,4 +24,4 @@ pub use page::{number, page};
 pub use published::{Design, PUBLISHED, System};
 pub use range::Range;
 pub use resources::Resources;
-pub use run::{Load, run};
+pub use run::{Figures, Load, figures, program, run};

@@ -1,37 +1,46 @@
 //! The tables of docs/cost.md.
 
-use super::{Area, COEFFICIENTS, FITS, PUBLISHED, Resources, area};
+use super::{Area, COEFFICIENTS, FITS, Figures, Load, PUBLISHED, Resources, area, figures, program};
+use crate::{Error, Result};
 use accllm_hw::card::Card;
-use accllm_hw::config::CONFIGS;
+use accllm_hw::config::{CONFIGS, find};
 use std::fmt::Write as _;
 
 /// A table: its name in the page, and its text.
-type Table = (&'static str, fn(&Card) -> String);
+type Table = (&'static str, fn(&Card) -> Result<String>);
 
-const TABLES: [Table; 5] = [
-    ("configurations", configurations),
-    ("fits", fits),
-    ("formulas", formulas),
-    ("coefficients", coefficients),
-    ("published", published),
+/// Of data alone: a test holds the page against them.
+const DATA: [Table; 5] = [
+    ("configurations", |_| Ok(configurations())),
+    ("fits", |_| Ok(fits())),
+    ("formulas", |_| Ok(formulas())),
+    ("coefficients", |_| Ok(coefficients())),
+    ("published", |card| Ok(published(card))),
 ];
 
+/// Of runs on the timing model.
+const RUNS: [Table; 2] = [("runs", runs), ("sequences", sequences)];
+
 /// Replaces what is between each `<!-- NAME -->` and the `<!-- end -->` after it by the table of that name, for a card
-/// that published systems are on.
+/// that published systems are on. With `data` only the tables that follow from data files alone.
 ///
 /// # Errors
-/// A table that has no place; the text names it.
-pub fn page(old: &str, card: &Card) -> Result<String, String> {
+/// A table that has no place; the error names it.
+pub fn page(old: &str, card: &Card, data: bool) -> Result<String> {
     let mut page = old.to_owned();
-    for (name, table) in TABLES {
+    let runs = if data { &[][..] } else { &RUNS };
+    for (name, table) in DATA.iter().chain(runs) {
         let marker = format!("<!-- {name} -->\n");
+        let table = table(card)?;
         let place = || {
             let (head, rest) = page.split_once(&marker)?;
             let (_, tail) = rest.split_once("<!-- end -->\n")?;
-            Some(format!("{head}{marker}{}<!-- end -->\n{tail}", table(card)))
+            Some(format!("{head}{marker}{table}<!-- end -->\n{tail}"))
         };
         let what = || {
-            format!("no place for the table '{name}': a line `<!-- {name} -->` and, below, `<!-- end -->`")
+            Error::Argument(format!(
+                "no place for the table '{name}': a line `<!-- {name} -->` and, below, `<!-- end -->`"
+            ))
         };
         page = place().ok_or_else(what)?;
     }
@@ -48,7 +57,7 @@ pub fn number(value: f64) -> String {
 }
 
 /// Every named configuration by part.
-fn configurations(_: &Card) -> String {
+fn configurations() -> String {
     let mut out = String::from(
         "| configuration | LUT | LUTRAM | FF | DSP | BRAM36 | URAM |\n|---|---|---|---|---|---|---|\n",
     );
@@ -61,7 +70,7 @@ fn configurations(_: &Card) -> String {
 }
 
 /// Errors of every fit.
-fn fits(_: &Card) -> String {
+fn fits() -> String {
     let shown = ["lut", "ff", "lutram", "carry"];
     let mut out = String::from(
         "| unit | points | held out | LUT | FF | LUTRAM | CARRY4 | DSP, BRAM, URAM |\n|---|---|---|---|---|---|---|---|\n",
@@ -94,7 +103,7 @@ fn fits(_: &Card) -> String {
 }
 
 /// Every formula.
-fn formulas(_: &Card) -> String {
+fn formulas() -> String {
     let mut out = String::from("| unit | resource | formula |\n|---|---|---|\n");
     for fit in &FITS.0 {
         for name in Resources::NAMES {
@@ -107,7 +116,7 @@ fn formulas(_: &Card) -> String {
 }
 
 /// Every energy, with its source.
-fn coefficients(_: &Card) -> String {
+fn coefficients() -> String {
     let mut out = String::from("| name | unit | low | value | high | source |\n|---|---|---|---|---|---|\n");
     for (name, c) in &*COEFFICIENTS {
         let _ =
@@ -132,4 +141,44 @@ fn published(card: &Card) -> String {
         );
     }
     out
+}
+
+/// The model of the published systems.
+const SHAPE: &str = "llama2-7b";
+/// The configuration of the card that they are on.
+const CONFIG: &str = "u280";
+/// Tokens before those that are decoded.
+const CONTEXT: u64 = 2048;
+
+fn of(card: &Card, sequences: Option<usize>, load: Load) -> Result<Figures> {
+    let config = find(CONFIG)?;
+    figures(&program(SHAPE, config, sequences)?, config, card, load)
+}
+
+/// Decode and prefill of a model that others have published figures of.
+fn runs(card: &Card) -> Result<String> {
+    let mut out = String::from("| run | tokens/s | W | J a token | tokens/J |\n|---|---|---|---|---|\n");
+    let loads =
+        [("decode, 128 tokens before", Load::Decode(128)), ("decode, 2048 before", Load::Decode(CONTEXT))];
+    for (name, load) in loads.into_iter().chain([("prefill of 512", Load::Prefill(512))]) {
+        let f = of(card, None, load)?;
+        let (watts, joules, per) = (f.watts, f.joules_per_token, f.tokens_per_joule);
+        let _ = writeln!(out, "| {name} | {:.0} | {watts:.0} | {joules:.3} | {per:.1} |", f.tokens_per_s);
+    }
+    Ok(out)
+}
+
+/// Decode of several sequences at once.
+fn sequences(card: &Card) -> Result<String> {
+    let mut out = String::from(
+        "| sequences | tokens/s | ms between tokens of one | W | J a token | tokens/J |\n|---|---|---|---|---|---|\n",
+    );
+    for n in 1..=4 {
+        let f = of(card, (n > 1).then_some(n), Load::Decode(CONTEXT))?;
+        let (watts, joules, per) = (f.watts, f.joules_per_token, f.tokens_per_joule);
+        let ms = n as f64 * 1e3 / f.tokens_per_s;
+        let _ =
+            writeln!(out, "| {n} | {:.0} | {ms:.1} | {watts:.0} | {joules:.3} | {per:.1} |", f.tokens_per_s);
+    }
+    Ok(out)
 }

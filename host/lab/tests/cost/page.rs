@@ -12,8 +12,8 @@ fn numbers_in_threes() {
 fn the_page_has_the_tables_of_the_data() {
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cost.md");
     let text = std::fs::read_to_string(file).unwrap();
-    let new = page(&text, find("u280").unwrap()).unwrap();
+    let new = page(&text, find("u280").unwrap(), true).unwrap();
     assert!(new == text, "docs/cost.md: run `accllm estimate --page docs/cost.md`");
-    let what = page("nothing", find("u280").unwrap()).unwrap_err();
+    let what = page("nothing", find("u280").unwrap(), true).unwrap_err().to_string();
     assert!(what.contains("configurations"), "{what}");
 }

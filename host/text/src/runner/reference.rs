@@ -2,12 +2,12 @@
 
 use super::{Cancel, Part, Runner};
 use crate::{Error, Result};
-use accllm_quant::int::{Logits, NoIntTap, Session};
+use accllm_quant::int::{Logits, NoIntTap, Sequence};
 use accllm_quant::model::{HeadCache, LambdaShape, QuantModel};
 
 /// Runs the integer reference model: fast, on all cores, no hardware.
 pub struct Reference<'m> {
-    session: Session<'m>,
+    session: Sequence<'m>,
     /// Of the last token, if they were asked for.
     logits: Vec<i32>,
 }
@@ -18,7 +18,7 @@ impl<'m> Reference<'m> {
     /// # Errors
     /// `lambda` is outside the limits of the contract.
     pub fn new(model: &'m QuantModel, lambda: LambdaShape) -> Result<Self> {
-        Ok(Self { session: Session::with_lambda(model, lambda)?, logits: Vec::new() })
+        Ok(Self { session: Sequence::with_lambda(model, lambda)?, logits: Vec::new() })
     }
 }
 

@@ -97,8 +97,28 @@ fn rope(m: &Metadata<'_>) -> Result<Rope> {
         (Some("linear"), None) => {
             return Err(Error::config(path, FACTOR, "is missing; expected a number above 0"));
         }
+        (Some("yarn"), Some(factor)) => Some(Scaling::Yarn {
+            factor,
+            beta_fast: m.positive("llama.rope.scaling.yarn_beta_fast")?.unwrap_or(32.0),
+            beta_slow: m.positive("llama.rope.scaling.yarn_beta_slow")?.unwrap_or(1.0),
+            original_max_position_embeddings: match m
+                .count("llama.rope.scaling.original_context_length", 1 << 31)?
+            {
+                Some(n) => n as f64,
+                None => m.count("llama.context_length", 1 << 31)?.unwrap_or(2048) as f64,
+            },
+            truncate: true,
+        }),
+        (Some("yarn"), None) => {
+            return Err(Error::config(path, FACTOR, "is missing; expected a number above 0"));
+        }
         (Some(other), _) => {
-            return Err(Error::unsupported(path, TYPE, format!("{other:?}"), "\"none\", \"linear\""));
+            return Err(Error::unsupported(
+                path,
+                TYPE,
+                format!("{other:?}"),
+                "\"none\", \"linear\", \"yarn\"",
+            ));
         }
     };
     Ok(Rope { theta, scaling })

@@ -4,8 +4,9 @@ use super::file::File;
 use super::{config, tokenizer};
 use crate::config::LlamaConfig;
 use crate::float::FloatModel;
-use crate::import::build::{TensorSource, build};
+use crate::import::build::{Scaled, TensorSource, build};
 use crate::{Error, Result};
+use accllm_hw::rope::Scaling;
 use std::path::Path;
 
 /// Whether `path` names a GGUF file.
@@ -39,7 +40,12 @@ pub(crate) fn load_model_within(path: &Path, resident: usize) -> Result<FloatMod
             Error::unsupported(path, ROPE, "another scaling of the frequencies", supported)
         })?);
     }
-    build(config.clone(), Tensors { file, config }, resident)
+    // As llama.cpp has it: queries and keys are both multiplied by 1 + ln(factor) / 10.
+    let queries = match config.sizes.rope.scaling {
+        Some(Scaling::Yarn { factor, .. }) if factor > 1.0 => (1.0 + 0.1 * factor.ln()).powi(2),
+        _ => 1.0,
+    };
+    build(config.clone(), Scaled { source: Tensors { file, config }, queries }, resident)
 }
 
 /// Parts of a layer: the name here, and Hugging Face's.

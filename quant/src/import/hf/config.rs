@@ -172,8 +172,17 @@ fn scaling_of(inner: &Fields<'_>, name: &str) -> Result<Option<Option<Scaling>>>
             high_freq_factor: number("high_freq_factor")?,
             original_max_position_embeddings: number("original_max_position_embeddings")?,
         }),
+        Some(Some("yarn")) => Some(Scaling::Yarn {
+            factor: number("factor")?,
+            beta_fast: inner.positive("beta_fast", 32.0)?,
+            beta_slow: inner.positive("beta_slow", 1.0)?,
+            original_max_position_embeddings: number("original_max_position_embeddings")?,
+            truncate: inner.flag("truncate", true)?,
+        }),
+        // The base changes only beyond the trained positions, which sinks and window do not reach.
+        Some(Some("dynamic")) => None,
         Some(_) => {
-            let supported = "null or rope_type \"default\", \"linear\" or \"llama3\"";
+            let supported = "null or rope_type \"default\", \"linear\", \"llama3\", \"yarn\" or \"dynamic\"";
             let found = Value::Object(inner.map.clone());
             return Err(Error::unsupported(inner.path, name, found, supported));
         }
@@ -187,4 +196,32 @@ fn sliding_window(f: &Fields<'_>) -> Result<Option<usize>> {
         true => f.count_opt("sliding_window", 1 << 31),
         false => Ok(None),
     }
+}
+
+/// What the scores of queries and keys are multiplied by: the square of what YaRN multiplies both with.
+pub(super) fn score_factor(path: &Path) -> Result<f64> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
+    let json: Value = serde_json::from_str(&text).map_err(|e| Error::malformed(path, "JSON", e))?;
+    for name in ["rope_parameters", "rope_scaling"] {
+        let Some(map) = json[name].as_object() else { continue };
+        let f = Fields { path, map };
+        let kind = f.get("rope_type").or_else(|| f.get("type"));
+        if kind.is_some_and(|k| k == "yarn") {
+            let factor = attention_factor(&f)?;
+            return Ok(factor * factor);
+        }
+    }
+    Ok(1.0)
+}
+
+/// What YaRN multiplies queries and keys with.
+fn attention_factor(f: &Fields<'_>) -> Result<f64> {
+    let factor = f.positive("factor", 1.0)?;
+    let of = |scale: f64| if factor <= 1.0 { 1.0 } else { 0.1 * scale * factor.ln() + 1.0 };
+    let optional = |name: &str| f.get(name).map(|_| f.positive(name, 1.0)).transpose();
+    Ok(match (optional("attention_factor")?, optional("mscale")?, optional("mscale_all_dim")?) {
+        (Some(stated), _, _) => stated,
+        (None, Some(scale), Some(all)) => of(scale) / of(all),
+        _ => of(1.0),
+    })
 }

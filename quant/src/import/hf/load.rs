@@ -1,10 +1,11 @@
 //! A float model from a Hugging Face folder.
 
+use super::config::score_factor;
 use super::fields::Fields;
 use super::{Checkpoint, rotary};
 use crate::config::LlamaConfig;
 use crate::float::FloatModel;
-use crate::import::build::{LINEARS, NORMS, TensorSource, build};
+use crate::import::build::{LINEARS, NORMS, Scaled, TensorSource, build};
 use crate::tokenizer::Files;
 use crate::{Error, Result};
 use serde_json::{Map, Value};
@@ -57,7 +58,8 @@ pub(crate) fn load_model_within(path: &Path, resident: usize) -> Result<FloatMod
     // A head that is there counts; where it is the embedding once more, it is kept once.
     let tied = config.tied_head;
     config.tied_head = tied && !files.names().any(|n| n == HEAD);
-    let mut model = build(config, files, resident)?;
+    let queries = score_factor(&path.join("config.json"))?;
+    let mut model = build(config, Scaled { source: files, queries }, resident)?;
     if tied && model.head.as_ref() == Some(&model.embed) {
         model.head = None;
         model.config.tied_head = true;

@@ -2,7 +2,7 @@
 //! wrapping operators, which the widths of `docs/numerics.md` §4 allow. Tests hold them equal to those.
 
 use super::ROWS;
-use crate::isa::versions;
+use crate::simd::versions;
 use accllm_hw::{fixed, tables};
 use std::sync::LazyLock;
 
@@ -46,7 +46,7 @@ versions! {
     pub fn norm_row(x: &[i32], g: &[i16], eps: u32, gs: u32, out: &mut [i8]) {
         let square = |v: &i32| i64::from(*v).wrapping_mul(i64::from(*v));
         let sum = x.iter().fold(0i64, |s, v| s.wrapping_add(square(v)));
-        let (r, e) = tables::rsqrt((sum as u64).wrapping_add(u64::from(eps)));
+        let tables::Rsqrt { r, e } = tables::rsqrt((sum as u64).wrapping_add(u64::from(eps)));
         let (right, left) = (e.saturating_sub(5), 5u32.saturating_sub(e));
         for ((v, g), out) in x.iter().zip(g).zip(out) {
             let p = i64::from(*v).wrapping_mul(i64::from(r)).wrapping_shl(left);
@@ -156,7 +156,7 @@ versions! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::int::kernel::Isa;
+    use crate::int::kernel::Simd;
     use proptest::prelude::*;
 
     proptest! {
@@ -171,14 +171,14 @@ mod tests {
             (eps, gs) in (1u32.., 0u32..48),
         ) {
             let x: Vec<i32> = x.iter().map(|v| v >> small).collect();
-            for isa in Isa::all() {
+            for simd in Simd::all() {
                 let mut out = [0; ROWS];
-                requant_lanes(isa, &acc, &mult, &shift, &mut out);
+                requant_lanes(simd, &acc, &mult, &shift, &mut out);
                 for r in 0..ROWS {
                     prop_assert_eq!(out[r], fixed::requant(acc[r], mult[r], u32::from(shift[r])));
                 }
                 let mut out = vec![0i8; x.len()];
-                norm_row(isa, &x, &g[..x.len()], eps, gs, &mut out);
+                norm_row(simd, &x, &g[..x.len()], eps, gs, &mut out);
                 let r = tables::rsqrt(fixed::sum_squares(&x, eps));
                 for i in 0..x.len() {
                     prop_assert_eq!(out[i], fixed::norm_element(x[i], r, g[i], gs));
@@ -194,12 +194,12 @@ mod tests {
         ) {
             let gate: Vec<i32> = gate[..n].iter().map(|v| v >> small).collect();
             let h: Vec<i32> = gate.iter().zip(&up).map(|(g, u)| fixed::silu_mul(*g, *u, hs)).collect();
-            for isa in Isa::all() {
+            for simd in Simd::all() {
                 let mut out = vec![0; n];
-                silu_row(isa, &gate, &up[..n], hs, &mut out);
+                silu_row(simd, &gate, &up[..n], hs, &mut out);
                 prop_assert_eq!(&out, &h);
                 let (mut codes, mut e) = (vec![0; n], vec![0; n.div_ceil(256)]);
-                quantize_blocks(isa, &h, 256, &mut codes, &mut e);
+                quantize_blocks(simd, &h, 256, &mut codes, &mut e);
                 for (b, part) in h.chunks(256).enumerate() {
                     prop_assert_eq!(e[b], fixed::block_exponent(part));
                     for (i, v) in part.iter().enumerate() {
@@ -225,13 +225,13 @@ mod tests {
             fixed::rotate_head(&head, &cos, &sin, shift, &mut turned);
             let (s, b): (Vec<i32>, Vec<i32>) =
                 scale.iter().zip(&base).map(|(s, b)| (i32::from(*s), i32::from(*b))).unzip();
-            for isa in Isa::all() {
+            for simd in Simd::all() {
                 let mut out = head.clone();
-                rotate_head(isa, &mut out, &cos, &sin, shift);
+                rotate_head(simd, &mut out, &cos, &sin, shift);
                 prop_assert_eq!(&out, &turned);
                 let (mut score, mut z) = (dot.clone(), vec![0; 50]);
                 let qz = i32::from(q_scale) * i32::from(zm);
-                let top = z_row(isa, &mut score, &s, &b, q_sum, qz, zs, &mut z);
+                let top = z_row(simd, &mut score, &s, &b, q_sum, qz, zs, &mut z);
                 for i in 0..50 {
                     let sc = fixed::score(dot[i], scale[i], base[i], q_sum);
                     prop_assert_eq!(score[i], sc);

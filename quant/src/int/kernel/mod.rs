@@ -9,7 +9,7 @@ mod lanes;
 mod portable;
 mod tile;
 
-pub(super) use crate::isa::Isa;
+pub(super) use crate::simd::Simd;
 pub(super) use lanes::{add_scaled, norm_row, quantize_blocks, requant_lanes, rotate_head, silu_row, z_row};
 
 /// Weight rows that are computed together.
@@ -44,24 +44,24 @@ pub(super) struct Row<'a> {
 }
 
 /// `sum level * scale * x` of [`ROWS`] rows and each of `x` (1 to [`TOKENS`]), into `out[token]`. At most 4096 columns.
-pub(super) fn tile(isa: Isa, w: Weights<'_>, x: &[Row<'_>], out: &mut [[i32; ROWS]; TOKENS]) {
-    tile::tile(isa, w, x, out);
+pub(super) fn tile(simd: Simd, w: Weights<'_>, x: &[Row<'_>], out: &mut [[i32; ROWS]; TOKENS]) {
+    tile::tile(simd, w, x, out);
 }
 
 /// `sum q * key` of `q` (1 to [`HEADS`] queries of `[hdp]`) and blocks of [`KEYS`] keys, `k` of
 /// `[blocks, hdp / 4, KEYS, 4]` (codes + 8), into `out[query * stride..]`.
-pub(super) fn dots(isa: Isa, k: &[u8], q: &[&[i8]], out: &mut [i32], stride: usize) {
-    tile::dots(isa, k, q, out, stride);
+pub(super) fn dots(simd: Simd, k: &[u8], q: &[&[i8]], out: &mut [i32], stride: usize) {
+    tile::dots(simd, k, q, out, stride);
 }
 
 /// Adds `sum p * value` to `acc` of `[heads, width]`: `p` of 1 to [`HEADS`] heads, `[pairs * 2]` each, `v` of
 /// `[pairs, width, 2]`; `width` a multiple of 16. Offsets of weights are added by the same loop: rows in place of a
 /// value's elements, groups of columns in place of keys, tokens in place of heads.
-pub(super) fn weigh(isa: Isa, v: &[i8], p: &[&[i16]], acc: &mut [i32], width: usize) {
-    tile::weigh(isa, v, p, acc, width);
+pub(super) fn weigh(simd: Simd, v: &[i8], p: &[&[i16]], acc: &mut [i32], width: usize) {
+    tile::weigh(simd, v, p, acc, width);
 }
 
 /// Probabilities of `z` under the maximum `top`, 16 or 8 bits, into `p`; returns their sum.
-pub(super) fn probabilities(isa: Isa, z: &[i32], top: i32, wide: bool, p: &mut [i16]) -> u32 {
-    tile::probabilities(isa, z, top, wide, p)
+pub(super) fn probabilities(simd: Simd, z: &[i32], top: i32, wide: bool, p: &mut [i16]) -> u32 {
+    tile::probabilities(simd, z, top, wide, p)
 }

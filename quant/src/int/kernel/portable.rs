@@ -1,8 +1,8 @@
 //! The inner loops without intrinsics, in a form that the compiler vectorizes for each instruction set.
 
 use super::{GROUP_BYTES, KEYS, ROWS, Row, TOKENS, Weights};
-use crate::isa::versions;
 use crate::model::GROUP;
+use crate::simd::versions;
 use accllm_hw::fixed;
 
 versions! {

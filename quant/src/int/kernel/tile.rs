@@ -1,71 +1,71 @@
 //! Which version of an inner loop runs. All lengths that the versions rely on are checked here.
 
-use super::{GROUP_BYTES, HEADS, Isa, KEYS, ROWS, Row, TOKENS, Weights, portable};
+use super::{GROUP_BYTES, HEADS, KEYS, ROWS, Row, Simd, TOKENS, Weights, portable};
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
 use crate::model::GROUP;
 
-/// The version of `isa` for `count` tokens or heads, which is a constant there; nothing to do for none.
+/// The version of `simd` for `count` tokens or heads, which is a constant there; nothing to do for none.
 #[cfg(target_arch = "x86_64")]
 macro_rules! version {
-    ($isa:expr, $f:ident::<$count:expr; $($t:literal)*>$args:tt) => {
-        match ($isa, $count) {
-            // SAFETY: `Isa::best` names a set only where the processor has its features, and the caller has just
+    ($simd:expr, $f:ident::<$count:expr; $($t:literal)*>$args:tt) => {
+        match ($simd, $count) {
+            // SAFETY: `Simd::best` names a set only where the processor has its features, and the caller has just
             // checked all lengths.
-            $((Isa::Avx512, $t) => return unsafe { avx512::$f::<$t>$args },
-            (Isa::Avx2, $t) => return unsafe { avx2::$f::<$t>$args },)*
+            $((Simd::Avx512, $t) => return unsafe { avx512::$f::<$t>$args },
+            (Simd::Avx2, $t) => return unsafe { avx2::$f::<$t>$args },)*
             _ => {}
         }
     };
 }
 
-pub(super) fn tile(isa: Isa, w: Weights<'_>, x: &[Row<'_>], out: &mut [[i32; ROWS]; TOKENS]) {
+pub(super) fn tile(simd: Simd, w: Weights<'_>, x: &[Row<'_>], out: &mut [[i32; ROWS]; TOKENS]) {
     let groups = w.scale.len() / ROWS;
     assert!(w.level.len() == groups * GROUP_BYTES && x.len() <= TOKENS);
     for x in x {
         assert!(x.codes.len() == groups * GROUP && x.offset.len() == groups && x.pairs.len() == groups);
     }
     #[cfg(target_arch = "x86_64")]
-    version!(isa, tile::<x.len(); 1 2 3 4 5 6>(w, x, out));
-    portable::tile(isa, w, x, out);
+    version!(simd, tile::<x.len(); 1 2 3 4 5 6>(w, x, out));
+    portable::tile(simd, w, x, out);
 }
 
-pub(super) fn dots(isa: Isa, k: &[u8], q: &[&[i8]], out: &mut [i32], stride: usize) {
+pub(super) fn dots(simd: Simd, k: &[u8], q: &[&[i8]], out: &mut [i32], stride: usize) {
     let Some(width) = q.first().map(|q| q.len()) else { return };
     let keys = k.len() / width;
     assert!(width.is_multiple_of(4) && k.len() == keys * width && keys.is_multiple_of(KEYS));
     assert!(q.len() <= HEADS && q.iter().all(|q| q.len() == width));
     assert!(keys <= stride && (q.len() - 1) * stride + keys <= out.len());
     #[cfg(target_arch = "x86_64")]
-    version!(isa, dots::<q.len(); 1 2 3 4>(k, q, out, stride));
-    portable::dots(isa, k, q, out, stride);
+    version!(simd, dots::<q.len(); 1 2 3 4>(k, q, out, stride));
+    portable::dots(simd, k, q, out, stride);
 }
 
-pub(super) fn weigh(isa: Isa, v: &[i8], p: &[&[i16]], acc: &mut [i32], width: usize) {
+pub(super) fn weigh(simd: Simd, v: &[i8], p: &[&[i16]], acc: &mut [i32], width: usize) {
     let Some(pairs) = p.first().map(|p| p.len() / 2) else { return };
     assert!(width.is_multiple_of(16) && v.len() == pairs * 2 * width && acc.len() >= p.len() * width);
     assert!(p.len() <= HEADS && p.iter().all(|p| p.len() == 2 * pairs));
     #[cfg(target_arch = "x86_64")]
-    version!(isa, weigh::<p.len(); 1 2 3 4>(v, p, acc, width));
-    portable::weigh(isa, v, p, acc, width);
+    version!(simd, weigh::<p.len(); 1 2 3 4>(v, p, acc, width));
+    portable::weigh(simd, v, p, acc, width);
 }
 
-pub(super) fn probabilities(isa: Isa, z: &[i32], top: i32, wide: bool, p: &mut [i16]) -> u32 {
+pub(super) fn probabilities(simd: Simd, z: &[i32], top: i32, wide: bool, p: &mut [i16]) -> u32 {
     assert!(z.len() == p.len() && z.iter().all(|z| *z <= top));
     #[cfg(target_arch = "x86_64")]
-    match isa {
-        // SAFETY: the processor has the features (`Isa::best`), and all lengths were just checked.
-        Isa::Avx512 => return unsafe { avx512::probabilities(z, top, wide, p) },
-        Isa::Avx2 => {
+    match simd {
+        // SAFETY: the processor has the features (`Simd::best`), and all lengths were just checked.
+        Simd::Avx512 => return unsafe { avx512::probabilities(z, top, wide, p) },
+        Simd::Avx2 => {
             let whole = z.len() / 8 * 8;
             let ((z, rest), (p, out)) = (z.split_at(whole), p.split_at_mut(whole));
             // SAFETY: as above, and the length is a multiple of 8.
             let sum = unsafe { avx2::probabilities(z, top, wide, p) };
-            return sum.wrapping_add(portable::probabilities(isa, rest, top, wide, out));
+            return sum.wrapping_add(portable::probabilities(simd, rest, top, wide, out));
         }
-        Isa::Portable => {}
+        Simd::Portable => {}
     }
-    portable::probabilities(isa, z, top, wide, p)
+    portable::probabilities(simd, z, top, wide, p)
 }
 
 #[cfg(test)]
@@ -115,11 +115,11 @@ mod tests {
                 }
             }
             let (qs, ps): (Vec<&[i8]>, Vec<&[i16]>) = (q.iter().map(|q| &q[..]).collect(), p.iter().map(|p| &p[..]).collect());
-            for isa in Isa::all() {
+            for simd in Simd::all() {
                 let mut out = vec![0; heads * (keys + 5)];
-                dots(isa, &packed, &qs, &mut out, keys + 5);
+                dots(simd, &packed, &qs, &mut out, keys + 5);
                 let mut acc = vec![3; heads * width];
-                weigh(isa, &values, &ps, &mut acc, width);
+                weigh(simd, &values, &ps, &mut acc, width);
                 for h in 0..heads {
                     for j in 0..keys {
                         let want: i32 = q[h].iter().zip(&k[j]).map(|(q, k)| i32::from(*q) * i32::from(*k)).sum();
@@ -140,9 +140,9 @@ mod tests {
             let z: Vec<i32> = z.iter().map(|z| z >> small).collect();
             let top = z.iter().copied().max().unwrap_or(0);
             let want: Vec<i32> = z.iter().map(|z| fixed::prob(*z, top, wide)).collect();
-            for isa in Isa::all() {
+            for simd in Simd::all() {
                 let mut p = vec![0i16; z.len()];
-                let sum = probabilities(isa, &z, top, wide, &mut p);
+                let sum = probabilities(simd, &z, top, wide, &mut p);
                 prop_assert_eq!(sum, want.iter().sum::<i32>() as u32);
                 prop_assert_eq!(p.iter().map(|p| i32::from(*p)).collect::<Vec<_>>(), want.clone());
             }
@@ -151,13 +151,13 @@ mod tests {
 
     #[test]
     fn probabilities_of_every_near_distance() {
-        for isa in Isa::all() {
+        for simd in Simd::all() {
             for wide in [false, true] {
                 let z: Vec<i32> = (0..70_000).map(|d| 17 - d).collect();
                 let mut p = vec![0i16; z.len()];
-                probabilities(isa, &z, 17, wide, &mut p);
+                probabilities(simd, &z, 17, wide, &mut p);
                 for (z, p) in z.iter().zip(&p) {
-                    assert_eq!(i32::from(*p), fixed::prob(*z, 17, wide), "{isa:?} {z}");
+                    assert_eq!(i32::from(*p), fixed::prob(*z, 17, wide), "{simd:?} {z}");
                 }
             }
         }

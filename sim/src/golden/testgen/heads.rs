@@ -2,7 +2,7 @@
 
 use accllm_hw::config::{GROUP, MACS, PARAMS};
 use accllm_hw::isa::{FLAG_FINAL, FLAG_WIDE, Instr};
-use accllm_hw::tables::recip;
+use accllm_hw::tables::{Recip, recip};
 
 use super::super::{Constant, Scalar};
 use super::cache::{Keys, Values};
@@ -82,7 +82,7 @@ pub(super) fn statq(b: &mut Builder) -> Instr {
 
 fn set_scale(b: &mut Builder, index: usize, max: usize, base: i16) {
     let scale = b.range(1, max) as u16;
-    let (r, k) = recip(scale.into());
+    let Recip { r, k } = recip(scale.into());
     b.state.scalars_mut()[index] = Scalar { scale, base, r, k: k as u8, ..Default::default() };
 }
 
@@ -249,7 +249,7 @@ pub(super) fn attq(b: &mut Builder) -> Instr {
     let (c, x) = b.act(m + 1, col + gqa * n.next_multiple_of(GROUP));
     let scalar = b.range(0, b.config.scalars - gqa);
     for entry in scalar..scalar + gqa {
-        let (r, k) = recip((b.rng.next_u64() >> b.range(32, 63)) as u32);
+        let Recip { r, k } = recip((b.rng.next_u64() >> b.range(32, 63)) as u32);
         b.state.scalars_mut()[entry].sum_r = r;
         b.state.scalars_mut()[entry].sum_k = k as u8;
     }

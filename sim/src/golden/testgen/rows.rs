@@ -2,7 +2,7 @@
 
 use accllm_hw::config::{COLS, GROUP};
 use accllm_hw::isa::{FLAG_FIRST, FLAG_I32, Instr};
-use accllm_hw::tables::rsqrt;
+use accllm_hw::tables::{Rsqrt, rsqrt};
 
 use super::place::Builder;
 
@@ -63,7 +63,7 @@ pub(super) fn sumsq(b: &mut Builder) -> Instr {
 pub(super) fn normq(b: &mut Builder) -> Instr {
     let (row, eps) = residual(b);
     let ss = row.iter().fold(u64::from(eps), |s, &x| s + i64::from(x).pow(2) as u64);
-    let (r, e) = rsqrt(ss);
+    let Rsqrt { r, e } = rsqrt(ss);
     let scalar = b.range(0, b.config.scalars - 1);
     b.state.scalars_mut()[scalar].r = r;
     b.state.scalars_mut()[scalar].k = e as u8;

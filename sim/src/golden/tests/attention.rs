@@ -2,7 +2,7 @@
 
 use super::*;
 use accllm_hw::isa::FLAG_WIDE;
-use accllm_hw::tables::{exp2_neg, recip};
+use accllm_hw::tables::{Recip, exp2_neg, recip};
 
 /// Slots that a query at `p` sees, by walking over the tokens.
 fn visible(case: &Case, slots: usize) -> Vec<bool> {
@@ -65,7 +65,7 @@ fn softmax_row(case: &Case, m: usize) -> Expected {
             }
         }
     }
-    let (r, k) = recip(sum);
+    let Recip { r, k } = recip(sum);
     out.insert((Space::Scalar(Field::SumR), window as u64), r.into());
     out.insert((Space::Scalar(Field::SumK), window as u64), k as i32);
     out

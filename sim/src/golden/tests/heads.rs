@@ -3,7 +3,7 @@
 use super::*;
 use accllm_hw::fixed::rotate_head;
 use accllm_hw::isa::FLAG_FINAL;
-use accllm_hw::tables::recip;
+use accllm_hw::tables::{Recip, recip};
 
 fn constant(case: &Case, which: Constant) -> usize {
     case.state.constant(which) as usize
@@ -95,7 +95,7 @@ fn key_statistics() {
             let head: Vec<i128> = (0..hdp).map(|d| vmem(case, i.a, h * hdp + d)).collect();
             let (min, max) = (*head.iter().min().unwrap(), *head.iter().max().unwrap());
             let s = ((max - min + 14) / 15).max(1);
-            let (r, k) = recip(s as u32);
+            let Recip { r, k } = recip(s as u32);
             let at = u64::from(i.c) + h as u64;
             let base = clamp(min + 8 * s, -32768, 32767);
             for (f, v) in
@@ -121,7 +121,7 @@ fn queries() {
         for h in 0..usize::from(i.n) {
             let top = (0..hdp).map(|d| vmem(case, i.a, h * hdp + d).abs()).max().unwrap();
             let s = ((top + 126) / 127).max(1);
-            let (r, k) = recip(s as u32);
+            let Recip { r, k } = recip(s as u32);
             let at = query_scalar(case, i.c, h);
             out.insert((Space::Scalar(Field::Scale), at), s as i32);
             out.insert((Space::Scalar(Field::R), at), r.into());

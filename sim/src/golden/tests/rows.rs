@@ -2,7 +2,7 @@
 
 use super::*;
 use accllm_hw::isa::{FLAG_FIRST, FLAG_I32};
-use accllm_hw::tables::{rsqrt, sigmoid};
+use accllm_hw::tables::{Rsqrt, rsqrt, sigmoid};
 
 fn aux_bytes(case: &Case, beat: u32, len: usize) -> Vec<u8> {
     (0..len.div_ceil(64))
@@ -56,7 +56,7 @@ fn sumsq_and_normq() {
     check(Op::SUMSQ, 60, |case| {
         let i = case.instr;
         let ss = (0..usize::from(i.n)).map(|j| vmem(case, i.a, j).pow(2)).sum::<i128>() + i128::from(i.aux);
-        let (r, e) = rsqrt(ss as u64);
+        let Rsqrt { r, e } = rsqrt(ss as u64);
         let at = u64::from(i.c);
         [((Space::Scalar(Field::R), at), r.into()), ((Space::Scalar(Field::K), at), e as i32)].into()
     });

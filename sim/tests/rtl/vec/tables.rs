@@ -1,7 +1,7 @@
 //! The function tables of the design against those of the contract, over whole argument ranges.
 
 use super::bench::Outcome;
-use accllm_hw::tables::{exp2_neg, recip, rsqrt, sigmoid};
+use accllm_hw::tables::{Recip, Rsqrt, exp2_neg, recip, rsqrt, sigmoid};
 use accllm_sim::memory::Rng;
 use accllm_sim::verilate::{Model, OptLevel, VerilateSpec};
 
@@ -90,9 +90,9 @@ fn reciprocals_everywhere() -> Outcome {
         if i >= 3 {
             let old = cases[i - 3];
             assert_eq!((m.get_u64(valid), m.get_u64(root_valid)), (1, 1));
-            let (want_r, want_k) = recip(old.0);
+            let Recip { r: want_r, k: want_k } = recip(old.0);
             assert_eq!((m.get_u64(r), m.get_u64(k)), (want_r.into(), want_k.into()), "recip {}", old.0);
-            let (want_r, want_e) = rsqrt(old.1);
+            let Rsqrt { r: want_r, e: want_e } = rsqrt(old.1);
             assert_eq!(
                 (m.get_u64(root_r), m.get_u64(root_e)),
                 (want_r.into(), want_e.into()),

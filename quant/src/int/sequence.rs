@@ -7,6 +7,7 @@ use super::forward::{Projected, Tokens};
 use super::kernel::TOKENS;
 use super::pack::Prepared;
 use super::tap::{At, IntTap, NoIntTap, Point};
+use crate::model::check_lambda;
 use crate::model::{HeadCache, LambdaShape, QuantModel};
 use crate::perplexity::nll_of_row;
 use crate::{Error, Result};
@@ -34,7 +35,7 @@ pub enum Logits {
 }
 
 /// A running text: model, position and KV caches.
-pub struct Session<'m> {
+pub struct Sequence<'m> {
     prepared: Arc<Prepared<'m>>,
     lambda: LambdaShape,
     /// Most tokens processed at once.
@@ -45,7 +46,7 @@ pub struct Session<'m> {
     caches: Vec<Cache>,
 }
 
-impl<'m> Session<'m> {
+impl<'m> Sequence<'m> {
     /// An empty session with the model's default attention shape. The model must have passed
     /// [`QuantModel::check`], as every loaded or quantized one has.
     pub fn new(model: &'m QuantModel) -> Self {
@@ -59,13 +60,13 @@ impl<'m> Session<'m> {
 
     /// An empty session that shares its weights.
     pub fn shared(prepared: Arc<Prepared<'m>>, lambda: LambdaShape) -> Result<Self> {
-        lambda.check(Path::new("argument"))?;
+        check_lambda(lambda, Path::new("argument"))?;
         Ok(Self::start(prepared, lambda, BLOCK))
     }
 
-    /// An empty session for [`Session::score`]: as [`Session::shared`], with more tokens at once and so a larger cache.
+    /// An empty session for [`Sequence::score`]: as [`Sequence::shared`], with more tokens at once and so a larger cache.
     pub fn scoring(prepared: Arc<Prepared<'m>>, lambda: LambdaShape) -> Result<Self> {
-        lambda.check(Path::new("argument"))?;
+        check_lambda(lambda, Path::new("argument"))?;
         Ok(Self::start(prepared, lambda, SCORED_BLOCK))
     }
 
@@ -337,7 +338,7 @@ impl<'m> Session<'m> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::kernel::Isa;
+    use super::super::kernel::Simd;
     use super::*;
     use crate::import::load_model;
     use crate::perplexity::Protocol;
@@ -358,8 +359,8 @@ mod tests {
         for lambda in
             [LambdaShape { n_sink: 3, n_window: 70 }, LambdaShape { n_sink: 0, n_window: 33 }, model.lambda]
         {
-            let run = |isa: Isa, parts: &[usize], tapped: bool| -> Result<Vec<i32>> {
-                let mut session = Session::shared(Arc::new(Prepared::with(&model, isa)), lambda)?;
+            let run = |simd: Simd, parts: &[usize], tapped: bool| -> Result<Vec<i32>> {
+                let mut session = Sequence::shared(Arc::new(Prepared::with(&model, simd)), lambda)?;
                 let (mut logits, mut at, mut seen) = (Vec::new(), 0, 0usize);
                 for n in parts.iter().cycle() {
                     let part = &text[at..(at + n).min(text.len())];
@@ -373,20 +374,20 @@ mod tests {
                 }
                 Ok(logits)
             };
-            let expected = run(Isa::Portable, &[500], true)?;
+            let expected = run(Simd::Portable, &[500], true)?;
             assert_eq!(expected.len(), 500 * 1024);
-            for isa in Isa::all() {
-                assert!(run(isa, &[500], false)? == expected, "{isa:?}");
-                assert!(run(isa, &[1, 130, 64, 7], false)? == expected, "{isa:?} in parts");
+            for simd in Simd::all() {
+                assert!(run(simd, &[500], false)? == expected, "{simd:?}");
+                assert!(run(simd, &[1, 130, 64, 7], false)? == expected, "{simd:?} in parts");
             }
             // Scores are those of the logits, in whatever parts.
             let unit = (-f32::from(model.logit_frac)).exp2();
             let real: Vec<f32> = expected.iter().map(|v| *v as f32 * unit).collect();
             let nll = crate::perplexity::nll_of_logits(&real, 1024, &text);
             let prepared = Arc::new(Prepared::new(&model));
-            assert!(Session::scoring(prepared.clone(), lambda)?.score(&text, 0)? == nll);
-            assert!(Session::scoring(prepared.clone(), lambda)?.score(&text, 301)? == nll[301..]);
-            let mut session = Session::scoring(prepared, lambda)?;
+            assert!(Sequence::scoring(prepared.clone(), lambda)?.score(&text, 0)? == nll);
+            assert!(Sequence::scoring(prepared.clone(), lambda)?.score(&text, 301)? == nll[301..]);
+            let mut session = Sequence::scoring(prepared, lambda)?;
             let mut all = session.score(&text[..211], 0)?;
             all.extend(session.score(&text[210..], 0)?);
             assert!(all == nll);

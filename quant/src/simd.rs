@@ -2,7 +2,7 @@
 
 /// A set of instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Isa {
+pub(crate) enum Simd {
     /// Whatever the compiler may use.
     Portable,
     /// AVX2.
@@ -13,16 +13,16 @@ pub(crate) enum Isa {
     Avx512,
 }
 
-impl Isa {
+impl Simd {
     /// The fastest one of this computer.
     pub fn best() -> Self {
-        [Self::Avx512, Self::Avx2].into_iter().find(|isa| isa.is_there()).unwrap_or(Self::Portable)
+        [Self::Avx512, Self::Avx2].into_iter().find(|simd| simd.is_there()).unwrap_or(Self::Portable)
     }
 
     /// All that this computer has.
     #[cfg(test)]
     pub fn all() -> impl Iterator<Item = Self> {
-        [Self::Portable, Self::Avx2, Self::Avx512].into_iter().filter(|isa| isa.is_there())
+        [Self::Portable, Self::Avx2, Self::Avx512].into_iter().filter(|simd| simd.is_there())
     }
 
     /// Whether this processor has the features that [`versions`] and the kernels name.
@@ -47,12 +47,12 @@ impl Isa {
     }
 }
 
-/// Makes a function of which there is a version for each instruction set; `isa` comes first.
+/// Makes a function of which there is a version for each instruction set; `simd` comes first.
 macro_rules! versions {
     ($(#[$doc:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $out:ty)? $body:block) => {
         $(#[$doc])*
         #[allow(clippy::too_many_arguments, reason = "the instruction set comes on top of what the function needs")]
-        $vis fn $name(isa: $crate::isa::Isa, $($arg: $type),*) $(-> $out)? {
+        $vis fn $name(simd: $crate::simd::Simd, $($arg: $type),*) $(-> $out)? {
             #[inline(always)]
             fn body($($arg: $type),*) $(-> $out)? $body
             #[cfg(target_arch = "x86_64")]
@@ -65,14 +65,14 @@ macro_rules! versions {
                 fn avx2($($arg: $type),*) $(-> $out)? {
                     body($($arg),*)
                 }
-                // SAFETY: `Isa::best` names a set only where the processor has its features.
-                match isa {
-                    $crate::isa::Isa::Avx512 => return unsafe { avx512($($arg),*) },
-                    $crate::isa::Isa::Avx2 => return unsafe { avx2($($arg),*) },
-                    $crate::isa::Isa::Portable => {}
+                // SAFETY: `Simd::best` names a set only where the processor has its features.
+                match simd {
+                    $crate::simd::Simd::Avx512 => return unsafe { avx512($($arg),*) },
+                    $crate::simd::Simd::Avx2 => return unsafe { avx2($($arg),*) },
+                    $crate::simd::Simd::Portable => {}
                 }
             }
-            let _ = isa;
+            let _ = simd;
             body($($arg),*)
         }
     };
