@@ -18,6 +18,9 @@ pub enum Error {
     /// A configuration that cannot be used.
     #[error(transparent)]
     Config(#[from] accllm_hw::config::ConfigError),
+    /// A card that cannot be used.
+    #[error(transparent)]
+    Card(#[from] accllm_hw::card::CardError),
     /// The simulated engine could not be built or run.
     #[error(transparent)]
     Engine(#[from] accllm_sim::engine::EngineError),

@@ -3,6 +3,7 @@
 //! - [`bench`] is cycles, bandwidth and stalls on the RTL; the integer model's speed on this computer.
 //! - [`shapes`] are sizes of models by name, and from a `config.json`.
 //! - [`eval`] is perplexity of each step of the quantizer; [`long`] by position in a long text.
+//! - [`explore`] is sweeps over designs: fronts of what the engine could be.
 //! - [`cost`] is what an engine costs: area, power, energy; *estimated*, where the rest is measured or simulated.
 //! - [`ablate`] is the table of what each choice of the quantizer does, in a page.
 
@@ -10,6 +11,7 @@ pub mod ablate;
 pub mod bench;
 pub mod cost;
 pub mod eval;
+pub mod explore;
 pub mod long;
 pub mod shapes;
 pub mod timing;

@@ -17,6 +17,7 @@ fn options() -> Options {
         tokens: 3,
         memory: MemoryKind::Ideal,
         layers: Some(2),
+        formats: None,
         sinks: Some(4),
         window: Some(60),
         block: None,

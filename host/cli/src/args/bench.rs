@@ -83,6 +83,9 @@ pub struct Bench {
     /// Memory behind the engine.
     #[arg(long, value_enum, default_value_t = BenchMemory::Hbm2)]
     pub memory: BenchMemory,
+    /// The memory of a card: u280, u50, u55c, v80, vcu128, zcu104, or a file (docs/cards.md).
+    #[arg(long, value_name = "NAME|FILE", conflicts_with = "memory")]
+    pub card: Option<String>,
     /// Layers, attention shape, seed.
     #[command(flatten)]
     pub random: Random,

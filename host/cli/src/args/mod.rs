@@ -7,6 +7,7 @@ mod estimate;
 mod eval;
 mod model;
 mod quantize;
+mod sweep;
 mod target;
 mod text;
 
@@ -17,6 +18,7 @@ pub use estimate::Estimate;
 pub use eval::{Eval, EvalLong, LongStageArg, Scored, StageArg, YesNo};
 pub use model::{Compile, Devices, Disasm, Export, Info, Repack, ShapeArgs};
 pub use quantize::{FormatArg, KeysArg, PresetArg, PruningArg, Quantize, TrainerArg};
+pub use sweep::{ConfirmArg, Evaluate, Pareto, Sweep};
 pub use target::{Card, Choice, DeviceArg, MemoryArg, Target};
 pub use text::{Chat, Dialogue, EvalChoices, Run, Serve, Writer};
 
@@ -83,6 +85,12 @@ pub enum Verb {
     Estimate(Estimate),
     /// Run all benchmarks of docs/performance.md (ten minutes) and write that page.
     BenchPage(BenchPage),
+    /// Evaluate many designs, keep a record of each, and write the front of the best ones with a page about them.
+    Sweep(Sweep),
+    /// Evaluate one design.
+    Evaluate(Evaluate),
+    /// Take the best lines of any records or tables: those that no other line beats.
+    Pareto(Pareto),
     /// List the instructions of a compiled program.
     Disasm(Disasm),
     /// Show a model's layers, sizes, padding and expected cycles on a configuration.

@@ -6,11 +6,12 @@ use crate::out::{Bars, Out};
 use accllm_device::MemoryKind;
 use accllm_device::timeline::Record;
 use accllm_device::{Error, Result};
+use accllm_hw::{card, config};
 use accllm_lab::bench::{Bench, Options};
 
 /// Runs a benchmark; fails where anything differed.
 pub fn run(args: &Arguments, out: &Out) -> Result<()> {
-    let options = options(args);
+    let options = options(args)?;
     let bars = Bars::default();
     let report = Bench::new(&options, &bars)?.run()?;
     print(&report, out)?;
@@ -21,20 +22,22 @@ pub fn run(args: &Arguments, out: &Out) -> Result<()> {
     }
 }
 
-fn options(args: &Arguments) -> Options {
+fn options(args: &Arguments) -> Result<Options> {
     let random = &args.random;
-    Options {
+    Ok(Options {
         shape: args.shape.clone(),
         config: args.config.clone(),
         context: args.context,
         batch: args.batch,
         prompt: args.prompt,
         tokens: args.tokens,
-        memory: match args.memory {
-            BenchMemory::Ideal => MemoryKind::Ideal,
-            BenchMemory::Hbm2 => MemoryKind::HBM2,
+        memory: match (&args.card, args.memory) {
+            (Some(card), _) => MemoryKind::of(&card::open(card)?, &config::open(&args.config)?),
+            (None, BenchMemory::Ideal) => MemoryKind::Ideal,
+            (None, BenchMemory::Hbm2) => MemoryKind::HBM2,
         },
         layers: random.layers,
+        formats: None,
         sinks: random.sinks,
         window: random.window,
         block: args.block,
@@ -43,5 +46,5 @@ fn options(args: &Arguments) -> Options {
         compare: !args.no_compare,
         timeline: args.trace.clone().map_or(Record::Off, Record::File),
         estimate: args.device == BenchDevice::Model,
-    }
+    })
 }

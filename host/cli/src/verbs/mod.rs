@@ -13,13 +13,16 @@ mod estimate;
 mod eval;
 mod eval_choices;
 mod eval_long;
+mod evaluate;
 mod export;
 mod info;
+mod pareto;
 mod quantize;
 mod repack;
 mod run;
 mod run_report;
 mod serve;
+mod sweep;
 mod timing_check;
 mod xrt;
 mod xrt_check;
@@ -44,6 +47,9 @@ pub fn run(cli: Cli) -> Result<()> {
         Verb::BenchCpu(args) => bench_cpu::run(&args, &out),
         Verb::Estimate(args) => estimate::run(&args, &out),
         Verb::BenchPage(args) => bench_page::run(&args, &out),
+        Verb::Sweep(args) => sweep::run(&args, &out),
+        Verb::Evaluate(args) => evaluate::run(&args, &out),
+        Verb::Pareto(args) => pareto::run(&args, &out),
         Verb::Chat(args) => chat::run(&args, &out),
         Verb::Serve(args) => serve::run(&args, &out),
         Verb::Export(args) => export::run(&args, &out),

@@ -66,6 +66,7 @@ pub fn all() -> Vec<Case> {
         tokens: 1,
         memory: MemoryKind::HBM2,
         layers: None,
+        formats: None,
         sinks: None,
         window: None,
         block: None,

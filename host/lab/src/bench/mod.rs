@@ -23,6 +23,7 @@ use accllm_device::perf::{Figures, Work};
 use accllm_device::progress::Progress;
 use accllm_device::timeline::{Record, Recorder};
 use accllm_device::{Device, GoldenDevice, Verilator, VerilatorOptions, pair};
+use accllm_hw::beat::WeightFormat;
 use accllm_hw::config::{BEAT_BYTES, Config, MACS, open};
 use accllm_hw::isa::ARGS;
 use accllm_sim::memory::{MemoryKind, sequential};
@@ -48,6 +49,8 @@ pub struct Options {
     pub memory: MemoryKind,
     /// Layers to run; all where not given.
     pub layers: Option<usize>,
+    /// Formats of q, k, v, o, gate, up and down; W2 2:4 where not given.
+    pub formats: Option<[WeightFormat; 7]>,
     /// Attention shape; the model's where not given.
     pub sinks: Option<usize>,
     /// Attention shape; the model's where not given.

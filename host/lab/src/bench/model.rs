@@ -55,11 +55,17 @@ impl Model {
             prob_wide: o.prob_wide.unwrap_or(true),
             seed: o.seed,
         };
-        Ok(Self::Random { source: random.model(&sizes)?, layers: sizes.layers })
+        let mut source = random.model(&sizes)?;
+        source.formats = o.formats.unwrap_or(source.formats);
+        Ok(Self::Random { source, layers: sizes.layers })
     }
 
     fn bundled(o: &Options) -> Result<Self> {
-        let fixed = [("--layers", o.layers.is_some()), ("--prob-bits", o.prob_wide.is_some())];
+        let fixed = [
+            ("--layers", o.layers.is_some()),
+            ("--prob-bits", o.prob_wide.is_some()),
+            ("formats", o.formats.is_some()),
+        ];
         if let Some((option, _)) = fixed.iter().find(|f| f.1) {
             let shape = shapes::BUNDLED;
             return Err(Error::Argument(format!(

@@ -84,6 +84,7 @@ pub fn options(shape: &str, config: &str) -> Options {
         tokens: 1,
         memory: MemoryKind::HBM2,
         layers: None,
+        formats: None,
         sinks: None,
         window: None,
         block: None,
