@@ -124,13 +124,13 @@ def tool():
 
 def line(name, unit):
     """One unit as a line of a table."""
-    figures = " ".join(f"{unit[key]:>8}" for key in (*cells.RESOURCES, "levels"))
+    figures = " ".join(f"{unit.get(key, 0):>8}" for key in (*cells.RESOURCES, "fanout", "levels"))
     return f"{name:<24} x{unit['count']:<3} {figures} {unit['ns']:>6.2f}"
 
 
 def heading():
     """The line above those of `line`."""
-    return f"{'unit':<24} {'':<4} {' '.join(f'{key:>8}' for key in (*cells.RESOURCES, 'levels'))} {'ns':>6}"
+    return f"{'unit':<24} {'':<4} {' '.join(f'{key:>8}' for key in (*cells.RESOURCES, 'fanout', 'levels'))} {'ns':>6}"
 
 
 def run(args):
@@ -166,7 +166,7 @@ def paths(args):
     book = records.load(args.config)
     for name, unit in book["units"].items():
         if not args.units or name in args.units or unit["module"] in args.units:
-            print(f"{name}: {unit['late']} of {unit['endpoints']} endpoints are late")
+            print(f"{name}: {unit['late']} of {unit['endpoints']} endpoints are late; {unit.get('fanout_net', 'nothing')} drives {unit.get('fanout', 0)} loads")
             for path in unit["paths"]:
                 print(f"  {path['ns']:5.2f} ns, {path['levels']:2} levels: {path['from']} -> {path['to']}  {' '.join(path['lines'])}")
     return 0
@@ -196,7 +196,7 @@ def module(args):
     unit = design.Unit(args.module, args.module, args.module, 1, (), (args.module,))
     elaborated.map(unit)
     record = analyse(elaborated, unit, delays, {}, args.number)
-    print(f"{heading()}\n{line(args.module, record)}\n{record['late']} of {record['endpoints']} endpoints are late")
+    print(f"{heading()}\n{line(args.module, record)}\n{record['late']} of {record['endpoints']} endpoints are late; {record['fanout_net']} drives {record['fanout']} loads")
     for path in record["paths"]:
         print(f"  {path['ns']:5.2f} ns, {path['levels']:2} levels: {path['from']} -> {path['to']}  {' '.join(path['lines'])}")
     return 0
@@ -204,7 +204,7 @@ def module(args):
 
 def check(args):
     """`check`: the fast units again where they are stale; then every record against its budget."""
-    units, _ = records.settings()
+    units, delays = records.settings()
     fast = units["fast"]
     complaints = []
     if not args.records:
@@ -215,7 +215,7 @@ def check(args):
             synthesize(fast["config"], late, False, args.jobs)
     for config in records.known():
         for name, unit in records.load(config)["units"].items():
-            complaints += records.over(config, name, unit, units.get("budget", {}))
+            complaints += records.over(config, name, unit, units.get("budget", {}), delays["fanout"])
     for text in complaints:
         print(f"over budget: {text}")
     if complaints:

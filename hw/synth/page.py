@@ -46,11 +46,11 @@ def against_card(book, facts):
 
 def by_unit(book):
     """Every unit: its own resources, levels and worst path."""
-    heads = ["unit", "x", *(NAMES[k] for k in TABLE), "levels", "ns", "late"]
+    heads = ["unit", "x", *(NAMES[k] for k in TABLE), "levels", "ns", "late", "loads"]
     lines = [row(heads), "|---" * len(heads) + "|"]
     for name, unit in book["units"].items():
         figures = [number(unit[key]) for key in TABLE]
-        lines.append(row([name, str(unit["count"]), *figures, str(unit["levels"]), f"{unit['ns']:.2f}", number(unit["late"])]))
+        lines.append(row([name, str(unit["count"]), *figures, str(unit["levels"]), f"{unit['ns']:.2f}", number(unit["late"]), number(unit.get("fanout", 0))]))
     return lines
 
 
@@ -76,7 +76,8 @@ def text():
         "A unit is a module of `hw/synth/units.toml` with its other submodules flattened into it. Its figures are its own: units inside "
         "it have lines of their own. Totals are unit times instances. *Levels* are LUTs, carry chains and unregistered multipliers or "
         "memories one after the other. *Late* are endpoints of paths longer than "
-        f"{delays['target']} ns, which is the {delays['period']} ns of 225 MHz less a quarter for placement.",
+        f"{delays['target']} ns, which is the {delays['period']} ns of 225 MHz less a quarter for placement. *Loads* are those of the "
+        f"net that drives the most inside the unit, clocks aside; at most {delays['fanout']:,} are allowed.",
         "**What the estimate leaves out:** placement, routing and congestion; crossings between dies (about 1 ns more each way); clock "
         "skew and jitter; the copying of registers with many loads, which Vivado does; block RAM and UltraRAM cascades. The delay model "
         "(`hw/synth/delays.toml`, with its sources) is pessimistic for what it knows, and about 30% wrong either way. Multipliers are "

@@ -58,12 +58,13 @@ def stale(book):
     return [name for name, unit in book["units"].items() if design.fingerprint(unit["files"]) != unit["sources"]]
 
 
-def over(config, name, unit, budgets):
-    """What of a unit is past its budget, in words."""
-    budget = budgets.get(unit["module"], {}).get(config)
-    if budget is None:
-        return []
-    return [f"{config} {name}: {key} is {unit[key]}, more than {most}" for key, most in budget.items() if unit[key] > most]
+def over(config, name, unit, budgets, fanout):
+    """What of a unit is past its budget, and a net with more loads than `fanout`, in words."""
+    budget = budgets.get(unit["module"], {}).get(config, {})
+    found = [f"{config} {name}: {key} is {unit[key]}, more than {most}" for key, most in budget.items() if unit[key] > most]
+    if unit.get("fanout", 0) > fanout:  # records made before loads were counted have none
+        found.append(f"{config} {name}: {unit['fanout_net']} drives {unit['fanout']} loads, more than {fanout}")
+    return found
 
 
 def total(book):

@@ -50,6 +50,13 @@ class Paths(unittest.TestCase):
         self.assertAlmostEqual(analyse(outer, {}, models).summary(1, 3.5)["ns"], analyse(flat, {}).summary(1, 3.5)["ns"], places=1)
         self.assertEqual(analyse(outer, {}, models).summary(1, 3.5)["levels"], 2)
 
+    def test_loads_count_on_both_sides_of_a_port(self):
+        cells = {"r": flip_flop(9, 2), "g": cell("LUT1", I0=[2], O=[3]), "q": flip_flop(3, 4)}
+        inner = analyse(cells, {"y": ("output", [2])})
+        self.assertEqual(inner.summary(1, 3.5)["fanout"], 1)
+        outer = {"i": cell("inner", y=[2]), "a": flip_flop(2, 3), "b": flip_flop(2, 4)}
+        self.assertEqual(analyse(outer, {}, {"inner": {"ports": inner.ports()}}).summary(1, 3.5)["fanout"], 3)
+
     def test_a_loop_is_cut_and_counted(self):
         cells = {"g": cell("LUT2", I0=[2], I1=[4], O=[3]), "h": cell("LUT1", I0=[3], O=[4]), "r": flip_flop(4, 2)}
         self.assertEqual(analyse(cells, {}).summary(1, 3.5)["loops"], 1)
@@ -57,11 +64,15 @@ class Paths(unittest.TestCase):
 
 class Budgets(unittest.TestCase):
     def test_a_unit_over_its_budget_is_named(self):
-        unit = {"module": "tile", "lut": 11, "ns": 3.0}
-        self.assertEqual(records.over("tiny", "tile", unit, {"tile": {"tiny": {"lut": 11, "ns": 3.0}}}), [])
-        found = records.over("tiny", "tile", unit, {"tile": {"tiny": {"lut": 10, "ns": 2.9}}})
+        unit = {"module": "tile", "lut": 11, "ns": 3.0, "fanout": 5, "fanout_net": "go"}
+        self.assertEqual(records.over("tiny", "tile", unit, {"tile": {"tiny": {"lut": 11, "ns": 3.0}}}, 5), [])
+        found = records.over("tiny", "tile", unit, {"tile": {"tiny": {"lut": 10, "ns": 2.9}}}, 5)
         self.assertEqual(len(found), 2)
         self.assertIn("lut is 11, more than 10", found[0])
+
+    def test_a_net_with_too_many_loads_is_named(self):
+        unit = {"module": "tile", "fanout": 6, "fanout_net": "go"}
+        self.assertEqual(records.over("tiny", "tile", unit, {}, 5), ["tiny tile: go drives 6 loads, more than 5"])
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ class Graph:
         self.captures = []  # (bit, ns, levels, cell)
         self.carries = set()
         self.loads = defaultdict(int)
+        self.inside = defaultdict(int)  # loads of a net within the unit that drives it
         self.loops = 0
 
     def launch(self, bits, ns, cell, levels=0):
@@ -92,6 +93,9 @@ class Timing:
                     load = model["ports"].get(port, {}).get("load", 1) if model else 1
                     for bit in cells.wires(cell, port):
                         graph.loads[bit] += load
+                elif model:
+                    for bit in cells.wires(cell, port):
+                        graph.inside[bit] += model["ports"].get(port, {}).get("load", 0)
             if model:
                 self._box(name, cell, model)
             elif not arcs.add(name, cell):
@@ -161,12 +165,22 @@ class Timing:
                 worse(result[port], "setup", ns + self.graph.wire(bit) + setup, n + levels)
         for name, bits in self.outputs.items():
             facts = result.setdefault(name, {})
+            facts["load"] = max((self._fan_out(b) for b in bits if isinstance(b, int)), default=0)
             for bit in (b for b in bits if isinstance(b, int)):
                 if bit in self.at:
                     worse(facts, "out", *self.at[bit][:2])
                 for port, (ns, n, _) in self.of_port.get(bit, {}).items():
                     worse(facts.setdefault("through", {}), port, max(ns, 0.0), n)
         return result
+
+    def _fan_out(self, bit):
+        """Loads of a net, those inside the unit that drives it included."""
+        return self.graph.loads[bit] + self.graph.inside[bit]
+
+    def most_loads(self):
+        """The net with the most loads among those that something in here drives; clocks come from outside."""
+        driven = [b for b in self.graph.launches.keys() | self.graph.arcs.keys() if isinstance(b, int)]
+        return max(driven, key=lambda b: (self._fan_out(b), -b), default=None)
 
     def summary(self, limit, target):
         """Worst figures, and the `limit` worst paths between different registers (numbers in their names make no difference)."""
@@ -182,7 +196,10 @@ class Timing:
                 paths.append({"ns": round(ns, 2), "levels": levels, "from": start, "to": stop, "lines": self._lines(path, end)})
             if len(paths) == limit:
                 break
+        most = self.most_loads()
         return {
+            "fanout": 0 if most is None else self._fan_out(most),
+            "fanout_net": "" if most is None else self._name(most),
             "ns": round(ends[0][0], 2) if ends else 0.0,
             "levels": max((e[1] for e in ends), default=0),
             "inside_ns": round(max((e[0] for e in ends if not e[3] and not e[4].startswith("port ")), default=0.0), 2),

@@ -27,11 +27,9 @@ module vmem
   if (READ_LATENCY != 3) begin : gen_check
     $error("vmem: memory, output register and one more are three cycles");
   end
-  logic m_valid, r_en_1, r_en_2;
+  logic m_valid;
   logic [AW-1:0] m_addr;
   logic [VEC-1:0] m_mask;
-  wire [AW-1:0] w_addr = m_valid ? m_addr : vw_addr;
-  wire [VEC-1:0] w_mask = m_valid ? m_mask : vw_valid ? vw_mask : '0;
   assign vw_ready = !m_valid;
 
   always_ff @(posedge clk) begin
@@ -40,22 +38,29 @@ module vmem
       m_addr <= mw_addr;
       m_mask <= mw_mask;
     end
-    {r_en_2, r_en_1} <= {r_en_1, r_en};
   end
 
   for (genvar l = 0; l < VEC; l += 2) begin : gen_bank
     // One copy for each read port.
     (* ram_style = "ultra" *) logic [63:0] mem_a[VMEM/VEC];
     (* ram_style = "ultra" *) logic [63:0] mem_b[VMEM/VEC];
+    // Copies of what chooses and enables.
+    (* keep *) logic first, r_en_1, r_en_2;
+    always_ff @(posedge clk) begin
+      first <= mw_valid;
+      {r_en_2, r_en_1} <= {r_en_1, r_en};
+    end
     logic [63:0] m_data, a_1, a_2, a_3, b_1, b_2, b_3;
-    wire [63:0] d = m_valid ? m_data : vw_data[l*32+:64];
+    wire [63:0] d = first ? m_data : vw_data[l*32+:64];
+    wire [AW-1:0] w_addr = first ? m_addr : vw_addr;
+    wire [1:0] w_mask = first ? m_mask[l+:2] : vw_valid ? vw_mask[l+:2] : '0;
     always_ff @(posedge clk) if (mw_valid) m_data <= mw_data[l*32+:64];
     always_ff @(posedge clk) begin
-      for (int i = 0; i < 2; i++) if (w_mask[l+i]) mem_a[w_addr][32*i+:32] <= d[32*i+:32];
+      for (int i = 0; i < 2; i++) if (w_mask[i]) mem_a[w_addr][32*i+:32] <= d[32*i+:32];
       if (r_en) a_1 <= mem_a[ra_addr];
     end
     always_ff @(posedge clk) begin
-      for (int i = 0; i < 2; i++) if (w_mask[l+i]) mem_b[w_addr][32*i+:32] <= d[32*i+:32];
+      for (int i = 0; i < 2; i++) if (w_mask[i]) mem_b[w_addr][32*i+:32] <= d[32*i+:32];
       if (r_en) b_1 <= mem_b[rb_addr];
     end
     always_ff @(posedge clk) begin

@@ -92,17 +92,25 @@ module axil_regs
   // Settings, arguments and bases: one word register each.
   logic [HELD-1:FIRST][31:0] held;
   logic [HELD-1:FIRST] store;
-  logic [31:0] data, mask;
   wire open = !busy && !start;
-  always_ff @(posedge clk) begin
-    data <= wr_data;
-    mask <= {{8{wr_strb[3]}}, {8{wr_strb[2]}}, {8{wr_strb[1]}}, {8{wr_strb[0]}}};
-  end
   for (genvar i = FIRST; i < HELD; i++) begin : gen_held
     localparam bit ALWAYS = i >= ARG && i < ARG + 15;  // arguments may be written during a run
+    // Sixteen words have a copy of the reset, of what is written and of which bytes.
+    if (i == FIRST || i % 16 == 0) begin : gen_copy
+      (* keep *) logic rst_q;
+      (* keep *) logic [31:0] data, mask;
+      always_ff @(posedge clk) begin
+        rst_q <= rst;
+        data <= wr_data;
+        mask <= {{8{wr_strb[3]}}, {8{wr_strb[2]}}, {8{wr_strb[1]}}, {8{wr_strb[0]}}};
+      end
+    end
+    localparam int C = i / 16 * 16 > FIRST ? i / 16 * 16 : FIRST;
+    wire rst_q = gen_held[C].gen_copy.rst_q;
+    wire [31:0] data = gen_held[C].gen_copy.data, mask = gen_held[C].gen_copy.mask;
     always_ff @(posedge clk) begin
       store[i] <= wr_valid && wa == 10'(i) && (open || ALWAYS) && !rst;
-      if (rst) held[i] <= '0;
+      if (rst_q) held[i] <= '0;
       else if (store[i]) held[i] <= (held[i] & ~mask) | (data & mask);
     end
   end

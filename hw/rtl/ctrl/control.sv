@@ -88,7 +88,8 @@ module control
 
   axil_regs #(.CHANNELS(CHANNELS), .LANES(LANES)) u_regs (.counters(counter_values), .*);
 
-  wire load = settings.program_len != 0;
+  logic load;  // settled long before a run's first phase ends
+  always_ff @(posedge clk) load <= settings.program_len != 0;
   run_control u_run (.*);
 
   // Program.

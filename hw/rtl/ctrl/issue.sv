@@ -57,6 +57,7 @@ module issue
   logic next_valid, head_valid, f_full, q_some;
   logic offered;  // for the assertion
   logic need0, need1;  // ask0, ask1 are not zero
+  logic next_free;     // `next` waits for nothing
 
   wire take = start_valid && start_ready;
   wire push = in_valid && in_ready;
@@ -66,16 +67,16 @@ module issue
   wire store = push && !direct;
   wire refill = next_valid && vacant;
   wire fetch = q_some && !next_valid;
-  wire [DW:0] q_after = q_count + (DW + 1)'(store) - (DW + 1)'(fetch);
+  wire f_fills = !retire && (take ? f_count == (FW + 1)'(FLIGHT - 1) : f_count == (FW + 1)'(FLIGHT));
   flight_t oldest;
   assign oldest = flight[f_read];
 
   assign in_ready = !q_count[DW];
-  assign start_valid = head_valid && !waiting && !f_full;
   assign uop = head.uop;
   assign raise0 = '{valid: retire && oldest.sig0 != 0, index: oldest.sig0, pc: oldest.pc};
   assign raise1 = '{valid: retire && oldest.sig1 != 0, index: oldest.sig1, pc: oldest.pc};
   assign waiting = need0 || need1;
+  assign next_free = next.wait0 == 0 && next.wait1 == 0;
   assign active = running || head_valid || next_valid || q_some;
   assign pc = running ? oldest.pc : head.uop.pc;
 
@@ -94,29 +95,32 @@ module issue
   always_ff @(posedge clk) begin
     if (rst || clear) begin
       {q_read, q_write, q_count, q_some, f_read, f_write, f_count} <= '0;
-      {next_valid, head_valid, offered, running, f_full, ask0, ask1, need0, need1} <= '0;
+      {next_valid, head_valid, offered, running, f_full, ask0, ask1, need0, need1, start_valid} <= '0;
     end else begin
       q_write <= q_write + DW'(store);
       q_read <= q_read + DW'(fetch);
-      q_count <= q_after;
-      q_some <= q_after != 0;
+      if (store != fetch) q_count <= q_count + (fetch ? '1 : (DW + 1)'(1));
+      q_some <= store || (fetch ? q_count > (DW + 1)'(1) : q_some);
       next_valid <= fetch || (next_valid && !refill);
       head_valid <= direct || refill || (head_valid && !take);
       if (direct) begin
         {ask0, need0} <= {one_hot(in_op.wait0), in_op.wait0 != 0};
         {ask1, need1} <= {one_hot(in_op.wait1), in_op.wait1 != 0};
-      end else if (refill) begin
-        {ask0, need0} <= {one_hot(next.wait0), next.wait0 != 0};
-        {ask1, need1} <= {one_hot(next.wait1), next.wait1 != 0};
+      end else if (vacant) begin
+        {ask0, need0} <= next_valid ? {one_hot(next.wait0), next.wait0 != 0} : '0;
+        {ask1, need1} <= next_valid ? {one_hot(next.wait1), next.wait1 != 0} : '0;
       end else begin
         if (grant0) {ask0, need0} <= '0;
         if (grant1) {ask1, need1} <= '0;
       end
+      // Offered when the head needs nothing more and its place is free: a register, because every unit looks at it.
+      start_valid <= !f_fills && (direct ? in_op.wait0 == 0 && in_op.wait1 == 0 : vacant ? next_valid && next_free
+                                : (!need0 || grant0) && (!need1 || grant1));
       f_write <= f_write + FW'(take);
       f_read <= f_read + FW'(retire);
       f_count <= f_count + (FW + 1)'(take) - (FW + 1)'(retire);
       running <= take || (running && !(retire && f_count == (FW + 1)'(1)));
-      f_full <= f_count + (FW + 1)'(take) - (FW + 1)'(retire) == (FW + 1)'(FLIGHT);
+      f_full <= f_fills;
       offered <= start_valid && !start_ready;
       assert (!offered || start_valid) else $error("issue: an operation that the unit did not take is no longer offered");
       assert (!store || !q_count[DW]) else $error("issue: an operation is pushed into a full queue");

@@ -34,7 +34,7 @@ module program_loader
   wire [15:0] beats = 16'(len[15:1]) + 16'(len[0]);
   // The settings do not change while a run is on, so these are right long before the start.
   logic [32:0] past;
-  logic too_long, outside;
+  logic too_long, outside, begun;
 
   // The low half of a beat is written in the first cycle, the high half (with the pop) in the second.
   assign w_en = busy && rd_valid;
@@ -48,6 +48,7 @@ module program_loader
     outside <= past > {1'b0, limit};
     done <= 1'b0;
     fault <= '0;
+    begun <= start && !rst && !clear;
     if (rst) begin
       busy <= 1'b0;
       rq_valid <= 1'b0;
@@ -56,7 +57,7 @@ module program_loader
       busy <= 1'b0;
       rq_valid <= 1'b0;
     end else begin
-      if (start) begin
+      if (begun) begin
         if (too_long || outside) fault <= '{valid: 1'b1, code: FAULT_PROGRAM, pc: '0, info: too_long ? len : addr};
         else begin
           busy <= 1'b1;

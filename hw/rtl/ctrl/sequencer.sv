@@ -59,17 +59,23 @@ module sequencer
   logic [31:0] seq;
   logic [CONSTS-1:0][31:0] const_words;
   logic outside, step, begun;
+  logic at_matrix, at_vector;  // in EXECUTE, and of that kind
+  logic [REGISTERS-1:1] target;  // the register that ADD writes
   logic [31:0] top_left;
   logic [15:0] loop_start;
-  wire [LW-1:0] top = LW'(depth - 1'b1);
+  logic [LW-1:0] top;
   wire [LW-1:0] above = depth[LW-1:0];
   wire executing = state == EXECUTE && enable;
   wire jumps = kind.skip || kind.again;
   wire complete = executing && !kind.illegal && step;
 
   assign consts = consts_t'(const_words);
-  assign mat_valid = executing && kind.matrix;
-  assign vec_valid = executing && kind.vector;
+  assign mat_valid = at_matrix && enable;
+  assign vec_valid = at_vector && enable;
+  always_comb begin
+    top = '1;
+    for (int i = 0; i < LOOP_DEPTH; i++) if (depth == (LW + 1)'(i + 1)) top = LW'(i);
+  end
   assign executed = complete;
   assign finished = complete && kind.ends;
   // The instruction after this one is read while this one is in READ, so that it is there when this one is through.
@@ -77,16 +83,15 @@ module sequencer
   assign imem_addr = $clog2(IMEM)'(pc + 16'(state == READ));
 
   always_comb begin
-    step = 1'b1;
-    if (kind.matrix) step = mat_ready;
-    else if (kind.vector) step = vec_ready;
-    else if (kind.ends || kind.fence || kind.setc) step = units_idle;
+    step = !(kind.matrix && !mat_ready) && !(kind.vector && !vec_ready)
+        && !((kind.ends || kind.fence || kind.setc) && !units_idle);
   end
 
   // READ: registers. ADD: operands, and what the instruction is.
   kind_t next_kind;
   wire [31:0] rounds = 32'(held.n) + value_n;
   wire no_rounds = rounds == 0;
+  wire deepest = depth == (LW + 1)'(LOOP_DEPTH);
   always_comb begin
     next_kind = '0;
     next_kind.matrix = is_matrix(held.op);
@@ -94,10 +99,10 @@ module sequencer
     case (held.op)
       OP_END: next_kind.ends = 1'b1;
       OP_FENCE: next_kind.fence = 1'b1;
-      OP_ADD: {next_kind.adds, next_kind.illegal} = {1'b1, held.x >= 8'(REGISTERS)};
-      OP_LOOP: {next_kind.skip, next_kind.loop, next_kind.illegal} = {no_rounds, !no_rounds, !no_rounds && depth == (LW + 1)'(LOOP_DEPTH)};
-      OP_ENDLOOP: {next_kind.again, next_kind.leave, next_kind.illegal} = {top_left != 0, top_left == 0, depth == 0};
-      OP_SETC: {next_kind.setc, next_kind.illegal} = {1'b1, held.x >= 8'(CONSTS)};
+      OP_ADD: {next_kind.adds, next_kind.illegal} = held.x < 8'(REGISTERS) ? 2'b10 : 2'b01;
+      OP_LOOP: {next_kind.skip, next_kind.loop, next_kind.illegal} = no_rounds ? 3'b100 : deepest ? 3'b001 : 3'b010;
+      OP_ENDLOOP: {next_kind.again, next_kind.leave, next_kind.illegal} = depth == 0 ? 3'b001 : top_left != 0 ? 3'b100 : 3'b010;
+      OP_SETC: {next_kind.setc, next_kind.illegal} = held.x < 8'(CONSTS) ? 2'b10 : 2'b01;
       default: next_kind.illegal = !next_kind.matrix && !next_kind.vector;
     endcase
   end
@@ -116,6 +121,7 @@ module sequencer
     end
     if (state == ADD) begin
       kind <= next_kind;
+      for (int i = 1; i < REGISTERS; i++) target[i] <= next_kind.adds && held.x == 8'(i);
       pfw <= held.pfw;
       op <= '{
           sig1: held.sig1,
@@ -144,6 +150,8 @@ module sequencer
   always_ff @(posedge clk) begin
     fault <= '0;
     begun <= start && !rst;
+    at_matrix <= !rst && !start && !begun && (state == ADD ? next_kind.matrix && !(outside && enable) : at_matrix && !complete);
+    at_vector <= !rst && !start && !begun && (state == ADD ? next_kind.vector && !(outside && enable) : at_vector && !complete);
     if (rst) begin
       state <= IDLE;
       pc <= '0;
@@ -165,10 +173,9 @@ module sequencer
             state <= STOPPED;
             fault <= '{valid: 1'b1, code: FAULT_ILLEGAL, pc: pc, info: 32'(op.uop.op)};
           end
-          if (complete) begin
-            state <= kind.ends ? IDLE : jumps ? FETCH : READ;
-            pc <= kind.again ? loop_start : kind.skip ? (op.uop.a[31:16] != 0 ? '1 : op.uop.a[15:0]) : pc + 16'd1;
-            if (kind.adds && op.uop.x != 0) regs[op.uop.x[4:0]] <= op.uop.a + op.uop.b;
+          // Nothing has to be waited for.
+          if (enable) begin
+            for (int i = 1; i < REGISTERS; i++) if (target[i]) regs[i] <= op.uop.a + op.uop.b;
             if (kind.loop) begin
               loop_pc[above] <= pc + 16'd1;
               loop_left[above] <= op.uop.n - 32'd1;
@@ -176,6 +183,10 @@ module sequencer
             end
             if (kind.again) loop_left[top] <= loop_left[top] - 32'd1;
             if (kind.leave) depth <= depth - 1'b1;
+          end
+          if (complete) begin
+            state <= kind.ends ? IDLE : jumps ? FETCH : READ;
+            pc <= kind.again ? loop_start : kind.skip ? (op.uop.a[31:16] != 0 ? '1 : op.uop.a[15:0]) : pc + 16'd1;
             if (kind.setc) const_words[op.uop.x[3:0]] <= op.uop.a;
             if (kind.matrix || kind.vector) seq <= seq + 32'd1;
           end
@@ -193,7 +204,7 @@ module sequencer
         for (int i = 0; i < REGISTERS; i++) regs[i] <= i > 0 && i <= ARGS ? args[i-1] : '0;
       end
       assert (!(mat_valid && vec_valid)) else $error("an operation for two units");
-      assert (!executing || kind.illegal || $onehot(kind)) else $error("an instruction of two kinds");
+      assert (!executing || $onehot(kind)) else $error("an instruction of two kinds");
       assert (depth <= (LW + 1)'(LOOP_DEPTH)) else $error("loop stack depth %0d", depth);
     end
   end

@@ -57,19 +57,18 @@ module mat_issue
   // What the next thing is: a value, the last of a beat or step; takes a row of beats, an accumulator entry.
   logic avail, turn, valued, end_beat, end_step, begins, opens;
   logic first_ls, last_ls, last_beat, last_step;
-  // What there is.
+  // What there is; `blocked`: no room for the next thing.
   logic [RW-1:0] rows;
   logic [1:0] bank;
   logic [2:0] banks_used;
   logic [EW-1:0] entry;
   logic [EW:0] entries_used;
-  logic have_row, have_rows, banks_full, entries_full;
+  logic have_row, have_rows, banks_full, entries_full, blocked;
 
   // The walk moves (`go`) when nothing that the next thing needs is missing. `turn` says a cycle before that there is no
   // operation or that this is the last thing of one: what then comes is found while it is not yet known whether to move.
-  wire full = (need_param && banks_full) || (opens && entries_full);
-  wire run = active && !full && (have_row || !begins);
-  wire go = !active || run;
+  wire go = !active || (!blocked && (have_row || !begins));
+  wire run = active && !blocked && (have_row || !begins);
   wire begin_op = avail && turn;
   wire load = go && begin_op;
   wire param = run && need_param;
@@ -77,9 +76,24 @@ module mat_issue
   wire pop = run && begins;
   wire [31:0] address = word + 32'(ls);
   wire begins_active = !next.empty && !next.fault;
+  // What `go` is made of, in copies: this one enables the walk's registers, of which there are hundreds.
+  (* keep *) logic walk_active, walk_blocked, walk_row, walk_begins;
+  wire walk = !walk_active || (!walk_blocked && (walk_row || !walk_begins));
+  logic active_next, blocked_next, row_next, begins_next;
+  always_ff @(posedge clk) begin
+    active <= active_next;
+    blocked <= blocked_next;
+    have_row <= row_next;
+    begins <= begins_next;
+    walk_active <= active_next;
+    walk_blocked <= blocked_next;
+    walk_row <= row_next;
+    walk_begins <= begins_next;
+    assert (rst || walk == go) else $error("mat_issue: copies of what moves the walk");
+  end
 
   // What is next when the operation goes on. Sums and gates instead of conditions: `go` alone enables registers.
-  logic n_param, n_scale, n_value, n_half, n_first, n_first_ls, n_last_ls, n_last_beat, n_last_step, n_end_beat, n_end_step;
+  logic n_param, n_scale, n_value, n_half, n_first, n_first_ls, n_last_ls, n_last_beat, n_last_step, n_end_beat, n_end_step, n_opens;
   always_comb begin
     n_param = end_step && kind != KIND_V && (pair ? p_count[2:0] == 3'd7 : p_count == 4'd15);
     n_scale = (need_param && need_scale) || (end_beat && scaled && s_count == 3'd7);
@@ -92,22 +106,19 @@ module mat_issue
     n_value = !n_param && !n_scale;
     n_end_beat = n_value && n_last_ls && (!dense || n_half);
     n_end_step = n_end_beat && n_last_beat;
+    n_opens = n_value && n_first && !(dense && n_half);
   end
 
   always_ff @(posedge clk) begin
     if (rst) begin
-      active <= 1'b0;
       turn   <= 1'b1;
       avail  <= 1'b0;
       issued <= '0;
     end else begin
       issued <= issued + 3'(load);
       avail  <= !halt && (taken || (accepted != issued && !load));
-      if (halt) begin
-        active <= 1'b0;
-        turn   <= 1'b1;
-      end else if (go) begin
-        active <= begin_op ? begins_active : active && !turn;
+      if (halt) turn <= 1'b1;
+      else if (go) begin
         if (begin_op)
           turn <= !begins_active || (next.kind == KIND_V && next.one_step && next.one_beat && next.one_lstep);
         else
@@ -127,7 +138,7 @@ module mat_issue
   end
 
   always_ff @(posedge clk) begin
-    if (go) begin
+    if (walk) begin
       if (begin_op) begin
         kind <= next.kind;
         format <= next.format;
@@ -157,7 +168,6 @@ module mat_issue
         last_ls <= next.one_lstep;
         last_beat <= next.one_beat;
         last_step <= next.one_step;
-        begins <= 1'b1;
         opens <= next.kind == KIND_V;
         valued <= next.kind == KIND_V;
         end_beat <= next.kind == KIND_V && next.one_lstep;
@@ -174,8 +184,7 @@ module mat_issue
         valued <= n_value;
         end_beat <= n_end_beat;
         end_step <= n_end_step;
-        begins <= !n_value || (n_first_ls && !(dense && n_half));
-        opens <= n_value && n_first && !(dense && n_half);
+        opens <= n_opens;
         ls <= last_ls ? {EW{1'b0}} : ls + EW'(valued);
         ls_left <= valued && last_ls ? lsteps : ls_left - EW'(valued);
         s_count <= s_count + 3'(end_beat);
@@ -190,10 +199,23 @@ module mat_issue
   // Rows of beats; accumulator entries and parameter banks, which are used in turn. A flag is set from what is counted
   // and the one or two events that may come now.
   wire open = value && opens;
+  // Full in the next cycle: banks unless one is taken now, and then none is next; entries if the walk moves now or not.
+  wire banks_stay = banks_full && !bank_free;
+  wire entries_stay = entries_full && !entry_free;
+  wire entries_fill = active && opens ? entries_used == (EW + 1)'(ENTRIES - 1) && !entry_free : entries_stay;
+  always_comb begin
+    if (!go) blocked_next = (need_param && banks_stay) || (opens && entries_stay);
+    else if (begin_op) blocked_next = next.kind == KIND_V ? entries_fill : banks_stay;
+    else blocked_next = (n_param && banks_stay) || (n_opens && entries_fill);
+    row_next = row || have_rows || (have_row && !pop);
+    begins_next = !go ? begins : begin_op || !n_value || (n_first_ls && !(dense && n_half));
+    active_next = !go ? active : begin_op ? begins_active : active && !turn;
+    if (rst) {blocked_next, row_next} = '0;
+    if (rst || halt) active_next = 1'b0;
+  end
   always_ff @(posedge clk) begin
     if (rst) begin
       rows <= '0;
-      have_row <= 1'b0;
       have_rows <= 1'b0;
       entry <= '0;
       entries_used <= '0;
@@ -203,7 +225,6 @@ module mat_issue
       banks_full <= 1'b0;
     end else begin
       rows <= rows + RW'(row) - RW'(pop);
-      have_row <= row || have_rows || (have_row && !pop);
       have_rows <= row == pop ? have_rows : row ? have_row : rows > RW'(2);
       if (value && end_step) entry <= entry + lsteps;
       entries_used <= entries_used + (EW + 1)'(open) - (EW + 1)'(entry_free);
@@ -252,8 +273,8 @@ module mat_issue
     };
     stat_begin <= load && !rst;
     stat_busy <= value && !rst;
-    stat_stream <= active && !full && !run && !rst;
-    stat_out <= active && full && !rst;
+    stat_stream <= active && !blocked && !run && !rst;
+    stat_out <= active && blocked && !rst;
     idle <= !active && accepted == issued;
     step <= '{
         param: param && !rst,

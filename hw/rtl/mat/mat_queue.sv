@@ -30,10 +30,16 @@ module mat_queue
   assign taken = take;
   wire hdp64 = consts.hdp == 32'd64;
   wire hdp128 = consts.hdp == 32'd128;
-  wire unaligned = uop.op != OP_MATK && ((uop.c | uop.aux) & 32'(VEC - 1)) != 0;
-  wire [32:0] rows = op.wide ? {uop.m, 1'b0} : {1'b0, uop.m};
-  localparam int RW = $clog2(LANE_ROWS);
-  wire too_many = rows[32:RW+1] != 0 || (rows[RW] && rows[RW-1:0] != 0);
+  // In terms of the operands themselves, so that the opcode chooses among results.
+  wire is_w = uop.op == OP_MATW, is_k = uop.op == OP_MATK;
+  wire n_0 = uop.n == 0, n_1 = uop.n == 32'd1;
+  wire k_0 = uop.k == 0, k_1 = uop.k == 16'd1;
+  wire sh_0 = uop.sh == 0, sh_1 = uop.sh == 8'd1;
+  wire m_0 = uop.m == 0;
+  wire unaligned = !is_k && ((uop.c | uop.aux) & 32'(VEC - 1)) != 0;
+  wire [16:0] rows = op.wide ? {uop.m[15:0], 1'b0} : uop.m[16:0];
+  wire too_many = op.wide ? uop.m > 32'(LANE_ROWS / 2) : uop.m > 32'(LANE_ROWS);
+  wire few = op.wide ? uop.m <= 32'(LANES / 2) : uop.m <= 32'(LANES);  // one lane-row step
 
   always_comb begin
     op.seq = uop.seq;
@@ -44,19 +50,19 @@ module mat_queue
     op.pair = uop.op == OP_MATK && hdp64;
     op.steps = uop.op == OP_MATV ? 32'(uop.sh) : uop.n;
     op.beats = uop.op == OP_MATW ? 32'(uop.k) : uop.op == OP_MATK ? 32'd1 : uop.n;
-    op.empty = op.steps == 0 || op.beats == 0 || uop.m == 0;
-    op.illegal = uop.op == OP_MATW ? uop.flags[1:0] == 2'd3
-               : uop.op == OP_MATK && !op.empty && !hdp64 && !hdp128;
-    op.fault = op.illegal || (!op.empty && (too_many || unaligned));
+    op.empty = m_0 || n_0 || (is_w ? k_0 : !is_k && sh_0);
+    op.illegal = is_w ? uop.flags[1:0] == 2'd3 : is_k && !op.empty && !hdp64 && !hdp128;
+    op.fault = (is_w && uop.flags[1:0] == 2'd3)
+            || (!op.empty && (too_many || unaligned || (is_k && !hdp64 && !hdp128)));
     op.b = uop.b;
     op.c = uop.c;
     op.aux = uop.aux;
     op.x = uop.x;
     op.rows = rows[15:0];  // at most LANE_ROWS, else a fault
-    op.lsteps = 16'((rows[16:0] + 17'(LANES - 1)) >> $clog2(LANES));
-    op.one_step = op.steps == 32'd1;
-    op.one_beat = op.beats == 32'd1;
-    op.one_lstep = op.lsteps == 16'd1;
+    op.lsteps = 16'((rows + 17'(LANES - 1)) >> $clog2(LANES));
+    op.one_step = is_w || is_k ? n_1 : sh_1;
+    op.one_beat = is_w ? k_1 : is_k || n_1;
+    op.one_lstep = !m_0 && few;
   end
 
   for (genvar i = 0; i < SLOTS; i++) begin : gen_slot

@@ -14,7 +14,7 @@ module requant #(
 );
   // With one bit more below, which decides the rounding. x + 2^(shift-1) itself could overflow.
   logic signed [64:0] coarse;
-  logic [1:0] fine;
+  (* keep *) logic [1:0] fine;  // not the end of a shift register
   always_ff @(posedge clk) begin
     if (valid[0] || !HOLD) begin
       coarse <= $signed({x, 1'b0}) >>> {shift[5:2], 2'b00};

@@ -49,6 +49,7 @@ module chan_reader
   logic [15:0] q_pc[4];
   logic [1:0] q_in, q_out;
   logic [2:0] q_count;
+  logic q_some;  // q_count is not 0
   // The segment that is being read, and the next burst of it.
   typedef enum logic [1:0] {NONE, MEASURE, FIT, ASK} state_t;
   state_t state;
@@ -73,7 +74,7 @@ module chan_reader
   assign seg_ready = !q_count[2];
   wire push = seg_valid && seg_ready;
   wire issue = state == ASK && fits && !arvalid && may && !clear;
-  wire load = q_count != 0 && !o_count[4] && (state == NONE || (issue && last));
+  wire load = q_some && !o_count[4] && (state == NONE || (issue && last));
   assign to_page = 7'd64 - {1'b0, at[5:0]};
   assign small_left = left[31:7] == 0;
   assign rready = 1'b1;
@@ -122,12 +123,15 @@ module chan_reader
       q_in <= '0;
       q_out <= '0;
       q_count <= '0;
+      q_some <= 1'b0;
       room <= (AW + 1)'(FIFO);
     end else begin
       q_in <= q_in + 2'(push);
       q_out <= q_out + 2'(load);
-      q_count <= q_count + 3'(push) - 3'(load);
+      if (push != load) q_count <= q_count + (load ? 3'd7 : 3'd1);
+      q_some <= push || (load ? q_count > 3'd1 : q_some);
       room <= room + (AW + 1)'(s_pop) - (issue ? (AW + 1)'(len) : '0);
+      assert (q_some == (q_count != 0)) else $error("chan_reader: flag of %0d segments", q_count);
       assert (!issue || room >= (AW + 1)'(len))
       else $error("chan_reader: a burst without room");
       assert (room <= (AW + 1)'(FIFO))
@@ -159,7 +163,7 @@ module chan_reader
     end else begin
       o_in <= o_in + 4'(load);
       o_out <= o_out + 4'(next);
-      o_count <= o_count + 5'(load) - 5'(next);
+      if (load != next) o_count <= o_count + (next ? 5'd31 : 5'd1);
       c_valid <= next || (c_valid && !(came && c_last));
       assert (!came || c_valid)
       else $error("chan_reader: a beat of no segment");

@@ -15,7 +15,7 @@ module tb_tables (
     output logic        recip_valid,
     output logic [15:0] recip_r,
     output logic [ 5:0] recip_k,
-    output logic        recip_pending,
+    output logic        recip_stays,
     input  logic [63:0] rsqrt_s,
     output logic        rsqrt_valid,
     output logic [15:0] rsqrt_r,
@@ -27,8 +27,11 @@ module tb_tables (
   vec_exp2 u_exp2 (
       .clk, .en(exp2_en), .visible(exp2_visible), .top(exp2_top), .x(exp2_x), .wide(exp2_wide), .p(exp2_p)
   );
+  // Numbers of 16 bits come at the narrow input.
+  wire recip_wide = recip_s[31:16] != 0;
   vec_recip u_recip (
-      .clk, .rst, .in_valid(en), .s(recip_s), .out_valid(recip_valid), .r(recip_r), .k(recip_k), .pending(recip_pending)
+      .clk, .rst, .in_valid(en), .wide(recip_wide), .s(recip_s), .t(recip_s[15:0]), .out_valid(recip_valid), .r(recip_r),
+      .k(recip_k), .stays(recip_stays)
   );
   vec_rsqrt u_rsqrt (.clk, .rst, .in_valid(en), .s(rsqrt_s), .out_valid(rsqrt_valid), .r(rsqrt_r), .e(rsqrt_e));
 endmodule

@@ -9,12 +9,13 @@ module reset_tree #(
     input  logic              rst_n,
     output logic [PLACES-1:0] rst
 );
-  logic [STAGES-2:0] trunk;
-  (* keep, dont_touch = "yes" *) logic [PLACES-1:0] leaf;
-  assign rst = leaf;
+  (* keep, shreg_extract = "no" *) logic [STAGES-2:0] trunk;
+  always_ff @(posedge clk) trunk <= {trunk[STAGES-3:0], !rst_n};
 
-  always_ff @(posedge clk) begin
-    trunk <= {trunk[STAGES-3:0], !rst_n};
-    leaf <= {PLACES{trunk[STAGES-2]}};
+  // A register each: those of one vector with the same input would be joined.
+  for (genvar i = 0; i < PLACES; i++) begin : gen_place
+    (* keep, shreg_extract = "no", dont_touch = "yes" *) logic leaf;
+    always_ff @(posedge clk) leaf <= trunk[STAGES-2];
+    assign rst[i] = leaf;
   end
 endmodule

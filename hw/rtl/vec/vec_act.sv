@@ -28,6 +28,7 @@ module vec_act
     output logic    [       VEC*8-1:0] w_even,
     output logic    [       VEC*8-1:0] w_odd,
     output logic    [             3:0] w_exp,
+    output logic                       turns_bad,    // a cycle before `bad`
     output logic                       bad
 );
   localparam int LL = $clog2(LANES);
@@ -38,6 +39,7 @@ module vec_act
   logic [4:0] in_group;
   wire here = v && op.to_act;
   wire outside = at >= 40'(ACT);
+  assign turns_bad = here && outside;
 
   // Banks: one run; SOFTMAX a run in each of the four groups of a half; QQ one in every head's worth of columns.
   wire [63:0] one = 64'((1 << Q) - 1) << pos[7:2];

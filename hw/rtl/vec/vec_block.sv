@@ -14,7 +14,7 @@ module vec_block #(
     output logic               out_valid,
     output logic [      7:0]   y    [VEC],
     output logic [      3:0]   e,
-    output logic               pending
+    output logic               stays       // something is here after this cycle
 );
   localparam int WORDS = 256 / VEC;
   localparam int AW = $clog2(WORDS) + 1;
@@ -31,13 +31,19 @@ module vec_block #(
   logic [11:0] all, seen, joined;
   wire held = read != closed;
   wire [AW-1:0] filled = written - read;
-  assign pending = written != read || moving || rounding || out_valid;
+  wire [AW-1:0] read_next = flush || init ? '0 : read + AW'(held);
+  assign stays = in_valid || written != read || moving || rounding;
 
   logic [11:0] over[VEC];
   for (genvar l = 0; l < VEC; l++) begin : gen_lane
     logic [19:0] mem[2*WORDS];
     logic signed [19:0] q;
     logic signed [20:0] moved;  // with half a unit
+    // Eight lanes have a copy of the place that is read.
+    if (l % 8 == 0) begin : gen_place
+      (* keep *) logic [AW-1:0] at;
+      always_ff @(posedge clk) at <= read_next;
+    end
     wire signed [19:0] h = mask[l] ? x[l][19:0] : 20'd0;
     // Bit j: does not fit with exponent j.
     wire [11:0] above;
@@ -52,7 +58,7 @@ module vec_block #(
         mem[written] <= h;
         over[l] <= above;
       end
-      if (held) q <= mem[read];
+      if (held) q <= mem[gen_lane[l/8*8].gen_place.at];
       if (moving) moved <= $signed({q, 1'b0}) >>> e_q;
       if (rounding) y[l] <= moved[8:1] + {7'd0, moved[0]};
     end
@@ -63,7 +69,6 @@ module vec_block #(
     if (flush || init) begin
       written <= '0;
       closed <= '0;
-      read <= '0;
       for (int s = 1; s <= 3; s++) flow[s] <= '0;
       {moving, rounding, out_valid} <= '0;
     end else begin
@@ -71,12 +76,12 @@ module vec_block #(
       flow[1] <= '{v: in_valid, begins: written[AW-2:0] == '0, ends: in_last || &written[AW-2:0], next: written + 1'b1};
       for (int s = 2; s <= 3; s++) flow[s] <= flow[s-1];
       if (flow[3].v && flow[3].ends) closed <= flow[3].next;
-      read <= read + AW'(held);
       moving <= held;
       rounding <= moving;
       out_valid <= rounding;
       assert (!in_valid || filled != '1) else $error("block exponents: no room");
     end
+    read <= read_next;
     e_q <= exponent[read[AW-1]];
     e_r <= e_q;
     e <= e_r;

@@ -16,7 +16,8 @@ module vec_ctrl
     output logic           next_ready,
     input  vnext_t         next,
     output logic           idle,
-    output logic           init,        // `next` begins: loop values are loaded
+    output logic           starts,      // `next` is taken while nothing runs
+    output logic           init,        // `next` is taken: loop values are loaded, also of one that is bad or empty
     output uop_t           uop,
     output vop_t           op,
     output vsetup_t        setup,
@@ -32,7 +33,7 @@ module vec_ctrl
     output logic   [ 31:0] rq_beat,
     output logic   [ 15:0] rq_beats,
     // Loop.
-    output logic           run,
+    output logic           run,         // steps may be made
     input  logic           step,        // a step was issued
     input  logic           step_final,
     input  logic           onchip_bad,  // an address outside
@@ -40,7 +41,7 @@ module vec_ctrl
     input  logic   [ 31:0] write_info,
     input  logic           axi_error,
     input  logic   [ 31:0] axi_info,
-    input  logic           pipe_busy,   // something is under way, but
+    input  logic           pipe_busy,   // something is or may be under way, but
     input  logic           reduce_busy, // what the reductions have
     // After the loop.
     output logic           last_start,  // root of the sum
@@ -49,90 +50,80 @@ module vec_ctrl
     output logic           halt
 );
   typedef enum logic [2:0] {IDLE, ASK, RUN, DRAIN, LAST, SYNC, HALT} state_t;
-  state_t state;
+  state_t state, state_next;
   wire has_sync = op.qk || op.qv || op.store;
-  wire begins = next.bad == FAULT_NONE && !next.empty;
 
-  // What SOFTMAX writes and what ATTQ reads, `group` scalars each, lie apart; known a cycle after both.
-  logic apart, next_known;
-  wire chain = state == DRAIN && op.softmax && !pipe_busy && !tail && next_known && next_valid && begins && next.op.attq
-            && apart;
-  vop_t tail_op;
-  logic [31:0] tail_seq;
-  logic [2:0] draining;  // cycles
+  // An ATTQ follows a SOFTMAX, and what that writes and this reads, `group` scalars each, lie apart; known a cycle after both.
+  logic fits;
+  logic working;   // not IDLE
+  logic finished;  // the last step has been made
+  logic refused;   // the operation that was taken is at fault
+  logic [7:0] refused_code;
+  logic [31:0] refused_info;
+  logic draining;  // in DRAIN, without a tail
+  wire chain = draining && !pipe_busy && fits;
+  logic [1:0] drain;  // cycles
+  wire broken = state != IDLE && state != HALT && (onchip_bad || write_bad || axi_error);
+  wire tail_next = chain || (tail && !done);
 
-  assign idle = state == IDLE;
+  assign idle = !working;
   assign next_ready = idle || chain;
-  assign init = next_valid && begins && (idle || chain);
-  assign run = state == RUN;
+  assign starts = next_valid && idle;
+  assign init = next_valid && (idle || chain);
   assign halt = state == HALT;
   assign rq_valid = state == ASK;
   assign rq_beat = setup.beat;
   assign rq_beats = op.i32 ? uop.n[19:4] : uop.n[20:5];
-  assign ending = tail ? tail_op : op;
-  assign seq = tail ? tail_seq : uop.seq;
-  assign drained = draining[2];
+  assign drained = drain == 2'd3;
+
+  always_comb begin
+    state_next = state;
+    case (state)
+      IDLE: if (next_valid) state_next = next.bad != FAULT_NONE ? HALT : next.empty ? IDLE : next.op.from_aux ? ASK : RUN;
+      ASK: if (rq_ready) state_next = RUN;
+      RUN: if (finished) state_next = DRAIN;
+      DRAIN:
+      if (chain) state_next = RUN;
+      else if (!pipe_busy && !reduce_busy) state_next = op.sumsq ? LAST : has_sync ? SYNC : IDLE;
+      LAST: if (last_done) state_next = IDLE;
+      SYNC: if (sync) state_next = IDLE;
+      default: ;
+    endcase
+    if (broken) state_next = HALT;
+    if (rst) state_next = IDLE;
+  end
 
   always_ff @(posedge clk) begin
-    done <= 1'b0;
-    last_start <= 1'b0;
-    next_known <= next_valid;
-    apart <= next.setup.scalar >= setup.scalar + 40'(group) || next.setup.scalar + 40'(group) <= setup.scalar;
-    draining <= state != DRAIN ? '0 : draining[2] ? draining : draining + 3'd1;
+    // Flags of their own, because much hangs on them.
+    state <= state_next;
+    working <= state_next != IDLE;
+    run <= state_next == RUN && !(step && step_final);
+    finished <= step && step_final;
+    draining <= state_next == DRAIN && !tail_next && !rst;
+    fits <= next_valid && next.bad == FAULT_NONE && !next.empty && next.op.attq && op.softmax
+         && (next.setup.scalar >= setup.scalar + 40'(group) || next.setup.scalar + 40'(group) <= setup.scalar);
+    drain <= state != DRAIN ? '0 : drained ? drain : drain + 2'd1;
+    refused <= starts && next.bad != FAULT_NONE && !rst;
+    if (starts) {refused_code, refused_info} <= {next.bad, next.info};
+    if (init) {uop, op, setup} <= {next.uop, next.op, next.setup};
+    // What ends: the operation that runs, or the one before, up to its end.
+    if (starts) {ending, seq} <= {next.op, next.uop.seq};
+    else if (tail && done) {ending, seq} <= {op, uop.seq};
+    last_start <= state == DRAIN && state_next == LAST;
     if (rst) begin
-      state <= IDLE;
-      tail <= 1'b0;
+      {done, tail} <= '0;
       fault <= '0;
     end else begin
-      case (state)
-        IDLE:
-        if (next_valid) begin
-          {uop, op, setup} <= {next.uop, next.op, next.setup};
-          if (next.bad != FAULT_NONE) begin
-            fault <= '{valid: 1'b1, code: next.bad, pc: next.uop.pc, info: next.info};
-            state <= HALT;
-          end else if (next.empty) done <= 1'b1;
-          else state <= next.op.from_aux ? ASK : RUN;
-        end
-        ASK: if (rq_ready) state <= RUN;
-        RUN: if (step && step_final) state <= DRAIN;
-        DRAIN:
-        if (chain) begin
-          {uop, op, setup} <= {next.uop, next.op, next.setup};
-          {tail, tail_op, tail_seq} <= {1'b1, op, uop.seq};
-          state <= RUN;
-        end else if (!pipe_busy && !reduce_busy) begin
-          if (op.sumsq) begin
-            last_start <= 1'b1;
-            state <= LAST;
-          end else if (has_sync) state <= SYNC;
-          else begin
-            done <= 1'b1;
-            state <= IDLE;
-          end
-        end
-        LAST:
-        if (last_done) begin
-          done <= 1'b1;
-          state <= IDLE;
-        end
-        SYNC:
-        if (sync) begin
-          done <= 1'b1;
-          state <= IDLE;
-        end
-        default: ;
-      endcase
-      if (tail && done) tail <= 1'b0;
-      else if (tail && !reduce_busy) done <= 1'b1;
-      if (state != IDLE && state != HALT && (onchip_bad || write_bad || axi_error)) begin
-        done <= 1'b0;
+      tail <= tail_next;
+      done <= !broken && ((starts && next.bad == FAULT_NONE && next.empty)
+           || (state != IDLE && state_next == IDLE) || (tail && !done && !reduce_busy));
+      if (refused) fault <= '{valid: 1'b1, code: refused_code, pc: uop.pc, info: refused_info};
+      if (broken) begin
         fault <= '{valid: 1'b1, code: axi_error ? FAULT_AXI_WRITE : write_bad ? FAULT_WRITE_RANGE : FAULT_ONCHIP_RANGE,
                    pc: uop.pc, info: axi_error ? axi_info : write_bad ? write_info : uop.a};
-        state <= HALT;
       end
       assert (!step || run) else $error("vector unit: a step without an operation");
-      assert (!tail || run || state == DRAIN) else $error("vector unit: an operation ends before the one before it");
+      assert (!tail || state == RUN || state == DRAIN) else $error("vector unit: an operation ends before the one before it");
       assert (flush || !(idle && (pipe_busy || reduce_busy))) else $error("vector unit: something under way between operations");
     end
   end

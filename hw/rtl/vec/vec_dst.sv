@@ -22,22 +22,31 @@ module vec_dst
     output logic     [$clog2(VMEM/VEC)-1:0]     vw_addr,
     output logic     [               VEC-1:0]     vw_mask,
     output logic     [            VEC*32-1:0]     vw_data,
+    output logic                                  turns_bad, // a cycle before `bad`
     output logic                                  bad
 );
   localparam int LV = $clog2(VEC);
-  logic [31:0] at;
-  wire [31:0] word = op.pairs && result.upper ? at + setup.distance : at;
+  // The word that comes next. Of a pair the words are `distance` apart; after its second one, one on from the first, and after
+  // the last pair of a row one on from the second.
+  logic [31:0] word, back, forth;
   wire outside = word >= 32'(VMEM / VEC);
-  wire complete = !(op.pairs || op.halves) || result.upper;
+  wire complete = !op.halves || result.upper;
   assign pop = valid && op.to_vmem && (!vw_valid || vw_ready);
+  assign turns_bad = pop && outside;
+  always_comb begin
+    if (!op.pairs) forth = 32'(complete);
+    else if (!result.upper) forth = setup.distance;
+    else forth = result.last ? 32'd1 : back;
+  end
 
   always_ff @(posedge clk) begin
-    if (init) at <= c >> LV;
-    else if (pop && complete) at <= at + (op.pairs && result.last ? setup.jump : 32'd1);
+    back <= 32'd1 - setup.distance;
+    if (init) word <= c >> LV;
+    else if (pop) word <= word + forth;
     if (flush) vw_valid <= 1'b0;
     else if (pop) vw_valid <= !outside;
     else if (vw_ready) vw_valid <= 1'b0;
-    bad <= pop && outside && !flush;
+    bad <= turns_bad && !flush;
     if (pop) begin
       vw_addr <= word[$clog2(VMEM/VEC)-1:0];
       vw_mask <= mask;

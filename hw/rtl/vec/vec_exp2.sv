@@ -12,9 +12,14 @@ module vec_exp2
     input  logic               wide,
     output logic        [15:0] p
 );
+  typedef logic signed [12:0] falls_t[64];
+  function automatic falls_t falls();
+    for (int i = 0; i < 64; i++) falls[i] = -$signed({1'b0, EXP2_DELTA[i]});
+  endfunction
+  localparam falls_t FALL = falls();
   wire [32:0] d = {top[31], top} - {x[31], x};
   logic [15:0] value;
-  logic [11:0] delta;
+  logic signed [12:0] fall;  // -delta, so that a DSP adds the product to the value
   logic [5:0] low;
   logic [3:0] places, places_1;
   logic zero, zero_1, zero_2;
@@ -24,13 +29,13 @@ module vec_exp2
   always_ff @(posedge clk) begin
     if (en[0]) begin
       value <= EXP2_VALUE[d[11:6]];
-      delta <= EXP2_DELTA[d[11:6]];
+      fall <= FALL[d[11:6]];
       low <= d[5:0];
       places <= d[15:12];
       zero <= !visible || d[32:16] != 0;
     end
     if (en[1]) begin
-      line <= {value, 6'd63} - 22'(delta * 18'(low));
+      line <= 22'($signed({1'b0, value, 6'd63}) + 23'(fall) * 23'($signed({1'b0, low})));
       {places_1, zero_1} <= {places, zero};
     end
     if (en[2]) begin

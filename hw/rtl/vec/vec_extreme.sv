@@ -17,14 +17,14 @@ module vec_extreme #(
     output logic        [     4:0] word_lane,
     output logic                   all_valid,   // a pulse after the last word
     output logic signed [    31:0] all,
-    output logic                   pending
+    output logic                   stays        // something is here after this cycle, or a pulse comes
 );
   localparam logic signed [31:0] WORST = 32'h8000_0000;
   localparam logic [31:0] INVERT = {32{LEAST}};  // the smallest number is the largest one, inverted
   localparam int G = VEC / 4;
   localparam int H = G > 4 ? G / 4 : 1;  // groups of groups
   logic [3:0] v, first_q, last_q;
-  assign pending = v != 0;
+  assign stays = v[2:0] != 0 || en || (v[3] && last_q[3]);
   assign word_valid = v[3];
 
   logic signed [31:0] masked[VEC], value_1[G], value_2[H], value_3[1];

@@ -21,7 +21,7 @@ module vec_front
     output logic               start_ready,
     input  uop_t               start_uop,
     input  consts_t            consts,
-    input  logic               scan_idle,    // a SOFTMAX may be taken
+    input  logic               scan_idle,    // all rows of the SOFTMAX before have been scanned
     output logic               take,         // an operation is taken
     input  logic               run_idle,     // nothing runs
     output logic               token_read,   // EMBED: a word of vector memory is needed
@@ -35,13 +35,13 @@ module vec_front
   localparam int LV = $clog2(VEC);
   localparam int TOKEN = READ_LATENCY + 1;  // cycles from `token_read` until the token is known
   localparam int PRODUCT = 5;  // cycles of work with a product
-  typedef enum logic [2:0] {FREE, WORK, WAIT, READ, AGAIN, READY} state_t;
-  state_t state;
+  typedef enum logic [2:0] {CLOSED, FREE, WORK, WAIT, READ, AGAIN, READY} state_t;
+  state_t state, state_next;
+  logic free;  // state == FREE, as `valid` is READY: flags of their own, because much hangs on them
   logic [3:0] waited;  // cycles
   vop_t op, decoded;
   uop_t u;
   vec_decode #(.VEC(VEC)) u_decode (.code(start_uop.op), .flags(start_uop.flags), .op(decoded));
-  wire waits_for_scan = start_uop.op == OP_SOFTMAX && !scan_idle;
 
   logic empty, token_bad, beat_bad, late_bad;
   logic [7:0] bad;
@@ -57,10 +57,11 @@ module vec_front
       .clk, .en(working), .op, .uop(u), .consts, .id(token), .product, .setup, .beat, .empty, .bad, .late_bad
   );
 
-  assign start_ready = state == FREE && !rst && !waits_for_scan;
+  // From registers alone: neither the reset nor the operation that is offered goes through here to control. An operation that
+  // is taken in the first cycle of a reset is lost, as all others are.
+  assign start_ready = free && scan_idle;
   assign take = start_valid && start_ready;
-  assign valid = state == READY;
-  assign busy = state != FREE;
+  assign busy = state != FREE && state != CLOSED;
   assign token_word = u.b >> LV;
   assign token_read = state == WAIT && run_idle;
   assign beat_bad = beat[47:32] != 0;
@@ -79,33 +80,29 @@ module vec_front
     end
   end
 
+  // The checks are through after two cycles of work; with them EMBED knows whether it may read.
+  always_comb begin
+    state_next = state;
+    case (state)
+      CLOSED: state_next = FREE;
+      FREE: if (take) state_next = WORK;
+      WORK: if (waited == (op.multiplies && !op.embed ? 4'(PRODUCT) : 4'd2)) state_next = op.embed ? WAIT : READY;
+      WAIT:
+      if (bad != FAULT_NONE || empty) state_next = READY;
+      else if (token_read) state_next = READ;
+      READ: if (waited == 4'(TOKEN)) state_next = AGAIN;
+      AGAIN: if (waited == 4'(PRODUCT)) state_next = READY;
+      default: if (ready) state_next = FREE;
+    endcase
+    if (rst) state_next = CLOSED;
+  end
+
   always_ff @(posedge clk) begin
-    if (rst) state <= FREE;
-    else begin
-      waited <= waited + 4'd1;
-      case (state)
-        FREE: begin
-          waited <= 4'd1;
-          if (take) state <= WORK;
-          assert (!take || is_vector(start_uop.op)) else $error("vector unit: opcode %h", start_uop.op);
-        end
-        // The checks are through after two cycles of work; with them EMBED knows whether it may read.
-        WORK: if (waited == (op.multiplies && !op.embed ? 4'(PRODUCT) : 4'd2)) state <= op.embed ? WAIT : READY;
-        WAIT: begin
-          waited <= 4'd1;
-          if (bad != FAULT_NONE || empty) state <= READY;
-          else if (token_read) state <= READ;
-        end
-        READ:
-        if (waited == 4'(TOKEN)) begin
-          waited <= 4'd1;
-          state <= AGAIN;
-        end
-        AGAIN: if (waited == 4'(PRODUCT)) state <= READY;
-        READY: if (ready) state <= FREE;
-        default: ;
-      endcase
-    end
+    state <= state_next;
+    free <= state_next == FREE;
+    valid <= state_next == READY;
+    waited <= state == FREE || state == WAIT || (state == READ && state_next != READ) ? 4'd1 : waited + 4'd1;
+    assert (rst || !take || is_vector(start_uop.op)) else $error("vector unit: opcode %h", start_uop.op);
     // Whatever is offered; `take` says whether it counts.
     if (state == FREE) begin
       u <= start_uop;

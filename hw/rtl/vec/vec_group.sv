@@ -33,8 +33,9 @@ module vec_group
   (* keep *) logic signed [25:0] factor_q, factor_0;
   (* keep *) logic [15:0] base_q;
   (* keep *) logic [7:0] visible;
-  logic [5:0] shift_5, shift_9, shift_10, shift_11;
-  logic upper_4, upper_5, upper_9, upper_10, sink_4;
+  (* keep *) logic [5:0] shift_5, shift_9, shift_10, shift_11;
+  (* keep *) logic upper_4, upper_5, upper_9, upper_10;
+  logic sink_4;
   wire to_factor = op_q.silu ? v[ST_SIGMOID] : v[ST_OPERAND] && !op_q.early;
   wire early = op_q.last_stage ? v[ST_EXTRA] : v[ST_OPERAND];
   wire result = op_q.queued || op_q.to_act;

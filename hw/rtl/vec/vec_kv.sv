@@ -54,7 +54,9 @@ module vec_kv
   logic [VEC*4-1:0] codes, gathered[KW];
   logic [15:0] four[CHANNELS];
   wire v_last = at == 4'(VW - 1);
+  wire completes = op.qk ? result.last : v_last;
   assign pop = valid && (op.qk || op.qv) && (!full || hand);
+  wire full_next = (pop && completes) || (full && !hand);
   for (genvar l = 0; l < VEC; l++) begin : gen_code
     assign codes[l*4+:4] = x[l][3:0];
     wire unused = &{1'b0, x[l][31:4]};
@@ -74,8 +76,7 @@ module vec_kv
       full <= 1'b0;
     end else begin
       if (pop) at <= result.last || (op.qv && v_last) ? '0 : at + 4'd1;
-      if (pop) full <= op.qk ? result.last : v_last;
-      else if (hand) full <= 1'b0;
+      full <= full_next;
       assert (!(pop && full && !hand)) else $error("KV cache: a word after the last one of a head");
     end
     if (pop) ends <= result.last;
@@ -105,9 +106,23 @@ module vec_kv
   logic [CHANNELS-1:0] left;  // channels that have not taken the request
   logic [63:0] held[8];
   wire [CHANNELS-1:0] one = CHANNELS'(1) << channel;
-  wire taken = left == 0;
+  logic waits;  // left is not 0
+  wire taken = !waits;
   wire inside_range = first_ok && (op.qv || second_ok);
-  assign hand = state == IDLE && full && settle[4];
+  // Handed over when there is something and the sender is idle; known a cycle before.
+  logic idle_next;
+  always_comb begin
+    case (state)
+      IDLE: idle_next = !(hand && inside_range);
+      FIRST: idle_next = taken && op.qv;
+      CODES: idle_next = 1'b0;
+      default: idle_next = w_last;
+    endcase
+  end
+  always_ff @(posedge clk) begin
+    hand <= full_next && idle_next && settle[3] && !init && !flush;
+    assert (hand == (state == IDLE && full && settle[4])) else $error("KV cache: flag of what is handed over");
+  end
   assign w_valid = state == PIECES ? one : left;
   assign pending = state != IDLE || full;
 
@@ -124,9 +139,11 @@ module vec_kv
   always_ff @(posedge clk) begin
     bad <= 1'b0;
     left <= left & ~w_ready;
+    waits <= (left & ~w_ready) != 0;
     if (flush) begin
       state <= IDLE;
       left <= '0;
+      waits <= 1'b0;
     end else begin
       case (state)
         IDLE:
@@ -140,6 +157,7 @@ module vec_kv
           code_beat <= second_beat[31:0];
           if (inside_range) begin
             left <= op.qv ? '1 : one;
+            waits <= 1'b1;
             state <= FIRST;
           end
         end
@@ -151,6 +169,7 @@ module vec_kv
           w_part <= '0;
           w_last <= 1'b0;
           left <= one;
+          waits <= 1'b1;
           state <= CODES;
         end
         CODES:
@@ -168,9 +187,13 @@ module vec_kv
     end
   end
   // The piece that comes next.
-  wire [2:0] part_next = state == FIRST ? 3'd0 : state == CODES ? 3'd1 : w_part + 3'd1;
+  logic [2:0] part_next;
   wire [63:0] piece = state == IDLE ? {2{scale_base}} : held[part_next];
   wire move = state == PIECES || (state == IDLE ? hand : taken);
+  always_ff @(posedge clk) begin
+    if (state == IDLE) part_next <= '0;
+    else if (move) part_next <= part_next + 3'd1;
+  end
   for (genvar c = 0; c < CHANNELS; c++) begin : gen_channel
     always_ff @(posedge clk) if (move) w_data[c] <= op.qv ? {4{four[c]}} : piece;
   end

@@ -69,10 +69,13 @@ module vec_lane
     end
   end
 
-  // Stage 9: factors. The product x * y is made of two parts of x, 17 bits without sign and 15 with one; rotation uses the
-  // second multiplier for a product of its own.
+  // Stage 9: factors. The product x * y is made of two parts of x, 17 bits without sign and 15 with one, and of y without its
+  // lowest bit, so that a factor fits the 25 bits of a DSP; for that bit x itself is added, by the DSP too. Rotation uses the second multiplier
+  // for a product of its own, of numbers of 16 bits.
   logic signed [31:0] x;
-  logic signed [25:0] y, y1, y2;
+  logic signed [25:0] y;
+  logic signed [24:0] y1, y2;
+  logic odd;
   logic signed [17:0] lo;
   logic signed [15:0] hi;
   logic signed [23:0] g, g_9, g_10, g_11, g_12, g_13;
@@ -80,17 +83,15 @@ module vec_lane
   always_comb begin
     x = op.softmax || op.attq ? a : op.silu ? a_8 : op.qk || op.qq ? 32'(a16) : 32'($signed(a[25:0]));
     y = op.sumsq ? a[25:0] : op.silu ? 26'({10'd0, sig}) : factor;
-    if (op.rope) begin
-      x = upper_5 ? 32'(pair_b) : 32'($signed(a[15:0]));
-      y = upper_5 ? 26'($signed(a[15:0])) : 26'($signed(ra[15:0]));
-    end
+    if (op.rope) x = upper_5 ? 32'(pair_b) : 32'($signed(a[15:0]));
     g = op.normq ? 24'($signed(b[15:0])) : op.silu ? b_8 : 24'({8'd0, constants.gain});
   end
   always_ff @(posedge clk) begin
     if (en[ST_FACTOR]) begin
-      y1 <= y;
+      y1 <= !op.rope ? y[25:1] : upper_5 ? 25'($signed(a[15:0])) : 25'($signed(ra[15:0]));
+      odd <= y[0] && !op.rope;
       lo <= {op.rope && x[31], x[16:0]};
-      y2 <= !op.rope ? y : upper_5 ? 26'(pair_a) : 26'($signed(b[15:0]));
+      y2 <= !op.rope ? y[25:1] : upper_5 ? 25'(pair_a) : 25'($signed(b[15:0]));
       hi <= !op.rope ? 16'($signed(x[31:17])) : upper_5 ? b[15:0] : rb[15:0];
     end
     if (op.late) begin
@@ -100,15 +101,19 @@ module vec_lane
   end
 
   // Stages 10 and 11: product.
-  logic signed [43:0] low_part;
-  logic signed [41:0] high_part;
-  wire signed [57:0] beside = op.rope ? 58'(high_part) : {high_part[40:0], 17'd0};
+  logic signed [42:0] low_part;
+  logic signed [40:0] high_part;
+  logic rest;
+  wire signed [30:0] half = odd ? {hi[14:0], lo[16:1]} : '0;
+  wire signed [57:0] ahead = op.rope ? 58'(low_part) : 58'($signed({low_part, rest}));
+  wire signed [57:0] beside = op.rope ? 58'(high_part) : {high_part[39:0], 18'd0};
   always_ff @(posedge clk) begin
     if (en[ST_PARTIAL]) begin
-      low_part <= 44'(y1) * 44'(lo);
-      high_part <= 42'(y2) * 42'(hi);
+      low_part <= 43'(y1) * 43'(lo) + 43'(half);
+      high_part <= 41'(y2) * 41'(hi);
+      rest <= odd && lo[0];
     end
-    if (en[ST_PRODUCT]) p <= op.rope && !upper_10 ? 58'(low_part) - beside : 58'(low_part) + beside;
+    if (en[ST_PRODUCT]) p <= op.rope && !upper_10 ? ahead - beside : ahead + beside;
   end
 
   // Stages 12 and 13: shifted, with half a unit, and bounded.
@@ -128,7 +133,7 @@ module vec_lane
   logic signed [49:0] t2;
   logic [15:0] prob;
   wire signed [24:0] s25 = s[24:0];
-  logic signed [63:0] moving;
+  logic signed [63:0] moving, far, near;
   always_comb begin
     case (constants.moving)
       MOVE_PRODUCT: moving = 64'($signed({p2, 1'b0}));
@@ -137,7 +142,28 @@ module vec_lane
       default: moving = 64'($signed({a_6, 1'b0}));
     endcase
   end
-  wire signed [63:0] moved = moving >>> constants.shift_2;
+  // Shifted in three steps of four choices each; the last one is with the choice of the sum.
+  logic signed [63:0] moved;
+  always_comb begin
+    case (constants.shift_2[5:4])
+      2'd0: far = moving;
+      2'd1: far = moving >>> 16;
+      2'd2: far = moving >>> 32;
+      default: far = moving >>> 48;
+    endcase
+    case (constants.shift_2[3:2])
+      2'd0: near = far;
+      2'd1: near = far >>> 4;
+      2'd2: near = far >>> 8;
+      default: near = far >>> 12;
+    endcase
+    case (constants.shift_2[1:0])
+      2'd0: moved = near;
+      2'd1: moved = near >>> 1;
+      2'd2: moved = near >>> 2;
+      default: moved = near >>> 3;
+    endcase
+  end
   always_ff @(posedge clk) begin
     if (en[ST_PARTIAL_2] && !op.softmax) begin
       low_2 <= 42'(s25) * 42'($signed({1'b0, g_13[16:0]}));

@@ -25,7 +25,7 @@ module vec_pipe
     output logic     [VEC-1:0] mask_13,
     output logic     [VEC-1:0] mask_o,
     output logic     [   31:0] param_o,
-    output logic               busy      // something is under way
+    output logic               stays     // something is under way after this cycle
 );
   tag_t tag[ST_RESULT:1];
   logic [VEC-1:0] mask[ST_RESULT:1];
@@ -41,10 +41,8 @@ module vec_pipe
   assign mask_13 = mask[ST_BOUND];
   assign mask_o = mask[ST_RESULT];
 
-  always_comb begin
-    busy = 1'b0;
-    for (int s = 1; s <= ST_RESULT; s++) busy = busy | tag[s].v;
-  end
+  logic [ST_RESULT:2] goes_on;
+  assign stays = goes_on != 0;
 
   // What comes next into each stage, before its valid bit is looked at.
   for (genvar s = 2; s <= ST_RESULT; s++) begin : gen_stage
@@ -80,9 +78,10 @@ module vec_pipe
       assign mask_prior = mask[s-1];
       assign enters = 1'b1;
     end
+    assign goes_on[s] = prior.v && enters;
     always_ff @(posedge clk) begin
       tag[s] <= prior;
-      tag[s].v <= prior.v && enters && !flush;
+      tag[s].v <= goes_on[s] && !flush;
       if (prior.v) mask[s] <= mask_prior;
     end
   end

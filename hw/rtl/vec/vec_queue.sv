@@ -15,6 +15,7 @@ module vec_queue
     input  logic     [VEC-1:0]    in_mask,
     input  logic     [   31:0]    in_x    [VEC],
     output logic                  valid,
+    output logic                  more,          // than one
     input  logic                  pop,
     output vresult_t              out,
     output logic     [VEC-1:0]    out_mask,
@@ -23,28 +24,31 @@ module vec_queue
   localparam int AW = $clog2(DEPTH);
   logic [AW-1:0] wr, rd;
   logic [AW:0] level, claimed;
+  wire [AW-1:0] rd_next = flush ? '0 : rd + AW'(pop);
   vresult_t info[DEPTH];
   logic [VEC-1:0] masks[DEPTH];
 
   always_ff @(posedge clk) begin
+    rd <= rd_next;
     if (push) begin
       info[wr] <= in;
       masks[wr] <= in_mask;
     end
     if (flush) begin
-      {wr, rd} <= '0;
+      wr <= '0;
       {level, claimed} <= '0;
-      valid <= 1'b0;
+      {valid, more} <= '0;
       room <= 1'b0;
     end else begin
       wr <= wr + AW'(push);
-      rd <= rd + AW'(pop);
-      level <= level + (AW + 1)'(push) - (AW + 1)'(pop);
-      valid <= level + (AW + 1)'(push) != (AW + 1)'(pop);
-      claimed <= claimed + (AW + 1)'(step) - (AW + 1)'(pop);
+      if (push != pop) level <= level + (pop ? '1 : (AW + 1)'(1));
+      valid <= more || push || (valid && !pop);
+      more <= push == pop ? more : push ? valid : level > (AW + 1)'(2);
+      if (step != pop) claimed <= claimed + (pop ? '1 : (AW + 1)'(1));
       room <= claimed <= (AW + 1)'(DEPTH - 4);
       assert (!push || level != (AW + 1)'(DEPTH)) else $error("result queue: push into full");
       assert (!pop || valid) else $error("result queue: pop of empty");
+      assert (valid == (level != 0) && more == (level > 1)) else $error("result queue: flags of %0d results", level);
       assert (level <= claimed && claimed <= (AW + 1)'(DEPTH))
       else $error("result queue: %0d results, %0d places claimed", level, claimed);
     end
@@ -52,8 +56,13 @@ module vec_queue
   assign out = info[rd];
   assign out_mask = masks[rd];
   for (genvar l = 0; l < VEC; l++) begin : gen_lane
+    // Eight lanes have a copy of the place that is read.
+    if (l % 8 == 0) begin : gen_place
+      (* keep *) logic [AW-1:0] at;
+      always_ff @(posedge clk) at <= rd_next;
+    end
     logic [31:0] mem[DEPTH];
     always_ff @(posedge clk) if (push) mem[wr] <= in_x[l];
-    assign out_x[l] = mem[rd];
+    assign out_x[l] = mem[gen_lane[l/8*8].gen_place.at];
   end
 endmodule

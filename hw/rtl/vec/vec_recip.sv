@@ -6,35 +6,49 @@ module vec_recip
     input  logic        clk,
     input  logic        rst,
     input  logic        in_valid,
+    input  logic        wide,      // of s, else of t
     input  logic [31:0] s,
+    input  logic [15:0] t,
     output logic        out_valid,
     output logic [15:0] r,
     output logic [ 5:0] k,
-    output logic        pending
+    output logic        stays      // something is here after this cycle
 );
   logic [2:0] valid;
   logic [31:0] s1;
   logic [4:0] lead, k1, k2, k3, k4;
   logic [30:16] norm;
   logic [15:0] value;
-  logic [11:0] delta;
+  typedef logic signed [12:0] falls_t[128];
+  function automatic falls_t falls();
+    for (int i = 0; i < 128; i++) falls[i] = -$signed({1'b0, RECIP_DELTA[i]});
+  endfunction
+  localparam falls_t FALL = falls();
+  logic signed [12:0] fall;  // -delta, so that a DSP adds the product to the value
   logic [7:0] low;
   logic [23:0] line;  // value * 256 + 255 - delta * low: its upper 16 bits are value - floor(delta * low / 256)
   wire [31:0] moved = s1 << ~k1;  // 31 - k1
-  assign pending = valid != 0;
+  assign stays = valid[1:0] != 0 || in_valid;
   assign r = line[23:8];
   assign k = {1'b0, k4};
 
-  always_comb begin
-    lead = '0;
-    for (int i = 1; i < 32; i++) if (s[i]) lead = 5'(i);
-  end
+  // Leading one: in each group of four, and among the groups.
+  function automatic logic [4:0] leading(input logic [31:0] x);
+    logic [7:0] any, first;
+    leading = '0;
+    for (int g = 0; g < 8; g++) any[g] = x[4*g+:4] != 0;
+    for (int g = 0; g < 8; g++) begin
+      first[g] = any[g] && (any >> (g + 1)) == 0;
+      leading = leading | ({5{first[g]}} & {3'(g), x[4*g+3] || x[4*g+2], x[4*g+3] || (x[4*g+1] && !x[4*g+2])});
+    end
+  endfunction
+  assign lead = wide ? leading(s) : leading({16'd0, t});
 
   always_ff @(posedge clk) begin
     if (rst) {out_valid, valid} <= '0;
     else {out_valid, valid} <= {valid, in_valid};
     if (in_valid) begin
-      s1 <= s == 0 ? 32'd1 : s;
+      s1 <= wide ? (s == 0 ? 32'd1 : s) : (t == 0 ? 32'd1 : {16'd0, t});
       k1 <= lead;
     end
     if (valid[0]) begin
@@ -43,12 +57,12 @@ module vec_recip
     end
     if (valid[1]) begin
       value <= RECIP_VALUE[norm[30:24]];
-      delta <= RECIP_DELTA[norm[30:24]];
+      fall <= FALL[norm[30:24]];
       low <= norm[23:16];
       k3 <= k2;
     end
     if (valid[2]) begin
-      line <= {value, 8'd255} - 24'(delta * 20'(low));
+      line <= 24'($signed({1'b0, value, 8'd255}) + 25'(fall) * 25'($signed({1'b0, low})));
       k4 <= k3;
     end
   end

@@ -1,6 +1,7 @@
 // What is made of many elements: sums, extremes, the steps of quantization, roots and reciprocals; and the scalars that are
 // written from them.
 module vec_reduce
+  import accllm_regs_pkg::FAULT_NONE;
   import accllm_types_pkg::*;
   import accllm_vec_pkg::*;
 #(
@@ -11,7 +12,7 @@ module vec_reduce
     input  logic                      clk,
     input  logic                      rst,
     input  logic                      flush,
-    input  logic                      init,
+    input  logic                      starts,         // `next` begins, while nothing runs
     input  vnext_t                    next,
     input  vop_t                      op,             // the operation that ends
     input  vsetup_t                   setup,
@@ -31,7 +32,7 @@ module vec_reduce
     input  logic                      root,           // take the root of the sum of squares
     output logic                      root_valid,
     output logic signed [       31:0] zmax,           // SOFTMAX: largest exponent of the row
-    output logic                      busy,           // beside what is written in this cycle
+    output logic                      busy,           // more than what is written in this cycle
     output logic     [           4:0] vs_w_en,        // scale of f0, f1, f2, f3, base of f0
     output logic     [        AS-1:0] vs_w_addr,
     output logic     [          31:0] vs_w_f0,
@@ -43,11 +44,11 @@ module vec_reduce
     output logic     [          31:0] result_value
 );
   wire stat = op.statk || op.statq;
-  wire begins = init && !next.op.attq;  // which has nothing to do here, and may begin before the end of a SOFTMAX
+  wire begins = starts && !next.op.attq;  // which has nothing to do here
 
   // Extremes of operands: whole numbers for ARGMAX, 16 bits of heads.
   logic signed [31:0] x[VEC], most, least, word_most, word_least;
-  logic most_valid, most_word, most_pending, least_valid, least_word, least_pending;
+  logic most_valid, most_word, most_stays, least_valid, least_word, least_stays;
   logic [4:0] most_lane, least_lane;
   for (genvar l = 0; l < VEC; l++) begin : gen_lane
     assign x[l] = op.argmax ? a[l] : {{16{a[l][15]}}, a[l][15:0]};
@@ -56,13 +57,13 @@ module vec_reduce
   wire least_en = tag_5.v && stat;
   vec_extreme #(.VEC(VEC)) u_most (
       .clk, .flush, .en(most_en), .first(tag_5.first), .last(tag_5.last), .mask(mask_5), .x, .word_valid(most_word),
-      .word(word_most), .word_lane(most_lane), .all_valid(most_valid), .all(most), .pending(most_pending)
+      .word(word_most), .word_lane(most_lane), .all_valid(most_valid), .all(most), .stays(most_stays)
   );
   vec_extreme #(.VEC(VEC), .LEAST(1)) u_least (
       .clk, .flush, .en(least_en), .first(tag_5.first), .last(tag_5.last), .mask(mask_5), .x, .word_valid(least_word),
-      .word(word_least), .word_lane(least_lane), .all_valid(least_valid), .all(least), .pending(least_pending)
+      .word(word_least), .word_lane(least_lane), .all_valid(least_valid), .all(least), .stays(least_stays)
   );
-  wire argmax_init = init && next.op.argmax;
+  wire argmax_init = starts && next.op.argmax && !next.empty && next.bad == FAULT_NONE;
   wire argmax_word = most_word && op.argmax;
   vec_argmax #(.VEC(VEC)) u_argmax (
       .clk, .rst, .init(argmax_init), .anew(next.op.anew), .start(next.uop.aux), .word_valid(argmax_word),
@@ -80,7 +81,7 @@ module vec_reduce
   // Sums.
   logic [63:0] sq_sum;
   logic [31:0] sum;
-  logic sum_valid, sum_pending;
+  logic sum_valid, sum_ends, sum_stays;
   logic [51:0] square[VEC];
   wire sq_en = tag_11.v && op.sumsq;
   wire sum_en = tag_o.v && (op.softmax || op.qq);
@@ -90,27 +91,29 @@ module vec_reduce
   end
   vec_sum #(.VEC(VEC)) u_sum (
       .clk, .flush, .init(begins), .start(next.uop.aux), .sq_en, .sq_mask(mask_11), .sq(square), .sq_sum, .en(sum_en),
-      .first(tag_o.first), .last(tag_o.last), .x(o), .sum, .sum_valid, .pending(sum_pending)
+      .first(tag_o.first), .last(tag_o.last), .x(o), .sum, .sum_valid, .ends(sum_ends),
+      .stays(sum_stays)
   );
 
   // Steps, roots, reciprocals.
-  logic stat_ask, stat_pending, inverse_valid, inverse_pending;
+  logic stat_ask, stat_stays, inverse_valid, inverse_stays;
   logic [15:0] stat_scale, stat_base, ask_scale, root_r, inverse_r;
   logic [5:0] root_e, inverse_k;
   wire stat_valid = most_valid && stat;
   wire root_start = root && op.sumsq;
   wire inverse_start = stat_ask || (sum_valid && op.softmax);
-  wire [31:0] divisor = op.softmax ? sum : {16'd0, ask_scale};
   vec_stat u_stat (
       .clk, .flush, .in_valid(stat_valid), .query(op.statq), .most, .least, .ask(stat_ask), .ask_scale,
-      .scale(stat_scale), .base(stat_base), .pending(stat_pending)
+      .scale(stat_scale), .base(stat_base), .stays(stat_stays)
   );
   vec_rsqrt u_root (.clk, .rst(flush), .in_valid(root_start), .s(sq_sum), .out_valid(root_valid), .r(root_r), .e(root_e));
   vec_recip u_inverse (
-      .clk, .rst(flush), .in_valid(inverse_start), .s(divisor), .out_valid(inverse_valid), .r(inverse_r), .k(inverse_k),
-      .pending(inverse_pending)
+      .clk, .rst(flush), .in_valid(inverse_start), .wide(op.softmax), .s(sum), .t(ask_scale), .out_valid(inverse_valid), .r(inverse_r), .k(inverse_k),
+      .stays(inverse_stays)
   );
-  assign busy = most_pending || least_pending || sum_pending || (sum_valid && op.softmax) || stat_pending || inverse_pending;
+  always_ff @(posedge clk) begin
+    busy <= !flush && (most_stays || least_stays || sum_stays || (sum_ends && op.softmax) || stat_stays || inverse_stays);
+  end
 
   // Scalars written.
   logic outside;  // as it was when the head was read

@@ -9,6 +9,7 @@ module vec_rows #(
     input  logic                              clk,
     input  logic                              flush,
     input  logic                              early,     // the next operation's factors may be read
+    input  logic                              starts,    // an operation begins while nothing runs
     input  logic                              init,      // an operation begins
     input  logic                              softmax,   // it is one
     input  logic        [$clog2(SCALARS)-1:0] window,    // scalars of its first row
@@ -48,13 +49,13 @@ module vec_rows #(
       {known, asked} <= '0;
       phase <= OTHER;
     end else begin
-      if ((early || init) && softmax && !asked) begin
+      if ((early || starts) && softmax && !asked) begin
         at_window <= window;
         at_sink <= sink;
         zm_q <= zm;
         fetch <= 5'd1;
         known <= 1'b0;
-        asked <= !init;
+        asked <= !starts;
       end
       if (fetch[3]) next_window <= zq[25:0];
       if (fetch[4]) begin

@@ -17,7 +17,12 @@ module vec_rsqrt
   logic [8:0] segment;
   logic [6:0] part;
   logic [15:0] value;
-  logic [11:0] delta;
+  typedef logic signed [12:0] falls_t[384];
+  function automatic falls_t falls();
+    for (int i = 0; i < 384; i++) falls[i] = -$signed({1'b0, RSQRT_DELTA[i]});
+  endfunction
+  localparam falls_t FALL = falls();
+  logic signed [12:0] fall;  // -delta, so that a DSP adds the product to the value
   logic [6:0] low;
   logic [22:0] line;  // value * 128 + 127 - delta * low: its upper 16 bits are value - floor(delta * low / 128)
   wire [63:0] norm = s1 << {~e1, 1'b0};  // 62 - 2 * e1
@@ -43,12 +48,12 @@ module vec_rsqrt
     end
     if (valid[1]) begin
       value <= RSQRT_VALUE[segment];
-      delta <= RSQRT_DELTA[segment];
+      fall <= FALL[segment];
       low <= part;
       e3 <= e2;
     end
     if (valid[2]) begin
-      line <= {value, 7'd127} - 23'(delta * 19'(low));
+      line <= 23'($signed({1'b0, value, 7'd127}) + 24'(fall) * 24'($signed({1'b0, low})));
       e4 <= e3;
     end
   end

@@ -130,7 +130,7 @@ module vec_scan
   end
 
   // The largest of a word.
-  logic pending, all_valid, word_valid;
+  logic stays, all_valid, word_valid;
   logic [4:0] word_lane;
   logic signed [31:0] x[VEC], word, all;
   for (genvar l = 0; l < VEC; l++) begin : gen_lane
@@ -138,7 +138,7 @@ module vec_scan
   end
   vec_extreme #(.VEC(VEC)) u_most (
       .clk, .flush, .en(flow[DELAY].v), .first(1'b1), .last(1'b0), .mask(seen[DELAY]), .x, .word_valid, .word, .word_lane,
-      .all_valid, .all, .pending
+      .all_valid, .all, .stays
   );
 
   // A row's result, and the results that wait.
@@ -179,5 +179,5 @@ module vec_scan
     end
   end
 
-  wire unused = &{1'b0, uop, consts, word_lane, all, all_valid, pending, base, m};
+  wire unused = &{1'b0, uop, consts, word_lane, all, all_valid, stays, base, m};
 endmodule

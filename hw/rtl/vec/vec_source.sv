@@ -21,6 +21,7 @@ module vec_source
     input  uop_t                       start_uop,
     output logic                       scan_idle,
     input  vnext_t                     next,
+    input  logic                       starts,
     input  logic                       init,
     input  uop_t                       uop,
     input  vop_t                       op,
@@ -73,10 +74,15 @@ module vec_source
   tag_t tag_src;
   wire head_bad = op.by_head && tag_src.first && outside_1;
 
-  // Steps.
-  assign go = rows_ready && (room || !op.queued) && (load_ready || !op.from_aux);
+  // Steps. Copies of what of the operation decides whether one may be made.
+  (* keep *) logic needs_room, needs_load, in_pairs;
+  always_ff @(posedge clk) begin
+    if (init) {needs_room, needs_load} <= {next.op.queued, next.op.from_aux};
+    if (init) in_pairs <= next.op.pairs;
+  end
+  assign go = rows_ready && (room || !needs_room) && (load_ready || !needs_load);
   assign row_start = uop.b >> LV;
-  vec_src #(.VEC(VEC), .VMEM(VMEM), .SBUF(SBUF)) u_src (.scalar_bad(head_bad), .tag(tag_src), .mask(mask_src), .*);
+  vec_src #(.VEC(VEC), .VMEM(VMEM), .SBUF(SBUF)) u_src (.scalar_bad(head_bad), .in_pairs, .tag(tag_src), .mask(mask_src), .*);
 
   // Rows of SOFTMAX: visible slots, places in the score buffer, largest scores, factors.
   vtop_t top, top_1;
@@ -140,7 +146,7 @@ module vec_source
       .next(row_end), .addr(head_addr), .outside(head_outside)
   );
   logic [1:0] begun;
-  wire begin_read = init && next.op.normq;
+  wire begin_read = starts && next.op.normq;
   wire head_read = tag_src.v && tag_src.first && op.by_head;
   wire head_known = tag_3.v && tag_3.first && (op.qk || op.qq || op.attq);
   wire [21:0] inverse = op.attq ? f3_q : f1_q;

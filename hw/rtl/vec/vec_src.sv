@@ -17,6 +17,7 @@ module vec_src
     input  logic    [    31:0] row_start,   // ROPE: first word of cos and sin
     input  logic               run,
     input  logic               go,          // a step may be made
+    input  logic               in_pairs,    // op.pairs
     input  logic               peak,        // SOFTMAX: a row begins, at word `row_word` of the score buffer
     input  logic    [    31:0] row_word,
     input  logic    [    31:0] token_word,  // EMBED, before it begins: where the token is read from
@@ -44,7 +45,7 @@ module vec_src
   wire [31:0] a_next = op.rope && upper ? pb : pa;
 
   // The second half of a pair follows the first one at once: ROPE's lanes count on it.
-  assign step = run && (go || (op.pairs && upper));
+  assign step = run && (go || (in_pairs && upper));
   assign step_final = last && last_row && complete;
   assign row_end = step && last && complete;
 

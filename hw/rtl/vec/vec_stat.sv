@@ -11,7 +11,7 @@ module vec_stat (
     output logic        [15:0] ask_scale,
     output logic        [15:0] scale,      // with the reciprocal
     output logic        [15:0] base,
-    output logic               pending
+    output logic               stays       // something is here after this cycle
 );
   localparam int ANSWER = 4;
   logic [2+ANSWER:0] valid;
@@ -29,7 +29,7 @@ module vec_stat (
   wire [15:0] bounded = middle > 20'sd32767 ? 16'h7fff : middle[15:0];
 
   assign ask = valid[3];
-  assign pending = valid != 0 || in_valid;
+  assign stays = valid[1+ANSWER:0] != 0 || in_valid;
   assign scale = scale_q[ANSWER-1];
   assign base = base_q[ANSWER-1];
 

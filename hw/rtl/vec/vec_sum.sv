@@ -17,7 +17,8 @@ module vec_sum #(
     input  logic        [    31:0] x      [VEC],
     output logic        [    31:0] sum,
     output logic                   sum_valid,    // a pulse after the last word
-    output logic                   pending
+    output logic                   ends,         // a cycle before `sum_valid`
+    output logic                   stays         // something is here after this cycle
 );
   localparam int G = VEC / 4;
   localparam int H = G > 4 ? G / 4 : 1;
@@ -60,7 +61,8 @@ module vec_sum #(
     end
   end
 
-  assign pending = sq_v != 0 || v != 0;
+  assign ends = v[1] && last_q[1];
+  assign stays = sq_en || sq_v[0] || en || v[0];
   wire [63:0] sq_word = 64'(sq_2[0]) + 64'(sq_2[1]);
   wire signed [31:0] word = 32'(sum_2[0]) + 32'(sum_2[1]);
   always_ff @(posedge clk) begin
@@ -68,7 +70,7 @@ module vec_sum #(
     v <= flush ? '0 : {v[0], en};
     first_q <= {first_q[0], first};
     last_q <= {last_q[0], last};
-    sum_valid <= v[1] && last_q[1] && !flush;
+    sum_valid <= ends && !flush;
     if (init) sq_sum <= {32'd0, start};
     else if (sq_v[1]) sq_sum <= sq_sum + sq_word;
     if (init) sum <= '0;

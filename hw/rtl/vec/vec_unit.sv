@@ -99,9 +99,10 @@ module vec_unit
     output logic    [                 31:0] result_value
 );
   // Operations: the next one, and the one that runs.
-  logic reset, front_reset, held_bad, tail, drained, flush, take, scan_idle, idle, front_busy, next_valid, next_ready, token_read, init, run, halt;
+  logic reset, front_reset, held_bad, tail, drained, flush, take, scan_idle, idle, front_busy, next_valid, next_ready, token_read, starts, init, run, halt;
   logic step, step_final, source_bad, dst_bad, act_bad, kv_bad, bad, onchip_bad, pipe_busy, root, root_valid, sync;
-  logic axi_error, lanes_busy, reduce_busy, block_pending, kv_pending, queue_valid, room;
+  logic axi_error, lanes_stay, reduce_busy, block_stays, kv_pending, queue_valid, queue_more, room;
+  logic dst_turns_bad, act_turns_bad, push, dst_pop, kv_pop, store_pop;
   logic [31:0] token_word, kv_bad_beat, axi_channel;
   logic [31:0] word[VEC];
   vnext_t next;
@@ -139,9 +140,13 @@ module vec_unit
     assert (!(tail && va_valid)) else $error("vector unit: results before the end of the operation before");
   end
   assign bad = ((source_bad || held_bad) && !tail) || dst_bad || act_bad || kv_bad;
-  // Writes that are made in this cycle are visible in the next one.
-  assign pipe_busy = bad || onchip_bad || lanes_busy || block_pending || queue_valid || (vw_valid && !vw_ready)
-                  || kv_pending || aux_wq_valid;
+  // Writes that are made in this cycle are visible in the next one. A register, so that what ends an operation and begins the
+  // next is known when the cycle begins; a cycle late for what goes to a channel, to auxiliary or to vector memory.
+  always_ff @(posedge clk) begin
+    pipe_busy <= !flush && (run || lanes_stay || block_stays || queue_more || push || (queue_valid && !dst_pop) || dst_pop
+              || (vw_valid && !vw_ready) || kv_pending || aux_wq_valid
+              || bad || source_bad || held_bad || dst_turns_bad || act_turns_bad);
+  end
 
   // Steps and their way through the lanes.
   tag_t tag_1, tag_2, tag_3, tag_4, tag_5, tag_11, tag_13, tag_o;
@@ -156,7 +161,7 @@ module vec_unit
   vec_source #(.LANES(LANES), .VEC(VEC), .VMEM(VMEM), .SBUF(SBUF), .SCALARS(SCALARS)) u_source (
       .start_uop(uop), .uop(u), .bad(source_bad), .*
   );
-  vec_pipe #(.VEC(VEC)) u_pipe (.busy(lanes_busy), .*);
+  vec_pipe #(.VEC(VEC)) u_pipe (.stays(lanes_stay), .*);
   vec_lanes #(.VEC(VEC)) u_lanes (.ra_data(vm_ra_data), .rb_data(vm_rb_data), .sc_data(sb_r_data), .*);
   vec_reduce #(.VEC(VEC), .SCALARS(SCALARS)) u_reduce (.op(ending), .pitch(u.k), .s(s_first), .busy(reduce_busy), .*);
 
@@ -176,29 +181,29 @@ module vec_unit
   end
   vec_block #(.VEC(VEC)) u_block (
       .clk, .flush, .init, .in_valid(block_in), .in_last(tag_o.last), .mask(mask_o), .x(o), .out_valid(block_v),
-      .y(block_y), .e(block_e), .pending(block_pending)
+      .y(block_y), .e(block_e), .stays(block_stays)
   );
   vec_act #(.LANES(LANES), .VEC(VEC), .ACT(ACT)) u_act (
       .clk, .flush, .init, .next, .op, .x(u.x), .wide_head, .group(consts.gqa[4:0]), .v(act_v), .last(tag_o.last),
       .mask(act_mask), .o(act_o), .exponent(act_e), .w_valid(va_valid), .w_addr(va_addr), .w_lanes(va_lanes),
-      .w_banks(va_banks), .w_even(va_even), .w_odd(va_odd), .w_exp(va_exp), .bad(act_bad)
+      .w_banks(va_banks), .w_even(va_even), .w_odd(va_odd), .w_exp(va_exp), .turns_bad(act_turns_bad), .bad(act_bad)
   );
 
   // Results that may have to wait.
   vresult_t result_in, result;
   logic [VEC-1:0] result_mask;
   logic [31:0] x[VEC];
-  logic dst_pop, kv_pop, store_pop;
   wire claim = step && op.queued;
-  wire push = tag_o.v && op.queued;
+  assign push = tag_o.v && op.queued;
   wire pop = dst_pop || kv_pop || store_pop;
   assign result_in = '{first: tag_o.first, last: tag_o.last, upper: tag_o.upper, param: param_o};
   vec_queue #(.VEC(VEC)) u_queue (
-      .clk, .flush, .step(claim), .room, .push, .in(result_in), .in_mask(mask_o), .in_x(o), .valid(queue_valid), .pop,
+      .clk, .flush, .step(claim), .room, .push, .in(result_in), .in_mask(mask_o), .in_x(o), .valid(queue_valid), .more(queue_more), .pop,
       .out(result), .out_mask(result_mask), .out_x(x)
   );
   vec_dst #(.VEC(VEC), .VMEM(VMEM)) u_dst (
-      .c(next.uop.c), .valid(queue_valid), .pop(dst_pop), .mask(result_mask), .bad(dst_bad), .*
+      .c(next.uop.c), .valid(queue_valid), .pop(dst_pop), .mask(result_mask),
+      .turns_bad(dst_turns_bad), .bad(dst_bad), .*
   );
   vec_kv #(.CHANNELS(CHANNELS), .VEC(VEC)) u_kv (
       .uop(u), .valid(queue_valid), .pop(kv_pop), .w_valid(kw_valid), .w_ready(kw_ready), .w_beat(kw_beat),

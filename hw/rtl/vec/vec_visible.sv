@@ -89,8 +89,10 @@ module vec_visible
   end
   for (genvar l = 0; l < VEC; l++) begin : gen_lane
     logic [4:0] under;
+    // l < number, as a table: a comparison would be a carry chain.
+    localparam logic [63:0] ABOVE = {64{1'b1}} << (l + 1);
     for (genvar i = 0; i < 5; i++) begin : gen_under
-      assign under[i] = 6'(l) < clipped[i];
+      assign under[i] = ABOVE[clipped[i]];
     end
     always_ff @(posedge clk) if (step_1) mask[l] <= sink ? under[0] : under[1] ? !under[2] : under[3] && !under[4];
   end

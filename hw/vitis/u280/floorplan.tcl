@@ -2,7 +2,7 @@
 # Sourced by Vivado before opt_design (make xclbin): each die's part of the kernel into the platform's block of that die.
 # SLR0: LUT 66%, FF 41%, DSP 60%, BRAM36 26%, URAM 80% (estimated, shell and paths to memory included)
 # SLR1: LUT 56%, FF 39%, DSP 66%, BRAM36 41%, URAM 18% (estimated, shell and paths to memory included)
-# SLR2: LUT 59%, FF 28%, DSP 64%, BRAM36 64%, URAM 80% (estimated, shell and paths to memory included)
+# SLR2: LUT 59%, FF 28%, DSP 62%, BRAM36 64%, URAM 80% (estimated, shell and paths to memory included)
 
 add_cells_to_pblock pblock_dynamic_SLR0 [get_cells -hierarchical -filter {NAME =~ */accllm_u280_1/*/u_aux}]
 add_cells_to_pblock pblock_dynamic_SLR0 [get_cells -hierarchical -filter {NAME =~ */accllm_u280_1/*/gen_channel\[*\]/u_reader}]

@@ -84,7 +84,7 @@ pub const SIGMOID: u64 = 17;
 /// `vec/vec_ctrl`: from the end of everything to `done`, for results written from the lanes.
 pub const WRITTEN: u64 = 2;
 /// `vec/vec_queue`, `vec/vec_dst`: more, for results that pass the queue to vector memory.
-pub const QUEUED: u64 = 1;
+pub const QUEUED: u64 = 2;
 /// Results that may wait there before steps do.
 pub const QUEUE_ROOM: u64 = 16;
 /// `vec/vec_queue`: from the end of the lanes to who takes a result.
@@ -100,7 +100,7 @@ pub const SOFTMAX: u64 = 22;
 /// From a SOFTMAX's last step to an ATTQ that may begin meanwhile; until when it may.
 pub const CHAIN: [u64; 2] = [15, 21];
 /// ARGMAX.
-pub const ARGMAX: u64 = 11;
+pub const ARGMAX: u64 = 12;
 /// `vec/vec_block`: from a block's last word at the end of the lanes to `done`, beside its words.
 pub const BLOCK: u64 = 8;
 /// `vec/vec_rows`: from asking for a row's factors to the peak.
@@ -138,6 +138,6 @@ pub const AUX_ADDRESS: [u64; 2] = [6, 2];
 /// From a beat at the port to the step that uses it.
 pub const AUX_BEAT: u64 = 2;
 /// From the loader's request to its address; from the first beat to the first instruction.
-pub const LOADER: [u64; 3] = [9, 1, 1];
+pub const LOADER: [u64; 3] = [10, 1, 1];
 /// `ctrl/aux_write`: cycles of a beat, from its being offered to the memory's having it.
 pub const AUX_WRITE: [u64; 2] = [2, 3];
