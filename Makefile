@@ -24,6 +24,7 @@ help:
 	@echo "make synth      open synthesis of what has changed in the RTL, docs/area.md again (half an hour for all of it)"
 	@echo "make generate   generated files, from the tables in hw/src"
 	@echo "make pictures   the pictures of docs, from the figures of its pages"
+	@echo "make studies    the tables and plots of docs/studies again (a minute)"
 	@echo "make fmt        format the Rust code"
 
 build: verilator
@@ -79,6 +80,12 @@ check-generated:
 # The pictures of the documentation, from the figures of its pages.
 pictures:
 	$(PYTHON) tools/pictures.py
+
+# The sweeps of docs/studies, on the timing model.
+.PHONY: studies
+
+studies: build
+	$(PYTHON) tools/studies.py $(ACCLLM)
 
 lint: check-generated lint-rtl synth-check
 	$(CARGO) fmt --all --check

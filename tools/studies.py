@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""Runs the sweeps of docs/studies and writes their tables and plots again: `make studies`.
+
+    tools/studies.py PROGRAM        PROGRAM is `accllm`
+
+Each docs/studies/NAME.toml is a sweep; its page NAME.md keeps the words, and gets the table between the marks and the plot
+NAME.svg. Needs nothing but Python.
+"""
+
+import csv
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from pictures import BLUE, INK, LINE, ROOT, SOFT, Svg
+
+FOLDER = ROOT / "docs/studies"
+WORK = ROOT / "build/studies"
+
+# For each study: columns of the table (heading, metric or axis, digits), and what the plot shows: x, y, one colour each.
+STUDIES = {
+    "engine": (
+        [("channels", "channels", 0), ("lanes", "lanes", 0), ("vec", "vec", 0), ("decode, tokens/s", "decode.tokens_per_s", 1),
+         ("prefill, tokens/s", "prefill.tokens_per_s", 0), ("DSP, % of the card", "dsp_percent", 0), ("LUT, %", "lut_percent", 0),
+         ("decode, J a token", "decode.joules_per_token", 3), ("fits", "fits", 0)],
+        ("dsp_percent", "prefill.tokens_per_s", "channels"),
+    ),
+    "cards": (
+        [("card", "card", 0), ("model", "shape", 0), ("channels", "channels", 0), ("decode, tokens/s", "decode.tokens_per_s", 1),
+         ("W", "decode.watts", 0), ("J a token", "decode.joules_per_token", 3), ("fits", "fits", 0)],
+        ("decode.joules_per_token", "decode.tokens_per_s", "card"),
+    ),
+    "context": (
+        [("window", "window", 0), ("tokens before", "context", 0), ("tokens/s", "decode.tokens_per_s", 1),
+         ("waits for memory, %", "decode.stream_share", 3), ("J a token", "decode.joules_per_token", 3)],
+        ("context", "decode.tokens_per_s", "window"),
+    ),
+    "formats": (
+        [("format", "format", 0), ("bits a weight", "decode.bits_per_weight", 2), ("tokens/s", "decode.tokens_per_s", 1),
+         ("J a token", "decode.joules_per_token", 3)],
+        ("decode.bits_per_weight", "decode.tokens_per_s", "format"),
+    ),
+}
+COLOURS = ["#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#0f172a", "#db2777"]
+
+
+def points(program, name):
+    """The points of a study, `{column: text}`; units and labels are taken off the headings."""
+    out = WORK / name
+    command = [program, "sweep", str(FOLDER / f"{name}.toml"), "-o", str(out), "--confirm", "none"]
+    WORK.mkdir(parents=True, exist_ok=True)
+    subprocess.run(command, check=True, cwd=ROOT)
+    with open(out / "points.csv", newline="") as file:
+        rows = list(csv.reader(file))
+    heads = [head.split(" [")[0] for head in rows[0]]
+    return [dict(zip(heads, row)) for row in rows[1:]]
+
+
+def shown(text, digits):
+    try:
+        return f"{float(text):,.{digits}f}"
+    except ValueError:
+        return text.strip("{}").replace('"', "").replace(" = ", " ") or "-"
+
+
+def table(all_points, columns):
+    lines = ["| " + " | ".join(head for head, _, _ in columns) + " |", "|" + "---|" * len(columns)]
+    for p in all_points:
+        if p["status"] == "ok":
+            cells = [{"1": "yes", "0": "no"}.get(p[key], "-") if key == "fits" else shown(p.get(key, ""), n)
+                     for _, key, n in columns]
+            lines.append("| " + " | ".join(cells) + " |")
+    left = [p for p in all_points if p["status"] != "ok"]
+    if left:
+        lines += ["", f"{len(left)} of {len(all_points)} points are against a rule and have no figures."]
+    return "\n".join(lines)
+
+
+def plot(all_points, name, x, y, colour):
+    good = [p for p in all_points if p["status"] == "ok" and p.get(x) and p.get(y)]
+    xs, ys = [float(p[x]) for p in good], [float(p[y]) for p in good]
+    svg = Svg(640, 360, f"{name}: {y} by {x}")
+    (left, top, right, bottom) = (70, 20, 480, 310)
+    high = max(ys) * 1.08
+    low_x, high_x = min(xs), max(xs) + (max(xs) == min(xs))
+    at = lambda a, b: (left + 15 + (right - left - 30) * (a - low_x) / (high_x - low_x), bottom - (bottom - top) * b / high)
+    svg.line([(left, top), (left, bottom), (right, bottom)], LINE)
+    for part in (0, 0.5, 1):
+        svg.text(left - 6, bottom - (bottom - top) * part + 4, f"{high * part:,.0f}", "end", 11)
+        value = low_x + (high_x - low_x) * part
+        svg.text(left + 15 + (right - left - 30) * part, bottom + 16, f"{value:,.3g}", "middle", 11)
+    svg.text((left + right) / 2, bottom + 36, x, "middle", 12, INK)
+    svg.text(left, top - 6, y, "start", 12, INK)
+    kinds = list(dict.fromkeys(p[colour] for p in good))
+    for p, a, b in zip(good, xs, ys):
+        cx, cy = at(a, b)
+        tint = COLOURS[kinds.index(p[colour]) % len(COLOURS)]
+        svg.parts.append(f"<circle cx='{cx:.1f}' cy='{cy:.1f}' r='5' fill='{tint}' fill-opacity='0.75'/>")
+    for i, kind in enumerate(kinds):
+        svg.parts.append(f"<circle cx='{right + 20}' cy='{top + 20 * i + 6}' r='5' fill='{COLOURS[i % len(COLOURS)]}'/>")
+        svg.text(right + 32, top + 20 * i + 10, f"{colour} {shown(kind, 0)}", "start", 12, SOFT)
+    return svg
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    for name, (columns, (x, y, colour)) in STUDIES.items():
+        found = points(sys.argv[1], name)
+        page = FOLDER / f"{name}.md"
+        text = page.read_text()
+        body = f"<!-- table -->\n{table(found, columns)}\n<!-- end -->"
+        new, count = re.subn(r"<!-- table -->.*?<!-- end -->", lambda _: body, text, flags=re.S)
+        if count != 1:
+            sys.exit(f"{page}: expected one table between its marks")
+        page.write_text(new)
+        (FOLDER / f"{name}.svg").write_text(plot(found, name, x, y, colour).render("make studies"))
+        print(f"{page.relative_to(ROOT)}: {len(found)} points")
+
+
+if __name__ == "__main__":
+    main()
