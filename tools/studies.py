@@ -33,7 +33,7 @@ STUDIES = {
     ),
     "context": (
         [("window", "window", 0), ("tokens before", "context", 0), ("tokens/s", "decode.tokens_per_s", 1),
-         ("waits for memory, %", "decode.stream_share", 3), ("J a token", "decode.joules_per_token", 3)],
+         ("J a token", "decode.joules_per_token", 3)],
         ("context", "decode.tokens_per_s", "window"),
     ),
     "formats": (
