@@ -4,13 +4,16 @@ use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 /// What evaluators are made of, from the repository's root.
-const EVALUATORS: [&str; 10] = [
+const EVALUATORS: [&str; 13] = [
     "hw/src",
     "compiler/src",
     "sim/src",
     "quant/src/model",
     "host/lab/src/bench",
     "host/lab/src/shapes.rs",
+    "host/lab/src/cost",
+    "hw/synth/fits.json",
+    "hw/cost/energy.toml",
     "host/lab/src/explore/bound.rs",
     "host/lab/src/explore/evaluate.rs",
     "host/lab/src/explore/timing.rs",

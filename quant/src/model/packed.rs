@@ -222,7 +222,7 @@ mod tests {
                     // Two at most.
                     (group[usize::from(r & 3)], group[usize::from(r >> 2 & 3)]) = (0, 0);
                     if group.iter().filter(|l| **l != 0).count() > 2 {
-                        group[usize::from(r + 1 & 3)] = 0;
+                        group[usize::from(r.wrapping_add(1) & 3)] = 0;
                     }
                 }
             }

@@ -239,7 +239,7 @@ impl Run {
             return Ok(best);
         }
         let vector = self.queues[VEC].front().and_then(|o| {
-            let start = self.queues[VEC].start(&self.semaphores, self.vector.free(o))?;
+            let start = self.queues[VEC].start(&self.semaphores, self.vector.free())?;
             Some(self.vector.touches(o, start, &self.constants))
         });
         offer(Event::Vector, vector);
@@ -346,7 +346,7 @@ impl Run {
     fn vector(&mut self) -> Result<(), TimingError> {
         let Some(o) = self.queues[VEC].front() else { return Ok(()) };
         self.check(o.pc, o.op)?;
-        let Some(at) = self.queues[VEC].start(&self.semaphores, self.vector.free(o)) else { return Ok(()) };
+        let Some(at) = self.queues[VEC].start(&self.semaphores, self.vector.free()) else { return Ok(()) };
         let Some(s) = self.queues[VEC].take(&mut self.semaphores, at) else { return Ok(()) };
         let ran = self.vector.run(&s, &self.constants, &mut self.stream);
         let pass = formula::pass(&s.operation, &self.config, &self.constants);

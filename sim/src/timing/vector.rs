@@ -40,7 +40,7 @@ struct Before {
 pub(super) struct Vector {
     config: Config,
     before: Option<Before>,
-    /// From when on the front takes an operation, the scan a SOFTMAX.
+    /// From when on the front takes an operation: its own time, and the end of the scan of a SOFTMAX.
     free: u64,
     scan: u64,
     aux: Port,
@@ -64,9 +64,9 @@ impl Vector {
         })
     }
 
-    /// From when on the unit takes this operation.
-    pub fn free(&self, o: &Operation) -> u64 {
-        if o.op == Op::SOFTMAX { self.free.max(self.scan) } else { self.free }
+    /// From when on the unit takes an operation: none while the scan of a SOFTMAX goes on.
+    pub fn free(&self) -> u64 {
+        self.free.max(self.scan)
     }
 
     /// When what an operation that starts in `at` does to the channels' memories is best computed: after the reads that

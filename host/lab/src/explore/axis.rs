@@ -149,23 +149,17 @@ fn spread(range: &toml::Table) -> Result<Vec<u64>, String> {
         return Err(format!("`{key}` is none of from, to, times, step"));
     }
     let (from, to) = (number("from")?, number("to")?);
-    let next: Box<dyn Fn(&u64) -> Option<u64>> = match (range.get("times"), range.get("step")) {
-        (Some(_), None) => {
-            let times = number("times")?;
-            if times < 2 || from == 0 {
-                return Err("`times` must be 2 or more, and `from` 1 or more".into());
-            }
-            Box::new(move |v| v.checked_mul(times))
-        }
-        (None, Some(_)) => {
-            let step = number("step")?;
-            if step == 0 {
-                return Err("`step` must be 1 or more".into());
-            }
-            Box::new(move |v| v.checked_add(step))
-        }
+    let (times, step) = match (range.get("times"), range.get("step")) {
+        (Some(_), None) => (number("times")?, 0),
+        (None, Some(_)) => (1, number("step")?),
         _ => return Err("give one of `times` and `step`".into()),
     };
+    if step == 0 && (times < 2 || from == 0) {
+        let rule = "`times` must be 2 or more, and `from` 1 or more; `step` must be 1 or more";
+        return Err(rule.into());
+    }
+    // One of the two leaves the value as it is.
+    let next = |v: &u64| v.checked_mul(times)?.checked_add(step);
     let all: Vec<u64> =
         std::iter::successors(Some(from), next).take_while(|v| *v <= to).take(MOST + 1).collect();
     match all.len() {

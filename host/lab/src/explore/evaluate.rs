@@ -4,8 +4,9 @@ use super::metric::{Metrics, Rung, known};
 use super::point::{Candidate, hex};
 use super::work::Work;
 use super::{bound, timing};
+use crate::cost;
 use accllm_compiler::{Program, Settings};
-use accllm_hw::card::Need;
+use accllm_hw::card::{self, Need};
 use accllm_hw::config::BEAT_BYTES;
 use accllm_sim::memory::MemoryKind;
 use serde::{Deserialize, Serialize};
@@ -98,6 +99,7 @@ fn run(candidate: &Candidate) -> Result<Evaluated, Stop> {
             metrics.insert(name, k.metric(value, rung));
         }
     };
+    let mut watts = 0.0_f64;
     let (mut hash, mut bytes, mut before) = (Sha256::new(), [0u64; 2], None::<(&Work, Program)>);
     for work in &candidate.works {
         let program = match before.take().filter(|(w, _)| w.same_program(work)) {
@@ -115,12 +117,28 @@ fn run(candidate: &Candidate) -> Result<Evaluated, Stop> {
         bound.into_iter().for_each(|(metric, value)| put(&work.name, metric, value, Rung::Bound));
         if candidate.rung == Rung::Timing {
             let said = |e| Stop::Fault(format!("{}: timing model: {e}", work.name));
-            let ran = timing::run(work, &program, memory).map_err(said)?;
+            let (ran, activity) = timing::run(work, &program, memory).map_err(said)?;
             // What the model counts takes the place of the bound.
             let all = timing::metrics(work, &program, &ran, multiplications);
             all.into_iter().for_each(|(metric, value)| put(&work.name, metric, value, Rung::Timing));
+            if let Some(card) = &candidate.card {
+                let energy = cost::energy(config, &activity, card);
+                watts = watts.max(energy.watts.value);
+                put(&work.name, "watts", energy.watts.value, Rung::Energy);
+                put(&work.name, "watts_low", energy.watts.low, Rung::Energy);
+                put(&work.name, "watts_high", energy.watts.high, Rung::Energy);
+                let joules = energy.joules.value / work.tokens() as f64;
+                put(&work.name, "joules_per_token", joules, Rung::Energy);
+            }
         }
         before = Some((work, program));
+    }
+    if watts > 0.0 {
+        put("", "watts", watts, Rung::Energy);
+    }
+    let resources = cost::area(config).resources();
+    for (name, value) in card::Resources::<f64>::NAMES.into_iter().zip(resources.each()) {
+        put("", name, *value, Rung::Area);
     }
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     put("", "channel_mib", mib(bytes[0]), Rung::Card);
@@ -128,10 +146,15 @@ fn run(candidate: &Candidate) -> Result<Evaluated, Stop> {
     put("", "peak_gb_per_s", (config.channels * BEAT_BYTES * config.mhz) as f64 / 1000.0, Rung::Card);
     let mut why = String::new();
     if let Some(card) = &candidate.card {
-        let need = Need { config, channel_bytes: bytes[0], aux_bytes: bytes[1], resources: None };
+        let need = Need { config, channel_bytes: bytes[0], aux_bytes: bytes[1], resources: Some(resources) };
         let misfits: Vec<_> = card.misfits(&need).iter().map(ToString::to_string).collect();
         put("", "fits", f64::from(u8::from(misfits.is_empty())), Rung::Card);
         put("", "price_usd", card.price.usd, Rung::Card);
+        let shares = card.shares(&resources, config.channels);
+        put("", "lut_percent", shares.lut, Rung::Area);
+        put("", "dsp_percent", shares.dsp, Rung::Area);
+        put("", "bram_percent", shares.bram, Rung::Area);
+        put("", "uram_percent", shares.uram, Rung::Area);
         if !misfits.is_empty() {
             why = format!("does not fit {}: {}", card.name, misfits.join("; "));
         }

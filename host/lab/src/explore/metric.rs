@@ -14,6 +14,10 @@ pub enum Rung {
     Timing,
     /// The card's data and the compiler's memory map.
     Card,
+    /// Fits over open synthesis.
+    Area,
+    /// Counts of events times energies with sources.
+    Energy,
     /// The engine in Verilator, compared bit for bit.
     Rtl,
 }
@@ -22,7 +26,7 @@ impl Rung {
     /// The word that a number of this rung carries.
     pub fn label(self) -> &'static str {
         match self {
-            Self::Bound | Self::Timing | Self::Card => "estimated",
+            Self::Bound | Self::Timing | Self::Card | Self::Area | Self::Energy => "estimated",
             Self::Rtl => "simulated",
         }
     }
@@ -53,6 +57,8 @@ pub enum Needs {
     Card,
     /// The timing model.
     Timing,
+    /// A card and the timing model.
+    Both,
 }
 
 /// A metric that there can be.
@@ -90,6 +96,10 @@ const fn of_point(name: &'static str, unit: &'static str, needs: Needs, doc: &'s
     Known { name, unit, of_work: false, needs, doc }
 }
 
+const fn powered(known: Known) -> Known {
+    Known { needs: Needs::Both, ..known }
+}
+
 const fn timed(known: Known) -> Known {
     Known { needs: Needs::Timing, ..known }
 }
@@ -112,9 +122,23 @@ pub const KNOWN: &[Known] = &[
     timed(of_work("stream_share", "share", "of the cycles, in which it waits for memory")),
     timed(of_work("wait_share", "share", "of the cycles, in which it waits for other units")),
     timed(of_work("vector_share", "share", "of the cycles, in which the vector unit computes")),
+    powered(of_work("watts", "W", "of the card while it runs, the likely value")),
+    powered(of_work("watts_low", "W", "the same, lower end")),
+    powered(of_work("watts_high", "W", "the same, upper end")),
+    powered(of_work("joules_per_token", "J/token", "the likely value")),
+    of_point("watts", "W", Needs::Both, "the largest of the works, the likely value"),
+    of_point("lut", "LUTs", Needs::Nothing, "of the engine, those that are memories included"),
+    of_point("ff", "flip-flops", Needs::Nothing, "of the engine"),
+    of_point("dsp", "DSPs", Needs::Nothing, "of the engine"),
+    of_point("bram", "BRAM36", Needs::Nothing, "of the engine"),
+    of_point("uram", "URAMs", Needs::Nothing, "of the engine"),
+    of_point("lut_percent", "percent", Needs::Card, "of the card's LUTs, shell and paths to memory included"),
+    of_point("dsp_percent", "percent", Needs::Card, "of the card's DSPs, likewise"),
+    of_point("bram_percent", "percent", Needs::Card, "of the card's block RAMs, likewise"),
+    of_point("uram_percent", "percent", Needs::Card, "of the card's UltraRAMs, likewise"),
     of_point("channel_mib", "MiB", Needs::Nothing, "behind a channel, the largest of the works"),
     of_point("aux_mib", "MiB", Needs::Nothing, "behind the auxiliary port, the largest of the works"),
     of_point("peak_gb_per_s", "GB/s", Needs::Nothing, "64 bytes a cycle and channel"),
-    of_point("fits", "yes or no", Needs::Card, "1 where the card has ports, bytes and clock for it"),
+    of_point("fits", "yes or no", Needs::Card, "1 where the card has ports, bytes, clock and logic for it"),
     of_point("price_usd", "US dollars", Needs::Card, "of the card"),
 ];

@@ -236,10 +236,10 @@ impl Spec {
         let there = |work: &str| self.works.iter().any(|w| w.name == work);
         let found = known(metric, work.is_some()).filter(|_| work.is_none_or(there));
         match found {
-            Some(k) if k.needs == Needs::Timing && self.rung != Rung::Timing => {
+            Some(k) if matches!(k.needs, Needs::Timing | Needs::Both) && self.rung != Rung::Timing => {
                 Err(format!("{name} needs rung = \"timing\""))
             }
-            Some(k) if k.needs == Needs::Card && !self.has_card() => {
+            Some(k) if matches!(k.needs, Needs::Card | Needs::Both) && !self.has_card() => {
                 Err(format!("{name} needs a card: give `card = \"u280\"`, or an axis of cards"))
             }
             Some(k) => Ok(k),
@@ -367,8 +367,7 @@ fn constraints(spec: &Spec, table: &toml::Table) -> std::result::Result<Vec<Cons
             }
             _ => return Err(wrong()),
         };
-        // Written so that a NaN is refused too.
-        if !(min <= max) {
+        if min.is_nan() || max.is_nan() || min > max {
             return Err(format!("constraints: {metric} cannot be at least {min} and at most {max}"));
         }
         Ok(Constraint { metric: metric.clone(), min, max })

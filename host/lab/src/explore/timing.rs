@@ -1,6 +1,7 @@
 //! The rung `timing`: the program itself on the timing model of the engine, instruction by instruction.
 
 use super::work::{Phase, Work};
+use crate::cost::Activity;
 use accllm_compiler::{Program, Step};
 use accllm_device::perf;
 use accllm_hw::config::MACS;
@@ -9,20 +10,21 @@ use accllm_sim::engine::Counters;
 use accllm_sim::memory::MemoryKind;
 use accllm_sim::timing::{Memories, Timing};
 
-/// Counters of the program for a work: a token of each sequence, or all blocks of the prompt.
+/// Counters and activity of the program for a work: a token of each sequence, or all blocks of the prompt.
 ///
 /// # Errors
 /// What the model refuses, as a text.
-pub fn run(work: &Work, program: &Program, memory: MemoryKind) -> Result<Counters, String> {
+pub fn run(work: &Work, program: &Program, memory: MemoryKind) -> Result<(Counters, Activity), String> {
     let said = |e: &dyn std::fmt::Display| e.to_string();
     let memories = Memories::of(memory, &program.config).map_err(|e| said(&e))?;
     let model = Timing::new(&program.config, &memories);
-    let mut sum = perf::Work::default();
+    let (mut sum, mut activity) = (perf::Work::default(), Activity::default());
     for args in steps(work, program).map_err(|e| said(&e))? {
         let report = model.run(&program.code, args).map_err(|e| said(&e))?;
         sum.add(0, Some(report.counters));
+        activity = activity.and(&Activity::of(&report));
     }
-    Ok(sum.counters)
+    Ok((sum.counters, activity))
 }
 
 fn steps(work: &Work, program: &Program) -> Result<Vec<[u32; ARGS]>, accllm_compiler::Error> {
