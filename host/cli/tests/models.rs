@@ -71,7 +71,7 @@ fn quantized_folders() {
     fails(&["run", arg(&model)], &["quant.safetensors", "damaged"]);
     let manifest = model.join("quant.json");
     let text = fs::read_to_string(&manifest).unwrap();
-    let newer = text.replace("\"version\": 4", "\"version\": 99");
+    let newer = text.replace("\"version\": 5", "\"version\": 99");
     assert_ne!(newer, text);
     fs::write(&manifest, newer).unwrap();
     fails(&["run", arg(&model)], &["version", "99"]);
