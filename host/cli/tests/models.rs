@@ -206,5 +206,7 @@ fn export() {
     };
     assert_eq!(score(&model, "w2"), score(arg(&out), "float"));
     assert!(std::fs::read_to_string(out.join("README.md")).unwrap().contains("dequantized"));
+    let tokenizer = |folder: &Path| fs::read(folder.join("tokenizer.json")).unwrap();
+    assert_eq!(tokenizer(&out), tokenizer(Path::new(&model)));
     fails(&["export", &model, "-o", arg(&out)], &["empty or new folder"]);
 }

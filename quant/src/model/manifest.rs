@@ -12,9 +12,6 @@ pub(super) const UNPACKED: u32 = 4;
 /// File names in a model folder.
 pub(super) const MANIFEST: &str = "quant.json";
 pub(super) const TENSORS: &str = "quant.safetensors";
-pub(super) const TOKENIZER: &str = "tokenizer.json";
-/// Copied from beside the tokenizer where they are there: more tokens, and the chat template.
-pub(super) const BESIDE: [&str; 3] = ["tokenizer_config.json", "added_tokens.json", "chat_template.jinja"];
 
 /// The part that is read first, whatever the version.
 #[derive(Deserialize)]

@@ -1,8 +1,7 @@
 //! Writes a quantized model: into a temporary folder beside the target, which is then renamed.
 
 use super::manifest::{
-    BESIDE, FORMAT, Formats, HeadEntry, LayerEntry, MANIFEST, Manifest, NormEntry, TENSORS, TOKENIZER,
-    VERSION,
+    FORMAT, Formats, HeadEntry, LayerEntry, MANIFEST, Manifest, NormEntry, TENSORS, VERSION,
 };
 use super::packed::{self, Narrow};
 use super::{HeadCache, Layer, Norm, QuantModel, Weight};
@@ -60,19 +59,7 @@ impl QuantModel {
             serde_json::to_string_pretty(&self.manifest()).map_err(|e| Error::malformed(&path, "JSON", e))?;
         std::fs::write(&path, json).map_err(|e| Error::io("write", &path, e))?;
         if let Some(source) = tokenizer {
-            let target = folder.join(TOKENIZER);
-            if source.is_file() {
-                std::fs::copy(source, target).map_err(|e| Error::io("copy", source, e))?;
-            } else {
-                let json = Files::read(source)?.json().to_string();
-                std::fs::write(&target, json).map_err(|e| Error::io("write", &target, e))?;
-            }
-            for name in BESIDE {
-                let source = source.with_file_name(name);
-                if source.is_file() {
-                    std::fs::copy(&source, folder.join(name)).map_err(|e| Error::io("copy", &source, e))?;
-                }
-            }
+            Files::copy(source, folder)?;
         }
         let path = folder.join(TENSORS);
         let tensors: Vec<_> = self.tensors().collect();

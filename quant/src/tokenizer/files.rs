@@ -12,6 +12,8 @@ const TOKENIZER: &str = "tokenizer.json";
 const SENTENCEPIECE: &str = "tokenizer.model";
 const CONFIG: &str = "tokenizer_config.json";
 const ADDED: &str = "added_tokens.json";
+/// Copied with a tokenizer where they are there: more tokens, and the chat template.
+const BESIDE: [&str; 3] = [CONFIG, ADDED, "chat_template.jinja"];
 
 /// A tokenizer's files.
 pub struct Files {
@@ -63,6 +65,28 @@ impl Files {
     /// Where it is, for messages.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Copies the tokenizer `path` (a `tokenizer.json`, or where it would be beside a `tokenizer.model`) into a folder as
+    /// `tokenizer.json`, with the files beside it.
+    ///
+    /// # Errors
+    /// As [`Files::read`]; or the folder cannot be written.
+    pub fn copy(path: &Path, folder: &Path) -> Result<()> {
+        let target = folder.join(TOKENIZER);
+        if path.is_file() {
+            std::fs::copy(path, target).map_err(|e| Error::io("copy", path, e))?;
+        } else {
+            let json = Self::read(path)?.json().to_string();
+            std::fs::write(&target, json).map_err(|e| Error::io("write", &target, e))?;
+        }
+        for name in BESIDE {
+            let source = path.with_file_name(name);
+            if source.is_file() {
+                std::fs::copy(&source, folder.join(name)).map_err(|e| Error::io("copy", &source, e))?;
+            }
+        }
+        Ok(())
     }
 
     /// What a `tokenizer.json` with all of it holds.

@@ -6,6 +6,7 @@ use crate::prepare;
 use accllm_device::progress::Progress as _;
 use accllm_device::{Error, Result, output};
 use accllm_quant::export;
+use accllm_quant::tokenizer::Files;
 use accllm_text::model::Source;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -18,10 +19,6 @@ struct Report {
     layers: usize,
     bytes: u64,
 }
-
-/// What goes along beside the weights, where it is there.
-const FILES: [&str; 4] =
-    ["tokenizer.json", "tokenizer_config.json", "added_tokens.json", "chat_template.jinja"];
 
 /// Writes the folder.
 pub fn run(args: &Export, out: &Out) -> Result<()> {
@@ -37,12 +34,7 @@ pub fn run(args: &Export, out: &Out) -> Result<()> {
         let written = export::write(&float, folder, |n| bars.advance(n as u64));
         bars.end();
         written?;
-        for name in FILES {
-            let from = source.folder().join(name);
-            if from.is_file() {
-                std::fs::copy(&from, folder.join(name)).map_err(|e| Error::io("copy", &from, e))?;
-            }
-        }
+        Files::copy(&source.folder().join("tokenizer.json"), folder)?;
         let card = folder.join("README.md");
         let text = format!("{}\n{}", front(source.folder()), about(&ready.name));
         std::fs::write(&card, text).map_err(|e| Error::io("write", &card, e))?;
