@@ -2,30 +2,19 @@
 
 use accllm_device::MemoryKind;
 use accllm_device::progress::Silent;
-use accllm_device::timeline::Record;
 use accllm_lab::bench::cases::{Case, Target};
 use accllm_lab::bench::{Bench, Options, Report, page};
 
 /// Two layers of smollm2-135m on 'tiny', without waiting for memory.
 fn options() -> Options {
     Options {
-        shape: "smollm2-135m".into(),
-        config: "tiny".into(),
         context: Some(5),
-        batch: None,
-        prompt: None,
         tokens: 3,
         memory: MemoryKind::Ideal,
         layers: Some(2),
-        formats: None,
         sinks: Some(4),
         window: Some(60),
-        block: None,
-        prob_wide: None,
-        seed: 1,
-        compare: true,
-        timeline: Record::Off,
-        estimate: false,
+        ..Options::new("smollm2-135m", "tiny")
     }
 }
 

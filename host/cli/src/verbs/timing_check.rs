@@ -6,7 +6,7 @@ use accllm_compiler::Settings;
 use accllm_device::{MemoryKind, Result};
 use accllm_hw::config::Config;
 use accllm_lab::bench::Options;
-use accllm_lab::timing::{OpError, Phase, StepError, by_operation, config, model, options, steps};
+use accllm_lab::timing::{OpError, Phase, StepError, by_operation, config, model, steps};
 use serde::Serialize;
 
 /// Tokens before those of a batch.
@@ -62,7 +62,9 @@ fn whole(args: &Arguments, name: &str, config: &Config, memory: MemoryKind) -> R
         prob_wide: random.prob_bits.map(|b| b == BitsArg::Sixteen),
         seed: random.seed,
         memory,
-        ..options(name, &args.config)
+        compare: false,
+        estimate: true,
+        ..Options::new(name, &args.config)
     })?;
     let settings = Settings { lambda, block: args.block, sequences: 1 };
     let decode = args.context.iter().map(|&context| Phase::Decode { context });

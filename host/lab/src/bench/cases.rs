@@ -1,8 +1,6 @@
 //! The cases of docs/performance.md, and what is asked of them.
 
 use super::{Options, Report};
-use accllm_device::MemoryKind;
-use accllm_device::timeline::Record;
 
 /// A figure that a case is to reach.
 #[derive(Debug, Clone, Copy)]
@@ -57,25 +55,7 @@ const PREFILL_LAYERS: usize = 2;
 
 /// All cases, longest last.
 pub fn all() -> Vec<Case> {
-    let base = |shape: &str| Options {
-        shape: shape.into(),
-        config: "u280".into(),
-        context: None,
-        batch: None,
-        prompt: None,
-        tokens: 1,
-        memory: MemoryKind::HBM2,
-        layers: None,
-        formats: None,
-        sinks: None,
-        window: None,
-        block: None,
-        prob_wide: None,
-        seed: 1,
-        compare: true,
-        timeline: Record::Off,
-        estimate: false,
-    };
+    let base = |shape: &str| Options::new(shape, "u280");
     let decode = |shape: &str, context| Options { context: Some(context), ..base(shape) };
     let prompt = Options { prompt: Some(512), layers: Some(PREFILL_LAYERS), ..base("llama2-7b") };
     let case = |options, targets: &[Target]| Case { options, targets: targets.to_vec() };

@@ -69,6 +69,31 @@ pub struct Options {
     pub estimate: bool,
 }
 
+impl Options {
+    /// One token of `shape` on `config` behind HBM2, compared; nothing else is asked of it.
+    pub fn new(shape: impl Into<String>, config: impl Into<String>) -> Self {
+        Self {
+            shape: shape.into(),
+            config: config.into(),
+            context: None,
+            batch: None,
+            prompt: None,
+            tokens: 1,
+            memory: MemoryKind::HBM2,
+            layers: None,
+            formats: None,
+            sinks: None,
+            window: None,
+            block: None,
+            prob_wide: None,
+            seed: 1,
+            compare: true,
+            timeline: Record::Off,
+            estimate: false,
+        }
+    }
+}
+
 /// A model compiled for a benchmark, with its image.
 pub struct Bench<'a> {
     options: &'a Options,

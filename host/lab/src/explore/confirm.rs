@@ -12,7 +12,6 @@ use crate::bench::{Bench, Options, Report};
 use crate::{Error, Result};
 use accllm_device::output::write_whole;
 use accllm_device::progress::Progress;
-use accllm_device::timeline::Record;
 use accllm_sim::memory::MemoryKind;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -114,23 +113,15 @@ fn simulate(folder: &Folder, candidate: &Candidate, work: &Work, progress: &dyn 
         Phase::Prefill { prompt } => (None, Some(prompt as usize)),
     };
     let options = Options {
-        shape: work.shape.clone(),
-        config: path.display().to_string(),
         context,
         batch: (work.batch > 1).then_some(work.batch),
         prompt,
-        tokens: 1,
         memory: candidate.card.as_ref().map_or(MemoryKind::HBM2, |c| MemoryKind::of(c, config)),
-        layers: None,
         formats: Some(work.model()?.formats),
         sinks: Some(work.sinks),
         window: Some(work.window),
-        block: None,
         prob_wide: Some(work.prob_bits == 16),
-        seed: 1,
-        compare: true,
-        timeline: Record::Off,
-        estimate: false,
+        ..Options::new(&work.shape, path.display().to_string())
     };
     Bench::new(&options, progress)?.run()
 }

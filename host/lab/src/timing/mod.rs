@@ -10,7 +10,6 @@ use crate::bench::{Model, Options};
 use crate::{Error, Result};
 use accllm_compiler::ModelSpec;
 use accllm_compiler::image::ModelSource as _;
-use accllm_device::timeline::Record;
 use accllm_hw::config::{Config, open};
 use accllm_quant::model::LambdaShape;
 use accllm_sim::memory::MemoryKind;
@@ -70,29 +69,6 @@ pub fn config(name: &str) -> Result<Config> {
     match name.strip_prefix("random:").and_then(|seed| seed.parse().ok()) {
         Some(seed) => Ok(accllm_hw::config::random::small(seed)),
         None => Ok(open(name)?),
-    }
-}
-
-/// The options of a benchmark of `shape` that nothing else is asked of.
-pub fn options(shape: &str, config: &str) -> Options {
-    Options {
-        shape: shape.into(),
-        config: config.into(),
-        context: None,
-        batch: None,
-        prompt: None,
-        tokens: 1,
-        memory: MemoryKind::HBM2,
-        layers: None,
-        formats: None,
-        sinks: None,
-        window: None,
-        block: None,
-        prob_wide: None,
-        seed: 1,
-        compare: false,
-        timeline: Record::Off,
-        estimate: true,
     }
 }
 
