@@ -2,7 +2,7 @@
 
 use super::Synthetic;
 use accllm_hw::beat::WeightFormat;
-use accllm_hw::sizes::Sizes;
+use accllm_hw::sizes::{Linear, Sizes};
 use accllm_quant::model::LambdaShape;
 
 /// Shapes that tests go through: padded and whole heads, GQA, MQA, MHA, odd vocabularies, every format, leads.
@@ -115,6 +115,24 @@ pub fn shapes() -> Vec<(&'static str, Synthetic)> {
                 },
                 led: true,
                 seed: 7,
+                ..base.clone()
+            },
+        ),
+        // Biases of all linears.
+        (
+            "biased",
+            Synthetic {
+                sizes: Sizes {
+                    hidden: 96,
+                    ff: 300,
+                    heads: 6,
+                    kv_heads: 2,
+                    head_dim: 24,
+                    vocab: 70,
+                    ..base.sizes
+                },
+                biases: Linear::LAYER.to_vec(),
+                seed: 8,
                 ..base
             },
         ),

@@ -64,5 +64,6 @@ pub fn llama2_7b() -> ModelSpec {
         head: WeightFormat::W4,
         leads: vec![0],
         rope_groups: 1,
+        biases: Vec::new(),
     }
 }

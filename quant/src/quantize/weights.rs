@@ -134,7 +134,12 @@ impl<'a> Blocks<'a> {
         let mut grids = LayerGrids::of(grids, found);
         grids.migrate(&shared);
         migrate_layer(c, &mut w, &shared);
-        let layer = GridLayer { grids, attn_norm: w.attn_norm.clone(), mlp_norm: w.mlp_norm.clone() };
+        let layer = GridLayer {
+            grids,
+            attn_norm: w.attn_norm.clone(),
+            mlp_norm: w.mlp_norm.clone(),
+            biases: w.biases.clone(),
+        };
         match (&self.options.reconstruction, inputs.zip(target)) {
             (Some(how), Some((inputs, target))) => {
                 self.streams = Streams { float: target, quantized: inputs };
@@ -186,7 +191,7 @@ impl<'a> Blocks<'a> {
             grids.try_into().map_err(|_| Error::Argument(format!("layer {l} has no seven grids")))?;
         let found = grids.clone().map(Some);
         let grids = LayerGrids::of(grids, found);
-        self.layers.push(GridLayer { grids, attn_norm: w.attn_norm, mlp_norm: w.mlp_norm });
+        self.layers.push(GridLayer { grids, attn_norm: w.attn_norm, mlp_norm: w.mlp_norm, biases: w.biases });
         Ok(())
     }
 
