@@ -101,7 +101,7 @@ impl Emitter<'_> {
                     NormOf::Attention => (l.vmem.g, c.attn_norm, "attn_norm", Tensor::AttnIn),
                     NormOf::Mlp => (l.vmem.g + n, c.mlp_norm, "mlp_norm", Tensor::MlpIn),
                 };
-                normalize(b, l, (at, g, Opd(row, t1)), norm, (name, tensor));
+                normalize(b, l, &Normalized { name, tensor, norm, at, g, row: Opd(row, t1) });
             }
         });
     }
@@ -133,7 +133,8 @@ impl Emitter<'_> {
         let row = Opd(0, if batch { t1 } else { 0 });
         let signal = Sync { wait: 0, signal: sem::V2M };
         self.b.tokens(signal, &[(t0, s.hidden), (t1, 1)], |b| {
-            normalize(b, l, (at, l.vmem.g, row), norm, ("final_norm", Tensor::HeadIn));
+            let (name, tensor) = ("final_norm", Tensor::HeadIn);
+            normalize(b, l, &Normalized { name, tensor, norm, at, g: l.vmem.g, row });
         });
         let streams = &l.weights.head;
         let buffers = l.vmem.logits.len();
@@ -162,14 +163,21 @@ impl Emitter<'_> {
     }
 }
 
-/// RMSNorm of one token: residual at `at`, constants at `g`, to lane row `row`.
-fn normalize(
-    b: &mut Builder,
-    l: &Layout,
-    (at, g, row): (Opd, usize, Opd),
+/// RMSNorm of one token.
+struct Normalized<'a> {
+    name: &'a str,
+    tensor: Tensor,
     norm: Norm,
-    (name, tensor): (&str, Tensor),
-) {
+    /// Where the residual is.
+    at: Opd,
+    /// Where the constants are.
+    g: usize,
+    /// The lane row that it goes to.
+    row: Opd,
+}
+
+fn normalize(b: &mut Builder, l: &Layout, normalized: &Normalized<'_>) {
+    let &Normalized { name, tensor, norm, at, g, row } = normalized;
     let n = l.shape.hidden;
     b.push(b.draft(Op::SUMSQ, name).a(at).c(l.scalars.norm).n(n).aux(norm.eps as usize));
     let d = b.draft(Op::NORMQ, name).a(at).b(g).c(l.act.norm).n(n).m(row).sh(norm.gs);

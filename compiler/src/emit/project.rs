@@ -95,7 +95,7 @@ impl Emitter<'_> {
                 let d = b.draft(Op::ROPE, "k_rope").a(Opd(l.vmem.k + skip, t0)).b(Opd(rope + table, t1));
                 b.push(d.c(Opd(l.vmem.k_rot + skip, t0)).n(run.len()));
             }
-            hadamard(b, (s.vec, s.hdp), rotated, s.k_rows(), shift, ("k_rotate", &[Tensor::KRot]));
+            hadamard(b, s, rotated, s.k_rows(), shift, "k_rotate", &[Tensor::KRot]);
             let d = b.draft(Op::STATK, "k_scale").a(rotated).c(l.scalars.k).n(heads);
             b.push(d.makes(&[Tensor::KScale, Tensor::KBase]));
             let cache = Opd(cache.0 + b.the_sequence() * l.kv.seq, cache.1);
@@ -153,7 +153,7 @@ impl Emitter<'_> {
             }
             let both = [Tensor::QWin, Tensor::QSink];
             let n = copies * rows;
-            hadamard(b, (s.vec, s.hdp), Opd(window, t2), n, shift, ("q_rotate", &both[..copies]));
+            hadamard(b, s, Opd(window, t2), n, shift, "q_rotate", &both[..copies]);
             if let Some(label) = b.labels.last_mut() {
                 label.part = Some((part * rows, rows));
             }
@@ -181,20 +181,13 @@ fn rope_runs(s: &Shape, heads: Range<usize>) -> impl Iterator<Item = (usize, Ran
     groups.map(move |g| (g * row, heads.start.max(g * size)..heads.end.min((g + 1) * size)))
 }
 
-/// Hadamard transform of all heads at `at`, `n` elements, in place. `(vec, hdp)`: widths of a vector word and a head.
-fn hadamard(
-    b: &mut Builder,
-    (vec, hdp): (usize, usize),
-    at: Opd,
-    n: usize,
-    shift: u8,
-    (name, tensors): (&str, &[Tensor]),
-) {
+/// Hadamard transform of all heads at `at`, `n` elements, in place.
+fn hadamard(b: &mut Builder, s: &Shape, at: Opd, n: usize, shift: u8, name: &str, tensors: &[Tensor]) {
     b.push(b.draft(Op::HADW, name).a(at).c(at).n(n));
-    let mut distance = vec;
-    while distance < hdp {
+    let mut distance = s.vec;
+    while distance < s.hdp {
         let d = b.draft(Op::HADX, name).a(at).c(at).n(n).k(distance);
-        let last = 2 * distance == hdp;
+        let last = 2 * distance == s.hdp;
         b.push(if last { d.sh(shift).flag(FLAG_FINAL, true).makes(tensors) } else { d });
         distance *= 2;
     }

@@ -52,7 +52,7 @@ pub(super) fn assemble(
         layers,
         final_norm: maker.norm("final_norm", &weights.final_norm, &steps.head_in, MAX_SHIFT)?,
         head: linear("head", &weights.head, |_| head_in / lsb(i32::from(LOGIT_FRAC)))?,
-        prefix: prefix(dequantized, &options.prefix, maker.k, steps)?,
+        prefix: prefix(dequantized, &options.prefix, maker.k.0, maker.k.1, steps)?,
     })
 }
 
@@ -194,8 +194,8 @@ impl<'a> Maker<'a> {
                 hs,
             },
             leads: self.c.leads.get(l).cloned().unwrap_or_default(),
-            q: self.led(linear(&name("q"), &g.q, |_| attn_in / unit_q)?, (l, self.c.sizes.group())),
-            k: self.led(linear(&name("k"), &g.k, |_| attn_in / unit_k)?, (l, 1)),
+            q: self.led(linear(&name("q"), &g.q, |_| attn_in / unit_q)?, l, self.c.sizes.group()),
+            k: self.led(linear(&name("k"), &g.k, |_| attn_in / unit_k)?, l, 1),
             v: linear(&name("v"), &g.v, |r| attn_in / v_unit(r))?,
             o: linear(&name("o"), &g.o, |_| value * out / resid)?,
             gate: linear(&name("gate"), &g.gate, |_| mlp_in / lsb(GATE_FRAC))?,
@@ -205,7 +205,7 @@ impl<'a> Maker<'a> {
     }
 
     /// Rows of q or k with each head's leading RoPE pair in place 0; `group` heads belong to a KV head of layer `l`.
-    fn led(&self, mut w: Weight, (l, group): (usize, usize)) -> Weight {
+    fn led(&self, mut w: Weight, l: usize, group: usize) -> Weight {
         let (hd, half) = (self.c.sizes.head_dim, self.c.sizes.head_dim / 2);
         for h in 0..w.rows / hd {
             let lead = self.c.lead(l, h / group);

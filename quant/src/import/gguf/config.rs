@@ -31,7 +31,7 @@ pub(super) fn read(m: &Metadata<'_>) -> Result<LlamaConfig> {
         }
     }
     let (vocab, bos, eos) = tokens(m)?;
-    let sizes = SIZES.read(path, (vocab, rope(m)?), |key, most| m.count(key, most))?;
+    let sizes = SIZES.read(path, vocab, rope(m)?, |key, most| m.count(key, most))?;
     let head_dim = sizes.head_dim;
     for same in ["llama.attention.value_length", "llama.rope.dimension_count"] {
         if let Some(d) = m.integer(same)?.filter(|d| *d != head_dim as u64) {

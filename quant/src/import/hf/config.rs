@@ -35,7 +35,7 @@ impl LlamaConfig {
         check_features(&f)?;
         let vocab = f.count("vocab_size", 1 << 22)?;
         Ok(Self {
-            sizes: SIZES.read(path, (vocab, rope(&f)?), |name, most| f.count_opt(name, most))?,
+            sizes: SIZES.read(path, vocab, rope(&f)?, |name, most| f.count_opt(name, most))?,
             sliding_window: sliding_window(&f)?,
             norm_eps: f.positive("rms_norm_eps", 1e-6)?,
             tied_head: f.flag("tie_word_embeddings", false)?,
