@@ -4,7 +4,8 @@ use super::Emitter;
 use super::builder::{Builder, Opd};
 use crate::abi::reg;
 use crate::label::Tensor;
-use crate::layout::{AUX_I32, Shape};
+use crate::layout::{AUX_I32, Chunk, Shape};
+use accllm_hw::config::GROUP;
 use accllm_hw::isa::{FLAG_I32, Op};
 use accllm_hw::sizes::Linear;
 
@@ -13,10 +14,10 @@ use accllm_hw::sizes::Linear;
 pub(super) struct Bias(usize);
 
 impl Bias {
-    /// Adds it to elements `first..first + n` of a linear's outputs, which are at `to`; completes `tensor`.
-    pub fn add(self, b: &mut Builder, to: Opd, (first, n): (usize, usize), tensor: Tensor) {
-        let d = b.draft(Op::RADD, "bias").a(to).b(self.0 + first).c(to).n(n);
-        b.push(d.makes(&[tensor]).part(first, n));
+    /// Adds it to these rows of a linear's outputs, which are at `to`; completes `tensor`.
+    pub fn add(self, b: &mut Builder, to: Opd, part: Chunk, tensor: Tensor) {
+        let d = b.draft(Op::RADD, "bias").a(to).b(self.0 + part.first).c(to).n(part.rows);
+        b.push(d.makes(&[tensor]).part(part.first, part.rows));
     }
 }
 
@@ -30,18 +31,18 @@ impl Emitter<'_> {
     pub(super) fn load_biases(&mut self) {
         for linear in [Linear::Q, Linear::K, Linear::V] {
             let rows = self.layout.shape.bias_rows(linear);
-            self.load_bias(linear, (0, rows));
+            self.load_bias(linear, Chunk { first: 0, rows });
         }
     }
 
-    /// Loads elements `first..first + n` of a linear's bias, where it has one.
-    pub(super) fn load_bias(&mut self, linear: Linear, (first, n): (usize, usize)) -> Option<Bias> {
+    /// Loads these rows of a linear's bias, where it has one.
+    pub(super) fn load_bias(&mut self, linear: Linear, part: Chunk) -> Option<Bias> {
         let l = self.layout;
         let bias = self.bias(linear)?;
         let record = l.aux.norms + self.layer.first * l.aux.norm_pair + l.aux.biases;
-        let from = record + (l.shape.biases_before(linear) + first) / AUX_I32;
-        let d = self.b.draft(Op::LOAD, "load_bias").a(self.by_layer(from, reg::NORM)).c(bias.0 + first);
-        self.b.push(d.n(n.next_multiple_of(32)).flag(FLAG_I32, true));
+        let from = record + (l.shape.biases_before(linear) + part.first) / AUX_I32;
+        let d = self.b.draft(Op::LOAD, "load_bias").a(self.by_layer(from, reg::NORM)).c(bias.0 + part.first);
+        self.b.push(d.n(part.rows.next_multiple_of(GROUP)).flag(FLAG_I32, true));
         Some(bias)
     }
 

@@ -83,7 +83,7 @@ impl Emitter<'_> {
     /// Loads the bias of a linear that writes to delta.
     fn load_output_bias(&mut self, linear: Linear, out: Tensor) -> Option<(Bias, Tensor)> {
         let rows = self.layout.shape.bias_rows(linear);
-        self.load_bias(linear, (0, rows)).map(|bias| (bias, out))
+        self.load_bias(linear, Chunk { first: 0, rows }).map(|bias| (bias, out))
     }
 
     /// For each token of the group: residual add, RMSNorm, or both.
@@ -104,7 +104,7 @@ impl Emitter<'_> {
             if let Some(((layer, name, tensor), bias)) = add {
                 b.layer = Some(layer);
                 if let Some((bias, out)) = bias {
-                    bias.add(b, Opd(delta, t0), (0, n), out);
+                    bias.add(b, Opd(delta, t0), Chunk { first: 0, rows: n }, out);
                 }
                 let d = b.draft(Op::RADD, name).a(at).b(Opd(delta, t0)).c(at).n(n);
                 b.push(d.makes(&[tensor]));
@@ -116,7 +116,7 @@ impl Emitter<'_> {
                     NormOf::Attention => (l.vmem.g, c.attn_norm, "attn_norm", Tensor::AttnIn),
                     NormOf::Mlp => (l.vmem.g + n, c.mlp_norm, "mlp_norm", Tensor::MlpIn),
                 };
-                normalize(b, l, (at, g, Opd(row, t1)), norm, (name, tensor));
+                normalize(b, l, &Normalized { name, tensor, norm, at, g, row: Opd(row, t1) });
             }
         });
     }
@@ -148,7 +148,8 @@ impl Emitter<'_> {
         let row = Opd(0, if batch { t1 } else { 0 });
         let signal = Sync { wait: 0, signal: sem::V2M };
         self.b.tokens(signal, &[(t0, s.hidden), (t1, 1)], |b| {
-            normalize(b, l, (at, l.vmem.g, row), norm, ("final_norm", Tensor::HeadIn));
+            let (name, tensor) = ("final_norm", Tensor::HeadIn);
+            normalize(b, l, &Normalized { name, tensor, norm, at, g: l.vmem.g, row });
         });
         let streams = &l.weights.head;
         let buffers = l.vmem.logits.len();
@@ -177,14 +178,21 @@ impl Emitter<'_> {
     }
 }
 
-/// RMSNorm of one token: residual at `at`, constants at `g`, to lane row `row`.
-fn normalize(
-    b: &mut Builder,
-    l: &Layout,
-    (at, g, row): (Opd, usize, Opd),
+/// RMSNorm of one token.
+struct Normalized<'a> {
+    name: &'a str,
+    tensor: Tensor,
     norm: Norm,
-    (name, tensor): (&str, Tensor),
-) {
+    /// Where the residual is.
+    at: Opd,
+    /// Where the constants are.
+    g: usize,
+    /// The lane row that it goes to.
+    row: Opd,
+}
+
+fn normalize(b: &mut Builder, l: &Layout, normalized: &Normalized<'_>) {
+    let &Normalized { name, tensor, norm, at, g, row } = normalized;
     let n = l.shape.hidden;
     b.push(b.draft(Op::SUMSQ, name).a(at).c(l.scalars.norm).n(n).aux(norm.eps as usize));
     let d = b.draft(Op::NORMQ, name).a(at).b(g).c(l.act.norm).n(n).m(row).sh(norm.gs);

@@ -81,13 +81,12 @@ impl Emitter<'_> {
         let chunk = v.ff[i];
         let hs = self.consts().hs;
         let [t0, t1, ..] = reg::T;
-        let part = (chunk.first, chunk.rows);
-        let gate = (self.load_bias(Linear::Gate, part), v.gate[i], Tensor::Gate);
-        let up = (self.load_bias(Linear::Up, part), v.up[i], Tensor::Up);
+        let gate = (self.load_bias(Linear::Gate, chunk), v.gate[i], Tensor::Gate);
+        let up = (self.load_bias(Linear::Up, chunk), v.up[i], Tensor::Up);
         let sync = Sync { wait: sem::MLP_M2V, signal: sem::MLP_V2M };
         self.b.tokens(sync, &[(t0, v.ff_row), (t1, 1)], |b| {
             for (bias, at, tensor) in [gate, up] {
-                bias.into_iter().for_each(|bias| bias.add(b, Opd(at, t0), part, tensor));
+                bias.into_iter().for_each(|bias| bias.add(b, Opd(at, t0), chunk, tensor));
             }
             let d = b.draft(Op::SILU, "silu").a(Opd(v.gate[i], t0)).b(Opd(v.up[i], t0));
             let d = d.c(l.act.h).n(chunk.rows).m(Opd(0, t1)).sh(hs).x(l.act.h_x).aux(chunk.first);

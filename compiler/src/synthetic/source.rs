@@ -112,11 +112,10 @@ impl ModelSource for Synthetic {
         let mut rng = Rng::of(self.seed, &[part::ROW, layer, linear as u64, row as u64]);
         let (block, used) = self.sizes.used_columns(linear);
         let (mult, shift) = self.requant(linear, &mut rng);
-        let how = (self.values, self.format(linear));
         let padded = cols.next_multiple_of(GROUP);
         let whole = if block == usize::MAX { padded == cols } else { block == used };
         let real = |c: usize| c % block < used;
-        row::fill(how, padded, (!whole).then_some(&real), &mut rng, space);
+        row::fill(self.values, self.format(linear), padded, (!whole).then_some(&real), &mut rng, space);
         Some(Row { level: &space.level, scale: &space.scale, offset: &space.offset, mult, shift })
     }
 

@@ -2,7 +2,7 @@
 
 use super::attention::{Inputs, attend};
 use super::ops::{add, linear, rms_norm, silu_mul};
-use super::{FloatLayer, FloatModel, Layers, NoTap, Rope, Site, Tap};
+use super::{FloatModel, LayerAt, Layers, NoTap, Rope, Site, Tap};
 use crate::config::LlamaConfig;
 use crate::perplexity::{Scorer, nll_of_row, together};
 use crate::{Error, Result};
@@ -70,10 +70,10 @@ impl Window {
     }
 }
 
-/// Runs layer `l` with weights `w` on the residual stream `x` of `[tokens, hidden]`.
+/// Runs `layer` on the residual stream `x` of `[tokens, hidden]`.
 pub(crate) fn run_layer(
     c: &LlamaConfig,
-    layer: (usize, &FloatLayer),
+    layer: LayerAt<'_>,
     window: &Window,
     x: &mut [f32],
     tap: &mut dyn Tap,
@@ -84,12 +84,13 @@ pub(crate) fn run_layer(
 /// As [`run_layer`], after the tokens of `past`, to which it adds.
 pub(super) fn run_layer_behind(
     c: &LlamaConfig,
-    (l, w): (usize, &FloatLayer),
+    layer: LayerAt<'_>,
     window: &Window,
     past: &mut Past,
     x: &mut [f32],
     tap: &mut dyn Tap,
 ) {
+    let LayerAt { l, weights: w } = layer;
     let Window { base, angles, sink_angles, lambda } = window;
     tap.tensor(Site::LayerIn, l, c.sizes.hidden, x);
     let mut a = rms_norm(x, &w.attn_norm, c.norm_eps);
@@ -163,7 +164,7 @@ impl FloatModel {
         for (l, layer) in self.layers.iter().enumerate() {
             let layer = layer?;
             for x in &mut streams {
-                run_layer(&self.config, (l, &layer), &shared, x, tap);
+                run_layer(&self.config, layer.at(l), &shared, x, tap);
             }
         }
         Ok(streams.iter().map(|x| self.last_norm(x, tap)).collect())
@@ -190,7 +191,7 @@ impl FloatModel {
         let mut streams = windows.iter().map(|w| self.embed_tokens(&w.0)).collect::<Result<Vec<_>>>()?;
         for (l, layer) in self.layers.iter().enumerate() {
             let layer = layer?;
-            streams.par_iter_mut().for_each(|x| run_layer(&self.config, (l, &layer), &shared, x, &mut tap()));
+            streams.par_iter_mut().for_each(|x| run_layer(&self.config, layer.at(l), &shared, x, &mut tap()));
         }
         let last = |(x, (w, skip)): (&Vec<f32>, &(Vec<u32>, usize))| {
             let skip = (*skip).min(w.len().saturating_sub(1));

@@ -16,9 +16,11 @@ mod tap;
 pub use bias::Biases;
 pub(crate) use forward::{Window, run_layer};
 pub use layers::{LayerStore, Layers};
+pub(crate) use model::LayerAt;
 pub use model::{FloatLayer, FloatModel, Matrix};
 pub(crate) use ops::{
-    View, add, add_gram, add_scaled, dot, exp, linear, matrix_product, product, rms_norm, silu_mul, softmax,
+    Extent, RowsMut, View, add, add_gram, add_scaled, dot, exp, linear, matrix_product, product, rms_norm,
+    silu_mul, softmax,
 };
 pub use rope::Rope;
 pub use sample::SelfText;

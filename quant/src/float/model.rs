@@ -85,6 +85,20 @@ impl FloatLayer {
     }
 }
 
+/// A layer and its place in the model, from 0.
+#[derive(Clone, Copy)]
+pub(crate) struct LayerAt<'a> {
+    pub l: usize,
+    pub weights: &'a FloatLayer,
+}
+
+impl FloatLayer {
+    /// This layer as number `l` of its model.
+    pub(crate) fn at(&self, l: usize) -> LayerAt<'_> {
+        LayerAt { l, weights: self }
+    }
+}
+
 /// A whole Llama model in f32; its layers may be elsewhere (see [`Layers`]).
 #[derive(Clone, Debug)]
 pub struct FloatModel {

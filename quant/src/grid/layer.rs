@@ -176,7 +176,7 @@ mod tests {
         let x = random(8 * c.sizes.hidden, 5);
         let behind = |w: &FloatLayer| {
             let mut x = x.clone();
-            run_layer(&c, (0, w), &Window::new(&c, 8, None), &mut x, &mut NoTap);
+            run_layer(&c, w.at(0), &Window::new(&c, 8, None), &mut x, &mut NoTap);
             x
         };
         let (a, b) = (behind(&before), behind(&after));

@@ -24,7 +24,8 @@ impl Names<'_> {
     pub fn read(
         &self,
         path: &Path,
-        (vocab, rope): (usize, Rope),
+        vocab: usize,
+        rope: Rope,
         count: impl Fn(&str, usize) -> Result<Option<usize>>,
     ) -> Result<Sizes> {
         let must = |name: &str, most: usize| {

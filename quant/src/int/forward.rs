@@ -83,7 +83,8 @@ impl Tokens<'_> {
         l: usize,
         x: &mut [i32],
         projected: &Projected,
-        (cache, lambda): (&Cache, LambdaShape),
+        cache: &Cache,
+        lambda: LambdaShape,
         tap: &mut dyn IntTap,
     ) {
         let (p, base, at) = (self.prepared, self.base, Some(l));
@@ -162,7 +163,7 @@ impl Tokens<'_> {
         for (h, ((window, sink), output)) in all.enumerate() {
             out[h * a.head_stride()..][..hd].copy_from_slice(&output.o8);
             if tap.active() {
-                emit_head(tap, (l, p, h), window, sink.as_ref().unwrap_or(window), output);
+                emit_head(tap, l, p, h, window, sink.as_ref().unwrap_or(window), output);
             }
         }
     }

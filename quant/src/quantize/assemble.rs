@@ -53,7 +53,7 @@ pub(super) fn assemble(
         layers,
         final_norm: maker.norm("final_norm", &weights.final_norm, &steps.head_in, MAX_SHIFT)?,
         head: linear("head", &weights.head, |_| head_in / lsb(i32::from(LOGIT_FRAC)))?,
-        prefix: prefix(dequantized, &options.prefix, maker.k, steps)?,
+        prefix: prefix(dequantized, &options.prefix, maker.k.0, maker.k.1, steps)?,
     })
 }
 
@@ -219,8 +219,8 @@ impl<'a> Maker<'a> {
                 hs,
             },
             leads: self.c.leads.get(l).cloned().unwrap_or_default(),
-            q: self.led(make(Linear::Q, &g.q, attn_in, &|_| unit_q)?, (l, self.c.sizes.group())),
-            k: self.led(make(Linear::K, &g.k, attn_in, &|_| unit_k)?, (l, 1)),
+            q: self.led(make(Linear::Q, &g.q, attn_in, &|_| unit_q)?, l, self.c.sizes.group()),
+            k: self.led(make(Linear::K, &g.k, attn_in, &|_| unit_k)?, l, 1),
             v: make(Linear::V, &g.v, attn_in, &v_unit)?,
             o: make(Linear::O, &g.o, value * out, &|_| resid)?,
             gate: make(Linear::Gate, &g.gate, mlp_in, &|_| lsb(GATE_FRAC))?,
@@ -230,7 +230,7 @@ impl<'a> Maker<'a> {
     }
 
     /// Rows of q or k with each head's leading RoPE pair in place 0; `group` heads belong to a KV head of layer `l`.
-    fn led(&self, mut w: Weight, (l, group): (usize, usize)) -> Weight {
+    fn led(&self, mut w: Weight, l: usize, group: usize) -> Weight {
         let (hd, half) = (self.c.sizes.head_dim, self.c.sizes.head_dim / 2);
         for h in 0..w.rows / hd {
             let lead = self.c.lead(l, h / group);

@@ -18,7 +18,8 @@ use std::path::{Path, PathBuf};
 /// As `make`; the file cannot be read or written; what was kept is damaged.
 pub(super) fn kept_json<T: Serialize + DeserializeOwned>(
     path: Option<PathBuf>,
-    (what, again): (&'static str, &str),
+    what: &'static str,
+    again: &str,
     check: impl FnOnce(&T) -> std::result::Result<(), String>,
     make: impl FnOnce() -> Result<T>,
 ) -> Result<T> {

@@ -1,11 +1,11 @@
 //! One decoder layer whose weights are trained on their grids.
 
 use super::attention::{Geometry, attend, rope};
-use super::fake::LatentWeight;
+use super::fake::{LatentShape, LatentWeight};
 use super::ops::{linear, rms_norm, silu_mul, straight_through};
 use crate::config::LlamaConfig;
 use crate::file::replace;
-use crate::float::{Biases, FloatLayer, Matrix, Rope};
+use crate::float::{Biases, LayerAt, Matrix, Rope};
 use crate::grid::{GridLayer, LayerGrids};
 use crate::head::{each_head, key_head, query_head};
 use crate::model::WeightFormat;
@@ -77,10 +77,10 @@ fn leads(c: &LlamaConfig, l: usize) -> Arc<Vec<usize>> {
 }
 
 impl TrainLayer {
-    /// From layer `l` and its first grids, for sequences of `seq` tokens.
+    /// From a layer and its first grids, for sequences of `seq` tokens.
     pub fn new(
         c: &LlamaConfig,
-        (l, w): (usize, &FloatLayer),
+        layer: LayerAt<'_>,
         grids: &LayerGrids,
         seq: usize,
         value_step: Option<f32>,
@@ -88,6 +88,7 @@ impl TrainLayer {
     ) -> Result<Self> {
         let Frame { geometry, columns } = Frame::new(c, seq);
         let [q, k, v, o, gate, up, down] = columns.map(|c| c.1);
+        let LayerAt { l, weights: w } = layer;
         let latent = |w: &Matrix, g, columns| LatentWeight::new(w, g, columns, device);
         let gain = |g: &[f32]| Var::from_vec(g.to_vec(), g.len(), device);
         Ok(Self {
@@ -112,23 +113,26 @@ impl TrainLayer {
 
     /// A layer that [`TrainLayer::save`] has written.
     pub fn restore(
-        (c, l): (&LlamaConfig, usize),
+        c: &LlamaConfig,
+        l: usize,
         formats: &[WeightFormat; 7],
         seq: usize,
         path: &Path,
         device: &Device,
     ) -> Result<Self> {
         let Frame { geometry, columns } = Frame::new(c, seq);
-        let shapes = formats.iter().zip(columns).map(|(format, (cols, columns))| (*format, cols, columns));
+        let shape =
+            |(format, (cols, columns)): (&WeightFormat, _)| LatentShape { format: *format, cols, columns };
+        let shapes = formats.iter().zip(columns).map(shape);
         let tensors = safetensors::load(path, device)?;
         let get = |name: &str| get(&tensors, name);
         let each = NAMES.iter().zip(shapes).map(|(name, shape)| {
-            let offset = match shape.0 {
+            let offset = match shape.format {
                 WeightFormat::W4 => get(&format!("{name}.offset"))?.flatten_all()?.to_vec1()?,
                 _ => Vec::new(),
             };
-            let latent = (get(&format!("{name}.v"))?, get(&format!("{name}.log_scale"))?, offset);
-            LatentWeight::restore(latent, shape)
+            let (v, log_scale) = (get(&format!("{name}.v"))?, get(&format!("{name}.log_scale"))?);
+            LatentWeight::restore(v, log_scale, offset, shape)
         });
         let linears: Vec<LatentWeight> = each.collect::<Result<_>>()?;
         let few = |_| candle_core::Error::Msg("a layer has seven linears".into());

@@ -159,7 +159,8 @@ pub fn choose_shape(
     let single = single.iter().map(|(range, weight)| shape(&channels.max, Some(&norms), *range, *weight));
     let shapes = single.chain(WHOLE.iter().map(|range| shape(&whole, None, *range, 0.0)));
     let errors = shapes.map(|shape| {
-        let each = samples.iter().map(|w| output_error(w, channels, &power, &shape, codes));
+        let each =
+            samples.iter().map(|(w, format)| output_error(w, *format, channels, &power, &shape, codes));
         (each.sum::<f64>(), shape)
     });
     let best = errors.min_by(|a, b| a.0.total_cmp(&b.0));
@@ -204,7 +205,8 @@ fn sample(w: &Matrix) -> Matrix {
 
 /// Expected squared output error of a weight, summed over rows.
 fn output_error(
-    (w, format): &(Matrix, WeightFormat),
+    w: &Matrix,
+    format: WeightFormat,
     channels: &Channels,
     power: &[f32],
     shape: &[f32],
@@ -213,7 +215,7 @@ fn output_error(
     let mut migrated = w.clone();
     scale_columns(&mut migrated, shape);
     let power: Vec<f32> = power.iter().zip(shape).map(|(p, s)| p / (s * s)).collect();
-    let fitted = fit(&migrated, &power, &vec![true; w.cols], *format).dequantize();
+    let fitted = fit(&migrated, &power, &vec![true; w.cols], format).dequantize();
     let noise = codes.noise(channels, shape);
     let elements = migrated.data.iter().zip(&fitted.data).enumerate();
     elements

@@ -53,7 +53,7 @@ pub(super) fn read(m: &Metadata<'_>) -> Result<(LlamaConfig, Family)> {
         kv_heads: &key("attention.head_count_kv"),
         head_dim: &key("attention.key_length"),
     };
-    let sizes = names.read(path, (vocab, rope(&keys)?), |key, most| m.count(key, most))?;
+    let sizes = names.read(path, vocab, rope(&keys)?, |key, most| m.count(key, most))?;
     let head_dim = sizes.head_dim;
     for same in ["attention.value_length", "rope.dimension_count"].map(key) {
         if let Some(d) = m.integer(&same)?.filter(|d| *d != head_dim as u64) {

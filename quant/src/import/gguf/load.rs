@@ -91,7 +91,7 @@ const OUTSIDE: [(&str, &str); 3] = [
 fn known(file: &File, c: &LlamaConfig, family: Family) -> Result<()> {
     let known = Known::of(c, family.fused());
     let is_known = |name: &str| {
-        let there = |part: &(&str, &str)| name_there(name, part).is_some_and(|n| known.has(&n));
+        let there = |p: &(&str, &str)| name_there(name, p.0, p.1).is_some_and(|n| known.has(&n));
         name == ROPE || OUTSIDE.iter().any(|o| o.0 == name) || PARTS.iter().any(there)
     };
     match file.names().find(|n| !is_known(n)) {
@@ -106,7 +106,7 @@ fn known(file: &File, c: &LlamaConfig, family: Family) -> Result<()> {
 }
 
 /// Hugging Face's name of the tensor `name`, if it is this part of a layer.
-fn name_there(name: &str, (here, there): &(&str, &str)) -> Option<String> {
+fn name_there(name: &str, here: &str, there: &str) -> Option<String> {
     let (number, rest) = name.strip_prefix("blk.")?.split_once('.')?;
     let kind = rest.strip_prefix(here)?.strip_prefix('.')?;
     Some(format!("model.layers.{number}.{there}.{kind}"))

@@ -38,7 +38,7 @@ impl LlamaConfig {
         check_features(&f)?;
         let vocab = f.count("vocab_size", 1 << 22)?;
         let mut sizes =
-            SIZES.read(path, (vocab, Rope::plain(10_000.0)), |name, most| f.count_opt(name, most))?;
+            SIZES.read(path, vocab, Rope::plain(10_000.0), |name, most| f.count_opt(name, most))?;
         sizes.rope = rope(&f, sizes.head_dim / 2)?;
         Ok(Self {
             sizes,
