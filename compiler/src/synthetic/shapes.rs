@@ -11,7 +11,7 @@ pub fn shapes() -> Vec<(&'static str, Synthetic)> {
     let base = Synthetic::default();
     let mixed = [W4, W2Dense, W2Sparse, W2Dense, W4, W2Sparse, W4];
     let lambda = |n_sink, n_window| LambdaShape { n_sink, n_window };
-    vec![
+    let mut all = vec![
         ("mqa", base.clone()),
         (
             "gqa3",
@@ -100,6 +100,14 @@ pub fn shapes() -> Vec<(&'static str, Synthetic)> {
                 ..base.clone()
             },
         ),
+    ];
+    all.extend(unusual(base));
+    all
+}
+
+/// What not every model has: leads, biases.
+fn unusual(base: Synthetic) -> [(&'static str, Synthetic); 2] {
+    [
         // A leading RoPE pair for each KV head, other ones in each layer.
         (
             "led",

@@ -1,7 +1,7 @@
 //! Text that a float model writes itself, for calibration without data (LLM-QAT, arXiv 2305.17888).
 
 use super::ops::{add, dot, linear, rms_norm, silu_mul, softmax};
-use super::{FloatLayer, FloatModel, Rope};
+use super::{FloatModel, LayerAt, Rope};
 use crate::simd::{Simd, versions};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -72,18 +72,13 @@ impl FloatModel {
         let angles = rope.angles(position);
         let mut x = self.embed_tokens(tokens)?;
         for (l, cache) in caches.iter_mut().enumerate() {
-            self.next_layer((l, &*self.layer(l)?), &mut x, &angles, cache);
+            self.next_layer(self.layer(l)?.at(l), &mut x, &angles, cache);
         }
         Ok(linear(&rms_norm(&x, &self.final_norm, self.config.norm_eps), self.head()))
     }
 
-    fn next_layer(
-        &self,
-        (l, w): (usize, &FloatLayer),
-        x: &mut [f32],
-        angles: &[(f32, f32)],
-        cache: &mut Cache,
-    ) {
+    fn next_layer(&self, layer: LayerAt<'_>, x: &mut [f32], angles: &[(f32, f32)], cache: &mut Cache) {
+        let LayerAt { l, weights: w } = layer;
         let c = &self.config;
         let a = rms_norm(x, &w.attn_norm, c.norm_eps);
         let [mut q, mut k, v] = w.project(&a, c.norm_eps);
