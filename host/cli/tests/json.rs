@@ -5,7 +5,7 @@ mod common;
 use common::{accllm, arg, json, quantized};
 
 #[test]
-fn documented_keys() {
+fn documented_keys_of_quality() {
     let (dir, model) = quantized();
     let model = model.as_str();
 
@@ -54,6 +54,12 @@ fn documented_keys() {
 
     let report = json(&["bench-cpu", model, "--threads", "1", "--tokens", "2"]);
     assert!(report["score_tok_per_s"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn documented_keys_of_programs_and_runs() {
+    let (dir, model) = quantized();
+    let model = model.as_str();
 
     let program = dir.path().join("p.accllm");
     let program = arg(&program);

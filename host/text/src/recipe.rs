@@ -169,13 +169,7 @@ impl Recipe {
         let sizes = self.sizes(&float.config);
         let window = sizes.window;
         // What cannot be met is said before text is written.
-        let prefix = match &self.prefix {
-            None => Vec::new(),
-            Some(text) if text.is_empty() => {
-                return Err(Error::Argument("the prefix is empty; leave it out".into()));
-            }
-            Some(text) => tokenizer.encode(text)?,
-        };
+        let prefix = self.prefix_tokens(tokenizer)?;
         Options { prefix: prefix.clone(), ..Options::default() }.check(&float.config)?;
         let layer_pruning = self.prunings(float.config.sizes.layers)?;
         let costs = match self.formats {
@@ -220,6 +214,14 @@ impl Recipe {
             ..Options::default()
         };
         Ok((text, options))
+    }
+
+    fn prefix_tokens(&self, tokenizer: &TextTokenizer) -> Result<Vec<u32>> {
+        match &self.prefix {
+            None => Ok(Vec::new()),
+            Some(text) if text.is_empty() => Err(Error::Argument("the prefix is empty; leave it out".into())),
+            Some(text) => Ok(tokenizer.encode(text)?),
+        }
     }
 
     /// Text of the model itself.
