@@ -2,11 +2,12 @@
 
 use accllm_compiler::abi::reg;
 use accllm_compiler::image::source_row;
-use accllm_compiler::label::{Label, Tensor};
+use accllm_compiler::label::Label;
 use accllm_compiler::{Program, Step};
 use accllm_hw::config::{COLS, MACS};
 use accllm_hw::isa::{ARGS, Instr, Op};
 use accllm_hw::sizes::Linear;
+use accllm_hw::tensor::Tensor;
 use accllm_sim::golden::{Executed, Space};
 use accllm_sim::lockstep::{Instruction, Locate, Place};
 use std::collections::BTreeMap;

@@ -90,7 +90,7 @@ pub struct Recipe {
     /// Seed of a rotation of the residual stream.
     pub rotate: Option<u64>,
     /// Pairs of channels that are split and dropped, at most, in each of two tensors of a layer.
-    pub dimensions: usize,
+    pub split: usize,
     /// Text that every text of the model follows, if any: its keys and values come with the model.
     pub prefix: Option<String>,
     /// What the calibration text is.
@@ -113,9 +113,9 @@ impl Recipe {
             formats: Formats::One(WeightFormat::W2Sparse),
             pruning: Pruning::default(),
             layer_pruning: Vec::new(),
-            keys: Keys::AsTheyAre,
+            keys: Keys::Plain,
             rotate: None,
-            dimensions: 0,
+            split: 0,
             prefix: None,
             text: Text::File,
             tokens: None,
@@ -201,7 +201,7 @@ impl Recipe {
             order: true,
             keys: self.keys,
             rotate: self.rotate,
-            dimensions: self.dimensions,
+            split: self.split,
             prefix,
             // Without passes over a layer alone: only what the training of the whole model starts at, which is the same
             // for all its rates.

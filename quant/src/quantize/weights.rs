@@ -160,7 +160,7 @@ impl<'a> Blocks<'a> {
         w: &mut FloatLayer,
         found: &[Option<GridWeight>; 7],
     ) -> Option<Vec<Vec<f32>>> {
-        let most = self.options.dimensions;
+        let most = self.options.split;
         let [_, _, v, o, gate, up, down] = found.each_ref().map(Option::is_none);
         if most == 0 || !(v && o || gate && up && down) {
             return None;
