@@ -6,7 +6,7 @@ use accllm_device::{Device as _, GoldenDevice, MemoryKind};
 use accllm_hw::config::{CONFIGS, find};
 use accllm_hw::kernel::{Kernel, SLAVE, vitis};
 use accllm_hw::regs;
-use accllm_sim::memory::{AxiPort, MemoryModel, Store};
+use accllm_sim::memory::{AxiPorts, MemoryModel, Store};
 use accllm_sim::verilate::{Model, OptLevel, SimError, VerilateSpec};
 use accllm_sim::xrt::Window;
 use accllm_tests::Compiled;
@@ -113,14 +113,14 @@ fn the_wrapper_in_verilator_has_those_ports() -> Outcome {
 /// The registers of a card, through the wrapper.
 struct Card {
     model: Model,
-    ports: Vec<AxiPort>,
+    ports: Vec<AxiPorts>,
     memories: Vec<Box<dyn MemoryModel>>,
 }
 
 impl Card {
     fn new(mut model: Model, memories: Vec<Box<dyn MemoryModel>>) -> Result<Self, SimError> {
         let kernel = Kernel::new(find("tiny").unwrap());
-        let resolve = |name: &String| AxiPort::resolve(&model, &format!("{name}_"));
+        let resolve = |name: &String| AxiPorts::resolve(&model, &format!("{name}_"), 1);
         let ports = kernel.masters.iter().map(|m| resolve(&m.name)).collect::<Result<_, _>>()?;
         for (name, value) in [("bready", 1), ("rready", 1), ("wstrb", 15)] {
             let port = model.port(&format!("{SLAVE}_{name}"))?;
@@ -138,11 +138,11 @@ impl Card {
     fn clock(&mut self) -> Result<(), SimError> {
         self.model.fall()?;
         for (port, memory) in self.ports.iter().zip(&mut self.memories) {
-            port.sample(&self.model, &mut **memory);
+            port.sample(&self.model, std::slice::from_mut(memory));
         }
         self.model.rise()?;
         for (port, memory) in self.ports.iter().zip(&self.memories) {
-            port.drive(&mut self.model, &**memory);
+            port.drive(&mut self.model, std::slice::from_ref(memory));
         }
         Ok(())
     }
