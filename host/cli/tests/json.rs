@@ -81,6 +81,16 @@ fn documented_keys_of_programs_and_runs() {
         (Some(32), Some("L3.down"))
     );
 
+    // Sizes alone are enough, and give what a model of these sizes does.
+    let sizes = dir.path().join("config.json");
+    std::fs::copy(common::checkpoint().join("config.json"), &sizes).unwrap();
+    let of_sizes = json(&["info", arg(&sizes), "--config", "u280", "--sinks", "4", "--window", "508"]);
+    for key in ["kv_bytes", "channels", "block"] {
+        assert_eq!(of_sizes[key], report[key], "{key}");
+    }
+    assert_eq!(of_sizes["layers"][3]["weights"][6]["rows"], report["layers"][3]["weights"][6]["rows"]);
+    assert_eq!(of_sizes["begin"], serde_json::json!([]));
+
     assert_eq!(json(&["devices"])["configs"][2]["peak_bytes_per_second"], 460_800_000_000u64);
 
     let run = |more: &[&str]| {
