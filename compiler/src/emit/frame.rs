@@ -1,12 +1,14 @@
 //! Around the linear layers: constants, embedding, residual, norms, head.
 
 use super::Emitter;
+use super::bias::Bias;
 use super::builder::{At, Builder, Opd, Sync, sem};
 use crate::abi::reg;
 use crate::label::{LayerRef, Span};
 use crate::layout::{AUX_I16, AUX_I32, Chunk, Layout};
 use crate::spec::Norm;
 use accllm_hw::isa::{FLAG_FIRST, FLAG_I32, Op};
+use accllm_hw::sizes::Linear;
 use accllm_hw::tensor::Tensor;
 
 /// The two norms of a layer.
@@ -65,14 +67,24 @@ impl Emitter<'_> {
     pub(super) fn after_attention(&mut self, at: At) {
         let sync = Sync { wait: sem::M2V, signal: sem::MLP_V2M };
         let add = (at.layer, "attn_residual", Tensor::ResidAttn);
-        self.residual(at.span, sync, Some(add), Some((at.layer, NormOf::Mlp)));
+        self.enter(at);
+        let bias = self.load_output_bias(Linear::O, Tensor::AttnOut);
+        self.residual(at.span, sync, Some((add, bias)), Some((at.layer, NormOf::Mlp)));
     }
 
     /// Adds down_proj's output to the residual; with `next` normalizes it for that layer's attention.
     pub(super) fn after_mlp(&mut self, at: At, next: Option<LayerRef>) {
         let sync = Sync { wait: sem::MLP_M2V, signal: if next.is_some() { sem::V2M } else { 0 } };
         let add = (at.layer, "mlp_residual", Tensor::Resid);
-        self.residual(at.span, sync, Some(add), next.map(|layer| (layer, NormOf::Attention)));
+        self.enter(at);
+        let bias = self.load_output_bias(Linear::Down, Tensor::MlpOut);
+        self.residual(at.span, sync, Some((add, bias)), next.map(|layer| (layer, NormOf::Attention)));
+    }
+
+    /// Loads the bias of a linear that writes to delta.
+    fn load_output_bias(&mut self, linear: Linear, out: Tensor) -> Option<(Bias, Tensor)> {
+        let rows = self.layout.shape.bias_rows(linear);
+        self.load_bias(linear, Chunk { first: 0, rows }).map(|bias| (bias, out))
     }
 
     /// For each token of the group: residual add, RMSNorm, or both.
@@ -80,7 +92,7 @@ impl Emitter<'_> {
         &mut self,
         span: Span,
         sync: Sync,
-        add: Option<(LayerRef, &str, Tensor)>,
+        add: Option<((LayerRef, &str, Tensor), Option<(Bias, Tensor)>)>,
         norm: Option<(LayerRef, NormOf)>,
     ) {
         self.b.span = span;
@@ -90,8 +102,11 @@ impl Emitter<'_> {
         let [t0, t1, ..] = reg::T;
         self.b.tokens(sync, &[(t0, n), (t1, 1)], |b| {
             let at = Opd(resid, t0);
-            if let Some((layer, name, tensor)) = add {
+            if let Some(((layer, name, tensor), bias)) = add {
                 b.layer = Some(layer);
+                if let Some((bias, out)) = bias {
+                    bias.add(b, Opd(delta, t0), Chunk { first: 0, rows: n }, out);
+                }
                 let d = b.draft(Op::RADD, name).a(at).b(Opd(delta, t0)).c(at).n(n);
                 b.push(d.makes(&[tensor]));
             }

@@ -27,7 +27,7 @@ impl Emitter<'_> {
                 let stream = self.stream(linear, i)?;
                 let Chunk { first: skip, rows: count } = stream.chunk;
                 let d = self.matw(stream, name).b(self.norm_words()).c(to + skip).m(self.b.count());
-                let d = d.x(l.act.norm_x).aux(rows).makes(&[tensor]).part(skip, count);
+                let d = d.x(l.act.norm_x).aux(rows).makes(&self.made(linear, tensor)).part(skip, count);
                 self.b.push(d.wait_if(first, sem::V2M).signal(sem::M2V));
                 first = false;
             }
@@ -39,6 +39,7 @@ impl Emitter<'_> {
     pub(super) fn prepare(&mut self, at: At) {
         self.enter(at);
         self.rope_rows();
+        self.load_biases();
         for linear in WeightMap::ATTENTION {
             match linear {
                 Linear::K => self.keys(),
@@ -89,7 +90,11 @@ impl Emitter<'_> {
         let (rope, next) = self.rope();
         let shift = self.consts().rot_shift_k;
         let sync = Sync { wait: sem::M2V, signal: sem::KEYS };
+        let bias = self.bias(Linear::K);
         self.b.tokens(sync, &[(t0, s.k_rows()), (t1, next), (reg::P, 1), (reg::R, 1)], |b| {
+            if let Some(bias) = bias {
+                bias.add(b, Opd(l.vmem.k, t0), Chunk { first: 0, rows: s.k_rows() }, Tensor::K);
+            }
             let rotated = Opd(l.vmem.k_rot, t0);
             for (table, run) in rope_runs(s, 0..heads) {
                 let skip = run.start * s.hdp;
@@ -113,7 +118,11 @@ impl Emitter<'_> {
         let cache = self.by_layer(l.kv.v_at(self.layer.first, 0), reg::KV);
         let shift = self.consts().v_shift;
         let sync = Sync { wait: sem::M2V, signal: sem::VALUES };
+        let bias = self.bias(Linear::V);
         self.b.tokens(sync, &[(t0, s.v_rows()), (reg::P, 1), (reg::R, 1)], |b| {
+            if let Some(bias) = bias {
+                bias.add(b, Opd(l.vmem.v, t0), Chunk { first: 0, rows: s.v_rows() }, Tensor::V);
+            }
             let cache = Opd(cache.0 + b.the_sequence() * l.kv.seq, cache.1);
             let d = b.draft(Op::QV, "v_append").a(Opd(l.vmem.v, t0)).b(b.ring()).c(cache);
             let d = d.n(s.sizes.kv_heads).m(b.position()).k(l.kv.v_head).sh(shift).aux(l.kv.v_blocks);
@@ -139,7 +148,11 @@ impl Emitter<'_> {
         // The part's rotated heads: for the window, after them for the sinks.
         let copies = if sinks { 2 } else { 1 };
         let window = l.vmem.q_rot + part * copies * rows;
+        let bias = self.bias(Linear::Q);
         self.b.tokens(sync, &strides, |b| {
+            if let Some(bias) = bias {
+                bias.add(b, Opd(l.vmem.q + part * rows, t0), Chunk { first: part * rows, rows }, Tensor::Q);
+            }
             let rotate = |b: &mut Builder, rope: usize, to: usize| {
                 for (table, run) in rope_runs(s, kv..kv + kv_heads) {
                     let (heads, skip) = (run.len() * s.group, run.start * s.group * s.hdp);

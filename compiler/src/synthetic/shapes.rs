@@ -2,7 +2,7 @@
 
 use super::Synthetic;
 use accllm_hw::beat::WeightFormat;
-use accllm_hw::sizes::Sizes;
+use accllm_hw::sizes::{Linear, Sizes};
 use accllm_quant::model::LambdaShape;
 
 /// [`Synthetic::SIZES`] with these: hidden, ff, layers, heads, kv_heads, head_dim, vocab.
@@ -16,7 +16,7 @@ pub fn shapes() -> Vec<(&'static str, Synthetic)> {
     let base = |seed| Synthetic { seed, ..Synthetic::default() };
     let mixed = [W4, W2Dense, W2Sparse, W2Dense, W4, W2Sparse, W4];
     let lambda = |n_sink, n_window| LambdaShape { n_sink, n_window };
-    let all = [
+    let mut all = vec![
         ("mqa", base(1)),
         ("gqa3", Synthetic { sizes: sizes([576, 172, 2, 9, 3, 64, 257]), ..base(2) }),
         (
@@ -55,8 +55,20 @@ pub fn shapes() -> Vec<(&'static str, Synthetic)> {
             "chunks",
             Synthetic { sizes: sizes([64, 5000, 2, 4, 4, 16, 5001]), lambda: lambda(2, 30), ..base(6) },
         ),
+    ];
+    all.extend(unusual(base));
+    all
+}
+
+/// What not every model has: leads, biases.
+fn unusual(base: impl Fn(u64) -> Synthetic) -> [(&'static str, Synthetic); 2] {
+    [
         // A leading RoPE pair for each KV head, other ones in each layer.
         ("led", Synthetic { sizes: sizes([64, 96, 3, 6, 3, 16, 65]), led: true, ..base(7) }),
-    ];
-    all.into()
+        // Biases of all linears.
+        (
+            "biased",
+            Synthetic { sizes: sizes([96, 300, 2, 6, 2, 24, 70]), biases: Linear::LAYER.to_vec(), ..base(8) },
+        ),
+    ]
 }

@@ -16,6 +16,7 @@ pub(super) mod part {
     pub const EMBED: u64 = 2;
     pub const CACHE: u64 = 3;
     pub const LEAD: u64 = 4;
+    pub const BIAS: u64 = 5;
 }
 
 /// Magnitude that outputs are scaled to.
@@ -89,6 +90,7 @@ impl ModelSource for Synthetic {
             head: self.head,
             leads,
             rope_groups,
+            biases: self.biases.clone(),
         }
     }
 
@@ -148,5 +150,14 @@ impl ModelSource for Synthetic {
         }
         let mut rng = Rng::of(self.seed, &[part::LEAD, layer as u64]);
         (0..self.sizes.kv_heads).map(|_| rng.range(0, self.sizes.head_dim as i64 / 2 - 1) as u8).collect()
+    }
+
+    fn bias(&self, layer: usize, linear: Linear) -> Cow<'_, [i32]> {
+        if !self.biases.contains(&linear) {
+            return Cow::Borrowed(&[]);
+        }
+        let mut rng = Rng::of(self.seed, &[part::BIAS, layer as u64, linear as u64]);
+        let most = target(linear) as i64;
+        (0..self.sizes.linear(linear).0).map(|_| rng.range(-most, most) as i32).collect()
     }
 }

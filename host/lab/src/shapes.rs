@@ -129,6 +129,7 @@ impl Random {
             values: Values::Normal,
             uniform: true,
             led: false,
+            biases: Vec::new(),
             lambda: self.lambda,
             seed: self.seed,
         })

@@ -95,18 +95,20 @@ pub(super) fn run_layer_behind(
     tap.tensor(Site::LayerIn, l, c.sizes.hidden, x);
     let mut a = rms_norm(x, &w.attn_norm, c.norm_eps);
     tap.tensor(Site::AttnNorm, l, c.sizes.hidden, &mut a);
-    let q_raw = linear(&a, &w.q);
+    let [q_raw, mut k, mut v] = w.project(&a, c.norm_eps);
     let mut q = q_raw.clone();
-    let mut k = linear(&a, &w.k);
-    let mut v = linear(&a, &w.v);
-    rotate_rows(&mut q, c.sizes.q_width(), |t| &angles[t]);
-    rotate_rows(&mut k, c.sizes.kv_width(), |t| &angles[t]);
+    if c.rotates(l) {
+        rotate_rows(&mut q, c.sizes.q_width(), |t| &angles[t]);
+        rotate_rows(&mut k, c.sizes.kv_width(), |t| &angles[t]);
+    }
     tap.tensor(Site::Query, l, c.sizes.q_width(), &mut q);
     tap.tensor(Site::Key, l, c.sizes.kv_width(), &mut k);
     tap.tensor(Site::Value, l, c.sizes.kv_width(), &mut v);
     let q_sink = lambda.map(|_| {
         let mut q = q_raw;
-        rotate_rows(&mut q, c.sizes.q_width(), |t| &sink_angles[t]);
+        if c.rotates(l) {
+            rotate_rows(&mut q, c.sizes.q_width(), |t| &sink_angles[t]);
+        }
         tap.tensor(Site::Query, l, c.sizes.q_width(), &mut q);
         q
     });
@@ -127,18 +129,17 @@ pub(super) fn run_layer_behind(
         past.trim(*lambda, end, c.sizes.kv_width());
     }
     tap.tensor(Site::AttnOut, l, c.sizes.q_width(), &mut o);
-    add(x, &linear(&o, &w.o));
+    add(x, &w.output(&o));
     tap.tensor(Site::Middle, l, c.sizes.hidden, x);
 
     let mut m = rms_norm(x, &w.mlp_norm, c.norm_eps);
     tap.tensor(Site::MlpNorm, l, c.sizes.hidden, &mut m);
-    let mut gate = linear(&m, &w.gate);
-    let mut up = linear(&m, &w.up);
+    let [mut gate, mut up] = w.gate_up(&m);
     tap.tensor(Site::Gate, l, c.sizes.ff, &mut gate);
     tap.tensor(Site::Up, l, c.sizes.ff, &mut up);
     let mut h = silu_mul(&gate, &up);
     tap.tensor(Site::DownIn, l, c.sizes.ff, &mut h);
-    add(x, &linear(&h, &w.down));
+    add(x, &w.down(&h));
     tap.tensor(Site::LayerOut, l, c.sizes.hidden, x);
 }
 

@@ -3,6 +3,7 @@
 //! Used for calibration, for the per-step accuracy table and as the "before" of every comparison.
 
 mod attention;
+mod bias;
 mod forward;
 mod layers;
 mod model;
@@ -12,6 +13,7 @@ mod sample;
 mod stream;
 mod tap;
 
+pub use bias::Biases;
 pub(crate) use forward::{Window, run_layer};
 pub use layers::{LayerStore, Layers};
 pub(crate) use model::LayerAt;

@@ -11,12 +11,13 @@ use crate::Result;
 use crate::calibrate::windows;
 use crate::config::LlamaConfig;
 use crate::float::{
-    FloatLayer, FloatModel, LayerAt, Matrix, Site, Window, add, linear, rms_norm, run_layer, silu_mul,
+    FloatLayer, FloatModel, LayerAt, Matrix, Site, Window, add, rms_norm, run_layer, silu_mul,
 };
 use crate::grid::{GridWeight, LayerShapes, gather_heads, spread_heads};
 use crate::model::WeightFormat;
 use crate::perplexity::Protocol;
 use crate::transform::per_query;
+use accllm_hw::sizes::Linear;
 
 /// How the two columns of four that 2:4 keeps are chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -120,7 +121,6 @@ pub(crate) fn closed_layer(
     let [fq, fk, fv, fo, fgate, fup, fdown] = how.formats;
     let w = layer.weights;
     let mut back = w.clone();
-
     let one = |inputs: &Inputs, w: &Matrix, format, wanted: Option<&dyn Fn() -> Vec<f32>>| {
         fitted(inputs, w, format, how, wanted)
     };
@@ -138,12 +138,12 @@ pub(crate) fn closed_layer(
         let attn_out = attention(c, back.at(layer.l), window, &streams.quantized);
         let shape = per_query(c, &shapes.value);
         let inputs = Inputs::of_o(&attn_out, &shape, c.sizes.head_dim, &middle, c.sizes.hidden);
-        let wanted = || difference(&middle, &x);
+        let wanted = || without(difference(&middle, &x), &w.biases[Linear::O]);
         let values;
         (o, values) = one(&inputs, &spread_heads(&w.o, c.sizes.head_dim), fo, Some(&wanted));
         back.o = gather_heads(&values, c.sizes.head_dim);
         drop(inputs);
-        add(&mut x, &linear(&attn_out, &back.o));
+        add(&mut x, &back.output(&attn_out));
     }
     drop(middle);
     let h = {
@@ -155,9 +155,10 @@ pub(crate) fn closed_layer(
         down_input(c, &back, &m)
     };
     let inputs = Inputs::of_down(&h, &shapes.down_in, &out, c.sizes.hidden);
-    (down, back.down) = one(&inputs, &w.down, fdown, Some(&|| difference(&out, &x)));
+    let wanted = || without(difference(&out, &x), &w.biases[Linear::Down]);
+    (down, back.down) = one(&inputs, &w.down, fdown, Some(&wanted));
     drop(inputs);
-    add(&mut x, &linear(&h, &back.down));
+    add(&mut x, &back.down(&h));
 
     let mut rest = x.as_slice();
     for stream in &mut streams.quantized {
@@ -192,10 +193,13 @@ pub fn closed_model(
 fn attention(c: &LlamaConfig, layer: LayerAt<'_>, window: &Window, streams: &[Vec<f32>]) -> Vec<f32> {
     // The feed-forward part is not needed: one channel of zeros.
     let zeros = |rows, cols| Matrix { rows, cols, data: vec![0.0; rows * cols] };
+    let mut biases = layer.weights.biases.clone();
+    [Linear::Gate, Linear::Up, Linear::Down].into_iter().for_each(|l| biases[l].clear());
     let w = FloatLayer {
         gate: zeros(1, c.sizes.hidden),
         up: zeros(1, c.sizes.hidden),
         down: zeros(c.sizes.hidden, 1),
+        biases,
         ..layer.weights.clone()
     };
     let mut out = Vec::new();
@@ -220,9 +224,18 @@ fn down_input(c: &LlamaConfig, w: &FloatLayer, m: &[f32]) -> Vec<f32> {
     const AT_ONCE: usize = 4096;
     let mut out = Vec::with_capacity(m.len() / c.sizes.hidden * c.sizes.ff);
     for m in m.chunks(AT_ONCE * c.sizes.hidden) {
-        out.extend(silu_mul(&linear(m, &w.gate), &linear(m, &w.up)));
+        let [gate, up] = w.gate_up(m);
+        out.extend(silu_mul(&gate, &up));
     }
     out
+}
+
+/// Outputs of a linear before `bias` is added, of those after it.
+fn without(mut y: Vec<f32>, bias: &[f32]) -> Vec<f32> {
+    if !bias.is_empty() {
+        y.chunks_exact_mut(bias.len()).flat_map(|row| row.iter_mut().zip(bias)).for_each(|(y, b)| *y -= b);
+    }
+    y
 }
 
 fn difference(a: &[f32], b: &[f32]) -> Vec<f32> {

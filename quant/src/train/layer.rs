@@ -5,10 +5,11 @@ use super::fake::{LatentShape, LatentWeight};
 use super::ops::{linear, rms_norm, silu_mul, straight_through};
 use crate::config::LlamaConfig;
 use crate::file::replace;
-use crate::float::{LayerAt, Matrix, Rope};
+use crate::float::{Biases, LayerAt, Matrix, Rope};
 use crate::grid::{GridLayer, LayerGrids};
 use crate::head::{each_head, key_head, query_head};
 use crate::model::WeightFormat;
+use accllm_hw::sizes::Linear;
 use candle_core::{Device, Result, Tensor, Var, safetensors};
 use std::collections::HashMap;
 use std::path::Path;
@@ -22,6 +23,8 @@ pub(super) struct TrainLayer {
     mlp_norm: Var,
     /// q, k, v, o, gate, up, down.
     linears: [LatentWeight; 7],
+    /// What they add, which is not trained.
+    biases: Biases,
     /// Static step of V; none: K, Q and V are not rounded.
     value_step: Option<f32>,
     /// Leading RoPE pair of each KV head.
@@ -102,6 +105,7 @@ impl TrainLayer {
                 latent(&w.up, &grids.up, up)?,
                 latent(&w.down, &grids.down, down)?,
             ],
+            biases: w.biases.clone(),
             value_step,
             leads: leads(c, l),
         })
@@ -132,6 +136,12 @@ impl TrainLayer {
         });
         let linears: Vec<LatentWeight> = each.collect::<Result<_>>()?;
         let few = |_| candle_core::Error::Msg("a layer has seven linears".into());
+        let mut biases = Biases::default();
+        for which in Linear::LAYER {
+            if let Some(bias) = tensors.get(&format!("{}.bias", which.name())) {
+                biases[which] = bias.to_vec1()?;
+            }
+        }
         let step = get("value_step")?.to_vec1::<f32>()?.first().copied().filter(|s| *s > 0.0);
         Ok(Self {
             geometry,
@@ -139,6 +149,7 @@ impl TrainLayer {
             attn_norm: Var::from_tensor(get("attn_norm")?)?,
             mlp_norm: Var::from_tensor(get("mlp_norm")?)?,
             linears: linears.try_into().map_err(few)?,
+            biases,
             value_step: step,
             leads: leads(c, l),
         })
@@ -164,6 +175,10 @@ impl TrainLayer {
                 let offset = Tensor::from_vec(w.offset().to_vec(), count, &Device::Cpu)?;
                 tensors.insert(format!("{name}.offset"), offset);
             }
+        }
+        for (which, bias) in self.biases.iter() {
+            let bias = Tensor::from_slice(bias, bias.len(), &Device::Cpu)?;
+            tensors.insert(format!("{}.bias", which.name()), bias);
         }
         tensors.insert("attn_norm".into(), self.attn_norm.as_tensor().clone());
         tensors.insert("mlp_norm".into(), self.mlp_norm.as_tensor().clone());
@@ -191,9 +206,9 @@ impl TrainLayer {
     pub fn forward(&self, x: &Tensor, [wq, wk, wv, wo, wg, wu, wd]: &[Tensor; 7]) -> Result<Tensor> {
         let g = &self.geometry;
         let a = rms_norm(x, &self.attn_norm, self.eps)?;
-        let mut q = rope(&linear(&a, wq)?, g)?;
-        let mut k = rope(&linear(&a, wk)?, g)?;
-        let mut v = linear(&a, wv)?;
+        let mut q = rope(&self.affine(&a, wq, Linear::Q)?, g)?;
+        let mut k = rope(&self.affine(&a, wk, Linear::K)?, g)?;
+        let mut v = self.affine(&a, wv, Linear::V)?;
         if let Some(step) = self.value_step {
             let (d, heads, kv_heads, group) = (g.head_dim, g.heads, g.kv_heads, g.heads / g.kv_heads);
             let leads = self.leads.clone();
@@ -209,10 +224,19 @@ impl TrainLayer {
             })?;
         }
         let o = attend(&q, &k, &v, g)?;
-        let x = (x + linear(&o, wo)?)?;
+        let x = (x + self.affine(&o, wo, Linear::O)?)?;
         let m = rms_norm(&x, &self.mlp_norm, self.eps)?;
-        let h = silu_mul(&linear(&m, wg)?, &linear(&m, wu)?)?;
-        x + linear(&h, wd)?
+        let h = silu_mul(&self.affine(&m, wg, Linear::Gate)?, &self.affine(&m, wu, Linear::Up)?)?;
+        x + self.affine(&h, wd, Linear::Down)?
+    }
+
+    /// `x W^T`, and the bias of this linear where it has one.
+    fn affine(&self, x: &Tensor, w: &Tensor, which: Linear) -> Result<Tensor> {
+        let y = linear(x, w)?;
+        match self.biases[which].as_slice() {
+            [] => Ok(y),
+            bias => y.broadcast_add(&Tensor::from_slice(bias, bias.len(), x.device())?),
+        }
     }
 
     /// Where the training is.
@@ -228,7 +252,12 @@ impl TrainLayer {
             down: down.grid()?,
             recovered: 0,
         };
-        Ok(GridLayer { grids, attn_norm: self.attn_norm.to_vec1()?, mlp_norm: self.mlp_norm.to_vec1()? })
+        Ok(GridLayer {
+            grids,
+            attn_norm: self.attn_norm.to_vec1()?,
+            mlp_norm: self.mlp_norm.to_vec1()?,
+            biases: self.biases.clone(),
+        })
     }
 }
 

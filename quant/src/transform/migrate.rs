@@ -2,13 +2,14 @@
 //! into the weights around it, so that one step per tensor is left. `1/s` goes into what produces the channel
 //! (a norm's gain, the rows of W_v or W_up) and `s` into the columns of the weights that read it.
 
-use super::{inverse, scale_columns, scale_rows};
+use super::{inverse, on_rows, scale_columns, scale_rows};
 use crate::calibrate::{Channels, LayerStats};
 use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, Matrix};
 use crate::grid::{LayerShapes, fit};
 use crate::model::{GROUP, WeightFormat};
 use accllm_hw::config::COLS;
+use accllm_hw::sizes::Linear;
 
 /// Exponents of the range, and of the inverse norm of the weights' columns, that are compared when none is given.
 const EXPONENTS: [(f32, f32); 7] =
@@ -29,11 +30,12 @@ pub type Reader<'a> = (&'a Matrix, WeightFormat);
 pub fn migrate_layer(c: &LlamaConfig, w: &mut FloatLayer, shapes: &LayerShapes) {
     divide(&mut w.attn_norm, &shapes.attn_in);
     [&mut w.q, &mut w.k, &mut w.v].into_iter().for_each(|w| scale_columns(w, &shapes.attn_in));
-    scale_rows(&mut w.v, &inverse(&shapes.value));
+    let (value, down_in) = (inverse(&shapes.value), inverse(&shapes.down_in));
+    on_rows(&mut w.v, &mut w.biases[Linear::V], |w| scale_rows(w, &value));
     scale_columns(&mut w.o, &per_query(c, &shapes.value));
     divide(&mut w.mlp_norm, &shapes.mlp_in);
     [&mut w.gate, &mut w.up].into_iter().for_each(|w| scale_columns(w, &shapes.mlp_in));
-    scale_rows(&mut w.up, &inverse(&shapes.down_in));
+    on_rows(&mut w.up, &mut w.biases[Linear::Up], |w| scale_rows(w, &down_in));
     scale_columns(&mut w.down, &shapes.down_in);
 }
 

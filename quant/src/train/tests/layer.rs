@@ -30,6 +30,7 @@ pub(in crate::train) fn train_layer(
         grids: grids(c, &w, format),
         attn_norm: w.attn_norm.clone(),
         mlp_norm: w.mlp_norm.clone(),
+        biases: w.biases.clone(),
     };
     Ok((TrainLayer::new(c, w.at(0), &start.grids, SEQ, step, &Device::Cpu)?, start))
 }
