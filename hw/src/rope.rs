@@ -1,8 +1,10 @@
 //! The frequencies of rotary position embedding.
 
-use crate::sizes::MAX_HEAD_DIM;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use std::f64::consts::PI;
+
+/// Largest width of a head.
+pub const MAX_HEAD_DIM: usize = 128;
 
 /// Base and scaling: all that the angles of a head depend on besides its width.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
