@@ -170,7 +170,6 @@ impl<'a> Accesses<'a> {
 
     fn vector(&mut self, v: &Visit<'_>) {
         let i = v.instr;
-        let hdp = self.layout.shape.hdp as u64;
         let (a, b, c, n, m) = (v.a.hi, v.b.hi, v.c.hi, v.n.hi, v.m.hi);
         let (k, x, aux) = (u64::from(i.k), u64::from(i.x), u64::from(i.aux));
         match v.op {
@@ -197,20 +196,13 @@ impl<'a> Accesses<'a> {
                     false => self.columns(c, x, m, 0, n),
                 }
             }
-            Op::ROPE => {
-                self.read(a, n * hdp);
-                self.read(b, hdp);
-                self.write(c, n * hdp);
-            }
             Op::HADW | Op::HADX => {
                 self.read(a, n);
                 self.write(c, n);
             }
-            Op::STATK => {
-                self.read(a, n * hdp);
-                self.scalar(true, c, n);
+            Op::ROPE | Op::STATK | Op::STATQ | Op::QQ | Op::QK | Op::QV | Op::SOFTMAX | Op::ATTQ => {
+                self.heads(v)
             }
-            Op::STATQ | Op::QQ | Op::QK | Op::QV | Op::SOFTMAX | Op::ATTQ => self.heads(v),
             Op::SILU => {
                 self.read(a, n);
                 self.read(b, n);
@@ -229,7 +221,8 @@ impl<'a> Accesses<'a> {
             _ => {}
         }
     }
-    /// Operations on heads: queries, the cache, softmax.
+
+    /// Operations on heads: rotation, queries, the cache, softmax.
     fn heads(&mut self, v: &Visit<'_>) {
         let s = &self.layout.shape;
         let (hdp, v_dim, gqa, lanes) = (s.hdp as u64, s.v_dim as u64, s.group as u64, s.lanes as u64);
@@ -237,6 +230,15 @@ impl<'a> Accesses<'a> {
         let (a, b, c, n, m) = (v.a.hi, v.b.hi, v.c.hi, v.n.hi, v.m.hi);
         let (k, x, aux) = (u64::from(i.k), u64::from(i.x), u64::from(i.aux));
         match v.op {
+            Op::ROPE => {
+                self.read(a, n * hdp);
+                self.read(b, hdp);
+                self.write(c, n * hdp);
+            }
+            Op::STATK => {
+                self.read(a, n * hdp);
+                self.scalar(true, c, n);
+            }
             Op::STATQ => {
                 self.read(a, n * hdp);
                 self.strided(Space::Scalar, true, c + m * gqa, gqa, n.div_ceil(gqa), k);
