@@ -165,7 +165,7 @@ fn quantized() -> Outcome {
             let q = quantize(&case.model()?, &text, &options)?;
             let expected = q.dequantized.logits(&case.tokens, None, &mut NoTap)?;
             let original = case.model()?.logits(&case.tokens, None, &mut NoTap)?;
-            assert!(part(&expected, &original) < 0.3, "{name}: weights {}", part(&expected, &original));
+            assert!(part(&expected, &original) < 0.4, "{name}: weights {}", part(&expected, &original));
             let unit = (-f32::from(q.model.logit_frac)).exp2();
             let integer = Sequence::new(&q.model).step(&case.tokens, Logits::All, &mut NoIntTap)?;
             let integer: Vec<f32> = integer.iter().map(|v| *v as f32 * unit).collect();

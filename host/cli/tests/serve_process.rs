@@ -63,7 +63,8 @@ fn packages(test: &str, folder: &str, target: &str) -> Option<PathBuf> {
     let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools").join(folder);
     if !tools.join(".installed").is_file() {
         // Past the test harness, which shows output of failed tests only.
-        let why = format!("skipped {test}: its packages are not in tools/{folder}; `make {target}` installs them");
+        let why =
+            format!("skipped {test}: its packages are not in tools/{folder}; `make {target}` installs them");
         writeln!(std::io::stderr(), "{why}").unwrap();
         return None;
     }
