@@ -60,8 +60,8 @@ pub fn shapes() -> Vec<(&'static str, Synthetic)> {
     all
 }
 
-/// What not every model has: leads, biases.
-fn unusual(base: impl Fn(u64) -> Synthetic) -> [(&'static str, Synthetic); 2] {
+/// What not every model has: leads, biases, norms of heads.
+fn unusual(base: impl Fn(u64) -> Synthetic) -> [(&'static str, Synthetic); 3] {
     [
         // A leading RoPE pair for each KV head, other ones in each layer.
         ("led", Synthetic { sizes: sizes([64, 96, 3, 6, 3, 16, 65]), led: true, ..base(7) }),
@@ -69,6 +69,17 @@ fn unusual(base: impl Fn(u64) -> Synthetic) -> [(&'static str, Synthetic); 2] {
         (
             "biased",
             Synthetic { sizes: sizes([96, 300, 2, 6, 2, 24, 70]), biases: Linear::LAYER.to_vec(), ..base(8) },
+        ),
+        // Norms of heads that are wider than their part of the stream, and a bias before one of them.
+        (
+            "heads",
+            Synthetic {
+                sizes: sizes([96, 200, 2, 6, 2, 96, 70]),
+                head_norms: true,
+                biases: vec![Linear::K],
+                uniform: false,
+                ..base(9)
+            },
         ),
     ]
 }
