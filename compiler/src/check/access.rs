@@ -262,20 +262,7 @@ impl<'a> Accesses<'a> {
                 let head = steps.saturating_sub(1) * aux + (s.slots() / GROUP) as u64;
                 self.strided(Space::Channel, true, c, head, n, k);
             }
-            Op::SOFTMAX => {
-                let (slots, row) = (s.sink_pad as u64 + n, self.layout.score.row as u64);
-                let steps =
-                    |first: u64, rows: u64| (first / lanes, (first + rows - 1) / lanes - first / lanes + 1);
-                let (first, count) = steps(m, gqa);
-                self.strided(Space::Score, false, first * row, slots, count, row);
-                for base in [aux & 0xffff, aux >> 16] {
-                    self.scalar(false, base + m, gqa);
-                }
-                self.scalar(true, (aux & 0xffff) + m, gqa);
-                let wide = if i.flags & FLAG_WIDE != 0 { 2 } else { 1 };
-                let (first, count) = steps(wide * m, wide * gqa);
-                self.strided(Space::Act, true, c + first, count, slots.div_ceil(64), x);
-            }
+            Op::SOFTMAX => self.softmax(v),
             Op::ATTQ => {
                 self.strided(Space::Vmem, false, a, n, gqa, v_dim);
                 self.scalar(false, b, gqa);
@@ -283,5 +270,23 @@ impl<'a> Accesses<'a> {
             }
             _ => {}
         }
+    }
+
+    fn softmax(&mut self, v: &Visit<'_>) {
+        let (s, i) = (&self.layout.shape, v.instr);
+        let (gqa, lanes) = (s.group as u64, s.lanes as u64);
+        let (c, n, m) = (v.c.hi, v.n.hi, v.m.hi);
+        let (x, aux) = (u64::from(i.x), u64::from(i.aux));
+        let (slots, row) = (s.sink_pad as u64 + n, self.layout.score.row as u64);
+        let steps = |first: u64, rows: u64| (first / lanes, (first + rows - 1) / lanes - first / lanes + 1);
+        let (first, count) = steps(m, gqa);
+        self.strided(Space::Score, false, first * row, slots, count, row);
+        for base in [aux & 0xffff, aux >> 16] {
+            self.scalar(false, base + m, gqa);
+        }
+        self.scalar(true, (aux & 0xffff) + m, gqa);
+        let wide = if i.flags & FLAG_WIDE != 0 { 2 } else { 1 };
+        let (first, count) = steps(wide * m, wide * gqa);
+        self.strided(Space::Act, true, c + first, count, slots.div_ceil(64), x);
     }
 }

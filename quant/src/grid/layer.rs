@@ -66,6 +66,18 @@ pub(crate) struct GridLayer {
 }
 
 impl GridLayer {
+    /// These grids, with everything else of a layer.
+    pub(crate) fn of(grids: LayerGrids, w: &FloatLayer) -> Self {
+        Self {
+            grids,
+            attn_norm: w.attn_norm.clone(),
+            mlp_norm: w.mlp_norm.clone(),
+            biases: w.biases.clone(),
+            q_norm: w.q_norm.clone(),
+            k_norm: w.k_norm.clone(),
+        }
+    }
+
     /// The same in float.
     pub fn dequantize(&self, c: &LlamaConfig) -> FloatLayer {
         let g = &self.grids;

@@ -132,14 +132,7 @@ impl<'a> Blocks<'a> {
         let mut grids = LayerGrids::of(grids, found);
         grids.migrate(&shared);
         migrate_layer(c, &mut w, &shared);
-        let layer = GridLayer {
-            grids,
-            attn_norm: w.attn_norm.clone(),
-            mlp_norm: w.mlp_norm.clone(),
-            biases: w.biases.clone(),
-            q_norm: w.q_norm.clone(),
-            k_norm: w.k_norm.clone(),
-        };
+        let layer = GridLayer::of(grids, &w);
         match (&self.options.reconstruction, inputs.zip(target)) {
             (Some(how), Some((inputs, target))) => {
                 self.streams = Streams { float: target, quantized: inputs };
