@@ -56,13 +56,24 @@ impl Pipe {
     }
 }
 
-const READ: usize = 0;
-const WRITE: usize = 1;
+pub(crate) const READ: usize = 0;
+pub(crate) const WRITE: usize = 1;
 
-/// The pace of [`super::Hbm2`].
+/// Beats that have moved on the data bus in one direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moved {
+    /// [`READ`] or [`WRITE`].
+    pub direction: usize,
+    /// Tick of the first one's command.
+    pub tick: u64,
+    /// The last one ends a burst.
+    pub last: bool,
+}
+
+/// The controller: queues, banks, the direction of the bus.
 #[derive(Debug, Clone)]
-pub struct DramTiming {
-    k: Ticks,
+pub(crate) struct Scheduler {
+    pub(crate) k: Ticks,
     banks: Banks,
     counters: DramCounters,
     /// Waiting accesses: reads, writes.
@@ -80,17 +91,11 @@ pub struct DramTiming {
     refreshed: bool,
     /// End of the last beat, or of a time in which the port held the bus.
     free: u64,
-    /// Read beats and write responses on their way to the port.
-    delivered: Pipe,
-    responses: Pipe,
-    /// Beats of open read bursts.
-    open_beats: usize,
 }
 
-impl DramTiming {
-    /// An idle memory; `phase` of a refresh interval has passed.
-    pub(super) fn new(k: Ticks, phase: f64) -> Self {
-        let passed = (k.refi as f64 * phase.clamp(0.0, 1.0)) as u64;
+impl Scheduler {
+    /// Nothing waits; `passed` ticks of a refresh interval have passed.
+    pub(crate) fn new(k: Ticks, passed: u64) -> Self {
         Self {
             banks: Banks::new(&k),
             counters: DramCounters::default(),
@@ -102,9 +107,6 @@ impl DramTiming {
             next_refresh: k.refi - passed,
             refreshed: false,
             free: 0,
-            delivered: Pipe::default(),
-            responses: Pipe::default(),
-            open_beats: 0,
             k,
         }
     }
@@ -171,20 +173,21 @@ impl DramTiming {
         }
     }
 
-    /// Moves the next beat if its time is before `t1`.
-    fn column(&mut self, t0: u64, t1: u64) {
+    /// Moves the next beat if its time is before `t1`, and the port has room for one that is read.
+    #[inline]
+    fn column(&mut self, t0: u64, t1: u64, room: bool) -> Option<Moved> {
         let (d, k) = (self.direction, &self.k);
-        let Some(head) = self.queues[d].front_mut() else { return };
+        let head = self.queues[d].front_mut()?;
         if !self.banks.is_open(head.bank, head.row) {
-            return;
+            return None;
         }
         let t = t0.max(head.ready).max(self.column_ok[d]).max(self.banks.column_from(head.bank));
         if t >= t1 {
-            return;
+            return None;
         }
-        if d == READ && self.delivered.all >= k.read_buffer {
+        if d == READ && !room {
             self.free = t1; // the port holds the bus
-            return;
+            return None;
         }
         // What the bus waited for.
         let waited_from = self.free.max(head.ready);
@@ -205,35 +208,164 @@ impl DramTiming {
         self.counters.busy_ticks += k.beat;
         head.beats -= 1;
         let done = head.beats == 0;
-        let cycles = |ticks: u64| (t - t0 + ticks + k.cycle - 1) >> k.cycle_shift;
+        let moved = Moved { direction: d, tick: t, last: done && head.last };
         self.column_ok[d] = t + k.beat;
         if d == READ {
             self.counters.read_beats += 1;
             self.column_ok[WRITE] = t + k.read_to_write;
             self.banks.column(head.bank, t + k.read_to_pre);
-            self.delivered.push(cycles(k.read_return));
         } else {
             self.counters.write_beats += 1;
             self.column_ok[READ] = t + k.write_to_read;
             self.banks.column(head.bank, t + k.write_to_pre);
-            if head.last {
-                self.responses.push(cycles(k.write_return));
-            }
         }
         if done {
             self.queues[d].pop_front();
             self.look_at = 0;
         }
+        Some(moved)
+    }
+
+    /// A read burst that the port takes in cycle `now`.
+    pub(crate) fn read(&mut self, now: u64, addr: u64, beats: u64) {
+        let ready = now * self.k.cycle + self.k.request;
+        let (mut addr, mut left) = (addr, beats);
+        while left > 0 {
+            let (bank, row) = self.place(addr);
+            let row_bytes = 1u64 << self.k.row_shift;
+            let n = ((row_bytes - addr % row_bytes).div_ceil(BEAT_BYTES as u64)).min(left);
+            left -= n;
+            self.queues[READ].push_back(Access { bank, row, beats: n as u32, ready, last: left == 0 });
+            addr = addr.wrapping_add(n * BEAT_BYTES as u64);
+        }
+        self.look_at = 0;
+    }
+
+    /// A beat that the port takes in cycle `now`, the last of its burst or not.
+    pub(crate) fn write(&mut self, now: u64, addr: u64, last: bool) {
+        let (bank, row) = self.place(addr);
+        let ready = now * self.k.cycle + self.k.request;
+        self.queues[WRITE].push_back(Access { bank, row, beats: 1, ready, last });
+        self.look_at = 0;
+    }
+
+    /// Whether nothing waits.
+    #[inline]
+    pub(crate) fn idle(&self) -> bool {
+        self.queues[READ].is_empty() && self.queues[WRITE].is_empty()
+    }
+
+    /// What happens in cycle `now`, where `room` tells whether the port takes a beat that is read.
+    #[inline]
+    pub(crate) fn step(&mut self, now: u64, room: bool) -> Option<Moved> {
+        let t0 = now * self.k.cycle;
+        if t0 >= self.next_refresh {
+            self.banks.refresh(&self.k, t0);
+            self.next_refresh += self.k.refi;
+            self.counters.refreshes += 1;
+            self.refreshed = true;
+            self.look_at = 0;
+        }
+        if self.idle() {
+            return None;
+        }
+        let t1 = t0 + self.k.cycle;
+        if self.direction == WRITE || !self.queues[WRITE].is_empty() {
+            self.choose(t0);
+        }
+        if self.look_at < t1 {
+            self.open_rows(t0, t1);
+        }
+        self.column(t0, t1, room)
+    }
+
+    /// The first cycle after `now` in which [`Scheduler::step`] may do anything, if nothing new is asked.
+    pub(crate) fn next(&self, now: u64) -> u64 {
+        let refresh = self.next_refresh.div_ceil(self.k.cycle);
+        if self.idle() {
+            return refresh.max(now + 1);
+        }
+        if self.direction == WRITE {
+            return now + 1;
+        }
+        let [reads, writes] = &self.queues;
+        let turn = match writes.front() {
+            None => u64::MAX,
+            Some(w) if reads.is_empty() || writes.len() >= self.k.write_high => w.ready,
+            Some(w) => w.ready + self.k.write_age,
+        };
+        let column = match reads.front() {
+            Some(head) if self.banks.is_open(head.bank, head.row) => {
+                head.ready.max(self.column_ok[READ]).max(self.banks.column_from(head.bank))
+            }
+            _ => u64::MAX,
+        };
+        // Writes turn the bus in the first cycle that begins after their time; other ticks belong to their cycle.
+        let within = column.min(self.look_at) >> self.k.cycle_shift;
+        refresh.min(turn.div_ceil(self.k.cycle)).min(within).max(now + 1)
+    }
+
+    /// After a beat was read in cycle `now`: how many more follow, one in each cycle before `end`, and moves them.
+    pub(crate) fn stream(&mut self, now: u64, end: u64) -> u64 {
+        let [reads, writes] = &mut self.queues;
+        let Some(head) = reads.front_mut() else { return 0 };
+        let steady = self.k.beat == self.k.cycle && writes.is_empty() && self.direction == READ;
+        // A new access is looked at by `step`, and so is what belongs to the row's last beat.
+        let tick = self.column_ok[READ];
+        if !steady || tick >> self.k.cycle_shift != now + 1 || !self.banks.is_open(head.bank, head.row) {
+            return 0;
+        }
+        let until = end
+            .min(self.next_refresh.div_ceil(self.k.cycle))
+            .min(self.look_at >> self.k.cycle_shift);
+        let n = until.saturating_sub(now + 1).min(u64::from(head.beats.saturating_sub(1)));
+        if n == 0 || head.ready > tick || self.banks.column_from(head.bank) > tick {
+            return 0;
+        }
+        let last = tick + (n - 1) * self.k.beat;
+        head.beats -= n as u32;
+        self.free = last + self.k.beat;
+        self.batch += n;
+        self.counters.busy_ticks += n * self.k.beat;
+        self.counters.read_beats += n;
+        self.column_ok = [last + self.k.beat, last + self.k.read_to_write];
+        self.banks.column(head.bank, last + self.k.read_to_pre);
+        n
     }
 }
 
+/// The pace of [`super::Hbm2`].
+#[derive(Debug, Clone)]
+pub struct DramTiming {
+    scheduler: Scheduler,
+    /// Read beats and write responses on their way to the port.
+    delivered: Pipe,
+    responses: Pipe,
+    /// Beats of open read bursts.
+    open_beats: usize,
+}
+
+impl DramTiming {
+    /// An idle memory; `phase` of a refresh interval has passed.
+    pub(super) fn new(k: Ticks, phase: f64) -> Self {
+        let passed = (k.refi as f64 * phase.clamp(0.0, 1.0)) as u64;
+        Self {
+            scheduler: Scheduler::new(k, passed),
+            delivered: Pipe::default(),
+            responses: Pipe::default(),
+            open_beats: 0,
+        }
+    }
+}
+
+
 impl Timing for DramTiming {
     fn max_reads(&self) -> usize {
-        self.k.read_bursts
+        self.scheduler.k.read_bursts
     }
 
     fn max_writes(&self) -> usize {
-        self.k.write_bursts
+        self.scheduler.k.write_bursts
     }
 
     fn read_latency(&mut self) -> u64 {
@@ -253,9 +385,9 @@ impl Timing for DramTiming {
                 go
             }
             Channel::B => self.responses.take(),
-            Channel::Ar => self.open_beats + LONGEST <= self.k.read_beats,
+            Channel::Ar => self.open_beats + LONGEST <= self.scheduler.k.read_beats,
             Channel::Aw => true,
-            Channel::W => self.queues[WRITE].len() < self.k.write_buffer,
+            Channel::W => self.scheduler.queues[WRITE].len() < self.scheduler.k.write_buffer,
         }
     }
 
@@ -264,60 +396,37 @@ impl Timing for DramTiming {
     }
 
     fn read_burst(&mut self, now: u64, addr: u64, beats: u32) {
-        let ready = now * self.k.cycle + self.k.request;
         self.open_beats += beats as usize;
-        let (mut addr, mut left) = (addr, u64::from(beats));
-        while left > 0 {
-            let (bank, row) = self.place(addr);
-            let row_bytes = 1u64 << self.k.row_shift;
-            let n = ((row_bytes - addr % row_bytes).div_ceil(BEAT_BYTES as u64)).min(left);
-            left -= n;
-            self.queues[READ].push_back(Access { bank, row, beats: n as u32, ready, last: left == 0 });
-            addr = addr.wrapping_add(n * BEAT_BYTES as u64);
-        }
-        self.look_at = 0;
+        self.scheduler.read(now, addr, u64::from(beats));
     }
 
     fn write_beat(&mut self, now: u64, addr: u64, last: bool) {
-        let (bank, row) = self.place(addr);
-        let ready = now * self.k.cycle + self.k.request;
-        self.queues[WRITE].push_back(Access { bank, row, beats: 1, ready, last });
-        self.look_at = 0;
+        self.scheduler.write(now, addr, last);
     }
 
     #[inline]
     fn advance(&mut self, next: u64) {
         self.delivered.shift();
         self.responses.shift();
-        let t0 = next * self.k.cycle;
-        if t0 >= self.next_refresh {
-            self.banks.refresh(&self.k, t0);
-            self.next_refresh += self.k.refi;
-            self.counters.refreshes += 1;
-            self.refreshed = true;
-            self.look_at = 0;
+        let room = self.delivered.all < self.scheduler.k.read_buffer;
+        let Some(moved) = self.scheduler.step(next, room) else { return };
+        let k = &self.scheduler.k;
+        let cycles = |ticks: u64| (moved.tick - next * k.cycle + ticks + k.cycle - 1) >> k.cycle_shift;
+        if moved.direction == READ {
+            self.delivered.push(cycles(k.read_return));
+        } else if moved.last {
+            self.responses.push(cycles(k.write_return));
         }
-        if self.queues[READ].is_empty() && self.queues[WRITE].is_empty() {
-            return;
-        }
-        let t1 = t0 + self.k.cycle;
-        if self.direction == WRITE || !self.queues[WRITE].is_empty() {
-            self.choose(t0);
-        }
-        if self.look_at < t1 {
-            self.open_rows(t0, t1);
-        }
-        self.column(t0, t1);
     }
 
     fn reset(&mut self) {
-        self.queues.iter_mut().for_each(VecDeque::clear);
+        self.scheduler.queues.iter_mut().for_each(VecDeque::clear);
         (self.delivered, self.responses) = Default::default();
         self.open_beats = 0;
-        self.look_at = 0;
+        self.scheduler.look_at = 0;
     }
 
     fn dram(&self) -> Option<&DramCounters> {
-        Some(&self.counters)
+        Some(&self.scheduler.counters)
     }
 }
