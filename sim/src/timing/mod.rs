@@ -242,7 +242,7 @@ impl Run {
         offer(Event::Matrix, self.queues[MAT].start(&self.semaphores, 0));
         offer(Event::Written, self.writing.as_ref().map(|w| w.ran.done));
         offer(Event::Write, self.vector.next_write().map(|w| w.at));
-        offer(Event::Memory, self.stream.memory_at());
+        offer(Event::Memory, self.stream.memory_at(self.vector.appending()));
         if self.held.is_none() {
             offer(Event::Vector, self.queues[VEC].start(&self.semaphores, self.vector.free()));
         }

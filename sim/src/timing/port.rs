@@ -13,6 +13,8 @@ use std::collections::VecDeque;
 
 /// Open bursts of the ideal memory.
 const IDEAL_BURSTS: usize = 64;
+/// Fewer cycles than from an address to the banks.
+const SHORT: u64 = 8;
 
 /// Beats that come in consecutive cycles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,8 +156,10 @@ impl Port {
     /// Runs through all cycles before `end`.
     pub fn advance(&mut self, end: u64) {
         while self.now < end {
-            // Whether an address is taken is asked every few cycles: the way to the banks is longer.
-            let until = if self.offer.is_some() { end.min(self.now + 4) } else { end };
+            // Where short bursts are all that is open, an address that waits is looked at every few cycles. Else so many beats
+            // wait that the new ones have time.
+            let short = self.offer.is_some() && self.open.len() >= self.bursts();
+            let until = if short { end.min(self.now + SHORT) } else { end };
             self.run(until);
             self.take_offer(until);
         }
@@ -211,34 +215,48 @@ impl Port {
             self.now = end;
             return;
         };
+        let (cycle, shift, beat) = (d.k.cycle, d.k.cycle_shift, d.k.beat);
+        let at_port =
+            |tick: u64, way: u64| (tick >> shift) + (((tick & (cycle - 1)) + way + cycle - 1) >> shift);
         while self.now < end {
+            if d.reads_alone() {
+                let (row, now) = d.row(self.now, end);
+                self.now = now;
+                let Some((tick, n)) = row else { continue };
+                let next = |last: u64, tick| at_port(tick, d.k.read_return).max(last + 1);
+                if beat <= cycle {
+                    self.arrivals.push(next(self.arrivals.last, tick), n);
+                } else {
+                    for i in 0..n {
+                        self.arrivals.push(next(self.arrivals.last, tick + i * beat), 1);
+                    }
+                }
+                continue;
+            }
             let Some(moved) = d.step(self.now, true) else {
                 self.now = d.next(self.now).min(end);
                 continue;
             };
-            let k = &d.k;
-            let at_port =
-                |way: u64| (moved.tick >> k.cycle_shift) + ((moved.tick & (k.cycle - 1)) + way).div_ceil(k.cycle);
             if moved.direction == READ {
-                let first = at_port(k.read_return).max(self.arrivals.last + 1);
-                let n = 1 + d.stream(self.now, end);
-                self.now += n;
-                self.arrivals.push(first, n);
+                self.arrivals.push(at_port(moved.tick, d.k.read_return).max(self.arrivals.last + 1), 1);
             } else {
-                self.answered = at_port(k.write_return).max(self.answered + 1);
+                self.answered = at_port(moved.tick, d.k.write_return).max(self.answered + 1);
                 self.answers.push_back(self.answered);
-                self.now += 1;
             }
+            self.now += 1;
         }
+    }
+
+    /// Bursts that may be open.
+    fn bursts(&self) -> usize {
+        self.dram.as_ref().map_or(IDEAL_BURSTS, |d| d.k.read_bursts)
     }
 
     /// The port takes the address that is offered, if that is before `end`.
     fn take_offer(&mut self, end: u64) {
         let Some(offer) = self.offer else { return };
-        let (bursts, beats) = match &self.dram {
-            None => (IDEAL_BURSTS, u64::MAX),
-            Some(d) => (d.k.read_bursts, d.k.read_beats as u64),
-        };
+        let bursts = self.bursts();
+        let beats = self.dram.as_ref().map_or(u64::MAX, |d| d.k.read_beats as u64);
         let mut at = offer.since;
         // A burst is open until its last beat is taken. So many beats must have been offered.
         if self.open.len() >= bursts {
@@ -250,7 +268,7 @@ impl Port {
             let Some(cycle) = self.arrivals.at(offered) else { return };
             at = at.max(cycle);
         }
-        if at >= end {
+        if at >= end.max(self.now) {
             return;
         }
         self.offer = None;

@@ -83,8 +83,8 @@ impl Pops {
 struct Reading {
     at: u64,
     left: u64,
-    /// First cycle in which the next burst may be asked for; `None` while the address of the one before waits.
-    ask: Option<u64>,
+    /// First cycle in which the next burst may be asked for.
+    ask: u64,
 }
 
 /// Prefetcher, readers and what is in the FIFOs.
@@ -116,6 +116,10 @@ pub(super) struct Stream {
     time: u64,
     ahead: u64,
     writes: Writes,
+    /// Of the ports: whether there is something to do, whether an address waits, when the last one was taken.
+    busy: bool,
+    waits: bool,
+    accepted: u64,
 }
 
 /// Writes whose answers are not all there.
@@ -176,6 +180,9 @@ impl Stream {
             bursts: VecDeque::new(),
             pieces: VecDeque::new(),
             time: 0,
+            busy: false,
+            waits: false,
+            accepted: 0,
         })
     }
 
@@ -200,23 +207,29 @@ impl Stream {
         &mut self.writes.answered
     }
 
-    /// When the memories are next to be run, if there is something to do for them.
-    pub fn memory_at(&self) -> Option<u64> {
-        self.ports.iter().any(Port::busy).then_some(self.time + self.ahead)
+    /// When the memories are next to be run, if there is something to do for them: before anything can be known that is asked
+    /// of them because of what they do meanwhile. Without writes it does not matter if a request comes late by less than a
+    /// burst, for then either many are waiting or the FIFOs are full.
+    pub fn memory_at(&self, writing: bool) -> Option<u64> {
+        let ahead = if writing { self.ahead } else { self.ahead.max(PAGE.min(self.fifo / 4)) };
+        self.busy.then_some(self.time + ahead)
     }
 
     /// Runs the memories up to a cycle.
     pub fn advance(&mut self, cycle: u64) {
         let mut rows = u64::MAX;
+        (self.busy, self.waits) = (false, false);
         for (i, port) in self.ports.iter_mut().enumerate() {
             port.advance(cycle);
             rows = rows.min(port.beats());
+            self.busy |= port.busy();
+            self.waits |= port.waits();
+            self.accepted = self.accepted.max(port.accepted);
             while let Some(answer) = port.answers.pop_front() {
                 self.writes.answer(i, answer);
             }
         }
         self.time = self.time.max(cycle);
-        self.accepted();
         while rows > 0 {
             let Some(left) = self.bursts.front_mut() else { return };
             let beats = rows.min(*left);
@@ -237,15 +250,6 @@ impl Stream {
                 });
             }
             self.pieces.push_back(Piece { beats, knots });
-        }
-    }
-
-    /// The readers go on when the ports have taken their address.
-    fn accepted(&mut self) {
-        let Some(reading) = &mut self.reading else { return };
-        if reading.ask.is_none() && !self.ports.iter().any(Port::waits) {
-            let accepted = self.ports.iter().map(|p| p.accepted).max().unwrap_or(0);
-            reading.ask = Some((self.requested + lat::REQUEST).max(accepted + 1));
         }
     }
 
@@ -304,7 +308,7 @@ impl Stream {
         self.taken.pop_front();
         self.taken.push_back(cycle);
         if beats > 0 {
-            self.reading = Some(Reading { at, left: beats, ask: Some(cycle + lat::REQUEST) });
+            self.reading = Some(Reading { at, left: beats, ask: cycle + lat::REQUEST });
         }
     }
 
@@ -316,7 +320,11 @@ impl Stream {
     pub fn request_at(&mut self) -> Option<u64> {
         self.take_segment();
         let r = self.reading?;
-        let ask = r.ask?;
+        // The ports have taken the address before.
+        if self.waits {
+            return None;
+        }
+        let ask = r.ask.max(self.accepted + 1);
         let need = (self.issued + self.part(&r)).saturating_sub(self.fifo);
         if need == 0 {
             return Some(ask);
@@ -335,7 +343,7 @@ impl Stream {
         self.issued += beats;
         r.at += beats;
         r.left -= beats;
-        r.ask = None;
+        r.ask = at + lat::REQUEST;
         self.requested = at;
         self.reading = (r.left > 0).then_some(r);
         self.advance(at + lat::ADDRESS + 1);

@@ -86,6 +86,12 @@ pub(crate) struct Scheduler {
     batch: u64,
     /// Tick from which opening rows is worth another look.
     look_at: u64,
+    /// Banks for which the last look found an access: later ones wait for it.
+    looked: u64,
+    /// Rows behind the head of the reads may be open that are not noted as open, see [`Scheduler::row`].
+    lazy: bool,
+    /// Tick of the last turn of the bus.
+    turned: u64,
     next_refresh: u64,
     /// No beat has moved since the last refresh.
     refreshed: bool,
@@ -104,6 +110,9 @@ impl Scheduler {
             column_ok: [0; 2],
             batch: 0,
             look_at: 0,
+            looked: 0,
+            lazy: false,
+            turned: 0,
             next_refresh: k.refi - passed,
             refreshed: false,
             free: 0,
@@ -136,41 +145,35 @@ impl Scheduler {
             self.direction ^= 1;
             self.batch = 0;
             self.look_at = 0;
+            self.turned = t0;
         }
     }
 
     /// Opens rows for the accesses at the head of the queue, in any order of banks, in order for each bank.
     fn open_rows(&mut self, t0: u64, t1: u64) {
-        let (mut claimed, mut blocked) = (0u64, 0u64);
+        // Banks of earlier accesses: what follows in another row of them waits.
+        let (mut claimed, mut left) = (0u64, 1u32 << self.k.bank_shift);
         self.look_at = u64::MAX;
+        let from = if std::mem::take(&mut self.lazy) { self.turned } else { t0 };
         for access in self.queues[self.direction].iter().take(self.k.look_ahead) {
             let bit = 1 << access.bank;
-            if blocked & bit != 0 {
-                continue;
-            }
-            if self.banks.is_open(access.bank, access.row) {
-                claimed |= bit;
-                continue;
-            }
             if claimed & bit != 0 {
-                blocked |= bit; // until the earlier access is through
                 continue;
             }
-            match self.banks.open(&self.k, access.bank, access.row, t0.max(access.ready), t1) {
-                Open::NotBefore(t) => {
-                    self.look_at = self.look_at.min(t);
-                    blocked |= bit;
+            claimed |= bit;
+            if !self.banks.is_open(access.bank, access.row) {
+                match self.banks.open(&self.k, access.bank, access.row, from.max(access.ready), t1) {
+                    Open::NotBefore(t) => self.look_at = self.look_at.min(t),
+                    Open::Activated => self.counters.row_empty += 1,
+                    Open::Replaced => self.counters.row_misses += 1,
                 }
-                Open::Activated => {
-                    self.counters.row_empty += 1;
-                    claimed |= bit;
-                }
-                Open::Replaced => {
-                    self.counters.row_misses += 1;
-                    claimed |= bit;
-                }
+            }
+            left -= 1;
+            if left == 0 {
+                break;
             }
         }
+        self.looked = claimed;
     }
 
     /// Moves the next beat if its time is before `t1`, and the port has room for one that is read.
@@ -237,8 +240,10 @@ impl Scheduler {
             left -= n;
             self.queues[READ].push_back(Access { bank, row, beats: n as u32, ready, last: left == 0 });
             addr = addr.wrapping_add(n * BEAT_BYTES as u64);
+            if self.direction != READ || self.looked & (1 << bank) == 0 {
+                self.look_at = 0;
+            }
         }
-        self.look_at = 0;
     }
 
     /// A beat that the port takes in cycle `now`, the last of its burst or not.
@@ -255,16 +260,29 @@ impl Scheduler {
         self.queues[READ].is_empty() && self.queues[WRITE].is_empty()
     }
 
+    /// The first cycle that begins at a tick or after it.
+    #[inline]
+    fn first_cycle(&self, tick: u64) -> u64 {
+        (tick + self.k.cycle - 1) >> self.k.cycle_shift
+    }
+
+    fn refresh(&mut self, t0: u64) {
+        if self.lazy {
+            self.open_rows(t0, t0);
+        }
+        self.banks.refresh(&self.k, t0);
+        self.next_refresh += self.k.refi;
+        self.counters.refreshes += 1;
+        self.refreshed = true;
+        self.look_at = 0;
+    }
+
     /// What happens in cycle `now`, where `room` tells whether the port takes a beat that is read.
     #[inline]
     pub(crate) fn step(&mut self, now: u64, room: bool) -> Option<Moved> {
         let t0 = now * self.k.cycle;
         if t0 >= self.next_refresh {
-            self.banks.refresh(&self.k, t0);
-            self.next_refresh += self.k.refi;
-            self.counters.refreshes += 1;
-            self.refreshed = true;
-            self.look_at = 0;
+            self.refresh(t0);
         }
         if self.idle() {
             return None;
@@ -281,7 +299,7 @@ impl Scheduler {
 
     /// The first cycle after `now` in which [`Scheduler::step`] may do anything, if nothing new is asked.
     pub(crate) fn next(&self, now: u64) -> u64 {
-        let refresh = self.next_refresh.div_ceil(self.k.cycle);
+        let refresh = self.first_cycle(self.next_refresh);
         if self.idle() {
             return refresh.max(now + 1);
         }
@@ -291,8 +309,8 @@ impl Scheduler {
         let [reads, writes] = &self.queues;
         let turn = match writes.front() {
             None => u64::MAX,
-            Some(w) if reads.is_empty() || writes.len() >= self.k.write_high => w.ready,
-            Some(w) => w.ready + self.k.write_age,
+            Some(w) if reads.is_empty() || writes.len() >= self.k.write_high => self.first_cycle(w.ready),
+            Some(w) => self.first_cycle(w.ready + self.k.write_age),
         };
         let column = match reads.front() {
             Some(head) if self.banks.is_open(head.bank, head.row) => {
@@ -302,35 +320,78 @@ impl Scheduler {
         };
         // Writes turn the bus in the first cycle that begins after their time; other ticks belong to their cycle.
         let within = column.min(self.look_at) >> self.k.cycle_shift;
-        refresh.min(turn.div_ceil(self.k.cycle)).min(within).max(now + 1)
+        refresh.min(turn).min(within).max(now + 1)
     }
 
-    /// After a beat was read in cycle `now`: how many more follow, one in each cycle before `end`, and moves them.
-    pub(crate) fn stream(&mut self, now: u64, end: u64) -> u64 {
-        let [reads, writes] = &mut self.queues;
-        let Some(head) = reads.front_mut() else { return 0 };
-        let steady = self.k.beat == self.k.cycle && writes.is_empty() && self.direction == READ;
-        // A new access is looked at by `step`, and so is what belongs to the row's last beat.
-        let tick = self.column_ok[READ];
-        if !steady || tick >> self.k.cycle_shift != now + 1 || !self.banks.is_open(head.bank, head.row) {
-            return 0;
+    /// Whether there are reads, nothing but reads, and the bus is theirs.
+    #[inline]
+    pub(crate) fn reads_alone(&self) -> bool {
+        self.direction == READ && self.queues[WRITE].is_empty() && !self.queues[READ].is_empty()
+    }
+
+    /// The beats of the oldest row that come in cycles from `now` on and before `end`, where
+    /// [`Scheduler::reads_alone`]: tick of the first one and their number, one after the other as the bus has them; and the
+    /// cycle up to which that was all.
+    ///
+    /// The same as so many calls of [`Scheduler::step`], without a look at the rows after the first one: a row is opened
+    /// when its beats are wanted, as of the time at which that look would have opened it.
+    pub(crate) fn row(&mut self, mut now: u64, end: u64) -> (Option<(u64, u64)>, u64) {
+        let (cycle, beat) = (self.k.cycle, self.k.beat);
+        loop {
+            let Some(&head) = self.queues[READ].front() else { return (None, end) };
+            let refresh = self.first_cycle(self.next_refresh).max(now);
+            let from = head.ready.max(self.turned);
+            let opened = self.banks.is_open(head.bank, head.row)
+                || match self.banks.open(&self.k, head.bank, head.row, from, refresh * cycle) {
+                    Open::NotBefore(_) => false,
+                    Open::Activated => {
+                        self.counters.row_empty += 1;
+                        true
+                    }
+                    Open::Replaced => {
+                        self.counters.row_misses += 1;
+                        true
+                    }
+                };
+            self.lazy = true;
+            let column = self.banks.column_from(head.bank).max(self.column_ok[READ]);
+            let t = column.max(head.ready).max(now * cycle);
+            let at = t >> self.k.cycle_shift;
+            if !opened || at >= refresh {
+                if refresh >= end {
+                    return (None, end);
+                }
+                self.refresh(refresh * cycle);
+                now = refresh;
+                continue;
+            }
+            if at >= end {
+                return (None, end);
+            }
+            // Beats before the next refresh and before the end.
+            let until = end.min(refresh);
+            let room = if beat <= cycle { until - at } else { (until * cycle - t).div_ceil(beat) };
+            let n = room.min(u64::from(head.beats));
+            let last = (t + (n - 1) * beat).max(if beat <= cycle { (at + n - 1) * cycle } else { 0 });
+            self.moved(head, last, n);
+            return (Some((t, n)), (last >> self.k.cycle_shift) + 1);
         }
-        let until = end
-            .min(self.next_refresh.div_ceil(self.k.cycle))
-            .min(self.look_at >> self.k.cycle_shift);
-        let n = until.saturating_sub(now + 1).min(u64::from(head.beats.saturating_sub(1)));
-        if n == 0 || head.ready > tick || self.banks.column_from(head.bank) > tick {
-            return 0;
-        }
-        let last = tick + (n - 1) * self.k.beat;
-        head.beats -= n as u32;
+    }
+
+    /// `n` beats of the oldest read have moved.
+    fn moved(&mut self, head: Access, last: u64, n: u64) {
         self.free = last + self.k.beat;
         self.batch += n;
         self.counters.busy_ticks += n * self.k.beat;
         self.counters.read_beats += n;
         self.column_ok = [last + self.k.beat, last + self.k.read_to_write];
         self.banks.column(head.bank, last + self.k.read_to_pre);
-        n
+        if u64::from(head.beats) == n {
+            self.queues[READ].pop_front();
+            self.look_at = 0;
+        } else if let Some(head) = self.queues[READ].front_mut() {
+            head.beats -= n as u32;
+        }
     }
 }
 
@@ -357,7 +418,6 @@ impl DramTiming {
         }
     }
 }
-
 
 impl Timing for DramTiming {
     fn max_reads(&self) -> usize {
