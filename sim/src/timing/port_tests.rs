@@ -125,7 +125,7 @@ fn reads_and_writes_take_the_cycles_of_the_detailed_model() {
         [("HBM2", HBM2), ("HBM2e", HBM2E), ("DDR4", DDR4), ("half", HBM2.behind(225.0, 7.0))]
     {
         for every in [60, 64, 70, 80, 120, 300] {
-            for (share, off) in [(0.0, 0), (0.1, 4), (0.9, 4)] {
+            for (share, off) in [(0.0, 0), (0.1, 16), (0.9, 16)] {
                 // So many writes between reads that come as fast as they can: the first difference grows.
                 if share > 0.5 && every < 120 {
                     continue;
@@ -134,8 +134,8 @@ fn reads_and_writes_take_the_cycles_of_the_detailed_model() {
                 compare(&what, &params, &stream(every, 150, 64, every, share), off);
             }
         }
-        compare(&format!("{name}, short bursts"), &params, &stream(1, 600, 17, 20, 0.1), 2);
-        compare(&format!("{name}, single beats"), &params, &stream(2, 600, 1, 2, 0.1), 2);
+        compare(&format!("{name}, short bursts"), &params, &stream(1, 600, 17, 20, 0.1), 16);
+        compare(&format!("{name}, single beats"), &params, &stream(2, 600, 1, 2, 0.1), 16);
     }
 }
 

@@ -222,7 +222,7 @@ impl Vector {
         let ahead = lat::STORE_ROOM.div_ceil(words);
         let (mut last, mut at) = (first + beats * words - 1, 0);
         for i in 0..beats {
-            at = (offered + i * words).max(at + every);
+            at = if i == 0 { offered } else { at + every.max(words + 1) };
             if i >= AUX_WRITES {
                 at = at.max(self.aux.answer() + 2);
             }
