@@ -24,6 +24,7 @@ help:
 	@echo "make synth      open synthesis of what has changed in the RTL, docs/area.md again (half an hour for all of it)"
 	@echo "make generate   generated files, from the tables in hw/src"
 	@echo "make pictures   the pictures of docs, from the figures of its pages"
+	@echo "make timing     the timing model against the RTL, docs/timing.md again (builds sixty random engines: two hours)"
 	@echo "make studies    the tables and plots of docs/studies again (a minute)"
 	@echo "make fmt        format the Rust code"
 
@@ -86,6 +87,12 @@ pictures:
 
 studies: build
 	$(PYTHON) tools/studies.py $(ACCLLM)
+
+# The timing model against the RTL, docs/timing.md again.
+.PHONY: timing
+
+timing: build
+	$(PYTHON) tools/timing.py $(ACCLLM)
 
 lint: check-generated lint-rtl synth-check
 	$(CARGO) fmt --all --check
