@@ -232,6 +232,23 @@ $(OPENAI_STAMP): tools/openai-requirements.txt
 	mv $(OPENAI).new $(OPENAI)
 	touch $(OPENAI_STAMP)
 
+# The `llm` command, which a test of `accllm serve` uses. Without it that test is skipped and says so: it needs Python 3.11.
+LLM := tools/llm
+LLM_STAMP := $(LLM)/.installed
+
+.PHONY: llm-client
+
+llm-client: $(LLM_STAMP)
+
+$(LLM_STAMP): tools/llm-requirements.txt
+	@$(call needs-pip,llm-client)
+	rm -rf $(LLM).new
+	$(PIP) install $(WHEELS) --target $(LLM).new -r tools/llm-requirements.txt
+	PYTHONPATH=$(LLM).new $(PYTHON) -c 'import importlib.metadata as m; print("llm", m.version("llm"))'
+	rm -rf $(LLM)
+	mv $(LLM).new $(LLM)
+	touch $(LLM_STAMP)
+
 # lm-evaluation-harness, which a test of `accllm serve` uses (docs/evaluation.md). Without it that test is skipped and says
 # so: it needs Python 3.11 and 500 MB.
 LM_EVAL := tools/lm-eval

@@ -206,7 +206,7 @@ fn what_is_not_supported_is_named() -> Outcome {
         (text_pair("llama.rope.scaling.type", "linear"), &["llama.rope.scaling.factor"]),
         (f32_pair("llama.attention.layer_norm_rms_epsilon", f32::NAN), &["layer_norm_rms_epsilon"]),
         (text_pair("tokenizer.ggml.model", "t5"), &["tokenizer.ggml.model", "t5"]),
-        (text_pair("tokenizer.ggml.pre", "qwen2"), &["tokenizer.ggml.pre", "qwen2", "smollm"]),
+        (text_pair("tokenizer.ggml.pre", "tekken"), &["tokenizer.ggml.pre", "tekken", "smollm", "qwen2"]),
         (u32_pair("tokenizer.ggml.eos_token_id", 50), &["eos_token_id", "50"]),
         (list_pair("tokenizer.ggml.merges", 8, &[writer::text("a q")]), &["merges", "a q"]),
         (u32_pair("general.alignment", 3), &["general.alignment", "3"]),

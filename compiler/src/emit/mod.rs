@@ -14,6 +14,7 @@ mod attention;
 mod bias;
 mod builder;
 mod frame;
+mod heads;
 mod mlp;
 mod project;
 

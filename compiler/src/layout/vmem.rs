@@ -93,7 +93,7 @@ impl VmemMap {
         let mut at = Bump(0);
         let ids = at.take(both);
         let rope = at.take(if shape.led() { 0 } else { both * shape.rope_row() });
-        let g = at.take(2 * shape.hidden + shape.lead_ids());
+        let g = at.take(2 * shape.hidden + shape.after_norms());
         let resid = at.take(both * shape.hidden);
         let delta = at.take(both * shape.hidden);
         let bias = at.take(shape.bias_room());

@@ -105,8 +105,8 @@ pub fn shapes() -> Vec<(&'static str, Synthetic)> {
     all
 }
 
-/// What not every model has: leads, biases.
-fn unusual(base: Synthetic) -> [(&'static str, Synthetic); 2] {
+/// What not every model has: leads, biases, norms of heads.
+fn unusual(base: Synthetic) -> [(&'static str, Synthetic); 3] {
     [
         // A leading RoPE pair for each KV head, other ones in each layer.
         (
@@ -141,6 +141,26 @@ fn unusual(base: Synthetic) -> [(&'static str, Synthetic); 2] {
                 },
                 biases: Linear::LAYER.to_vec(),
                 seed: 8,
+                ..base.clone()
+            },
+        ),
+        // Norms of heads that are wider than their part of the stream, and a bias before one of them.
+        (
+            "heads",
+            Synthetic {
+                sizes: Sizes {
+                    hidden: 96,
+                    ff: 200,
+                    heads: 6,
+                    kv_heads: 2,
+                    head_dim: 96,
+                    vocab: 70,
+                    ..base.sizes
+                },
+                head_norms: true,
+                biases: vec![Linear::K],
+                uniform: false,
+                seed: 9,
                 ..base
             },
         ),

@@ -45,6 +45,7 @@ pub fn llama2_7b() -> ModelSpec {
         og: 30000,
         os: 20,
         hs: 12,
+        head_norms: None,
     };
     ModelSpec {
         sizes: Sizes {

@@ -126,6 +126,7 @@ impl Random {
             values: Values::Normal,
             uniform: true,
             led: false,
+            head_norms: false,
             biases: Vec::new(),
             lambda: self.lambda,
             seed: self.seed,

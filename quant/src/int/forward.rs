@@ -61,6 +61,12 @@ impl Tokens<'_> {
         say(tap, Point::Q, at, base, qw, || part(0, qw));
         say(tap, Point::K, at, base, kw, || part(qw, kw));
         say(tap, Point::V, at, base, kw, || part(qw + kw, kw));
+        if let Some([q_norm, k_norm]) = &w.head_norms {
+            for row in qkv.chunks_exact_mut(qw + 2 * kw) {
+                row[..qw].chunks_exact_mut(hd).for_each(|head| norm_head(head, q_norm));
+                row[qw..qw + kw].chunks_exact_mut(hd).for_each(|head| norm_head(head, k_norm));
+            }
+        }
         let (mut k_rot, mut k, mut k_meta, mut v) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (row, turns) in qkv.chunks_exact(qw + 2 * kw).zip(self.turns) {
             for (key, order) in row[qw..qw + kw].chunks_exact(hd).zip(&p.layers[l].orders) {
@@ -210,6 +216,14 @@ fn add_bias(y: &mut [i32], linears: &[&Weight]) {
             y.chunks_exact_mut(width).for_each(|row| add(&mut row[from..from + w.rows], &w.bias));
         }
         from += w.rows;
+    }
+}
+
+/// RMSNorm of a query or key head.
+fn norm_head(head: &mut [i32], n: &Norm) {
+    let root = tables::rsqrt(fixed::sum_squares(head, n.eps));
+    for (x, g) in head.iter_mut().zip(&n.g) {
+        *x = fixed::norm_wide(*x, root, *g, u32::from(n.gs));
     }
 }
 

@@ -15,6 +15,7 @@ mod closed;
 mod compensate;
 mod constants;
 mod fit;
+mod heads;
 mod inputs;
 mod options;
 mod prefix;

@@ -139,6 +139,8 @@ impl<'a> Blocks<'a> {
             attn_norm: w.attn_norm.clone(),
             mlp_norm: w.mlp_norm.clone(),
             biases: w.biases.clone(),
+            q_norm: w.q_norm.clone(),
+            k_norm: w.k_norm.clone(),
         };
         match (&self.options.reconstruction, inputs.zip(target)) {
             (Some(how), Some((inputs, target))) => {
@@ -191,7 +193,8 @@ impl<'a> Blocks<'a> {
             grids.try_into().map_err(|_| Error::Argument(format!("layer {l} has no seven grids")))?;
         let found = grids.clone().map(Some);
         let grids = LayerGrids::of(grids, found);
-        self.layers.push(GridLayer { grids, attn_norm: w.attn_norm, mlp_norm: w.mlp_norm, biases: w.biases });
+        let FloatLayer { attn_norm, mlp_norm, biases, q_norm, k_norm, .. } = w;
+        self.layers.push(GridLayer { grids, attn_norm, mlp_norm, biases, q_norm, k_norm });
         Ok(())
     }
 

@@ -4,9 +4,9 @@
 //! K is rounded after a Hadamard transform, so its error is spread evenly over the elements: the mean square of
 //! a score's error is about `sum k^2 * sum q^2`. That is least when every pair has as much of q as of k.
 
-use super::{on_rows, scale_rows};
+use super::scale_rows;
 use crate::config::LlamaConfig;
-use crate::float::{FloatLayer, Site, Tap};
+use crate::float::{FloatLayer, Site, Tap, on_rows};
 use accllm_hw::sizes::Linear;
 
 /// Largest factor, and the inverse of the smallest one.
@@ -72,6 +72,17 @@ pub fn balance_qk(c: &LlamaConfig, w: &mut FloatLayer, l: usize, power: &PairPow
     }
     on_rows(&mut w.k, &mut w.biases[Linear::K], |k| scale_rows(k, &k_rows));
     on_rows(&mut w.q, &mut w.biases[Linear::Q], |q| scale_rows(q, &q_rows));
+}
+
+/// As [`balance_qk`] in full, in the gains of the norms of heads: the same factors for all heads.
+pub(super) fn balance_gains(c: &LlamaConfig, w: &mut FloatLayer, l: usize, power: &PairPower) {
+    let half = c.sizes.head_dim / 2;
+    let sum = |of: &[f64]| -> Vec<f64> { (0..half).map(|i| of.iter().skip(i).step_by(half).sum()).collect() };
+    let factors = factors(&sum(&power.q[l]), &sum(&power.k[l]), 1.0);
+    let both = factors.iter().chain(&factors);
+    for ((q, k), f) in w.q_norm.iter_mut().zip(&mut w.k_norm).zip(both) {
+        (*q, *k) = ((f64::from(*q) / f) as f32, (f64::from(*k) * f) as f32);
+    }
 }
 
 /// Factors that balance pairs with these energies of q and of k; the head as a whole keeps its scale.

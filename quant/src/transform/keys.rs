@@ -1,5 +1,6 @@
 //! Changes of q and k for the rounding of K, layer by layer.
 
+use super::balance::balance_gains;
 use super::{KeySample, align_qk, balance_qk};
 use crate::Result;
 use crate::float::FloatModel;
@@ -18,12 +19,21 @@ pub enum Keys {
     Led,
 }
 
-/// Changes q and k of all layers; leading pairs are noted in the model's configuration.
+/// Changes q and k of all layers; leading pairs are noted in the model's configuration. Where heads have norms, which
+/// all heads share, their gains are balanced, and nothing else is done.
 ///
 /// # Errors
 /// The weights of a layer are damaged.
 pub fn match_keys(model: &mut FloatModel, sample: &KeySample, how: Keys) -> Result<()> {
     let c = model.config.clone();
+    if c.head_norms {
+        // A norm takes away what is done to the rows before it.
+        if how != Keys::AsTheyAre {
+            let layers = model.layers.resident()?.iter_mut().enumerate();
+            layers.for_each(|(l, w)| balance_gains(&c, w, l, &sample.power));
+        }
+        return Ok(());
+    }
     let mut leads = Vec::with_capacity(c.sizes.layers);
     for (l, w) in model.layers.resident()?.iter_mut().enumerate() {
         match how {

@@ -2,7 +2,7 @@
 //! (docs/rtl.md). Appending to the KV cache is bounded by what goes to the writers.
 
 use super::bench::{Bench, Outcome, Pace};
-use accllm_hw::isa::{OPS, Op, Unit};
+use accllm_hw::isa::{FLAG_VMEM, OPS, Op, Unit};
 use accllm_sim::golden::Constant;
 use accllm_sim::golden::testgen::{Case, case};
 use accllm_sim::verilate::OptLevel;
@@ -16,6 +16,7 @@ fn words(case: &Case, op: Op) -> u64 {
         Op::LOAD if i.flags & 1 == 1 => n / v.min(16),
         // A beat is taken in the cycle after its words.
         Op::STORE => n / 16 * (16 / v.min(16) + 1),
+        Op::NORMQ if i.flags & FLAG_VMEM != 0 => n.div_ceil(v),
         Op::NORMQ | Op::SILU => n.next_multiple_of(32) / v,
         Op::ATTQ => constant(Constant::Gqa) * n.next_multiple_of(32) / v,
         Op::ROPE | Op::STATK | Op::STATQ | Op::QQ => n * constant(Constant::Hdp) / v,
