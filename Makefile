@@ -23,6 +23,7 @@ help:
 	@echo "make lint       clippy, rustfmt, generated files, RTL lint of every configuration, budgets of area and clock"
 	@echo "make synth      open synthesis of what has changed in the RTL, docs/area.md again (half an hour for all of it)"
 	@echo "make generate   generated files, from the tables in hw/src"
+	@echo "make listings   the listings of programs that tests compare (compiler/tests/data/listings): accepts a change"
 	@echo "make pictures   the pictures of docs, from the figures of its pages"
 	@echo "make timing     the timing model against the RTL, docs/timing.md again (builds sixty random engines: two hours)"
 	@echo "make studies    the tables and plots of docs/studies again (a minute)"
@@ -73,6 +74,12 @@ quantization: build smollm2
 
 generate:
 	$(CARGO) run --quiet -p accllm-hw --bin accllm-gen
+
+# What the compiler emits for the inputs beside the listings, as it does now.
+.PHONY: listings
+
+listings:
+	ACCLLM_ACCEPT=1 $(CARGO) test -p accllm-compiler --test listings
 
 check-generated:
 	$(CARGO) run --quiet -p accllm-hw --bin accllm-gen -- --check

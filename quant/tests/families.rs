@@ -153,13 +153,13 @@ fn quantized() -> Outcome {
     let names = ["llama with biases", "qwen2", "qwen3", "qwen3 with yarn and biases", "phi3 with longrope"];
     for name in names {
         let (case, folder) = (find(name)?, tempfile::tempdir()?);
-        for (keys, rotate) in [(Keys::AsTheyAre, None), (Keys::Led, Some(3))] {
+        for (keys, rotate) in [(Keys::Plain, None), (Keys::Led, Some(3))] {
             let options = Options {
                 body: WeightFormat::W4,
                 keys,
                 rotate,
                 order: rotate.is_some(),
-                dimensions: 2,
+                split: 2,
                 ..small_options()
             };
             let q = quantize(&case.model()?, &text, &options)?;

@@ -169,8 +169,6 @@ impl<'a> Accesses<'a> {
     }
 
     fn vector(&mut self, v: &Visit<'_>) {
-        let s = &self.layout.shape;
-        let (hdp, v_dim, gqa, lanes) = (s.hdp as u64, s.v_dim as u64, s.group as u64, s.lanes as u64);
         let i = v.instr;
         let (a, b, c, n, m) = (v.a.hi, v.b.hi, v.c.hi, v.n.hi, v.m.hi);
         let (k, x, aux) = (u64::from(i.k), u64::from(i.x), u64::from(i.aux));
@@ -198,14 +196,44 @@ impl<'a> Accesses<'a> {
                     false => self.columns(c, x, m, 0, n),
                 }
             }
+            Op::HADW | Op::HADX => {
+                self.read(a, n);
+                self.write(c, n);
+            }
+            Op::ROPE | Op::STATK | Op::STATQ | Op::QQ | Op::QK | Op::QV | Op::SOFTMAX | Op::ATTQ => {
+                self.heads(v)
+            }
+            Op::SILU => {
+                self.read(a, n);
+                self.read(b, n);
+                self.columns(c, x, m, aux, n);
+            }
+            Op::RADD => {
+                self.read(a, n);
+                self.read(b, n);
+                self.write(c, n);
+            }
+            Op::ARGMAX => self.read(a, n),
+            Op::STORE => {
+                self.read(a, n);
+                self.add(Space::Aux, true, c, n / 16);
+            }
+            _ => {}
+        }
+    }
+
+    /// Operations on heads: rotation, queries, the cache, softmax.
+    fn heads(&mut self, v: &Visit<'_>) {
+        let s = &self.layout.shape;
+        let (hdp, v_dim, gqa, lanes) = (s.hdp as u64, s.v_dim as u64, s.group as u64, s.lanes as u64);
+        let i = v.instr;
+        let (a, b, c, n, m) = (v.a.hi, v.b.hi, v.c.hi, v.n.hi, v.m.hi);
+        let (k, x, aux) = (u64::from(i.k), u64::from(i.x), u64::from(i.aux));
+        match v.op {
             Op::ROPE => {
                 self.read(a, n * hdp);
                 self.read(b, hdp);
                 self.write(c, n * hdp);
-            }
-            Op::HADW | Op::HADX => {
-                self.read(a, n);
-                self.write(c, n);
             }
             Op::STATK => {
                 self.read(a, n * hdp);
@@ -252,21 +280,6 @@ impl<'a> Accesses<'a> {
                 self.strided(Space::Vmem, false, a, n, gqa, v_dim);
                 self.scalar(false, b, gqa);
                 self.columns(c, x, m, aux, gqa * n.next_multiple_of(GROUP as u64));
-            }
-            Op::SILU => {
-                self.read(a, n);
-                self.read(b, n);
-                self.columns(c, x, m, aux, n);
-            }
-            Op::RADD => {
-                self.read(a, n);
-                self.read(b, n);
-                self.write(c, n);
-            }
-            Op::ARGMAX => self.read(a, n),
-            Op::STORE => {
-                self.read(a, n);
-                self.add(Space::Aux, true, c, n / 16);
             }
             _ => {}
         }

@@ -4,11 +4,12 @@ use super::Emitter;
 use super::bias::Bias;
 use super::builder::{At, Builder, Opd, Sync, sem};
 use crate::abi::reg;
-use crate::label::{LayerRef, Span, Tensor};
+use crate::label::{LayerRef, Span};
 use crate::layout::{AUX_I16, AUX_I32, Chunk, Layout};
 use crate::spec::Norm;
 use accllm_hw::isa::{FLAG_FIRST, FLAG_I32, Op};
 use accllm_hw::sizes::Linear;
+use accllm_hw::tensor::Tensor;
 
 /// The two norms of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

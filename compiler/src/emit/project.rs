@@ -4,10 +4,11 @@ use super::Emitter;
 use super::builder::{At, Builder, Opd, Sync, sem};
 use crate::abi::reg;
 use crate::error::Result;
-use crate::label::{Span, Tensor};
+use crate::label::Span;
 use crate::layout::{AUX_I16, Chunk, Shape, WeightMap};
 use accllm_hw::isa::{FLAG_FINAL, Op};
 use accllm_hw::sizes::Linear;
+use accllm_hw::tensor::Tensor;
 use std::ops::Range;
 
 impl Emitter<'_> {

@@ -8,6 +8,7 @@ use accllm_hw::config::find;
 use accllm_hw::sizes::Sizes;
 
 /// Name, spec and settings of the synthetic shapes.
+#[allow(dead_code)] // each test binary uses its part
 pub fn shapes() -> Vec<(&'static str, ModelSpec, Settings)> {
     let models = synthetic::shapes().into_iter();
     models

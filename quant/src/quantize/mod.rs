@@ -98,7 +98,7 @@ pub fn quantize_with(
 /// The model with its residual stream rotated, its channels ordered, and q and k matched, where that is asked for.
 fn changed(mut model: FloatModel, text: &[u32], options: &Options) -> Result<FloatModel> {
     let order = options.order && !on_grid(&model, options)?;
-    let matched = options.keys != Keys::AsTheyAre && !keys_on_grid(&model, options)?;
+    let matched = options.keys != Keys::Plain && !keys_on_grid(&model, options)?;
     if let Some(seed) = options.rotate {
         rotate_residual(&mut model, seed)?;
     }

@@ -22,7 +22,7 @@ pub struct Options {
     pub keys: Keys,
     /// Channels that are split in two, at most, in each of two tensors of a layer, while as many weak ones are dropped
     /// ([`crate::transform::split_down`], [`crate::transform::split_values`]); 0 for none.
-    pub dimensions: usize,
+    pub split: usize,
     /// Seed of a rotation of the residual stream before everything ([`crate::transform::rotate_residual`]); `None` for
     /// no rotation. Weights that already lie on a grid lose it.
     pub rotate: Option<u64>,
@@ -59,8 +59,8 @@ impl Default for Options {
             body: WeightFormat::W2Sparse,
             head: WeightFormat::W4,
             layer_formats: Vec::new(),
-            keys: Keys::AsTheyAre,
-            dimensions: 0,
+            keys: Keys::Plain,
+            split: 0,
             rotate: None,
             order: false,
             reconstruction: None,

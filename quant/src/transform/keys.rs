@@ -10,7 +10,7 @@ use crate::float::FloatModel;
 pub enum Keys {
     /// Nothing.
     #[default]
-    AsTheyAre,
+    Plain,
     /// Their RoPE pairs are balanced so far, 0 to 1 ([`balance_qk`]).
     Balanced(f64),
     /// Their pairs are aligned by search ([`align_qk`]).
@@ -37,7 +37,7 @@ pub fn match_keys(model: &mut FloatModel, sample: &KeySample, how: Keys) -> Resu
     let mut leads = Vec::with_capacity(c.sizes.layers);
     for (l, w) in model.layers.resident()?.iter_mut().enumerate() {
         match how {
-            Keys::AsTheyAre => {}
+            Keys::Plain => {}
             Keys::Balanced(exponent) => balance_qk(&c, w, l, &sample.power, exponent),
             Keys::Aligned | Keys::Led => leads.push(align_qk(&c, w, l, sample, how == Keys::Led).leads),
         }
