@@ -69,6 +69,9 @@ pub struct ModelSpec {
     pub leads: Vec<u8>,
     /// Groups of KV heads, as [`lead_groups`] finds them.
     pub rope_groups: usize,
+    /// Linears of each layer that add a bias.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub biases: Vec<Linear>,
 }
 
 /// The different leading RoPE pairs of a model, ascending, and the smallest number of equally large groups of consecutive
@@ -121,6 +124,7 @@ impl From<&QuantModel> for ModelSpec {
             head: m.head.format,
             leads,
             rope_groups,
+            biases: m.layers.first().map(|l| l.biased().collect()).unwrap_or_default(),
         }
     }
 }

@@ -25,7 +25,7 @@ proptest! {
         heads in (1usize..5, 1usize..5, 1usize..65),
         lambda in (0usize..70, 1usize..300),
         (config, block, wide, sequences) in (0usize..3, 1usize..17, any::<bool>(), 2usize..5),
-        leads in (1usize..6, any::<bool>()),
+        (leads, own) in (1usize..6, any::<bool>()),
     ) {
         let (_, mut spec, _) = shapes().swap_remove(0);
         let d = &mut spec.sizes;
@@ -33,7 +33,7 @@ proptest! {
         (d.kv_heads, d.heads, d.head_dim) = (heads.0, heads.0 * heads.1, 2 * heads.2);
         spec.layers = vec![spec.layers[0]; sizes.2];
         spec.prob_wide = wide;
-        led(&mut spec, leads);
+        led(&mut spec, leads, own);
         let config = &CONFIGS[config];
         let mut settings = Settings::new(lambda.0, lambda.1).with_sequences(sequences);
         if block <= config.block {

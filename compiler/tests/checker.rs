@@ -21,7 +21,7 @@ proptest! {
         lambda in (0usize..70, 1usize..300),
         formats in proptest::array::uniform7(0usize..3),
         (config, block, wide, uniform) in (0usize..3, 1usize..17, any::<bool>(), any::<bool>()),
-        leads in (1usize..6, any::<bool>()),
+        (leads, own) in (1usize..6, any::<bool>()),
     ) {
         let (_, mut spec, _) = shapes().swap_remove(0);
         let d = &mut spec.sizes;
@@ -36,7 +36,7 @@ proptest! {
             }
         }
         spec.prob_wide = wide;
-        led(&mut spec, leads);
+        led(&mut spec, leads, own);
         let config = &CONFIGS[config];
         let settings = Settings::new(lambda.0, lambda.1).with_block(block.min(config.block));
         match Program::compile(&spec, config, &settings) {

@@ -81,7 +81,8 @@ fn ids_and_rows() {
     for (token, row) in [(0, 0), (1, shape.half)] {
         for (i, lead) in leads.iter().enumerate() {
             let angle = |at| {
-                let (cos, sin) = led_row(rope_row(at, &shape.sizes.rope, 16, 64), usize::from(*lead));
+                let (cos, sin) = rope_row(at, &shape.sizes.rope, 16, 64);
+                let (cos, sin) = led_row(cos, sin, usize::from(*lead));
                 [cos, sin].concat()
             };
             let want = [angle(40 + token), angle(shape.lambda.sink_position(40 + token))].concat();

@@ -108,7 +108,7 @@ pub fn rope_row(position: u64, rope: &Rope, hd: usize, hdp: usize) -> (Vec<i16>,
 
 /// cos and sin rows in which pair `lead` and pair 0 have changed places (a head's leading pair, docs/numerics.md). A lead
 /// past the rows changes nothing.
-pub fn led_row((mut cos, mut sin): (Vec<i16>, Vec<i16>), lead: usize) -> (Vec<i16>, Vec<i16>) {
+pub fn led_row(mut cos: Vec<i16>, mut sin: Vec<i16>, lead: usize) -> (Vec<i16>, Vec<i16>) {
     if lead < cos.len() && lead < sin.len() {
         cos.swap(0, lead);
         sin.swap(0, lead);

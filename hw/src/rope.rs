@@ -1,6 +1,7 @@
 //! The frequencies of rotary position embedding.
 
-use serde::{Deserialize, Serialize};
+use crate::sizes::MAX_HEAD_DIM;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use std::f64::consts::PI;
 
 /// Base and scaling: all that the angles of a head depend on besides its width.
@@ -16,6 +17,7 @@ pub struct Rope {
 
 /// A stretching of frequencies, by its Hugging Face name.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "a model has one, and it is copied with its sizes")]
 #[serde(tag = "rope_type", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Scaling {
     /// All of them by one factor.
@@ -49,6 +51,52 @@ pub enum Scaling {
         #[serde(default = "yes", skip_serializing_if = "is_yes")]
         truncate: bool,
     },
+    /// LongRoPE's (arXiv 2402.13753): each by a divisor of its own, those for texts within the original context.
+    Longrope {
+        /// The divisors.
+        short_factor: Divisors,
+    },
+}
+
+/// A divisor for each pair of a head.
+#[derive(Clone, Copy, PartialEq)]
+pub struct Divisors {
+    count: usize,
+    values: [f32; MAX_HEAD_DIM / 2],
+}
+
+impl Divisors {
+    /// These, at most one for each pair of the widest head; `None` for more.
+    pub fn new(divisors: &[f32]) -> Option<Self> {
+        let mut values = [1.0; MAX_HEAD_DIM / 2];
+        values.get_mut(..divisors.len())?.copy_from_slice(divisors);
+        Some(Self { count: divisors.len(), values })
+    }
+
+    /// All of them.
+    pub fn as_slice(&self) -> &[f32] {
+        &self.values[..self.count]
+    }
+}
+
+impl std::fmt::Debug for Divisors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.as_slice().fmt(f)
+    }
+}
+
+impl Serialize for Divisors {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        self.as_slice().serialize(s)
+    }
+}
+
+impl<'de> Deserialize<'de> for Divisors {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let all = Vec::<f32>::deserialize(d)?;
+        Self::new(&all)
+            .ok_or_else(|| D::Error::custom(format!("{} divisors; at most {}", all.len(), MAX_HEAD_DIM / 2)))
+    }
 }
 
 fn yes() -> bool {
@@ -72,6 +120,9 @@ impl Rope {
         match self.scaling {
             None => plain,
             Some(Scaling::Linear { factor }) => plain / factor,
+            Some(Scaling::Longrope { short_factor }) => {
+                plain / f64::from(short_factor.as_slice().get(pair).copied().unwrap_or(1.0))
+            }
             Some(Scaling::Llama3 {
                 factor,
                 low_freq_factor: low,
@@ -122,6 +173,9 @@ impl Rope {
         match self.scaling {
             None => Ok(()),
             Some(Scaling::Linear { factor }) => positive("factor", factor),
+            Some(Scaling::Longrope { short_factor }) => {
+                short_factor.as_slice().iter().try_for_each(|f| positive("short_factor", f64::from(*f)))
+            }
             Some(Scaling::Yarn {
                 factor, beta_fast, beta_slow, original_max_position_embeddings, ..
             }) => {

@@ -150,14 +150,15 @@ pub fn calibrate_behind(
     prefix: usize,
 ) -> Result<Calibration> {
     let mut seen = Collector::new(model);
-    watch(model, (text, protocol), prefix, &mut seen)?;
+    watch(model, text, protocol, prefix, &mut seen)?;
     seen.finish()
 }
 
 /// Shows `tap` the windows of a text on which ranges are measured, without the first `prefix` tokens of each.
 pub(crate) fn watch(
     model: &FloatModel,
-    (text, protocol): (&[u32], Protocol),
+    text: &[u32],
+    protocol: Protocol,
     prefix: usize,
     tap: &mut dyn Tap,
 ) -> Result<()> {
@@ -196,7 +197,7 @@ impl Collector {
     }
 
     /// Largest pair norm and largest Hadamard output over the heads of `data`, `group` of which have a KV head.
-    fn rotation(&self, data: &[f32], (layer, group): (usize, usize), (pair, rotated): (&mut f32, &mut f32)) {
+    fn rotation(&self, data: &[f32], layer: usize, group: usize, pair: &mut f32, rotated: &mut f32) {
         let c = &self.config;
         for (i, head) in data.chunks_exact(c.sizes.head_dim).enumerate() {
             let (a, b) = head.split_at(c.sizes.head_dim / 2);
@@ -227,10 +228,10 @@ impl Tap for Collector {
             Site::AttnNorm => stats.attn_in.add_and_keep(width, data),
             Site::Query => {
                 let group = self.config.sizes.group();
-                self.rotation(data, (layer, group), (&mut stats.pair[0], &mut stats.rotated[0]));
+                self.rotation(data, layer, group, &mut stats.pair[0], &mut stats.rotated[0]);
             }
             Site::Key => {
-                self.rotation(data, (layer, 1), (&mut stats.pair[1], &mut stats.rotated[1]));
+                self.rotation(data, layer, 1, &mut stats.pair[1], &mut stats.rotated[1]);
             }
             Site::Value => {
                 stats.value.add(width, data);

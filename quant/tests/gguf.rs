@@ -195,7 +195,7 @@ type Edit = fn(&mut Tensor);
 #[test]
 fn what_is_not_supported_is_named() -> Outcome {
     let cases: Vec<(Pair, &[&str])> = vec![
-        (text_pair("general.architecture", "qwen2"), &["general.architecture", "qwen2", "llama"]),
+        (text_pair("general.architecture", "gemma"), &["general.architecture", "gemma", "llama", "qwen2"]),
         (u32_pair("llama.expert_count", 8), &["llama.expert_count", "8"]),
         (u32_pair("llama.attention.head_count_kv", 3), &["head_count_kv", "divide"]),
         (u32_pair("llama.rope.dimension_count", 4), &["llama.rope.dimension_count", "4", "10"]),

@@ -32,12 +32,20 @@ fn must_name(text: &str, words: &[&str]) {
 fn unsupported_configurations_are_named() {
     let cases = [
         ("\"llama\"", "\"mixtral\"", vec!["model_type", "mixtral", "LlamaForCausalLM"]),
-        ("LlamaForCausalLM", "Qwen2ForCausalLM", vec!["architectures", "Qwen2ForCausalLM"]),
+        (
+            "LlamaForCausalLM",
+            "Qwen9ForCausalLM",
+            vec!["architectures", "Qwen9ForCausalLM", "Qwen2ForCausalLM"],
+        ),
         ("\"silu\"", "\"gelu\"", vec!["hidden_act", "gelu", "silu"]),
         ("\"vocab_size\": 50", "\"vocab_size\": 0", vec!["vocab_size", "0"]),
         ("\"vocab_size\": 50", "\"vocab_size\": -3", vec!["vocab_size", "-3"]),
-        ("\"vocab_size\": 50", "\"vocab_size\": 50, \"attention_bias\": true", vec!["attention_bias"]),
-        ("\"vocab_size\": 50", "\"vocab_size\": 50, \"mlp_bias\": true", vec!["mlp_bias"]),
+        (
+            "\"vocab_size\": 50",
+            "\"vocab_size\": 50, \"attention_bias\": 1",
+            vec!["attention_bias", "true or false"],
+        ),
+        ("\"vocab_size\": 50", "\"vocab_size\": 50, \"no_rope_layers\": [0, 1]", vec!["no_rope_layers"]),
         (
             "\"vocab_size\": 50",
             "\"vocab_size\": 50, \"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8.0}",
@@ -88,7 +96,7 @@ fn bad_tensors_are_named() -> Outcome {
     let mut bias = tensors();
     let name = "model.layers.0.self_attn.q_proj.bias";
     bias.push(Raw { name: name.into(), shape: vec![40], bytes: vec![0; 160], ..bias[0].clone() });
-    must_name(&refusal(CONFIG, &bias)?, &[name, "plain Llama"]);
+    must_name(&refusal(CONFIG, &bias)?, &[name, "such a model"]);
     let untied: Vec<_> = tensors().into_iter().filter(|t| t.name != "lm_head.weight").collect();
     must_name(&refusal(CONFIG, &untied)?, &["lm_head.weight", "missing"]);
     let tied = CONFIG.replace("\"llama\"", "\"llama\", \"tie_word_embeddings\": true");

@@ -13,7 +13,7 @@ fn it_is_the_divergence_of_the_model_with_that_linear_quantized() -> Outcome {
     let protocol = Protocol { window: 20, windows: None };
     let compared = [&text[..15], &text[20..25]];
     let calls = std::cell::Cell::new(0);
-    let all = sensitivity(&model, (&text, protocol), &compared, None, &|| calls.set(calls.get() + 1))?;
+    let all = sensitivity(&model, &text, protocol, &compared, None, &|| calls.set(calls.get() + 1))?;
     assert_eq!((all.len(), calls.get()), (model.config.sizes.layers, 21 * model.config.sizes.layers));
     let of = |model: &FloatModel| -> Result<Vec<Vec<f32>>, accllm_quant::Error> {
         compared.map(|w| model.logits(w, None, &mut NoTap)).into_iter().collect()
@@ -49,7 +49,7 @@ fn it_is_kept_and_a_damaged_copy_is_refused() -> Outcome {
     let (model, text) = (small_float()?, small_text(40));
     let folder = tempfile::tempdir()?;
     let protocol = Protocol { window: text.len(), windows: None };
-    let measure = || sensitivity(&model, (&text, protocol), &[&text], Some(folder.path()), &|| ());
+    let measure = || sensitivity(&model, &text, protocol, &[&text], Some(folder.path()), &|| ());
     let first = measure()?;
     let kept: Vec<_> = std::fs::read_dir(folder.path())?.collect::<Result<_, _>>()?;
     assert_eq!(kept.len(), 1);

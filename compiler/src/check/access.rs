@@ -71,10 +71,10 @@ impl<'a> Accesses<'a> {
     }
 
     fn add(&mut self, space: Space, write: bool, start: u64, len: u64) {
-        self.strided(space, write, (start, len), 1, 0);
+        self.strided(space, write, start, len, 1, 0);
     }
 
-    fn strided(&mut self, space: Space, write: bool, (start, len): (u64, u64), count: u64, stride: u64) {
+    fn strided(&mut self, space: Space, write: bool, start: u64, len: u64, count: u64, stride: u64) {
         if len > 0 && count > 0 {
             self.list.push(Access { actor: self.actor, space, write, start, len, stride, count });
         }
@@ -103,7 +103,7 @@ impl<'a> Accesses<'a> {
             (col / COLS as u64, (col + n.next_multiple_of(GROUP as u64)).div_ceil(COLS as u64));
         if n > 0 {
             let start = word + first * x + row / lanes;
-            self.strided(Space::Act, true, (start, 1), end - first, x);
+            self.strided(Space::Act, true, start, 1, end - first, x);
         }
     }
 
@@ -144,8 +144,8 @@ impl<'a> Accesses<'a> {
                 let outputs = n * s.channels as u64;
                 self.prefetch(v.a.hi, n * k + scales + n.div_ceil(PARAMS as u64));
                 let words = k.div_ceil((COLS / format.columns()) as u64);
-                self.strided(Space::Act, false, (v.b.hi, steps), words, x);
-                self.strided(Space::Vmem, true, (v.c.hi, outputs), m, i.aux.into());
+                self.strided(Space::Act, false, v.b.hi, steps, words, x);
+                self.strided(Space::Vmem, true, v.c.hi, outputs, m, i.aux.into());
             }
             Op::MATK => {
                 let (slots, hdp) = (s.k_slots as u64, s.hdp as u64);
@@ -154,7 +154,7 @@ impl<'a> Accesses<'a> {
                 self.prefetch(v.a.hi, n + params);
                 self.add(Space::Act, false, v.b.hi, steps);
                 self.scalar(false, i.aux.into(), m);
-                self.strided(Space::Score, true, (v.c.hi, n * slots), steps, row);
+                self.strided(Space::Score, true, v.c.hi, n * slots, steps, row);
             }
             _ => {
                 let (sh, dims) = (u64::from(i.sh), 4 * s.channels as u64);
@@ -162,8 +162,8 @@ impl<'a> Accesses<'a> {
                     return;
                 }
                 self.prefetch(v.a.hi, (sh - 1) * k + n);
-                self.strided(Space::Act, false, (v.b.hi, steps), n.div_ceil(2), x);
-                self.strided(Space::Vmem, true, (v.c.hi, sh * dims), m, i.aux.into());
+                self.strided(Space::Act, false, v.b.hi, steps, n.div_ceil(2), x);
+                self.strided(Space::Vmem, true, v.c.hi, sh * dims, m, i.aux.into());
             }
         }
     }
@@ -210,43 +210,43 @@ impl<'a> Accesses<'a> {
             }
             Op::STATQ => {
                 self.read(a, n * hdp);
-                self.strided(Space::Scalar, true, (c + m * gqa, gqa), n.div_ceil(gqa), k);
+                self.strided(Space::Scalar, true, c + m * gqa, gqa, n.div_ceil(gqa), k);
             }
             Op::QQ => {
                 self.read(a, n * hdp);
                 let heads = n.div_ceil(gqa);
-                self.strided(Space::Scalar, false, (b + m * gqa, gqa), heads, k);
-                self.strided(Space::Scalar, true, (b + m * gqa, gqa), heads, k);
+                self.strided(Space::Scalar, false, b + m * gqa, gqa, heads, k);
+                self.strided(Space::Scalar, true, b + m * gqa, gqa, heads, k);
                 let (first, last) = (m * gqa / lanes, (m * gqa + gqa - 1) / lanes);
-                self.strided(Space::Act, true, (c + first, last - first + 1), heads, x);
+                self.strided(Space::Act, true, c + first, last - first + 1, heads, x);
             }
             Op::QK => {
                 self.read(a, n * hdp);
                 self.scalar(false, aux, n);
-                self.strided(Space::Channel, true, (c, self.layout.kv.k_head as u64), n, k);
+                self.strided(Space::Channel, true, c, self.layout.kv.k_head as u64, n, k);
             }
             Op::QV => {
                 self.read(a, n * v_dim);
                 let steps = v_dim / (4 * s.channels as u64);
                 let head = steps.saturating_sub(1) * aux + (s.slots() / GROUP) as u64;
-                self.strided(Space::Channel, true, (c, head), n, k);
+                self.strided(Space::Channel, true, c, head, n, k);
             }
             Op::SOFTMAX => {
                 let (slots, row) = (s.sink_pad as u64 + n, self.layout.score.row as u64);
                 let steps =
                     |first: u64, rows: u64| (first / lanes, (first + rows - 1) / lanes - first / lanes + 1);
                 let (first, count) = steps(m, gqa);
-                self.strided(Space::Score, false, (first * row, slots), count, row);
+                self.strided(Space::Score, false, first * row, slots, count, row);
                 for base in [aux & 0xffff, aux >> 16] {
                     self.scalar(false, base + m, gqa);
                 }
                 self.scalar(true, (aux & 0xffff) + m, gqa);
                 let wide = if i.flags & FLAG_WIDE != 0 { 2 } else { 1 };
                 let (first, count) = steps(wide * m, wide * gqa);
-                self.strided(Space::Act, true, (c + first, count), slots.div_ceil(64), x);
+                self.strided(Space::Act, true, c + first, count, slots.div_ceil(64), x);
             }
             Op::ATTQ => {
-                self.strided(Space::Vmem, false, (a, n), gqa, v_dim);
+                self.strided(Space::Vmem, false, a, n, gqa, v_dim);
                 self.scalar(false, b, gqa);
                 self.columns(c, x, m, aux, gqa * n.next_multiple_of(GROUP as u64));
             }

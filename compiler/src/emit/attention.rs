@@ -81,7 +81,11 @@ impl Emitter<'_> {
         self.enter(at);
         let l = self.layout;
         let d = self.matw(self.stream(Linear::O, 0)?, "o_proj").b(l.act.attn).c(self.delta());
-        let d = d.m(self.b.count()).x(l.act.attn_x).aux(l.shape.hidden).makes(&[Tensor::AttnOut]);
+        let d = d
+            .m(self.b.count())
+            .x(l.act.attn_x)
+            .aux(l.shape.hidden)
+            .makes(&self.made(Linear::O, Tensor::AttnOut));
         self.b.push(d.wait(sem::V2M).signal(sem::M2V));
         Ok(())
     }

@@ -1,12 +1,14 @@
 //! Around the linear layers: constants, embedding, residual, norms, head.
 
 use super::Emitter;
+use super::bias::Bias;
 use super::builder::{At, Builder, Opd, Sync, sem};
 use crate::abi::reg;
 use crate::label::{LayerRef, Span, Tensor};
 use crate::layout::{AUX_I16, AUX_I32, Chunk, Layout};
 use crate::spec::Norm;
 use accllm_hw::isa::{FLAG_FIRST, FLAG_I32, Op};
+use accllm_hw::sizes::Linear;
 
 /// The two norms of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,14 +66,24 @@ impl Emitter<'_> {
     pub(super) fn after_attention(&mut self, at: At) {
         let sync = Sync { wait: sem::M2V, signal: sem::MLP_V2M };
         let add = (at.layer, "attn_residual", Tensor::ResidAttn);
-        self.residual(at.span, sync, Some(add), Some((at.layer, NormOf::Mlp)));
+        self.enter(at);
+        let bias = self.load_output_bias(Linear::O, Tensor::AttnOut);
+        self.residual(at.span, sync, Some((add, bias)), Some((at.layer, NormOf::Mlp)));
     }
 
     /// Adds down_proj's output to the residual; with `next` normalizes it for that layer's attention.
     pub(super) fn after_mlp(&mut self, at: At, next: Option<LayerRef>) {
         let sync = Sync { wait: sem::MLP_M2V, signal: if next.is_some() { sem::V2M } else { 0 } };
         let add = (at.layer, "mlp_residual", Tensor::Resid);
-        self.residual(at.span, sync, Some(add), next.map(|layer| (layer, NormOf::Attention)));
+        self.enter(at);
+        let bias = self.load_output_bias(Linear::Down, Tensor::MlpOut);
+        self.residual(at.span, sync, Some((add, bias)), next.map(|layer| (layer, NormOf::Attention)));
+    }
+
+    /// Loads the bias of a linear that writes to delta.
+    fn load_output_bias(&mut self, linear: Linear, out: Tensor) -> Option<(Bias, Tensor)> {
+        let rows = self.layout.shape.bias_rows(linear);
+        self.load_bias(linear, Chunk { first: 0, rows }).map(|bias| (bias, out))
     }
 
     /// For each token of the group: residual add, RMSNorm, or both.
@@ -79,7 +91,7 @@ impl Emitter<'_> {
         &mut self,
         span: Span,
         sync: Sync,
-        add: Option<(LayerRef, &str, Tensor)>,
+        add: Option<((LayerRef, &str, Tensor), Option<(Bias, Tensor)>)>,
         norm: Option<(LayerRef, NormOf)>,
     ) {
         self.b.span = span;
@@ -89,8 +101,11 @@ impl Emitter<'_> {
         let [t0, t1, ..] = reg::T;
         self.b.tokens(sync, &[(t0, n), (t1, 1)], |b| {
             let at = Opd(resid, t0);
-            if let Some((layer, name, tensor)) = add {
+            if let Some(((layer, name, tensor), bias)) = add {
                 b.layer = Some(layer);
+                if let Some((bias, out)) = bias {
+                    bias.add(b, Opd(delta, t0), Chunk { first: 0, rows: n }, out);
+                }
                 let d = b.draft(Op::RADD, name).a(at).b(Opd(delta, t0)).c(at).n(n);
                 b.push(d.makes(&[tensor]));
             }
@@ -101,7 +116,7 @@ impl Emitter<'_> {
                     NormOf::Attention => (l.vmem.g, c.attn_norm, "attn_norm", Tensor::AttnIn),
                     NormOf::Mlp => (l.vmem.g + n, c.mlp_norm, "mlp_norm", Tensor::MlpIn),
                 };
-                normalize(b, l, (at, g, Opd(row, t1)), norm, (name, tensor));
+                normalize(b, l, &Normalized { name, tensor, norm, at, g, row: Opd(row, t1) });
             }
         });
     }
@@ -133,7 +148,8 @@ impl Emitter<'_> {
         let row = Opd(0, if batch { t1 } else { 0 });
         let signal = Sync { wait: 0, signal: sem::V2M };
         self.b.tokens(signal, &[(t0, s.hidden), (t1, 1)], |b| {
-            normalize(b, l, (at, l.vmem.g, row), norm, ("final_norm", Tensor::HeadIn));
+            let (name, tensor) = ("final_norm", Tensor::HeadIn);
+            normalize(b, l, &Normalized { name, tensor, norm, at, g: l.vmem.g, row });
         });
         let streams = &l.weights.head;
         let buffers = l.vmem.logits.len();
@@ -162,14 +178,21 @@ impl Emitter<'_> {
     }
 }
 
-/// RMSNorm of one token: residual at `at`, constants at `g`, to lane row `row`.
-fn normalize(
-    b: &mut Builder,
-    l: &Layout,
-    (at, g, row): (Opd, usize, Opd),
+/// RMSNorm of one token.
+struct Normalized<'a> {
+    name: &'a str,
+    tensor: Tensor,
     norm: Norm,
-    (name, tensor): (&str, Tensor),
-) {
+    /// Where the residual is.
+    at: Opd,
+    /// Where the constants are.
+    g: usize,
+    /// The lane row that it goes to.
+    row: Opd,
+}
+
+fn normalize(b: &mut Builder, l: &Layout, normalized: &Normalized<'_>) {
+    let &Normalized { name, tensor, norm, at, g, row } = normalized;
     let n = l.shape.hidden;
     b.push(b.draft(Op::SUMSQ, name).a(at).c(l.scalars.norm).n(n).aux(norm.eps as usize));
     let d = b.draft(Op::NORMQ, name).a(at).b(g).c(l.act.norm).n(n).m(row).sh(norm.gs);

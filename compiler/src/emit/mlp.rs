@@ -51,7 +51,7 @@ impl Emitter<'_> {
         let stream = self.stream(Linear::Down, piece)?;
         let d = self.matw(stream, "down_proj").b(l.act.h).c(self.delta() + stream.chunk.first);
         let d = d.m(self.b.count()).x(l.act.h_x).aux(l.shape.hidden);
-        let d = d.makes(&[Tensor::MlpOut]).part(stream.chunk.first, stream.chunk.rows);
+        let d = d.makes(&self.made(Linear::Down, Tensor::MlpOut)).part(stream.chunk.first, stream.chunk.rows);
         self.b.push(d.wait_if(piece == 0, sem::MLP_V2M).signal_if(last, sem::MLP_M2V));
         Ok(())
     }
@@ -67,7 +67,8 @@ impl Emitter<'_> {
         for (linear, to, tensor, name) in parts {
             let up = linear == Linear::Up;
             let d = self.matw(self.stream(linear, i)?, name).b(self.norm_words()).c(to).m(self.b.count());
-            let d = d.x(self.layout.act.norm_x).aux(v.ff_row).makes(&[tensor]).part(chunk.first, chunk.rows);
+            let made = self.made(linear, tensor);
+            let d = d.x(self.layout.act.norm_x).aux(v.ff_row).makes(&made).part(chunk.first, chunk.rows);
             self.b.push(d.wait_if(wait && !up, sem::MLP_V2M).signal_if(up, sem::MLP_M2V));
         }
         Ok(())
@@ -80,8 +81,13 @@ impl Emitter<'_> {
         let chunk = v.ff[i];
         let hs = self.consts().hs;
         let [t0, t1, ..] = reg::T;
+        let gate = (self.load_bias(Linear::Gate, chunk), v.gate[i], Tensor::Gate);
+        let up = (self.load_bias(Linear::Up, chunk), v.up[i], Tensor::Up);
         let sync = Sync { wait: sem::MLP_M2V, signal: sem::MLP_V2M };
         self.b.tokens(sync, &[(t0, v.ff_row), (t1, 1)], |b| {
+            for (bias, at, tensor) in [gate, up] {
+                bias.into_iter().for_each(|bias| bias.add(b, Opd(at, t0), chunk, tensor));
+            }
             let d = b.draft(Op::SILU, "silu").a(Opd(v.gate[i], t0)).b(Opd(v.up[i], t0));
             let d = d.c(l.act.h).n(chunk.rows).m(Opd(0, t1)).sh(hs).x(l.act.h_x).aux(chunk.first);
             b.push(d.makes(&[Tensor::MlpH]).part(chunk.first, chunk.rows));

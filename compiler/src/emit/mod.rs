@@ -11,6 +11,7 @@
 //! always has work of one group while it waits for the other unit's work on the other group.
 
 mod attention;
+mod bias;
 mod builder;
 mod frame;
 mod mlp;

@@ -26,7 +26,7 @@ impl Emitter<'_> {
                 let stream = self.stream(linear, i)?;
                 let Chunk { first: skip, rows: count } = stream.chunk;
                 let d = self.matw(stream, name).b(self.norm_words()).c(to + skip).m(self.b.count());
-                let d = d.x(l.act.norm_x).aux(rows).makes(&[tensor]).part(skip, count);
+                let d = d.x(l.act.norm_x).aux(rows).makes(&self.made(linear, tensor)).part(skip, count);
                 self.b.push(d.wait_if(first, sem::V2M).signal(sem::M2V));
                 first = false;
             }
@@ -38,6 +38,7 @@ impl Emitter<'_> {
     pub(super) fn prepare(&mut self, at: At) {
         self.enter(at);
         self.rope_rows();
+        self.load_biases();
         for linear in WeightMap::ATTENTION {
             match linear {
                 Linear::K => self.keys(),
@@ -88,14 +89,18 @@ impl Emitter<'_> {
         let (rope, next) = self.rope();
         let shift = self.consts().rot_shift_k;
         let sync = Sync { wait: sem::M2V, signal: sem::KEYS };
+        let bias = self.bias(Linear::K);
         self.b.tokens(sync, &[(t0, s.k_rows()), (t1, next), (reg::P, 1), (reg::R, 1)], |b| {
+            if let Some(bias) = bias {
+                bias.add(b, Opd(l.vmem.k, t0), Chunk { first: 0, rows: s.k_rows() }, Tensor::K);
+            }
             let rotated = Opd(l.vmem.k_rot, t0);
             for (table, run) in rope_runs(s, 0..heads) {
                 let skip = run.start * s.hdp;
                 let d = b.draft(Op::ROPE, "k_rope").a(Opd(l.vmem.k + skip, t0)).b(Opd(rope + table, t1));
                 b.push(d.c(Opd(l.vmem.k_rot + skip, t0)).n(run.len()));
             }
-            hadamard(b, (s.vec, s.hdp), rotated, s.k_rows(), shift, ("k_rotate", &[Tensor::KRot]));
+            hadamard(b, s, rotated, s.k_rows(), shift, "k_rotate", &[Tensor::KRot]);
             let d = b.draft(Op::STATK, "k_scale").a(rotated).c(l.scalars.k).n(heads);
             b.push(d.makes(&[Tensor::KScale, Tensor::KBase]));
             let cache = Opd(cache.0 + b.the_sequence() * l.kv.seq, cache.1);
@@ -112,7 +117,11 @@ impl Emitter<'_> {
         let cache = self.by_layer(l.kv.v_at(self.layer.first, 0), reg::KV);
         let shift = self.consts().v_shift;
         let sync = Sync { wait: sem::M2V, signal: sem::VALUES };
+        let bias = self.bias(Linear::V);
         self.b.tokens(sync, &[(t0, s.v_rows()), (reg::P, 1), (reg::R, 1)], |b| {
+            if let Some(bias) = bias {
+                bias.add(b, Opd(l.vmem.v, t0), Chunk { first: 0, rows: s.v_rows() }, Tensor::V);
+            }
             let cache = Opd(cache.0 + b.the_sequence() * l.kv.seq, cache.1);
             let d = b.draft(Op::QV, "v_append").a(Opd(l.vmem.v, t0)).b(b.ring()).c(cache);
             let d = d.n(s.sizes.kv_heads).m(b.position()).k(l.kv.v_head).sh(shift).aux(l.kv.v_blocks);
@@ -138,7 +147,11 @@ impl Emitter<'_> {
         // The part's rotated heads: for the window, after them for the sinks.
         let copies = if sinks { 2 } else { 1 };
         let window = l.vmem.q_rot + part * copies * rows;
+        let bias = self.bias(Linear::Q);
         self.b.tokens(sync, &strides, |b| {
+            if let Some(bias) = bias {
+                bias.add(b, Opd(l.vmem.q + part * rows, t0), Chunk { first: part * rows, rows }, Tensor::Q);
+            }
             let rotate = |b: &mut Builder, rope: usize, to: usize| {
                 for (table, run) in rope_runs(s, kv..kv + kv_heads) {
                     let (heads, skip) = (run.len() * s.group, run.start * s.group * s.hdp);
@@ -153,7 +166,7 @@ impl Emitter<'_> {
             }
             let both = [Tensor::QWin, Tensor::QSink];
             let n = copies * rows;
-            hadamard(b, (s.vec, s.hdp), Opd(window, t2), n, shift, ("q_rotate", &both[..copies]));
+            hadamard(b, s, Opd(window, t2), n, shift, "q_rotate", &both[..copies]);
             if let Some(label) = b.labels.last_mut() {
                 label.part = Some((part * rows, rows));
             }
@@ -181,20 +194,13 @@ fn rope_runs(s: &Shape, heads: Range<usize>) -> impl Iterator<Item = (usize, Ran
     groups.map(move |g| (g * row, heads.start.max(g * size)..heads.end.min((g + 1) * size)))
 }
 
-/// Hadamard transform of all heads at `at`, `n` elements, in place. `(vec, hdp)`: widths of a vector word and a head.
-fn hadamard(
-    b: &mut Builder,
-    (vec, hdp): (usize, usize),
-    at: Opd,
-    n: usize,
-    shift: u8,
-    (name, tensors): (&str, &[Tensor]),
-) {
+/// Hadamard transform of all heads at `at`, `n` elements, in place.
+fn hadamard(b: &mut Builder, s: &Shape, at: Opd, n: usize, shift: u8, name: &str, tensors: &[Tensor]) {
     b.push(b.draft(Op::HADW, name).a(at).c(at).n(n));
-    let mut distance = vec;
-    while distance < hdp {
+    let mut distance = s.vec;
+    while distance < s.hdp {
         let d = b.draft(Op::HADX, name).a(at).c(at).n(n).k(distance);
-        let last = 2 * distance == hdp;
+        let last = 2 * distance == s.hdp;
         b.push(if last { d.sh(shift).flag(FLAG_FINAL, true).makes(tensors) } else { d });
         distance *= 2;
     }

@@ -121,7 +121,7 @@ fn code_bytes(program: &Program) -> Vec<u8> {
     code
 }
 
-/// Gains of all norms, after each layer's the indices of its leads.
+/// Gains of all norms, after each layer's the indices of its leads and its biases.
 fn norm_bytes(program: &Program, source: &dyn ModelSource) -> Result<Vec<u8>> {
     let (aux, dims) = (&program.layout.aux, &program.layout.shape.sizes);
     let mut out = Vec::new();
@@ -136,10 +136,28 @@ fn norm_bytes(program: &Program, source: &dyn ModelSource) -> Result<Vec<u8>> {
             let end = out.len() + 2 * program.layout.shape.lead_ids();
             out.extend(lead_ids(program, source, index / 2)?.iter().flat_map(|v| v.to_le_bytes()));
             out.resize(end, 0);
+            bias_bytes(program, source, index / 2, &mut out)?;
         }
     }
     out.resize(aux.norm_pair * (dims.layers + 1) * BEAT_BYTES, 0);
     Ok(out)
+}
+
+/// Appends the biases of a layer, laid out as the outputs of its linears.
+fn bias_bytes(program: &Program, source: &dyn ModelSource, layer: usize, out: &mut Vec<u8>) -> Result<()> {
+    let s = &program.layout.shape;
+    for linear in &s.biases {
+        let bias = source.bias(layer, *linear);
+        if bias.len() != s.sizes.linear(*linear).0 {
+            let what = format!("layer {layer} has {} biases of {}", bias.len(), linear.name());
+            return Err(model(what, "quantize it again"));
+        }
+        let row = |o| source_row(s, *linear, o).and_then(|r| bias.get(r)).copied().unwrap_or(0);
+        let end = out.len() + 4 * s.bias_rows(*linear);
+        out.extend((0..s.rows(*linear)).flat_map(|o| row(o).to_le_bytes()));
+        out.resize(end, 0);
+    }
+    Ok(())
 }
 
 /// For each group of KV heads of a layer the index of its leading RoPE pair; nothing where the model has only one.

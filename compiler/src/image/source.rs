@@ -55,6 +55,9 @@ pub trait ModelSource: Sync {
 
     /// Leading RoPE pair of each KV head of a layer; none: all 0.
     fn leads(&self, layer: usize) -> Cow<'_, [u8]>;
+
+    /// Biases of the rows of a linear of a layer, in the checkpoint's order; none where there are none.
+    fn bias(&self, layer: usize, linear: Linear) -> Cow<'_, [i32]>;
 }
 
 fn weight(model: &QuantModel, layer: Option<usize>, linear: Linear) -> Option<&Weight> {
@@ -104,5 +107,9 @@ impl ModelSource for QuantModel {
 
     fn leads(&self, layer: usize) -> Cow<'_, [u8]> {
         Cow::Borrowed(self.layers.get(layer).map_or(&[], |l| &l.leads))
+    }
+
+    fn bias(&self, layer: usize, linear: Linear) -> Cow<'_, [i32]> {
+        Cow::Borrowed(weight(self, Some(layer), linear).map_or(&[], |w| &w.bias))
     }
 }

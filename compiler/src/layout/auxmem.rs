@@ -16,10 +16,14 @@ pub struct AuxMap {
     /// Program (always the size of the instruction memory).
     pub program: usize,
     /// Norm constants: for each layer g of the attention norm and of the MLP norm, then of the final norm and zeros; where
-    /// leading RoPE pairs differ, after each pair of norms the indices of the layer's leads (i16, [`Shape::lead_ids`]).
+    /// leading RoPE pairs differ, after each pair of norms the indices of the layer's leads (i16, [`Shape::lead_ids`]);
+    /// then the layer's biases (i32).
     pub norms: usize,
     /// Beats of one pair, with what follows it.
     pub norm_pair: usize,
+    /// Beats from a pair to its biases.
+    #[serde(default)]
+    pub biases: usize,
     /// Embedding rows.
     pub embed: usize,
     /// Beats of a row.
@@ -43,12 +47,14 @@ impl AuxMap {
             at += beats;
             at - beats
         };
-        let norm_pair = (2 * shape.hidden + shape.lead_ids()) / I16;
+        let biases = (2 * shape.hidden + shape.lead_ids()) / I16;
+        let norm_pair = biases + shape.biases.iter().map(|l| shape.bias_rows(*l)).sum::<usize>() / I32;
         let embed_row = shape.hidden / I16;
         Self {
             program: take(config.imem * INSTR_BYTES / BEAT_BYTES),
             norms: take((shape.sizes.layers + 1) * norm_pair),
             norm_pair,
+            biases,
             embed: take(shape.sizes.vocab * embed_row),
             embed_row,
             ids: take(shape.token_rows().next_multiple_of(32) / I32),

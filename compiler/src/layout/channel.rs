@@ -32,7 +32,8 @@ pub struct Stream {
 impl Stream {
     fn new(
         shape: &Shape,
-        (layer, linear): (Option<usize>, Linear),
+        layer: Option<usize>,
+        linear: Linear,
         chunk: Chunk,
         format: WeightFormat,
         beat: usize,
@@ -78,8 +79,8 @@ impl WeightMap {
 
     pub(super) fn new(spec: &ModelSpec, shape: &Shape, vmem: &VmemMap) -> Result<Self> {
         let mut beat = 0;
-        let mut add = |of: (Option<usize>, Linear), chunk: Chunk, format: WeightFormat| {
-            let s = Stream::new(shape, of, chunk, format, beat);
+        let mut add = |layer: Option<usize>, linear: Linear, chunk: Chunk, format: WeightFormat| {
+            let s = Stream::new(shape, layer, linear, chunk, format, beat);
             beat += s.beats;
             s
         };
@@ -88,7 +89,7 @@ impl WeightMap {
         for (l, layer) in spec.layers.iter().enumerate() {
             let mut streams = Vec::new();
             let format = |linear: Linear| layer.format(linear).unwrap_or(WeightFormat::W4);
-            let mut push = |linear, chunk| streams.push(add((Some(l), linear), chunk, format(linear)));
+            let mut push = |linear, chunk| streams.push(add(Some(l), linear, chunk, format(linear)));
             for linear in Self::ATTENTION {
                 let rows = shape.rows(linear);
                 let parts = if linear == Linear::Q { shape.q_parts } else { 1 };
@@ -104,7 +105,7 @@ impl WeightMap {
             }
             layers.push(streams);
         }
-        let head = vmem.head_chunks(shape).map(|chunk| add((None, Linear::Head), chunk, spec.head)).collect();
+        let head = vmem.head_chunks(shape).map(|chunk| add(None, Linear::Head, chunk, spec.head)).collect();
         let map = Self { layers, head, end: beat };
         let widest = map.streams().map(|s| s.steps.max(s.row_beats)).max().unwrap_or(0);
         let help = "use a configuration with more channels";

@@ -90,6 +90,9 @@ pub struct Shape {
     pub leads: Vec<u8>,
     /// Equal groups of KV heads; in a layer, those of a group have the same lead.
     pub rope_groups: usize,
+    /// Linears of each layer that add a bias.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub biases: Vec<Linear>,
 }
 
 impl Shape {
@@ -140,6 +143,7 @@ impl Shape {
             k_slots: config.channels * config.tokens_per_beat(hdp),
             leads: spec.leads.clone(),
             rope_groups: spec.rope_groups,
+            biases: spec.biases.clone(),
         };
         let rows = half * group * if spec.prob_wide { 2 } else { 1 };
         let help = if block == 1 {
@@ -232,6 +236,35 @@ impl Shape {
     /// Lane-row steps of `rows` lane rows.
     pub fn steps(&self, rows: usize) -> usize {
         rows.div_ceil(self.lanes)
+    }
+
+    /// Elements that the bias of a linear takes: its rows, in whole groups.
+    pub fn bias_rows(&self, linear: Linear) -> usize {
+        self.rows(linear).next_multiple_of(GROUP)
+    }
+
+    /// Elements of a layer's biases before that of `linear`; of all of them where it has none.
+    pub fn biases_before(&self, linear: Linear) -> usize {
+        self.biases.iter().take_while(|l| **l != linear).map(|l| self.bias_rows(*l)).sum()
+    }
+
+    /// Elements of the biases that are in vector memory at a time.
+    pub fn bias_room(&self) -> usize {
+        let together = [
+            &[Linear::Q, Linear::K, Linear::V][..],
+            &[Linear::O],
+            &[Linear::Gate, Linear::Up],
+            &[Linear::Down],
+        ];
+        let rows = |linears: &&[Linear]| {
+            linears.iter().filter(|l| self.has_bias(**l)).map(|l| self.bias_rows(*l)).sum()
+        };
+        together.iter().map(rows).max().unwrap_or(0)
+    }
+
+    /// Whether a linear adds a bias.
+    pub fn has_bias(&self, linear: Linear) -> bool {
+        self.biases.contains(&linear)
     }
 
     /// Whether leading RoPE pairs differ, so that each layer gathers the RoPE rows of its heads.

@@ -31,6 +31,9 @@ pub struct VmemMap {
     pub resid: usize,
     /// Output of o_proj and of down_proj, `hidden` elements a token.
     pub delta: usize,
+    /// Biases that are added next: those of k, v and q, or of another linear.
+    #[serde(default)]
+    pub bias: usize,
     /// k projection.
     pub k: usize,
     /// Rotated k.
@@ -93,6 +96,7 @@ impl VmemMap {
         let g = at.take(2 * shape.hidden + shape.lead_ids());
         let resid = at.take(both * shape.hidden);
         let delta = at.take(both * shape.hidden);
+        let bias = at.take(shape.bias_room());
         let start = at.0;
         let rope = if shape.led() { at.take(b * shape.rope_groups * shape.rope_row()) } else { rope };
         let k = at.take(b * shape.k_rows());
@@ -141,6 +145,7 @@ impl VmemMap {
             g,
             resid,
             delta,
+            bias,
             k,
             k_rot,
             v,

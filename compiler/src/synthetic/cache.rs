@@ -41,6 +41,19 @@ impl Codes {
     }
 }
 
+/// A slot of a channel's cache, in the region that begins at a beat.
+struct Slot {
+    channel: usize,
+    region: usize,
+    slot: usize,
+}
+
+/// Codes of keys, and the mean of their steps.
+struct Keys {
+    codes: Codes,
+    scale: f64,
+}
+
 /// Slots that hold a token: in the sinks' region, in the window's.
 struct Slots {
     sinks: Vec<usize>,
@@ -76,10 +89,10 @@ impl Synthetic {
         let consts = self.consts(0);
         let rot =
             target(Linear::K) * (self.sizes.head_dim as f64).sqrt() / f64::from(1u32 << consts.rot_shift_k);
-        let (scale, keys) = (SPAN * rot / 15.0, Codes::new(15.0 / SPAN));
+        let keys = Keys { scale: SPAN * rot / 15.0, codes: Codes::new(15.0 / SPAN) };
         let values = Codes::new(target(Linear::V) / f64::from(1u32 << consts.v_shift));
-        image.channels.par_iter_mut().enumerate().for_each(|(c, channel)| {
-            let channel = Arc::make_mut(channel).as_chunks_mut::<BEAT_BYTES>().0;
+        image.channels.par_iter_mut().enumerate().for_each(|(c, beats)| {
+            let beats = Arc::make_mut(beats).as_chunks_mut::<BEAT_BYTES>().0;
             let layers = l.shape.sizes.layers;
             let each = (0..l.shape.sequences).flat_map(|s| (0..layers).map(move |layer| (s, layer)));
             for (s, layer) in each {
@@ -89,13 +102,16 @@ impl Synthetic {
                     let k = l.kv.k_at(layer, head) + s * l.kv.seq;
                     let v = l.kv.v_at(layer, head) + s * l.kv.seq;
                     let mut key = |region, slot| {
-                        key_of(program, channel, (c, region, slot), (&keys, scale), &mut rng);
+                        key_of(program, beats, &Slot { channel: c, region, slot }, &keys, &mut rng);
                     };
                     slots.sinks.iter().for_each(|&slot| key(k, slot));
                     slots.window.iter().for_each(|&slot| key(k + l.kv.k_window, slot));
                     let sinks = slots.sinks.iter().copied();
                     let all = sinks.chain(slots.window.iter().map(|slot| slot + l.shape.sink_pad));
-                    all.for_each(|slot| value_of(program, channel, (c, v, slot), &values, &mut rng));
+                    all.for_each(|slot| {
+                        let at = Slot { channel: c, region: v, slot };
+                        value_of(program, beats, &at, &values, &mut rng);
+                    });
                 }
             }
         });
@@ -104,16 +120,11 @@ impl Synthetic {
 }
 
 /// The key in a slot of a region, where it is this channel's.
-fn key_of(
-    program: &Program,
-    channel: &mut [[u8; BEAT_BYTES]],
-    (c, region, slot): (usize, usize, usize),
-    (codes, scale): (&Codes, f64),
-    rng: &mut Rng,
-) {
+fn key_of(program: &Program, beats: &mut [[u8; BEAT_BYTES]], at: &Slot, keys: &Keys, rng: &mut Rng) {
+    let &Slot { channel, region, slot } = at;
     let s = &program.layout.shape;
     let tpb = MACS / s.hdp;
-    if slot / tpb % s.channels != c {
+    if slot / tpb % s.channels != channel {
         return;
     }
     let (step, half, chunk) = (slot / s.k_slots, slot % tpb, PARAMS / tpb);
@@ -121,28 +132,23 @@ fn key_of(
     // Scales differ by a fifth, bases by half a step.
     let fraction = |bits: u64| (bits & 0xffff) as f64 / 65536.0;
     let bits = rng.next();
-    let step_size = scale * (0.8 + 0.4 * fraction(bits));
+    let step_size = keys.scale * (0.8 + 0.4 * fraction(bits));
     let base = step_size * (fraction(bits >> 16) - 0.5);
     let word = (step * tpb + half) % PARAMS;
     let param = key_param(step_size.round().max(1.0) as u16, base as i16);
-    channel[at][4 * word..4 * word + 4].copy_from_slice(&param.to_le_bytes());
+    beats[at][4 * word..4 * word + 4].copy_from_slice(&param.to_le_bytes());
     // A token of a pair has every second byte.
-    codes.fill(channel[at + 1 + step % chunk].iter_mut().skip(half).step_by(tpb), rng);
+    keys.codes.fill(beats[at + 1 + step % chunk].iter_mut().skip(half).step_by(tpb), rng);
 }
 
 /// Four dims of the value in a slot, of every step.
-fn value_of(
-    program: &Program,
-    channel: &mut [[u8; BEAT_BYTES]],
-    (c, start, slot): (usize, usize, usize),
-    codes: &Codes,
-    rng: &mut Rng,
-) {
+fn value_of(program: &Program, beats: &mut [[u8; BEAT_BYTES]], at: &Slot, codes: &Codes, rng: &mut Rng) {
+    let &Slot { channel, region, slot } = at;
     let (s, kv) = (&program.layout.shape, &program.layout.kv);
     for step in 0..kv.v_steps {
-        let dim = (step * s.channels + c) * 4;
+        let dim = (step * s.channels + channel) * 4;
         let real = s.sizes.head_dim.saturating_sub(dim).min(4);
-        let beat = &mut channel[start + step * kv.v_blocks + slot / GROUP];
+        let beat = &mut beats[region + step * kv.v_blocks + slot / GROUP];
         let bytes = &mut beat[2 * (slot % GROUP)..][..2];
         codes.fill(bytes.iter_mut(), rng);
         for g in real..4 {

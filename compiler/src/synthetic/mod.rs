@@ -36,6 +36,8 @@ pub struct Synthetic {
     pub uniform: bool,
     /// Each KV head with a leading RoPE pair of its own.
     pub led: bool,
+    /// Linears that add a bias.
+    pub biases: Vec<Linear>,
     /// Default attention shape.
     pub lambda: LambdaShape,
     /// Seed.
@@ -53,6 +55,7 @@ impl Default for Synthetic {
             values: Values::Uniform,
             uniform: true,
             led: false,
+            biases: Vec::new(),
             lambda: LambdaShape { n_sink: 4, n_window: 24 },
             seed: 1,
         }
@@ -131,7 +134,8 @@ impl Synthetic {
         let (rows, cols) = self.sizes.quantized(linear);
         let format = self.format(linear);
         let (level, scale, offset, mult, shift) = Default::default();
-        let mut out = quant::Weight { format, rows, cols, level, scale, offset, mult, shift };
+        let bias = layer.map(|l| self.bias(l, linear).into_owned()).unwrap_or_default();
+        let mut out = quant::Weight { format, rows, cols, level, scale, offset, mult, shift, bias };
         let mut space = RowSpace::default();
         for r in 0..rows {
             let Some(row) = self.row(layer, linear, r, &mut space) else { continue };

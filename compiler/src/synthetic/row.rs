@@ -18,7 +18,8 @@ pub enum Values {
 
 /// Makes a row of `padded` columns, of which `real` tells weights from padding (all are weights where it is not given).
 pub(super) fn fill(
-    (values, format): (Values, WeightFormat),
+    values: Values,
+    format: WeightFormat,
     padded: usize,
     real: Option<&dyn Fn(usize) -> bool>,
     rng: &mut Rng,
@@ -82,8 +83,8 @@ fn normal(format: WeightFormat, real: Option<&dyn Fn(usize) -> bool>, rng: &mut 
             }
         }
         let step = match format {
-            WeightFormat::W2Sparse => two_levels((1, 2), 0.744, &mut group),
-            WeightFormat::W2Dense => two_levels((1, 3), 0.622, &mut group),
+            WeightFormat::W2Sparse => two_levels(1, 2, 0.744, &mut group),
+            WeightFormat::W2Dense => two_levels(1, 3, 0.622, &mut group),
             WeightFormat::W4 => linear(&mut group),
         };
         steps.push(step);
@@ -142,7 +143,7 @@ fn linear(group: &mut Group) -> f32 {
 
 /// Levels of two magnitudes in place of weights, zeros stay; the step. Two rounds of levels for the step, and the
 /// step of least squares for the levels, from `start` times the mean magnitude, which is where many weights end.
-fn two_levels((small, large): (i32, i32), start: f32, group: &mut Group) -> f32 {
+fn two_levels(small: i32, large: i32, start: f32, group: &mut Group) -> f32 {
     let group = group.as_flattened_mut();
     // Sums of at most 32 weights below 2^15: nothing wraps, and said so the loops become vector instructions.
     let sums = |group: &[i32], from: i32| {

@@ -2,7 +2,7 @@
 
 use super::Synthetic;
 use accllm_hw::beat::WeightFormat;
-use accllm_hw::sizes::Sizes;
+use accllm_hw::sizes::{Linear, Sizes};
 use accllm_quant::model::LambdaShape;
 
 /// Shapes that tests go through: padded and whole heads, GQA, MQA, MHA, odd vocabularies, every format, leads.
@@ -11,7 +11,7 @@ pub fn shapes() -> Vec<(&'static str, Synthetic)> {
     let base = Synthetic::default();
     let mixed = [W4, W2Dense, W2Sparse, W2Dense, W4, W2Sparse, W4];
     let lambda = |n_sink, n_window| LambdaShape { n_sink, n_window };
-    vec![
+    let mut all = vec![
         ("mqa", base.clone()),
         (
             "gqa3",
@@ -100,6 +100,14 @@ pub fn shapes() -> Vec<(&'static str, Synthetic)> {
                 ..base.clone()
             },
         ),
+    ];
+    all.extend(unusual(base));
+    all
+}
+
+/// What not every model has: leads, biases.
+fn unusual(base: Synthetic) -> [(&'static str, Synthetic); 2] {
+    [
         // A leading RoPE pair for each KV head, other ones in each layer.
         (
             "led",
@@ -115,6 +123,24 @@ pub fn shapes() -> Vec<(&'static str, Synthetic)> {
                 },
                 led: true,
                 seed: 7,
+                ..base.clone()
+            },
+        ),
+        // Biases of all linears.
+        (
+            "biased",
+            Synthetic {
+                sizes: Sizes {
+                    hidden: 96,
+                    ff: 300,
+                    heads: 6,
+                    kv_heads: 2,
+                    head_dim: 24,
+                    vocab: 70,
+                    ..base.sizes
+                },
+                biases: Linear::LAYER.to_vec(),
+                seed: 8,
                 ..base
             },
         ),

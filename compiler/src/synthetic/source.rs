@@ -16,6 +16,7 @@ pub(super) mod part {
     pub const EMBED: u64 = 2;
     pub const CACHE: u64 = 3;
     pub const LEAD: u64 = 4;
+    pub const BIAS: u64 = 5;
 }
 
 /// Magnitude that outputs are scaled to.
@@ -89,6 +90,7 @@ impl ModelSource for Synthetic {
             head: self.head,
             leads,
             rope_groups,
+            biases: self.biases.clone(),
         }
     }
 
@@ -110,11 +112,10 @@ impl ModelSource for Synthetic {
         let mut rng = Rng::of(self.seed, &[part::ROW, layer, linear as u64, row as u64]);
         let (block, used) = self.sizes.used_columns(linear);
         let (mult, shift) = self.requant(linear, &mut rng);
-        let how = (self.values, self.format(linear));
         let padded = cols.next_multiple_of(GROUP);
         let whole = if block == usize::MAX { padded == cols } else { block == used };
         let real = |c: usize| c % block < used;
-        row::fill(how, padded, (!whole).then_some(&real), &mut rng, space);
+        row::fill(self.values, self.format(linear), padded, (!whole).then_some(&real), &mut rng, space);
         Some(Row { level: &space.level, scale: &space.scale, offset: &space.offset, mult, shift })
     }
 
@@ -149,5 +150,14 @@ impl ModelSource for Synthetic {
         }
         let mut rng = Rng::of(self.seed, &[part::LEAD, layer as u64]);
         (0..self.sizes.kv_heads).map(|_| rng.range(0, self.sizes.head_dim as i64 / 2 - 1) as u8).collect()
+    }
+
+    fn bias(&self, layer: usize, linear: Linear) -> Cow<'_, [i32]> {
+        if !self.biases.contains(&linear) {
+            return Cow::Borrowed(&[]);
+        }
+        let mut rng = Rng::of(self.seed, &[part::BIAS, layer as u64, linear as u64]);
+        let most = target(linear) as i64;
+        (0..self.sizes.linear(linear).0).map(|_| rng.range(-most, most) as i32).collect()
     }
 }

@@ -25,7 +25,7 @@ pub fn compile(spec: &ModelSpec, config: &str, settings: &Settings) -> Program {
 
 /// Gives a spec so many leading RoPE pairs (or as many as a head has), to each KV head its own or to all the same one.
 #[allow(dead_code)] // each test binary uses its part
-pub fn led(spec: &mut ModelSpec, (leads, own): (usize, bool)) {
+pub fn led(spec: &mut ModelSpec, leads: usize, own: bool) {
     spec.leads = (0..leads.min(spec.sizes.head_dim / 2) as u8).collect();
     spec.rope_groups = if own && spec.leads.len() > 1 { spec.sizes.kv_heads } else { 1 };
 }
@@ -64,5 +64,6 @@ pub fn llama2_7b() -> ModelSpec {
         head: WeightFormat::W4,
         leads: vec![0],
         rope_groups: 1,
+        biases: Vec::new(),
     }
 }

@@ -40,8 +40,8 @@ impl Device for PairDevice {
     }
 
     fn run(&mut self, args: [u32; ARGS]) -> Result<Outcome> {
-        let both = (&mut self.golden, &mut self.rtl);
-        let (outcome, report) = pair::run(&self.program, both, args, |_| {}, &mut ())?.agreed()?;
+        let ran = pair::run(&self.program, &mut self.golden, &mut self.rtl, args, |_| {}, &mut ())?;
+        let (outcome, report) = ran.agreed()?;
         self.compared.tensors += report.tensors;
         self.compared.elements += report.elements;
         Ok(outcome)

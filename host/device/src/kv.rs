@@ -16,7 +16,8 @@ pub fn read_head(
     device: &mut dyn Device,
     layout: &Layout,
     position: u64,
-    (layer, head): (usize, usize),
+    layer: usize,
+    head: usize,
 ) -> Result<HeadCache> {
     let [mut keys, mut values] = Region::of(layout, layer, head);
     keys.read(device)?;
@@ -43,7 +44,8 @@ pub fn write_head(
     device: &mut dyn Device,
     layout: &Layout,
     position: u64,
-    (layer, head): (usize, usize),
+    layer: usize,
+    head: usize,
     from: &HeadCache,
 ) -> Result<()> {
     let [mut keys, mut values] = Region::of(layout, layer, head);

@@ -56,7 +56,7 @@ impl<'m> LockstepDevice<'m> {
         Ok(rows.into_iter().map(id).collect())
     }
 
-    fn count(&mut self, (tensors, elements): (u64, u64)) {
+    fn count(&mut self, tensors: u64, elements: u64) {
         self.compared.tensors += tensors;
         self.compared.elements += elements;
     }
@@ -90,7 +90,7 @@ impl Device for LockstepDevice<'_> {
     /// The reference takes its cache from the golden executor's channels.
     fn resume(&mut self, position: u64) -> Result<()> {
         let (golden, layout) = (&mut self.golden, &self.program.layout);
-        self.reference.restore(position, |layer, head| read_head(golden, layout, position, (layer, head)))
+        self.reference.restore(position, |layer, head| read_head(golden, layout, position, layer, head))
     }
 
     fn run(&mut self, args: [u32; ARGS]) -> Result<Outcome> {
@@ -111,15 +111,17 @@ impl Device for LockstepDevice<'_> {
         self.reference.step(&ids, Logits::Last, &mut tensors.recorder())?;
         let Some(rtl) = &mut self.rtl else {
             let golden = self.golden.run_observed(args, &mut |record: Executed| tensors.check(&record))?;
-            self.count(tensors.finish()?);
+            let (tensors, elements) = tensors.finish()?;
+            self.count(tensors, elements);
             return Ok(golden);
         };
-        let both = (&mut self.golden, rtl);
-        let ran = pair::run(&self.program, both, args, |record| tensors.check(record), &mut ())?;
+        let check = |record: &Executed| tensors.check(record);
+        let ran = pair::run(&self.program, &mut self.golden, rtl, args, check, &mut ())?;
         // The reference first: what golden executor and RTL agree on may be wrong all the same.
-        self.count(tensors.finish()?);
+        let (tensors, elements) = tensors.finish()?;
+        self.count(tensors, elements);
         let (outcome, report) = ran.agreed()?;
-        self.count((report.tensors, report.elements));
+        self.count(report.tensors, report.elements);
         Ok(outcome)
     }
 

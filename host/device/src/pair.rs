@@ -102,7 +102,8 @@ impl<W: Watch> Observer for Coupled<'_, W> {
 /// The golden executor faults; or the RTL does, or hangs, without having differed before.
 pub fn run(
     program: &Program,
-    (golden, rtl): (&mut GoldenDevice, &mut Verilator),
+    golden: &mut GoldenDevice,
+    rtl: &mut Verilator,
     args: [u32; ARGS],
     mut check: impl FnMut(&Executed) + Send,
     watch: &mut impl Watch,
@@ -141,29 +142,39 @@ pub fn run(
         let golden = golden.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         (outcome, golden, (compare, places))
     });
-    let (golden, (mut compare, places)) = (golden?, observer);
-    // A difference says more than the fault or the hang that may follow from it.
-    let report = if outcome.is_ok() { compare.finish() } else { compare.report() };
-    let message = |d: &accllm_sim::lockstep::Difference| {
-        format!("RTL and golden executor differ: {}", d.message(&places))
-    };
-    let mut difference = report.difference.as_ref().map(message);
-    let outcome = match (outcome, &difference) {
-        (Err(e), None) => return Err(e),
-        (outcome, _) => outcome.ok(),
-    };
-    if let (Some(rtl), None) = (&outcome, &difference)
-        && (rtl.token, rtl.logit) != (golden.token, golden.logit)
-    {
-        difference = Some(format!(
-            "result registers: RTL token {} with logit {}, golden {} with {}",
-            rtl.token, rtl.logit, golden.token, golden.logit
-        ));
-    }
-    Ok(Ran { outcome, report, difference })
+    let (compare, places) = observer;
+    Ran::of(outcome, &golden?, compare, &places)
 }
 
 impl Ran {
+    /// What the ends of both and the comparison show.
+    fn of(
+        rtl: Result<Outcome>,
+        golden: &Outcome,
+        mut compare: Lockstep,
+        places: &Places<'_>,
+    ) -> Result<Self> {
+        // A difference says more than the fault or the hang that may follow from it.
+        let report = if rtl.is_ok() { compare.finish() } else { compare.report() };
+        let message = |d: &accllm_sim::lockstep::Difference| {
+            format!("RTL and golden executor differ: {}", d.message(places))
+        };
+        let mut difference = report.difference.as_ref().map(message);
+        let outcome = match (rtl, &difference) {
+            (Err(e), None) => return Err(e),
+            (outcome, _) => outcome.ok(),
+        };
+        if let (Some(rtl), None) = (&outcome, &difference)
+            && (rtl.token, rtl.logit) != (golden.token, golden.logit)
+        {
+            difference = Some(format!(
+                "result registers: RTL token {} with logit {}, golden {} with {}",
+                rtl.token, rtl.logit, golden.token, golden.logit
+            ));
+        }
+        Ok(Ran { outcome, report, difference })
+    }
+
     /// The outcome of a run without a difference.
     ///
     /// # Errors

@@ -61,7 +61,7 @@ impl<'a> Places<'a> {
         };
         match (op, space) {
             (Op::MATW, Space::Vmem) => {
-                matrix(&instr, label, (first, offset), |linear, o| source_row(s, linear, o))
+                matrix(&instr, label, first, offset, |linear, o| source_row(s, linear, o))
             }
             (Op::MATV, Space::Vmem) => {
                 let stride = (instr.aux as usize).max(1);
@@ -125,7 +125,8 @@ struct Where {
 fn matrix(
     instr: &Instr,
     label: &Label,
-    (first, offset): (usize, usize),
+    first: usize,
+    offset: usize,
     source: impl Fn(Linear, usize) -> Option<usize>,
 ) -> Where {
     let stride = (instr.aux as usize).max(1);

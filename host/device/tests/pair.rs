@@ -37,7 +37,7 @@ fn run(golden_id: u32, rtl_id: u32) -> accllm_device::Result<pair::Ran> {
     rtl.write_aux(aux.ids, &io(rtl_id))?;
     let args = program.layout.args(Step { position: 0, tokens: 1, head: true })?;
     let mut seen = 0;
-    let ran = pair::run(&program, (&mut golden, &mut rtl), args, |_| seen += 1, &mut ())?;
+    let ran = pair::run(&program, &mut golden, &mut rtl, args, |_| seen += 1, &mut ())?;
     assert!(seen > 50, "{seen} records");
     Ok(ran)
 }

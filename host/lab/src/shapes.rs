@@ -126,6 +126,7 @@ impl Random {
             values: Values::Normal,
             uniform: true,
             led: false,
+            biases: Vec::new(),
             lambda: self.lambda,
             seed: self.seed,
         })

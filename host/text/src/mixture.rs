@@ -58,7 +58,8 @@ impl Costs {
 /// The text is shorter than a window; the model cannot be computed on these tokens; `work` cannot be written.
 pub fn mixture(
     float: &FloatModel,
-    (text, window): (&[u32], usize),
+    text: &[u32],
+    window: usize,
     costs: &Costs,
     work: Option<&Path>,
     progress: &dyn Progress,
@@ -67,7 +68,7 @@ pub fn mixture(
     progress.begin("measuring sensitivity", (c.sizes.layers * Linear::LAYER.len() * FORMATS.len()) as u64);
     let protocol = Protocol { window, windows: Some(FITTED.div_ceil(window)) };
     let compared = compared(text, window);
-    let damage = sensitivity(float, (text, protocol), &compared, work, &|| progress.advance(1));
+    let damage = sensitivity(float, text, protocol, &compared, work, &|| progress.advance(1));
     progress.end();
     let damage = damage?;
     let linears = damage.iter().flat_map(|layer| layer.iter().zip(&costs.each));

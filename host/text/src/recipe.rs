@@ -200,7 +200,7 @@ impl Recipe {
             },
             layer_formats: match costs {
                 None => Vec::new(),
-                Some(costs) => mixture(float, (&text, window), &costs, work, bars)?,
+                Some(costs) => mixture(float, &text, window, &costs, work, bars)?,
             },
             closed: Closed { pruning: self.pruning, ..Closed::default() },
             layer_pruning,

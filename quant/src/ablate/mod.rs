@@ -57,8 +57,10 @@ impl Ablation {
     /// Nothing measured yet.
     pub fn new(
         model: FloatModel,
-        (calibration, protocol): (Vec<u32>, Protocol),
-        (stream, how): (Vec<u32>, Windowing),
+        calibration: Vec<u32>,
+        protocol: Protocol,
+        stream: Vec<u32>,
+        how: Windowing,
     ) -> Self {
         Self { model, calibration, protocol, stream, how, stats: None, keys: None, float: None }
     }
@@ -165,7 +167,7 @@ impl Ablation {
     fn match_keys(&mut self, model: &mut FloatModel, choice: &Choice) -> Result<()> {
         if self.keys.is_none() {
             let mut keys = KeySample::new(&self.model.config);
-            watch(&self.model, (&self.calibration, self.protocol), 0, &mut keys)?;
+            watch(&self.model, &self.calibration, self.protocol, 0, &mut keys)?;
             self.keys = Some(keys);
         }
         self.keys.as_ref().map_or(Ok(()), |keys| match_keys(model, keys, choice.keys))

@@ -4,6 +4,7 @@ use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, Matrix};
 use crate::{Error, Result};
 use accllm_hw::rope::Scaling;
+use accllm_hw::sizes::Linear;
 use safetensors::Dtype;
 use safetensors::tensor::{TensorView, serialize_to_file};
 use serde_json::{Map, Value, json};
@@ -60,7 +61,7 @@ pub fn write_within(
     };
     for l in 0..layers {
         let weights = model.layer(l)?;
-        tensors.extend(layer(l, &weights));
+        tensors.extend(layer(&model.config, l, &weights));
         if parts > 1 {
             finish(&mut tensors)?;
         }
@@ -91,8 +92,8 @@ fn config(c: &LlamaConfig) -> Value {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
         "hidden_act": "silu",
-        "attention_bias": false,
-        "mlp_bias": false,
+        "attention_bias": has(&ATTENTION, c),
+        "mlp_bias": has(&FEED_FORWARD, c),
         "hidden_size": c.sizes.hidden,
         "intermediate_size": c.sizes.ff,
         "num_hidden_layers": c.sizes.layers,
@@ -109,9 +110,13 @@ fn config(c: &LlamaConfig) -> Value {
         "eos_token_id": c.eos,
         "torch_dtype": "float32",
     });
-    // What YaRN multiplies queries and keys with is in the weights of q already.
-    if let Some(Scaling::Yarn { .. }) = c.sizes.rope.scaling {
+    // What YaRN and LongRoPE multiply queries and keys with is in the weights of q already.
+    if let Some(Scaling::Yarn { .. } | Scaling::Longrope { .. }) = c.sizes.rope.scaling {
         all["rope_scaling"]["attention_factor"] = json!(1.0);
+    }
+    if let Some(Scaling::Longrope { short_factor }) = c.sizes.rope.scaling {
+        all["rope_scaling"]["long_factor"] = json!(short_factor);
+        all["rope_scaling"]["original_max_position_embeddings"] = json!(c.max_positions);
     }
     if c.eos.is_empty() {
         all["eos_token_id"] = Value::Null;
@@ -119,9 +124,17 @@ fn config(c: &LlamaConfig) -> Value {
     all
 }
 
-fn layer(l: usize, w: &FloatLayer) -> Vec<Tensor> {
+/// Linears that have biases together: where one does, the others have zeros.
+const ATTENTION: [Linear; 4] = [Linear::Q, Linear::K, Linear::V, Linear::O];
+const FEED_FORWARD: [Linear; 3] = [Linear::Gate, Linear::Up, Linear::Down];
+
+fn has(linears: &[Linear], c: &LlamaConfig) -> bool {
+    c.biases.iter().any(|l| linears.contains(l))
+}
+
+fn layer(c: &LlamaConfig, l: usize, w: &FloatLayer) -> Vec<Tensor> {
     let name = |part: &str| format!("model.layers.{l}.{part}");
-    vec![
+    let mut all = vec![
         vector(&name("input_layernorm"), &w.attn_norm),
         matrix(&name("self_attn.q_proj"), &w.q),
         matrix(&name("self_attn.k_proj"), &w.k),
@@ -131,20 +144,29 @@ fn layer(l: usize, w: &FloatLayer) -> Vec<Tensor> {
         matrix(&name("mlp.gate_proj"), &w.gate),
         matrix(&name("mlp.up_proj"), &w.up),
         matrix(&name("mlp.down_proj"), &w.down),
-    ]
+    ];
+    for linears in [&ATTENTION[..], &FEED_FORWARD].into_iter().filter(|linears| has(linears, c)) {
+        for which in linears {
+            let part = if linears.len() == 4 { "self_attn" } else { "mlp" };
+            let zeros = vec![0.0; c.sizes.linear(*which).0];
+            let bias = Some(&w.biases[*which]).filter(|b| !b.is_empty()).unwrap_or(&zeros);
+            let name = name(&format!("{part}.{}_proj.bias", which.name()));
+            all.push(tensor(name, vec![bias.len()], bias));
+        }
+    }
+    all
 }
 
-fn tensor(name: &str, shape: Vec<usize>, data: &[f32]) -> Tensor {
-    let bytes = data.iter().flat_map(|v| v.to_le_bytes()).collect();
-    Tensor { name: format!("{name}.weight"), shape, bytes }
+fn tensor(name: String, shape: Vec<usize>, data: &[f32]) -> Tensor {
+    Tensor { name, shape, bytes: data.iter().flat_map(|v| v.to_le_bytes()).collect() }
 }
 
 fn matrix(name: &str, w: &Matrix) -> Tensor {
-    tensor(name, vec![w.rows, w.cols], &w.data)
+    tensor(format!("{name}.weight"), vec![w.rows, w.cols], &w.data)
 }
 
 fn vector(name: &str, data: &[f32]) -> Tensor {
-    tensor(name, vec![data.len()], data)
+    tensor(format!("{name}.weight"), vec![data.len()], data)
 }
 
 fn serialize(tensors: &[Tensor], path: &Path) -> Result<()> {

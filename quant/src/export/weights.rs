@@ -1,9 +1,11 @@
 //! Real values of a quantized model's integers. Each formula is the inverse of one in `docs/numerics.md`.
 
 use crate::config::LlamaConfig;
-use crate::float::{FloatLayer, FloatModel, LayerStore, Layers, Matrix};
+use crate::float::{Biases, FloatLayer, FloatModel, LayerStore, Layers, Matrix};
 use crate::model::{Layer, Norm, QuantModel, Weight};
+use crate::transform::on_rows;
 use crate::{Error, Result};
+use accllm_hw::sizes::Linear;
 use std::sync::Arc;
 
 /// Most weights in layers that are held as floats; a larger model's layers are made when they are asked for.
@@ -58,6 +60,13 @@ fn config(model: &QuantModel) -> Result<LlamaConfig> {
         bos: a.bos,
         eos: a.eos.clone(),
         leads: Vec::new(),
+        score_factor: 1.0,
+        biases: Linear::LAYER
+            .into_iter()
+            .filter(|l| model.layers.iter().any(|w| w.biased().any(|b| b == *l)))
+            .collect(),
+        head_norms: false,
+        unrotated: Vec::new(),
     })
 }
 
@@ -81,16 +90,29 @@ fn layer(model: &QuantModel, layer: &Layer) -> FloatLayer {
     // One int8 of o's input, in units of V's codes.
     let out = 1.0 / (scaled(c.og, c.os) * f64::from(FRAC).exp2());
     let up = f64::from(FRAC - i32::from(c.hs)).exp2();
+    let mut biases = Biases::default();
+    let units = [unit, unit, lsb(c.v_shift), resid, lsb(FRAC as u8), up, resid];
+    for ((which, w), unit) in layer.linears().zip(units) {
+        biases[which] = w.bias.iter().map(|b| (f64::from(*b) * unit) as f32).collect();
+    }
+    let heads = |w: &Weight, bias: &mut Vec<f32>, group| {
+        let mut w = matrix(w, unit);
+        on_rows(&mut w, bias, |w| plain_pairs(w, layer, a.head_dim, group));
+        w
+    };
     FloatLayer {
         attn_norm: gain(&layer.attn_norm),
-        q: plain_pairs(matrix(&layer.q, unit), layer, a.head_dim, a.group()),
-        k: plain_pairs(matrix(&layer.k, unit), layer, a.head_dim, 1),
+        q: heads(&layer.q, &mut biases[Linear::Q], a.group()),
+        k: heads(&layer.k, &mut biases[Linear::K], 1),
         v: matrix(&layer.v, lsb(c.v_shift)),
         o: without_padding(&matrix(&layer.o, resid / out), a.head_dim, a.head_stride()),
         mlp_norm: gain(&layer.mlp_norm),
         gate: matrix(&layer.gate, lsb(FRAC as u8)),
         up: matrix(&layer.up, up),
         down: matrix(&layer.down, resid),
+        biases,
+        q_norm: Vec::new(),
+        k_norm: Vec::new(),
     }
 }
 
@@ -121,7 +143,7 @@ fn matrix(w: &Weight, unit: f64) -> Matrix {
 }
 
 /// Rows with each head's leading RoPE pair back in its place; `group` heads belong to a KV head.
-fn plain_pairs(mut w: Matrix, layer: &Layer, head_dim: usize, group: usize) -> Matrix {
+fn plain_pairs(w: &mut Matrix, layer: &Layer, head_dim: usize, group: usize) {
     for h in 0..w.rows / head_dim {
         let lead = usize::from(layer.lead(h / group));
         for first in [h * head_dim, h * head_dim + head_dim / 2] {
@@ -131,7 +153,6 @@ fn plain_pairs(mut w: Matrix, layer: &Layer, head_dim: usize, group: usize) -> M
             }
         }
     }
-    w
 }
 
 /// Without the columns that pad each head to `stride`.

@@ -1,10 +1,11 @@
 //! Causal attention of the float reference, full or Λ-shaped.
 
-use super::ops::{View, product, softmax};
+use super::ops::{Extent, RowsMut, View, product, softmax};
 use crate::config::LlamaConfig;
 use crate::simd::Simd;
 use accllm_hw::lambda::LambdaShape;
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Queries of tokens that follow each other, and the keys and values that they can see, rotated.
 pub(super) struct Inputs<'a> {
@@ -31,25 +32,27 @@ pub(super) fn attend(c: &LlamaConfig, x: &Inputs<'_>, lambda: Option<LambdaShape
     let mut out = vec![0.0f32; x.q.len()];
     out.par_chunks_mut(BLOCK * qw).enumerate().for_each(|(block, out)| {
         let from = block * BLOCK;
-        let n = out.len() / qw;
+        let queries = from..from + out.len() / qw;
         let mut scores = Vec::new();
         for h in 0..c.sizes.heads {
-            head(c, x, lambda, (h, from, n), &mut scores, out);
+            head(c, x, lambda, h, queries.clone(), &mut scores, out);
         }
     });
     out
 }
 
-/// Head `h` of `n` queries from number `from` on.
+/// Head `h` of some queries, by their numbers.
 fn head(
     c: &LlamaConfig,
     x: &Inputs<'_>,
     lambda: Option<LambdaShape>,
-    (h, from, n): (usize, usize, usize),
+    h: usize,
+    queries: Range<usize>,
     scores: &mut Vec<f32>,
     out: &mut [f32],
 ) {
     let (qw, kw, d) = (c.sizes.q_width(), c.sizes.kv_width(), c.sizes.head_dim);
+    let (from, n) = (queries.start, queries.len());
     let (kv, scale) = (h / c.sizes.group() * d, 1.0 / (d as f32).sqrt());
     let position = |t: usize| x.base + from + t;
     // Until the window has moved off the sinks this is causal attention, and all keys are there.
@@ -69,10 +72,12 @@ fn head(
     let keys = |first: usize| View { data: &x.k[first * kw + kv..], row: 1, column: kw };
     let values = |first: usize| View { data: &x.v[first * kw + kv..], row: kw, column: 1 };
     if sinks > 0 {
-        product((n, d, sinks), sink_queries, keys(0), scale, (scores, width), false);
+        let out = RowsMut { data: scores, stride: width };
+        product(Extent { m: n, k: d, n: sinks }, sink_queries, keys(0), scale, out, false);
     }
     if near > 0 {
-        product((n, d, near), queries, keys(row(low)), scale, (&mut scores[sinks..], width), false);
+        let out = RowsMut { data: &mut scores[sinks..], stride: width };
+        product(Extent { m: n, k: d, n: near }, queries, keys(row(low)), scale, out, false);
     }
     let simd = Simd::best();
     let mut seen = Vec::with_capacity(width);
@@ -92,9 +97,11 @@ fn head(
     let weights = |from: usize| View { data: &scores[from..], row: width, column: 1 };
     let out = &mut out[h * d..];
     if sinks > 0 {
-        product((n, sinks, d), weights(0), values(0), 1.0, (out, qw), false);
+        let out = RowsMut { data: out, stride: qw };
+        product(Extent { m: n, k: sinks, n: d }, weights(0), values(0), 1.0, out, false);
     }
     if near > 0 {
-        product((n, near, d), weights(sinks), values(row(low)), 1.0, (out, qw), sinks > 0);
+        let (size, out) = (Extent { m: n, k: near, n: d }, RowsMut { data: out, stride: qw });
+        product(size, weights(sinks), values(row(low)), 1.0, out, sinks > 0);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::attention::{Inputs, attend};
 use super::ops::{add, linear, rms_norm, silu_mul};
-use super::{FloatLayer, FloatModel, Layers, NoTap, Rope, Site, Tap};
+use super::{FloatModel, LayerAt, Layers, NoTap, Rope, Site, Tap};
 use crate::config::LlamaConfig;
 use crate::perplexity::{Scorer, nll_of_row, together};
 use crate::{Error, Result};
@@ -70,10 +70,10 @@ impl Window {
     }
 }
 
-/// Runs layer `l` with weights `w` on the residual stream `x` of `[tokens, hidden]`.
+/// Runs `layer` on the residual stream `x` of `[tokens, hidden]`.
 pub(crate) fn run_layer(
     c: &LlamaConfig,
-    layer: (usize, &FloatLayer),
+    layer: LayerAt<'_>,
     window: &Window,
     x: &mut [f32],
     tap: &mut dyn Tap,
@@ -84,28 +84,31 @@ pub(crate) fn run_layer(
 /// As [`run_layer`], after the tokens of `past`, to which it adds.
 pub(super) fn run_layer_behind(
     c: &LlamaConfig,
-    (l, w): (usize, &FloatLayer),
+    layer: LayerAt<'_>,
     window: &Window,
     past: &mut Past,
     x: &mut [f32],
     tap: &mut dyn Tap,
 ) {
+    let LayerAt { l, weights: w } = layer;
     let Window { base, angles, sink_angles, lambda } = window;
     tap.tensor(Site::LayerIn, l, c.sizes.hidden, x);
     let mut a = rms_norm(x, &w.attn_norm, c.norm_eps);
     tap.tensor(Site::AttnNorm, l, c.sizes.hidden, &mut a);
-    let q_raw = linear(&a, &w.q);
+    let [q_raw, mut k, mut v] = w.project(&a, c.norm_eps);
     let mut q = q_raw.clone();
-    let mut k = linear(&a, &w.k);
-    let mut v = linear(&a, &w.v);
-    rotate_rows(&mut q, c.sizes.q_width(), |t| &angles[t]);
-    rotate_rows(&mut k, c.sizes.kv_width(), |t| &angles[t]);
+    if c.rotates(l) {
+        rotate_rows(&mut q, c.sizes.q_width(), |t| &angles[t]);
+        rotate_rows(&mut k, c.sizes.kv_width(), |t| &angles[t]);
+    }
     tap.tensor(Site::Query, l, c.sizes.q_width(), &mut q);
     tap.tensor(Site::Key, l, c.sizes.kv_width(), &mut k);
     tap.tensor(Site::Value, l, c.sizes.kv_width(), &mut v);
     let q_sink = lambda.map(|_| {
         let mut q = q_raw;
-        rotate_rows(&mut q, c.sizes.q_width(), |t| &sink_angles[t]);
+        if c.rotates(l) {
+            rotate_rows(&mut q, c.sizes.q_width(), |t| &sink_angles[t]);
+        }
         tap.tensor(Site::Query, l, c.sizes.q_width(), &mut q);
         q
     });
@@ -126,18 +129,17 @@ pub(super) fn run_layer_behind(
         past.trim(*lambda, end, c.sizes.kv_width());
     }
     tap.tensor(Site::AttnOut, l, c.sizes.q_width(), &mut o);
-    add(x, &linear(&o, &w.o));
+    add(x, &w.output(&o));
     tap.tensor(Site::Middle, l, c.sizes.hidden, x);
 
     let mut m = rms_norm(x, &w.mlp_norm, c.norm_eps);
     tap.tensor(Site::MlpNorm, l, c.sizes.hidden, &mut m);
-    let mut gate = linear(&m, &w.gate);
-    let mut up = linear(&m, &w.up);
+    let [mut gate, mut up] = w.gate_up(&m);
     tap.tensor(Site::Gate, l, c.sizes.ff, &mut gate);
     tap.tensor(Site::Up, l, c.sizes.ff, &mut up);
     let mut h = silu_mul(&gate, &up);
     tap.tensor(Site::DownIn, l, c.sizes.ff, &mut h);
-    add(x, &linear(&h, &w.down));
+    add(x, &w.down(&h));
     tap.tensor(Site::LayerOut, l, c.sizes.hidden, x);
 }
 
@@ -162,7 +164,7 @@ impl FloatModel {
         for (l, layer) in self.layers.iter().enumerate() {
             let layer = layer?;
             for x in &mut streams {
-                run_layer(&self.config, (l, &layer), &shared, x, tap);
+                run_layer(&self.config, layer.at(l), &shared, x, tap);
             }
         }
         Ok(streams.iter().map(|x| self.last_norm(x, tap)).collect())
@@ -189,7 +191,7 @@ impl FloatModel {
         let mut streams = windows.iter().map(|w| self.embed_tokens(&w.0)).collect::<Result<Vec<_>>>()?;
         for (l, layer) in self.layers.iter().enumerate() {
             let layer = layer?;
-            streams.par_iter_mut().for_each(|x| run_layer(&self.config, (l, &layer), &shared, x, &mut tap()));
+            streams.par_iter_mut().for_each(|x| run_layer(&self.config, layer.at(l), &shared, x, &mut tap()));
         }
         let last = |(x, (w, skip)): (&Vec<f32>, &(Vec<u32>, usize))| {
             let skip = (*skip).min(w.len().saturating_sub(1));

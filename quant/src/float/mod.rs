@@ -3,6 +3,7 @@
 //! Used for calibration, for the per-step accuracy table and as the "before" of every comparison.
 
 mod attention;
+mod bias;
 mod forward;
 mod layers;
 mod model;
@@ -12,11 +13,14 @@ mod sample;
 mod stream;
 mod tap;
 
+pub use bias::Biases;
 pub(crate) use forward::{Window, run_layer};
 pub use layers::{LayerStore, Layers};
+pub(crate) use model::LayerAt;
 pub use model::{FloatLayer, FloatModel, Matrix};
 pub(crate) use ops::{
-    View, add, add_gram, add_scaled, dot, exp, linear, matrix_product, product, rms_norm, silu_mul, softmax,
+    Extent, RowsMut, View, add, add_gram, add_scaled, dot, exp, linear, matrix_product, product, rms_norm,
+    silu_mul, softmax,
 };
 pub use rope::Rope;
 pub use sample::SelfText;

@@ -1,8 +1,11 @@
 //! Weights of a float model.
 
-use super::Layers;
+use super::bias::affine;
+use super::ops::rms_norm;
+use super::{Biases, Layers};
 use crate::Result;
 use crate::config::LlamaConfig;
+use accllm_hw::sizes::Linear;
 use std::borrow::Cow;
 
 /// A dense row-major matrix; a linear layer computes `y = W x`.
@@ -44,6 +47,56 @@ pub struct FloatLayer {
     pub up: Matrix,
     /// Down projection, `[hidden, ffn]`.
     pub down: Matrix,
+    /// What they add to their outputs.
+    pub biases: Biases,
+    /// Gains of an RMSNorm over each query head before its rotation, `[head_dim]`; empty where there is none.
+    pub q_norm: Vec<f32>,
+    /// Of each key head.
+    pub k_norm: Vec<f32>,
+}
+
+impl FloatLayer {
+    /// Queries, keys and values of `a`, `[tokens, hidden]`, before rotation.
+    pub(crate) fn project(&self, a: &[f32], eps: f64) -> [Vec<f32>; 3] {
+        let heads = |x: Vec<f32>, gain: &[f32]| match gain {
+            [] => x,
+            _ => rms_norm(&x, gain, eps),
+        };
+        [
+            heads(affine(a, &self.q, &self.biases[Linear::Q]), &self.q_norm),
+            heads(affine(a, &self.k, &self.biases[Linear::K]), &self.k_norm),
+            affine(a, &self.v, &self.biases[Linear::V]),
+        ]
+    }
+
+    /// What attention adds to the residual stream, of `o`, `[tokens, heads * head_dim]`.
+    pub(crate) fn output(&self, o: &[f32]) -> Vec<f32> {
+        affine(o, &self.o, &self.biases[Linear::O])
+    }
+
+    /// Gate and up of `m`, `[tokens, hidden]`.
+    pub(crate) fn gate_up(&self, m: &[f32]) -> [Vec<f32>; 2] {
+        [affine(m, &self.gate, &self.biases[Linear::Gate]), affine(m, &self.up, &self.biases[Linear::Up])]
+    }
+
+    /// What the feed-forward adds to the residual stream, of `h`, `[tokens, ffn]`.
+    pub(crate) fn down(&self, h: &[f32]) -> Vec<f32> {
+        affine(h, &self.down, &self.biases[Linear::Down])
+    }
+}
+
+/// A layer and its place in the model, from 0.
+#[derive(Clone, Copy)]
+pub(crate) struct LayerAt<'a> {
+    pub l: usize,
+    pub weights: &'a FloatLayer,
+}
+
+impl FloatLayer {
+    /// This layer as number `l` of its model.
+    pub(crate) fn at(&self, l: usize) -> LayerAt<'_> {
+        LayerAt { l, weights: self }
+    }
 }
 
 /// A whole Llama model in f32; its layers may be elsewhere (see [`Layers`]).

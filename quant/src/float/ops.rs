@@ -33,16 +33,23 @@ impl<'a> View<'a> {
     }
 }
 
-/// `out = a b * scale`, or `out += a b * scale`, on one thread: `out` of `m` rows of `n`, `stride` apart; `a` is `m` by
-/// `k`, `b` is `k` by `n`. The order of the sums depends on the sizes alone.
-pub(crate) fn product(
-    (m, k, n): (usize, usize, usize),
-    a: View<'_>,
-    b: View<'_>,
-    scale: f32,
-    (out, stride): (&mut [f32], usize),
-    add: bool,
-) {
+/// Sizes of a matrix product: `m` by `k` times `k` by `n`.
+#[derive(Clone, Copy)]
+pub(crate) struct Extent {
+    pub m: usize,
+    pub k: usize,
+    pub n: usize,
+}
+
+/// Where a product's rows go: the first at the beginning of `data`, the others `stride` apart.
+pub(crate) struct RowsMut<'a> {
+    pub data: &'a mut [f32],
+    pub stride: usize,
+}
+
+/// `out = a b * scale`, or `out += a b * scale`, on one thread. The order of the sums depends on the sizes alone.
+pub(crate) fn product(size: Extent, a: View<'_>, b: View<'_>, scale: f32, out: RowsMut<'_>, add: bool) {
+    let (Extent { m, k, n }, RowsMut { data: out, stride }) = (size, out);
     let whole = View { data: out, row: stride, column: 1 }.holds(m, n);
     assert!(whole && a.holds(m, k) && b.holds(k, n), "a matrix product outside its operands");
     let before = if add { 1.0 } else { 0.0 };
@@ -74,11 +81,13 @@ pub(crate) fn product(
 }
 
 /// [`product`] on all threads, as an `m` by `n` matrix of its own.
-pub(crate) fn matrix_product((m, k, n): (usize, usize, usize), a: View<'_>, b: View<'_>) -> Vec<f32> {
+pub(crate) fn matrix_product(size: Extent, a: View<'_>, b: View<'_>) -> Vec<f32> {
+    let Extent { m, n, .. } = size;
     let mut out = vec![0.0f32; m * n];
     out.par_chunks_mut(BLOCK * n.max(1)).enumerate().for_each(|(block, out)| {
         let a = View { data: a.data.get(block * BLOCK * a.row..).unwrap_or_default(), ..a };
-        product((out.len() / n, k, n), a, b, 1.0, (out, n), false);
+        let size = Extent { m: out.len() / n, ..size };
+        product(size, a, b, 1.0, RowsMut { data: out, stride: n }, false);
     });
     out
 }
@@ -89,7 +98,8 @@ pub(crate) fn linear(x: &[f32], w: &Matrix) -> Vec<f32> {
     if tokens < 2 * BLOCK {
         return linear_of_few(x, w);
     }
-    matrix_product((tokens, w.cols, w.rows), View::rows(x, w.cols), View::rows(&w.data, w.cols).t())
+    let size = Extent { m: tokens, k: w.cols, n: w.rows };
+    matrix_product(size, View::rows(x, w.cols), View::rows(&w.data, w.cols).t())
 }
 
 /// [`linear`] of few tokens: in parallel over the weight's rows, so that each is read once.
@@ -100,8 +110,8 @@ fn linear_of_few(x: &[f32], w: &Matrix) -> Vec<f32> {
         |(y, w_part)| {
             let w_view = View { data: w_part, row: w.cols, column: 1 };
             let transposed = View { data: x, row: 1, column: w.cols };
-            let sizes = (w_part.len() / w.cols, w.cols, tokens);
-            product(sizes, w_view, transposed, 1.0, (y, tokens), false);
+            let size = Extent { m: w_part.len() / w.cols, k: w.cols, n: tokens };
+            product(size, w_view, transposed, 1.0, RowsMut { data: y, stride: tokens }, false);
         },
     );
     let mut y = vec![0.0f32; tokens * w.rows];
@@ -122,8 +132,9 @@ pub(crate) fn add_gram(gram: &mut [f32], x: &[f32], width: usize) {
     gram.par_chunks_mut(BLOCK * width).enumerate().for_each(|(block, out)| {
         let first = block * BLOCK;
         let right = View { data: x.get(first..).unwrap_or_default(), row: width, column: 1 };
-        let sizes = (out.len() / width, rows, width - first);
-        product(sizes, right.t(), right, 1.0, (&mut out[first..], width), true);
+        let size = Extent { m: out.len() / width, k: rows, n: width - first };
+        let out = RowsMut { data: &mut out[first..], stride: width };
+        product(size, right.t(), right, 1.0, out, true);
     });
     for i in 0..width {
         for j in 0..i / BLOCK * BLOCK {
@@ -284,7 +295,7 @@ mod tests {
         let a = View { data: &x[3..], row: 40, column: 2 };
         let b = View { data: &x[100..], row: 3, column: 30 };
         let mut out = vec![1.0f32; 5 * 9];
-        product((m, k, n), a, b, 0.5, (&mut out, 9), true);
+        product(Extent { m, k, n }, a, b, 0.5, RowsMut { data: &mut out, stride: 9 }, true);
         for i in 0..m {
             for j in 0..n {
                 let sum: f32 = (0..k).map(|l| x[3 + i * 40 + l * 2] * x[100 + l * 3 + j * 30]).sum();

@@ -1,7 +1,7 @@
 //! Text that a float model writes itself, for calibration without data (LLM-QAT, arXiv 2305.17888).
 
 use super::ops::{add, dot, linear, rms_norm, silu_mul, softmax};
-use super::{FloatLayer, FloatModel, Rope};
+use super::{FloatModel, LayerAt, Rope};
 use crate::simd::{Simd, versions};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -72,17 +72,20 @@ impl FloatModel {
         let angles = rope.angles(position);
         let mut x = self.embed_tokens(tokens)?;
         for (l, cache) in caches.iter_mut().enumerate() {
-            self.next_layer(&*self.layer(l)?, &mut x, &angles, cache);
+            self.next_layer(self.layer(l)?.at(l), &mut x, &angles, cache);
         }
         Ok(linear(&rms_norm(&x, &self.final_norm, self.config.norm_eps), self.head()))
     }
 
-    fn next_layer(&self, w: &FloatLayer, x: &mut [f32], angles: &[(f32, f32)], cache: &mut Cache) {
+    fn next_layer(&self, layer: LayerAt<'_>, x: &mut [f32], angles: &[(f32, f32)], cache: &mut Cache) {
+        let LayerAt { l, weights: w } = layer;
         let c = &self.config;
         let a = rms_norm(x, &w.attn_norm, c.norm_eps);
-        let (mut q, mut k, v) = (linear(&a, &w.q), linear(&a, &w.k), linear(&a, &w.v));
-        Rope::rotate(&mut q, angles);
-        Rope::rotate(&mut k, angles);
+        let [mut q, mut k, v] = w.project(&a, c.norm_eps);
+        if c.rotates(l) {
+            Rope::rotate(&mut q, angles);
+            Rope::rotate(&mut k, angles);
+        }
         let new = k.par_chunks_exact(c.sizes.kv_width()).zip(v.par_chunks_exact(c.sizes.kv_width()));
         let sequences = cache.par_iter_mut().zip(new).zip(q.par_chunks_exact(c.sizes.q_width()));
         let o: Vec<Vec<f32>> = sequences
@@ -97,9 +100,10 @@ impl FloatModel {
                     .collect()
             })
             .collect();
-        add(x, &linear(&o.concat(), &w.o));
+        add(x, &w.output(&o.concat()));
         let m = rms_norm(x, &w.mlp_norm, c.norm_eps);
-        add(x, &linear(&silu_mul(&linear(&m, &w.gate), &linear(&m, &w.up)), &w.down));
+        let [gate, up] = w.gate_up(&m);
+        add(x, &w.down(&silu_mul(&gate, &up)));
     }
 }
 

@@ -40,7 +40,7 @@ impl Stream for FloatStream<'_> {
             let window = Window::at(&m.config, self.position, block.len(), Some(self.lambda));
             let mut x = m.embed_tokens(block)?;
             for ((l, layer), past) in m.layers.iter().enumerate().zip(&mut self.past) {
-                run_layer_behind(&m.config, (l, &*layer?), &window, past, &mut x, &mut NoTap);
+                run_layer_behind(&m.config, layer?.at(l), &window, past, &mut x, &mut NoTap);
             }
             let hidden = m.last_norm(&x, &mut NoTap);
             nll.extend(m.nll_of_hidden(&hidden, &text[i * BLOCK + 1..][..block.len()]));

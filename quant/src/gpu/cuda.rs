@@ -55,7 +55,7 @@ impl Cuda {
             )));
         }
         let stream = result::stream::create(result::stream::StreamKind::NonBlocking).map_err(failed)?;
-        let image = compile(shape, capability)?;
+        let image = compile(shape, capability.0, capability.1)?;
         // SAFETY: `image` is what NVRTC made for this card.
         let module = unsafe { result::module::load_data(image.as_ptr().cast()) }.map_err(failed)?;
         Ok(Self {
@@ -104,7 +104,7 @@ fn no_card(why: impl std::fmt::Debug) -> Error {
 }
 
 /// Machine code of the kernels.
-pub(super) fn compile(shape: &Shape, (major, minor): (i32, i32)) -> Result<Vec<std::ffi::c_char>> {
+pub(super) fn compile(shape: &Shape, major: i32, minor: i32) -> Result<Vec<std::ffi::c_char>> {
     let source = CString::new(kernels()).map_err(failed)?;
     let mut options = shape.defines();
     options.extend([format!("--gpu-architecture=compute_{major}{minor}")]);

@@ -109,13 +109,13 @@ impl Products {
         let kind = if p.kind == Out::F32 { sys::cudaDataType_t::CUDA_R_32F } else { bf16 };
         let stored = |o: Operand, [rows, cols]: [usize; 2]| {
             let [rows, cols] = if o.transposed { [cols, rows] } else { [rows, cols] };
-            layout(bf16, [cols, rows], o.row, (batch, o.stride))
+            layout(bf16, [cols, rows], o.row, batch, o.stride)
         };
         let layouts = [
             stored(p.b, [k, n])?,
             stored(p.a, [m, k])?,
-            layout(kind, [n, m], n, (batch, with))?,
-            layout(kind, [n, m], n, (batch, out))?,
+            layout(kind, [n, m], n, batch, with)?,
+            layout(kind, [n, m], n, batch, out)?,
         ];
         let operation = result::create_matmul_desc(
             sys::cublasComputeType_t::CUBLAS_COMPUTE_32F,
@@ -231,7 +231,8 @@ fn layout(
     kind: sys::cudaDataType_t,
     [rows, cols]: [usize; 2],
     column: usize,
-    (batch, stride): (usize, usize),
+    batch: usize,
+    stride: usize,
 ) -> Result<sys::cublasLtMatrixLayout_t> {
     use sys::cublasLtMatrixLayoutAttribute_t::{
         CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET,

@@ -48,6 +48,9 @@ impl Shape {
         if !c.tied_head {
             return refuse("the head is a weight of its own, and only tied ones are trained".into());
         }
+        if c.head_norms || !c.biases.is_empty() || !c.unrotated.is_empty() {
+            return refuse("biases, norms of heads and layers without rotation are not trained".into());
+        }
         if !c.sizes.hidden.is_multiple_of(GROUP)
             || !c.sizes.ff.is_multiple_of(GROUP)
             || !c.sizes.vocab.is_multiple_of(8)
@@ -165,7 +168,8 @@ pub(super) fn model_of(
         let [q, k, v, o, gate, up, down] =
             parts.map(|p| Matrix { rows: p.rows, cols: p.cols, data: w[p.at..p.at + p.len()].to_vec() });
         let (attn_norm, mlp_norm) = (g[..shape.sizes.hidden].to_vec(), g[shape.sizes.hidden..].to_vec());
-        FloatLayer { attn_norm, q, k, v, o, mlp_norm, gate, up, down }
+        let (biases, q_norm, k_norm) = Default::default();
+        FloatLayer { attn_norm, q, k, v, o, mlp_norm, gate, up, down, biases, q_norm, k_norm }
     };
     let layers =
         weights.chunks_exact(shape.layer()).zip(gains.chunks_exact(2 * shape.sizes.hidden)).map(layer);

@@ -1,7 +1,7 @@
 //! A layer on its grids.
 
 use crate::config::LlamaConfig;
-use crate::float::{FloatLayer, FloatModel, LayerStore, Layers, Matrix};
+use crate::float::{Biases, FloatLayer, FloatModel, LayerStore, Layers, Matrix};
 use crate::grid::{GridWeight, LayerShapes, gather_heads};
 use crate::{Error, Result};
 use std::sync::Arc;
@@ -54,12 +54,13 @@ impl LayerGrids {
     }
 }
 
-/// A layer on its grids, with the gains of its norms.
+/// A layer on its grids, with the gains of its norms and its biases.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct GridLayer {
     pub grids: LayerGrids,
     pub attn_norm: Vec<f32>,
     pub mlp_norm: Vec<f32>,
+    pub biases: Biases,
 }
 
 impl GridLayer {
@@ -76,6 +77,9 @@ impl GridLayer {
             gate: g.gate.dequantize(),
             up: g.up.dequantize(),
             down: g.down.dequantize(),
+            biases: self.biases.clone(),
+            q_norm: Vec::new(),
+            k_norm: Vec::new(),
         }
     }
 }
@@ -150,9 +154,9 @@ mod tests {
         let fit = |w: &Matrix| fit(w, &vec![1.0; w.cols], &vec![true; w.cols], WeightFormat::W4);
         let weights = [&w.q, &w.k, &w.v, &spread_heads(&w.o, c.sizes.head_dim), &w.gate, &w.up, &w.down];
         let mut grids = LayerGrids::of(weights.map(fit), [const { None }; 7]);
-        let gains = |w: &FloatLayer| (w.attn_norm.clone(), w.mlp_norm.clone());
-        let layer = |grids: &LayerGrids, (attn_norm, mlp_norm)| {
-            GridLayer { grids: grids.clone(), attn_norm, mlp_norm }.dequantize(&c)
+        let rest = |w: &FloatLayer| (w.attn_norm.clone(), w.mlp_norm.clone(), w.biases.clone());
+        let layer = |grids: &LayerGrids, (attn_norm, mlp_norm, biases)| {
+            GridLayer { grids: grids.clone(), attn_norm, mlp_norm, biases }.dequantize(&c)
         };
         let groups = |n: usize, seed: i32| -> Vec<f32> {
             (0..n).map(|i| 0.5f32.powi((i / GROUP) as i32 + seed)).collect()
@@ -163,16 +167,16 @@ mod tests {
             down_in: groups(c.sizes.ff, 3),
             ..LayerShapes::flat(&c)
         };
-        let before = layer(&grids, gains(&w));
+        let before = layer(&grids, rest(&w));
         let mut moved = w.clone();
         migrate_layer(&c, &mut moved, &shapes);
         grids.migrate(&shapes);
-        let after = layer(&grids, gains(&moved));
+        let after = layer(&grids, rest(&moved));
         assert!(before.q != after.q && before.up != after.up && before.down != after.down);
         let x = random(8 * c.sizes.hidden, 5);
         let behind = |w: &FloatLayer| {
             let mut x = x.clone();
-            run_layer(&c, (0, w), &Window::new(&c, 8, None), &mut x, &mut NoTap);
+            run_layer(&c, w.at(0), &Window::new(&c, 8, None), &mut x, &mut NoTap);
             x
         };
         let (a, b) = (behind(&before), behind(&after));

@@ -6,16 +6,16 @@ use accllm_hw::sizes::Sizes;
 use std::path::Path;
 
 /// Names of the numbers in a file's format.
-pub(super) struct Names {
-    pub hidden: &'static str,
-    pub ff: &'static str,
-    pub layers: &'static str,
-    pub heads: &'static str,
-    pub kv_heads: &'static str,
-    pub head_dim: &'static str,
+pub(super) struct Names<'a> {
+    pub hidden: &'a str,
+    pub ff: &'a str,
+    pub layers: &'a str,
+    pub heads: &'a str,
+    pub kv_heads: &'a str,
+    pub head_dim: &'a str,
 }
 
-impl Names {
+impl Names<'_> {
     /// Sizes with this vocabulary and RoPE; `count` reads a number from 1 to a limit, `None` where it is not there. The
     /// limits are those of a float model: the engine has narrower ones ([`Sizes::check`]).
     ///
@@ -24,7 +24,8 @@ impl Names {
     pub fn read(
         &self,
         path: &Path,
-        (vocab, rope): (usize, Rope),
+        vocab: usize,
+        rope: Rope,
         count: impl Fn(&str, usize) -> Result<Option<usize>>,
     ) -> Result<Sizes> {
         let must = |name: &str, most: usize| {

@@ -105,7 +105,7 @@ impl Cache {
     }
 
     /// Stores a key's codes `[hdp]`, step and base.
-    pub fn put_key(&mut self, p: u64, head: usize, codes: &[i8], (scale, base): (u16, i16)) {
+    pub fn put_key(&mut self, p: u64, head: usize, codes: &[i8], scale: u16, base: i16) {
         let slot = self.slot(p);
         for (i, quad) in codes.chunks_exact(4).enumerate() {
             let at = self.key_at(head, slot, 4 * i);
@@ -141,8 +141,8 @@ impl Cache {
     /// Puts entries back in the places of their positions.
     pub fn put_head(&mut self, positions: impl Iterator<Item = u64>, head: usize, from: &HeadCache) {
         let keys = from.k.chunks_exact(self.widths.0).zip(&from.k_meta);
-        for (p, ((k, meta), v)) in positions.zip(keys.zip(from.v.chunks_exact(self.widths.1))) {
-            self.put_key(p, head, k, *meta);
+        for (p, ((k, (scale, base)), v)) in positions.zip(keys.zip(from.v.chunks_exact(self.widths.1))) {
+            self.put_key(p, head, k, *scale, *base);
             self.put_value(p, head, v);
         }
     }

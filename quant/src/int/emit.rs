@@ -22,7 +22,9 @@ pub(super) fn emit(
 /// Reports what attention computed for one token and query head.
 pub(super) fn emit_head(
     tap: &mut dyn IntTap,
-    (l, token, h): (usize, u64, usize),
+    l: usize,
+    token: u64,
+    h: usize,
     window: &Query,
     sink: &Query,
     out: &HeadOutput,

@@ -7,7 +7,7 @@ use super::kernel::{norm_row, silu_row};
 use super::matmul::{Acts, linear};
 use super::pack::Prepared;
 use super::tap::{IntTap, Point};
-use crate::model::{LambdaShape, Norm};
+use crate::model::{LambdaShape, Norm, Weight};
 use accllm_hw::config::COLS;
 use accllm_hw::fixed::{self, k_code, k_step, v_code};
 use accllm_hw::sizes::Linear;
@@ -50,7 +50,8 @@ impl Tokens<'_> {
         let (a, w, simd) = (&p.model.arch.sizes, &p.model.layers[l], p.simd);
         let input = self.norm(x, &w.attn_norm);
         say(tap, Point::AttnIn, at, base, a.hidden, || input.codes(a.hidden));
-        let qkv = linear(simd, &p.layers[l].qkv, &input, self.spread);
+        let mut qkv = linear(simd, &p.layers[l].qkv, &input, self.spread);
+        add_bias(&mut qkv, &[&w.q, &w.k, &w.v]);
         let (qw, kw, hd) = (a.q_width(), a.kv_width(), a.head_dim);
         let part = |from: usize, width: usize| {
             qkv.chunks_exact(qw + 2 * kw)
@@ -82,7 +83,8 @@ impl Tokens<'_> {
         l: usize,
         x: &mut [i32],
         projected: &Projected,
-        (cache, lambda): (&Cache, LambdaShape),
+        cache: &Cache,
+        lambda: LambdaShape,
         tap: &mut dyn IntTap,
     ) {
         let (p, base, at) = (self.prepared, self.base, Some(l));
@@ -91,14 +93,16 @@ impl Tokens<'_> {
         let o8 = Acts::narrow(self.turns.len(), a.quantized(Linear::O).1, |t, out| {
             self.attend(l, t, &projected.qkv, &attention, out, tap);
         });
-        let y = linear(simd, &p.layers[l].o, &o8, self.spread);
+        let mut y = linear(simd, &p.layers[l].o, &o8, self.spread);
+        add_bias(&mut y, &[&w.o]);
         emit(tap, Point::AttnOut, at, base, a.hidden, &y);
         add(x, &y);
         emit(tap, Point::ResidAttn, at, base, a.hidden, x);
 
         let input = self.norm(x, &w.mlp_norm);
         say(tap, Point::MlpIn, at, base, a.hidden, || input.codes(a.hidden));
-        let gate_up = linear(simd, &p.layers[l].gate_up, &input, self.spread);
+        let mut gate_up = linear(simd, &p.layers[l].gate_up, &input, self.spread);
+        add_bias(&mut gate_up, &[&w.gate, &w.up]);
         let part = |from: usize| {
             gate_up
                 .chunks_exact(2 * a.ff)
@@ -114,7 +118,8 @@ impl Tokens<'_> {
         let h = Acts::blocks(simd, &h, a.ff);
         say(tap, Point::MlpH, at, base, a.ff, || h.codes(a.ff));
         say(tap, Point::MlpHExp, at, base, a.ff.div_ceil(COLS), || h.exponents());
-        let y = linear(simd, &p.layers[l].down, &h, self.spread);
+        let mut y = linear(simd, &p.layers[l].down, &h, self.spread);
+        add_bias(&mut y, &[&w.down]);
         emit(tap, Point::MlpOut, at, base, a.hidden, &y);
         add(x, &y);
         emit(tap, Point::Resid, at, base, a.hidden, x);
@@ -158,7 +163,7 @@ impl Tokens<'_> {
         for (h, ((window, sink), output)) in all.enumerate() {
             out[h * a.head_stride()..][..hd].copy_from_slice(&output.o8);
             if tap.active() {
-                emit_head(tap, (l, p, h), window, sink.as_ref().unwrap_or(window), output);
+                emit_head(tap, l, p, h, window, sink.as_ref().unwrap_or(window), output);
             }
         }
     }
@@ -193,6 +198,18 @@ fn say(
 ) {
     if tap.active() {
         emit(tap, point, layer, base, width, &data());
+    }
+}
+
+/// Adds the biases of linears, whose outputs stand next to each other in a row, where they have them.
+fn add_bias(y: &mut [i32], linears: &[&Weight]) {
+    let width: usize = linears.iter().map(|w| w.rows).sum();
+    let mut from = 0;
+    for w in linears {
+        if !w.bias.is_empty() {
+            y.chunks_exact_mut(width).for_each(|row| add(&mut row[from..from + w.rows], &w.bias));
+        }
+        from += w.rows;
     }
 }
 

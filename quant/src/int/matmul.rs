@@ -205,6 +205,7 @@ mod tests {
             offset: (0..rows * padded / 32).map(|_| if extreme { -128 } else { next() as i8 }).collect(),
             mult: (0..rows).map(|_| next() as u16).collect(),
             shift: (0..rows).map(|_| (next() % 64) as u8).collect(),
+            bias: Vec::new(),
         }
     }
 
@@ -267,6 +268,7 @@ mod tests {
                 offset: vec![offset; cols / 32],
                 mult: vec![mult],
                 shift: vec![shift],
+                bias: Vec::new(),
             };
             for simd in Simd::all() {
                 let acts = Acts::narrow(7, cols, |_, out| out.fill(x));

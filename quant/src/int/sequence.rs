@@ -255,9 +255,13 @@ impl<'m> Sequence<'m> {
             .collect();
         emit(tap, Point::Embed, None, base, h, &x);
         let angles = |p: u64| {
-            let row =
+            let (cos, sin) =
                 fixed::rope_row(p, &m.arch.sizes.rope, m.arch.sizes.head_dim, m.arch.sizes.padded_head());
-            self.prepared.leads.iter().map(|lead| fixed::led_row(row.clone(), usize::from(*lead))).collect()
+            self.prepared
+                .leads
+                .iter()
+                .map(|lead| fixed::led_row(cos.clone(), sin.clone(), usize::from(*lead)))
+                .collect()
         };
         let ceiling: Vec<_> = angles(self.lambda.sink_position(u64::MAX));
         let row = |p: u64| Turns {
@@ -285,7 +289,7 @@ impl<'m> Sequence<'m> {
         let at = Tokens { prepared: &prepared, base: self.position, turns: rows, spread: true };
         let projected = at.project(l, x, tap);
         self.append(l, self.position, &projected, tap);
-        at.finish(l, x, &projected, (&self.caches[l], self.lambda), tap);
+        at.finish(l, x, &projected, &self.caches[l], self.lambda, tap);
     }
 
     /// As [`Self::layer`], `part` tokens a thread.
@@ -302,10 +306,10 @@ impl<'m> Sequence<'m> {
         for (i, projected) in projected.iter().enumerate() {
             self.append(l, position + (i * part) as u64, projected, &mut NoIntTap);
         }
-        let cache = (&self.caches[l], self.lambda);
+        let (cache, lambda) = (&self.caches[l], self.lambda);
         let parts = x.par_chunks_mut(part * h).zip(rows.par_chunks(part)).zip(&projected).enumerate();
         parts.for_each(|(i, ((x, rows), projected))| {
-            at(i, rows).finish(l, x, projected, cache, &mut NoIntTap);
+            at(i, rows).finish(l, x, projected, cache, lambda, &mut NoIntTap);
         });
     }
 
@@ -315,9 +319,9 @@ impl<'m> Sequence<'m> {
         let cache = &mut self.caches[l];
         let (hdp, hd) = (a.padded_head(), a.head_dim);
         let heads = new.k.chunks_exact(hdp).zip(&new.k_meta).zip(new.v.chunks_exact(hd));
-        for (i, ((k, meta), v)) in heads.enumerate() {
+        for (i, ((k, (scale, low)), v)) in heads.enumerate() {
             let (p, head) = (base + (i / a.kv_heads) as u64, i % a.kv_heads);
-            cache.put_key(p, head, k, *meta);
+            cache.put_key(p, head, k, *scale, *low);
             cache.put_value(p, head, v);
             if tap.active() {
                 let mut say = |point, data: &[i32]| {
@@ -325,8 +329,8 @@ impl<'m> Sequence<'m> {
                 };
                 let widen = |codes: &[i8]| codes.iter().map(|v| i32::from(*v)).collect::<Vec<_>>();
                 say(Point::KRot, &new.k_rot[i * hdp..][..hdp]);
-                say(Point::KScale, &[i32::from(meta.0)]);
-                say(Point::KBase, &[i32::from(meta.1)]);
+                say(Point::KScale, &[i32::from(*scale)]);
+                say(Point::KBase, &[i32::from(*low)]);
                 // As they are in the cache.
                 let stored = cache.head(std::iter::once(p), head);
                 say(Point::KCodes, &widen(&stored.k));

@@ -1,7 +1,8 @@
 //! Checks that a quantized model obeys the contract; run on every load and before every write.
 
-use super::{GROUP, LambdaShape, Norm, QuantModel, Weight, WeightFormat};
+use super::{GROUP, LambdaShape, Layer, Norm, QuantModel, Weight, WeightFormat};
 use crate::{Error, Result};
+use accllm_hw::fixed;
 use accllm_hw::sizes::Linear;
 use std::path::Path;
 
@@ -16,7 +17,12 @@ impl QuantModel {
         at_most(path, "logit_frac", self.logit_frac, 24)?;
         same(path, "embed", self.embed.len(), a.vocab * a.hidden)?;
         same(path, "layers", self.layers.len(), a.layers)?;
+        let biased = |l: &Layer| l.biased().collect::<Vec<_>>();
         for (l, layer) in self.layers.iter().enumerate() {
+            if biased(layer) != self.layers.first().map(biased).unwrap_or_default() {
+                let why = format!("are of {:?}; all layers have the same", biased(layer));
+                return Err(Error::config(path, format!("layers[{l}].biases"), why));
+            }
             let c = &layer.constants;
             let limits = [
                 ("rot_shift_q", c.rot_shift_q, 15),
@@ -40,6 +46,9 @@ impl QuantModel {
             for (linear, w) in layer.linears() {
                 self.check_linear(w, path, linear, &format!("L{l}.{}", linear.name()))?;
             }
+        }
+        if !self.head.bias.is_empty() {
+            return Err(Error::unsupported(path, "head.bias", "a bias of the head", "none"));
         }
         check_norm(&self.final_norm, path, "final_norm", a.hidden)?;
         self.prefix.check(path, a)?;
@@ -87,6 +96,9 @@ impl Weight {
         same(path, &format!("{full}.offset"), self.offset.len(), offsets)?;
         same(path, &format!("{full}.mult"), self.mult.len(), self.rows)?;
         same(path, &format!("{full}.shift"), self.shift.len(), self.rows)?;
+        if !self.bias.is_empty() {
+            same(path, &format!("{full}.bias"), self.bias.len(), self.rows)?;
+        }
         let bad = |part: &str, element: usize, value: String, expected| Error::Value {
             path: path.to_path_buf(),
             tensor: format!("{full}.{part}"),
@@ -96,6 +108,9 @@ impl Weight {
         };
         if let Some(i) = self.shift.iter().position(|s| *s > 63) {
             return Err(bad("shift", i, self.shift[i].to_string(), "shifts are 0..=63"));
+        }
+        if let Some(i) = self.bias.iter().position(|b| fixed::resid_add(0, *b) != *b) {
+            return Err(bad("bias", i, self.bias[i].to_string(), "biases have 26 bits"));
         }
         let mut of_format = [false; 256];
         self.format.levels().iter().for_each(|l| of_format[usize::from(l.cast_unsigned())] = true);

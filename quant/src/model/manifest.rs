@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 pub(super) const FORMAT: &str = "accllm-quant";
 /// Version written.
 pub(super) const VERSION: u32 = 5;
+/// Version written of a model with biases, which readers of the one before would leave out.
+pub(super) const BIASED: u32 = 6;
 /// The version before it, whose tensors are not packed; only [`super::QuantModel::load_unpacked`] reads it.
 pub(super) const UNPACKED: u32 = 4;
 /// File names in a model folder.
@@ -61,6 +63,9 @@ pub(super) struct LayerEntry {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leads: Vec<u8>,
     pub format: Formats,
+    /// Names of the linears with a bias.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub biases: Vec<String>,
 }
 
 /// Weight format of each linear.

@@ -92,6 +92,16 @@ impl Layer {
         Linear::LAYER.into_iter().zip(self.weights())
     }
 
+    /// Its linears that have a bias.
+    pub fn biased(&self) -> impl Iterator<Item = Linear> {
+        self.linears().filter(|(_, w)| !w.bias.is_empty()).map(|(l, _)| l)
+    }
+
+    /// Whether any of them has one.
+    pub(crate) fn has_biases(&self) -> bool {
+        self.biased().next().is_some()
+    }
+
     /// The leading RoPE pair of a KV head.
     pub fn lead(&self, kv_head: usize) -> u8 {
         self.leads.get(kv_head).copied().unwrap_or(0)

@@ -226,7 +226,17 @@ mod tests {
                     }
                 }
             }
-            Weight { format, rows: 2, cols: 72, level, scale, offset: vec![], mult: vec![], shift: vec![] }
+            Weight {
+                format,
+                rows: 2,
+                cols: 72,
+                level,
+                scale,
+                offset: vec![],
+                mult: vec![],
+                shift: vec![],
+                bias: vec![],
+            }
         })
     }
 

@@ -1,7 +1,7 @@
 //! Reads and checks a quantized model folder.
 
 use super::manifest::{
-    FORMAT, Header, LayerEntry, MANIFEST, Manifest, NormEntry, TENSORS, UNPACKED, VERSION,
+    BIASED, FORMAT, Header, LayerEntry, MANIFEST, Manifest, NormEntry, TENSORS, UNPACKED, VERSION,
 };
 use super::packed::{self, Narrow};
 use super::{GROUP, HeadCache, Layer, Norm, Prefix, QuantModel, Weight, WeightFormat};
@@ -50,7 +50,7 @@ fn read_manifest(path: &Path, version: u32) -> Result<Manifest> {
     if header.format != FORMAT {
         return Err(Error::unsupported(path, "format", format!("{:?}", header.format), FORMAT));
     }
-    if header.version != version {
+    if header.version != version && (header.version, version) != (BIASED, VERSION) {
         let folder = path.parent().unwrap_or(path).display();
         let advice = match (header.version, version) {
             (UNPACKED, VERSION) => format!("{VERSION}; `accllm repack {folder} -o NEW` converts it"),
@@ -81,7 +81,18 @@ fn build(m: Manifest, t: &Tensors<'_>) -> Result<QuantModel> {
 }
 
 fn layer(t: &Tensors<'_>, a: &Sizes, l: usize, e: &LayerEntry) -> Result<Layer> {
-    let linear = |linear: Linear, format| t.linear(&format!("L{l}.{}", linear.name()), a, linear, format);
+    let linear = |linear: Linear, format| {
+        let name = format!("L{l}.{}", linear.name());
+        let mut w = t.linear(&name, a, linear, format)?;
+        if e.biases.iter().any(|b| b == linear.name()) {
+            w.bias = t.i32(&format!("{name}.bias"), &[w.rows])?;
+        }
+        Ok(w)
+    };
+    let unknown = |name: &&String| !Linear::LAYER.iter().any(|l| l.name() == name.as_str());
+    if let Some(name) = e.biases.iter().find(unknown) {
+        return Err(Error::unsupported(&t.path, format!("L{l}.biases"), name, "names of linears"));
+    }
     let f = &e.format;
     Ok(Layer {
         attn_norm: t.norm(&format!("L{l}.attn_norm"), e.attn_norm, a.hidden)?,
@@ -154,6 +165,11 @@ impl Tensors<'_> {
         Ok(bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect())
     }
 
+    fn i32(&self, name: &str, shape: &[usize]) -> Result<Vec<i32>> {
+        let bytes = self.bytes(name, Dtype::I32, "I32", shape)?;
+        Ok(bytes.chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+    }
+
     fn i8(&self, name: &str, shape: &[usize]) -> Result<Vec<i8>> {
         Ok(self.bytes(name, Dtype::I8, "I8", shape)?.iter().map(|b| b.cast_signed()).collect())
     }
@@ -211,6 +227,16 @@ impl Tensors<'_> {
             _ => Vec::new(),
         };
         let (mult, shift) = (self.u16(&part("mult"), &[rows])?, self.u8(&part("shift"), &[rows])?);
-        Ok(Weight { format, rows, cols, level, scale: scale.to_vec(), offset, mult, shift: shift.to_vec() })
+        Ok(Weight {
+            format,
+            rows,
+            cols,
+            level,
+            scale: scale.to_vec(),
+            offset,
+            mult,
+            shift: shift.to_vec(),
+            bias: Vec::new(),
+        })
     }
 }

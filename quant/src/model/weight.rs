@@ -3,7 +3,7 @@
 use accllm_hw::beat::{OFFSET_SHIFT, WeightFormat};
 use accllm_hw::config::GROUP;
 
-/// A linear layer: `y[r] = sat32(rs(mult[r] * sum_c x[c]*w[r][c], shift[r]))` with
+/// A linear layer: `y[r] = sat32(rs(mult[r] * sum_c x[c]*w[r][c], shift[r]))`, plus a bias where it has one, with
 /// `w[r][c] = level[r][c]*scale[r][c/32] + 4*offset[r][c/32]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Weight {
@@ -23,6 +23,8 @@ pub struct Weight {
     pub mult: Vec<u16>,
     /// `[rows]`, 0..=63.
     pub shift: Vec<u8>,
+    /// `[rows]`, of 26 bits, in units of the output; empty where there is none.
+    pub bias: Vec<i32>,
 }
 
 impl Weight {
@@ -46,6 +48,9 @@ impl Weight {
         }
         self.mult.swap(a, b);
         self.shift.swap(a, b);
+        if !self.bias.is_empty() {
+            self.bias.swap(a, b);
+        }
     }
 
     /// `level * scale + 4 * offset` of row `r`: `cols_padded` values, at most 2552 in magnitude.

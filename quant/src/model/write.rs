@@ -1,7 +1,7 @@
 //! Writes a quantized model: into a temporary folder beside the target, which is then renamed.
 
 use super::manifest::{
-    FORMAT, Formats, HeadEntry, LayerEntry, MANIFEST, Manifest, NormEntry, TENSORS, VERSION,
+    BIASED, FORMAT, Formats, HeadEntry, LayerEntry, MANIFEST, Manifest, NormEntry, TENSORS, VERSION,
 };
 use super::packed::{self, Narrow};
 use super::{HeadCache, Layer, Norm, QuantModel, Weight};
@@ -95,7 +95,7 @@ impl QuantModel {
     fn manifest(&self) -> Manifest {
         Manifest {
             format: FORMAT.to_string(),
-            version: VERSION,
+            version: if self.layers.iter().any(Layer::has_biases) { BIASED } else { VERSION },
             arch: self.arch.clone(),
             resid_frac: self.resid_frac,
             embed_shift: self.embed_shift,
@@ -195,6 +195,10 @@ impl Tensor {
             let offset = w.offset.iter().map(|v| v.cast_unsigned()).collect();
             parts.push(part("offset", Dtype::I8, vec![w.rows, w.groups()], offset));
         }
+        if !w.bias.is_empty() {
+            let bias = w.bias.iter().flat_map(|v| v.to_le_bytes()).collect();
+            parts.push(part("bias", Dtype::I32, vec![w.rows], bias));
+        }
         parts
     }
 }
@@ -218,6 +222,7 @@ fn layer_entry(l: &Layer) -> LayerEntry {
             up: l.up.format,
             down: l.down.format,
         },
+        biases: l.biased().map(|l| l.name().to_string()).collect(),
     }
 }
 

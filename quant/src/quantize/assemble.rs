@@ -10,6 +10,7 @@ use crate::float::FloatModel;
 use crate::grid::{GridLayer, GridWeight, Weights};
 use crate::model::{Arch, Layer, LayerConstants, Norm, QuantModel, Weight};
 use crate::{Error, Result};
+use accllm_hw::sizes::Linear;
 
 /// Fraction bits of `gate`.
 const GATE_FRAC: i32 = 12;
@@ -52,7 +53,7 @@ pub(super) fn assemble(
         layers,
         final_norm: maker.norm("final_norm", &weights.final_norm, &steps.head_in, MAX_SHIFT)?,
         head: linear("head", &weights.head, |_| head_in / lsb(i32::from(LOGIT_FRAC)))?,
-        prefix: prefix(dequantized, &options.prefix, maker.k, steps)?,
+        prefix: prefix(dequantized, &options.prefix, maker.k.0, maker.k.1, steps)?,
     })
 }
 
@@ -108,7 +109,26 @@ fn linear(name: &str, w: &GridWeight, factor_of: impl Fn(usize) -> f64) -> Resul
         offset: w.offset.clone(),
         mult,
         shift,
+        bias: Vec::new(),
     })
+}
+
+/// `w` with a bias whose row `r` is in units of `unit(r)`.
+///
+/// # Errors
+/// A bias beyond 26 bits.
+fn biased(w: Weight, name: &str, bias: &[f32], unit: impl Fn(usize) -> f64) -> Result<Weight> {
+    let integer = |(r, b): (usize, &f32)| {
+        let value = (f64::from(*b) / unit(r)).round();
+        match value.abs() < f64::from(1 << 25) {
+            true => Ok(value as i32),
+            false => {
+                Err(Error::Argument(format!("the bias of {name}, row {r}, would be {value} of 26 bits")))
+            }
+        }
+    };
+    let bias = bias.iter().enumerate().map(integer).collect::<Result<_>>()?;
+    Ok(Weight { bias, ..w })
 }
 
 /// Constants are the same in all layers, so that one loop of instructions serves them all; what differs is folded
@@ -180,6 +200,11 @@ impl<'a> Maker<'a> {
         let (og, os) = factor(1.0 / (4096.0 * out), 47, &name("og"))?;
         let up_unit = |r: usize| f64::from(s.down_in[r]) * lsb(i32::from(hs) - GATE_FRAC);
         let v_unit = |r: usize| f64::from(s.value[r]) * lsb(i32::from(V_SHIFT));
+        // Inputs in units of `step`, the output of row `r` in units of `unit(r)`.
+        let make = |which: Linear, grid: &GridWeight, step: f64, unit: &dyn Fn(usize) -> f64| {
+            let name = name(which.name());
+            biased(linear(&name, grid, |r| step / unit(r))?, &name, &w.biases[which], unit)
+        };
         Ok(Layer {
             attn_norm: self.norm(&name("attn_norm"), &w.attn_norm, &s.attn_in, self.gains[0])?,
             mlp_norm: self.norm(&name("mlp_norm"), &w.mlp_norm, &s.mlp_in, self.gains[1])?,
@@ -194,18 +219,18 @@ impl<'a> Maker<'a> {
                 hs,
             },
             leads: self.c.leads.get(l).cloned().unwrap_or_default(),
-            q: self.led(linear(&name("q"), &g.q, |_| attn_in / unit_q)?, (l, self.c.sizes.group())),
-            k: self.led(linear(&name("k"), &g.k, |_| attn_in / unit_k)?, (l, 1)),
-            v: linear(&name("v"), &g.v, |r| attn_in / v_unit(r))?,
-            o: linear(&name("o"), &g.o, |_| value * out / resid)?,
-            gate: linear(&name("gate"), &g.gate, |_| mlp_in / lsb(GATE_FRAC))?,
-            up: linear(&name("up"), &g.up, |r| mlp_in / up_unit(r))?,
-            down: linear(&name("down"), &g.down, |_| down_in / resid)?,
+            q: self.led(make(Linear::Q, &g.q, attn_in, &|_| unit_q)?, l, self.c.sizes.group()),
+            k: self.led(make(Linear::K, &g.k, attn_in, &|_| unit_k)?, l, 1),
+            v: make(Linear::V, &g.v, attn_in, &v_unit)?,
+            o: make(Linear::O, &g.o, value * out, &|_| resid)?,
+            gate: make(Linear::Gate, &g.gate, mlp_in, &|_| lsb(GATE_FRAC))?,
+            up: make(Linear::Up, &g.up, mlp_in, &up_unit)?,
+            down: make(Linear::Down, &g.down, down_in, &|_| resid)?,
         })
     }
 
     /// Rows of q or k with each head's leading RoPE pair in place 0; `group` heads belong to a KV head of layer `l`.
-    fn led(&self, mut w: Weight, (l, group): (usize, usize)) -> Weight {
+    fn led(&self, mut w: Weight, l: usize, group: usize) -> Weight {
         let (hd, half) = (self.c.sizes.head_dim, self.c.sizes.head_dim / 2);
         for h in 0..w.rows / hd {
             let lead = self.c.lead(l, h / group);

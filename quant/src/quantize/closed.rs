@@ -11,12 +11,13 @@ use crate::Result;
 use crate::calibrate::windows;
 use crate::config::LlamaConfig;
 use crate::float::{
-    FloatLayer, FloatModel, Matrix, Site, Window, add, linear, rms_norm, run_layer, silu_mul,
+    FloatLayer, FloatModel, LayerAt, Matrix, Site, Window, add, rms_norm, run_layer, silu_mul,
 };
 use crate::grid::{GridWeight, LayerShapes, gather_heads, spread_heads};
 use crate::model::WeightFormat;
 use crate::perplexity::Protocol;
 use crate::transform::per_query;
+use accllm_hw::sizes::Linear;
 
 /// How the two columns of four that 2:4 keeps are chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,11 +62,12 @@ pub struct Streams {
     pub quantized: Vec<Vec<f32>>,
 }
 
-/// Quantizes layer `l`, in which `shapes` were folded, and moves the streams past it. Returns the grids of q, k, v, o
+/// Quantizes a layer, in which `shapes` were folded, and moves the streams past it. Returns the grids of q, k, v, o
 /// (its columns spread per head), gate, up, down, and the layer with their values.
 pub(crate) fn closed_layer(
     c: &LlamaConfig,
-    (l, w, shapes): (usize, &FloatLayer, &LayerShapes),
+    layer: LayerAt<'_>,
+    shapes: &LayerShapes,
     window: &Window,
     streams: &mut Streams,
     how: &Closed,
@@ -73,7 +75,7 @@ pub(crate) fn closed_layer(
     let (mut attn_in, mut middle) = (Vec::new(), Vec::new());
     let mut mlp_in = Vec::new();
     for x in &mut streams.float {
-        run_layer(c, (l, w), window, x, &mut |site, _: usize, _: usize, data: &mut [f32]| match site {
+        run_layer(c, layer, window, x, &mut |site, _: usize, _: usize, data: &mut [f32]| match site {
             Site::AttnNorm => attn_in.extend_from_slice(data),
             Site::Middle => middle.extend_from_slice(data),
             Site::MlpNorm => mlp_in.extend_from_slice(data),
@@ -83,6 +85,7 @@ pub(crate) fn closed_layer(
     let out: Vec<f32> = streams.float.concat();
     let before: Vec<f32> = streams.quantized.concat();
     let [fq, fk, fv, fo, fgate, fup, fdown] = how.formats;
+    let w = layer.weights;
     let mut back = w.clone();
 
     // Towards the wanted outputs, or what the weight makes of the float model's inputs.
@@ -109,15 +112,15 @@ pub(crate) fn closed_layer(
     }
     let mut x = before;
     {
-        let attn_out = attention(c, (l, &back), window, &streams.quantized);
+        let attn_out = attention(c, back.at(layer.l), window, &streams.quantized);
         let shape = per_query(c, &shapes.value);
-        let inputs = Inputs::of_o(&attn_out, &shape, c.sizes.head_dim, (&middle, c.sizes.hidden));
-        let wanted = || difference(&middle, &x);
+        let inputs = Inputs::of_o(&attn_out, &shape, c.sizes.head_dim, &middle, c.sizes.hidden);
+        let wanted = || without(difference(&middle, &x), &w.biases[Linear::O]);
         let values;
         (o, values) = one(&inputs, &spread_heads(&w.o, c.sizes.head_dim), fo, Some(&wanted));
         back.o = gather_heads(&values, c.sizes.head_dim);
         drop(inputs);
-        add(&mut x, &linear(&attn_out, &back.o));
+        add(&mut x, &back.output(&attn_out));
     }
     drop(middle);
     let h = {
@@ -128,10 +131,11 @@ pub(crate) fn closed_layer(
         drop(inputs);
         down_input(c, &back, &m)
     };
-    let inputs = Inputs::of_down(&h, &shapes.down_in, (&out, c.sizes.hidden));
-    (down, back.down) = one(&inputs, &w.down, fdown, Some(&|| difference(&out, &x)));
+    let inputs = Inputs::of_down(&h, &shapes.down_in, &out, c.sizes.hidden);
+    let wanted = || without(difference(&out, &x), &w.biases[Linear::Down]);
+    (down, back.down) = one(&inputs, &w.down, fdown, Some(&wanted));
     drop(inputs);
-    add(&mut x, &linear(&h, &back.down));
+    add(&mut x, &back.down(&h));
 
     let mut rest = x.as_slice();
     for stream in &mut streams.quantized {
@@ -157,33 +161,37 @@ pub fn closed_model(
     let mut streams = Streams { quantized: float.clone(), float };
     let (mut out, flat) = (model.clone(), LayerShapes::flat(c));
     for (l, w) in out.layers.resident()?.iter_mut().enumerate() {
-        *w = closed_layer(c, (l, w, &flat), &window, &mut streams, &how(l)).1;
+        *w = closed_layer(c, w.at(l), &flat, &window, &mut streams, &how(l)).1;
     }
     Ok(out)
 }
 
 /// The input of o for all streams.
-fn attention(
-    c: &LlamaConfig,
-    (l, w): (usize, &FloatLayer),
-    window: &Window,
-    streams: &[Vec<f32>],
-) -> Vec<f32> {
+fn attention(c: &LlamaConfig, layer: LayerAt<'_>, window: &Window, streams: &[Vec<f32>]) -> Vec<f32> {
     // The feed-forward part is not needed: one channel of zeros.
     let zeros = |rows, cols| Matrix { rows, cols, data: vec![0.0; rows * cols] };
+    let mut biases = layer.weights.biases.clone();
+    [Linear::Gate, Linear::Up, Linear::Down].into_iter().for_each(|l| biases[l].clear());
     let w = FloatLayer {
         gate: zeros(1, c.sizes.hidden),
         up: zeros(1, c.sizes.hidden),
         down: zeros(c.sizes.hidden, 1),
-        ..w.clone()
+        biases,
+        ..layer.weights.clone()
     };
     let mut out = Vec::new();
     for x in streams {
-        run_layer(c, (l, &w), window, &mut x.clone(), &mut |site, _: usize, _: usize, data: &mut [f32]| {
-            if site == Site::AttnOut {
-                out.extend_from_slice(data);
-            }
-        });
+        run_layer(
+            c,
+            w.at(layer.l),
+            window,
+            &mut x.clone(),
+            &mut |site, _: usize, _: usize, data: &mut [f32]| {
+                if site == Site::AttnOut {
+                    out.extend_from_slice(data);
+                }
+            },
+        );
     }
     out
 }
@@ -193,9 +201,18 @@ fn down_input(c: &LlamaConfig, w: &FloatLayer, m: &[f32]) -> Vec<f32> {
     const AT_ONCE: usize = 4096;
     let mut out = Vec::with_capacity(m.len() / c.sizes.hidden * c.sizes.ff);
     for m in m.chunks(AT_ONCE * c.sizes.hidden) {
-        out.extend(silu_mul(&linear(m, &w.gate), &linear(m, &w.up)));
+        let [gate, up] = w.gate_up(m);
+        out.extend(silu_mul(&gate, &up));
     }
     out
+}
+
+/// Outputs of a linear before `bias` is added, of those after it.
+fn without(mut y: Vec<f32>, bias: &[f32]) -> Vec<f32> {
+    if !bias.is_empty() {
+        y.chunks_exact_mut(bias.len()).flat_map(|row| row.iter_mut().zip(bias)).for_each(|(y, b)| *y -= b);
+    }
+    y
 }
 
 fn difference(a: &[f32], b: &[f32]) -> Vec<f32> {

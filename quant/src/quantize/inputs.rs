@@ -3,7 +3,7 @@
 use super::closed::{Closed, Pruning};
 use super::compensate::{Inverse, fit_pruned};
 use super::refine::refine;
-use crate::float::{Matrix, View, add, add_gram, matrix_product};
+use crate::float::{Extent, Matrix, View, add, add_gram, matrix_product};
 use crate::grid::{GridWeight, fit, on_w4_grid, spread};
 use crate::model::WeightFormat;
 use rayon::prelude::*;
@@ -45,12 +45,12 @@ impl Inputs {
 
     /// As [`Inputs::migrated`] of the input of down, whose outputs are added to a residual stream that is then `behind`,
     /// `[tokens, hidden]`.
-    pub(super) fn of_down(x: &[f32], shape: &[f32], (behind, hidden): (&[f32], usize)) -> Self {
+    pub(super) fn of_down(x: &[f32], shape: &[f32], behind: &[f32], hidden: usize) -> Self {
         Self::weighted(x, vec![true; shape.len()], least_weights(x, shape, behind, hidden), shape.to_vec())
     }
 
     /// As [`Inputs::of_down`] of the input of o, whose columns take `head_dim` rounded up to 32 places per head.
-    pub(super) fn of_o(x: &[f32], shape: &[f32], head_dim: usize, (behind, hidden): (&[f32], usize)) -> Self {
+    pub(super) fn of_o(x: &[f32], shape: &[f32], head_dim: usize, behind: &[f32], hidden: usize) -> Self {
         let weights = least_weights(x, shape, behind, hidden);
         let used = spread(&vec![true; shape.len()], head_dim, false);
         Self::weighted(&spread(x, head_dim, 0.0), used, weights, spread(shape, head_dim, 1.0))
@@ -93,7 +93,7 @@ impl Inputs {
     pub fn correct(&self, w: &Matrix, wanted: &[f32]) -> Matrix {
         let mut rest = self.times(&weighted(wanted, &self.weights), w.rows);
         let now = matrix_product(
-            (w.rows, w.cols, w.cols),
+            Extent { m: w.rows, k: w.cols, n: w.cols },
             View::rows(&w.data, w.cols),
             View::rows(self.gram(), w.cols),
         );
@@ -109,7 +109,8 @@ impl Inputs {
             difference.iter_mut().zip(&self.x).for_each(|(f, x)| *f -= x);
             self.times(&difference, n)
         });
-        let rest = matrix_product((w.rows, n, n), View::rows(&w.data, n), View::rows(&lack.data, n));
+        let rest =
+            matrix_product(Extent { m: w.rows, k: n, n }, View::rows(&w.data, n), View::rows(&lack.data, n));
         self.moved(w, &Matrix { rows: w.rows, cols: n, data: rest })
     }
 
@@ -117,7 +118,11 @@ impl Inputs {
     fn times(&self, y: &[f32], rows: usize) -> Matrix {
         let cols = self.used.len();
         let tokens = self.x.len() / cols.max(1);
-        let data = matrix_product((rows, tokens, cols), View::rows(y, rows).t(), View::rows(&self.x, cols));
+        let data = matrix_product(
+            Extent { m: rows, k: tokens, n: cols },
+            View::rows(y, rows).t(),
+            View::rows(&self.x, cols),
+        );
         Matrix { rows, cols, data }
     }
 
@@ -219,7 +224,7 @@ mod tests {
             (off.sum::<f32>() / w.data.iter().map(|w| w * w).sum::<f32>()).sqrt()
         };
         let (with, without) =
-            (moved(Inputs::of_down(&x, &[1.0; 32], (&behind, hidden))), moved(Inputs::new(&x, width)));
+            (moved(Inputs::of_down(&x, &[1.0; 32], &behind, hidden)), moved(Inputs::new(&x, width)));
         assert!(with < 0.01 && without > 1.0, "moved by {with}, and by {without} where it counts as others");
     }
 

@@ -136,7 +136,7 @@ fn changed(mut model: FloatModel, text: &[u32], options: &Options) -> Result<Flo
     }
     if matched {
         let mut keys = KeySample::new(&model.config);
-        watch(&model, (text, options.calibration), options.prefix.len(), &mut keys)?;
+        watch(&model, text, options.calibration, options.prefix.len(), &mut keys)?;
         match_keys(&mut model, &keys, options.keys)?;
     }
     Ok(model)

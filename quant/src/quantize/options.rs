@@ -100,6 +100,14 @@ impl Options {
     /// more prefix than sinks.
     pub fn check(&self, c: &LlamaConfig) -> Result<()> {
         c.sizes.check().map_err(|(field, why)| Error::Argument(format!("the model's {field} {why}")))?;
+        for (there, what) in [
+            (c.head_norms, "norms of query and key heads"),
+            (!c.unrotated.is_empty(), "layers without rotation"),
+        ] {
+            if there {
+                return Err(Error::Argument(format!("the model has {what}: only its float form can be run")));
+            }
+        }
         if let Some(m) = self.migration.filter(|m| !(0.0..=1.0).contains(m)) {
             return Err(Error::Argument(format!("migration is {m}; expected 0 to 1")));
         }

@@ -25,9 +25,15 @@ pub(super) fn behind<'a>(text: &'a [u32], options: &Options) -> Result<Cow<'a, [
     Ok(text.chunks_exact(room).flat_map(|part| prefix.iter().chain(part)).copied().collect())
 }
 
-/// Keys and values of `tokens` as `model` computes them, in float, rounded as the engine rounds: `(unit, shift)` are the
+/// Keys and values of `tokens` as `model` computes them, in float, rounded as the engine rounds: `unit` and `shift` are the
 /// real value of one LSB of k and the shift after its Hadamard transform.
-pub(super) fn prefix(model: &FloatModel, tokens: &[u32], key: (f64, u8), steps: &Steps) -> Result<Prefix> {
+pub(super) fn prefix(
+    model: &FloatModel,
+    tokens: &[u32],
+    unit: f64,
+    shift: u8,
+    steps: &Steps,
+) -> Result<Prefix> {
     if tokens.is_empty() {
         return Ok(Prefix::default());
     }
@@ -38,7 +44,7 @@ pub(super) fn prefix(model: &FloatModel, tokens: &[u32], key: (f64, u8), steps: 
     };
     model.hidden(tokens, None, &mut |site: Site, l: usize, _: usize, data: &mut [f32]| match site {
         Site::Key => each(data, &mut |h, k| {
-            let (codes, meta) = key_codes(k, c.lead(l, h), key);
+            let (codes, meta) = key_codes(k, c.lead(l, h), unit, shift);
             let head = &mut heads[l * c.sizes.kv_heads + h];
             head.k.extend(codes);
             head.k_meta.push(meta);
@@ -54,7 +60,7 @@ pub(super) fn prefix(model: &FloatModel, tokens: &[u32], key: (f64, u8), steps: 
 }
 
 /// Codes of a rotated key (after RoPE) with that leading pair, and its step and base.
-fn key_codes(k: &[f32], lead: usize, (unit, shift): (f64, u8)) -> (Vec<i8>, (u16, i16)) {
+fn key_codes(k: &[f32], lead: usize, unit: f64, shift: u8) -> (Vec<i8>, (u16, i16)) {
     let padded: Vec<i32> =
         padded(k, lead).into_iter().map(|v| (f64::from(v) / unit).round() as i32).collect();
     // RoPE is done: an angle of 0.

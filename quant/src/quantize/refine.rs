@@ -2,7 +2,7 @@
 //! `(w - q) G (w - q)^T`, with `G = X^T X` of the layer's input: one level, one swap of a kept column with a
 //! dropped one, or one group scale at a time, each by the best amount, as long as the error falls.
 
-use crate::float::{Matrix, View, add_scaled, dot, matrix_product};
+use crate::float::{Extent, Matrix, View, add_scaled, dot, matrix_product};
 use crate::grid::{GridWeight, OFFSET, nearest};
 use crate::model::{GROUP, WeightFormat};
 use crate::simd::Simd;
@@ -52,7 +52,7 @@ fn slopes(w: &Matrix, grid: &GridWeight, gram: &[f32], used: &[bool]) -> Vec<f32
     error.chunks_exact_mut(n).for_each(|row| {
         row.iter_mut().zip(used).filter(|(_, used)| !**used).for_each(|(e, _)| *e = 0.0);
     });
-    matrix_product((w.rows, n, n), View::rows(&error, n), View::rows(gram, n))
+    matrix_product(Extent { m: w.rows, k: n, n }, View::rows(&error, n), View::rows(gram, n))
 }
 
 /// A row of a grid.

@@ -7,7 +7,7 @@ use super::work::{json_of_model, kept_json};
 use crate::Result;
 use crate::calibrate::windows;
 use crate::config::LlamaConfig;
-use crate::float::{FloatLayer, FloatModel, Matrix, NoTap, Site, Window, linear, run_layer};
+use crate::float::{FloatLayer, FloatModel, LayerAt, Matrix, NoTap, Site, Window, linear, run_layer};
 use crate::grid::{gather_heads, spread_heads};
 use crate::model::WeightFormat;
 use crate::perplexity::Protocol;
@@ -28,7 +28,8 @@ pub type Damage = [[f64; 3]; 7];
 /// written; what was kept is damaged.
 pub fn sensitivity(
     model: &FloatModel,
-    (text, protocol): (&[u32], Protocol),
+    text: &[u32],
+    protocol: Protocol,
     compared: &[&[u32]],
     folder: Option<&Path>,
     progress: &dyn Fn(),
@@ -39,7 +40,7 @@ pub fn sensitivity(
         false => Err(format!("{} layers", damage.len())),
     };
     let path = json_of_model(folder, model, &(&windows, compared), "damage")?;
-    kept_json(path, ("kept sensitivity", "measure"), check, || measure(model, &windows, compared, progress))
+    kept_json(path, "kept sensitivity", "measure", check, || measure(model, &windows, compared, progress))
 }
 
 fn measure(
@@ -53,7 +54,7 @@ fn measure(
     let mut streams = windows.iter().map(|w| model.embed_tokens(w)).collect::<Result<Vec<_>>>()?;
     let window = Window::new(c, compared.iter().map(|w| w.len()).max().unwrap_or(1), None);
     let run = |x: &mut [Vec<f32>], l: usize, w: &FloatLayer| {
-        x.par_iter_mut().for_each(|x| run_layer(c, (l, w), &window, x, &mut NoTap));
+        x.par_iter_mut().for_each(|x| run_layer(c, w.at(l), &window, x, &mut NoTap));
     };
     let reference = compared.iter().map(|w| model.logits(w, None, &mut NoTap)).collect::<Result<Vec<_>>>()?;
     let mut before = compared.iter().map(|w| model.embed_tokens(w)).collect::<Result<Vec<_>>>()?;
@@ -61,7 +62,7 @@ fn measure(
     let mut out = vec![Damage::default(); c.sizes.layers];
     for (l, damage) in out.iter_mut().enumerate() {
         let mut layer = model.layer(l)?.into_owned();
-        let seen = Seen::of(c, (l, &layer), &fitted, &mut streams);
+        let seen = Seen::of(c, layer.at(l), &fitted, &mut streams);
         for (n, damage) in damage.as_flattened_mut().iter_mut().enumerate() {
             let (i, format) = (n / FORMATS.len(), FORMATS[n % FORMATS.len()]);
             let w = linears(&mut layer)[i].clone();
@@ -89,10 +90,10 @@ struct Seen([Inputs; 4]);
 
 impl Seen {
     /// Of the layer before which the streams are; moves them past it.
-    fn of(c: &LlamaConfig, (l, w): (usize, &FloatLayer), window: &Window, streams: &mut [Vec<f32>]) -> Self {
+    fn of(c: &LlamaConfig, layer: LayerAt<'_>, window: &Window, streams: &mut [Vec<f32>]) -> Self {
         let [mut attn, mut o, mut middle, mut mlp, mut down]: [Vec<f32>; 5] = Default::default();
         for x in streams.iter_mut() {
-            run_layer(c, (l, w), window, x, &mut |site, _: usize, _: usize, data: &mut [f32]| match site {
+            run_layer(c, layer, window, x, &mut |site, _: usize, _: usize, data: &mut [f32]| match site {
                 Site::AttnNorm => attn.extend_from_slice(data),
                 Site::AttnOut => o.extend_from_slice(data),
                 Site::Middle => middle.extend_from_slice(data),
@@ -104,9 +105,9 @@ impl Seen {
         let behind = streams.concat();
         Self([
             Inputs::new(&attn, c.sizes.hidden),
-            Inputs::of_o(&o, &vec![1.0; c.sizes.q_width()], c.sizes.head_dim, (&middle, c.sizes.hidden)),
+            Inputs::of_o(&o, &vec![1.0; c.sizes.q_width()], c.sizes.head_dim, &middle, c.sizes.hidden),
             Inputs::new(&mlp, c.sizes.hidden),
-            Inputs::of_down(&down, &vec![1.0; c.sizes.ff], (&behind, c.sizes.hidden)),
+            Inputs::of_down(&down, &vec![1.0; c.sizes.ff], &behind, c.sizes.hidden),
         ])
     }
 

@@ -120,7 +120,7 @@ impl<'a> Blocks<'a> {
             self.streams.float.clone_from(target);
             let formats = self.options.formats(l);
             let window = self.options.calibration.window;
-            return self.take(TrainedLayer::restore((c, l), &formats, window, path)?);
+            return self.take(TrainedLayer::restore(c, l, &formats, window, path)?);
         }
         let whole = self.split(l, &mut w, &found);
         let stats = self.calibrate(l, &w);
@@ -129,7 +129,7 @@ impl<'a> Blocks<'a> {
         migrate_layer(c, &mut w, &shapes);
         let how = self.options.closed(l);
         let inputs = self.options.reconstruction.as_ref().map(|_| self.streams.quantized.clone());
-        let (grids, _) = closed_layer(c, (l, &w, &shapes), &self.window, &mut self.streams, &how);
+        let (grids, _) = closed_layer(c, w.at(l), &shapes, &self.window, &mut self.streams, &how);
         if let Some(whole) = whole {
             self.streams.float = whole;
         }
@@ -137,7 +137,12 @@ impl<'a> Blocks<'a> {
         let mut grids = LayerGrids::of(grids, found);
         grids.migrate(&shared);
         migrate_layer(c, &mut w, &shared);
-        let layer = GridLayer { grids, attn_norm: w.attn_norm.clone(), mlp_norm: w.mlp_norm.clone() };
+        let layer = GridLayer {
+            grids,
+            attn_norm: w.attn_norm.clone(),
+            mlp_norm: w.mlp_norm.clone(),
+            biases: w.biases.clone(),
+        };
         match (&self.options.reconstruction, inputs.zip(target)) {
             (Some(how), Some((inputs, target))) => {
                 self.streams = Streams { float: target, quantized: inputs };
@@ -183,27 +188,27 @@ impl<'a> Blocks<'a> {
     fn keep(&mut self, l: usize, w: FloatLayer, found: [Option<GridWeight>; 7]) -> Result<()> {
         let (c, window) = (self.c, &self.window);
         let streams = &mut self.streams.quantized;
-        streams.iter_mut().for_each(|x| run_layer(c, (l, &w), window, x, &mut NoTap));
+        streams.iter_mut().for_each(|x| run_layer(c, w.at(l), window, x, &mut NoTap));
         let grids: Vec<GridWeight> = found.into_iter().flatten().collect();
         let grids: [GridWeight; 7] =
             grids.try_into().map_err(|_| Error::Argument(format!("layer {l} has no seven grids")))?;
         let found = grids.clone().map(Some);
         let grids = LayerGrids::of(grids, found);
-        self.layers.push(GridLayer { grids, attn_norm: w.attn_norm, mlp_norm: w.mlp_norm });
+        self.layers.push(GridLayer { grids, attn_norm: w.attn_norm, mlp_norm: w.mlp_norm, biases: w.biases });
         Ok(())
     }
 
     /// The float model's stream after layer `l`.
     fn float_behind(&self, l: usize, w: &FloatLayer) -> Vec<Vec<f32>> {
         let mut streams = self.streams.float.clone();
-        streams.iter_mut().for_each(|x| run_layer(self.c, (l, w), &self.window, x, &mut NoTap));
+        streams.iter_mut().for_each(|x| run_layer(self.c, w.at(l), &self.window, x, &mut NoTap));
         streams
     }
 
     /// What the float layer sees on the quantized stream of the first windows.
     fn calibrate(&mut self, l: usize, w: &FloatLayer) -> LayerStats {
         for x in self.streams.quantized.iter().take(SEEN) {
-            run_layer(self.c, (l, w), &self.window, &mut x.clone(), &mut self.seen);
+            run_layer(self.c, w.at(l), &self.window, &mut x.clone(), &mut self.seen);
         }
         self.seen.tap.take(l)
     }

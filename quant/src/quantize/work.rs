@@ -18,7 +18,8 @@ use std::path::{Path, PathBuf};
 /// As `make`; the file cannot be read or written; what was kept is damaged.
 pub(super) fn kept_json<T: Serialize + DeserializeOwned>(
     path: Option<PathBuf>,
-    (what, again): (&'static str, &str),
+    what: &'static str,
+    again: &str,
     check: impl FnOnce(&T) -> std::result::Result<(), String>,
     make: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
@@ -96,7 +97,9 @@ impl Work {
     /// Notes a layer that all later parts depend on.
     pub fn depend_on(&mut self, w: &FloatLayer) {
         [&w.q, &w.k, &w.v, &w.o, &w.gate, &w.up, &w.down].into_iter().for_each(|m| self.depend_on_matrix(m));
-        [&w.attn_norm, &w.mlp_norm].into_iter().for_each(|v| self.depend_on_values(v));
+        let gains = [&w.attn_norm, &w.mlp_norm, &w.q_norm, &w.k_norm];
+        gains.into_iter().for_each(|v| self.depend_on_values(v));
+        w.biases.iter().for_each(|(_, b)| self.depend_on_values(b));
     }
 
     /// Notes a matrix that all later parts depend on.

@@ -21,5 +21,5 @@ pub fn self_text(
         None => Ok(()),
     };
     let path = json_of_model(folder, model, &what, "text")?;
-    kept_json(path, ("kept text", "write the text"), check, || model.write(what, progress))
+    kept_json(path, "kept text", "write the text", check, || model.write(what, progress))
 }

@@ -1,7 +1,7 @@
 //! Rotary embedding and causal attention over sequences, with gradients.
 
 use super::kernel::{slice, with_data};
-use crate::float::{Rope, View, dot, product, softmax};
+use crate::float::{Extent, Rope, RowsMut, View, dot, product, softmax};
 use crate::simd::{Simd, versions};
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, D, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
@@ -126,14 +126,14 @@ impl Attend {
     }
 
     /// Probabilities of the queries `first..seen` of head `h` of a group over the keys `..seen`.
-    fn probabilities(&self, s: Group<'_>, h: usize, (first, seen): (usize, usize), p: &mut [f32]) {
+    fn probabilities(&self, s: Group<'_>, h: usize, first: usize, seen: usize, p: &mut [f32]) {
         let g = &self.g;
         product(
-            (seen - first, g.head_dim, seen),
+            Extent { m: seen - first, k: g.head_dim, n: seen },
             View::rows(&s.q[first * g.q_width() + h * g.head_dim..], g.q_width()),
             View::rows(s.k, g.kv_width()).t(),
             g.scale(),
-            (p, seen),
+            RowsMut { data: p, stride: seen },
             false,
         );
         for (t, row) in p.chunks_exact_mut(seen).take(seen - first).enumerate() {
@@ -151,10 +151,11 @@ impl Attend {
         let mut out = vec![0.0f32; g.seq * wide];
         for h in 0..self.shared() {
             for (first, seen) in self.blocks() {
-                self.probabilities(s, h, (first, seen), &mut p);
+                self.probabilities(s, h, first, seen, &mut p);
                 let values = View::rows(s.v, g.kv_width());
-                let out = (&mut out[first * wide + h * d..], wide);
-                product((seen - first, seen, d), View::rows(&p, seen), values, 1.0, out, false);
+                let size = Extent { m: seen - first, k: seen, n: d };
+                let out = RowsMut { data: &mut out[first * wide + h * d..], stride: wide };
+                product(size, View::rows(&p, seen), values, 1.0, out, false);
             }
         }
         out
@@ -172,19 +173,23 @@ impl Attend {
         for h in 0..self.shared() {
             for (first, seen) in self.blocks() {
                 let (rows, q) = (seen - first, first * g.q_width() + h * d);
-                self.probabilities(s, h, (first, seen), &mut p);
+                self.probabilities(s, h, first, seen, &mut p);
                 let dy = View::rows(&dy[q..], g.q_width());
-                product((seen, rows, d), View::rows(&p, seen).t(), dy, 1.0, (&mut dv, d), true);
+                let by_key = Extent { m: seen, k: rows, n: d };
+                let out = RowsMut { data: &mut dv, stride: d };
+                product(by_key, View::rows(&p, seen).t(), dy, 1.0, out, true);
                 let values = View::rows(s.v, g.kv_width()).t();
-                product((rows, d, seen), dy, values, 1.0, (&mut dp, seen), false);
+                let out = RowsMut { data: &mut dp, stride: seen };
+                product(Extent { m: rows, k: d, n: seen }, dy, values, 1.0, out, false);
                 for (p, dp) in p.chunks_exact(seen).zip(dp.chunks_exact_mut(seen)).take(rows) {
                     softmax_back(simd, p, dp);
                 }
                 let dp = View::rows(&dp, seen);
                 let keys = View::rows(s.k, g.kv_width());
-                product((rows, seen, d), dp, keys, scale, (&mut dq[first * wide + h * d..], wide), true);
+                let out = RowsMut { data: &mut dq[first * wide + h * d..], stride: wide };
+                product(Extent { m: rows, k: seen, n: d }, dp, keys, scale, out, true);
                 let queries = View::rows(&s.q[q..], g.q_width());
-                product((seen, rows, d), dp.t(), queries, scale, (&mut dk, d), true);
+                product(by_key, dp.t(), queries, scale, RowsMut { data: &mut dk, stride: d }, true);
             }
         }
         [dq, dk, dv]

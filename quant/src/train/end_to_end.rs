@@ -99,8 +99,8 @@ pub(crate) fn train_end_to_end(
     let mut kept = Kept::new(file);
     let before = kept.take(&mut student, &device)?;
     for (done, which) in steps.iter().enumerate().skip(before) {
-        let batch = goal.batch(windows, which)?;
-        let loss = student.step(batch, cosine(done, steps.len()), &device).map_err(failed)?;
+        let (x, logits) = goal.batch(windows, which)?;
+        let loss = student.step(x, logits, cosine(done, steps.len()), &device).map_err(failed)?;
         let (step, steps) = (done + 1, steps.len());
         kept.after(step, step == steps, &student)?;
         progress(Reached { layer: c.sizes.layers, layers: c.sizes.layers, step, steps, loss: Some(loss) });
@@ -134,7 +134,7 @@ impl Student {
     }
 
     /// One step towards the float model's logits; returns the divergence, nats a token.
-    fn step(&mut self, (x, logits): (Vec<f32>, Vec<f32>), factor: f64, device: &Device) -> Result<f64> {
+    fn step(&mut self, x: Vec<f32>, logits: Vec<f32>, factor: f64, device: &Device) -> Result<f64> {
         let tensor = |data, width: usize| Tensor::from_vec(data, ((), width), device);
         let y = forward(&self.layers, tensor(x, self.end.gain.elem_count())?)?;
         let loss = divergence(&self.end.logits(&y)?, &tensor(logits, self.end.head.rows())?)?;
@@ -223,7 +223,7 @@ mod tests {
         let gradients = divergence(&student.end.logits(&y)?, &teacher)?.backward()?;
         let before: Vec<Vec<f32>> = weights(&student).iter().map(|v| values(v)).collect::<Result<_>>()?;
 
-        student.step((x, logits), 1.0, &device)?;
+        student.step(x, logits, 1.0, &device)?;
         for (i, (now, before)) in weights(&student).iter().zip(before).enumerate() {
             let missing = || candle_core::Error::Msg("no gradient".into());
             let gradient = values(gradients.get(now).ok_or_else(missing)?)?;

@@ -27,6 +27,13 @@ pub(super) struct LatentWeight {
     grid: Grid,
 }
 
+/// Format of a weight, its columns before padding, and the padded column of each.
+pub(super) struct LatentShape {
+    pub format: WeightFormat,
+    pub cols: usize,
+    pub columns: Arc<Vec<usize>>,
+}
+
 /// Shape of a grid.
 #[derive(Clone)]
 pub(super) struct Grid {
@@ -88,7 +95,7 @@ impl LatentWeight {
         });
         let log_scale: Vec<f32> =
             (0..grid.rows * groups).map(|i| step(i / groups, i % groups).ln()).collect();
-        let grid = Grid::new(grid.format, (grid.rows, grid.cols), columns, offset);
+        let grid = Grid::new(grid.format, grid.rows, grid.cols, columns, offset);
         Ok(Self {
             v: Var::from_vec(v, (grid.rows, width), device)?,
             log_scale: Var::from_vec(log_scale, (grid.rows, groups), device)?,
@@ -97,10 +104,8 @@ impl LatentWeight {
     }
 
     /// A weight whose training goes on: `v`, `log_scale` and offsets as they were.
-    pub fn restore(
-        (v, log_scale, offset): (&Tensor, &Tensor, Vec<f32>),
-        (format, cols, columns): (WeightFormat, usize, Arc<Vec<usize>>),
-    ) -> Result<Self> {
+    pub fn restore(v: &Tensor, log_scale: &Tensor, offset: Vec<f32>, shape: LatentShape) -> Result<Self> {
+        let LatentShape { format, cols, columns } = shape;
         let (rows, width) = v.dims2()?;
         let offsets = if format == WeightFormat::W4 { log_scale.elem_count() } else { 0 };
         if width != cols.next_multiple_of(GROUP)
@@ -109,14 +114,14 @@ impl LatentWeight {
         {
             return Err(candle_core::Error::Msg(format!("a weight of {rows} x {width} has other scales")));
         }
-        let grid = Grid::new(format, (rows, cols), columns, offset);
+        let grid = Grid::new(format, rows, cols, columns, offset);
         Ok(Self { v: Var::from_tensor(v)?, log_scale: Var::from_tensor(log_scale)?, grid })
     }
 
-    /// Format, columns before padding, and the padded column of each real one.
     #[cfg(test)]
-    pub fn shape(&self) -> (WeightFormat, usize, Arc<Vec<usize>>) {
-        (self.grid.format, self.grid.cols, self.grid.columns.clone())
+    pub fn shape(&self) -> LatentShape {
+        let Grid { format, cols, columns, .. } = &self.grid;
+        LatentShape { format: *format, cols: *cols, columns: columns.clone() }
     }
 
     /// Offsets in real units, `[rows, groups]`; empty where all are 0.
@@ -212,7 +217,8 @@ impl Scales {
 impl Grid {
     fn new(
         format: WeightFormat,
-        (rows, cols): (usize, usize),
+        rows: usize,
+        cols: usize,
         columns: Arc<Vec<usize>>,
         offset: Vec<f32>,
     ) -> Self {

@@ -1,14 +1,15 @@
 //! One decoder layer whose weights are trained on their grids.
 
 use super::attention::{Geometry, attend, rope};
-use super::fake::LatentWeight;
+use super::fake::{LatentShape, LatentWeight};
 use super::ops::{linear, rms_norm, silu_mul, straight_through};
 use crate::config::LlamaConfig;
 use crate::file::replace;
-use crate::float::{FloatLayer, Matrix, Rope};
+use crate::float::{Biases, LayerAt, Matrix, Rope};
 use crate::grid::{GridLayer, LayerGrids};
 use crate::head::{each_head, key_head, query_head};
 use crate::model::WeightFormat;
+use accllm_hw::sizes::Linear;
 use candle_core::{Device, Result, Tensor, Var, safetensors};
 use std::collections::HashMap;
 use std::path::Path;
@@ -22,6 +23,8 @@ pub(super) struct TrainLayer {
     mlp_norm: Var,
     /// q, k, v, o, gate, up, down.
     linears: [LatentWeight; 7],
+    /// What they add, which is not trained.
+    biases: Biases,
     /// Static step of V; none: K, Q and V are not rounded.
     value_step: Option<f32>,
     /// Leading RoPE pair of each KV head.
@@ -74,10 +77,10 @@ fn leads(c: &LlamaConfig, l: usize) -> Arc<Vec<usize>> {
 }
 
 impl TrainLayer {
-    /// From layer `l` and its first grids, for sequences of `seq` tokens.
+    /// From a layer and its first grids, for sequences of `seq` tokens.
     pub fn new(
         c: &LlamaConfig,
-        (l, w): (usize, &FloatLayer),
+        layer: LayerAt<'_>,
         grids: &LayerGrids,
         seq: usize,
         value_step: Option<f32>,
@@ -85,6 +88,7 @@ impl TrainLayer {
     ) -> Result<Self> {
         let Frame { geometry, columns } = Frame::new(c, seq);
         let [q, k, v, o, gate, up, down] = columns.map(|c| c.1);
+        let LayerAt { l, weights: w } = layer;
         let latent = |w: &Matrix, g, columns| LatentWeight::new(w, g, columns, device);
         let gain = |g: &[f32]| Var::from_vec(g.to_vec(), g.len(), device);
         Ok(Self {
@@ -101,6 +105,7 @@ impl TrainLayer {
                 latent(&w.up, &grids.up, up)?,
                 latent(&w.down, &grids.down, down)?,
             ],
+            biases: w.biases.clone(),
             value_step,
             leads: leads(c, l),
         })
@@ -108,26 +113,35 @@ impl TrainLayer {
 
     /// A layer that [`TrainLayer::save`] has written.
     pub fn restore(
-        (c, l): (&LlamaConfig, usize),
+        c: &LlamaConfig,
+        l: usize,
         formats: &[WeightFormat; 7],
         seq: usize,
         path: &Path,
         device: &Device,
     ) -> Result<Self> {
         let Frame { geometry, columns } = Frame::new(c, seq);
-        let shapes = formats.iter().zip(columns).map(|(format, (cols, columns))| (*format, cols, columns));
+        let shape =
+            |(format, (cols, columns)): (&WeightFormat, _)| LatentShape { format: *format, cols, columns };
+        let shapes = formats.iter().zip(columns).map(shape);
         let tensors = safetensors::load(path, device)?;
         let get = |name: &str| get(&tensors, name);
         let each = NAMES.iter().zip(shapes).map(|(name, shape)| {
-            let offset = match shape.0 {
+            let offset = match shape.format {
                 WeightFormat::W4 => get(&format!("{name}.offset"))?.flatten_all()?.to_vec1()?,
                 _ => Vec::new(),
             };
-            let latent = (get(&format!("{name}.v"))?, get(&format!("{name}.log_scale"))?, offset);
-            LatentWeight::restore(latent, shape)
+            let (v, log_scale) = (get(&format!("{name}.v"))?, get(&format!("{name}.log_scale"))?);
+            LatentWeight::restore(v, log_scale, offset, shape)
         });
         let linears: Vec<LatentWeight> = each.collect::<Result<_>>()?;
         let few = |_| candle_core::Error::Msg("a layer has seven linears".into());
+        let mut biases = Biases::default();
+        for which in Linear::LAYER {
+            if let Some(bias) = tensors.get(&format!("{}.bias", which.name())) {
+                biases[which] = bias.to_vec1()?;
+            }
+        }
         let step = get("value_step")?.to_vec1::<f32>()?.first().copied().filter(|s| *s > 0.0);
         Ok(Self {
             geometry,
@@ -135,6 +149,7 @@ impl TrainLayer {
             attn_norm: Var::from_tensor(get("attn_norm")?)?,
             mlp_norm: Var::from_tensor(get("mlp_norm")?)?,
             linears: linears.try_into().map_err(few)?,
+            biases,
             value_step: step,
             leads: leads(c, l),
         })
@@ -160,6 +175,10 @@ impl TrainLayer {
                 let offset = Tensor::from_vec(w.offset().to_vec(), count, &Device::Cpu)?;
                 tensors.insert(format!("{name}.offset"), offset);
             }
+        }
+        for (which, bias) in self.biases.iter() {
+            let bias = Tensor::from_slice(bias, bias.len(), &Device::Cpu)?;
+            tensors.insert(format!("{}.bias", which.name()), bias);
         }
         tensors.insert("attn_norm".into(), self.attn_norm.as_tensor().clone());
         tensors.insert("mlp_norm".into(), self.mlp_norm.as_tensor().clone());
@@ -187,9 +206,9 @@ impl TrainLayer {
     pub fn forward(&self, x: &Tensor, [wq, wk, wv, wo, wg, wu, wd]: &[Tensor; 7]) -> Result<Tensor> {
         let g = &self.geometry;
         let a = rms_norm(x, &self.attn_norm, self.eps)?;
-        let mut q = rope(&linear(&a, wq)?, g)?;
-        let mut k = rope(&linear(&a, wk)?, g)?;
-        let mut v = linear(&a, wv)?;
+        let mut q = rope(&self.affine(&a, wq, Linear::Q)?, g)?;
+        let mut k = rope(&self.affine(&a, wk, Linear::K)?, g)?;
+        let mut v = self.affine(&a, wv, Linear::V)?;
         if let Some(step) = self.value_step {
             let (d, heads, kv_heads, group) = (g.head_dim, g.heads, g.kv_heads, g.heads / g.kv_heads);
             let leads = self.leads.clone();
@@ -205,10 +224,19 @@ impl TrainLayer {
             })?;
         }
         let o = attend(&q, &k, &v, g)?;
-        let x = (x + linear(&o, wo)?)?;
+        let x = (x + self.affine(&o, wo, Linear::O)?)?;
         let m = rms_norm(&x, &self.mlp_norm, self.eps)?;
-        let h = silu_mul(&linear(&m, wg)?, &linear(&m, wu)?)?;
-        x + linear(&h, wd)?
+        let h = silu_mul(&self.affine(&m, wg, Linear::Gate)?, &self.affine(&m, wu, Linear::Up)?)?;
+        x + self.affine(&h, wd, Linear::Down)?
+    }
+
+    /// `x W^T`, and the bias of this linear where it has one.
+    fn affine(&self, x: &Tensor, w: &Tensor, which: Linear) -> Result<Tensor> {
+        let y = linear(x, w)?;
+        match self.biases[which].as_slice() {
+            [] => Ok(y),
+            bias => y.broadcast_add(&Tensor::from_slice(bias, bias.len(), x.device())?),
+        }
     }
 
     /// Where the training is.
@@ -224,7 +252,12 @@ impl TrainLayer {
             down: down.grid()?,
             recovered: 0,
         };
-        Ok(GridLayer { grids, attn_norm: self.attn_norm.to_vec1()?, mlp_norm: self.mlp_norm.to_vec1()? })
+        Ok(GridLayer {
+            grids,
+            attn_norm: self.attn_norm.to_vec1()?,
+            mlp_norm: self.mlp_norm.to_vec1()?,
+            biases: self.biases.clone(),
+        })
     }
 }
 

@@ -79,21 +79,22 @@ impl TrainedLayer {
         how: &BlockTraining<'_>,
     ) -> crate::Result<Self> {
         let device = device()?;
-        let layer = TrainLayer::new(c, (how.l, w), &start.grids, how.window, how.value_step, &device)
+        let layer = TrainLayer::new(c, w.at(how.l), &start.grids, how.window, how.value_step, &device)
             .map_err(failed)?;
         Ok(Self { layer, window: how.window, hidden: c.sizes.hidden, device })
     }
 
     /// The layer that a training before this one left in `path`.
     pub fn restore(
-        (c, l): (&LlamaConfig, usize),
+        c: &LlamaConfig,
+        l: usize,
         formats: &[WeightFormat; 7],
         window: usize,
         path: &Path,
     ) -> crate::Result<Self> {
         let device = device()?;
         let layer =
-            TrainLayer::restore((c, l), formats, window, path, &device).map_err(|e| damaged(path, &e))?;
+            TrainLayer::restore(c, l, formats, window, path, &device).map_err(|e| damaged(path, &e))?;
         Ok(Self { layer, window, hidden: c.sizes.hidden, device })
     }
 

@@ -4,9 +4,10 @@
 //! K is rounded after a Hadamard transform, so its error is spread evenly over the elements: the mean square of
 //! a score's error is about `sum k^2 * sum q^2`. That is least when every pair has as much of q as of k.
 
-use super::scale_rows;
+use super::{on_rows, scale_rows};
 use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, Site, Tap};
+use accllm_hw::sizes::Linear;
 
 /// Largest factor, and the inverse of the smallest one.
 const LIMIT: f64 = 64.0;
@@ -69,8 +70,8 @@ pub fn balance_qk(c: &LlamaConfig, w: &mut FloatLayer, l: usize, power: &PairPow
             q_rows.extend(both().map(|f| (1.0 / f) as f32));
         }
     }
-    scale_rows(&mut w.k, &k_rows);
-    scale_rows(&mut w.q, &q_rows);
+    on_rows(&mut w.k, &mut w.biases[Linear::K], |k| scale_rows(k, &k_rows));
+    on_rows(&mut w.q, &mut w.biases[Linear::Q], |q| scale_rows(q, &q_rows));
 }
 
 /// Factors that balance pairs with these energies of q and of k; the head as a whole keeps its scale.

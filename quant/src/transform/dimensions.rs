@@ -5,10 +5,12 @@
 //! W_v halved in both, the columns of o copied for every query head of the group; both within one KV head.
 //! The residual stream's channels are not split.
 
+use super::on_rows;
 use crate::Result;
 use crate::calibrate::{Calibration, LayerStats};
 use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, Matrix};
+use accllm_hw::sizes::Linear;
 use std::ops::Range;
 
 /// Codes a side of down_proj's input, and of V.
@@ -88,8 +90,8 @@ pub fn split_down(w: &mut FloatLayer, s: &LayerStats, most: usize) -> Splits {
     let group = channels.len().max(1);
     let splits = choose(channels, group, CODES[0], most);
     for Split { strong, weak } in &splits.pairs {
-        copy_row(&mut w.gate, *strong, *weak, 1.0);
-        copy_row(&mut w.up, *strong, *weak, 0.5);
+        on_rows(&mut w.gate, &mut w.biases[Linear::Gate], |w| copy_row(w, *strong, *weak, 1.0));
+        on_rows(&mut w.up, &mut w.biases[Linear::Up], |w| copy_row(w, *strong, *weak, 0.5));
         copy_column(&mut w.down, *strong, *weak);
     }
     splits
@@ -113,7 +115,7 @@ pub fn split_values(c: &LlamaConfig, w: &mut FloatLayer, s: &LayerStats, most: u
     let channels: Vec<Channel> = (0..c.sizes.kv_width()).map(channel).collect();
     let splits = choose(channels, c.sizes.head_dim, CODES[1], most);
     for Split { strong, weak } in &splits.pairs {
-        copy_row(&mut w.v, *strong, *weak, 0.5);
+        on_rows(&mut w.v, &mut w.biases[Linear::V], |w| copy_row(w, *strong, *weak, 0.5));
         for (from, to) in columns(*strong).zip(columns(*weak)) {
             copy_column(&mut w.o, from, to);
         }

@@ -2,13 +2,14 @@
 //! into the weights around it, so that one step per tensor is left. `1/s` goes into what produces the channel
 //! (a norm's gain, the rows of W_v or W_up) and `s` into the columns of the weights that read it.
 
-use super::{inverse, scale_columns, scale_rows};
+use super::{inverse, on_rows, scale_columns, scale_rows};
 use crate::calibrate::{Channels, LayerStats};
 use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, Matrix};
 use crate::grid::{LayerShapes, fit};
 use crate::model::{GROUP, WeightFormat};
 use accllm_hw::config::COLS;
+use accllm_hw::sizes::Linear;
 
 /// Exponents of the range, and of the inverse norm of the weights' columns, that are compared when none is given.
 const EXPONENTS: [(f32, f32); 7] =
@@ -29,11 +30,12 @@ pub type Reader<'a> = (&'a Matrix, WeightFormat);
 pub fn migrate_layer(c: &LlamaConfig, w: &mut FloatLayer, shapes: &LayerShapes) {
     divide(&mut w.attn_norm, &shapes.attn_in);
     [&mut w.q, &mut w.k, &mut w.v].into_iter().for_each(|w| scale_columns(w, &shapes.attn_in));
-    scale_rows(&mut w.v, &inverse(&shapes.value));
+    let (value, down_in) = (inverse(&shapes.value), inverse(&shapes.down_in));
+    on_rows(&mut w.v, &mut w.biases[Linear::V], |w| scale_rows(w, &value));
     scale_columns(&mut w.o, &per_query(c, &shapes.value));
     divide(&mut w.mlp_norm, &shapes.mlp_in);
     [&mut w.gate, &mut w.up].into_iter().for_each(|w| scale_columns(w, &shapes.mlp_in));
-    scale_rows(&mut w.up, &inverse(&shapes.down_in));
+    on_rows(&mut w.up, &mut w.biases[Linear::Up], |w| scale_rows(w, &down_in));
     scale_columns(&mut w.down, &shapes.down_in);
 }
 
@@ -157,7 +159,8 @@ pub fn choose_shape(
     let single = single.iter().map(|(range, weight)| shape(&channels.max, Some(&norms), *range, *weight));
     let shapes = single.chain(WHOLE.iter().map(|range| shape(&whole, None, *range, 0.0)));
     let errors = shapes.map(|shape| {
-        let each = samples.iter().map(|w| output_error(w, channels, &power, &shape, codes));
+        let each =
+            samples.iter().map(|(w, format)| output_error(w, *format, channels, &power, &shape, codes));
         (each.sum::<f64>(), shape)
     });
     let best = errors.min_by(|a, b| a.0.total_cmp(&b.0));
@@ -202,7 +205,8 @@ fn sample(w: &Matrix) -> Matrix {
 
 /// Expected squared output error of a weight, summed over rows.
 fn output_error(
-    (w, format): &(Matrix, WeightFormat),
+    w: &Matrix,
+    format: WeightFormat,
     channels: &Channels,
     power: &[f32],
     shape: &[f32],
@@ -211,7 +215,7 @@ fn output_error(
     let mut migrated = w.clone();
     scale_columns(&mut migrated, shape);
     let power: Vec<f32> = power.iter().zip(shape).map(|(p, s)| p / (s * s)).collect();
-    let fitted = fit(&migrated, &power, &vec![true; w.cols], *format).dequantize();
+    let fitted = fit(&migrated, &power, &vec![true; w.cols], format).dequantize();
     let noise = codes.noise(channels, shape);
     let elements = migrated.data.iter().zip(&fitted.data).enumerate();
     elements

@@ -8,11 +8,13 @@
 //!   matters least (Pool and Yu, "Channel Permutations for N:M Sparsity", NeurIPS 2021, permute for the same end).
 
 use super::migrate::per_query;
+use super::on_rows;
 use crate::Result;
 use crate::calibrate::{Calibration, Channels, LayerStats};
 use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, Matrix};
 use crate::model::WeightFormat;
+use accllm_hw::sizes::Linear;
 
 /// Orders all channels of `model` for weights of `formats` (q, k, v, o, gate, up and down of a layer); the logits stay
 /// the same. `stats` are those of `model`. The residual stream takes the order that suits most of the weights that read
@@ -44,7 +46,8 @@ pub fn order_channels(
 /// Orders the channels inside a layer, values and the input of down, for pruned weights of o and down or dense ones.
 fn order_hidden_layer(c: &LlamaConfig, w: &mut FloatLayer, s: &LayerStats, [o, down]: [bool; 2]) {
     let order = Sizes::of(&s.down_in, &[&w.down]).order(down);
-    [&mut w.gate, &mut w.up].into_iter().for_each(|w| pick_rows(w, &order));
+    on_rows(&mut w.gate, &mut w.biases[Linear::Gate], |w| pick_rows(w, &order));
+    on_rows(&mut w.up, &mut w.biases[Linear::Up], |w| pick_rows(w, &order));
     pick_columns(&mut w.down, &order);
 
     let sizes = Sizes::new(&per_query(c, &s.value.max), &s.attn_out.power(), &[&w.o]);
@@ -56,7 +59,7 @@ fn order_hidden_layer(c: &LlamaConfig, w: &mut FloatLayer, s: &LayerStats, [o, d
         });
         order.extend(head.order(o).into_iter().map(|i| kv * c.sizes.head_dim + i));
     }
-    pick_rows(&mut w.v, &order);
+    on_rows(&mut w.v, &mut w.biases[Linear::V], |w| pick_rows(w, &order));
     let at = |h: usize, i: usize| {
         h * c.sizes.head_dim + order[h / c.sizes.group() * c.sizes.head_dim + i] % c.sizes.head_dim
     };
@@ -74,7 +77,8 @@ fn order_residual(model: &mut FloatModel, order: &[usize]) -> Result<()> {
         [&mut w.q, &mut w.k, &mut w.v, &mut w.gate, &mut w.up]
             .into_iter()
             .for_each(|w| pick_columns(w, order));
-        [&mut w.o, &mut w.down].into_iter().for_each(|w| pick_rows(w, order));
+        on_rows(&mut w.o, &mut w.biases[Linear::O], |w| pick_rows(w, order));
+        on_rows(&mut w.down, &mut w.biases[Linear::Down], |w| pick_rows(w, order));
         [&mut w.attn_norm, &mut w.mlp_norm].into_iter().for_each(|g| *g = picked(g, order));
     }
     if let Some(head) = &mut model.head {

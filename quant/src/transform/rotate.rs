@@ -1,9 +1,11 @@
 //! Rotation of the residual stream and of the values, folded into the weights around them (as QuaRot does):
 //! outlying channels are spread over all. RMSNorm commutes with a rotation once its gain is in the next weight.
 
+use super::on_rows;
 use crate::Result;
 use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, Matrix};
+use accllm_hw::sizes::Linear;
 use rayon::prelude::*;
 
 /// An orthogonal matrix `[n, n]`, row major.
@@ -102,7 +104,8 @@ pub fn rotate_residual(model: &mut FloatModel, seed: u64) -> Result<()> {
     r.columns(&mut model.embed);
     for w in model.layers.resident()? {
         [&mut w.q, &mut w.k, &mut w.v, &mut w.gate, &mut w.up].into_iter().for_each(|w| r.columns(w));
-        [&mut w.o, &mut w.down].into_iter().for_each(|w| r.rows(w));
+        on_rows(&mut w.o, &mut w.biases[Linear::O], |w| r.rows(w));
+        on_rows(&mut w.down, &mut w.biases[Linear::Down], |w| r.rows(w));
     }
     if let Some(head) = &mut model.head {
         r.columns(head);
@@ -113,7 +116,7 @@ pub fn rotate_residual(model: &mut FloatModel, seed: u64) -> Result<()> {
 /// Rotates the values of each head (rows of W_v, columns of o); the layer's output stays the same.
 pub fn rotate_values(c: &LlamaConfig, w: &mut FloatLayer, seed: u64) {
     let r = Rotation::random(c.sizes.head_dim, seed);
-    r.rows(&mut w.v);
+    on_rows(&mut w.v, &mut w.biases[Linear::V], |w| r.rows(w));
     r.columns(&mut w.o);
 }
 

@@ -1,6 +1,7 @@
 //! Small models and folders for the tests.
 #![allow(dead_code, reason = "each test binary uses a part of this module")]
 
+pub mod families;
 pub mod gguf;
 
 use accllm_quant::float::FloatModel;

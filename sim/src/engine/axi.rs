@@ -126,7 +126,8 @@ impl Axi {
     pub(super) fn writes(
         &mut self,
         m: &Model,
-        (cycle, unit_seq): (u64, u64),
+        cycle: u64,
+        unit_seq: u64,
         bases: &[u64],
         observer: &mut impl Observer,
     ) -> ControlFlow<()> {

@@ -179,7 +179,7 @@ impl Engine {
         {
             if w.events {
                 w.observer.beats(self.axi.delivered());
-                flow = self.axi.writes(&self.model, (cycle, trace.vector_op()), &self.bases, w.observer);
+                flow = self.axi.writes(&self.model, cycle, trace.vector_op(), &self.bases, w.observer);
                 if flow.is_continue() {
                     flow = trace.events(&self.model, cycle, w.observer);
                 }

@@ -125,6 +125,6 @@ impl<M: Memory> Exec<'_, M> {
             codes.resize((g + 1) * n.next_multiple_of(GROUP), 0);
         }
         let (word, lane) = self.lane_row(o.c, o.m.into());
-        self.set_act_groups((word, o.x, lane), o.aux, codes)
+        self.set_act_groups(word, o.x, lane, o.aux, codes)
     }
 }

@@ -49,7 +49,7 @@ impl<M: Memory> Exec<'_, M> {
         let pairs = vmem[x].iter().zip(&vmem[g]);
         let codes = pairs.map(|(&x, &g)| norm_element(resid(x), root, g as i16, o.shift())).collect();
         let (word, lane) = self.lane_row(o.c, o.m.into());
-        self.set_act_groups((word, o.x, lane), 0, codes)
+        self.set_act_groups(word, o.x, lane, 0, codes)
     }
 
     pub(super) fn silu(&mut self, o: &Operands) -> Result<(), Fault> {
@@ -70,7 +70,7 @@ impl<M: Memory> Exec<'_, M> {
             let exponent = block_exponent(block);
             let mut codes: Vec<i8> = block.iter().map(|&h| block_code(h, exponent)).collect();
             codes.resize(codes.len().next_multiple_of(GROUP), 0);
-            self.set_act_block((word, o.x, lane), col, exponent, &codes);
+            self.set_act_block(word, o.x, lane, col, exponent, &codes);
         }
         Ok(())
     }

@@ -208,13 +208,15 @@ impl<M: Memory> Exec<'_, M> {
     /// Writes activation columns from `col` on (word `word + (col/256)*x`), checked before; words whose column 0 is
     /// among them take the exponent 0.
     pub(super) fn set_act(&mut self, word: u64, x: u32, lane: usize, col: u64, values: &[i8]) {
-        self.set_act_block((word, x, lane), col, 0, values);
+        self.set_act_block(word, x, lane, col, 0, values);
     }
 
     /// The same with another exponent.
     pub(super) fn set_act_block(
         &mut self,
-        (word, x, lane): (u64, u32, usize),
+        word: u64,
+        x: u32,
+        lane: usize,
         col: u64,
         exponent: u8,
         values: &[i8],
@@ -241,7 +243,9 @@ impl<M: Memory> Exec<'_, M> {
     /// Writes quantized columns from `col` (a multiple of 32) on, with zeros up to a whole group.
     pub(super) fn set_act_groups(
         &mut self,
-        (word, x, lane): (u64, u32, usize),
+        word: u64,
+        x: u32,
+        lane: usize,
         col: u32,
         mut values: Vec<i8>,
     ) -> Result<(), Fault> {

@@ -16,7 +16,9 @@ use super::state::Constant;
 /// Scores of one channel: by step, then half, then row.
 fn channel_scores<M: Memory>(
     cursor: &mut Cursor<'_, M>,
-    (n, hdp, word): (usize, usize, usize),
+    n: usize,
+    hdp: usize,
+    word: usize,
     inputs: &Inputs,
     q_sums: &[i32],
 ) -> Result<Vec<i32>, Fault> {
@@ -78,7 +80,7 @@ impl<M: Memory> Exec<'_, M> {
         let memory = &*self.memory;
         let run = |c: usize| {
             let mut cursor = Cursor::new(memory, c, o.a.into(), total as usize);
-            channel_scores(&mut cursor, (n, hdp, o.b as usize), &inputs, &q_sums)
+            channel_scores(&mut cursor, n, hdp, o.b as usize, &inputs, &q_sums)
         };
         let results: Result<Vec<_>, Fault> = if total * channels as u64 > PARALLEL {
             (0..channels).into_par_iter().map(run).collect()

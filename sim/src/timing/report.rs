@@ -89,11 +89,11 @@ impl Account {
         let (waiting, starting) = Self::gap(s, self.idle[0]);
         self.report.counters.prefetch_wait += waiting;
         let op = &mut self.report.summary.ops[s.operation.pc as usize].prefetch;
-        Self::unit(op, (waiting, starting, done.saturating_sub(s.at.max(self.idle[0]))));
+        Self::unit(op, waiting, starting, done.saturating_sub(s.at.max(self.idle[0])));
         self.idle[0] = self.idle[0].max(done);
     }
 
-    fn unit(op: &mut VectorCycles, (waiting, starting, busy): (u64, u64, u64)) {
+    fn unit(op: &mut VectorCycles, waiting: u64, starting: u64, busy: u64) {
         op.waiting += waiting;
         op.starting += starting;
         op.busy += busy;
@@ -108,7 +108,7 @@ impl Account {
         c.vec_done += 1;
         let op = &mut self.report.summary.ops[s.operation.pc as usize];
         op.executed += 1;
-        Self::unit(&mut op.vector, (waiting, starting, busy));
+        Self::unit(&mut op.vector, waiting, starting, busy);
         self.idle[2] = self.idle[2].max(ran.done);
         self.report.events.vector_elements += steps * self.config.vec as u64;
     }

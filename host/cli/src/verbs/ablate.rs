@@ -50,7 +50,7 @@ pub fn run(args: &Ablate, out: &Out) -> Result<()> {
     let windows = how.windows(scored.len())?;
     let calibration_windows = args.calib_windows.min(calibration.len() / args.window);
     let calibrated = Protocol { window: args.window, windows: Some(calibration_windows) };
-    let mut ablation = Ablation::new(model, (calibration, calibrated), (scored, how));
+    let mut ablation = Ablation::new(model, calibration, calibrated, scored, how);
     let mut report = Report {
         model: source.name.clone(),
         window: args.window,

@@ -33,8 +33,8 @@ pub fn run(args: &EvalLong, out: &Out) -> Result<()> {
         let a = &model.arch;
         let tokens = stream(&args.scored, &text, &source.tokenizer(a.sizes.vocab)?, a.bos, &a.eos)?;
         busy.finish_and_clear();
-        let shape = (model.lambda, a.max_positions);
-        return report(args, &source, &Reader::integer(&model), shape, &tokens, out);
+        let (shape, positions) = (model.lambda, a.max_positions);
+        return report(args, &source, &Reader::integer(&model), shape, positions, &tokens, out);
     }
     let float = source.float()?;
     let c = &float.config;
@@ -43,20 +43,21 @@ pub fn run(args: &EvalLong, out: &Out) -> Result<()> {
     if args.stage == LongStageArg::Float {
         busy.finish_and_clear();
         let default = LambdaShape { n_sink: 4, n_window: 508 };
-        return report(args, &source, &Reader::Float(&float), (default, positions), &tokens, out);
+        return report(args, &source, &Reader::Float(&float), default, positions, &tokens, out);
     }
     busy.set_message("quantizing");
     let calibration = Calibration::open(args.scored.calib.as_deref())?;
     let model = model::quantize(float, &tokenizer, &calibration)?.model;
     busy.finish_and_clear();
-    report(args, &source, &Reader::integer(&model), (model.lambda, positions), &tokens, out)
+    report(args, &source, &Reader::integer(&model), model.lambda, positions, &tokens, out)
 }
 
 fn report(
     args: &EvalLong,
     source: &Source,
     reader: &Reader<'_>,
-    (shape, positions): (LambdaShape, usize),
+    shape: LambdaShape,
+    positions: usize,
     tokens: &[u32],
     out: &Out,
 ) -> Result<()> {

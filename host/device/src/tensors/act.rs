@@ -19,9 +19,9 @@ struct Byte {
 pub(super) fn elements(c: &Context<'_>, out: &mut Vec<Found>) {
     let a = &c.layout.act;
     match c.label.tensors.first() {
-        Some(Tensor::AttnIn) => columns(c, (a.norm, a.norm_x), Point::AttnIn, out),
-        Some(Tensor::MlpIn) => columns(c, (a.norm, a.norm_x), Point::MlpIn, out),
-        Some(Tensor::HeadIn) => columns(c, (a.norm, a.norm_x), Point::HeadIn, out),
+        Some(Tensor::AttnIn) => columns(c, a.norm, a.norm_x, Point::AttnIn, out),
+        Some(Tensor::MlpIn) => columns(c, a.norm, a.norm_x, Point::MlpIn, out),
+        Some(Tensor::HeadIn) => columns(c, a.norm, a.norm_x, Point::HeadIn, out),
         Some(Tensor::MlpH) => hidden(c, out),
         Some(Tensor::AttnO8) => attention(c, out),
         Some(Tensor::Q8Win) => queries(c, a.q_win, Point::Q8Win, out),
@@ -47,7 +47,7 @@ fn at(c: &Context<'_>, b: &Byte, x: usize) -> (usize, usize) {
 }
 
 /// A norm's output: the token's row in both groups, but the head's only token is in row 0.
-fn columns(c: &Context<'_>, (base, x): (usize, usize), point: Point, out: &mut Vec<Found>) {
+fn columns(c: &Context<'_>, base: usize, x: usize, point: Point, out: &mut Vec<Found>) {
     for b in bytes(c, base) {
         let (row, col) = at(c, &b, x);
         let token = if point == Point::HeadIn { c.block - 1 } else { c.tokens.start };

@@ -70,11 +70,15 @@ fn place(c: &Context<'_>, offset: usize) -> Option<(Point, Place)> {
     (place.2 < width).then_some((point, place))
 }
 
-/// Output of a MATW: rows of each token, a part of the layer's rows.
+/// Output of a linear layer, a part of the layer's rows: of a MATW, for each token; of a RADD that adds the bias, for one.
 fn rows(c: &Context<'_>, offset: usize) -> Place {
+    let skip = c.label.part.map_or(0, |p| p.0);
+    if c.record.op == Op::RADD {
+        return (c.tokens.start, None, skip + offset);
+    }
     debug_assert_eq!(c.record.op, Op::MATW);
     let stride = (c.instr.aux as usize).max(1);
-    (c.first + offset / stride, None, offset % stride + c.label.part.map_or(0, |p| p.0))
+    (c.first + offset / stride, None, skip + offset % stride)
 }
 
 /// The same, for heads that the compiler lays out in its own order.

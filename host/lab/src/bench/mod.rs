@@ -272,7 +272,7 @@ impl<'a> Bench<'a> {
             let outcome = match &mut golden {
                 Some(golden) => {
                     golden.write_aux(layout.aux.ids, &io)?;
-                    let ran = pair::run(&self.program, (golden, &mut rtl), args, |_| {}, &mut profile)?;
+                    let ran = pair::run(&self.program, golden, &mut rtl, args, |_| {}, &mut profile)?;
                     agreement.add(&ran);
                     ran.outcome
                 }
@@ -290,7 +290,7 @@ impl<'a> Bench<'a> {
         let seconds = begin.elapsed().as_secs_f64();
         let operations = rtl.recorder().map(Recorder::operations).unwrap_or_default();
         rtl.finish()?;
-        let report = self.report(phase, (&work, useful), &profile, agreement, seconds)?;
+        let report = self.report(phase, &work, useful, &profile, agreement, seconds)?;
         Ok(Report { operations, ..report })
     }
 
@@ -307,7 +307,8 @@ impl<'a> Bench<'a> {
     fn report(
         &self,
         phase: &Phase,
-        (work, useful): (&Work, u64),
+        work: &Work,
+        useful: u64,
         profile: &Profile<'_>,
         agreement: Agreement,
         seconds: f64,

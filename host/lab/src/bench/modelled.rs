@@ -34,7 +34,7 @@ impl Bench<'_> {
         }
         let seconds = begin.elapsed().as_secs_f64();
         let profile = Profile::new(&self.program, &self.config, self.progress);
-        let report = self.report(phase, (&work, useful), &profile, Agreement::default(), seconds)?;
+        let report = self.report(phase, &work, useful, &profile, Agreement::default(), seconds)?;
         Ok(Report { operations: operations(&summary, &self.program.labels), ..report })
     }
 }

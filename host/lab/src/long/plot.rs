@@ -3,6 +3,7 @@
 use super::Series;
 use crate::{Error, Result};
 use plotters::prelude::*;
+use std::ops::Range;
 
 /// Width and height in pixels.
 const SIZE: (u32, u32) = (960, 540);
@@ -20,7 +21,7 @@ pub fn svg(title: &str, series: &[Series]) -> Result<String> {
     let low = values().map(|b| b.ppl).fold(f64::INFINITY, f64::min);
     let high = values().map(|b| b.ppl).fold(low, f64::max);
     let mut text = String::new();
-    draw(title, series, last, (low / 1.25, high * 1.25), &mut text)
+    draw(title, series, last, low / 1.25..high * 1.25, &mut text)
         .map_err(|e| Error::Argument(format!("cannot draw the plot: {e}")))?;
     Ok(text)
 }
@@ -29,7 +30,7 @@ fn draw(
     title: &str,
     series: &[Series],
     last: usize,
-    (low, high): (f64, f64),
+    scale: Range<f64>,
     text: &mut String,
 ) -> std::result::Result<(), Box<dyn std::error::Error>> {
     let root = SVGBackend::with_string(text, SIZE).into_drawing_area();
@@ -39,7 +40,7 @@ fn draw(
         .margin(16)
         .x_label_area_size(48)
         .y_label_area_size(72)
-        .build_cartesian_2d(0..last, (low..high).log_scale())?;
+        .build_cartesian_2d(0..last, scale.log_scale())?;
     chart
         .configure_mesh()
         .x_desc("position in the text (tokens)")

@@ -88,14 +88,14 @@ fn write(out: &mut String, value: &Value, style: &Style, depth: usize) -> Result
         ValueKind::String => text(out, value.as_str().unwrap_or_default(), style.ascii),
         ValueKind::Seq | ValueKind::Iterable => {
             let parts: Vec<Value> = value.try_iter()?.collect();
-            list(out, ('[', ']'), &parts, style, depth, |out, part| write(out, part, style, depth + 1))?;
+            list(out, '[', ']', &parts, style, depth, |out, part| write(out, part, style, depth + 1))?;
         }
         ValueKind::Map => {
             let mut keys: Vec<Value> = value.try_iter()?.collect();
             if style.sort {
                 keys.sort_by_key(ToString::to_string);
             }
-            list(out, ('{', '}'), &keys, style, depth, |out, key| {
+            list(out, '{', '}', &keys, style, depth, |out, key| {
                 text(out, &key.to_string(), style.ascii);
                 out.push_str(&style.key);
                 write(out, &value.get_item(key)?, style, depth + 1)
@@ -108,7 +108,8 @@ fn write(out: &mut String, value: &Value, style: &Style, depth: usize) -> Result
 
 fn list(
     out: &mut String,
-    (open, close): (char, char),
+    open: char,
+    close: char,
     parts: &[Value],
     style: &Style,
     depth: usize,

@@ -96,7 +96,7 @@ impl<D: Device> Runner for DeviceRunner<D> {
             return Err(Error::Argument(format!("there is no KV head {head} of layer {layer}")));
         }
         let Loaded { device, layout, .. } = &mut self.loaded;
-        read_head(device, layout, self.position, (layer, head))
+        read_head(device, layout, self.position, layer, head)
     }
 
     fn restore(
@@ -110,7 +110,7 @@ impl<D: Device> Runner for DeviceRunner<D> {
         for layer in 0..layout.shape.sizes.layers {
             for head in 0..layout.shape.sizes.kv_heads {
                 let cache = heads(layer, head)?;
-                write_head(device, layout, position, (layer, head), &cache)?;
+                write_head(device, layout, position, layer, head, &cache)?;
             }
         }
         self.held.restored(position);

@@ -40,6 +40,9 @@ fn smollm2() -> FloatModel {
             gate: m(f, h, 5),
             up: m(f, h, 6),
             down: m(h, f, 7),
+            biases: Biases::default(),
+            q_norm: Vec::new(),
+            k_norm: Vec::new(),
         }
     };
     FloatModel {

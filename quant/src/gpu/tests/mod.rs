@@ -12,7 +12,7 @@ use super::device::{Device, Number, Ptr, fetch, put};
 use super::emulated::Emulated;
 use super::shape::Shape;
 use crate::config::LlamaConfig;
-use crate::float::{FloatLayer, FloatModel, Matrix};
+use crate::float::{Biases, FloatLayer, FloatModel, Matrix};
 use crate::train::tests::random;
 use half::bf16;
 use std::path::Path;
@@ -55,6 +55,9 @@ pub(super) fn model(seed: u64) -> FloatModel {
             gate: matrix(f, h, s + 6, 0.2),
             up: matrix(f, h, s + 7, 0.2),
             down: matrix(h, f, s + 8, 0.1),
+            biases: Biases::default(),
+            q_norm: Vec::new(),
+            k_norm: Vec::new(),
         }
     };
     FloatModel {

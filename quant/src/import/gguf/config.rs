@@ -1,77 +1,110 @@
-//! The configuration of a `llama` model in GGUF keys.
+//! The configuration of a model in GGUF keys.
 
 use super::metadata::Metadata;
 use super::tokenizer;
 use crate::config::LlamaConfig;
+use crate::import::family::Family;
 use crate::import::sizes::Names;
 use crate::{Error, Result};
 use accllm_hw::rope::{Rope, Scaling};
 
-const SIZES: Names = Names {
-    hidden: "llama.embedding_length",
-    ff: "llama.feed_forward_length",
-    layers: "llama.block_count",
-    heads: "llama.attention.head_count",
-    kv_heads: "llama.attention.head_count_kv",
-    head_dim: "llama.attention.key_length",
-};
+/// The keys of a file's family.
+pub(super) struct Keys<'a, 'm> {
+    m: &'a Metadata<'m>,
+    pub family: Family,
+    /// What each of them begins with.
+    prefix: &'m str,
+}
+
+impl<'a, 'm> Keys<'a, 'm> {
+    /// Of the family that the file names.
+    pub fn of(m: &'a Metadata<'m>) -> Result<Self> {
+        const ARCH: &str = "general.architecture";
+        let supported = || format!("one of {}", Family::files());
+        let Some(prefix) = m.text(ARCH)? else {
+            return Err(Error::config(&m.path(), ARCH, format!("is missing; expected {}", supported())));
+        };
+        let unknown = || Error::unsupported(&m.path(), ARCH, format!("{prefix:?}"), supported());
+        Ok(Self { m, family: Family::of_gguf(prefix).ok_or_else(unknown)?, prefix })
+    }
+
+    /// The key `name` of the family.
+    pub fn key(&self, name: &str) -> String {
+        format!("{}.{name}", self.prefix)
+    }
+}
 
 /// Shape and constants; of RoPE what the keys say (there may be a tensor, too).
-pub(super) fn read(m: &Metadata<'_>) -> Result<LlamaConfig> {
+pub(super) fn read(m: &Metadata<'_>) -> Result<(LlamaConfig, Family)> {
     let path = &m.path();
-    const ARCH: &str = "general.architecture";
-    match m.text(ARCH)? {
-        Some("llama") => {}
-        Some(other) => return Err(Error::unsupported(path, ARCH, format!("{other:?}"), "\"llama\"")),
-        None => return Err(Error::config(path, ARCH, "is missing; expected \"llama\"")),
-    }
-    for absent in ["llama.expert_count", "llama.expert_used_count"] {
-        if let Some(n) = m.integer(absent)?.filter(|n| *n > 0) {
+    let keys = Keys::of(m)?;
+    let key = |name: &str| keys.key(name);
+    for absent in ["expert_count", "expert_used_count"].map(key) {
+        if let Some(n) = m.integer(&absent)?.filter(|n| *n > 0) {
             return Err(Error::unsupported(path, absent, n, "0 or absent (no mixture of experts)"));
         }
     }
-    let (vocab, bos, eos) = tokens(m)?;
-    let sizes = SIZES.read(path, (vocab, rope(m)?), |key, most| m.count(key, most))?;
+    let (vocab, bos, eos) = tokens(&keys)?;
+    let names = Names {
+        hidden: &key("embedding_length"),
+        ff: &key("feed_forward_length"),
+        layers: &key("block_count"),
+        heads: &key("attention.head_count"),
+        kv_heads: &key("attention.head_count_kv"),
+        head_dim: &key("attention.key_length"),
+    };
+    let sizes = names.read(path, vocab, rope(&keys)?, |key, most| m.count(key, most))?;
     let head_dim = sizes.head_dim;
-    for same in ["llama.attention.value_length", "llama.rope.dimension_count"] {
-        if let Some(d) = m.integer(same)?.filter(|d| *d != head_dim as u64) {
+    for same in ["attention.value_length", "rope.dimension_count"].map(key) {
+        if let Some(d) = m.integer(&same)?.filter(|d| *d != head_dim as u64) {
             return Err(Error::unsupported(path, same, d, format!("{head_dim}, the width of a head")));
         }
     }
-    plain(m, head_dim)?;
-    const EPS: &str = "llama.attention.layer_norm_rms_epsilon";
-    let norm_eps = m.positive(EPS)?;
-    Ok(LlamaConfig {
+    plain(&keys, head_dim)?;
+    let eps = key("attention.layer_norm_rms_epsilon");
+    let norm_eps = m.positive(&eps)?;
+    let config = LlamaConfig {
         sizes,
-        sliding_window: m.count("llama.attention.sliding_window", 1 << 31)?,
+        sliding_window: m.count(&key("attention.sliding_window"), 1 << 31)?,
         // As a short decimal: the file has 32-bit floats, and 1e-5 is meant.
         norm_eps: norm_eps
             .map(|e| (e as f32).to_string().parse().unwrap_or(e))
-            .ok_or_else(|| Error::config(path, EPS, "is missing; expected a number above 0"))?,
+            .ok_or_else(|| Error::config(path, eps, "is missing; expected a number above 0"))?,
         tied_head: false,
-        max_positions: m.count("llama.context_length", 1 << 31)?.unwrap_or(2048),
+        max_positions: m.count(&key("context_length"), 1 << 31)?.unwrap_or(2048),
         bos,
         eos,
         leads: Vec::new(),
-    })
+        score_factor: 1.0,
+        biases: keys.family.biases().to_vec(),
+        head_norms: keys.family.head_norms(),
+        // As llama.cpp has it, whatever the checkpoint said.
+        unrotated: match keys.family {
+            Family::SmolLm3 => (0..sizes.layers).filter(|l| l % 4 == 3).collect(),
+            _ => Vec::new(),
+        },
+    };
+    Ok((config, keys.family))
 }
 
 /// Refuses factors and limits that change what the blocks compute.
-fn plain(m: &Metadata<'_>, head_dim: usize) -> Result<()> {
+fn plain(keys: &Keys<'_, '_>, head_dim: usize) -> Result<()> {
+    let m = keys.m;
     let attention = 1.0 / (head_dim as f64).sqrt();
     // Where the number is 0, llama.cpp takes the key as not there.
     let neutral = [
-        ("llama.rope.scaling.attn_factor", 1.0),
-        ("llama.attention.scale", attention),
-        ("llama.logit_scale", 1.0),
-        ("llama.embedding_scale", 1.0),
-        ("llama.residual_scale", 1.0),
-        ("llama.attention.clamp_kqv", 0.0),
-        ("llama.attention.max_alibi_bias", 0.0),
-        ("llama.attn_logit_softcapping", 0.0),
-        ("llama.final_logit_softcapping", 0.0),
+        ("rope.scaling.attn_factor", 1.0),
+        ("attention.scale", attention),
+        ("logit_scale", 1.0),
+        ("embedding_scale", 1.0),
+        ("residual_scale", 1.0),
+        ("attention.clamp_kqv", 0.0),
+        ("attention.max_alibi_bias", 0.0),
+        ("attn_logit_softcapping", 0.0),
+        ("final_logit_softcapping", 0.0),
     ];
-    for (key, expected) in neutral {
+    for (name, expected) in neutral {
+        let key = &keys.key(name);
         let other = |x: &f64| *x != 0.0 && (x / expected - 1.0).abs() > 1e-6;
         if let Some(found) = m.number(key)?.filter(other) {
             return Err(Error::unsupported(&m.path(), key, found, format!("{expected}, or absent")));
@@ -81,41 +114,41 @@ fn plain(m: &Metadata<'_>, head_dim: usize) -> Result<()> {
 }
 
 /// RoPE's base and scaling, as far as the keys have them.
-fn rope(m: &Metadata<'_>) -> Result<Rope> {
-    const TYPE: &str = "llama.rope.scaling.type";
-    const FACTOR: &str = "llama.rope.scaling.factor";
-    let path = &m.path();
-    let theta = m.positive("llama.rope.freq_base")?.unwrap_or(10_000.0);
-    let factor = match m.positive(FACTOR)? {
+fn rope(keys: &Keys<'_, '_>) -> Result<Rope> {
+    let (m, path) = (keys.m, &keys.m.path());
+    let key = |name: &str| keys.key(name);
+    let (kind, divisor) = (&key("rope.scaling.type"), &key("rope.scaling.factor"));
+    let theta = m.positive(&key("rope.freq_base"))?.unwrap_or(10_000.0);
+    let factor = match m.positive(divisor)? {
         Some(factor) => Some(factor),
-        None => m.positive("llama.rope.scale_linear")?,
+        None => m.positive(&key("rope.scale_linear"))?,
     };
-    let scaling = match (m.text(TYPE)?, factor) {
+    let scaling = match (m.text(kind)?, factor) {
         (Some("none"), _) | (None, None) => None,
         // Without a type, a factor has always meant this.
         (Some("linear") | None, Some(factor)) => Some(Scaling::Linear { factor }),
         (Some("linear"), None) => {
-            return Err(Error::config(path, FACTOR, "is missing; expected a number above 0"));
+            return Err(Error::config(path, divisor, "is missing; expected a number above 0"));
         }
         (Some("yarn"), Some(factor)) => Some(Scaling::Yarn {
             factor,
-            beta_fast: m.positive("llama.rope.scaling.yarn_beta_fast")?.unwrap_or(32.0),
-            beta_slow: m.positive("llama.rope.scaling.yarn_beta_slow")?.unwrap_or(1.0),
+            beta_fast: m.positive(&key("rope.scaling.yarn_beta_fast"))?.unwrap_or(32.0),
+            beta_slow: m.positive(&key("rope.scaling.yarn_beta_slow"))?.unwrap_or(1.0),
             original_max_position_embeddings: match m
-                .count("llama.rope.scaling.original_context_length", 1 << 31)?
+                .count(&key("rope.scaling.original_context_length"), 1 << 31)?
             {
                 Some(n) => n as f64,
-                None => m.count("llama.context_length", 1 << 31)?.unwrap_or(2048) as f64,
+                None => m.count(&key("context_length"), 1 << 31)?.unwrap_or(2048) as f64,
             },
             truncate: true,
         }),
         (Some("yarn"), None) => {
-            return Err(Error::config(path, FACTOR, "is missing; expected a number above 0"));
+            return Err(Error::config(path, divisor, "is missing; expected a number above 0"));
         }
         (Some(other), _) => {
             return Err(Error::unsupported(
                 path,
-                TYPE,
+                kind,
                 format!("{other:?}"),
                 "\"none\", \"linear\", \"yarn\"",
             ));
@@ -144,17 +177,18 @@ pub(super) fn llama3(plain: Rope, divisors: &[f32]) -> Option<Scaling> {
 }
 
 /// Size of the vocabulary, token that begins a text, tokens that end one.
-fn tokens(m: &Metadata<'_>) -> Result<(usize, Option<u32>, Vec<u32>)> {
+fn tokens(keys: &Keys<'_, '_>) -> Result<(usize, Option<u32>, Vec<u32>)> {
     const TOKENS: &str = "tokenizer.ggml.tokens";
-    let path = &m.path();
+    let (m, path) = (keys.m, &keys.m.path());
     let tokens = m.texts(TOKENS)?.unwrap_or_default();
     let vocab = tokens.len();
     if vocab == 0 || vocab > 1 << 22 {
         return Err(Error::config(path, TOKENS, format!("has {vocab} tokens; expected 1 to {}", 1 << 22)));
     }
-    if let Some(n) = m.integer("llama.vocab_size")?.filter(|n| *n != vocab as u64) {
+    let stated = keys.key("vocab_size");
+    if let Some(n) = m.integer(&stated)?.filter(|n| *n != vocab as u64) {
         let why = format!("is {n}, and there are {vocab} tokens in {TOKENS}");
-        return Err(Error::config(path, "llama.vocab_size", why));
+        return Err(Error::config(path, stated, why));
     }
     let id = |name: &str| {
         let key = format!("tokenizer.ggml.{name}_token_id");

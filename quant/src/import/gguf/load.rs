@@ -4,9 +4,12 @@ use super::file::File;
 use super::{config, tokenizer};
 use crate::config::LlamaConfig;
 use crate::float::FloatModel;
-use crate::import::build::{Scaled, TensorSource, build};
+use crate::import::build::{Known, TensorSource, build, names};
+use crate::import::family::Family;
+use crate::import::fused::Fused;
 use crate::{Error, Result};
 use accllm_hw::rope::Scaling;
+use accllm_hw::sizes::Linear;
 use std::path::Path;
 
 /// Whether `path` names a GGUF file.
@@ -30,9 +33,15 @@ pub fn license(path: &Path) -> Result<Option<String>> {
 
 /// The model in `path`, as [`crate::import::load_model_within`].
 pub(crate) fn load_model_within(path: &Path, resident: usize) -> Result<FloatModel> {
-    let (file, mut config) = File::open(path, config::read)?;
+    let (file, (mut config, family)) = File::open(path, config::read)?;
     config.tied_head = !file.has("output.weight");
-    known(&file, config.sizes.layers)?;
+    for linear in Linear::LAYER {
+        let bias = format!("blk.0.{}", translate(&names::bias(linear)).unwrap_or_default());
+        if file.has(&bias) && !config.biases.contains(&linear) {
+            config.biases.push(linear);
+        }
+    }
+    known(&file, &config, family)?;
     if file.has(ROPE) {
         let divisors = file.tensor(ROPE, &[config.sizes.head_dim / 2])?;
         config.sizes.rope.scaling = Some(config::llama3(config.sizes.rope, &divisors).ok_or_else(|| {
@@ -41,23 +50,30 @@ pub(crate) fn load_model_within(path: &Path, resident: usize) -> Result<FloatMod
         })?);
     }
     // As llama.cpp has it: queries and keys are both multiplied by 1 + ln(factor) / 10.
-    let queries = match config.sizes.rope.scaling {
+    config.score_factor = match config.sizes.rope.scaling {
         Some(Scaling::Yarn { factor, .. }) if factor > 1.0 => (1.0 + 0.1 * factor.ln()).powi(2),
         _ => 1.0,
     };
-    build(config.clone(), Scaled { source: Tensors { file, config }, queries }, resident)
+    let source = Tensors { file, neighbours: family.neighbours(), head_dim: config.sizes.head_dim };
+    let sizes = family.fused().then_some(config.sizes);
+    build(config, Fused { source, sizes }, resident)
 }
 
 /// Parts of a layer: the name here, and Hugging Face's.
-const PARTS: [(&str, &str); 9] = [
+const PARTS: [(&str, &str); 13] = [
     ("attn_norm", "input_layernorm"),
     ("attn_q", "self_attn.q_proj"),
     ("attn_k", "self_attn.k_proj"),
     ("attn_v", "self_attn.v_proj"),
+    ("attn_qkv", "self_attn.qkv_proj"),
+    ("attn_q_norm", "self_attn.q_norm"),
+    ("attn_k_norm", "self_attn.k_norm"),
     ("attn_output", "self_attn.o_proj"),
     ("ffn_norm", "post_attention_layernorm"),
     ("ffn_gate", "mlp.gate_proj"),
     ("ffn_up", "mlp.up_proj"),
+    // Where gate and up are one, there is no other.
+    ("ffn_up", "mlp.gate_up_proj"),
     ("ffn_down", "mlp.down_proj"),
 ];
 
@@ -72,52 +88,58 @@ const OUTSIDE: [(&str, &str); 3] = [
 ];
 
 /// Refuses a file with tensors that would be left out.
-fn known(file: &File, layers: usize) -> Result<()> {
+fn known(file: &File, c: &LlamaConfig, family: Family) -> Result<()> {
+    let known = Known::of(c, family.fused());
     let is_known = |name: &str| {
-        let part = |rest: &str| {
-            let (number, part) = rest.split_once('.')?;
-            let part = part.strip_suffix(".weight")?;
-            let ours = number.parse::<usize>().is_ok_and(|n| n < layers);
-            (ours && PARTS.iter().any(|p| p.0 == part)).then_some(())
-        };
-        name == ROPE
-            || OUTSIDE.iter().any(|o| o.0 == name)
-            || name.strip_prefix("blk.").and_then(part).is_some()
+        let there = |p: &(&str, &str)| name_there(name, p.0, p.1).is_some_and(|n| known.has(&n));
+        name == ROPE || OUTSIDE.iter().any(|o| o.0 == name) || PARTS.iter().any(there)
     };
     match file.names().find(|n| !is_known(n)) {
         Some(name) => Err(Error::unsupported(
             file.path(),
             name,
             "a tensor of the file",
-            format!("the tensors of a plain Llama model of {layers} layers"),
+            format!("the tensors of such a model of {} layers", c.sizes.layers),
         )),
         None => Ok(()),
     }
 }
 
+/// Hugging Face's name of the tensor `name`, if it is this part of a layer.
+fn name_there(name: &str, here: &str, there: &str) -> Option<String> {
+    let (number, rest) = name.strip_prefix("blk.")?.split_once('.')?;
+    let kind = rest.strip_prefix(here)?.strip_prefix('.')?;
+    Some(format!("model.layers.{number}.{there}.{kind}"))
+}
+
 /// The file, asked by Hugging Face's names.
 struct Tensors {
     file: File,
-    config: LlamaConfig,
+    /// Whether RoPE turns neighbouring elements.
+    neighbours: bool,
+    head_dim: usize,
 }
 
 impl TensorSource for Tensors {
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        let here = translate(name).unwrap_or_else(|| name.to_string());
+        let outside = OUTSIDE.iter().find(|o| o.1 == name).map(|o| o.0.to_string());
+        let of_layer = || {
+            let (number, part) = name.strip_prefix("model.layers.")?.split_once('.')?;
+            Some(format!("blk.{number}.{}", translate(part)?))
+        };
+        let here = outside.or_else(of_layer).unwrap_or_else(|| name.to_string());
         let data = self.file.tensor(&here, shape)?;
-        let rotated = name.ends_with("q_proj.weight") || name.ends_with("k_proj.weight");
-        Ok(if rotated { unpermute(&data, self.config.sizes.head_dim, shape[shape.len() - 1]) } else { data })
+        let rotated = ["self_attn.q_proj.", "self_attn.k_proj."].iter().any(|part| name.contains(part));
+        let columns = shape.get(1).copied().unwrap_or(1);
+        Ok(if rotated && self.neighbours { unpermute(&data, self.head_dim, columns) } else { data })
     }
 }
 
-fn translate(name: &str) -> Option<String> {
-    if let Some((here, _)) = OUTSIDE.iter().find(|o| o.1 == name) {
-        return Some((*here).to_string());
-    }
-    let (number, part) = name.strip_prefix("model.layers.")?.split_once('.')?;
-    let part = part.strip_suffix(".weight")?;
-    let (here, _) = PARTS.iter().find(|p| p.1 == part)?;
-    Some(format!("blk.{number}.{here}.weight"))
+/// The name here of a part of a layer.
+fn translate(part: &str) -> Option<String> {
+    let (there, kind) = part.rsplit_once('.')?;
+    let (here, _) = PARTS.iter().find(|p| p.1 == there)?;
+    Some(format!("{here}.{kind}"))
 }
 
 /// Rows of q or k in the order of the checkpoint: there the pairs that RoPE turns are `(i, i + head_dim/2)`, here

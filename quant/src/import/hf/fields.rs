@@ -42,6 +42,16 @@ impl Fields<'_> {
             .ok_or_else(|| Error::config(self.path, name, format!("is {v}; expected a number above 0")))
     }
 
+    /// Finite numbers above zero, one for each of `count`.
+    pub fn positives(&self, name: &str, count: usize) -> Result<Vec<f64>> {
+        let listed = self.get(name).and_then(serde_json::Value::as_array);
+        let numbers: Option<Vec<f64>> = listed.and_then(|a| a.iter().map(Value::as_f64).collect());
+        numbers.filter(|n| n.len() == count && n.iter().all(|x| x.is_finite() && *x > 0.0)).ok_or_else(|| {
+            let found = self.get(name).map_or_else(|| "missing".into(), Value::to_string);
+            Error::config(self.path, name, format!("is {found}; expected {count} numbers above 0"))
+        })
+    }
+
     /// A boolean, or `default` when absent or null.
     pub fn flag(&self, name: &str, default: bool) -> Result<bool> {
         let Some(v) = self.get(name) else { return Ok(default) };

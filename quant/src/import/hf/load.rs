@@ -1,11 +1,11 @@
 //! A float model from a Hugging Face folder.
 
-use super::config::score_factor;
 use super::fields::Fields;
 use super::{Checkpoint, rotary};
 use crate::config::LlamaConfig;
 use crate::float::FloatModel;
-use crate::import::build::{LINEARS, NORMS, Scaled, TensorSource, build};
+use crate::import::build::{Known, TensorSource, build};
+use crate::import::fused::{FUSED, Fused};
 use crate::tokenizer::Files;
 use crate::{Error, Result};
 use serde_json::{Map, Value};
@@ -50,7 +50,10 @@ pub(crate) fn load_model_within(path: &Path, resident: usize) -> Result<FloatMod
     let mut config = config(path)?;
     let files = Checkpoint::open(path)?;
     let layers = config.sizes.layers;
-    let unknown = files.names().find(|n| !is_known(n, layers) && !rotary::is_one(n, layers));
+    let fused = files.names().any(|n| n.ends_with(FUSED[0].0));
+    let parts = Known::of(&config, fused);
+    let known = |n: &str| n == HEAD || parts.has(n) || rotary::is_one(n, layers);
+    let unknown = files.names().find(|n| !known(n));
     let unknown = unknown.map(str::to_string);
     for name in files.names().filter(|n| rotary::is_one(n, layers)) {
         rotary::check(&files, name, &config)?;
@@ -58,8 +61,8 @@ pub(crate) fn load_model_within(path: &Path, resident: usize) -> Result<FloatMod
     // A head that is there counts; where it is the embedding once more, it is kept once.
     let tied = config.tied_head;
     config.tied_head = tied && !files.names().any(|n| n == HEAD);
-    let queries = score_factor(&path.join("config.json"))?;
-    let mut model = build(config, Scaled { source: files, queries }, resident)?;
+    let source = Fused { source: files, sizes: fused.then_some(config.sizes) };
+    let mut model = build(config, source, resident)?;
     if tied && model.head.as_ref() == Some(&model.embed) {
         model.head = None;
         model.config.tied_head = true;
@@ -69,7 +72,7 @@ pub(crate) fn load_model_within(path: &Path, resident: usize) -> Result<FloatMod
             path,
             name,
             "a tensor of the checkpoint",
-            format!("the tensors of a plain Llama model of {layers} layers"),
+            format!("the tensors of such a model of {layers} layers"),
         )),
         None => Ok(model),
     }
@@ -77,16 +80,3 @@ pub(crate) fn load_model_within(path: &Path, resident: usize) -> Result<FloatMod
 
 /// The output head.
 const HEAD: &str = "lm_head.weight";
-
-/// Whether a tensor is used.
-fn is_known(name: &str, layers: usize) -> bool {
-    let of_layer = |rest: &str| {
-        let (number, part) = rest.split_once('.')?;
-        number.parse::<usize>().ok().filter(|n| *n < layers)?;
-        let weight = part.strip_suffix(".weight")?;
-        let linear = weight.strip_suffix("_proj").unwrap_or_default();
-        (NORMS.contains(&weight) || LINEARS.contains(&linear)).then_some(())
-    };
-    ["model.embed_tokens.weight", "model.norm.weight", HEAD].contains(&name)
-        || name.strip_prefix("model.layers.").and_then(of_layer).is_some()
-}

@@ -3,6 +3,7 @@
 mod config;
 mod fields;
 mod load;
+mod rope;
 mod rotary;
 mod shards;
 

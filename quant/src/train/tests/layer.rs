@@ -30,8 +30,9 @@ pub(in crate::train) fn train_layer(
         grids: grids(c, &w, format),
         attn_norm: w.attn_norm.clone(),
         mlp_norm: w.mlp_norm.clone(),
+        biases: w.biases.clone(),
     };
-    Ok((TrainLayer::new(c, (0, &w), &start.grids, SEQ, step, &Device::Cpu)?, start))
+    Ok((TrainLayer::new(c, w.at(0), &start.grids, SEQ, step, &Device::Cpu)?, start))
 }
 
 /// Two sequences through the layer in training.
@@ -54,7 +55,7 @@ fn it_gives_what_the_float_layer_gives() -> Result<()> {
             .chunks_exact(SEQ * c.sizes.hidden)
             .flat_map(|x| {
                 let mut x = x.to_vec();
-                run_layer(&c, (0, &reached.dequantize(&c)), &window, &mut x, &mut NoTap);
+                run_layer(&c, reached.dequantize(&c).at(0), &window, &mut x, &mut NoTap);
                 x
             })
             .collect();
@@ -84,7 +85,7 @@ fn leading_pairs_are_those_of_the_layer() -> Result<()> {
         _ => {}
     };
     let mut expected = x.clone();
-    run_layer(&c, (0, &start.dequantize(&c)), &Window::new(&c, SEQ, None), &mut expected, &mut tap);
+    run_layer(&c, start.dequantize(&c).at(0), &Window::new(&c, SEQ, None), &mut expected, &mut tap);
     assert_near("led", &run(&c, &layer, &x)?, &expected);
     Ok(())
 }
@@ -105,7 +106,7 @@ fn a_kept_layer_is_the_same() -> Result<()> {
             var.set(&var.zeros_like()?)?;
         }
         other.take(&layer.tensors()?)?;
-        for back in [TrainLayer::restore((&c, 0), &formats, SEQ, &path, &Device::Cpu)?, other] {
+        for back in [TrainLayer::restore(&c, 0, &formats, SEQ, &path, &Device::Cpu)?, other] {
             assert_eq!(back.result()?, layer.result()?);
             assert_eq!(run(&c, &back, &x)?, run(&c, &layer, &x)?);
         }

@@ -7,9 +7,9 @@ mod weights;
 pub(super) use layer::{SEQ, train_layer};
 
 use crate::config::LlamaConfig;
-use crate::float::{FloatLayer, Matrix};
+use crate::float::{Biases, FloatLayer, Matrix};
 use accllm_hw::rope::Rope;
-use accllm_hw::sizes::Sizes;
+use accllm_hw::sizes::{Linear, Sizes};
 use candle_core::{Device, Result, Tensor, Var};
 
 /// Values in -1..1 that depend on `seed` alone.
@@ -79,6 +79,10 @@ pub(crate) fn config() -> LlamaConfig {
         bos: None,
         eos: Vec::new(),
         leads: Vec::new(),
+        score_factor: 1.0,
+        biases: Linear::LAYER.to_vec(),
+        head_norms: false,
+        unrotated: Vec::new(),
     }
 }
 
@@ -89,6 +93,11 @@ pub(crate) fn float_layer(c: &LlamaConfig) -> FloatLayer {
         m.data.iter_mut().for_each(|v| *v /= (cols as f32).sqrt());
         m
     };
+    let mut biases = Biases::default();
+    for which in Linear::LAYER {
+        let rows = c.sizes.linear(which).0;
+        biases[which] = random(rows, 40 + which as u64).iter().map(|v| 0.3 * v).collect();
+    }
     FloatLayer {
         attn_norm: gain(1),
         q: linear(c.sizes.q_width(), c.sizes.hidden, 2),
@@ -99,5 +108,8 @@ pub(crate) fn float_layer(c: &LlamaConfig) -> FloatLayer {
         gate: linear(c.sizes.ff, c.sizes.hidden, 7),
         up: linear(c.sizes.ff, c.sizes.hidden, 8),
         down: linear(c.sizes.hidden, c.sizes.ff, 9),
+        biases,
+        q_norm: Vec::new(),
+        k_norm: Vec::new(),
     }
 }

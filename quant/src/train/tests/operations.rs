@@ -40,7 +40,9 @@ fn gated_units() -> Result<()> {
 /// Head counts `(query, KV)`, width of a head, and tokens of a sequence.
 const SHAPES: [(usize, usize, usize, usize); 4] = [(4, 2, 10, 5), (3, 1, 8, 7), (2, 2, 64, 1), (6, 3, 2, 33)];
 
-fn geometry((heads, kv_heads, head_dim, seq): (usize, usize, usize, usize)) -> Geometry {
+/// The geometry of one of [`SHAPES`].
+fn geometry(shape: (usize, usize, usize, usize)) -> Geometry {
+    let (heads, kv_heads, head_dim, seq) = shape;
     let angle = |t: usize, i: usize| ((t * 7 + i) as f32 * 0.37).sin_cos();
     let angles = (0..seq).map(|t| (0..head_dim / 2).map(|i| angle(t, i)).collect()).collect();
     Geometry { seq, heads, kv_heads, head_dim, angles: Arc::new(angles) }

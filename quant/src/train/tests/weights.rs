@@ -166,7 +166,7 @@ fn a_state_comes_back() -> Result<()> {
     each(|name, _, _, latent, _| {
         wander(latent, 9)?;
         let again =
-            LatentWeight::restore((&latent.v, &latent.log_scale, latent.offset().to_vec()), latent.shape())?;
+            LatentWeight::restore(&latent.v, &latent.log_scale, latent.offset().to_vec(), latent.shape())?;
         assert_eq!(again.grid()?, latent.grid()?, "{name}");
         Ok(())
     })

@@ -11,9 +11,10 @@
 
 mod head;
 
-use super::{PairPower, scale_rows};
+use super::{PairPower, on_rows, scale_rows};
 use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, Matrix, Site, Tap};
+use accllm_hw::sizes::Linear;
 use head::Head;
 use rayon::prelude::*;
 
@@ -103,17 +104,17 @@ pub fn align_qk(c: &LlamaConfig, w: &mut FloatLayer, l: usize, sample: &KeySampl
         }
     });
     for (kv, head) in heads.iter().enumerate() {
-        turn(&mut w.k, kv, half, &head.turned);
+        on_rows(&mut w.k, &mut w.biases[Linear::K], |k| turn(k, kv, half, &head.turned));
         for h in kv * group..(kv + 1) * group {
-            turn(&mut w.q, h, half, &head.turned);
+            on_rows(&mut w.q, &mut w.biases[Linear::Q], |q| turn(q, h, half, &head.turned));
         }
     }
     let factors = |h: &Head| h.turned.iter().map(|t| t.0).collect::<Vec<f32>>();
     let both = |f: Vec<f32>| f.iter().chain(&f).copied().collect::<Vec<f32>>();
     let k: Vec<f32> = heads.iter().flat_map(|h| both(factors(h))).collect();
     let q: Vec<f32> = heads.iter().flat_map(|h| both(factors(h)).repeat(group)).map(|f| 1.0 / f).collect();
-    scale_rows(&mut w.k, &k);
-    scale_rows(&mut w.q, &q);
+    on_rows(&mut w.k, &mut w.biases[Linear::K], |w| scale_rows(w, &k));
+    on_rows(&mut w.q, &mut w.biases[Linear::Q], |w| scale_rows(w, &q));
     let sum = |of: fn(&Head) -> f64| heads.iter().map(of).sum::<f64>();
     let before = sum(|h| h.before);
     Aligned {

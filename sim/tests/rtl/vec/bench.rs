@@ -1,12 +1,15 @@
 //! The bench: `tb_vec`, with the test as auxiliary memory, channels' write slaves, score buffer and matrix unit.
 
+mod observe;
+
 use crate::config::named;
 use accllm_hw::config::Config;
 use accllm_hw::isa::{FLAG_FIRST, Instr, Op};
 use accllm_sim::golden::testgen::Case;
-use accllm_sim::golden::{Field, Image, Limits, Memory, Port as MemoryPort, Scalar, Space, State, Write};
+use accllm_sim::golden::{Image, Limits, Memory, Port as MemoryPort, State, Write};
 use accllm_sim::memory::Rng;
 use accllm_sim::verilate::{Design, Model, OptLevel, Port, VerilateSpec};
+use observe::Ready;
 use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
 use std::sync::Mutex;
@@ -481,165 +484,44 @@ impl Bench {
                 self.m.set_u64(self.p.mw_valid, 0);
             }
         }
-        let aux = (self.go(), self.reading.1 > 0 && self.go(), self.go());
+        let asks = self.go();
+        let mut ready =
+            Ready { reads: self.reading.1 > 0 && self.go(), writes: self.go(), ..Ready::default() };
+        ready.asks = asks && self.reading.1 == 0;
         let channels: Vec<(bool, bool, bool)> =
             (0..self.cfg.channels).map(|_| (self.go(), self.go(), self.go())).collect();
         let now = self.cycle;
         let broken = self.broken;
         let (p, m) = (&self.p, &mut self.m);
-        m.set_u64(p.rq_ready, (aux.0 && self.reading.1 == 0).into());
-        m.set_u64(p.rd_valid, aux.1.into());
-        if aux.1 {
+        m.set_u64(p.rq_ready, ready.asks.into());
+        m.set_u64(p.rd_valid, ready.reads.into());
+        if ready.reads {
             let beat = self.image.read_beat(MemoryPort::Aux, self.reading.0)?;
             for (w, b) in m.words_mut(p.rd_data, 0).iter_mut().zip(beat.chunks_exact(4)) {
                 *w = u32::from_le_bytes([b[0], b[1], b[2], b[3]]);
             }
         }
-        m.set_u64(p.wq_ready, aux.2.into());
+        m.set_u64(p.wq_ready, ready.writes.into());
         m.set_u64(p.w_idle, self.aux_open.is_empty().into());
-        let (mut aw, mut w, mut b) = (0, 0, 0);
         for (c, (s, go)) in self.slaves.iter_mut().zip(&channels).enumerate() {
-            aw |= u64::from(go.0) << c;
-            w |= u64::from(go.1) << c;
+            ready.addresses |= u64::from(go.0) << c;
+            ready.data |= u64::from(go.1) << c;
             s.offered = s.offered || (go.2 && s.responses.front().is_some_and(|&t| t <= now));
-            b |= u64::from(s.offered) << c;
+            ready.responses |= u64::from(s.offered) << c;
             m.set_u64_at(p.bresp, c, if broken == Some(c) { 2 } else { 0 });
         }
-        m.set_u64(p.awready, aw);
-        m.set_u64(p.wready, w);
-        m.set_u64(p.bvalid, b);
+        m.set_u64(p.awready, ready.addresses);
+        m.set_u64(p.wready, ready.data);
+        m.set_u64(p.bvalid, ready.responses);
         let start = std::time::Instant::now();
         m.fall()?;
         self.spent += start.elapsed();
-        self.observe(aux, (aw, w, b))?;
+        self.observe(&ready)?;
         let start = std::time::Instant::now();
         self.m.rise()?;
         self.spent += start.elapsed();
         self.answer_score();
         self.cycle += 1;
-        Ok(())
-    }
-
-    /// Takes what the design does in this cycle.
-    fn observe(&mut self, aux: (bool, bool, bool), (aw, w, b): (u64, u64, u64)) -> Outcome {
-        let delay = self.wait();
-        let now = self.cycle;
-        let (p, m) = (&self.p, &self.m);
-        let bit = |port: Port| m.get_u64(port) != 0;
-        let mut writes = Vec::new();
-        let mut put = |space, address: usize, value: i32| {
-            writes.push(Write { space, address: address as u64, value });
-        };
-        // Auxiliary port.
-        while self.aux_open.front().is_some_and(|&t| t <= now) {
-            self.aux_open.pop_front();
-        }
-        if bit(p.rq_valid) && aux.0 && self.reading.1 == 0 {
-            self.reading = (m.get_u64(p.rq_beat), m.get_u64(p.rq_beats));
-        } else if bit(p.rd_ready) && aux.1 {
-            self.reading = (self.reading.0 + 1, self.reading.1 - 1);
-        }
-        if bit(p.wq_valid) && aux.2 {
-            let at = m.get_u64(p.wq_beat) as usize * 64;
-            for (i, byte) in m.words(p.wq_data, 0).iter().flat_map(|w| w.to_le_bytes()).enumerate() {
-                put(Space::Aux, at + i, byte.into());
-            }
-            self.aux_open.push_back(now + delay);
-        }
-        // Channels.
-        for (c, s) in self.slaves.iter_mut().enumerate() {
-            let on = |port: Port, ready: u64| m.get_u64(port) & ready & 1 << c != 0;
-            if on(p.bready, b) {
-                s.offered = false;
-                s.responses.pop_front();
-            }
-            if on(p.awvalid, aw) {
-                assert_eq!(m.get_u64_at(p.awlen, c), 0);
-                s.addresses.push_back(m.get_u64_at(p.awaddr, c));
-            }
-            if on(p.wvalid, w) {
-                assert!(m.get_u64(p.wlast) & 1 << c != 0);
-                let data = <[u32; 16]>::try_from(m.words(p.wdata, c))?;
-                s.data.push_back((m.get_u64_at(p.wstrb, c), data));
-            }
-            while let (Some(&address), Some(&(strobe, data))) = (s.addresses.front(), s.data.front()) {
-                let at = address - 64 * (5 + 3 * c as u64);
-                for (i, byte) in data.iter().flat_map(|w| w.to_le_bytes()).enumerate() {
-                    if strobe >> i & 1 == 1 {
-                        put(Space::Channel(c as u8), at as usize + i, byte.into());
-                    }
-                }
-                s.addresses.pop_front();
-                s.data.pop_front();
-                s.responses.push_back(now + delay);
-            }
-        }
-        // Buffers.
-        if bit(p.vw_fire) {
-            let (at, mask) = (m.get_u64(p.vw_addr) as usize * self.cfg.vec, m.get_u64(p.vw_mask));
-            for (i, &d) in m.words(p.vw_data, 0).iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1) {
-                put(Space::Vmem, at + i, d as i32);
-                self.state.vmem_mut()[at + i] = d as i32;
-            }
-        }
-        if bit(p.va_valid) {
-            let (word, lanes, banks) =
-                (m.get_u64(p.va_addr) as usize, m.get_u64(p.va_lanes), m.get_u64(p.va_banks));
-            for lane in (0..self.cfg.lanes).filter(|l| lanes >> l & 1 == 1) {
-                if banks & 1 != 0 {
-                    put(Space::Exponent(lane as u8), word, m.get_u64(p.va_exp) as i32);
-                }
-                let data = m.words(if lane % 2 == 0 { p.va_even } else { p.va_odd }, 0);
-                for bank in (0..64).filter(|b| banks >> b & 1 == 1) {
-                    let bytes = data[bank % (self.cfg.vec / 4)].to_le_bytes();
-                    for (i, &byte) in bytes.iter().enumerate() {
-                        put(Space::Act(lane as u8), word * 256 + bank * 4 + i, (byte as i8).into());
-                    }
-                }
-            }
-        }
-        let en = m.get_u64(p.vs_w_en);
-        if en != 0 {
-            let at = m.get_u64(p.vs_w_addr) as usize;
-            let get = |port| m.get_u64(port) as u32;
-            let (f0, f1, f2, f3) = (get(p.vs_w_f0), get(p.vs_w_f1), get(p.vs_w_f2), get(p.vs_w_f3));
-            let s: &mut Scalar = &mut self.state.scalars_mut()[at];
-            let mut field = |on: u64, f: Field, v: i32| {
-                if on != 0 {
-                    put(Space::Scalar(f), at, v);
-                    match f {
-                        Field::Scale => s.scale = v as u16,
-                        Field::Base => s.base = v as i16,
-                        Field::R => s.r = v as u16,
-                        Field::K => s.k = v as u8,
-                        Field::QSum => s.q_sum = v as i16,
-                        Field::SumR => s.sum_r = v as u16,
-                        Field::SumK => s.sum_k = v as u8,
-                    }
-                }
-            };
-            field(en & 1, Field::Scale, (f0 & 0xffff) as i32);
-            field(en & 16, Field::Base, f0 as i32 >> 16);
-            field(en & 2, Field::R, (f1 & 0xffff) as i32);
-            field(en & 2, Field::K, (f1 >> 16) as i32);
-            field(en & 4, Field::QSum, i32::from(f2 as u16 as i16));
-            field(en & 8, Field::SumR, (f3 & 0xffff) as i32);
-            field(en & 8, Field::SumK, (f3 >> 16) as i32);
-        }
-        if bit(p.result_valid) {
-            let (index, value) = (m.get_u64(p.result_index) as u32, m.get_u64(p.result_value) as u32 as i32);
-            put(Space::Result, 0, index as i32);
-            put(Space::Result, 1, value);
-            self.state.set_result(index, value);
-        }
-        for (asked, (en, lane, addr)) in self
-            .score_asked
-            .iter_mut()
-            .zip([(p.sb_r_en, p.sb_r_lane, p.sb_r_addr), (p.sb_s_en, p.sb_s_lane, p.sb_s_addr)])
-        {
-            *asked = bit(en).then(|| (m.get_u64(lane) as usize, m.get_u64(addr) as usize));
-        }
-        self.writes.extend(writes);
         Ok(())
     }
 

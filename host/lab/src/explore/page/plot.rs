@@ -116,7 +116,7 @@ fn front(spec: &Spec, table: &Table, shown: &Shown, x: Option<usize>, y: usize) 
         escape(&title(Some(y)))
     );
     if let Some(x) = x {
-        stairs(&mut s, table, shown, (x, &xs), (y, &ys));
+        stairs(&mut s, table, shown, [x, y], [&xs, &ys]);
     }
     let first = shown.rows.len() - shown.front;
     for (p, &row) in shown.rows.iter().enumerate() {
@@ -157,7 +157,8 @@ fn frame(s: &mut String, xs: &Scale, ys: &Scale) {
 }
 
 /// A line along the front's points, in the order of x.
-fn stairs(s: &mut String, table: &Table, shown: &Shown, (x, xs): (usize, &Scale), (y, ys): (usize, &Scale)) {
+fn stairs(s: &mut String, table: &Table, shown: &Shown, columns: [usize; 2], scales: [&Scale; 2]) {
+    let ([x, y], [xs, ys]) = (columns, scales);
     let first = shown.rows.len() - shown.front;
     let mut points: Vec<(f64, f64)> =
         shown.rows[first..].iter().map(|&r| (table.rows[r].values[x], table.rows[r].values[y])).collect();
