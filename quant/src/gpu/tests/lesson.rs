@@ -36,7 +36,7 @@ fn rounded(model: &FloatModel) -> Vec<f32> {
 }
 
 #[test]
-#[ignore = "half a minute without a card"]
+#[ignore = "a minute without a card"]
 fn a_training_goes_from_its_start_through_both_parts() {
     let (teacher, start) = (model(1), model(5));
     let beginnings = [vec![5], vec![30, 31]];
