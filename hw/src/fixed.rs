@@ -47,10 +47,21 @@ pub fn sum_squares(x: &[i32], eps: u32) -> u64 {
 
 /// One element of RMSNorm with static quantization: its reciprocal root from [`tables::rsqrt`].
 #[inline]
-pub fn norm_element(x: i32, Rsqrt { r, e }: Rsqrt, g: i16, gs: u32) -> i8 {
+pub fn norm_element(x: i32, root: Rsqrt, g: i16, gs: u32) -> i8 {
+    sat(normed(x, root, g, gs), 8) as i8
+}
+
+/// [`norm_element`] of 16 bits: an element of a head that has a norm of its own.
+#[inline]
+pub fn norm_wide(x: i32, root: Rsqrt, g: i16, gs: u32) -> i32 {
+    sat(normed(x, root, g, gs), 16) as i32
+}
+
+#[inline]
+fn normed(x: i32, Rsqrt { r, e }: Rsqrt, g: i16, gs: u32) -> i64 {
     let p = i64::from(x) * i64::from(r);
     let xn = if e >= 5 { rs(p, e - 5) } else { p << (5 - e) };
-    sat(rs(xn * i64::from(g), gs), 8) as i8
+    rs(xn * i64::from(g), gs)
 }
 
 /// Row requantization: `sat32(rs(acc * mult, shift))`. `acc` within 48 bits.

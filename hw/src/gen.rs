@@ -60,6 +60,7 @@ fn isa_package() -> String {
             ("WIDE", isa::FLAG_WIDE),
             ("I32", isa::FLAG_I32),
             ("FINAL", isa::FLAG_FINAL),
+            ("VMEM", isa::FLAG_VMEM),
             ("FIRST", isa::FLAG_FIRST),
         ] {
             writeln!(s, "  localparam int FLAG_{n} = {};", bit.trailing_zeros())?;

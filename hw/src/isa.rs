@@ -66,6 +66,8 @@ pub const FLAG_WIDE: u8 = 4;
 pub const FLAG_I32: u8 = 1;
 /// Flag of HADX: last stage, apply `sat16(rs(_, sh))`.
 pub const FLAG_FINAL: u8 = 1;
+/// Flag of NORMQ: 16-bit results to vector memory instead of codes to activations.
+pub const FLAG_VMEM: u8 = 1;
 /// Flag of ARGMAX: first chunk, forget the running maximum.
 pub const FLAG_FIRST: u8 = 1;
 /// Mask of the weight format in MATW's flags.
@@ -146,7 +148,8 @@ ops! {
     /// Sum of squares of `n` elements at `a` plus eps = aux; rsqrt's (r, e) to scalar `c`.
     SUMSQ = 0x22, Vector, "acnu";
     /// Normalize and quantize `n` elements at `a` with constants at `b`, rsqrt in scalar aux, shift sh, to activation columns 0.. of lane row `m`: word `c + (col/256)*x + m/LANES`.
-    NORMQ = 0x23, Vector, "abcnmhxu";
+    /// Flag 1: saturated to 16 bits instead, to vector memory `c`.
+    NORMQ = 0x23, Vector, "abcnmhxuf";
     /// RoPE on `n` heads at `a` (stride HDP), cos and sin (HDP/2 each) at `b`, to `c`. Pairs (i, i + HDP/2).
     ROPE = 0x24, Vector, "abcn";
     /// Hadamard stages inside a vector word (V elements), `n` elements (multiple of V) from `a` to `c`.

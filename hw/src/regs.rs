@@ -80,7 +80,7 @@ regs! {
 }
 
 /// Version of the contract (ISA, formats, register map), in VERSION.
-pub const CONTRACT_VERSION: u32 = 5;
+pub const CONTRACT_VERSION: u32 = 6;
 
 /// Code of the fault STALL, whose FAULT_INFO says who waits.
 pub const FAULT_STALL: u32 = 10;

@@ -1,6 +1,5 @@
 //! The frequencies of rotary position embedding.
 
-use crate::sizes::MAX_HEAD_DIM;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use std::f64::consts::PI;
 
@@ -58,17 +57,20 @@ pub enum Scaling {
     },
 }
 
+/// Most pairs of a head that divisors are kept for.
+pub const MAX_PAIRS: usize = 64;
+
 /// A divisor for each pair of a head.
 #[derive(Clone, Copy, PartialEq)]
 pub struct Divisors {
     count: usize,
-    values: [f32; MAX_HEAD_DIM / 2],
+    values: [f32; MAX_PAIRS],
 }
 
 impl Divisors {
     /// These, at most one for each pair of the widest head; `None` for more.
     pub fn new(divisors: &[f32]) -> Option<Self> {
-        let mut values = [1.0; MAX_HEAD_DIM / 2];
+        let mut values = [1.0; MAX_PAIRS];
         values.get_mut(..divisors.len())?.copy_from_slice(divisors);
         Some(Self { count: divisors.len(), values })
     }
@@ -95,7 +97,7 @@ impl<'de> Deserialize<'de> for Divisors {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let all = Vec::<f32>::deserialize(d)?;
         Self::new(&all)
-            .ok_or_else(|| D::Error::custom(format!("{} divisors; at most {}", all.len(), MAX_HEAD_DIM / 2)))
+            .ok_or_else(|| D::Error::custom(format!("{} divisors; at most {}", all.len(), MAX_PAIRS)))
     }
 }
 

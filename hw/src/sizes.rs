@@ -2,13 +2,13 @@
 //! limits of the engine.
 
 use crate::config::GROUP;
-use crate::rope::Rope;
+use crate::rope::{MAX_PAIRS, Rope};
 use serde::{Deserialize, Serialize};
 
 /// Largest width of the residual stream.
 pub const MAX_HIDDEN: usize = 8192;
 /// Largest width of a head.
-pub const MAX_HEAD_DIM: usize = 128;
+pub const MAX_HEAD_DIM: usize = 2 * MAX_PAIRS;
 /// Most query heads on one key/value head.
 pub const MAX_GROUP: usize = 16;
 

@@ -4,7 +4,7 @@ use super::machine::Visit;
 use crate::layout::Layout;
 use accllm_hw::beat::WeightFormat;
 use accllm_hw::config::{COLS, GROUP, MACS, PARAMS};
-use accllm_hw::isa::{FLAG_I32, FLAG_WIDE, FORMAT_MASK, Op, Unit};
+use accllm_hw::isa::{FLAG_I32, FLAG_VMEM, FLAG_WIDE, FORMAT_MASK, Op, Unit};
 
 /// Memories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -193,7 +193,10 @@ impl<'a> Accesses<'a> {
                 self.read(a, n);
                 self.read(b, n);
                 self.scalar(false, aux, 1);
-                self.columns(c, x, m, 0, n);
+                match v.instr.flags & FLAG_VMEM != 0 {
+                    true => self.write(c, n),
+                    false => self.columns(c, x, m, 0, n),
+                }
             }
             Op::ROPE => {
                 self.read(a, n * hdp);

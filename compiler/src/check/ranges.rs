@@ -6,7 +6,7 @@ use super::{Check, violation};
 use crate::layout::Layout;
 use crate::program::Program;
 use accllm_hw::config::{COLS, Config, GROUP};
-use accllm_hw::isa::{FLAG_WIDE, Op, Unit};
+use accllm_hw::isa::{FLAG_VMEM, FLAG_WIDE, Op, Unit};
 
 pub(super) struct Ranges<'a> {
     program: &'a Program,
@@ -90,6 +90,7 @@ impl<'a> Ranges<'a> {
             Op::LOAD => vmem(&[("c", c)]).and(multiple("n", n, GROUP)),
             Op::EMBED => vmem(&[("c", c)]).and(multiple("n", n, GROUP)),
             Op::STORE => vmem(&[("a", a)]).and(multiple("n", n, GROUP)),
+            Op::NORMQ if v.instr.flags & FLAG_VMEM != 0 => vmem(&[("a", a), ("b", b), ("c", c)]),
             Op::NORMQ => vmem(&[("a", a), ("b", b)]),
             Op::SILU => vmem(&[("a", a), ("b", b)]).and(multiple("aux", aux, COLS)),
             Op::ATTQ => vmem(&[("a", a)]).and(multiple("aux", aux, GROUP)),

@@ -1,7 +1,8 @@
 // Registers of docs/registers.md behind AXI4-Lite, with the ap_ctrl_hs/chain handshake and the interrupt.
 // Start stays set until the run ends; done and ready are cleared by reading CTRL or by writing continue.
 // Settings cannot be changed while a run is going (such writes are ignored); arguments can, they count from the next start.
-// Writes are decoded one cycle and stored the next; reads choose among sixteen words, then among those blocks.
+// Writes are decoded one cycle and stored the next; of reads, every block of sixteen words takes the address, then its word,
+// then one of the blocks is chosen.
 // Does not run anything: `start` and `done` go to and come from run_control.
 module axil_regs
   import accllm_regs_pkg::*;
@@ -58,6 +59,7 @@ module axil_regs
   axil_slave u_slave (.*);
 
   logic ap_done, ap_ready, gier, ier, isr;
+  logic rd_ctrl;  // CTRL is being read
   logic [31:0] last_index, last_value;
   wire [9:0] wa = wr_addr[11:2];
   wire [9:0] ra = rd_addr[11:2];
@@ -77,7 +79,7 @@ module axil_regs
       if (wr_ctrl && wr_data[0]) start <= 1'b1;
       else if (done) start <= 1'b0;
       if (done) {ap_done, ap_ready} <= 2'b11;
-      else if ((rd_valid && ra == 10'(REG_CTRL >> 2)) || (wr_ctrl && wr_data[4])) {ap_done, ap_ready} <= 2'b00;
+      else if (rd_ctrl || (wr_ctrl && wr_data[4])) {ap_done, ap_ready} <= 2'b00;
       if (wr_low && wa == 10'(REG_GIER >> 2)) gier <= wr_data[0];
       if (wr_low && wa == 10'(REG_IER >> 2)) ier <= wr_data[0];
       if (done && ier) isr <= 1'b1;
@@ -156,9 +158,18 @@ module axil_regs
       words[int'(REG_CYCLES)/4+2*i+1] = counters[i][63:32];
     end
   end
+  for (genvar b = 0; b < BLOCKS; b++) begin : gen_block
+    (* keep *) logic [3:0] low;
+    (* keep *) logic valid;
+    always_ff @(posedge clk) begin
+      {low, valid} <= {ra[3:0], rd_valid};
+      if (valid) block[b] <= words[16*b+32'(low)];
+    end
+  end
+  logic [5:0] high;
   always_ff @(posedge clk) begin
-    for (int b = 0; b < BLOCKS; b++) if (rd_valid) block[b] <= words[16*b+32'(ra[3:0])];
-    at <= ra[9:4];
+    rd_ctrl <= rd_valid && ra == 10'(REG_CTRL >> 2);
+    {at, high} <= {high, ra[9:4]};
     rd_data <= at < 6'(BLOCKS) ? block[at[3:0]] : '0;
     if (!rst) assert (!done || start) else $error("a run ends that was not started");
   end

@@ -1,5 +1,5 @@
 // AXI4-Lite slave protocol: turns the five channels into one-cycle write and read strobes.
-// `rd_data` is expected two cycles after `rd_valid` and must then hold until the next `rd_valid`.
+// `rd_data` is expected three cycles after `rd_valid` and must then hold until the next `rd_valid`.
 // Does not decode addresses and answers OKAY to everything.
 module axil_slave (
     input  logic        clk,
@@ -30,7 +30,7 @@ module axil_slave (
     input  logic [31:0] rd_data
 );
   logic aw_held, w_held;
-  logic [2:0] reading;  // an address was taken one, two, three cycles ago
+  logic [3:0] reading;  // an address was taken one to four cycles ago
   wire ask = s_axi_control_arvalid && s_axi_control_arready;
 
   assign s_axi_control_awready = !aw_held && !rst;
@@ -56,14 +56,14 @@ module axil_slave (
       s_axi_control_rvalid <= 1'b0;
       reading <= '0;
     end else begin
-      reading <= {reading[1:0], ask};
+      reading <= {reading[2:0], ask};
       if (wr_valid) aw_held <= 1'b0;
       else if (s_axi_control_awvalid) aw_held <= 1'b1;
       if (wr_valid) w_held <= 1'b0;
       else if (s_axi_control_wvalid) w_held <= 1'b1;
       if (wr_valid) s_axi_control_bvalid <= 1'b1;
       else if (s_axi_control_bready) s_axi_control_bvalid <= 1'b0;
-      if (reading[2]) s_axi_control_rvalid <= 1'b1;
+      if (reading[3]) s_axi_control_rvalid <= 1'b1;
       else if (s_axi_control_rready) s_axi_control_rvalid <= 1'b0;
       assert ($onehot0(reading) && !(reading != 0 && s_axi_control_rvalid)) else $error("host registers: two reads at once");
     end

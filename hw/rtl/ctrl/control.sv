@@ -164,7 +164,7 @@ module control
   always_ff @(posedge clk) moved <= phase != PHASE_ABORT && (progress || dispatched || pre_done || mat_done || vec_done || imem_we);
   watchdog u_watchdog (.restart(watchdog_restart), .progress(moved), .limit(settings.watchdog), .*);
   assign stalled = expired && (phase == PHASE_FLUSH || phase == PHASE_LOAD || phase == PHASE_RUN);
-  assign stall_pc = mat_active ? mat_pc : vec_active ? vec_pc : pre_active ? pre_pc : phase == PHASE_RUN ? seq_pc : '0;
+  always_ff @(posedge clk) stall_pc <= mat_active ? mat_pc : vec_active ? vec_pc : pre_active ? pre_pc : phase == PHASE_RUN ? seq_pc : '0;
   always_comb begin
     state = {stall_pc, 16'd0};
     state[STALL_MAT_WAITS] = mat_waiting;

@@ -20,7 +20,7 @@ module issue
     output logic [SEMAPHORES:1]   ask1,
     input  logic                  grant0,
     input  logic                  grant1,
-    output logic                  start_valid,
+    (* keep *) output logic       start_valid,   // not one with its copy
     input  logic                  start_ready,
     output uop_t                  uop,
     input  logic                  done,
@@ -54,10 +54,15 @@ module issue
   logic [DW:0] q_count;
   logic [FW-1:0] f_read, f_write;
   logic [FW:0] f_count;
-  logic next_valid, head_valid, f_full, q_some;
+  (* keep *) logic next_valid, head_valid;
+  logic f_full, q_some;
   logic offered;  // for the assertion
   logic need0, need1;  // ask0, ask1 are not zero
   logic next_free;     // `next` waits for nothing
+
+  // Copies, which alone decide what the head holds.
+  (* keep *) logic head_held, head_offered, head_next;
+  wire head_loads = !head_held || (head_offered && start_ready);
 
   wire take = start_valid && start_ready;
   wire push = in_valid && in_ready;
@@ -87,12 +92,19 @@ module issue
   always_ff @(posedge clk) begin
     if (store) queue[q_write] <= in_op;
     if (fetch) next <= queue[q_read];
-    if (direct) head <= '{sig1: in_op.sig1, sig0: in_op.sig0, uop: in_op.uop};
-    else if (refill) head <= '{sig1: next.sig1, sig0: next.sig0, uop: next.uop};
+    if (head_loads) begin  // anything, if there is nothing
+      head <= head_next ? '{sig1: next.sig1, sig0: next.sig0, uop: next.uop} : '{sig1: in_op.sig1, sig0: in_op.sig0, uop: in_op.uop};
+    end
     if (take) flight[f_write] <= '{sig1: head.sig1, sig0: head.sig0, pc: head.uop.pc};
   end
 
+  // Offered when the head needs nothing more and its place is free: a register, because every unit looks at it.
+  wire next_next = fetch || (next_valid && !refill);
+  wire held_next = direct || refill || (head_valid && !take);
+  wire offer_next = !f_fills && (direct ? in_op.wait0 == 0 && in_op.wait1 == 0 : vacant ? next_valid && next_free
+                                : (!need0 || grant0) && (!need1 || grant1));
   always_ff @(posedge clk) begin
+    {head_held, head_offered, head_next} <= rst || clear ? '0 : {held_next, offer_next, next_next};
     if (rst || clear) begin
       {q_read, q_write, q_count, q_some, f_read, f_write, f_count} <= '0;
       {next_valid, head_valid, offered, running, f_full, ask0, ask1, need0, need1, start_valid} <= '0;
@@ -101,8 +113,8 @@ module issue
       q_read <= q_read + DW'(fetch);
       if (store != fetch) q_count <= q_count + (fetch ? '1 : (DW + 1)'(1));
       q_some <= store || (fetch ? q_count > (DW + 1)'(1) : q_some);
-      next_valid <= fetch || (next_valid && !refill);
-      head_valid <= direct || refill || (head_valid && !take);
+      next_valid <= next_next;
+      head_valid <= held_next;
       if (direct) begin
         {ask0, need0} <= {one_hot(in_op.wait0), in_op.wait0 != 0};
         {ask1, need1} <= {one_hot(in_op.wait1), in_op.wait1 != 0};
@@ -113,9 +125,7 @@ module issue
         if (grant0) {ask0, need0} <= '0;
         if (grant1) {ask1, need1} <= '0;
       end
-      // Offered when the head needs nothing more and its place is free: a register, because every unit looks at it.
-      start_valid <= !f_fills && (direct ? in_op.wait0 == 0 && in_op.wait1 == 0 : vacant ? next_valid && next_free
-                                : (!need0 || grant0) && (!need1 || grant1));
+      start_valid <= offer_next;
       f_write <= f_write + FW'(take);
       f_read <= f_read + FW'(retire);
       f_count <= f_count + (FW + 1)'(take) - (FW + 1)'(retire);

@@ -34,7 +34,7 @@ module program_loader
   wire [15:0] beats = 16'(len[15:1]) + 16'(len[0]);
   // The settings do not change while a run is on, so these are right long before the start.
   logic [32:0] past;
-  logic too_long, outside, begun;
+  logic too_long, outside, begun, refused;
 
   // The low half of a beat is written in the first cycle, the high half (with the pop) in the second.
   assign w_en = busy && rd_valid;
@@ -48,7 +48,8 @@ module program_loader
     outside <= past > {1'b0, limit};
     done <= 1'b0;
     fault <= '0;
-    begun <= start && !rst && !clear;
+    begun <= start && !rst && !clear && !(too_long || outside);
+    refused <= start && !rst && !clear && (too_long || outside);
     if (rst) begin
       busy <= 1'b0;
       rq_valid <= 1'b0;
@@ -57,30 +58,33 @@ module program_loader
       busy <= 1'b0;
       rq_valid <= 1'b0;
     end else begin
+      if (refused) fault <= '{valid: 1'b1, code: FAULT_PROGRAM, pc: '0, info: too_long ? len : addr};
       if (begun) begin
-        if (too_long || outside) fault <= '{valid: 1'b1, code: FAULT_PROGRAM, pc: '0, info: too_long ? len : addr};
-        else begin
-          busy <= 1'b1;
-          rq_valid <= 1'b1;
-          rq_beat <= addr;
-          rq_beats <= beats;
-          at <= '0;
-          left <= len[15:0];
-          last <= len[15:0] == 16'd1;
-          length <= '0;
-        end
+        busy <= 1'b1;
+        rq_valid <= 1'b1;
+        length <= '0;
       end
       if (rq_valid && rq_ready) rq_valid <= 1'b0;
       if (w_en) begin
-        at <= at + 16'd1;
-        left <= left - 16'd1;
-        last <= left == 16'd2;
         if (last) begin
           busy <= 1'b0;
           done <= 1'b1;
           length <= len[15:0];
         end
       end
+    end
+    if (begun) begin
+      rq_beat <= addr;
+      rq_beats <= beats;
+      at <= '0;
+      left <= len[15:0];
+      last <= len[15:0] == 16'd1;
+    end else if (w_en) begin
+      at <= at + 16'd1;
+      left <= left - 16'd1;
+      last <= left == 16'd2;
+    end
+    if (!rst && !clear) begin
       assert (!busy || last == (left == 16'd1)) else $error("program loader: flag of the last instruction");
     end
   end

@@ -22,10 +22,10 @@ module run_control
     output logic   watchdog_restart,
     output logic   done
 );
-  // Units see `clear` in the second cycle of a phase and answer with `drained` from the fourth one on.
-  logic [1:0] age;
+  // Units see `clear` in the third cycle of a phase and answer with `drained` from the fifth one on.
+  logic [2:0] age;
   logic [3:0] ended;  // the sequencer reached END so many cycles ago
-  wire settled = age == 2'd3;
+  wire settled = age == 3'd4;
   wire faulted = hit && (phase == PHASE_FLUSH || phase == PHASE_LOAD || phase == PHASE_RUN);
   wire flushed = phase == PHASE_FLUSH && settled && drained;
 
@@ -42,7 +42,7 @@ module run_control
       age   <= '0;
       ended <= '0;
     end else begin
-      if (!settled) age <= age + 2'd1;
+      if (!settled) age <= age + 3'd1;
       ended <= phase == PHASE_RUN ? {ended[2:0], finished} : '0;
       unique case (phase)
         PHASE_IDLE: begin
@@ -50,12 +50,12 @@ module run_control
           if (start) phase <= PHASE_FLUSH;
         end
         PHASE_FLUSH:
-        if (load_start || seq_start) begin
+        if (settled && drained) begin  // a fault comes first, below
           phase <= load ? PHASE_LOAD : PHASE_RUN;
           age   <= '0;
         end
         PHASE_LOAD:
-        if (seq_start) begin
+        if (load_done) begin
           phase <= PHASE_RUN;
           age   <= '0;
         end

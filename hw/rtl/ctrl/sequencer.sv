@@ -61,10 +61,11 @@ module sequencer
   logic outside, step, begun;
   logic at_matrix, at_vector;  // in EXECUTE, and of that kind
   logic [REGISTERS-1:1] target;  // the register that ADD writes
+  logic [LOOP_DEPTH-1:0] opens, repeats;  // the loop that LOOP opens, that ENDLOOP repeats, in the cycle of EXECUTE
+  logic [CONSTS-1:0] sets;  // the constant that SETC writes
   logic [31:0] top_left;
   logic [15:0] loop_start;
   logic [LW-1:0] top;
-  wire [LW-1:0] above = depth[LW-1:0];
   wire executing = state == EXECUTE && enable;
   wire jumps = kind.skip || kind.again;
   wire complete = executing && !kind.illegal && step;
@@ -122,6 +123,7 @@ module sequencer
     if (state == ADD) begin
       kind <= next_kind;
       for (int i = 1; i < REGISTERS; i++) target[i] <= next_kind.adds && held.x == 8'(i);
+      for (int i = 0; i < CONSTS; i++) sets[i] <= next_kind.setc && held.x == 8'(i);
       pfw <= held.pfw;
       op <= '{
           sig1: held.sig1,
@@ -176,23 +178,25 @@ module sequencer
           // Nothing has to be waited for.
           if (enable) begin
             for (int i = 1; i < REGISTERS; i++) if (target[i]) regs[i] <= op.uop.a + op.uop.b;
-            if (kind.loop) begin
-              loop_pc[above] <= pc + 16'd1;
-              loop_left[above] <= op.uop.n - 32'd1;
-              depth <= depth + 1'b1;
-            end
-            if (kind.again) loop_left[top] <= loop_left[top] - 32'd1;
+            if (kind.loop) depth <= depth + 1'b1;
             if (kind.leave) depth <= depth - 1'b1;
           end
           if (complete) begin
             state <= kind.ends ? IDLE : jumps ? FETCH : READ;
             pc <= kind.again ? loop_start : kind.skip ? (op.uop.a[31:16] != 0 ? '1 : op.uop.a[15:0]) : pc + 16'd1;
-            if (kind.setc) const_words[op.uop.x[3:0]] <= op.uop.a;
             if (kind.matrix || kind.vector) seq <= seq + 32'd1;
           end
         end
         default: ;
       endcase
+      for (int i = 0; i < LOOP_DEPTH; i++) begin
+        opens[i] <= state == ADD && next_kind.loop && !outside && depth == (LW + 1)'(i);
+        repeats[i] <= state == ADD && next_kind.again && !outside && top == LW'(i);
+        if (opens[i] && enable) loop_pc[i] <= pc + 16'd1;
+        if (opens[i] && enable) loop_left[i] <= op.uop.n - 32'd1;
+        else if (repeats[i] && enable) loop_left[i] <= top_left - 32'd1;
+      end
+      for (int i = 0; i < CONSTS; i++) if (executing && units_idle && sets[i]) const_words[i] <= op.uop.a;
       // The registers are loaded a cycle after the start, so that the start does not reach a thousand of them at once; what
       // a stopped run left must not be executed meanwhile.
       if (start) state <= IDLE;

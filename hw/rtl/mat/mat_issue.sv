@@ -70,7 +70,6 @@ module mat_issue
   wire go = !active || (!blocked && (have_row || !begins));
   wire run = active && !blocked && (have_row || !begins);
   wire begin_op = avail && turn;
-  wire load = go && begin_op;
   wire param = run && need_param;
   wire value = run && valued;
   wire pop = run && begins;
@@ -79,7 +78,10 @@ module mat_issue
   // What `go` is made of, in copies: this one enables the walk's registers, of which there are hundreds.
   (* keep *) logic walk_active, walk_blocked, walk_row, walk_begins;
   wire walk = !walk_active || (!walk_blocked && (walk_row || !walk_begins));
-  logic active_next, blocked_next, row_next, begins_next;
+  // And these say that an operation is loaded.
+  (* keep *) logic load_active, load_blocked, load_row, load_begins, load_avail, load_turn;
+  wire load = load_avail && load_turn && (!load_active || (!load_blocked && (load_row || !load_begins)));
+  logic active_next, blocked_next, row_next, begins_next, avail_next, turn_next;
   always_ff @(posedge clk) begin
     active <= active_next;
     blocked <= blocked_next;
@@ -89,7 +91,11 @@ module mat_issue
     walk_blocked <= blocked_next;
     walk_row <= row_next;
     walk_begins <= begins_next;
-    assert (rst || walk == go) else $error("mat_issue: copies of what moves the walk");
+    {load_active, load_blocked, load_row, load_begins} <= {active_next, blocked_next, row_next, begins_next};
+    {load_avail, load_turn} <= {avail_next, turn_next};
+    avail <= avail_next;
+    turn <= turn_next;
+    assert (rst || (walk == go && load == (go && begin_op))) else $error("mat_issue: copies of what moves the walk");
   end
 
   // What is next when the operation goes on. Sums and gates instead of conditions: `go` alone enables registers.
@@ -109,21 +115,19 @@ module mat_issue
     n_opens = n_value && n_first && !(dense && n_half);
   end
 
+  always_comb begin
+    avail_next = !rst && !halt && (taken || (accepted != issued && !load));
+    if (!go) turn_next = turn;
+    else if (begin_op) turn_next = !begins_active || (next.kind == KIND_V && next.one_step && next.one_beat && next.one_lstep);
+    else turn_next = turn || (n_end_step && n_last_step);
+    if (rst || halt) turn_next = 1'b1;
+  end
+
   always_ff @(posedge clk) begin
     if (rst) begin
-      turn   <= 1'b1;
-      avail  <= 1'b0;
       issued <= '0;
     end else begin
       issued <= issued + 3'(load);
-      avail  <= !halt && (taken || (accepted != issued && !load));
-      if (halt) turn <= 1'b1;
-      else if (go) begin
-        if (begin_op)
-          turn <= !begins_active || (next.kind == KIND_V && next.one_step && next.one_beat && next.one_lstep);
-        else
-          turn <= turn || (n_end_step && n_last_step);
-      end
       assert (!active || turn == (end_step && last_step))
       else $error("mat_issue: flag of the operation's end");
       assert (!active || (valued == !(need_param || need_scale) && end_step == (end_beat && last_beat)

@@ -37,7 +37,9 @@ module mat_queue
   wire sh_0 = uop.sh == 0, sh_1 = uop.sh == 8'd1;
   wire m_0 = uop.m == 0;
   wire unaligned = !is_k && ((uop.c | uop.aux) & 32'(VEC - 1)) != 0;
-  wire [16:0] rows = op.wide ? {uop.m[15:0], 1'b0} : uop.m[16:0];
+  wire [16:0] rows_wide = {uop.m[15:0], 1'b0}, rows_narrow = uop.m[16:0];
+  wire [15:0] steps_wide = 16'((rows_wide + 17'(LANES - 1)) >> $clog2(LANES));
+  wire [15:0] steps_narrow = 16'((rows_narrow + 17'(LANES - 1)) >> $clog2(LANES));
   wire too_many = op.wide ? uop.m > 32'(LANE_ROWS / 2) : uop.m > 32'(LANE_ROWS);
   wire few = op.wide ? uop.m <= 32'(LANES / 2) : uop.m <= 32'(LANES);  // one lane-row step
 
@@ -58,8 +60,8 @@ module mat_queue
     op.c = uop.c;
     op.aux = uop.aux;
     op.x = uop.x;
-    op.rows = rows[15:0];  // at most LANE_ROWS, else a fault
-    op.lsteps = 16'((rows + 17'(LANES - 1)) >> $clog2(LANES));
+    op.rows = op.wide ? rows_wide[15:0] : rows_narrow[15:0];  // at most LANE_ROWS, else a fault
+    op.lsteps = op.wide ? steps_wide : steps_narrow;
     op.one_step = is_w || is_k ? n_1 : sh_1;
     op.one_beat = is_w ? k_1 : is_k || n_1;
     op.one_lstep = !m_0 && few;

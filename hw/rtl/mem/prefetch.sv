@@ -58,7 +58,6 @@ module prefetch
   wire push = state == PUSH && !outside && ready && !stop;
   wire final_push = push && segments == 8'd1;
 
-  assign start_ready = state == IDLE && !stop;
   assign busy = state != IDLE;
   assign fault = '{valid: state == FAULT, code: FAULT_READ_RANGE, pc: pc, info: at};
 
@@ -76,6 +75,9 @@ module prefetch
         default: ;
       endcase
   end
+  // In IDLE, as a register.
+  wire idle_next = (state == IDLE && !(start_valid && start_ready)) || (state == TOTAL && empty) || final_push;
+  always_ff @(posedge clk) start_ready <= !stop && (rst || clear || idle_next);
 
   // A push is seen in `seg_ready` two cycles later, in `ready` three: not before the next one is due.
   always_ff @(posedge clk) begin

@@ -36,6 +36,7 @@ package accllm_isa_pkg;
   localparam int FLAG_WIDE = 2;
   localparam int FLAG_I32 = 0;
   localparam int FLAG_FINAL = 0;
+  localparam int FLAG_VMEM = 0;
   localparam int FLAG_FIRST = 0;
   localparam logic [7:0] CONST_HDP = 8'd0;  // padded head dimension, 64 or 128
   localparam logic [7:0] CONST_N_SINK = 8'd1;  // sink tokens

@@ -40,7 +40,7 @@ package accllm_regs_pkg;
   localparam logic [11:0] REG_MAT_DONE = 12'h270;  // matrix instructions completed
   localparam logic [11:0] REG_VEC_DONE = 12'h278;  // vector instructions completed
   localparam logic [11:0] REG_CONFIG = 12'h280;  // parameters of the engine, in the order of docs/configurations.md; 0 after the last one
-  localparam logic [15:0] CONTRACT_VERSION = 16'd5;
+  localparam logic [15:0] CONTRACT_VERSION = 16'd6;
   localparam int CONFIG_FIELDS = 15;
   localparam logic [7:0] FAULT_NONE = 8'd0;
   localparam logic [7:0] FAULT_ILLEGAL = 8'd1;

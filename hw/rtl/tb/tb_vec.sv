@@ -130,7 +130,7 @@ module tb_vec
   vec_unit #(
       .CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .VMEM(VMEM), .ACT(ACT), .SBUF(SBUF), .SCALARS(SCALARS)
   ) u_vec (
-      .sb_r_data(r_data[READ_LATENCY]), .sb_s_data(s_data[READ_LATENCY]),
+      .vw_ready_next(!mw_valid), .sb_r_data(r_data[READ_LATENCY]), .sb_s_data(s_data[READ_LATENCY]),
       .aux_rq_valid(rq_valid), .aux_rq_ready(rq_ready), .aux_rq_beat(rq_beat), .aux_rq_beats(rq_beats),
       .aux_rd_valid(rd_valid), .aux_rd_ready(rd_ready), .aux_rd_data(rd_data), .aux_wq_valid(wq_valid),
       .aux_wq_ready(wq_ready), .aux_wq_beat(wq_beat), .aux_wq_data(wq_data), .aux_w_idle(w_idle), .*

@@ -154,18 +154,27 @@ module accllm_core
       .rd_valid(rd_valid[0]), .rd_ready(rd_ready[0]), .busy(run_busy), .*
   );
 
+  // Copies of what many wait for: `clear`, and the constants, which are set while no unit works.
+  (* keep *) logic pre_clear, mat_clear, vec_clear, aux_clear;
+  (* keep *) consts_t pre_consts, mat_consts, vec_consts;
+  always_ff @(posedge clk) begin
+    {pre_clear, mat_clear, vec_clear, aux_clear} <= {4{clear}};
+    {pre_consts, mat_consts, vec_consts} <= {3{consts}};
+  end
+
   // Prefetcher and channels.
   logic seg_valid;
   logic [31:0] seg_beat, seg_beats;
   logic [15:0] seg_pc;
   logic [CHANNELS-1:0] seg_ready, s_valid, s_push, s_pop, reader_drained, beat_read;
   logic [511:0] s_data[CHANNELS];
-  fault_t pre_fault, reader_faults[CHANNELS], reader_late[CHANNELS];
+  localparam int QUADS = (CHANNELS + 3) / 4;
+  fault_t pre_fault, reader_faults[CHANNELS], reader_late[QUADS];
   logic [CHANNELS-1:0] late_valid;
   logic pre_busy, mat_busy, vec_busy;
   prefetch #(.CHANNELS(CHANNELS)) u_prefetch (
       .start_valid(pre_start_valid), .start_ready(pre_start_ready), .uop(pre_uop), .done(pre_done), .fault(pre_fault),
-      .busy(pre_busy), .channel_limit(settings.channel_limit), .*
+      .busy(pre_busy), .channel_limit(settings.channel_limit), .clear(pre_clear), .consts(pre_consts), .*
   );
 
   logic [CHANNELS-1:0] kw_valid, kw_ready, kw_idle, kw_error;
@@ -175,8 +184,10 @@ module accllm_core
   logic kw_last;
   logic [63:0] kw_data[CHANNELS];
   for (genvar c = 0; c < CHANNELS; c++) begin : gen_channel
+    (* keep *) logic clear_q;
+    always_ff @(posedge clk) clear_q <= clear;
     chan_reader #(.CHANNEL(c), .FIFO(FIFO), .BURST(BURST)) u_reader (
-        .clk, .rst(resets[3+c/GROUP]), .clear, .stop, .drained(reader_drained[c]),
+        .clk, .rst(resets[3+c/GROUP]), .clear(clear_q), .stop, .drained(reader_drained[c]),
         .fault(reader_faults[c]), .beat_read(beat_read[c]),
         .base(channel_base[c]), .seg_valid, .seg_ready(seg_ready[c]), .seg_beat, .seg_beats, .seg_pc,
         .arvalid(m_axi_arvalid[c]), .arready(m_axi_arready[c]), .araddr(m_axi_araddr[c]), .arlen(m_axi_arlen[c]),
@@ -213,7 +224,7 @@ module accllm_core
       .CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .FIFO(FIFO), .VMEM(VMEM), .ACT(ACT), .SBUF(SBUF), .SCALARS(SCALARS),
       .LANE_ROWS(LANE_ROWS), .LINK(LINK), .HOLD(TRACE)
   ) u_mat (
-      .rst(resets[1]),
+      .rst(resets[1]), .clear(mat_clear), .consts(mat_consts),
       .start_valid(mat_start_valid), .start_ready(mat_start_ready), .uop(mat_uop), .done(mat_done), .fault(mat_fault),
       .busy(mat_busy), .seq(mat_seq), .*
   );
@@ -254,7 +265,7 @@ module accllm_core
   vec_unit #(
       .CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .VMEM(VMEM), .ACT(ACT), .SBUF(SBUF), .SCALARS(SCALARS)
   ) u_vec (
-      .rst(resets[2]),
+      .rst(resets[2]), .clear(vec_clear), .consts(vec_consts), .vw_ready_next(!mw_valid),
       .start_valid(vec_start_valid), .start_ready(vec_start_ready), .uop(vec_uop), .done(vec_done), .busy(vec_busy),
       .fault(vec_fault), .seq(vec_seq), .write_low(settings.write_low), .write_high(settings.write_high),
       .aux_rq_valid(rq_valid[1]), .aux_rq_ready(rq_ready[1]), .aux_rq_beat(rq_beat[1]), .aux_rq_beats(rq_beats[1]),
@@ -275,7 +286,7 @@ module accllm_core
   logic aux_drained;
   fault_t aux_fault;
   aux_port u_aux (
-      .drained(aux_drained), .fault(aux_fault),
+      .drained(aux_drained), .fault(aux_fault), .clear(aux_clear),
       .m_axi_arvalid(m_axi_arvalid[CHANNELS]), .m_axi_arready(m_axi_arready[CHANNELS]),
       .m_axi_araddr(m_axi_araddr[CHANNELS]), .m_axi_arlen(m_axi_arlen[CHANNELS]),
       .m_axi_rvalid(m_axi_rvalid[CHANNELS]), .m_axi_rready(m_axi_rready[CHANNELS]),
@@ -294,26 +305,45 @@ module accllm_core
   logic [AV-1:0] last_addr;  // a word that is only read is progress too
   always_ff @(posedge clk) last_addr <= vm_ra_addr;
   always_ff @(posedge clk) drained <= &reader_drained && &kw_idle && aux_drained;
-  always_ff @(posedge clk)
-    progress <= r_moved != 0 || w_moved != 0 || s_pop[0] || mw_valid || ms_valid || (vw_valid && vw_ready) || va_valid ||
-                    vs_w_en != 0 || vm_ra_addr != last_addr;
+  // What moved, in registers first: counted, and watched, a cycle or two later.
+  logic [P-1:0] r_late, w_late;
+  logic [CHANNELS-1:0] beat_late;
+  logic [4:0] moves;
+  logic [5:0] beats_read, beats_written;
+  logic aux_read, aux_written;
+  always_ff @(posedge clk) begin
+    {r_late, w_late, beat_late} <= {r_moved, w_moved, beat_read};
+    beats_read <= 6'($countones(beat_late));
+    beats_written <= 6'($countones(w_late[CHANNELS-1:0]));
+    {aux_read, aux_written} <= {r_late[CHANNELS], w_late[CHANNELS]};
+    moves <= {r_late != 0 || w_late != 0, s_pop[0] || mw_valid || ms_valid, (vw_valid && vw_ready) || va_valid, vs_w_en != 0,
+              vm_ra_addr != last_addr};
+    progress <= moves != 0;
+  end
   always_comb begin
     events = '{
         mat_busy: stat_busy,
         mat_stall_stream: stat_stream,
         mat_stall_out: stat_out,
-        beats_read: 6'($countones(beat_read)),
-        beats_written: 6'($countones(w_moved[CHANNELS-1:0])),
-        aux_read: r_moved[CHANNELS],
-        aux_written: w_moved[CHANNELS]
+        beats_read: beats_read,
+        beats_written: beats_written,
+        aux_read: aux_read,
+        aux_written: aux_written
     };
     unit_faults = '{mat_fault, vec_fault, pre_fault, aux_fault, '0};
     unit_faults[3].pc = vec_busy ? vec_pc : '0;
-    for (int c = CHANNELS - 1; c >= 0; c--) if (reader_late[c].valid) unit_faults[4] = reader_late[c];
+    for (int g = QUADS - 1; g >= 0; g--) if (reader_late[g].valid) unit_faults[4] = reader_late[g];
   end
-  // Priority among the channels: in registers first.
+  // Priority among the channels: among four of them before a register, among those after it.
+  fault_t first_of_four[QUADS];
+  always_comb begin
+    for (int g = 0; g < QUADS; g++) begin
+      first_of_four[g] = '0;
+      for (int c = 3; c >= 0; c--) if (4 * g + c < CHANNELS && reader_faults[(4*g+c)%CHANNELS].valid) first_of_four[g] = reader_faults[(4*g+c)%CHANNELS];
+    end
+  end
   always_ff @(posedge clk) begin
-    reader_late <= reader_faults;
+    reader_late <= first_of_four;
     late_valid <= s_valid;
     stall_channel <= '0;
     for (int c = CHANNELS - 1; c >= 0; c--) if (!late_valid[c]) stall_channel <= 16'(c);

@@ -46,15 +46,16 @@ package accllm_vec_pkg;
     vop_t        op;
     vsetup_t     setup;
     logic        empty;  // nothing to do
-    logic [7:0]  bad;    // fault code, 0 = none
+    logic        refused;  // it faults, with
+    logic [7:0]  bad;    // this code, 0 = none
     logic [31:0] info;   // of the fault
   } vnext_t;
 
   // Stages of the pipeline: a record is in stage s when the data of that stage are in their registers.
   //   1 address  2, 3 memory  4 memory output  5 operands  6 to 8 operands of SILU, while its sigmoid is made: table, its output
   //   register, line  9 factors  10 partial products  11 product  12 shifted  13 bounded  14 partial products  15 second product
-  //   16 shifted  17 result
-  // Early operations go from 5 to 16 (the last stage of HADX from 6), middle ones from 13 to 17; all but SILU from 5 to 9.
+  //   16, 17 shifted  18 result
+  // Early operations go from 5 to 15, middle ones from 13 to 18, SOFTMAX from 16 to 18; all but SILU from 5 to 9.
   localparam int ST_ADDRESS = 1;
   localparam int ST_MEMORY = 4;
   localparam int ST_OPERAND = 5;
@@ -68,7 +69,8 @@ package accllm_vec_pkg;
   localparam int ST_PARTIAL_2 = 14;
   localparam int ST_PRODUCT_2 = 15;
   localparam int ST_SHIFT_2 = 16;
-  localparam int ST_RESULT = 17;
+  localparam int ST_FINE = 17;
+  localparam int ST_RESULT = 18;
 
   // What goes down the pipeline with a step.
   typedef struct packed {
@@ -79,6 +81,21 @@ package accllm_vec_pkg;
     logic sink;   // SOFTMAX: the word lies in the sink region
     logic peak;   // SOFTMAX: for the row's maximum only, without results
   } tag_t;
+
+  // Who has a copy of what begins an operation, and of its record: control, where steps come from, the lanes, the activation
+  // buffer, everyone after the queue.
+  localparam int INIT_CONTROL = 0;
+  localparam int INIT_SOURCE = 1;
+  localparam int INIT_LANES = 2;
+  localparam int INIT_ACT = 3;
+  localparam int INIT_RESULTS = 4;
+  localparam int INITS = 5;
+
+  // Who has a copy of the decision that a step is made: control and the queue, the addresses, the score rows.
+  localparam int STEP_CONTROL = 0;
+  localparam int STEP_WORDS = 1;
+  localparam int STEP_ROWS = 2;
+  localparam int STEPS = 3;
 
   // Limits of a saturation.
   typedef struct packed {
@@ -94,17 +111,12 @@ package accllm_vec_pkg;
   localparam bounds_t BOUNDS_RESIDUAL = '{low: -32'sd33554432, high: 32'sd33554431};  // 26 bits
   localparam bounds_t BOUNDS_INT32 = '{low: 32'sh8000_0000, high: 32'sh7fff_ffff};
 
-  // What the second shifter takes: the second product, an operand, the same in the upper half, or the sum of HADX.
-  typedef enum logic [1:0] {MOVE_PRODUCT, MOVE_OPERAND, MOVE_UPPER, MOVE_SUM} moving_t;
-
   // Constants of the lanes' arithmetic while an operation runs.
   typedef struct packed {
     bounds_t     bounds;    // after the first product
     bounds_t     bounds_2;  // of the results
     logic [5:0]  shift_2;   // before it; EMBED: 31 less the shift to the left
     logic        modular;   // EMBED: no saturation of the result
-    moving_t     moving;    // what is shifted for it
-    logic        direct;    // nothing is: the result is the operands' sum
     logic [15:0] gain;      // ATTQ: second factor
   } vconst_t;
 

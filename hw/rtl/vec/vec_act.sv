@@ -75,7 +75,9 @@ module vec_act
   // Where the next word goes. Lane rows follow each other through the lanes, then to the next word.
   wire row_end = op.softmax && last;
   wire wrap = op.softmax ? pos[5:0] == 6'(64 - VEC) : pos == 8'(256 - VEC);
-  wire group_end = in_group == group - 5'd1;
+  logic [4:0] last_of_group;
+  always_ff @(posedge clk) last_of_group <= group - 5'd1;
+  wire group_end = in_group == last_of_group;
   wire [LL:0] lane_next = {1'b0, lane} + (op.wide ? (LL + 1)'(2) : (LL + 1)'(1));
   wire [39:0] row_next = row_at + 40'(lane_next[LL]);
   always_ff @(posedge clk) begin

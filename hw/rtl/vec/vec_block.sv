@@ -19,7 +19,8 @@ module vec_block #(
   localparam int WORDS = 256 / VEC;
   localparam int AW = $clog2(WORDS) + 1;
   // Words written, and up to the end of the last whole block; words read.
-  logic [AW-1:0] written, closed, read;
+  (* keep *) logic [AW-1:0] read;  // not one with its copies
+  logic [AW-1:0] written, closed;
   // Of the word that was written: its exponents in stage 1, those of all its elements in 2, of the block in 3.
   typedef struct packed {
     logic v, begins, ends;

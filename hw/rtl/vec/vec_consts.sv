@@ -13,11 +13,9 @@ module vec_consts
   always_comb begin
     made.gain = uop.k;
     made.modular = op.embed && !uop.sh[5];
-    made.moving = op.late ? MOVE_PRODUCT : op.embed ? MOVE_UPPER : op.last_stage ? MOVE_SUM : MOVE_OPERAND;
-    made.direct = !(op.late || op.embed || op.last_stage || op.qv);
     made.bounds = op.qk ? BOUNDS_INT4 : op.qq ? BOUNDS_QUERY : op.attq ? BOUNDS_INT16 : BOUNDS_INT32;
     if (op.qv) made.bounds_2 = BOUNDS_INT4;
-    else if (op.last_stage) made.bounds_2 = BOUNDS_INT16;
+    else if (op.last_stage || op.to_vmem && op.normq) made.bounds_2 = BOUNDS_INT16;
     else if (op.silu) made.bounds_2 = BOUNDS_SILU;
     else if (op.late) made.bounds_2 = BOUNDS_INT8;
     else if (op.radd) made.bounds_2 = BOUNDS_RESIDUAL;

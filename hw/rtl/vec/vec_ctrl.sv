@@ -13,13 +13,14 @@ module vec_ctrl
     input  logic           rst,         // reset or clear
     input  logic           flush,       // after them, or a fault: everything is being emptied
     input  logic           next_valid,
+    input  logic           valid_next,  // it, a cycle before
     output logic           next_ready,
     input  vnext_t         next,
     output logic           idle,
     output logic           starts,      // `next` is taken while nothing runs
-    output logic           init,        // `next` is taken: loop values are loaded, also of one that is bad or empty
+    output logic [INITS-1:0] init,      // `next` is taken: loop values are loaded, also of one that is bad or empty
     output uop_t           uop,
-    output vop_t           op,
+    (* keep *) output vop_t op,         // not one with the copies of its bits elsewhere
     output vsetup_t        setup,
     output logic           tail,        // the SOFTMAX before is not done yet
     output vop_t           ending,      // operation whose last effects come: it, or the one that runs
@@ -34,6 +35,7 @@ module vec_ctrl
     output logic   [ 15:0] rq_beats,
     // Loop.
     output logic           run,         // steps may be made
+    output logic           run_next,    // it, a cycle before
     input  logic           step,        // a step was issued
     input  logic           step_final,
     input  logic           onchip_bad,  // an address outside
@@ -41,7 +43,7 @@ module vec_ctrl
     input  logic   [ 31:0] write_info,
     input  logic           axi_error,
     input  logic   [ 31:0] axi_info,
-    input  logic           pipe_busy,   // something is or may be under way, but
+    input  logic           pipe_stays,  // something is or may be under way after this cycle, but
     input  logic           reduce_busy, // what the reductions have
     // After the loop.
     output logic           last_start,  // root of the sum
@@ -52,6 +54,7 @@ module vec_ctrl
   typedef enum logic [2:0] {IDLE, ASK, RUN, DRAIN, LAST, SYNC, HALT} state_t;
   state_t state, state_next;
   wire has_sync = op.qk || op.qv || op.store;
+  logic pipe_busy;
 
   // An ATTQ follows a SOFTMAX, and what that writes and this reads, `group` scalars each, lie apart; known a cycle after both.
   logic fits;
@@ -63,15 +66,16 @@ module vec_ctrl
   logic draining;  // in DRAIN, without a tail
   wire chain = draining && !pipe_busy && fits;
   logic [1:0] drain;  // cycles
+  logic asked;        // auxiliary memory has taken the request
   wire broken = state != IDLE && state != HALT && (onchip_bad || write_bad || axi_error);
   wire tail_next = chain || (tail && !done);
 
   assign idle = !working;
   assign next_ready = idle || chain;
   assign starts = next_valid && idle;
-  assign init = next_valid && (idle || chain);
   assign halt = state == HALT;
-  assign rq_valid = state == ASK;
+  assign rq_valid = state == ASK && !asked;
+  assign run_next = state_next == RUN && !(step && step_final);
   assign rq_beat = setup.beat;
   assign rq_beats = op.i32 ? uop.n[19:4] : uop.n[20:5];
   assign drained = drain == 2'd3;
@@ -79,8 +83,8 @@ module vec_ctrl
   always_comb begin
     state_next = state;
     case (state)
-      IDLE: if (next_valid) state_next = next.bad != FAULT_NONE ? HALT : next.empty ? IDLE : next.op.from_aux ? ASK : RUN;
-      ASK: if (rq_ready) state_next = RUN;
+      IDLE: if (next_valid) state_next = next.refused ? HALT : next.empty ? IDLE : next.op.from_aux ? ASK : RUN;
+      ASK: if (asked) state_next = RUN;
       RUN: if (finished) state_next = DRAIN;
       DRAIN:
       if (chain) state_next = RUN;
@@ -93,19 +97,31 @@ module vec_ctrl
     if (rst) state_next = IDLE;
   end
 
+  // Thousands of registers load when an operation begins: everyone has what that hangs on in copies.
+  wire working_next = state_next != IDLE;
+  wire draining_next = state_next == DRAIN && !tail_next && !rst;
+  wire fits_next = next_valid && !next.refused && !next.empty && next.op.attq && op.softmax
+      && (next.setup.scalar >= setup.scalar + 40'(group) || next.setup.scalar + 40'(group) <= setup.scalar);
+  for (genvar i = 0; i < INITS; i++) begin : gen_init
+    (* keep *) logic offered, works, drains, busy, apart;
+    always_ff @(posedge clk) {offered, works, drains, busy, apart} <= {valid_next, working_next, draining_next, pipe_stays, fits_next};
+    assign init[i] = offered && (!works || (drains && !busy && apart));
+  end
+
   always_ff @(posedge clk) begin
     // Flags of their own, because much hangs on them.
     state <= state_next;
-    working <= state_next != IDLE;
-    run <= state_next == RUN && !(step && step_final);
+    working <= working_next;
+    pipe_busy <= pipe_stays;
+    run <= run_next;
     finished <= step && step_final;
-    draining <= state_next == DRAIN && !tail_next && !rst;
-    fits <= next_valid && next.bad == FAULT_NONE && !next.empty && next.op.attq && op.softmax
-         && (next.setup.scalar >= setup.scalar + 40'(group) || next.setup.scalar + 40'(group) <= setup.scalar);
+    draining <= draining_next;
+    fits <= fits_next;
+    asked <= rq_valid && rq_ready;
     drain <= state != DRAIN ? '0 : drained ? drain : drain + 2'd1;
-    refused <= starts && next.bad != FAULT_NONE && !rst;
+    refused <= starts && next.refused && !rst;
     if (starts) {refused_code, refused_info} <= {next.bad, next.info};
-    if (init) {uop, op, setup} <= {next.uop, next.op, next.setup};
+    if (init[INIT_CONTROL]) {uop, op, setup} <= {next.uop, next.op, next.setup};
     // What ends: the operation that runs, or the one before, up to its end.
     if (starts) {ending, seq} <= {next.op, next.uop.seq};
     else if (tail && done) {ending, seq} <= {op, uop.seq};
@@ -115,7 +131,7 @@ module vec_ctrl
       fault <= '0;
     end else begin
       tail <= tail_next;
-      done <= !broken && ((starts && next.bad == FAULT_NONE && next.empty)
+      done <= !broken && ((starts && !next.refused && next.empty)
            || (state != IDLE && state_next == IDLE) || (tail && !done && !reduce_busy));
       if (refused) fault <= '{valid: 1'b1, code: refused_code, pc: uop.pc, info: refused_info};
       if (broken) begin

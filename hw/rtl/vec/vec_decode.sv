@@ -36,8 +36,8 @@ module vec_decode
     op.middle = op.sumsq || op.rope || op.qk || op.qq;
     op.late = op.normq || op.softmax || op.attq || op.silu;
     op.early = !op.middle && !op.late;
-    op.to_vmem = op.load || op.embed || op.rope || op.hadw || op.hadx || op.radd;
-    op.to_act = op.normq || op.qq || op.softmax || op.attq || op.silu;
+    op.to_vmem = op.load || op.embed || op.rope || op.hadw || op.hadx || op.radd || (op.normq && flags[FLAG_VMEM]);
+    op.to_act = (op.normq && !flags[FLAG_VMEM]) || op.qq || op.softmax || op.attq || op.silu;
     op.queued = op.to_vmem || op.qk || op.qv || op.store;
     op.from_aux = op.load || op.embed;
     op.reads_a = !op.from_aux && !op.softmax;

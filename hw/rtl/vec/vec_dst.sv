@@ -18,34 +18,39 @@ module vec_dst
     input  logic     [               VEC-1:0]     mask,
     input  logic     [                  31:0]     x     [VEC],
     output logic                                  vw_valid,
-    input  logic                                  vw_ready,
+    input  logic                                  ready_next, // `vw_ready`, a cycle before
     output logic     [$clog2(VMEM/VEC)-1:0]     vw_addr,
     output logic     [               VEC-1:0]     vw_mask,
     output logic     [            VEC*32-1:0]     vw_data,
-    output logic                                  turns_bad, // a cycle before `bad`
+    output logic                                  stays,     // a word waits for the matrix unit's
     output logic                                  bad
 );
   localparam int LV = $clog2(VEC);
   // The word that comes next. Of a pair the words are `distance` apart; after its second one, one on from the first, and after
   // the last pair of a row one on from the second.
-  logic [31:0] word, back, forth;
+  logic [31:0] word, back;
+  (* keep *) logic ready;  // a copy of `vw_ready`
   wire outside = word >= 32'(VMEM / VEC);
   wire complete = !op.halves || result.upper;
-  assign pop = valid && op.to_vmem && (!vw_valid || vw_ready);
-  assign turns_bad = pop && outside;
+  assign pop = valid && op.to_vmem && (!vw_valid || ready);
+  wire turns_bad = pop && outside;
+  assign stays = vw_valid && !ready;
+  wire [31:0] after = word + 32'd1, forth = word + setup.distance, backward = word + back;
+  logic [31:0] word_next;
   always_comb begin
-    if (!op.pairs) forth = 32'(complete);
-    else if (!result.upper) forth = setup.distance;
-    else forth = result.last ? 32'd1 : back;
+    if (!op.pairs) word_next = complete ? after : word;
+    else if (!result.upper) word_next = forth;
+    else word_next = result.last ? after : backward;
   end
 
   always_ff @(posedge clk) begin
+    ready <= ready_next;
     back <= 32'd1 - setup.distance;
     if (init) word <= c >> LV;
-    else if (pop) word <= word + forth;
+    else if (pop) word <= word_next;
     if (flush) vw_valid <= 1'b0;
     else if (pop) vw_valid <= !outside;
-    else if (vw_ready) vw_valid <= 1'b0;
+    else if (ready) vw_valid <= 1'b0;
     bad <= turns_bad && !flush;
     if (pop) begin
       vw_addr <= word[$clog2(VMEM/VEC)-1:0];

@@ -1,7 +1,7 @@
 // Takes the next operation while the one before may still run, and makes it ready: decodes it, turns operands and unit
 // constants into the values of its loops, and checks what can be checked before it runs (constants, alignment, scalar
 // addresses). Three cycles; six where two operands are multiplied. EMBED waits until nothing runs, reads its token from
-// vector memory and goes through the multiplier once more. Does not check addresses that depend on the position in a loop.
+// vector memory and goes through the multiplier once more, and its beat is checked in one cycle more. Does not check addresses that depend on the position in a loop.
 module vec_front
   import accllm_isa_pkg::*;
   import accllm_regs_pkg::*;
@@ -21,13 +21,14 @@ module vec_front
     output logic               start_ready,
     input  uop_t               start_uop,
     input  consts_t            consts,
-    input  logic               scan_idle,    // all rows of the SOFTMAX before have been scanned
+    input  logic               scan_idle_next,  // all rows of the SOFTMAX before have been scanned after this cycle
     output logic               take,         // an operation is taken
     input  logic               run_idle,     // nothing runs
     output logic               token_read,   // EMBED: a word of vector memory is needed
     output logic    [    31:0] token_word,
     input  logic    [    31:0] word      [VEC],
     output logic               valid,
+    output logic               valid_next,   // a cycle before
     input  logic               ready,
     output vnext_t             next,
     output logic               busy
@@ -37,40 +38,39 @@ module vec_front
   localparam int PRODUCT = 5;  // cycles of work with a product
   typedef enum logic [2:0] {CLOSED, FREE, WORK, WAIT, READ, AGAIN, READY} state_t;
   state_t state, state_next;
-  logic free;  // state == FREE, as `valid` is READY: flags of their own, because much hangs on them
   logic [3:0] waited;  // cycles
   vop_t op, decoded;
   uop_t u;
   vec_decode #(.VEC(VEC)) u_decode (.code(start_uop.op), .flags(start_uop.flags), .op(decoded));
 
-  logic empty, token_bad, beat_bad, late_bad;
+  logic empty, token_bad, row_bad, early_bad, late_bad;
   logic [7:0] bad;
   logic [31:0] token;
   logic [47:0] beat;
   logic [63:0] product;
   vsetup_t setup;
   logic working;
+  logic stuck, reads;  // from the second cycle of WAIT on: the token is not needed, or is
   assign working = state == WORK || state == AGAIN;
   vec_setup #(
       .CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .VMEM(VMEM), .SBUF(SBUF), .SCALARS(SCALARS)
   ) u_setup (
-      .clk, .en(working), .op, .uop(u), .consts, .id(token), .product, .setup, .beat, .empty, .bad, .late_bad
+      .clk, .en(working), .op, .uop(u), .consts, .id(token), .product, .setup, .beat, .empty, .bad, .early_bad, .late_bad
   );
 
-  // From registers alone: neither the reset nor the operation that is offered goes through here to control. An operation that
+  // Registers, because much hangs on them: neither the reset nor the operation that is offered goes through here to control. An operation that
   // is taken in the first cycle of a reset is lost, as all others are.
-  assign start_ready = free && scan_idle;
   assign take = start_valid && start_ready;
   assign busy = state != FREE && state != CLOSED;
   assign token_word = u.b >> LV;
-  assign token_read = state == WAIT && run_idle;
-  assign beat_bad = beat[47:32] != 0;
+  assign token_read = state == WAIT && reads && run_idle;
+  assign valid_next = state_next == READY;
 
   always_comb begin
-    next = '{uop: u, op: op, setup: setup, empty: empty, bad: bad, info: u.a};
+    next = '{uop: u, op: op, setup: setup, empty: empty, refused: !empty && (early_bad || row_bad || late_bad), bad: bad, info: u.a};
     next.setup.beat = op.embed ? beat[31:0] : u.a;
     if (bad == FAULT_NONE && !empty) begin
-      if (op.embed && (token_bad || beat_bad)) begin
+      if (row_bad) begin
         next.bad = FAULT_AUX_RANGE;
         next.info = token_bad ? token : beat[31:0];
       end else if (late_bad) begin
@@ -88,10 +88,10 @@ module vec_front
       FREE: if (take) state_next = WORK;
       WORK: if (waited == (op.multiplies && !op.embed ? 4'(PRODUCT) : 4'd2)) state_next = op.embed ? WAIT : READY;
       WAIT:
-      if (bad != FAULT_NONE || empty) state_next = READY;
+      if (stuck) state_next = READY;
       else if (token_read) state_next = READ;
       READ: if (waited == 4'(TOKEN)) state_next = AGAIN;
-      AGAIN: if (waited == 4'(PRODUCT)) state_next = READY;
+      AGAIN: if (waited == 4'(PRODUCT + 1)) state_next = READY;
       default: if (ready) state_next = FREE;
     endcase
     if (rst) state_next = CLOSED;
@@ -99,8 +99,10 @@ module vec_front
 
   always_ff @(posedge clk) begin
     state <= state_next;
-    free <= state_next == FREE;
-    valid <= state_next == READY;
+    start_ready <= state_next == FREE && scan_idle_next;
+    valid <= valid_next;
+    stuck <= state == WAIT && (early_bad || empty);
+    reads <= state == WAIT && !(early_bad || empty);
     waited <= state == FREE || state == WAIT || (state == READ && state_next != READ) ? 4'd1 : waited + 4'd1;
     assert (rst || !take || is_vector(start_uop.op)) else $error("vector unit: opcode %h", start_uop.op);
     // Whatever is offered; `take` says whether it counts.
@@ -110,6 +112,7 @@ module vec_front
     end
     if (state == READ) token <= word[u.b[LV-1:0]];
     token_bad <= token >= u.aux;
+    row_bad <= op.embed && (token_bad || beat[47:32] != 0);
   end
 
   wire unused = &{1'b0, product[63:32]};

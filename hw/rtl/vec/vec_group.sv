@@ -34,23 +34,22 @@ module vec_group
   (* keep *) logic [15:0] base_q;
   (* keep *) logic [7:0] visible;
   (* keep *) logic [5:0] shift_5, shift_9, shift_10, shift_11;
-  (* keep *) logic upper_4, upper_5, upper_9, upper_10;
+  (* keep *) logic upper_4, upper_5;
   logic sink_4;
   wire to_factor = op_q.silu ? v[ST_SIGMOID] : v[ST_OPERAND] && !op_q.early;
-  wire early = op_q.last_stage ? v[ST_EXTRA] : v[ST_OPERAND];
   wire result = op_q.queued || op_q.to_act;
   logic [ST_RESULT:1] en;
   always_comb begin
     en = '0;
     en[ST_OPERAND] = v[ST_MEMORY];
-    en[ST_EXTRA] = (op_q.silu || op_q.last_stage) && v[ST_OPERAND];
-    en[ST_SIGMOID:ST_EXTRA+1] = op_q.silu ? v[ST_SIGMOID-1:ST_EXTRA] : '0;
+    en[ST_SIGMOID:ST_EXTRA] = op_q.silu ? v[ST_SIGMOID-1:ST_OPERAND] : '0;
     en[ST_FACTOR] = to_factor;
     en[ST_BOUND:ST_PARTIAL] = v[ST_SHIFT:ST_FACTOR];
     en[ST_PARTIAL_2] = op_q.late && v[ST_BOUND] && !peak[ST_BOUND];
-    en[ST_PRODUCT_2] = v[ST_PARTIAL_2];
-    en[ST_SHIFT_2] = op_q.early ? early : v[ST_PRODUCT_2];
-    en[ST_RESULT] = result && (op_q.middle ? v[ST_BOUND] : v[ST_SHIFT_2]);
+    en[ST_PRODUCT_2] = op_q.early ? v[ST_OPERAND] : v[ST_PARTIAL_2];
+    en[ST_SHIFT_2] = v[ST_PRODUCT_2];
+    en[ST_FINE] = !op_q.softmax && v[ST_SHIFT_2];
+    en[ST_RESULT] = result && (op_q.middle ? v[ST_BOUND] : op_q.softmax ? v[ST_SHIFT_2] : v[ST_FINE]);
   end
 
   // Peaks do not pass the stages of SILU.
@@ -60,10 +59,10 @@ module vec_group
     zmax_q <= zmax;
     visible <= visible_12;
     if (flush) v <= '0;
-    else v <= {en[ST_SHIFT_2:ST_OPERAND], tag_3.v};
+    else v <= {en[ST_FINE:ST_OPERAND], tag_3.v};
     peak <= {peak[ST_SHIFT:ST_FACTOR], peak[ST_OPERAND], 3'd0, peak[ST_MEMORY], tag_3.peak};
     sink_4 <= tag_3.sink;
-    {upper_10, upper_9, upper_5, upper_4} <= {upper_9, upper_5, upper_4, tag_3.upper};
+    {upper_5, upper_4} <= {upper_4, tag_3.upper};
     base_q <= scalar.base;
     factor_q <= op_q.softmax && sink_4 ? scalar.factor_sink : scalar.factor;
     factor_0 <= op_q.softmax && (sink_4 || peak[ST_MEMORY]) ? scalar.factor_sink : scalar.factor;
@@ -85,7 +84,7 @@ module vec_group
       assign raw = sc[l];
     end
     vec_lane u_lane (
-        .clk, .op(op_q), .en, .upper_4, .upper_5, .upper_10, .ra(ra[l]), .rb(rb[l]), .sc(raw), .ld(ld[l]), .hw(hw[l]),
+        .clk, .op(op_q), .en, .upper_4, .upper_5, .ra(ra[l]), .rb(rb[l]), .sc(raw), .ld(ld[l]), .hw(hw[l]),
         .factor, .base(base_q), .shift_11, .constants(constants_q), .zmax(zmax_q), .visible(visible[l]), .a(a[l]),
         .p(p[l]), .s(s[l]), .o(o[l])
     );

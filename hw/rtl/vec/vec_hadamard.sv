@@ -1,5 +1,6 @@
-// Walsh-Hadamard transform of the elements of one word, Sylvester order, 32 bits, wrapping: the first stages up to a
-// register that loads on `en`, the others after it.
+// Walsh-Hadamard transform of the elements of one word, Sylvester order, 32 bits, wrapping, in three registers: two stages
+// before the first one, which loads on `en`, two more before the second one, and what is left before the third one, each a
+// cycle later.
 module vec_hadamard #(
     parameter int VEC = 8
 ) (
@@ -9,7 +10,8 @@ module vec_hadamard #(
     output logic [31:0] y  [VEC]
 );
   localparam int STAGES = $clog2(VEC);
-  localparam int BEFORE = 3;  // stages before the register
+  logic en_2, en_3;
+  always_ff @(posedge clk) {en_3, en_2} <= {en_2, en};
   for (genvar s = 0; s < STAGES; s++) begin : gen_stage
     logic [31:0] in[VEC], sum[VEC], out[VEC];
     for (genvar l = 0; l < VEC; l++) begin : gen_lane
@@ -23,14 +25,16 @@ module vec_hadamard #(
       end else begin : gen_high
         assign sum[l] = in[l-(1<<s)] - in[l];
       end
-      if (s == BEFORE - 1) begin : gen_register
+      if (s == 1) begin : gen_register
         always_ff @(posedge clk) if (en) out[l] <= sum[l];
+      end else if (s == 3 || (s == 2 && STAGES == 3)) begin : gen_second
+        always_ff @(posedge clk) if (en_2) out[l] <= sum[l];
       end else begin : gen_through
         assign out[l] = sum[l];
       end
     end
   end
   for (genvar l = 0; l < VEC; l++) begin : gen_out
-    assign y[l] = gen_stage[STAGES-1].out[l];
+    always_ff @(posedge clk) if (en_3) y[l] <= gen_stage[STAGES-1].out[l];
   end
 endmodule

@@ -119,12 +119,15 @@ module vec_kv
       default: idle_next = w_last;
     endcase
   end
+  logic sends;  // state is not IDLE
   always_ff @(posedge clk) begin
+    sends <= !flush && !idle_next;
     hand <= full_next && idle_next && settle[3] && !init && !flush;
+    assert (sends == (state != IDLE)) else $error("KV cache: flag of what is sent");
     assert (hand == (state == IDLE && full && settle[4])) else $error("KV cache: flag of what is handed over");
   end
   assign w_valid = state == PIECES ? one : left;
-  assign pending = state != IDLE || full;
+  assign pending = sends || full;
 
   // Nibble 4s + g of the beat is multiplier 32g + s.
   logic [63:0] pieces[8];

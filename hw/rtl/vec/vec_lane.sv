@@ -8,12 +8,11 @@ module vec_lane
     input  logic        [ST_RESULT:1] en,         // stage s loads
     input  logic                      upper_4,    // the step in stage 4 is the second one of a word
     input  logic                      upper_5,
-    input  logic                      upper_10,
     input  logic        [       31:0] ra,         // vector memory, stage 4
     input  logic        [       31:0] rb,
     input  logic        [       31:0] sc,         // score buffer, stage 4
     input  logic        [       31:0] ld,         // auxiliary memory, stage 4
-    input  logic        [       31:0] hw,         // Hadamard transform, stage 14
+    input  logic        [       31:0] hw,         // Hadamard transform, stage 17
     input  logic signed [       25:0] factor,     // stage 5
     input  logic        [       15:0] base,       // stage 5
     input  logic        [        5:0] shift_11,
@@ -22,8 +21,8 @@ module vec_lane
     input  logic                      visible,    // stage 13
     output logic        [       31:0] a,          // stage 5
     output logic signed [       57:0] p,          // stage 11
-    output logic signed [       31:0] s,          // stage 13
-    output logic        [       31:0] o           // stage 17
+    (* keep *) output logic signed [31:0] s,      // stage 13; not moved into the multipliers after it
+    output logic        [       31:0] o           // stage 18
 );
   // Stage 5: operands, saturated to 24 bits (SILU) or 16 (pairs of ROPE).
   logic [31:0] b;
@@ -40,21 +39,14 @@ module vec_lane
     end
   end
 
-  // Stages 6 to 8: SILU's operands wait for the sigmoid. The last stage of HADX has its sum in 6.
+  // Stages 6 to 8: SILU's operands wait for the sigmoid.
   logic [31:0] a_6, a_7, a_8;
   logic [23:0] b_6, b_7, b_8;
   logic [15:0] sig;
-  logic signed [32:0] sum;
   wire [3:0] sigmoid_en = {en[ST_SIGMOID:ST_EXTRA], en[ST_OPERAND] && op.silu};
-  always_comb begin
-    sum = {a[31], a};
-    if (op.radd || op.hadx) sum = op.hadx && upper_5 ? {a[31], a} - {b[31], b} : {a[31], a} + {b[31], b};
-    if (op.hadx) sum[32] = sum[31];
-  end
   always_ff @(posedge clk) begin
-    if (op.silu || op.last_stage) a_6 <= sum[31:0];
     if (op.silu) begin
-      {a_8, a_7} <= {a_7, a_6};
+      {a_8, a_7, a_6} <= {a_7, a_6, a};
       {b_8, b_7, b_6} <= {b_7, b_6, b[23:0]};
     end
   end
@@ -71,7 +63,7 @@ module vec_lane
 
   // Stage 9: factors. The product x * y is made of two parts of x, 17 bits without sign and 15 with one, and of y without its
   // lowest bit, so that a factor fits the 25 bits of a DSP; for that bit x itself is added, by the DSP too. Rotation uses the second multiplier
-  // for a product of its own, of numbers of 16 bits.
+  // for a product of its own, of numbers of 16 bits, which is to be taken off in the first step of a pair.
   logic signed [31:0] x;
   logic signed [25:0] y;
   logic signed [24:0] y1, y2;
@@ -91,7 +83,7 @@ module vec_lane
       y1 <= !op.rope ? y[25:1] : upper_5 ? 25'($signed(a[15:0])) : 25'($signed(ra[15:0]));
       odd <= y[0] && !op.rope;
       lo <= {op.rope && x[31], x[16:0]};
-      y2 <= !op.rope ? y[25:1] : upper_5 ? 25'(pair_a) : 25'($signed(b[15:0]));
+      y2 <= !op.rope ? y[25:1] : upper_5 ? 25'(pair_a) : -25'($signed(b[15:0]));
       hi <= !op.rope ? 16'($signed(x[31:17])) : upper_5 ? b[15:0] : rb[15:0];
     end
     if (op.late) begin
@@ -100,20 +92,25 @@ module vec_lane
     end
   end
 
-  // Stages 10 and 11: product.
+  // Stages 10 and 11: product. A DSP adds the second part to what lies above the 18 lowest bits; rotation has its sum there too.
   logic signed [42:0] low_part;
   logic signed [40:0] high_part;
   logic rest;
   wire signed [30:0] half = odd ? {hi[14:0], lo[16:1]} : '0;
-  wire signed [57:0] ahead = op.rope ? 58'(low_part) : 58'($signed({low_part, rest}));
-  wire signed [57:0] beside = op.rope ? 58'(high_part) : {high_part[39:0], 18'd0};
+  logic signed [40:0] upper;
+  logic [17:0] lower;
+  wire signed [40:0] ahead = op.rope ? low_part[40:0] : 41'($signed(low_part[42:17]));
+  assign p = {upper[39:0], lower};
   always_ff @(posedge clk) begin
     if (en[ST_PARTIAL]) begin
       low_part <= 43'(y1) * 43'(lo) + 43'(half);
       high_part <= 41'(y2) * 41'(hi);
       rest <= odd && lo[0];
     end
-    if (en[ST_PRODUCT]) p <= op.rope && !upper_10 ? ahead - beside : ahead + beside;
+    if (en[ST_PRODUCT]) begin
+      upper <= high_part + ahead;
+      lower <= op.rope ? '0 : {low_part[16:0], rest};
+    end
   end
 
   // Stages 12 and 13: shifted, with half a unit, and bounded.
@@ -125,32 +122,21 @@ module vec_lane
     if (en[ST_BOUND]) s <= bounded;
   end
 
-  // Stages 14 to 16: second product or the power of two; early operations come in at stage 16, those that shift nothing past
-  // the shifter.
+  // Stages 14 to 17: second product or the power of two. Early operations come in at stage 15 with an operand or a sum. Shifted by
+  // a multiple of 16, then by the rest.
   logic signed [41:0] low_2;
   logic signed [31:0] high_2;
   logic signed [48:0] p2;
+  logic signed [32:0] sum;
+  logic signed [63:0] moving, far, near, fine;
   logic signed [49:0] t2;
   logic [15:0] prob;
   wire signed [24:0] s25 = s[24:0];
-  logic signed [63:0] moving, far, near;
+  wire add = op.radd || op.hadx, subtract = op.hadx && upper_5;
+  wire [32:0] other = add ? {b[31], b} ^ {33{subtract}} : '0;
+  wire [32:0] total = {a[31], a} + other + 33'(subtract);
   always_comb begin
-    case (constants.moving)
-      MOVE_PRODUCT: moving = 64'($signed({p2, 1'b0}));
-      MOVE_OPERAND: moving = 64'($signed({a, 1'b0}));
-      MOVE_UPPER: moving = {a, 32'd0};
-      default: moving = 64'($signed({a_6, 1'b0}));
-    endcase
-  end
-  // Shifted in three steps of four choices each; the last one is with the choice of the sum.
-  logic signed [63:0] moved;
-  always_comb begin
-    case (constants.shift_2[5:4])
-      2'd0: far = moving;
-      2'd1: far = moving >>> 16;
-      2'd2: far = moving >>> 32;
-      default: far = moving >>> 48;
-    endcase
+    moving = !op.early ? 64'($signed({p2, 1'b0})) : op.embed ? {sum[31:0], 32'd0} : 64'($signed({sum, 1'b0}));
     case (constants.shift_2[3:2])
       2'd0: near = far;
       2'd1: near = far >>> 4;
@@ -158,10 +144,10 @@ module vec_lane
       default: near = far >>> 12;
     endcase
     case (constants.shift_2[1:0])
-      2'd0: moved = near;
-      2'd1: moved = near >>> 1;
-      2'd2: moved = near >>> 2;
-      default: moved = near >>> 3;
+      2'd0: fine = near;
+      2'd1: fine = near >>> 1;
+      2'd2: fine = near >>> 2;
+      default: fine = near >>> 3;
     endcase
   end
   always_ff @(posedge clk) begin
@@ -169,19 +155,30 @@ module vec_lane
       low_2 <= 42'(s25) * 42'($signed({1'b0, g_13[16:0]}));
       high_2 <= 32'(s25) * 32'($signed(g_13[23:17]));
     end
-    if (en[ST_PRODUCT_2] && !op.softmax) p2 <= 49'(low_2) + {high_2, 17'd0};
-    if (en[ST_SHIFT_2] && !op.softmax) t2 <= constants.direct ? 50'($signed({sum, 1'b0})) : moved[49:0];
+    if (en[ST_PRODUCT_2] && !op.softmax) begin
+      p2 <= 49'(low_2) + {high_2, 17'd0};
+      sum <= {op.hadx ? total[31] : total[32], total[31:0]};
+    end
+    if (en[ST_SHIFT_2] && !op.softmax) begin
+      case (constants.shift_2[5:4])
+        2'd0: far <= moving;
+        2'd1: far <= moving >>> 16;
+        2'd2: far <= moving >>> 32;
+        default: far <= moving >>> 48;
+      endcase
+    end
+    if (en[ST_FINE]) t2 <= fine[49:0];
   end
   vec_exp2 u_exp2 (
       .clk, .en(op.softmax ? en[ST_SHIFT_2:ST_PARTIAL_2] : 3'd0), .visible, .top(zmax), .x(s), .wide(op.wide), .p(prob)
   );
 
-  // Stage 17: results.
+  // Stage 18: results.
   logic signed [31:0] bounded_2;
   vec_bound #(.WIDTH(50)) u_bound_2 (.t(t2), .modular(constants.modular), .bounds(constants.bounds_2), .y(bounded_2));
   always_ff @(posedge clk) begin
     if (en[ST_RESULT]) o <= op.middle ? s : op.softmax ? {16'd0, prob} : op.hadw ? hw : bounded_2;
   end
 
-  wire unused = &{1'b0, op, en, moved[63:50], constants};
+  wire unused = &{1'b0, op, en, fine[63:50], upper[40], constants};
 endmodule

@@ -1,5 +1,6 @@
 // Keeps the beats that come from auxiliary memory and hands their elements out, one word of them per step: 16 or 32 bits
-// each. `ready` says that a step may begin; its elements are then there when it is in the memory output stage.
+// each. `ready_next` says a cycle before that a step may begin; its elements are then there when it is in the memory output
+// stage.
 module vec_load #(
     parameter int VEC = 8
 ) (
@@ -9,7 +10,7 @@ module vec_load #(
     input  logic         i32,
     input  logic         step,      // a step begins
     input  logic         take,      // a step is in stage 3: its elements follow
-    output logic         ready,
+    output logic         ready_next,
     input  logic         rd_valid,
     output logic         rd_ready,
     input  logic [511:0] rd_data,
@@ -26,8 +27,8 @@ module vec_load #(
   logic [1:0] part;
   wire [1:0] most = i32 ? 2'(N32 - 1) : 2'(N16 - 1);
   wire push = rd_valid && rd_ready;
+  assign ready_next = push || words > (AW + 3)'(1) || (words != 0 && !step);
   wire pop = take && part == most;
-  wire [AW+2:0] words_next = words + (push ? (AW + 3)'(most) + 1'b1 : '0) - (AW + 3)'(step);
   wire [AW:0] level_next = level + (AW + 1)'(push) - (AW + 1)'(pop);
 
   always_ff @(posedge clk) begin
@@ -36,17 +37,15 @@ module vec_load #(
       {wr, rd, part} <= '0;
       level <= '0;
       words <= '0;
-      ready <= 1'b0;
       rd_ready <= init && !flush;
     end else begin
       wr <= wr + AW'(push);
       rd <= rd + AW'(pop);
       level <= level_next;
       rd_ready <= level_next < (AW + 1)'(DEPTH);
-      words <= words_next;
-      ready <= words_next != 0;
+      words <= words + (push ? (AW + 3)'(most) + 1'b1 : '0) - (AW + 3)'(step);
       if (take) part <= pop ? '0 : part + 2'd1;
-      assert (!step || ready) else $error("load: a step without elements");
+      assert (!step || words != 0) else $error("load: a step without elements");
       assert (!take || level != 0) else $error("load: no beat to take from");
       assert (level <= (AW + 1)'(DEPTH)) else $error("load: %0d beats", level);
     end

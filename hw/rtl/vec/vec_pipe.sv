@@ -10,7 +10,7 @@ module vec_pipe
     input  vop_t               op,
     input  tag_t               tag_1,
     input  logic     [VEC-1:0] mask_1,
-    input  logic     [VEC-1:0] seen_2,   // SOFTMAX: visible elements
+    input  logic     [VEC-1:0] seen_3,   // SOFTMAX: visible elements
     input  logic     [   31:0] param_4,  // QK: base and scale
     output tag_t               tag_2,
     output tag_t               tag_3,
@@ -56,22 +56,26 @@ module vec_pipe
     end else if (s >= ST_EXTRA && s <= ST_SIGMOID) begin : gen_sigmoid
       assign prior = tag[s-1];
       assign mask_prior = mask[s-1];
-      assign enters = op.silu || (op.last_stage && s == ST_EXTRA);
+      assign enters = op.silu;
     end else if (s == ST_PARTIAL_2) begin : gen_second
       assign prior = tag[s-1];
       assign mask_prior = mask[s-1];
       assign enters = op.late && !prior.peak;
-    end else if (s == ST_SHIFT_2) begin : gen_early
-      assign prior = op.last_stage ? tag[ST_EXTRA] : op.early ? tag[ST_OPERAND] : tag[s-1];
-      assign mask_prior = op.last_stage ? mask[ST_EXTRA] : op.early ? mask[ST_OPERAND] : mask[s-1];
+    end else if (s == ST_PRODUCT_2) begin : gen_early
+      assign prior = op.early ? tag[ST_OPERAND] : tag[s-1];
+      assign mask_prior = op.early ? mask[ST_OPERAND] : mask[s-1];
       assign enters = 1'b1;
-    end else if (s == ST_RESULT) begin : gen_result
-      assign prior = op.middle ? tag[ST_BOUND] : tag[s-1];
-      assign mask_prior = op.middle ? mask[ST_BOUND] : mask[s-1];
-      assign enters = op.queued || op.to_act;
-    end else if (s == ST_MEMORY - 1) begin : gen_seen
+    end else if (s == ST_FINE) begin : gen_fine
       assign prior = tag[s-1];
-      assign mask_prior = op.softmax && !prior.peak ? seen_2 : mask[s-1];
+      assign mask_prior = mask[s-1];
+      assign enters = !op.softmax;
+    end else if (s == ST_RESULT) begin : gen_result
+      assign prior = op.middle ? tag[ST_BOUND] : op.softmax ? tag[ST_SHIFT_2] : tag[s-1];
+      assign mask_prior = op.middle ? mask[ST_BOUND] : op.softmax ? mask[ST_SHIFT_2] : mask[s-1];
+      assign enters = op.queued || op.to_act;
+    end else if (s == ST_MEMORY) begin : gen_seen
+      assign prior = tag[s-1];
+      assign mask_prior = op.softmax && !prior.peak ? seen_3 : mask[s-1];
       assign enters = 1'b1;
     end else begin : gen_plain
       assign prior = tag[s-1];

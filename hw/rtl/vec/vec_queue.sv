@@ -9,7 +9,7 @@ module vec_queue
     input  logic                  clk,
     input  logic                  flush,
     input  logic                  step,          // a step begins whose result comes here
-    output logic                  room,          // for a step and its second half
+    output logic                  room_next,     // for a step and its second half, after this cycle
     input  logic                  push,
     input  vresult_t              in,
     input  logic     [VEC-1:0]    in_mask,
@@ -22,9 +22,11 @@ module vec_queue
     output logic     [   31:0]    out_x   [VEC]
 );
   localparam int AW = $clog2(DEPTH);
-  logic [AW-1:0] wr, rd;
+  logic [AW-1:0] wr;
+  (* keep *) logic [AW-1:0] rd;  // not one with its copies
   logic [AW:0] level, claimed;
   wire [AW-1:0] rd_next = flush ? '0 : rd + AW'(pop);
+  assign room_next = claimed <= (AW + 1)'(DEPTH - 4);
   vresult_t info[DEPTH];
   logic [VEC-1:0] masks[DEPTH];
 
@@ -38,14 +40,12 @@ module vec_queue
       wr <= '0;
       {level, claimed} <= '0;
       {valid, more} <= '0;
-      room <= 1'b0;
     end else begin
       wr <= wr + AW'(push);
       if (push != pop) level <= level + (pop ? '1 : (AW + 1)'(1));
       valid <= more || push || (valid && !pop);
       more <= push == pop ? more : push ? valid : level > (AW + 1)'(2);
       if (step != pop) claimed <= claimed + (pop ? '1 : (AW + 1)'(1));
-      room <= claimed <= (AW + 1)'(DEPTH - 4);
       assert (!push || level != (AW + 1)'(DEPTH)) else $error("result queue: push into full");
       assert (!pop || valid) else $error("result queue: pop of empty");
       assert (valid == (level != 0) && more == (level > 1)) else $error("result queue: flags of %0d results", level);

@@ -48,7 +48,8 @@ module vec_recip
     if (rst) {out_valid, valid} <= '0;
     else {out_valid, valid} <= {valid, in_valid};
     if (in_valid) begin
-      s1 <= wide ? (s == 0 ? 32'd1 : s) : (t == 0 ? 32'd1 : {16'd0, t});
+      s1[31:1] <= wide ? s[31:1] : {16'd0, t[15:1]};
+      s1[0] <= wide ? s[0] || s == 0 : t[0] || t == 0;
       k1 <= lead;
     end
     if (valid[0]) begin

@@ -1,7 +1,6 @@
 // What is made of many elements: sums, extremes, the steps of quantization, roots and reciprocals; and the scalars that are
 // written from them.
 module vec_reduce
-  import accllm_regs_pkg::FAULT_NONE;
   import accllm_types_pkg::*;
   import accllm_vec_pkg::*;
 #(
@@ -18,6 +17,7 @@ module vec_reduce
     input  vsetup_t                   setup,
     input  consts_t                   consts,
     input  logic     [          15:0] pitch,          // between the scalars of KV heads
+    input  tag_t                      tag_4,
     input  tag_t                      tag_5,
     input  tag_t                      tag_11,
     input  tag_t                      tag_13,
@@ -53,8 +53,11 @@ module vec_reduce
   for (genvar l = 0; l < VEC; l++) begin : gen_lane
     assign x[l] = op.argmax ? a[l] : {{16{a[l][15]}}, a[l][15:0]};
   end
-  wire most_en = tag_5.v && (stat || op.argmax);
-  wire least_en = tag_5.v && stat;
+  logic most_en, least_en;
+  always_ff @(posedge clk) begin
+    most_en <= tag_4.v && (stat || op.argmax) && !flush;
+    least_en <= tag_4.v && stat && !flush;
+  end
   vec_extreme #(.VEC(VEC)) u_most (
       .clk, .flush, .en(most_en), .first(tag_5.first), .last(tag_5.last), .mask(mask_5), .x, .word_valid(most_word),
       .word(word_most), .word_lane(most_lane), .all_valid(most_valid), .all(most), .stays(most_stays)
@@ -63,7 +66,7 @@ module vec_reduce
       .clk, .flush, .en(least_en), .first(tag_5.first), .last(tag_5.last), .mask(mask_5), .x, .word_valid(least_word),
       .word(word_least), .word_lane(least_lane), .all_valid(least_valid), .all(least), .stays(least_stays)
   );
-  wire argmax_init = starts && next.op.argmax && !next.empty && next.bad == FAULT_NONE;
+  wire argmax_init = starts && next.op.argmax && !next.empty && !next.refused;
   wire argmax_word = most_word && op.argmax;
   vec_argmax #(.VEC(VEC)) u_argmax (
       .clk, .rst, .init(argmax_init), .anew(next.op.anew), .start(next.uop.aux), .word_valid(argmax_word),
@@ -134,6 +137,6 @@ module vec_reduce
   assign vs_w_f2 = sum[15:0];
   assign vs_w_f3 = {inverse_k, inverse_r};
 
-  wire unused = &{1'b0, next, op, setup, consts, tag_5, tag_11, tag_13, tag_o, mask_13, least_valid, least_word, word_least,
+  wire unused = &{1'b0, next, op, setup, consts, tag_4, tag_5, tag_11, tag_13, tag_o, mask_13, least_valid, least_word, word_least,
                   least_lane, outside};
 endmodule

@@ -2,7 +2,7 @@
 // the row, and makes one extra step, `peak`, that sends the largest raw scores through the lanes (sink in lane 0, window in
 // lane 1) to become the row's largest exponent; a cycle later the row's words may follow. The factors change when the
 // peak reaches the memory output stage, after the last word of the row before. The factors of an operation's first row may be
-// asked for before it begins. Other operations are always `ready`.
+// asked for before it begins. `ready_next` says a cycle before that words may follow, for other operations always.
 module vec_rows #(
     parameter int SCALARS = 256
 ) (
@@ -23,7 +23,7 @@ module vec_rows #(
     output logic                              s_en,
     output logic        [$clog2(SCALARS)-1:0] s_addr,
     output logic                              peak,
-    output logic                              ready,
+    output logic                              ready_next,
     output logic signed [               25:0] zq_window,
     output logic signed [               25:0] zq_sink
 );
@@ -37,7 +37,7 @@ module vec_rows #(
   logic [31:0] zq;
 
   assign peak = run && phase == PEAK && known && top_valid;
-  assign ready = phase == WORDS || phase == OTHER;
+  assign ready_next = init ? !softmax : phase == OTHER || phase == SETTLE || (phase == WORDS && !row_end);
   assign s_en = fetch[0] || fetch[1];
   assign s_addr = fetch[0] ? at_window : at_sink;
 

@@ -1,5 +1,5 @@
-// Reciprocal square root of a 64-bit number by table: 1/sqrt(s) = r * 2^-15 * 2^-e; 0 counts as 1. Four cycles: leading
-// pair of bits, normalized, table, interpolated.
+// Reciprocal square root of a 64-bit number by table: 1/sqrt(s) = r * 2^-15 * 2^-e; 0 counts as 1. Five cycles: leading
+// pair of bits, normalized, a line of every 64 of the table, one of these, interpolated.
 module vec_rsqrt
   import accllm_tables_pkg::*;
 (
@@ -11,11 +11,14 @@ module vec_rsqrt
     output logic [15:0] r,
     output logic [ 5:0] e
 );
-  logic [2:0] valid;
+  logic [3:0] valid;
   logic [63:0] s1;
-  logic [4:0] lead, e1, e2, e3, e4;  // half the largest even exponent
+  logic [4:0] lead, e1, e2, e3, e4, e5;  // half the largest even exponent
   logic [8:0] segment;
-  logic [6:0] part;
+  logic [6:0] part, part_3;
+  logic [2:0] block;
+  logic [15:0] values[6];
+  logic signed [12:0] fallen[6];
   logic [15:0] value;
   typedef logic signed [12:0] falls_t[384];
   function automatic falls_t falls();
@@ -27,7 +30,7 @@ module vec_rsqrt
   logic [22:0] line;  // value * 128 + 127 - delta * low: its upper 16 bits are value - floor(delta * low / 128)
   wire [63:0] norm = s1 << {~e1, 1'b0};  // 62 - 2 * e1
   assign r = line[22:7];
-  assign e = {1'b0, e4};
+  assign e = {1'b0, e5};
 
   always_comb begin
     lead = '0;
@@ -47,14 +50,23 @@ module vec_rsqrt
       e2 <= e1;
     end
     if (valid[1]) begin
-      value <= RSQRT_VALUE[segment];
-      fall <= FALL[segment];
-      low <= part;
+      for (int b = 0; b < 6; b++) begin
+        values[b] <= RSQRT_VALUE[9'(64*b)+9'(segment[5:0])];
+        fallen[b] <= FALL[9'(64*b)+9'(segment[5:0])];
+      end
+      block <= segment[8:6];
+      part_3 <= part;
       e3 <= e2;
     end
     if (valid[2]) begin
-      line <= 23'($signed({1'b0, value, 7'd127}) + 24'(fall) * 24'($signed({1'b0, low})));
+      value <= values[block];
+      fall <= fallen[block];
+      low <= part_3;
       e4 <= e3;
+    end
+    if (valid[3]) begin
+      line <= 23'($signed({1'b0, value, 7'd127}) + 24'(fall) * 24'($signed({1'b0, low})));
+      e5 <= e4;
     end
   end
 

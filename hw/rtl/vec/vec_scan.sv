@@ -16,7 +16,7 @@ module vec_scan
     input  logic                     start,      // an operation is taken
     input  uop_t                     uop,
     input  consts_t                  consts,
-    output logic                     idle,
+    output logic                     idle_next,  // nothing is read after this cycle, if nothing starts
     output logic                     r_en,
     output logic [$clog2(LANES)-1:0] r_lane,
     output logic [ $clog2(SBUF)-1:0] r_addr,
@@ -35,23 +35,26 @@ module vec_scan
   state_t state;
   logic [31:0] a, b, m, n;  // operands
   logic [2:0] waited;
+  wire [31:0] slots = consts.sink_pad + n;
   logic [31:0] words, left;
+  logic none;
   logic [AW-1:0] index;
   logic first, last, single;
   logic [4:0] rows;
   logic [1:0] held, count;  // rows begun, rows finished, less those taken
   logic wr, rd;
 
-  assign idle = state == IDLE;
   wire step = state == SCAN && (!first || held != 2'd2);
   wire row_end = step && last;
+  wire idle = state == IDLE;
+  assign idle_next = idle || (row_end && rows == 5'd1);
 
   // Addresses and masks.
   logic [SW-1:0] base;
   logic [AW-1:0] row;
   logic [LL-1:0] lane;
   logic sink_1;
-  logic [VEC-1:0] seen_2;
+  logic [VEC-1:0] seen_3;
   vec_score_row #(.LANES(LANES), .WORD(AW)) u_row (
       .clk, .init(state == READY), .m, .base(base[SW-1:LV]), .step(consts.score_row[SW-1:LV]), .next(row_end), .lane,
       .word(row)
@@ -59,11 +62,12 @@ module vec_scan
   logic again;
   assign again = state == READY || row_end;
   vec_visible #(.VEC(VEC)) u_visible (
-      .clk, .position(a), .ring_pointer(b), .consts, .init(state == WAIT), .again, .step, .sink(sink_1), .mask(seen_2)
+      .clk, .position(a), .ring_pointer(b), .consts, .init(state == WAIT), .again, .step, .sink(sink_1), .mask(seen_3)
   );
 
   always_ff @(posedge clk) begin
-    words <= (consts.sink_pad + n) >> LV;
+    words <= slots >> LV;
+    none <= slots == 0;
     single <= words == 32'd1;
     base <= m[LL+:SW] * consts.score_row[SW-1:0];
     if (flush) begin
@@ -76,11 +80,11 @@ module vec_scan
         if (start) begin
           {a, b, m, n} <= {uop.a, uop.b, uop.m, uop.n};
           waited <= '0;
-          if (uop.op == OP_SOFTMAX && consts.sink_pad + uop.n != 0) state <= WAIT;
+          if (uop.op == OP_SOFTMAX) state <= WAIT;
         end
         WAIT: begin
           waited <= waited + 3'd1;
-          if (waited == 3'(SETUP - 1)) state <= READY;
+          if (waited == 3'(SETUP - 1)) state <= none ? IDLE : READY;
         end
         READY: begin
           index <= '0;
@@ -114,7 +118,7 @@ module vec_scan
   } word_t;
   localparam int TREE = 4;  // stages of vec_extreme
   word_t flow[DELAY+TREE:1];
-  logic [VEC-1:0] seen[DELAY:3];
+  logic [VEC-1:0] seen[DELAY:4];
   logic some[DELAY+TREE:DELAY+1];
   always_ff @(posedge clk) begin
     flow[1] <= '{v: step && !flush, sink: 1'b0, first: first, last: last};
@@ -123,8 +127,8 @@ module vec_scan
       if (flush) flow[s].v <= 1'b0;
     end
     flow[2].sink <= sink_1;
-    seen[3] <= seen_2;
-    for (int s = 4; s <= DELAY; s++) seen[s] <= seen[s-1];
+    seen[4] <= seen_3;
+    for (int s = 5; s <= DELAY; s++) seen[s] <= seen[s-1];
     some[DELAY+1] <= seen[DELAY] != 0;
     for (int s = DELAY + 2; s <= DELAY + TREE; s++) some[s] <= some[s-1];
   end

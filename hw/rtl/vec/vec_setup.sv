@@ -25,6 +25,7 @@ module vec_setup
     output logic    [    47:0] beat,      // EMBED: first beat of the row
     output logic               empty,     // nothing to do
     output logic    [     7:0] bad,       // fault code, 0 = none
+    output logic               early_bad, // there is one
     output logic               late_bad   // `product` is outside a buffer
 );
   localparam int LV = $clog2(VEC);
@@ -95,6 +96,7 @@ module vec_setup
 
   // Checks. Where another check than that of vector memory could find something first: the whole range, before the loop.
   logic constant_bad, scalar_bad, range_bad;
+  assign early_bad = constant_bad || scalar_bad || range_bad;
   assign bad = empty ? FAULT_NONE : constant_bad ? FAULT_ILLEGAL : scalar_bad || range_bad ? FAULT_ONCHIP_RANGE : FAULT_NONE;
   always_ff @(posedge clk) begin
     if (en) begin

@@ -19,7 +19,7 @@ module vec_source
     // Operations: taken, set up, running.
     input  logic                       take,
     input  uop_t                       start_uop,
-    output logic                       scan_idle,
+    output logic                       scan_idle_next,
     input  vnext_t                     next,
     input  logic                       starts,
     input  logic                       init,
@@ -30,10 +30,11 @@ module vec_source
     input  logic                       drained,     // no more reads of scalars
     input  logic                       next_valid,
     input  logic                       run,
-    input  logic                       room,        // for a result
+    input  logic                       run_next,
+    input  logic                       room_next,   // there will be room for a result
     input  logic                       token_read,
     input  logic [               31:0] token_word,
-    output logic                       step,
+    output logic [          STEPS-1:0] step,        // copies
     output logic                       step_final,
     output logic                       bad,
     // Memories.
@@ -58,7 +59,8 @@ module vec_source
     // Steps.
     output tag_t                       tag_1,
     output logic [            VEC-1:0] mask_1,
-    output logic [            VEC-1:0] seen_2,
+    output logic [            VEC-1:0] seen_3,
+    input  tag_t                       tag_2,
     input  tag_t                       tag_3,
     output vscalar_t                   scalar,      // stage 4
     output logic [               31:0] param_4,     // QK: base and scale of the head
@@ -66,7 +68,7 @@ module vec_source
     output logic [               31:0] ld   [VEC]   // stage 4
 );
   localparam int LV = $clog2(VEC);
-  logic peak, rows_ready, top_valid, load_ready, go, row_end, head_outside, outside_1, sink_1;
+  logic peak, rows_next, top_valid, load_next, upper_next, row_end, head_outside, outside_1, sink_1;
   logic [31:0] row_word, row_start, score_step, a_word, b_word;
   logic [VEC-1:0] mask_src;
   logic [AS-1:0] head_addr, head_1, rows_addr;
@@ -74,22 +76,31 @@ module vec_source
   tag_t tag_src;
   wire head_bad = op.by_head && tag_src.first && outside_1;
 
-  // Steps. Copies of what of the operation decides whether one may be made.
+  // Whether a step is made is decided a cycle before, from what will then be true: the second half of a pair follows the first
+  // one at once, because ROPE's lanes count on it; any other step needs a row, and perhaps room or elements. An operation that
+  // waits for elements has begun long before its first step.
   (* keep *) logic needs_room, needs_load, in_pairs;
+  wire needs_room_next = init ? next.op.queued : needs_room;
+  wire go_next = (in_pairs && upper_next) || (rows_next && (room_next || !needs_room_next) && (load_next || !needs_load || init));
+  wire step_next = run_next && go_next;
   always_ff @(posedge clk) begin
-    if (init) {needs_room, needs_load} <= {next.op.queued, next.op.from_aux};
+    needs_room <= needs_room_next;
+    if (init) needs_load <= next.op.from_aux;
     if (init) in_pairs <= next.op.pairs;
   end
-  assign go = rows_ready && (room || !needs_room) && (load_ready || !needs_load);
+  for (genvar i = 0; i < STEPS; i++) begin : gen_step
+    (* keep *) logic q;
+    always_ff @(posedge clk) q <= step_next;
+    assign step[i] = q;
+  end
   assign row_start = uop.b >> LV;
-  vec_src #(.VEC(VEC), .VMEM(VMEM), .SBUF(SBUF)) u_src (.scalar_bad(head_bad), .in_pairs, .tag(tag_src), .mask(mask_src), .*);
+  vec_src #(.VEC(VEC), .VMEM(VMEM), .SBUF(SBUF)) u_src (.step(step[STEP_WORDS]), .row_step(step[STEP_ROWS]), .scalar_bad(head_bad), .tag(tag_src), .mask(mask_src), .*);
 
   // Rows of SOFTMAX: visible slots, places in the score buffer, largest scores, factors.
   vtop_t top, top_1;
-  wire row_step = step && op.softmax;
   vec_visible #(.VEC(VEC)) u_visible (
-      .clk, .position(next.uop.a), .ring_pointer(next.uop.b), .consts, .init, .again(peak), .step(row_step),
-      .sink(sink_1), .mask(seen_2)
+      .clk, .position(next.uop.a), .ring_pointer(next.uop.b), .consts, .init, .again(peak), .step(step[STEP_ROWS]),
+      .sink(sink_1), .mask(seen_3)
   );
   assign score_step = consts.score_row >> LV;
   vec_score_row #(.LANES(LANES)) u_row (
@@ -97,7 +108,7 @@ module vec_source
       .word(row_word)
   );
   vec_scan #(.LANES(LANES), .VEC(VEC), .SBUF(SBUF)) u_scan (
-      .clk, .flush, .start(take), .uop(start_uop), .consts, .idle(scan_idle), .r_en(sb_s_en), .r_lane(sb_s_lane),
+      .clk, .flush, .start(take), .uop(start_uop), .consts, .idle_next(scan_idle_next), .r_en(sb_s_en), .r_lane(sb_s_lane),
       .r_addr(sb_s_addr), .r_data(sb_s_data), .top_valid, .top, .take(peak)
   );
   logic rows_en;
@@ -109,7 +120,7 @@ module vec_source
   wire [AS-1:0] scalar_1 = next.setup.scalar_1[AS-1:0], scalar_2 = next.setup.scalar_2[AS-1:0];
   vec_rows #(.SCALARS(SCALARS)) u_rows (
       .softmax(next.op.softmax), .window(scalar_1), .sink(scalar_2), .scale(f0_q[15:0]), .zm(next.uop.k), .early, .s_en(rows_en),
-      .s_addr(rows_addr), .ready(rows_ready), .*
+      .s_addr(rows_addr), .ready_next(rows_next), .*
   );
   // The largest scores leave the scan with the peak; the data of the peak before may still be on their way.
   always_ff @(posedge clk) begin
@@ -127,7 +138,7 @@ module vec_source
   end
   always_ff @(posedge clk) begin
     token_1 <= token_read;
-    if (step) begin
+    if (step[STEP_ROWS]) begin
       lane_1 <= row_lane;
       head_1 <= head_addr;
       outside_1 <= head_outside;
@@ -150,8 +161,9 @@ module vec_source
   wire head_read = tag_src.v && tag_src.first && op.by_head;
   wire head_known = tag_3.v && tag_3.first && (op.qk || op.qq || op.attq);
   wire [21:0] inverse = op.attq ? f3_q : f1_q;
-  assign vs_r_en = begin_read || rows_en || head_read;
-  assign vs_r_addr = begin_read ? scalar_1 : rows_en ? rows_addr : head_1;
+  // Also read for nothing while an operation waits, so that its beginning does not go to the memory.
+  assign vs_r_en = next_valid || rows_en || head_read;
+  assign vs_r_addr = rows_en ? rows_addr : head_read ? head_1 : scalar_1;
   vscalar_t held;
   always_ff @(posedge clk) begin
     f0_q <= vs_r_f0;
@@ -166,7 +178,7 @@ module vec_source
       held.factor <= op.normq ? {5'd0, inverse[15:0], 5'd0} : {10'd0, inverse[15:0]};
       if (op.softmax) held.shift <= uop.sh[5:0];
       else if (op.silu) held.shift <= 6'd15;
-      else if (op.rope) held.shift <= 6'd14;
+      else if (op.rope) held.shift <= 6'd32;  // 14, and 18 bits below the sum
       else if (op.attq) held.shift <= inverse[21:16] + 6'd3;
       else if (op.normq) held.shift <= inverse[21:16];
       else held.shift <= inverse[21:16] + 6'd15;
@@ -178,12 +190,13 @@ module vec_source
     if (op.softmax) scalar.factor = zq_window;
   end
 
-  wire load_step = step && op.from_aux;
-  wire load_take = tag_3.v && op.from_aux;
+  wire load_step = step[STEP_CONTROL] && needs_load;
+  (* keep *) logic load_take;
+  always_ff @(posedge clk) load_take <= tag_2.v && needs_load && !flush;
   vec_load #(.VEC(VEC)) u_load (
-      .clk, .flush, .init, .i32(op.i32), .step(load_step), .take(load_take), .ready(load_ready), .rd_valid(aux_rd_valid),
+      .clk, .flush, .init, .i32(op.i32), .step(load_step), .take(load_take), .ready_next(load_next), .rd_valid(aux_rd_valid),
       .rd_ready(aux_rd_ready), .rd_data(aux_rd_data), .x(ld)
   );
 
-  wire unused = &{1'b0, next, uop, op, setup, consts, a_word, b_word, tag_3};
+  wire unused = &{1'b0, next, uop, op, setup, consts, a_word, b_word, tag_2, tag_3};
 endmodule

@@ -1,6 +1,6 @@
 // Generates the steps of a pass: read addresses of both vector memory ports or of the score buffer, position flags and
-// the mask of valid elements. A step is two words of a pair, or one word (or half of one). Decides in one stage, hands out
-// addresses in the next and checks every one of them there; `bad` comes another cycle later. Does not know where results go.
+// the mask of valid elements. A step is two words of a pair, or one word (or half of one). Hands out addresses in the stage
+// after the step and checks every one of them there; `bad` comes another cycle later. Does not know where results go.
 module vec_src
   import accllm_vec_pkg::*;
 #(
@@ -15,16 +15,15 @@ module vec_src
     input  vop_t               op,
     input  vsetup_t            setup,
     input  logic    [    31:0] row_start,   // ROPE: first word of cos and sin
-    input  logic               run,
-    input  logic               go,          // a step may be made
-    input  logic               in_pairs,    // op.pairs
+    input  logic               step,        // a step is made
+    input  logic               row_step,    // a copy of that
     input  logic               peak,        // SOFTMAX: a row begins, at word `row_word` of the score buffer
     input  logic    [    31:0] row_word,
     input  logic    [    31:0] token_word,  // EMBED, before it begins: where the token is read from
     input  logic               token_read,
     input  logic               scalar_bad,
-    output logic               step,
     output logic               step_final,
+    output logic               upper_next,  // the next step is the second half of one
     output logic               row_end,     // the step ends a row
     // Stage 1.
     output tag_t               tag,
@@ -39,36 +38,46 @@ module vec_src
 
   logic [31:0] pa, pb, words, rows, elements;
   logic first, last, upper, last_row, single;
-  wire doubled = op.pairs || op.halves;
+  // Copies of what of the operation decides where the next step is.
+  (* keep *) logic doubled, jumps, rope;
   wire complete = upper || !doubled;
   wire whole = elements[31:LV] != 0;
-  wire [31:0] a_next = op.rope && upper ? pb : pa;
+  wire [31:0] a_next = rope && upper ? pb : pa;
+  // Copies of what says that a step ends a row.
+  (* keep *) logic row_last, row_upper;
+  logic last_next;
+  always_comb begin
+    last_next = last;
+    if (init) last_next = next.setup.words == 32'd1;
+    else if (step && complete) last_next = last ? single : words == 32'd2;
+  end
+  always_ff @(posedge clk) {row_last, row_upper} <= {last_next, upper_next};
 
-  // The second half of a pair follows the first one at once: ROPE's lanes count on it.
-  assign step = run && (go || (in_pairs && upper));
+  assign upper_next = !init && (step ? doubled && !upper : upper);
   assign step_final = last && last_row && complete;
-  assign row_end = step && last && complete;
+  assign row_end = row_step && row_last && (row_upper || !doubled);
 
   always_ff @(posedge clk) begin
+    upper <= upper_next;
+    last <= last_next;
     if (init) begin
       pa <= next.uop.a >> LV;
       pb <= next.uop.b >> LV;
       words <= next.setup.words;
       rows <= next.setup.rows;
       elements <= next.setup.elements;
-      last <= next.setup.words == 32'd1;
       single <= next.setup.words == 32'd1;
       last_row <= next.setup.rows <= next.setup.row_step;
       first <= 1'b1;
-      upper <= 1'b0;
+      doubled <= next.op.pairs || next.op.halves;
+      jumps <= next.op.pairs || next.op.attq;
+      rope <= next.op.rope;
     end else if (step) begin
       first <= last && complete;
-      upper <= doubled && !upper;
       if (complete) begin
-        pa <= pa + ((op.pairs || op.attq) && last ? setup.jump : 32'd1);
-        pb <= op.rope && last ? row_start : pb + 32'd1;
+        pa <= pa + (jumps && last ? setup.jump : 32'd1);
+        pb <= rope && last ? row_start : pb + 32'd1;
         words <= last ? setup.words : words - 32'd1;
-        last <= last ? single : words == 32'd2;
         if (last) begin
           rows <= rows - setup.row_step;
           last_row <= {1'b0, rows} <= {setup.row_step, 1'b0};

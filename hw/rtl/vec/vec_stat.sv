@@ -18,6 +18,7 @@ module vec_stat (
   logic signed [17:0] up, down;  // candidates for the range
   logic down_wins;
   logic [16:0] range;
+  logic [15:0] factor;
   logic [32:0] product;
   logic signed [15:0] least_1, least_2, least_3, least_4;
   logic [15:0] scale_q[ANSWER], base_q[ANSWER];
@@ -43,10 +44,11 @@ module vec_stat (
     end
     if (valid[0]) begin
       range <= range18[16:0];
+      factor <= query ? 16'd33027 : 16'd34953;
       least_2 <= least_1;
     end
     if (valid[1]) begin
-      product <= 33'(range) * (query ? 33'd33027 : 33'd34953);
+      product <= 33'(range) * 33'(factor);
       least_3 <= least_2;
     end
     if (valid[2]) begin

@@ -22,7 +22,7 @@ module vec_store
   localparam int PARTS = VEC < 16 ? 16 / VEC : 1;
   logic part;
   wire last = result.last && (result.upper || !halves);
-  assign pop = valid && store && (!wq_valid || wq_ready);
+  assign pop = valid && store && !wq_valid;  // the port takes a beat every second cycle anyway
 
   always_ff @(posedge clk) begin
     if (flush || init) begin

@@ -37,7 +37,7 @@ module vec_unit
     input  logic    [           VEC*32-1:0] vm_ra_data,
     input  logic    [           VEC*32-1:0] vm_rb_data,
     output logic                            vw_valid,
-    input  logic                            vw_ready,
+    input  logic                            vw_ready_next, // a cycle before it is written
     output logic    [$clog2(VMEM/VEC)-1:0] vw_addr,
     output logic    [              VEC-1:0] vw_mask,
     output logic    [           VEC*32-1:0] vw_data,
@@ -99,17 +99,28 @@ module vec_unit
     output logic    [                 31:0] result_value
 );
   // Operations: the next one, and the one that runs.
-  logic reset, front_reset, held_bad, tail, drained, flush, take, scan_idle, idle, front_busy, next_valid, next_ready, token_read, starts, init, run, halt;
-  logic step, step_final, source_bad, dst_bad, act_bad, kv_bad, bad, onchip_bad, pipe_busy, root, root_valid, sync;
-  logic axi_error, lanes_stay, reduce_busy, block_stays, kv_pending, queue_valid, queue_more, room;
-  logic dst_turns_bad, act_turns_bad, push, dst_pop, kv_pop, store_pop;
+  logic reset, front_reset, held_bad, tail, drained, flush, take, scan_idle_next, idle, front_busy, next_valid, valid_next, next_ready, token_read, starts, run, run_next, halt;
+  logic [INITS-1:0] init;
+  logic [STEPS-1:0] step;
+  logic step_final, source_bad, dst_bad, act_bad, kv_bad, bad, onchip_bad, pipe_stays, root, root_valid, sync;
+  logic axi_error, lanes_stay, reduce_busy, block_stays, kv_pending, queue_valid, queue_more, room_next, block_in;
+  logic vw_stays, act_turns_bad, push, dst_pop, kv_pop, store_pop;
   logic [31:0] token_word, kv_bad_beat, axi_channel;
   logic [31:0] word[VEC];
   vnext_t next;
   uop_t u;
-  vop_t op, ending;
+  vop_t op, ending, op_source, op_lanes, op_act, op_results;
   vsetup_t setup;
   vconst_t constants;
+  // Copies of the record of the operation that runs, which all load when `op` does.
+  for (genvar i = 1; i < INITS; i++) begin : gen_op
+    (* keep *) vop_t q;
+    always_ff @(posedge clk) if (init[i]) q <= next.op;
+  end
+  assign op_source = gen_op[INIT_SOURCE].q;
+  assign op_lanes = gen_op[INIT_LANES].q;
+  assign op_act = gen_op[INIT_ACT].q;
+  assign op_results = gen_op[INIT_RESULTS].q;
   assign reset = rst || clear;
   assign front_reset = reset || flush;
   assign busy = front_busy || !(idle || halt);
@@ -124,9 +135,9 @@ module vec_unit
   vec_ctrl u_ctrl (
       .rst(reset), .uop(u), .rq_valid(aux_rq_valid), .rq_ready(aux_rq_ready), .rq_beat(aux_rq_beat),
       .rq_beats(aux_rq_beats), .write_bad(kv_bad), .write_info(kv_bad_beat), .axi_info(axi_channel), .last_start(root),
-      .last_done(root_valid), .group(consts.gqa[4:0]), .*
+      .last_done(root_valid), .group(consts.gqa[4:0]), .step(step[STEP_CONTROL]), .*
   );
-  vec_consts u_consts (.uop(next.uop), .op(next.op), .*);
+  vec_consts u_consts (.init(init[INIT_LANES]), .uop(next.uop), .op(next.op), .*);
 
   // A fault, reset or clear empties everything in the next cycles; a fault of an operation that began before the end of the
   // one before waits for that.
@@ -142,15 +153,12 @@ module vec_unit
   assign bad = ((source_bad || held_bad) && !tail) || dst_bad || act_bad || kv_bad;
   // Writes that are made in this cycle are visible in the next one. A register, so that what ends an operation and begins the
   // next is known when the cycle begins; a cycle late for what goes to a channel, to auxiliary or to vector memory.
-  always_ff @(posedge clk) begin
-    pipe_busy <= !flush && (run || lanes_stay || block_stays || queue_more || push || (queue_valid && !dst_pop) || dst_pop
-              || (vw_valid && !vw_ready) || kv_pending || aux_wq_valid
-              || bad || source_bad || held_bad || dst_turns_bad || act_turns_bad);
-  end
+  assign pipe_stays = !flush && (run || lanes_stay || block_in || block_stays || queue_more || push || queue_valid || vw_stays || kv_pending
+                   || aux_wq_valid || bad || source_bad || held_bad || act_turns_bad);
 
   // Steps and their way through the lanes.
   tag_t tag_1, tag_2, tag_3, tag_4, tag_5, tag_11, tag_13, tag_o;
-  logic [VEC-1:0] mask_1, seen_2, mask_5, mask_11, mask_12, mask_13, mask_o;
+  logic [VEC-1:0] mask_1, seen_3, mask_5, mask_11, mask_12, mask_13, mask_o;
   logic [31:0] param_4, param_o;
   vscalar_t scalar;
   vtop_t top_4;
@@ -159,10 +167,10 @@ module vec_unit
   logic signed [57:0] p[VEC];
   assign s_first = '{s[0], s[1]};
   vec_source #(.LANES(LANES), .VEC(VEC), .VMEM(VMEM), .SBUF(SBUF), .SCALARS(SCALARS)) u_source (
-      .start_uop(uop), .uop(u), .bad(source_bad), .*
+      .start_uop(uop), .uop(u), .op(op_source), .init(init[INIT_SOURCE]), .bad(source_bad), .*
   );
-  vec_pipe #(.VEC(VEC)) u_pipe (.stays(lanes_stay), .*);
-  vec_lanes #(.VEC(VEC)) u_lanes (.ra_data(vm_ra_data), .rb_data(vm_rb_data), .sc_data(sb_r_data), .*);
+  vec_pipe #(.VEC(VEC)) u_pipe (.op(op_lanes), .stays(lanes_stay), .*);
+  vec_lanes #(.VEC(VEC)) u_lanes (.op(op_lanes), .ra_data(vm_ra_data), .rb_data(vm_rb_data), .sc_data(sb_r_data), .*);
   vec_reduce #(.VEC(VEC), .SCALARS(SCALARS)) u_reduce (.op(ending), .pitch(u.k), .s(s_first), .busy(reduce_busy), .*);
 
   // Results for the activation buffer.
@@ -171,20 +179,20 @@ module vec_unit
   logic [7:0] block_y[VEC];
   logic [31:0] act_o[VEC];
   logic [VEC-1:0] act_mask;
-  wire block_in = tag_o.v && op.silu;
+  assign block_in = tag_o.v && op_act.silu;
   wire wide_head = consts.hdp == 128;
-  assign act_v = op.silu ? block_v : tag_o.v;
-  assign act_e = op.silu ? block_e : '0;
-  assign act_mask = op.silu ? '1 : mask_o;
+  assign act_v = op_act.silu ? block_v : tag_o.v;
+  assign act_e = op_act.silu ? block_e : '0;
+  assign act_mask = op_act.silu ? '1 : mask_o;
   for (genvar l = 0; l < VEC; l++) begin : gen_act
-    assign act_o[l] = op.silu ? {24'd0, block_y[l]} : o[l];
+    assign act_o[l] = {o[l][31:8], op_act.silu ? block_y[l] : o[l][7:0]};
   end
   vec_block #(.VEC(VEC)) u_block (
-      .clk, .flush, .init, .in_valid(block_in), .in_last(tag_o.last), .mask(mask_o), .x(o), .out_valid(block_v),
+      .clk, .flush, .init(init[INIT_ACT]), .in_valid(block_in), .in_last(tag_o.last), .mask(mask_o), .x(o), .out_valid(block_v),
       .y(block_y), .e(block_e), .stays(block_stays)
   );
   vec_act #(.LANES(LANES), .VEC(VEC), .ACT(ACT)) u_act (
-      .clk, .flush, .init, .next, .op, .x(u.x), .wide_head, .group(consts.gqa[4:0]), .v(act_v), .last(tag_o.last),
+      .clk, .flush, .init(init[INIT_ACT]), .next, .op(op_act), .x(u.x), .wide_head, .group(consts.gqa[4:0]), .v(act_v), .last(tag_o.last),
       .mask(act_mask), .o(act_o), .exponent(act_e), .w_valid(va_valid), .w_addr(va_addr), .w_lanes(va_lanes),
       .w_banks(va_banks), .w_even(va_even), .w_odd(va_odd), .w_exp(va_exp), .turns_bad(act_turns_bad), .bad(act_bad)
   );
@@ -193,30 +201,30 @@ module vec_unit
   vresult_t result_in, result;
   logic [VEC-1:0] result_mask;
   logic [31:0] x[VEC];
-  wire claim = step && op.queued;
-  assign push = tag_o.v && op.queued;
+  wire claim = step[STEP_CONTROL] && op_results.queued;
+  assign push = tag_o.v && op_results.queued;
   wire pop = dst_pop || kv_pop || store_pop;
   assign result_in = '{first: tag_o.first, last: tag_o.last, upper: tag_o.upper, param: param_o};
   vec_queue #(.VEC(VEC)) u_queue (
-      .clk, .flush, .step(claim), .room, .push, .in(result_in), .in_mask(mask_o), .in_x(o), .valid(queue_valid), .more(queue_more), .pop,
+      .clk, .flush, .step(claim), .room_next, .push, .in(result_in), .in_mask(mask_o), .in_x(o), .valid(queue_valid), .more(queue_more), .pop,
       .out(result), .out_mask(result_mask), .out_x(x)
   );
   vec_dst #(.VEC(VEC), .VMEM(VMEM)) u_dst (
-      .c(next.uop.c), .valid(queue_valid), .pop(dst_pop), .mask(result_mask),
-      .turns_bad(dst_turns_bad), .bad(dst_bad), .*
+      .init(init[INIT_RESULTS]), .op(op_results), .c(next.uop.c), .valid(queue_valid), .pop(dst_pop), .mask(result_mask),
+      .ready_next(vw_ready_next), .stays(vw_stays), .bad(dst_bad), .*
   );
   vec_kv #(.CHANNELS(CHANNELS), .VEC(VEC)) u_kv (
-      .uop(u), .valid(queue_valid), .pop(kv_pop), .w_valid(kw_valid), .w_ready(kw_ready), .w_beat(kw_beat),
+      .init(init[INIT_RESULTS]), .op(op_results), .uop(u), .valid(queue_valid), .pop(kv_pop), .w_valid(kw_valid), .w_ready(kw_ready), .w_beat(kw_beat),
       .w_strb(kw_strb), .w_part(kw_part), .w_last(kw_last), .w_data(kw_data), .pending(kv_pending), .bad(kv_bad),
       .bad_beat(kv_bad_beat), .*
   );
   vec_store #(.VEC(VEC)) u_store (
-      .beat(next.uop.c), .store(op.store), .halves(op.halves), .valid(queue_valid), .pop(store_pop),
+      .init(init[INIT_RESULTS]), .beat(next.uop.c), .store(op_results.store), .halves(op_results.halves), .valid(queue_valid), .pop(store_pop),
       .wq_valid(aux_wq_valid), .wq_ready(aux_wq_ready), .wq_beat(aux_wq_beat), .wq_data(aux_wq_data), .*
   );
   always_ff @(posedge clk) begin
     if (!flush) assert ($onehot0({dst_pop, kv_pop, store_pop})) else $error("vector unit: a result for two destinations");
   end
 
-  wire unused = &{1'b0, tag_2, tag_4, next, u, setup, ending};
+  wire unused = &{1'b0, tag_2, tag_4, next, u, op, setup, ending};
 endmodule

@@ -1,5 +1,5 @@
 // Which slots of a score word a query sees: sinks up to its own position, then window slots by their distance behind the
-// ring pointer. Steps word by word with the source; `sink` comes one cycle after the step, `mask` two. Slots and distances
+// ring pointer. Steps word by word with the source; `sink` comes one cycle after the step, `mask` three. Slots and distances
 // are taken as at most 2^30. The operands must be stable for five cycles before `init`.
 module vec_visible
   import accllm_isa_pkg::*;
@@ -73,7 +73,7 @@ module vec_visible
     end
   end
 
-  // Clipped to 0..VEC, then compared with every slot.
+  // Clipped to 0..VEC, then compared with every slot, then joined.
   logic [5:0] clipped[5];
   for (genvar i = 0; i < 5; i++) begin : gen_bound
     wire less = bound[i][W-1];
@@ -82,9 +82,10 @@ module vec_visible
       if (step) clipped[i] <= less ? 6'd0 : more ? 6'd32 : bound[i][5:0];
     end
   end
-  logic step_1;
+  logic step_1, step_2, sink_2;
   always_ff @(posedge clk) begin
-    step_1 <= step;
+    {step_2, step_1} <= {step_1, step};
+    if (step_1) sink_2 <= sink;
     if (step) sink <= in_sink;
   end
   for (genvar l = 0; l < VEC; l++) begin : gen_lane
@@ -92,9 +93,9 @@ module vec_visible
     // l < number, as a table: a comparison would be a carry chain.
     localparam logic [63:0] ABOVE = {64{1'b1}} << (l + 1);
     for (genvar i = 0; i < 5; i++) begin : gen_under
-      assign under[i] = ABOVE[clipped[i]];
+      always_ff @(posedge clk) if (step_1) under[i] <= ABOVE[clipped[i]];
     end
-    always_ff @(posedge clk) if (step_1) mask[l] <= sink ? under[0] : under[1] ? !under[2] : under[3] && !under[4];
+    always_ff @(posedge clk) if (step_2) mask[l] <= sink_2 ? under[0] : under[1] ? !under[2] : under[3] && !under[4];
   end
 
   wire unused = &{1'b0, consts};

@@ -13,7 +13,7 @@ ipx::package_project -root_dir $ip_dir -vendor accllm -library RTLKernel -taxono
 ipx::unload_core $ip_dir/component.xml
 ipx::edit_ip_in_project -upgrade true -name tmp_edit_project -directory $ip_dir $ip_dir/component.xml
 set core [ipx::current_core]
-set_property version 5.0 $core
+set_property version 6.0 $core
 set_property core_revision 1 $core
 foreach up [ipx::get_user_parameters -of_objects $core] {
   ipx::remove_user_parameter [get_property NAME $up] $core

@@ -1,9 +1,8 @@
 //! Real values of a quantized model's integers. Each formula is the inverse of one in `docs/numerics.md`.
 
 use crate::config::LlamaConfig;
-use crate::float::{Biases, FloatLayer, FloatModel, LayerStore, Layers, Matrix};
+use crate::float::{Biases, FloatLayer, FloatModel, LayerStore, Layers, Matrix, on_rows};
 use crate::model::{Layer, Norm, QuantModel, Weight};
-use crate::transform::on_rows;
 use crate::{Error, Result};
 use accllm_hw::sizes::Linear;
 use std::sync::Arc;

@@ -39,3 +39,13 @@ pub(crate) fn affine(x: &[f32], w: &Matrix, bias: &[f32]) -> Vec<f32> {
     }
     y
 }
+
+/// Changes the rows of a linear: those of its weight, and its bias as one more column of it.
+pub(crate) fn on_rows(w: &mut Matrix, bias: &mut Vec<f32>, change: impl Fn(&mut Matrix)) {
+    change(w);
+    if !bias.is_empty() {
+        let mut column = Matrix { rows: bias.len(), cols: 1, data: std::mem::take(bias) };
+        change(&mut column);
+        *bias = column.data;
+    }
+}

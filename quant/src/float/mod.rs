@@ -14,6 +14,7 @@ mod stream;
 mod tap;
 
 pub use bias::Biases;
+pub(crate) use bias::on_rows;
 pub(crate) use forward::{Window, run_layer};
 pub use layers::{LayerStore, Layers};
 pub(crate) use model::LayerAt;

@@ -1,6 +1,5 @@
 //! Builds a [`FloatModel`] from the tensors of a checkpoint, whatever file they are in.
 
-use super::fused::FUSED;
 use crate::Result;
 use crate::config::LlamaConfig;
 use crate::float::{Biases, FloatLayer, FloatModel, LayerStore, Layers, Matrix};
@@ -72,6 +71,12 @@ pub(super) mod names {
         format!("{}_proj.bias", LINEARS[linear as usize])
     }
 }
+
+/// Tensors in which several linears are one, row after row, each with its parts.
+pub(super) const FUSED: [(&str, &[Linear]); 2] = [
+    ("self_attn.qkv_proj.weight", &[Linear::Q, Linear::K, Linear::V]),
+    ("mlp.gate_up_proj.weight", &[Linear::Gate, Linear::Up]),
+];
 
 /// The tensors of a decoder layer, `(name without the layer, shape)`.
 fn tensors(c: &LlamaConfig) -> Vec<(String, Vec<usize>)> {

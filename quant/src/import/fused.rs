@@ -1,14 +1,8 @@
 //! Checkpoints in which several linears of a layer are one tensor, row after row, as Phi-3 has them.
 
-use super::build::{TensorSource, names};
+use super::build::{FUSED, TensorSource, names};
 use crate::Result;
 use accllm_hw::sizes::{Linear, Sizes};
-
-/// Such tensors, each with its parts.
-pub(super) const FUSED: [(&str, &[Linear]); 2] = [
-    ("self_attn.qkv_proj.weight", &[Linear::Q, Linear::K, Linear::V]),
-    ("mlp.gate_up_proj.weight", &[Linear::Gate, Linear::Up]),
-];
 
 /// A checkpoint that may have them.
 pub(super) struct Fused<S> {

@@ -4,9 +4,9 @@
 //! K is rounded after a Hadamard transform, so its error is spread evenly over the elements: the mean square of
 //! a score's error is about `sum k^2 * sum q^2`. That is least when every pair has as much of q as of k.
 
-use super::{on_rows, scale_rows};
+use super::scale_rows;
 use crate::config::LlamaConfig;
-use crate::float::{FloatLayer, Site, Tap};
+use crate::float::{FloatLayer, Site, Tap, on_rows};
 use accllm_hw::sizes::Linear;
 
 /// Largest factor, and the inverse of the smallest one.

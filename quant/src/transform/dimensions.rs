@@ -5,11 +5,10 @@
 //! W_v halved in both, the columns of o copied for every query head of the group; both within one KV head.
 //! The residual stream's channels are not split.
 
-use super::on_rows;
 use crate::Result;
 use crate::calibrate::{Calibration, LayerStats};
 use crate::config::LlamaConfig;
-use crate::float::{FloatLayer, FloatModel, Matrix};
+use crate::float::{FloatLayer, FloatModel, Matrix, on_rows};
 use accllm_hw::sizes::Linear;
 use std::ops::Range;
 

@@ -2,10 +2,10 @@
 //! into the weights around it, so that one step per tensor is left. `1/s` goes into what produces the channel
 //! (a norm's gain, the rows of W_v or W_up) and `s` into the columns of the weights that read it.
 
-use super::{inverse, on_rows, scale_columns, scale_rows};
+use super::{inverse, scale_columns, scale_rows};
 use crate::calibrate::{Channels, LayerStats};
 use crate::config::LlamaConfig;
-use crate::float::{FloatLayer, FloatModel, Matrix};
+use crate::float::{FloatLayer, FloatModel, Matrix, on_rows};
 use crate::grid::{LayerShapes, fit};
 use crate::model::{GROUP, WeightFormat};
 use accllm_hw::config::COLS;

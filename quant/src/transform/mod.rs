@@ -35,16 +35,6 @@ pub(crate) fn scale_rows(w: &mut Matrix, factor: &[f32]) {
     }
 }
 
-/// Changes the rows of a linear: those of its weight, and its bias as one more column of it.
-pub(crate) fn on_rows(w: &mut Matrix, bias: &mut Vec<f32>, change: impl Fn(&mut Matrix)) {
-    change(w);
-    if !bias.is_empty() {
-        let mut column = Matrix { rows: bias.len(), cols: 1, data: std::mem::take(bias) };
-        change(&mut column);
-        *bias = column.data;
-    }
-}
-
 /// `1 / v` of each.
 pub(crate) fn inverse(v: &[f32]) -> Vec<f32> {
     v.iter().map(|v| 1.0 / v).collect()

@@ -8,11 +8,10 @@
 //!   matters least (Pool and Yu, "Channel Permutations for N:M Sparsity", NeurIPS 2021, permute for the same end).
 
 use super::migrate::per_query;
-use super::on_rows;
 use crate::Result;
 use crate::calibrate::{Calibration, Channels, LayerStats};
 use crate::config::LlamaConfig;
-use crate::float::{FloatLayer, FloatModel, Matrix};
+use crate::float::{FloatLayer, FloatModel, Matrix, on_rows};
 use crate::model::WeightFormat;
 use accllm_hw::sizes::Linear;
 

@@ -1,10 +1,9 @@
 //! Rotation of the residual stream and of the values, folded into the weights around them (as QuaRot does):
 //! outlying channels are spread over all. RMSNorm commutes with a rotation once its gain is in the next weight.
 
-use super::on_rows;
 use crate::Result;
 use crate::config::LlamaConfig;
-use crate::float::{FloatLayer, FloatModel, Matrix};
+use crate::float::{FloatLayer, FloatModel, Matrix, on_rows};
 use accllm_hw::sizes::Linear;
 use rayon::prelude::*;
 

@@ -1,8 +1,8 @@
 //! SUMSQ, NORMQ, SILU, RADD, ARGMAX: over rows of vector memory.
 
 use accllm_hw::config::{COLS, GROUP};
-use accllm_hw::fixed::{block_code, block_exponent, norm_element, resid_add, silu_mul};
-use accllm_hw::isa::FLAG_FIRST;
+use accllm_hw::fixed::{block_code, block_exponent, norm_element, norm_wide, resid_add, silu_mul};
+use accllm_hw::isa::{FLAG_FIRST, FLAG_VMEM};
 use accllm_hw::tables::{Rsqrt, rsqrt};
 
 use super::exec::{Exec, Operands};
@@ -47,6 +47,13 @@ impl<M: Memory> Exec<'_, M> {
         self.charge_elements(o.n.into())?;
         let vmem = &self.state.vmem;
         let pairs = vmem[x].iter().zip(&vmem[g]);
+        if o.flag(FLAG_VMEM) {
+            let values: Vec<i32> =
+                pairs.map(|(&x, &g)| norm_wide(resid(x), root, g as i16, o.shift())).collect();
+            let to = self.vmem(o.c.into(), o.n.into(), "NORMQ destination")?;
+            self.set_vmem(to.start, &values);
+            return Ok(());
+        }
         let codes = pairs.map(|(&x, &g)| norm_element(resid(x), root, g as i16, o.shift())).collect();
         let (word, lane) = self.lane_row(o.c, o.m.into());
         self.set_act_groups(word, o.x, lane, 0, codes)

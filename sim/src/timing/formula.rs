@@ -4,7 +4,7 @@
 use super::latency as lat;
 use super::operands::{Constants, Operation};
 use accllm_hw::config::Config;
-use accllm_hw::isa::{FLAG_FINAL, FLAG_I32, Op};
+use accllm_hw::isa::{FLAG_I32, FLAG_VMEM, Op};
 
 /// Columns of an activation word.
 const COLUMNS: u64 = 256;
@@ -69,10 +69,10 @@ pub(super) fn pass(o: &Operation, config: &Config, constants: &Constants) -> Opt
     let early = to_memory(lat::EARLY);
     let pass = match o.op {
         Op::SUMSQ => plain(words, lat::SUM_OF_SQUARES),
+        Op::NORMQ if o.flags & FLAG_VMEM != 0 => plain(words, to_memory(lat::LATE)),
         Op::NORMQ => plain(groups, lat::LATE + lat::WRITTEN),
         Op::ROPE => plain(heads, to_memory(lat::MIDDLE)),
         Op::HADW | Op::RADD => plain(words, early),
-        Op::HADX if o.flags & FLAG_FINAL != 0 => plain(words, to_memory(lat::LAST_STAGE)),
         Op::HADX => plain(words, early),
         Op::STATK => plain(heads, lat::STAT),
         Op::STATQ => product(heads, lat::STAT),

@@ -2,7 +2,7 @@
 //! or loses a stage, this is the file to change; `accllm timing-check` says what became of the error.
 
 /// `ctrl/run_control`, `ctrl/sequencer`: from the first cycle that CYCLES counts to the first instruction in EXECUTE.
-pub const START: u64 = 9;
+pub const START: u64 = 10;
 /// The same from the end of loading the program.
 pub const START_AFTER_LOAD: u64 = 6;
 /// `ctrl/sequencer`: from one EXECUTE to the next: registers, operands, execute.
@@ -68,19 +68,17 @@ pub const SETUP: u64 = 3;
 /// The same where two operands are multiplied.
 pub const SETUP_PRODUCT: u64 = 6;
 /// EMBED: from the start to the read of its token, from the read to its being ready.
-pub const TOKEN: [u64; 2] = [3, 10];
+pub const TOKEN: [u64; 2] = [4, 11];
 /// `vec/vec_ctrl`: from taking an operation to its first step.
 pub const FIRST_STEP: u64 = 1;
 /// `vec/vec_pipe`: from a step to its result at the end of the lanes.
-pub const EARLY: u64 = 7;
-/// The last stage of HADX.
-pub const LAST_STAGE: u64 = 8;
+pub const EARLY: u64 = 9;
 /// One product.
 pub const MIDDLE: u64 = 11;
 /// Two products.
-pub const LATE: u64 = 14;
+pub const LATE: u64 = 15;
 /// SILU.
-pub const SIGMOID: u64 = 17;
+pub const SIGMOID: u64 = 18;
 /// `vec/vec_ctrl`: from the end of everything to `done`, for results written from the lanes.
 pub const WRITTEN: u64 = 2;
 /// `vec/vec_queue`, `vec/vec_dst`: more, for results that pass the queue to vector memory.
@@ -94,7 +92,7 @@ pub const CODE_SUM: u64 = 4;
 /// STATK, STATQ: from the last step to `done`.
 pub const STAT: u64 = 19;
 /// SUMSQ.
-pub const SUM_OF_SQUARES: u64 = 17;
+pub const SUM_OF_SQUARES: u64 = 18;
 /// SOFTMAX.
 pub const SOFTMAX: u64 = 22;
 /// From a SOFTMAX's last step to an ATTQ that may begin meanwhile; until when it may.
@@ -138,6 +136,6 @@ pub const AUX_ADDRESS: [u64; 2] = [6, 2];
 /// From a beat at the port to the step that uses it.
 pub const AUX_BEAT: u64 = 2;
 /// From the loader's request to its address; from the first beat to the first instruction.
-pub const LOADER: [u64; 3] = [10, 1, 1];
+pub const LOADER: [u64; 3] = [11, 1, 1];
 /// `ctrl/aux_write`: cycles of a beat, from its being offered to the memory's having it.
 pub const AUX_WRITE: [u64; 2] = [2, 3];

@@ -2,7 +2,7 @@
 
 use accllm_hw::config::Config;
 use accllm_hw::config::random::Numbers;
-use accllm_hw::isa::{FLAG_FINAL, FLAG_I32, FLAG_WIDE, Instr, OPS, Op, Unit};
+use accllm_hw::isa::{FLAG_FINAL, FLAG_I32, FLAG_VMEM, FLAG_WIDE, Instr, OPS, Op, Unit};
 
 /// Beats of channels' and of auxiliary memory that a probe needs; it writes to the second half.
 pub const BEATS: u32 = 1 << 16;
@@ -120,6 +120,9 @@ impl Maker<'_> {
             }
             Op::STORE => Instr { b: 0, c: WRITABLE, ..elements(32 * words.min(quarter / 32)) },
             Op::SUMSQ => Instr { b: 0, c: 0, aux: 5, ..elements(uneven(self)) },
+            Op::NORMQ if self.below(2) == 0 => {
+                Instr { sh: 3, aux: 0, flags: FLAG_VMEM, ..elements(uneven(self)) }
+            }
             Op::NORMQ | Op::SILU => {
                 let n = uneven(self).min(128 * c.act);
                 Instr { c: 0, x: 1, sh: 3, aux: 0, ..elements(n) }

@@ -202,7 +202,7 @@ impl Vector {
         let addr = |i: u64| (u64::from(o.c) + i) * BEAT_BYTES as u64;
         // As many as may be without an answer, then at the memory's pace; the answers of the first one say how long it takes.
         let answer = self.aux.write(offered + way, addr(0));
-        let pace = every.max(words).max((answer + 2 - offered - way).div_ceil(AUX_WRITES));
+        let pace = every.max(words + 1).max((answer + 2 - offered - way).div_ceil(AUX_WRITES));
         let end = offered + (beats - 1) * pace;
         let answered = self.aux.write(end + way, addr(beats - 1));
         let last = first + (beats * words - 1).max(((beats * words).saturating_sub(32)) * pace / words);

@@ -2,8 +2,7 @@
 
 use super::fields::Fields;
 use crate::{Error, Result};
-use accllm_hw::rope::{Divisors, Rope, Scaling};
-use accllm_hw::sizes::MAX_HEAD_DIM;
+use accllm_hw::rope::{Divisors, MAX_PAIRS, Rope, Scaling};
 use serde_json::Value;
 
 /// RoPE's base and scaling for heads of so many pairs: `rope_theta` with `rope_scaling`, or all of it in
@@ -84,7 +83,7 @@ fn scaling_of(inner: &Fields<'_>, name: &str, pairs: usize) -> Result<Option<Opt
             let short = inner.positives("short_factor", pairs)?;
             let short: Vec<f32> = short.iter().map(|f| *f as f32).collect();
             let too_many = || {
-                let why = format!("has {pairs} numbers; at most {} are taken", MAX_HEAD_DIM / 2);
+                let why = format!("has {pairs} numbers; at most {} are taken", MAX_PAIRS);
                 Error::config(inner.path, format!("{name}.short_factor"), why)
             };
             Some(Scaling::Longrope { short_factor: Divisors::new(&short).ok_or_else(too_many)? })

@@ -11,9 +11,9 @@
 
 mod head;
 
-use super::{PairPower, on_rows, scale_rows};
+use super::{PairPower, scale_rows};
 use crate::config::LlamaConfig;
-use crate::float::{FloatLayer, Matrix, Site, Tap};
+use crate::float::{FloatLayer, Matrix, Site, Tap, on_rows};
 use accllm_hw::sizes::Linear;
 use head::Head;
 use rayon::prelude::*;

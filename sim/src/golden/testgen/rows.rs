@@ -1,7 +1,7 @@
 //! Cases of the instructions on rows: transfers, norm, SiLU, residual, argmax.
 
 use accllm_hw::config::{COLS, GROUP};
-use accllm_hw::isa::{FLAG_FIRST, FLAG_I32, Instr};
+use accllm_hw::isa::{FLAG_FIRST, FLAG_I32, FLAG_VMEM, Instr};
 use accllm_hw::tables::{Rsqrt, rsqrt};
 
 use super::place::Builder;
@@ -68,13 +68,20 @@ pub(super) fn normq(b: &mut Builder) -> Instr {
     b.state.scalars_mut()[scalar].r = r;
     b.state.scalars_mut()[scalar].k = e as u8;
     let (m, sh) = (b.range(0, b.config.block - 1), b.range(0, 47) as u8);
-    let (c, x) = b.act(m + 1, row.len());
+    let wide = b.chance(40);
+    let a = b.put(&row);
+    let (c, x) = match wide {
+        true if b.chance(50) => (a, 0),
+        true => (b.room(row.len()), 0),
+        false => b.act(m + 1, row.len()),
+    };
     Instr {
-        a: b.put(&row),
+        a,
         b: b.values(row.len(), 16),
         c,
         n: row.len() as u16,
-        m: m as u16,
+        m: if wide { 0 } else { m as u16 },
+        flags: if wide { FLAG_VMEM } else { 0 },
         sh,
         x,
         aux: scalar as u32,

@@ -1,7 +1,7 @@
 //! Row instructions against formulas on wide integers.
 
 use super::*;
-use accllm_hw::isa::{FLAG_FIRST, FLAG_I32};
+use accllm_hw::isa::{FLAG_FIRST, FLAG_I32, FLAG_VMEM};
 use accllm_hw::tables::{Rsqrt, rsqrt, sigmoid};
 
 fn aux_bytes(case: &Case, beat: u32, len: usize) -> Vec<u8> {
@@ -63,14 +63,20 @@ fn sumsq_and_normq() {
     check(Op::NORMQ, 60, |case| {
         let i = case.instr;
         let s = case.state.scalars()[i.aux as usize];
+        let wide = i.flags & FLAG_VMEM != 0;
+        let most = if wide { 1 << 15 } else { 1 << 7 };
         let codes: Vec<i32> = (0..usize::from(i.n))
             .map(|j| {
                 // Shifting left by 5 first and right by e after rounds the same.
                 let xn = round(vmem(case, i.a, j) * i128::from(s.r) * 32, s.k);
                 assert!(xn.abs() <= 1 << 21);
-                clamp(round(xn * vmem(case, i.b, j), i.sh), -128, 127)
+                clamp(round(xn * vmem(case, i.b, j), i.sh), -most, most - 1)
             })
             .collect();
+        if wide {
+            let at = |j| (Space::Vmem, u64::from(i.c) + j as u64);
+            return codes.iter().enumerate().map(|(j, v)| (at(j), *v)).collect();
+        }
         let mut out = Expected::new();
         put_codes(&mut out, case, i.m.into(), 0, &codes, 0);
         out

@@ -1,7 +1,7 @@
 //! Operands out of order: the same faults as the golden executor's, nothing written outside, and life after `clear`.
 
 use super::bench::{Bench, Outcome, Pace};
-use accllm_hw::isa::{Instr, OPS, Op, Unit};
+use accllm_hw::isa::{FLAG_VMEM, Instr, OPS, Op, Unit};
 use accllm_sim::golden::testgen::{Case, case};
 use accllm_sim::golden::{Constant, FaultCode, Space, Write};
 use accllm_sim::memory::Rng;
@@ -33,7 +33,8 @@ fn change(rng: &mut Rng, case: &mut Case) -> &'static str {
         }
         2 => {
             let op = Op::from_code(i.op);
-            let act = [Op::NORMQ, Op::QQ, Op::SOFTMAX, Op::ATTQ, Op::SILU].map(Some).contains(&op);
+            let act = [Op::NORMQ, Op::QQ, Op::SOFTMAX, Op::ATTQ, Op::SILU].map(Some).contains(&op)
+                && !(op == Some(Op::NORMQ) && i.flags & FLAG_VMEM != 0);
             let scalar = [Op::SUMSQ, Op::STATK, Op::STATQ].map(Some).contains(&op);
             i.c = strange(
                 rng,
@@ -141,7 +142,7 @@ fn strange_operands(config: &str, seeds: std::ops::Range<u64>) -> Outcome {
                     // Scalars that do not belong to the row leave the widths of docs/numerics.md section 4; and
                     // outputs that overlap inputs are not defined.
                     let foreign = match op {
-                        Op::NORMQ | Op::SOFTMAX => matches!(what, "a" | "b" | "m" | "aux" | "n"),
+                        Op::NORMQ | Op::SOFTMAX => matches!(what, "a" | "b" | "c" | "m" | "aux" | "n"),
                         Op::RADD | Op::ROPE | Op::HADW | Op::HADX => !matches!(what, "sh"),
                         _ => false,
                     };

@@ -2,7 +2,7 @@
 //! (docs/rtl.md). Appending to the KV cache is bounded by what goes to the writers.
 
 use super::bench::{Bench, Outcome, Pace};
-use accllm_hw::isa::{OPS, Op, Unit};
+use accllm_hw::isa::{FLAG_VMEM, OPS, Op, Unit};
 use accllm_sim::golden::Constant;
 use accllm_sim::golden::testgen::{Case, case};
 use accllm_sim::verilate::OptLevel;
@@ -14,7 +14,9 @@ fn words(case: &Case, op: Op) -> u64 {
     let constant = |c| u64::from(case.state.constant(c));
     match op {
         Op::LOAD if i.flags & 1 == 1 => n / v.min(16),
-        Op::STORE => n / v.min(16),
+        // A beat is taken in the cycle after its words.
+        Op::STORE => n / 16 * (16 / v.min(16) + 1),
+        Op::NORMQ if i.flags & FLAG_VMEM != 0 => n.div_ceil(v),
         Op::NORMQ | Op::SILU => n.next_multiple_of(32) / v,
         Op::ATTQ => constant(Constant::Gqa) * n.next_multiple_of(32) / v,
         Op::ROPE | Op::STATK | Op::STATQ | Op::QQ => n * constant(Constant::Hdp) / v,
@@ -60,6 +62,8 @@ fn a_word_a_cycle() -> Outcome {
                 Op::QK | Op::QV => 48,
                 // The scan of the first row, and what follows the last one.
                 Op::SOFTMAX => 48,
+                // Its token is read before.
+                Op::EMBED => 34,
                 // Statistics, sums and their inverses.
                 Op::STATK | Op::STATQ | Op::SUMSQ => 34,
                 _ => 28,
