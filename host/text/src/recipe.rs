@@ -10,7 +10,9 @@ use accllm_quant::gpu;
 use accllm_quant::import::load_model;
 use accllm_quant::model::WeightFormat;
 use accllm_quant::perplexity::Protocol;
-use accllm_quant::quantize::{Closed, Options, Pruning, Quantized, quantize_trained, quantize_with, self_text};
+use accllm_quant::quantize::{
+    Closed, Options, Pruning, Quantized, quantize_trained, quantize_with, self_text,
+};
 use accllm_quant::tokenizer::TextTokenizer;
 use accllm_quant::train::{Reached, Training};
 use accllm_quant::transform::Keys;
@@ -353,7 +355,8 @@ fn quantize_on_card(
     }
     let beginnings = gpu::beginnings(tokenizer, float.config.sizes.vocab, recipe.seed)?;
     let mut meter = CardMeter { bars, stage: None, done: 0, since: Instant::now(), from: 0 };
-    let trained = gpu::train(&float, start.as_ref(), &beginnings, &how, work, &mut |report| meter.show(report));
+    let trained =
+        gpu::train(&float, start.as_ref(), &beginnings, &how, work, &mut |report| meter.show(report));
     meter.end();
     let gpu::Trained { model, head, text, .. } = trained?;
     let mut meter = Meter { bars, phase: None, done: 0 };

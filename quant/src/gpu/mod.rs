@@ -53,7 +53,7 @@ pub fn train(
     #[cfg(feature = "cuda")]
     {
         let device = cuda::Cuda::open(&shape::Shape::of(&model.config)?)?;
-        train::train_on(&device, [model, start.unwrap_or(model)], beginnings, recipe, folder, progress)
+        train::train_on(&device, model, start.unwrap_or(model), beginnings, recipe, folder, progress)
     }
     #[cfg(not(feature = "cuda"))]
     {

@@ -165,7 +165,10 @@ mod tests {
     #[test]
     fn time_ends_it_too() {
         let recipe = Recipe { seconds: Some(100), ..small() };
-        assert_eq!((recipe.reached(0, 50.0), recipe.reached(30, 50.0), recipe.reached(1, 200.0)), (0.5, 0.75, 1.0));
+        assert_eq!(
+            (recipe.reached(0, 50.0), recipe.reached(30, 50.0), recipe.reached(1, 200.0)),
+            (0.5, 0.75, 1.0)
+        );
         assert!(recipe.factor(30, 0.999) < 1e-5);
     }
 

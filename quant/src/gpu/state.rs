@@ -34,7 +34,7 @@ fn parts(o: &Optimizer<'_>) -> [(Ptr, usize); 8] {
 }
 
 /// Keeps the state after `steps` steps and so many seconds.
-pub(super) fn keep(o: &Optimizer<'_>, (steps, seconds): (usize, f64), path: &Path) -> Result<()> {
+pub(super) fn keep(o: &Optimizer<'_>, steps: usize, seconds: f64, path: &Path) -> Result<()> {
     let failed = |e| Error::io("write", path, e);
     let mut device_failed = None;
     replace(path, |partial| {

@@ -71,7 +71,8 @@ pub(super) struct Files {
 /// damaged.
 pub(super) fn train_on(
     device: &dyn Device,
-    [model, start]: [&FloatModel; 2],
+    model: &FloatModel,
+    start: &FloatModel,
     beginnings: &[Vec<u32>],
     recipe: &Recipe,
     folder: Option<&Path>,
@@ -87,13 +88,13 @@ pub(super) fn train_on(
     }
     let mut memory = Memory::new(device);
     let teacher = teacher(device, &mut memory, model)?;
-    let files = files([model, start], beginnings, recipe, folder)?;
+    let files = files(model, start, beginnings, recipe, folder)?;
     let text = text(device, model, teacher, beginnings, recipe, files.text.as_deref(), progress)?;
     let optimizer = Optimizer::new(device, shape)?;
     state::begin(&optimizer, [&flat_layers(start)?, &flat_gains(start)?, &start.embed.data])?;
-    let done = files.state.as_deref().map_or(Ok((0, 0.0)), |path| state::take(&optimizer, path))?;
+    let (done, took) = files.state.as_deref().map_or(Ok((0, 0.0)), |path| state::take(&optimizer, path))?;
     let mut lesson = Lesson::new(device, model, teacher, &optimizer, recipe, &text)?;
-    lesson.run(done, files.state.as_deref(), progress)?;
+    lesson.run(done, took, files.state.as_deref(), progress)?;
     let [mut layers, gains, table] = state::trained(&optimizer)?;
     for layer in layers.chunks_exact_mut(shape.layer()) {
         for p in shape.parts() {
@@ -131,7 +132,8 @@ fn bf16(device: &dyn Device, memory: &mut Memory<'_>, data: &[f32]) -> Result<Pt
 
 /// The files' names depend on all that goes into what they hold.
 pub(super) fn files(
-    [model, start]: [&FloatModel; 2],
+    model: &FloatModel,
+    start: &FloatModel,
     beginnings: &[Vec<u32>],
     recipe: &Recipe,
     folder: Option<&Path>,
@@ -311,14 +313,15 @@ impl<'a> Lesson<'a> {
     /// All steps from number `done` on, which took so many seconds.
     fn run(
         &mut self,
-        done: (usize, f64),
+        done: usize,
+        took: f64,
         path: Option<&Path>,
         progress: &mut dyn FnMut(Report),
     ) -> Result<()> {
         let (start, mut kept) = (Instant::now(), Instant::now());
-        let seconds = || done.1 + start.elapsed().as_secs_f64();
+        let seconds = || took + start.elapsed().as_secs_f64();
         self.optimizer.copy_head()?;
-        let (mut step, mut at) = (done.0, self.recipe.reached(done.0, done.1));
+        let (mut step, mut at) = (done, self.recipe.reached(done, took));
         while at < 1.0 {
             let rounded = at >= self.recipe.rounded_from;
             let first = !self.begun[usize::from(rounded)];
@@ -329,7 +332,8 @@ impl<'a> Lesson<'a> {
             if rounded && (first || step.is_multiple_of(RENEW)) {
                 self.renew()?;
             }
-            let [muon, embedding, gains] = self.recipe.rates.map(|r| (r * self.recipe.factor(step, at)) as f32);
+            let [muon, embedding, gains] =
+                self.recipe.rates.map(|r| (r * self.recipe.factor(step, at)) as f32);
             self.optimizer.set(step, Rates { muon, embedding, gains })?;
             self.advance(rounded)?;
             step += 1;
@@ -338,7 +342,7 @@ impl<'a> Lesson<'a> {
             if step.is_multiple_of(LOOK) || last || first {
                 self.look(step, at, progress)?;
                 if let Some(path) = path.filter(|_| last || kept.elapsed() > KEEP) {
-                    state::keep(self.optimizer, (step, seconds()), path)?;
+                    state::keep(self.optimizer, step, seconds(), path)?;
                     kept = Instant::now();
                 }
             }

@@ -43,13 +43,13 @@ pub(crate) use work::Work;
 pub use written::self_text;
 
 use self::fit::find_grids;
-use crate::{Error, Result};
 use crate::calibrate::{calibrate_behind, watch, windows};
 use crate::float::{FloatModel, Matrix};
 use crate::grid::{GridWeight, on_w4_grid};
 use crate::model::{QuantModel, WeightFormat};
 use crate::train::Reached;
 use crate::transform::{KeySample, Keys, match_keys, order_channels, rotate_residual};
+use crate::{Error, Result};
 
 /// Outcome of [`quantize`].
 #[derive(Clone, Debug)]
@@ -113,7 +113,7 @@ fn integers(
     let text = &*prefix::behind(text, options)?;
     let model = changed(model, text, options)?;
     let config = model.config.clone();
-    let weights = weights::quantize_weights((model, head), text, options, folder, progress)?;
+    let weights = weights::quantize_weights(model, head, text, options, folder, progress)?;
     let dequantized = weights.dequantize(&config);
     let after = calibrate_behind(&dequantized, text, options.calibration, options.prefix.len())?;
     let steps = static_steps(&dequantized, &after, Clip::None)?;

@@ -19,7 +19,8 @@ use std::path::Path;
 /// and what the quantized layers so far produce, on which each layer is calibrated. Finished layers are kept in
 /// `folder`, where there is one.
 pub(super) fn quantize_weights(
-    (mut model, head): (FloatModel, Option<GridWeight>),
+    mut model: FloatModel,
+    head: Option<GridWeight>,
     text: &[u32],
     options: &Options,
     folder: Option<&Path>,

@@ -47,8 +47,8 @@ fn a_training_goes_from_its_start_through_both_parts() {
                 assert!(r.loss.is_none_or(f64::is_finite));
                 stages.push(r.stage);
             };
-            let models = [&teacher, &start];
-            train_on(device, models, &beginnings, &recipe(rate), Some(folder.path()), &mut show).unwrap()
+            let (recipe, folder) = (recipe(rate), Some(folder.path()));
+            train_on(device, &teacher, &start, &beginnings, &recipe, folder, &mut show).unwrap()
         };
         let mut stages = Vec::new();
         let still = train(0.0, &mut stages);
@@ -77,7 +77,7 @@ fn a_start_of_other_sizes_is_refused() {
     let mut start = model(5);
     start.config.sizes.vocab += 8;
     on_devices(|device| {
-        let result = train_on(device, [&teacher, &start], &[vec![5]], &recipe(0.0), None, &mut |_| {});
+        let result = train_on(device, &teacher, &start, &[vec![5]], &recipe(0.0), None, &mut |_| {});
         assert!(result.is_err_and(|e| e.to_string().contains("other sizes")));
     });
 }

@@ -33,7 +33,8 @@ fn model_given() -> (FloatModel, TextTokenizer, tempfile::TempDir) {
     for (name, text) in tokenizer_files(&path).unwrap() {
         std::fs::write(folder.path().join(name), text).unwrap();
     }
-    let tokenizer = TextTokenizer::read(&folder.path().join("tokenizer.json"), model.config.sizes.vocab).unwrap();
+    let tokenizer =
+        TextTokenizer::read(&folder.path().join("tokenizer.json"), model.config.sizes.vocab).unwrap();
     (model, tokenizer, folder)
 }
 
@@ -54,7 +55,7 @@ fn a_real_model() {
     let mut show = watch();
     // The text alone first: its file does not depend on the start.
     {
-        let files = train::files([&model, &model], &begin, &recipe, Some(&work)).unwrap();
+        let files = train::files(&model, &model, &begin, &recipe, Some(&work)).unwrap();
         let mut memory = Memory::new(&device);
         let teacher = train::teacher(&device, &mut memory, &model).unwrap();
         train::text(&device, &model, teacher, &begin, &recipe, files.text.as_deref(), &mut show).unwrap();
@@ -73,8 +74,8 @@ fn a_real_model() {
         recipe.seconds = Some(end.trim().parse::<u64>().unwrap().saturating_sub(now));
     }
     eprintln!("{recipe:?}");
-    let both = [&model, start.as_ref().unwrap_or(&model)];
-    let trained = train_on(&device, both, &begin, &recipe, Some(&work), &mut show).unwrap();
+    let start = start.as_ref().unwrap_or(&model);
+    let trained = train_on(&device, &model, start, &begin, &recipe, Some(&work), &mut show).unwrap();
     let out = PathBuf::from(given("ACCLLM_GPU_OUT"));
     std::fs::write(&out, packed(&trained)).unwrap();
     eprintln!("done");

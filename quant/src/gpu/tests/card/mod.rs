@@ -149,13 +149,13 @@ fn speed() {
     for rounded_from in [1.0, 0.0] {
         let recipe = Recipe { text: 4 << 20, train: 200 * 32768, rounded_from, ..Recipe::default() };
         let start = Instant::now();
-        train_on(&device, [&model, &model], &beginnings, &recipe, None, &mut watch()).unwrap();
+        train_on(&device, &model, &model, &beginnings, &recipe, None, &mut watch()).unwrap();
         eprintln!("rounded from {rounded_from}: {:.1} s in all", start.elapsed().as_secs_f64());
     }
     let timed = Timed { at: device.alloc(16).unwrap(), times: RefCell::default(), inner: &device };
     for rounded_from in [1.0, 0.0] {
         let recipe = Recipe { text: 65536, train: 2 * 32768, side: 2048, rounded_from, ..Recipe::default() };
-        train_on(&timed, [&model, &model], &beginnings, &recipe, None, &mut |r| {
+        train_on(&timed, &model, &model, &beginnings, &recipe, None, &mut |r| {
             if r.stage != Stage::Writing && r.tokens[0] <= 32768 {
                 timed.print();
             }
