@@ -28,7 +28,7 @@ pub fn match_keys(model: &mut FloatModel, sample: &KeySample, how: Keys) -> Resu
     let c = model.config.clone();
     if c.head_norms {
         // A norm takes away what is done to the rows before it.
-        if how != Keys::AsTheyAre {
+        if how != Keys::Plain {
             let layers = model.layers.resident()?.iter_mut().enumerate();
             layers.for_each(|(l, w)| balance_gains(&c, w, l, &sample.power));
         }
