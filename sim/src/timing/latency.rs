@@ -90,13 +90,13 @@ pub const QUEUE: u64 = 1;
 /// QQ: from the lanes' end to `done`: the codes' sum.
 pub const CODE_SUM: u64 = 4;
 /// STATK, STATQ: from the last step to `done`.
-pub const STAT: u64 = 19;
+pub const STAT: u64 = 20;
 /// SUMSQ.
-pub const SUM_OF_SQUARES: u64 = 18;
+pub const SUM_OF_SQUARES: u64 = 19;
 /// SOFTMAX.
-pub const SOFTMAX: u64 = 22;
+pub const SOFTMAX: u64 = 23;
 /// From a SOFTMAX's last step to an ATTQ that may begin meanwhile; until when it may.
-pub const CHAIN: [u64; 2] = [15, 21];
+pub const CHAIN: [u64; 2] = [15, 22];
 /// ARGMAX.
 pub const ARGMAX: u64 = 12;
 /// `vec/vec_block`: from a block's last word at the end of the lanes to `done`, beside its words.
