@@ -15,11 +15,12 @@ use crate::transform::{migrate_layer, split_down, split_values};
 use crate::{Error, Result};
 use std::path::Path;
 
-/// Quantizes every weight. Two streams run through the model: the float model's own, which the reconstruction aims at,
+/// Quantizes every weight; the head keeps its grid where it has one. Two streams run through the model: the float model's own, which the reconstruction aims at,
 /// and what the quantized layers so far produce, on which each layer is calibrated. Finished layers are kept in
 /// `folder`, where there is one.
 pub(super) fn quantize_weights(
     mut model: FloatModel,
+    head: Option<GridWeight>,
     text: &[u32],
     options: &Options,
     folder: Option<&Path>,
@@ -45,7 +46,10 @@ pub(super) fn quantize_weights(
     });
     let Blocks { streams, seen, layers, trained, .. } = blocks;
     let head_in = seen.tap.finish()?.head_in;
-    let (final_norm, float_head, head) = fit_head(model, &streams.quantized, &head_in, options);
+    let (final_norm, float_head, head) = match head {
+        Some(grid) => (model.final_norm.clone(), model.head().clone(), grid),
+        None => fit_head(model, &streams.quantized, &head_in, options),
+    };
     match &options.end_to_end {
         Some((how, count)) if trained.len() == c.sizes.layers => {
             // The training needs the room.
