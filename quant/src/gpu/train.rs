@@ -6,9 +6,11 @@ use super::optimizer::{Optimizer, Rates};
 use super::recipe::Recipe;
 use super::shape::{Shape, flat_gains, flat_layers, model_of};
 use super::w2::round_weights;
+use super::w4::round_head;
 use super::write::{Writing, write};
 use super::{state, steps};
 use crate::float::{FloatModel, Matrix};
+use crate::grid::GridWeight;
 use crate::quantize::Work;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -47,6 +49,8 @@ pub struct Report {
 pub struct Trained {
     /// Its linears lie on the grid of W2 2:4, all 32-bit.
     pub model: FloatModel,
+    /// Its head in W4.
+    pub head: GridWeight,
     /// The text that it was trained on.
     pub text: Vec<u32>,
     /// The device that did it.
@@ -54,20 +58,21 @@ pub struct Trained {
 }
 
 /// Where finished parts are kept.
-struct Files {
-    text: Option<PathBuf>,
-    state: Option<PathBuf>,
+pub(super) struct Files {
+    pub text: Option<PathBuf>,
+    pub state: Option<PathBuf>,
 }
 
-/// Trains `model`'s linears in W2 2:4. `beginnings` are how its own text begins. Text and state are kept in `folder`,
-/// where there is one, and taken from there.
+/// Trains `model`'s linears in W2 2:4, from `start` where that is given. `beginnings` are how its own text begins. Text and state
+/// are kept in `folder`, where there is one, and taken from there.
 ///
 /// # Errors
-/// The recipe or the model does not fit the device; the device fails; the folder cannot be written or what is kept there is
+/// `start` has other sizes; the recipe or the model does not fit the device; the device fails; the folder cannot be written or what is kept there is
 /// damaged.
 pub(super) fn train_on(
     device: &dyn Device,
     model: &FloatModel,
+    start: &FloatModel,
     beginnings: &[Vec<u32>],
     recipe: &Recipe,
     folder: Option<&Path>,
@@ -75,21 +80,21 @@ pub(super) fn train_on(
 ) -> Result<Trained> {
     recipe.check()?;
     let shape = Shape::of(&model.config)?;
-    let (layers, gains) = (flat_layers(model)?, flat_gains(model)?);
-    let files = files(model, [&layers, &gains], beginnings, recipe, folder)?;
+    if start.config.sizes != model.config.sizes {
+        let (a, b) = (&start.config.sizes, &model.config.sizes);
+        return Err(Error::Argument(format!(
+            "the training cannot start from a model of other sizes: {a:?}, and the model has {b:?}"
+        )));
+    }
     let mut memory = Memory::new(device);
-    let teacher = Weights {
-        layers: bf16(device, &mut memory, &layers)?,
-        gains: f32s(device, &mut memory, &gains)?,
-        table: f32s(device, &mut memory, &model.embed.data)?,
-        head: bf16(device, &mut memory, &model.embed.data)?,
-    };
+    let teacher = teacher(device, &mut memory, model)?;
+    let files = files(model, start, beginnings, recipe, folder)?;
     let text = text(device, model, teacher, beginnings, recipe, files.text.as_deref(), progress)?;
     let optimizer = Optimizer::new(device, shape)?;
-    state::begin(&optimizer, [&layers, &gains, &model.embed.data])?;
-    let done = files.state.as_deref().map_or(Ok(0), |path| state::take(&optimizer, path))?;
+    state::begin(&optimizer, [&flat_layers(start)?, &flat_gains(start)?, &start.embed.data])?;
+    let (done, took) = files.state.as_deref().map_or(Ok((0, 0.0)), |path| state::take(&optimizer, path))?;
     let mut lesson = Lesson::new(device, model, teacher, &optimizer, recipe, &text)?;
-    lesson.run(done, files.state.as_deref(), progress)?;
+    lesson.run(done, took, files.state.as_deref(), progress)?;
     let [mut layers, gains, table] = state::trained(&optimizer)?;
     for layer in layers.chunks_exact_mut(shape.layer()) {
         for p in shape.parts() {
@@ -99,7 +104,17 @@ pub(super) fn train_on(
         }
     }
     let model = model_of(model.config.clone(), &layers, &gains, table)?;
-    Ok(Trained { model, text, device: device.name() })
+    Ok(Trained { head: round_head(&model.embed), model, text, device: device.name() })
+}
+
+/// The float model on the device.
+pub(super) fn teacher(device: &dyn Device, memory: &mut Memory<'_>, model: &FloatModel) -> Result<Weights> {
+    Ok(Weights {
+        layers: bf16(device, memory, &flat_layers(model)?)?,
+        gains: f32s(device, memory, &flat_gains(model)?)?,
+        table: f32s(device, memory, &model.embed.data)?,
+        head: bf16(device, memory, &model.embed.data)?,
+    })
 }
 
 fn f32s(device: &dyn Device, memory: &mut Memory<'_>, data: &[f32]) -> Result<Ptr> {
@@ -116,25 +131,34 @@ fn bf16(device: &dyn Device, memory: &mut Memory<'_>, data: &[f32]) -> Result<Pt
 }
 
 /// The files' names depend on all that goes into what they hold.
-fn files(
+pub(super) fn files(
     model: &FloatModel,
-    weights: [&[f32]; 2],
+    start: &FloatModel,
     beginnings: &[Vec<u32>],
     recipe: &Recipe,
     folder: Option<&Path>,
 ) -> Result<Files> {
     let mut work = Work::open(folder)?;
-    work.depend_on_choice(&model.config);
-    weights.into_iter().for_each(|w| work.depend_on_values(w));
-    work.depend_on_matrix(&model.embed);
+    depend_on(&mut work, model)?;
     work.depend_on_choice(&(beginnings, recipe.sequences(), recipe.rows[0], recipe.side, recipe.seed));
     let text = work.file("device-text", "tokens");
     work.depend_on_choice(recipe);
+    depend_on(&mut work, start)?;
     Ok(Files { text, state: work.file("device-state", "bin") })
 }
 
+fn depend_on(work: &mut Work, model: &FloatModel) -> Result<()> {
+    work.depend_on_choice(&model.config);
+    for w in model.layers.iter() {
+        work.depend_on(&*w?);
+    }
+    work.depend_on_values(&model.final_norm);
+    work.depend_on_matrix(&model.embed);
+    Ok(())
+}
+
 /// The model's own text, or what was kept of it.
-fn text(
+pub(super) fn text(
     device: &dyn Device,
     model: &FloatModel,
     teacher: Weights,
@@ -165,12 +189,14 @@ struct Lesson<'a> {
     teacher: Weights,
     optimizer: &'a Optimizer<'a>,
     recipe: &'a Recipe,
-    order: Vec<Vec<u32>>,
+    order: [Vec<Vec<u32>>; 2],
     /// The text and its length; the rows of a step; what the teacher's head reads at each token, 0 where that finds no room.
     text: (Ptr, usize),
     which: Ptr,
     behind: Ptr,
     rounding: Rounding,
+    /// Parts whose first step is done, and graphs of their steps.
+    begun: [bool; 2],
     graphs: [Option<usize>; 2],
     _memory: Memory<'a>,
 }
@@ -198,6 +224,7 @@ impl<'a> Lesson<'a> {
             rounding: Rounding { steps: memory.f32s(shape.steps())?, most: memory.f32s(shape.steps())? },
             order: recipe.order(),
             text: (at, text.len()),
+            begun: [false; 2],
             graphs: [None; 2],
             device,
             net,
@@ -213,13 +240,12 @@ impl<'a> Lesson<'a> {
         Weights { layers: o.rounded, gains: o.gains, table: o.table, head: o.head }
     }
 
-    /// What the teacher's head reads, for the whole text, if there is room.
-    fn read(&self, progress: &mut dyn FnMut(Report)) -> Result<()> {
+    /// What the teacher's head reads in rows of `length`, for the whole text, if there is room.
+    fn read(&self, length: usize, progress: &mut dyn FnMut(Report)) -> Result<()> {
         if self.behind == Ptr(0) {
             return Ok(());
         }
         let (net, (text, count), n) = (&self.net, self.text, self.net.tokens);
-        let length = self.recipe.rows[0];
         // The last part overlaps the one before it where the text is not whole parts.
         for from in (0..count.div_ceil(n)).map(|i| (i * n).min(count - n)) {
             let arguments = [text.f32s(from).into(), net.ids.into(), n.into()];
@@ -238,19 +264,22 @@ impl<'a> Lesson<'a> {
         Ok(())
     }
 
-    /// The rows of a step, and what the teacher says to them; the student's weights on their grid.
-    fn prepare(&self, length: usize, live: bool) -> Result<()> {
+    /// The rows of a step, and what the teacher says to them; the student's weights on their grids.
+    fn prepare(&self, rounded: bool) -> Result<()> {
         let (net, n) = (&self.net, self.net.tokens);
-        let behind = if live { Ptr(0) } else { self.behind };
-        let from = [self.which.into(), self.text.0.into(), behind.into()];
+        let length = self.recipe.rows[usize::from(rounded)];
+        let from = [self.which.into(), self.text.0.into(), self.behind.into()];
         let to = [net.ids.into(), net.aim.into(), length.into(), n.into()];
         self.device.launch(
             "gather",
             Grid::each(n * net.shape.sizes.hidden / 8),
             &[from.as_slice(), &to].concat(),
         )?;
-        if behind == Ptr(0) {
+        if self.behind == Ptr(0) {
             net.forward(self.teacher, length, Rounding::default(), net.aim)?;
+        }
+        if rounded {
+            self.optimizer.round_head()?;
         }
         self.optimizer.round()
     }
@@ -258,8 +287,7 @@ impl<'a> Lesson<'a> {
     /// One whole step, as it is kept in a graph.
     fn step(&self, rounded: bool) -> Result<()> {
         let length = self.recipe.rows[usize::from(rounded)];
-        // Rows of another length have other states after them.
-        self.prepare(length, rounded)?;
+        self.prepare(rounded)?;
         let rounding = if rounded { self.rounding } else { Rounding::default() };
         let student = self.student();
         self.net.forward(student, length, rounding, self.net.head_in)?;
@@ -270,7 +298,7 @@ impl<'a> Lesson<'a> {
     /// Chooses the steps of rounding on the rows at hand.
     fn renew(&self) -> Result<()> {
         let length = self.recipe.rows[1];
-        self.prepare(length, true)?;
+        self.prepare(true)?;
         let look = Rounding { steps: Ptr(0), most: self.rounding.most };
         self.device.zero(look.most, 4 * self.net.shape.steps())?;
         self.net.forward(self.student(), length, look, self.net.head_in)?;
@@ -282,35 +310,39 @@ impl<'a> Lesson<'a> {
         Ok(loss.iter().map(|l| f64::from(*l)).sum::<f64>() / loss.len() as f64)
     }
 
-    /// All steps from number `done` on.
-    fn run(&mut self, done: usize, path: Option<&Path>, progress: &mut dyn FnMut(Report)) -> Result<()> {
-        let (steps, rounded_at) = (self.order.len(), self.recipe.rounded_at());
-        self.optimizer.round_head()?;
-        if done < rounded_at {
-            self.read(progress)?;
-        }
-        let mut kept = Instant::now();
-        for step in done..steps {
-            let rounded = step >= rounded_at;
-            put(self.device, self.which, &self.order[step])?;
-            if rounded && ((step - rounded_at).is_multiple_of(RENEW) || step == done) {
+    /// All steps from number `done` on, which took so many seconds.
+    fn run(
+        &mut self,
+        done: usize,
+        took: f64,
+        path: Option<&Path>,
+        progress: &mut dyn FnMut(Report),
+    ) -> Result<()> {
+        let (start, mut kept) = (Instant::now(), Instant::now());
+        let seconds = || took + start.elapsed().as_secs_f64();
+        self.optimizer.copy_head()?;
+        let (mut step, mut at) = (done, self.recipe.reached(done, took));
+        while at < 1.0 {
+            let rounded = at >= self.recipe.rounded_from;
+            let first = !self.begun[usize::from(rounded)];
+            if first {
+                self.read(self.recipe.rows[usize::from(rounded)], progress)?;
+            }
+            put(self.device, self.which, &self.order[usize::from(rounded)][step])?;
+            if rounded && (first || step.is_multiple_of(RENEW)) {
                 self.renew()?;
             }
-            let [muon, embedding, gains] = self.recipe.rates.map(|r| (r * self.recipe.factor(step)) as f32);
+            let [muon, embedding, gains] =
+                self.recipe.rates.map(|r| (r * self.recipe.factor(step, at)) as f32);
             self.optimizer.set(step, Rates { muon, embedding, gains })?;
-            self.advance(rounded, step == done || step == rounded_at)?;
-            let last = step + 1 == steps;
-            if (step + 1).is_multiple_of(LOOK) || last || step == done {
-                let loss = self.loss()?;
-                if !loss.is_finite() {
-                    return Err(Error::Argument(format!(
-                        "the training diverged in step {step}; use smaller rates"
-                    )));
-                }
-                let tokens = [(step + 1) * self.recipe.batch, steps * self.recipe.batch];
-                progress(Report { stage: Stage::Training, tokens, loss: Some(loss) });
+            self.advance(rounded)?;
+            step += 1;
+            at = self.recipe.reached(step, seconds());
+            let last = at >= 1.0;
+            if step.is_multiple_of(LOOK) || last || first {
+                self.look(step, at, progress)?;
                 if let Some(path) = path.filter(|_| last || kept.elapsed() > KEEP) {
-                    state::keep(self.optimizer, step + 1, path)?;
+                    state::keep(self.optimizer, step, seconds(), path)?;
                     kept = Instant::now();
                 }
             }
@@ -318,12 +350,27 @@ impl<'a> Lesson<'a> {
         Ok(())
     }
 
+    /// Tells how far it is.
+    fn look(&self, step: usize, at: f64, progress: &mut dyn FnMut(Report)) -> Result<()> {
+        let loss = self.loss()?;
+        if !loss.is_finite() {
+            return Err(Error::Argument(format!("the training diverged in step {step}; use smaller rates")));
+        }
+        let done = step * self.recipe.batch;
+        let tokens = [done, (done as f64 / at) as usize];
+        progress(Report { stage: Stage::Training, tokens, loss: Some(loss) });
+        Ok(())
+    }
+
     /// The first step of a part as it is, which prepares all that a graph needs; the others from the graph.
-    fn advance(&mut self, rounded: bool, first: bool) -> Result<()> {
+    fn advance(&mut self, rounded: bool) -> Result<()> {
         let place = usize::from(rounded);
         match self.graphs[place] {
             Some(graph) => self.device.replay(graph),
-            None if first => self.step(rounded),
+            None if !self.begun[place] => {
+                self.begun[place] = true;
+                self.step(rounded)
+            }
             None => {
                 self.device.record()?;
                 self.step(rounded)?;

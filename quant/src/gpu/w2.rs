@@ -85,7 +85,7 @@ fn step(w: &[f32], kept: &[bool]) -> f32 {
 }
 
 /// A sum in the order in which the lanes of a warp add.
-fn tree_sum(mut x: [f32; GROUP]) -> f32 {
+pub(super) fn tree_sum(mut x: [f32; GROUP]) -> f32 {
     let mut half = GROUP / 2;
     while half > 0 {
         x = std::array::from_fn(|i| x[i] + x[i ^ half]);

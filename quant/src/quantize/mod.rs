@@ -15,6 +15,7 @@ mod closed;
 mod compensate;
 mod constants;
 mod fit;
+mod heads;
 mod inputs;
 mod options;
 mod prefix;
@@ -43,13 +44,13 @@ pub(crate) use work::Work;
 pub use written::self_text;
 
 use self::fit::find_grids;
-use crate::Result;
 use crate::calibrate::{calibrate_behind, watch, windows};
 use crate::float::{FloatModel, Matrix};
-use crate::grid::on_w4_grid;
+use crate::grid::{GridWeight, on_w4_grid};
 use crate::model::{QuantModel, WeightFormat};
 use crate::train::Reached;
 use crate::transform::{KeySample, Keys, match_keys, order_channels, rotate_residual};
+use crate::{Error, Result};
 
 /// Outcome of [`quantize`].
 #[derive(Clone, Debug)]
@@ -80,11 +81,40 @@ pub fn quantize_with(
     folder: Option<&std::path::Path>,
     progress: &mut dyn FnMut(Reached),
 ) -> Result<Quantized> {
+    integers(model, None, text, options, folder, progress)
+}
+
+/// [`quantize_with`] of a trained model whose head already has a grid, which it keeps.
+///
+/// # Errors
+/// As [`quantize_with`]; the head's grid has another format or other sizes than the model's.
+pub fn quantize_trained(
+    model: FloatModel,
+    head: GridWeight,
+    text: &[u32],
+    options: &Options,
+    progress: &mut dyn FnMut(Reached),
+) -> Result<Quantized> {
+    let sizes = (head.format, head.rows, head.cols);
+    if sizes != (options.head, model.config.sizes.vocab, model.config.sizes.hidden) {
+        return Err(Error::Argument(format!("the grid of the head is not the model's: {sizes:?}")));
+    }
+    integers(model, Some(head), text, options, None, progress)
+}
+
+fn integers(
+    model: FloatModel,
+    head: Option<GridWeight>,
+    text: &[u32],
+    options: &Options,
+    folder: Option<&std::path::Path>,
+    progress: &mut dyn FnMut(Reached),
+) -> Result<Quantized> {
     options.check(&model.config)?;
     let text = &*prefix::behind(text, options)?;
     let model = changed(model, text, options)?;
     let config = model.config.clone();
-    let weights = weights::quantize_weights(model, text, options, folder, progress)?;
+    let weights = weights::quantize_weights(model, head, text, options, folder, progress)?;
     let dequantized = weights.dequantize(&config);
     let after = calibrate_behind(&dequantized, text, options.calibration, options.prefix.len())?;
     let steps = static_steps(&dequantized, &after, Clip::None)?;
@@ -97,7 +127,7 @@ pub fn quantize_with(
 /// The model with its residual stream rotated, its channels ordered, and q and k matched, where that is asked for.
 fn changed(mut model: FloatModel, text: &[u32], options: &Options) -> Result<FloatModel> {
     let order = options.order && !on_grid(&model, options)?;
-    let matched = options.keys != Keys::AsTheyAre && !keys_on_grid(&model, options)?;
+    let matched = options.keys != Keys::Plain && !keys_on_grid(&model, options)?;
     if let Some(seed) = options.rotate {
         rotate_residual(&mut model, seed)?;
     }

@@ -110,7 +110,8 @@ impl Work {
     /// Notes numbers that all later parts depend on.
     pub fn depend_on_values(&mut self, values: &[f32]) {
         if self.folder.is_some() {
-            values.iter().for_each(|v| self.hash.update(v.to_le_bytes()));
+            let bytes = |part: &[f32]| part.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+            values.chunks(4096).for_each(|part| self.hash.update(bytes(part)));
         }
     }
 

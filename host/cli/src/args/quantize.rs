@@ -33,6 +33,13 @@ pub struct Quantize {
     /// Tokens of the training of the whole model, passes over the text included; 0 for none [default: the preset's].
     #[arg(long, value_name = "N")]
     pub train_tokens: Option<usize>,
+    /// Minutes that the training on a card may take: it ends by then, with rates that have fallen to 0, even before --train-tokens.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..100_000))]
+    pub train_minutes: Option<u64>,
+    /// Start the training on a card from this model, trained before from the same checkpoint: a Hugging Face folder of the
+    /// same sizes. The checkpoint itself stays the teacher.
+    #[arg(long, value_name = "FOLDER")]
+    pub start: Option<PathBuf>,
     /// How much work to put in.
     #[arg(long, value_enum, default_value_t = PresetArg::Fast)]
     pub preset: PresetArg,

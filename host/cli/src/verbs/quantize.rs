@@ -99,6 +99,9 @@ fn recipe(args: &Quantize) -> Result<Recipe> {
     if let Some(wrong) = device {
         return Err(Error::Argument(wrong.into()));
     }
+    if args.preset != PresetArg::Gpu && (args.start.is_some() || args.train_minutes.is_some()) {
+        return Err(Error::Argument("--start and --train-minutes are for --preset gpu".into()));
+    }
     Ok(Recipe {
         preset: match args.preset {
             PresetArg::Fast => Preset::Fast,
@@ -109,12 +112,12 @@ fn recipe(args: &Quantize) -> Result<Recipe> {
         pruning: pruning(args.pruning),
         layer_pruning: args.layer_pruning.iter().map(|(l, how)| (l.clone(), pruning(*how))).collect(),
         keys: match args.keys {
-            KeysArg::Plain => Keys::AsTheyAre,
+            KeysArg::Plain => Keys::Plain,
             KeysArg::Aligned => Keys::Aligned,
             KeysArg::Led => Keys::Led,
         },
         rotate: args.rotate,
-        dimensions: args.split,
+        split: args.split,
         prefix: args.prefix.clone(),
         text: match (args.self_text, &args.calib) {
             (false, _) => Text::File,
@@ -124,6 +127,8 @@ fn recipe(args: &Quantize) -> Result<Recipe> {
         tokens: args.calib_tokens,
         layer_passes: args.layer_passes,
         train: args.train_tokens,
+        minutes: args.train_minutes,
+        start: args.start.clone(),
         seed: args.seed,
     })
 }

@@ -49,6 +49,42 @@ KERNEL round_weights(const float* weights, bf16* out, int rows, int cols, u64 st
     }
 }
 
+// Rows of a head to W4 (`w4.rs` says how). A warp a row; grid: rows / 4.
+KERNEL round_head(const float* weights, bf16* out, int rows, int cols) {
+    SHARED(float, steps);
+    int lane = threadIdx.x % 32, warp = threadIdx.x / 32, groups = cols / GROUP;
+    int row = blockIdx.x * (blockDim.x / 32) + warp;
+    if (row >= rows) return;
+    u64 at = (u64)row * cols;
+    float *step = steps + warp * 2 * groups, *offset = step + groups, unit = 0;
+    for (int g = 0; g < groups; g++) {
+        float w = weights[at + g * GROUP + lane], high = warp_max(w), low = -warp_max(-w);
+        float s = fmaxf((high - low) / 15.0f, fmaxf(high, -low) / 127.0f), o = (low + high) / 2.0f + s / 2.0f;
+        for (int turn = 0; turn < 2 && s > 0; turn++) {
+            float level = fminf(fmaxf(roundf((w - o) / s), -8.0f), 7.0f);
+            float l1 = warp_sum(level), l2 = warp_sum(level * level), w1 = warp_sum(w), wl = warp_sum(w * level);
+            float over = wl - w1 * l1 / GROUP, under = l2 - l1 * l1 / GROUP;
+            if (over > 0 && under > 0) {
+                s = over / under;
+                o = (w1 - s * l1) / GROUP;
+            }
+        }
+        if (lane == 0) step[g] = s, offset[g] = o;
+        if (s > 0) unit = fmaxf(unit, fmaxf(s / 255.0f, fabsf(o) / (OFFSET * 127.0f)));
+    }
+    __syncwarp();
+    for (int g = 0; g < groups; g++) {
+        float w = weights[at + g * GROUP + lane], q = 0;
+        if (step[g] > 0 && unit > 0) {
+            float scale = fminf(fmaxf(roundf(step[g] / unit), 1.0f), 255.0f);
+            float code = fminf(fmaxf(roundf(offset[g] / (unit * OFFSET)), -128.0f), 127.0f);
+            float level = fminf(fmaxf(roundf((w - code * OFFSET * unit) / (scale * unit)), -8.0f), 7.0f);
+            q = (level * scale + OFFSET * code) * unit;
+        }
+        out[at + g * GROUP + lane] = down(q);
+    }
+}
+
 // Momentum, and the direction of the step in bf16 with the sum of its squares. Grid: pieces, matrices of `count` weights
 // `stride` apart.
 KERNEL muon_begin(const float* gradient, float* moment, bf16* x, float* squares, u64 count, u64 stride, const Step* now) {

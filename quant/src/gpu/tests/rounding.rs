@@ -4,6 +4,7 @@ use super::*;
 use crate::gpu::device::{Arg, Grid, Memory};
 use crate::gpu::net::angles;
 use crate::gpu::w2::round_weights;
+use crate::gpu::w4::round_head;
 use crate::head::{key_head, query_head};
 use crate::quantize::simulate::{round, round_blocks};
 
@@ -25,6 +26,26 @@ fn weights_are_rounded_as_on_the_cpu() {
         let stride = (rows * cols) as u64;
         let arguments = [from.into(), to.into(), rows.into(), cols.into(), stride.into()];
         device.launch("round_weights", grid, &arguments).unwrap();
+        assert_eq!(got_bf16(device, to, all.len()), wanted);
+    });
+}
+
+#[test]
+fn the_head_is_rounded_as_on_the_cpu() {
+    let (rows, cols) = (10, 320);
+    let mut all = random(rows * cols, 17);
+    // Rows of zeros, equal weights, groups far from zero, very small ones.
+    all[..cols].fill(0.0);
+    all[cols..cols + 64].fill(0.25);
+    all[2 * cols..3 * cols].iter_mut().for_each(|v| *v = 3.0 + 0.1 * *v);
+    all[3 * cols..3 * cols + 32].iter_mut().for_each(|v| *v *= 1e-6);
+    let wanted = round_head(&Matrix { rows, cols, data: all.clone() }).dequantize();
+    let wanted: Vec<f32> = wanted.data.iter().map(|v| bf16::from_f32(*v).to_f32()).collect();
+    on_devices(|device| {
+        let (from, to) = (held(device, &all), held_bf16(device, &vec![7.0; all.len()]));
+        let grid = Grid { blocks: [rows.div_ceil(4), 1, 1], threads: 128, shared: 32 * (cols / 32) };
+        let arguments = [from.into(), to.into(), rows.into(), cols.into()];
+        device.launch("round_head", grid, &arguments).unwrap();
         assert_eq!(got_bf16(device, to, all.len()), wanted);
     });
 }

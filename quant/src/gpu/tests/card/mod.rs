@@ -1,17 +1,14 @@
-//! What needs a card: how fast it is, and a real model. Run by `make cuda-speed` and as `docs/gpu.md` says.
+//! What needs a card: how fast it is (`make cuda-speed`), and a real model.
+
+mod carried;
 
 use super::*;
 use crate::gpu::cuda::Cuda;
 use crate::gpu::device::{Arg, Grid, Product};
 use crate::gpu::train::train_on;
-use crate::gpu::{Recipe, Report, Stage, beginnings};
-use crate::import::gguf::{load_model_within, tokenizer_files};
-use crate::perplexity::{Protocol, perplexity, plain_stream};
-use crate::quantize::{Options, quantize_with};
-use crate::tokenizer::TextTokenizer;
+use crate::gpu::{Recipe, Report, Stage};
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Random weights of SmolLM2-135M's sizes.
@@ -21,7 +18,7 @@ fn smollm2() -> FloatModel {
         "vocab_size": 49152, "max_position_embeddings": 8192, "rms_norm_eps": 1e-5, "tie_word_embeddings": true,
         "rope_theta": 100000.0, "bos_token_id": 1, "eos_token_id": 2}"#;
     let c = LlamaConfig::parse(text, Path::new("config.json")).unwrap();
-    let (h, q, kv, f) = (c.hidden, c.q_width(), c.kv_width(), c.ffn);
+    let (h, q, kv, f) = (c.sizes.hidden, c.sizes.q_width(), c.sizes.kv_width(), c.sizes.ff);
     let layer = |l: u64| {
         let m = |rows, cols, i: u64| matrix(rows, cols, 10 * l + i, 0.1);
         FloatLayer {
@@ -40,8 +37,8 @@ fn smollm2() -> FloatModel {
         }
     };
     FloatModel {
-        embed: matrix(c.vocab, h, 5, 0.2),
-        layers: (0..c.layers as u64).map(layer).collect::<Vec<_>>().into(),
+        embed: matrix(c.sizes.vocab, h, 5, 0.2),
+        layers: (0..c.sizes.layers as u64).map(layer).collect::<Vec<_>>().into(),
         final_norm: vec![1.0; h],
         head: None,
         config: c,
@@ -152,13 +149,13 @@ fn speed() {
     for rounded_from in [1.0, 0.0] {
         let recipe = Recipe { text: 4 << 20, train: 200 * 32768, rounded_from, ..Recipe::default() };
         let start = Instant::now();
-        train_on(&device, &model, &beginnings, &recipe, None, &mut watch()).unwrap();
+        train_on(&device, &model, &model, &beginnings, &recipe, None, &mut watch()).unwrap();
         eprintln!("rounded from {rounded_from}: {:.1} s in all", start.elapsed().as_secs_f64());
     }
     let timed = Timed { at: device.alloc(16).unwrap(), times: RefCell::default(), inner: &device };
     for rounded_from in [1.0, 0.0] {
         let recipe = Recipe { text: 65536, train: 2 * 32768, side: 2048, rounded_from, ..Recipe::default() };
-        train_on(&timed, &model, &beginnings, &recipe, None, &mut |r| {
+        train_on(&timed, &model, &model, &beginnings, &recipe, None, &mut |r| {
             if r.stage != Stage::Writing && r.tokens[0] <= 32768 {
                 timed.print();
             }
@@ -167,44 +164,4 @@ fn speed() {
         eprintln!("a step, rounded from {rounded_from}:");
         timed.print();
     }
-}
-
-fn given(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("set {name}"))
-}
-
-/// `ACCLLM_GPU_MODEL` (a GGUF file), `ACCLLM_GPU_TEXT` and `ACCLLM_GPU_TRAIN` (tokens), `ACCLLM_GPU_OUT` (a folder to create),
-/// `ACCLLM_GPU_SCORE` (text whose first 32 windows of 2,048 tokens are scored by the integer model).
-#[test]
-#[ignore = "trains a real model on a card"]
-fn a_real_model() {
-    let path = PathBuf::from(given("ACCLLM_GPU_MODEL"));
-    let model = load_model_within(&path, usize::MAX).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    for (name, text) in tokenizer_files(&path).unwrap() {
-        std::fs::write(folder.path().join(name), text).unwrap();
-    }
-    let tokenizer = TextTokenizer::read(&folder.path().join("tokenizer.json"), model.config.vocab).unwrap();
-    let tokens = |name: &str| given(name).parse::<usize>().unwrap();
-    let (text, train) = (tokens("ACCLLM_GPU_TEXT"), tokens("ACCLLM_GPU_TRAIN"));
-    let recipe = Recipe { text, train, ..Recipe::default() };
-    let begin = beginnings(&tokenizer, model.config.vocab, 1).unwrap();
-    let start = Instant::now();
-    let work = std::env::var("ACCLLM_GPU_WORK").ok().map(PathBuf::from);
-    let trained = crate::gpu::train(&model, &begin, &recipe, work.as_deref(), &mut watch()).unwrap();
-    eprintln!("trained in {:.1} s", start.elapsed().as_secs_f64());
-    let calibration = Protocol { window: 1024, windows: Some(32) };
-    let options = Options { calibration, ..Options::default() };
-    let quantized = quantize_with(trained.model, &trained.text, &options, None, &mut |_| {}).unwrap();
-    eprintln!("{} linears recovered, {:.1} s", quantized.recovered, start.elapsed().as_secs_f64());
-    let out = PathBuf::from(given("ACCLLM_GPU_OUT"));
-    quantized.model.save(&out, Some(&folder.path().join("tokenizer.json"))).unwrap();
-    eprintln!("saved, {:.1} s", start.elapsed().as_secs_f64());
-    let text = std::fs::read_to_string(given("ACCLLM_GPU_SCORE")).unwrap();
-    let stream = plain_stream(&text, &tokenizer).unwrap();
-    let protocol = Protocol { window: 2048, windows: Some(32) };
-    let weights = perplexity(&quantized.dequantized, &stream, protocol).unwrap();
-    eprintln!("weights alone: {:.2}, {:.1} s", weights.perplexity, start.elapsed().as_secs_f64());
-    let integer = perplexity(&quantized.model, &stream, protocol).unwrap();
-    eprintln!("integer model: {:.2}, {:.1} s", integer.perplexity, start.elapsed().as_secs_f64());
 }
