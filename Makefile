@@ -25,7 +25,9 @@ help:
 	@echo "make lint       clippy, rustfmt, generated files, RTL lint of every configuration, budgets of area and clock"
 	@echo "make synth      open synthesis of what has changed in the RTL, docs/area.md again (half an hour for all of it)"
 	@echo "make generate   generated files, from the tables in hw/src"
+	@echo "make listings   the listings of programs that tests compare (compiler/tests/data/listings): accepts a change"
 	@echo "make pictures   the pictures of docs, from the figures of its pages"
+	@echo "make timing     the timing model against the RTL, docs/timing.md again (builds sixty random engines: two hours)"
 	@echo "make studies    the tables and plots of docs/studies again (a minute)"
 	@echo "make fmt        format the Rust code"
 
@@ -75,6 +77,12 @@ quantization: build smollm2
 generate:
 	$(CARGO) run --quiet -p accllm-hw --bin accllm-gen
 
+# What the compiler emits for the inputs beside the listings, as it does now.
+.PHONY: listings
+
+listings:
+	ACCLLM_ACCEPT=1 $(CARGO) test -p accllm-compiler --test listings
+
 check-generated:
 	$(CARGO) run --quiet -p accllm-hw --bin accllm-gen -- --check
 	$(PYTHON) tools/pictures.py --check
@@ -88,6 +96,12 @@ pictures:
 
 studies: build
 	$(PYTHON) tools/studies.py $(ACCLLM)
+
+# The timing model against the RTL, docs/timing.md again.
+.PHONY: timing
+
+timing: build
+	$(PYTHON) tools/timing.py $(ACCLLM)
 
 lint: check-generated lint-rtl synth-check
 	$(CARGO) fmt --all --check
@@ -226,6 +240,23 @@ $(OPENAI_STAMP): tools/openai-requirements.txt
 	rm -rf $(OPENAI)
 	mv $(OPENAI).new $(OPENAI)
 	touch $(OPENAI_STAMP)
+
+# The `llm` command, which a test of `accllm serve` uses. Without it that test is skipped and says so: it needs Python 3.11.
+LLM := tools/llm
+LLM_STAMP := $(LLM)/.installed
+
+.PHONY: llm-client
+
+llm-client: $(LLM_STAMP)
+
+$(LLM_STAMP): tools/llm-requirements.txt
+	@$(call needs-pip,llm-client)
+	rm -rf $(LLM).new
+	$(PIP) install $(WHEELS) --target $(LLM).new -r tools/llm-requirements.txt
+	PYTHONPATH=$(LLM).new $(PYTHON) -c 'import importlib.metadata as m; print("llm", m.version("llm"))'
+	rm -rf $(LLM)
+	mv $(LLM).new $(LLM)
+	touch $(LLM_STAMP)
 
 # lm-evaluation-harness, which a test of `accllm serve` uses (docs/evaluation.md). Without it that test is skipped and says
 # so: it needs Python 3.11 and 500 MB.

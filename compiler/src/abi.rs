@@ -48,6 +48,8 @@ pub mod reg {
     pub const R: u8 = 20;
     /// Token loop registers, 0 outside of loops.
     pub const T: [u8; 4] = [21, 22, 23, 24];
+    /// Elements to the head of a loop over heads.
+    pub const H: u8 = 28;
     /// Residual elements before the last token's.
     pub const LASTROW: u8 = 27;
 

@@ -29,6 +29,9 @@ pub struct LayerConsts {
     pub og: u16,
     pub os: u8,
     pub hs: u8,
+    /// Norms of query and of key heads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head_norms: Option<[Norm; 2]>,
 }
 
 /// Constants and weight formats of a layer. Equal specs can share one loop body.
@@ -106,6 +109,7 @@ impl From<&Layer> for LayerSpec {
             og: c.og,
             os: c.os,
             hs: c.hs,
+            head_norms: l.head_norms.as_ref().map(|norms| norms.each_ref().map(Norm::from)),
         };
         Self { consts, formats: l.weights().map(|w| w.format) }
     }
@@ -183,6 +187,10 @@ impl ModelSpec {
                 ("os", c.os, 47),
                 ("hs", c.hs, 47),
             ];
+            let heads = c.head_norms.iter().flatten().find(|n| n.gs > 47);
+            if let Some(norm) = heads {
+                return Err(bad(l, "head_norms.gs", norm.gs, 47));
+            }
             if let Some(&(name, value, limit)) = named.iter().find(|(_, v, limit)| v > limit) {
                 return Err(bad(l, name, value, limit));
             }

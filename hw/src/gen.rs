@@ -68,58 +68,71 @@ fn isa_package() -> String {
         for (i, n, doc) in isa::CONSTANTS {
             writeln!(s, "  localparam logic [7:0] CONST_{n} = 8'd{i};  // {doc}")?;
         }
-        writeln!(
-            s,
-            "\n  // Instruction word; field positions are those of docs/isa.md (most significant first here)."
-        )?;
-        writeln!(s, "  typedef struct packed {{")?;
-        let mut top = isa::INSTR_BYTES * 8;
-        for (i, &(name, at, width)) in isa::FIELDS.iter().enumerate().rev() {
-            if at + width < top {
-                writeln!(s, "    logic [{}:0] zero{i};", top - at - width - 1)?;
-            }
-            writeln!(s, "    logic [{}:0] {name};", width - 1)?;
-            top = at;
-        }
-        writeln!(s, "  }} instr_t;\n")?;
-        writeln!(
-            s,
-            "  // One operation as a unit receives it: registers added in, synchronization removed."
-        )?;
-        writeln!(
-            s,
-            "  typedef struct packed {{\n    logic [31:0] seq;  // dispatch number, counts all unit operations\n    logic [15:0] pc;   // instruction index"
-        )?;
-        for (n, w) in [
-            ("op", 8),
-            ("flags", 8),
-            ("a", 32),
-            ("b", 32),
-            ("c", 32),
-            ("n", 32),
-            ("m", 32),
-            ("k", 16),
-            ("sh", 8),
-            ("x", 8),
-            ("aux", 32),
-        ] {
-            writeln!(s, "    logic [{}:0] {n};", w - 1)?;
-        }
-        writeln!(s, "  }} uop_t;\n")?;
-        writeln!(s, "  // Which unit executes an opcode, and whether it is legal at all.")?;
-        for (name, unit) in
-            [("control", isa::Unit::Control), ("matrix", isa::Unit::Matrix), ("vector", isa::Unit::Vector)]
-        {
-            let ops: Vec<_> =
-                isa::OPS.iter().filter(|o| o.unit == unit).map(|o| format!("OP_{}", o.name)).collect();
-            writeln!(
-                s,
-                "  function automatic logic is_{name}(input logic [7:0] op);\n    return op inside {{{}}};\n  endfunction",
-                ops.join(", ")
-            )?;
-        }
+        instruction_type(s)?;
+        operation_type(s)?;
+        units_of_opcodes(s)?;
         writeln!(s, "endpackage")
     })
+}
+
+/// The instruction word.
+fn instruction_type(s: &mut String) -> std::fmt::Result {
+    writeln!(
+        s,
+        "\n  // Instruction word; field positions are those of docs/isa.md (most significant first here)."
+    )?;
+    writeln!(s, "  typedef struct packed {{")?;
+    let mut top = isa::INSTR_BYTES * 8;
+    for (i, &(name, at, width)) in isa::FIELDS.iter().enumerate().rev() {
+        if at + width < top {
+            writeln!(s, "    logic [{}:0] zero{i};", top - at - width - 1)?;
+        }
+        writeln!(s, "    logic [{}:0] {name};", width - 1)?;
+        top = at;
+    }
+    writeln!(s, "  }} instr_t;\n")
+}
+
+/// One operation as a unit receives it.
+fn operation_type(s: &mut String) -> std::fmt::Result {
+    writeln!(s, "  // One operation as a unit receives it: registers added in, synchronization removed.")?;
+    writeln!(
+        s,
+        "  typedef struct packed {{\n    logic [31:0] seq;  // dispatch number, counts all unit operations\n    logic [15:0] pc;   // instruction index"
+    )?;
+    for (n, w) in [
+        ("op", 8),
+        ("flags", 8),
+        ("a", 32),
+        ("b", 32),
+        ("c", 32),
+        ("n", 32),
+        ("m", 32),
+        ("k", 16),
+        ("sh", 8),
+        ("x", 8),
+        ("aux", 32),
+    ] {
+        writeln!(s, "    logic [{}:0] {n};", w - 1)?;
+    }
+    writeln!(s, "  }} uop_t;\n")
+}
+
+/// Which unit executes an opcode.
+fn units_of_opcodes(s: &mut String) -> std::fmt::Result {
+    writeln!(s, "  // Which unit executes an opcode, and whether it is legal at all.")?;
+    for (name, unit) in
+        [("control", isa::Unit::Control), ("matrix", isa::Unit::Matrix), ("vector", isa::Unit::Vector)]
+    {
+        let ops: Vec<_> =
+            isa::OPS.iter().filter(|o| o.unit == unit).map(|o| format!("OP_{}", o.name)).collect();
+        writeln!(
+            s,
+            "  function automatic logic is_{name}(input logic [7:0] op);\n    return op inside {{{}}};\n  endfunction",
+            ops.join(", ")
+        )?;
+    }
+    Ok(())
 }
 
 fn regs_package() -> String {

@@ -13,6 +13,7 @@ pub mod regs;
 pub mod rope;
 pub mod sizes;
 pub mod tables;
+pub mod tensor;
 
 pub use r#gen::files as gen_files;
 

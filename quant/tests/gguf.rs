@@ -86,6 +86,46 @@ fn llama3_divisors_become_its_scaling() -> Outcome {
     Ok(())
 }
 
+/// A model of width 256 with one token, whose embedding is `bytes` of the type `kind`.
+fn model_around(kind: u32, bytes: Vec<u8>) -> (Vec<Pair>, Vec<Tensor>) {
+    let sizes = [
+        ("llama.embedding_length", 256),
+        ("llama.feed_forward_length", 1),
+        ("llama.block_count", 1),
+        ("llama.attention.head_count", 1),
+        ("llama.attention.head_count_kv", 1),
+        ("llama.rope.dimension_count", 2),
+        ("llama.attention.key_length", 2),
+    ];
+    let mut pairs: Vec<Pair> =
+        small_pairs().into_iter().filter(|p| sizes.iter().all(|s| s.0 != p.0)).collect();
+    pairs.extend(sizes.iter().map(|(key, v)| u32_pair(key, *v)));
+    pairs.retain(|p| !p.0.starts_with("tokenizer.ggml.tok") && !p.0.contains("_token_id"));
+    pairs.push(list_pair("tokenizer.ggml.tokens", 8, &[writer::text("a")]));
+    let zeros = |name: &str, shape: &[usize]| Tensor {
+        name: name.into(),
+        shape: shape.to_vec(),
+        kind: 0,
+        bytes: vec![0; 4 * shape.iter().product::<usize>()],
+    };
+    let mut tensors = vec![zeros("output_norm.weight", &[256])];
+    for (part, shape) in [
+        ("attn_norm", &[256][..]),
+        ("ffn_norm", &[256]),
+        ("attn_q", &[2, 256]),
+        ("attn_k", &[2, 256]),
+        ("attn_v", &[2, 256]),
+        ("attn_output", &[256, 2]),
+        ("ffn_gate", &[1, 256]),
+        ("ffn_up", &[1, 256]),
+        ("ffn_down", &[256, 1]),
+    ] {
+        tensors.push(zeros(&format!("blk.0.{part}.weight"), shape));
+    }
+    tensors.push(Tensor { name: "token_embd.weight".into(), shape: vec![1, 256], kind, bytes });
+    (pairs, tensors)
+}
+
 #[test]
 fn blocks_are_decoded_as_ggml_does() -> Outcome {
     let all: Value = serde_json::from_str(include_str!("data/ggml_blocks.json"))?;
@@ -96,48 +136,8 @@ fn blocks_are_decoded_as_ggml_does() -> Outcome {
     };
     let mut kinds = 0;
     for (name, case) in all.as_object().into_iter().flatten() {
-        // As the embedding of a model of width 256 with one token.
-        let sizes = [
-            ("llama.embedding_length", 256),
-            ("llama.feed_forward_length", 1),
-            ("llama.block_count", 1),
-            ("llama.attention.head_count", 1),
-            ("llama.attention.head_count_kv", 1),
-            ("llama.rope.dimension_count", 2),
-            ("llama.attention.key_length", 2),
-        ];
-        let mut pairs: Vec<Pair> =
-            small_pairs().into_iter().filter(|p| sizes.iter().all(|s| s.0 != p.0)).collect();
-        pairs.extend(sizes.iter().map(|(key, v)| u32_pair(key, *v)));
-        pairs.retain(|p| !p.0.starts_with("tokenizer.ggml.tok") && !p.0.contains("_token_id"));
-        pairs.push(list_pair("tokenizer.ggml.tokens", 8, &[writer::text("a")]));
-        let zeros = |name: &str, shape: &[usize]| Tensor {
-            name: name.into(),
-            shape: shape.to_vec(),
-            kind: 0,
-            bytes: vec![0; 4 * shape.iter().product::<usize>()],
-        };
-        let mut tensors = vec![zeros("output_norm.weight", &[256])];
-        for (part, shape) in [
-            ("attn_norm", &[256][..]),
-            ("ffn_norm", &[256]),
-            ("attn_q", &[2, 256]),
-            ("attn_k", &[2, 256]),
-            ("attn_v", &[2, 256]),
-            ("attn_output", &[256, 2]),
-            ("ffn_gate", &[1, 256]),
-            ("ffn_up", &[1, 256]),
-            ("ffn_down", &[256, 1]),
-        ] {
-            tensors.push(zeros(&format!("blk.0.{part}.weight"), shape));
-        }
         let kind = case["type"].as_u64().unwrap_or(99) as u32;
-        tensors.push(Tensor {
-            name: "token_embd.weight".into(),
-            shape: vec![1, 256],
-            kind,
-            bytes: hex(&case["bytes"]),
-        });
+        let (pairs, tensors) = model_around(kind, hex(&case["bytes"]));
         let folder = tempfile::tempdir()?;
         let model = load_model(&write(folder.path(), &pairs, &tensors)?)?;
         let expected = hex(&case["values"]);
@@ -206,7 +206,7 @@ fn what_is_not_supported_is_named() -> Outcome {
         (text_pair("llama.rope.scaling.type", "linear"), &["llama.rope.scaling.factor"]),
         (f32_pair("llama.attention.layer_norm_rms_epsilon", f32::NAN), &["layer_norm_rms_epsilon"]),
         (text_pair("tokenizer.ggml.model", "t5"), &["tokenizer.ggml.model", "t5"]),
-        (text_pair("tokenizer.ggml.pre", "qwen2"), &["tokenizer.ggml.pre", "qwen2", "smollm"]),
+        (text_pair("tokenizer.ggml.pre", "tekken"), &["tokenizer.ggml.pre", "tekken", "smollm", "qwen2"]),
         (u32_pair("tokenizer.ggml.eos_token_id", 50), &["eos_token_id", "50"]),
         (list_pair("tokenizer.ggml.merges", 8, &[writer::text("a q")]), &["merges", "a q"]),
         (u32_pair("general.alignment", 3), &["general.alignment", "3"]),

@@ -2,8 +2,9 @@
 
 mod support;
 
+use accllm_hw::tensor::Tensor;
 use accllm_hw::{fixed, tables};
-use accllm_quant::int::{At, Logits, NoIntTap, Point, Sequence};
+use accllm_quant::int::{At, Logits, NoIntTap, Sequence};
 use accllm_quant::model::{LambdaShape, QuantModel};
 use accllm_quant::quantize::Options;
 use std::collections::BTreeMap;
@@ -44,12 +45,12 @@ fn blocks_and_threads_do_not_matter() -> Outcome {
 }
 
 /// All tapped tensors of a run.
-type Seen = BTreeMap<(Point, Option<usize>, u64, Option<usize>), Vec<i32>>;
+type Seen = BTreeMap<(Tensor, Option<usize>, u64, Option<usize>), Vec<i32>>;
 
 fn observe(model: &QuantModel, text: &[u32], shape: LambdaShape) -> Result<Seen, Box<dyn std::error::Error>> {
     let mut seen = Seen::new();
     let mut tap = |at: At, data: &[i32]| {
-        let before = seen.insert((at.point, at.layer, at.token, at.head), data.to_vec());
+        let before = seen.insert((at.tensor, at.layer, at.token, at.head), data.to_vec());
         assert!(before.is_none(), "{at:?} came twice");
     };
     Sequence::with_lambda(model, shape)?.step(text, Logits::All, &mut tap)?;
@@ -67,33 +68,33 @@ fn scores_and_outputs_follow_from_the_codes() -> Outcome {
             for head in 0..4 {
                 let kv = head / 2;
                 let visible: Vec<u64> = (0..=p).filter(|j| *j < 3 || p - j < 9).collect();
-                let (score, prob) = (get(Point::Score, layer, p, head), get(Point::Prob, layer, p, head));
+                let (score, prob) = (get(Tensor::Score, layer, p, head), get(Tensor::Prob, layer, p, head));
                 assert_eq!(score.len(), visible.len());
                 let mut z = Vec::new();
                 for (j, sc) in visible.iter().zip(score) {
                     let which = usize::from(*j < 3);
-                    let q = get([Point::Q8Win, Point::Q8Sink][which], layer, p, head);
-                    let codes = get(Point::KCodes, layer, *j, kv);
+                    let q = get([Tensor::Q8Win, Tensor::Q8Sink][which], layer, p, head);
+                    let codes = get(Tensor::KCodes, layer, *j, kv);
                     let dot: i32 = q.iter().zip(codes).map(|(a, b)| a * b).sum();
                     let sum: i32 = q.iter().sum();
                     let (scale, base) =
-                        (get(Point::KScale, layer, *j, kv)[0], get(Point::KBase, layer, *j, kv)[0]);
+                        (get(Tensor::KScale, layer, *j, kv)[0], get(Tensor::KBase, layer, *j, kv)[0]);
                     assert_eq!(*sc, dot * scale + base * sum);
-                    assert_eq!(get(Point::QSum, layer, p, head)[which], sum);
-                    let scale = get(Point::QScale, layer, p, head)[which];
+                    assert_eq!(get([Tensor::QSumWin, Tensor::QSumSink][which], layer, p, head)[0], sum);
+                    let scale = get([Tensor::QScaleWin, Tensor::QScaleSink][which], layer, p, head)[0];
                     z.push(fixed::score_z(*sc, scale as u16, c.zm, u32::from(c.zs)));
                 }
                 let top = z.iter().copied().max().unwrap_or(0);
                 let expected: Vec<i32> = z.iter().map(|z| fixed::prob(*z, top, true)).collect();
                 assert_eq!(*prob, expected);
                 let sum: i32 = prob.iter().sum();
-                assert_eq!(get(Point::ProbSum, layer, p, head)[0], sum);
+                assert_eq!(get(Tensor::ProbSum, layer, p, head)[0], sum);
                 for d in 0..10 {
-                    let v = |j: &u64| get(Point::VCodes, layer, *j, kv)[d];
+                    let v = |j: &u64| get(Tensor::VCodes, layer, *j, kv)[d];
                     let acc: i32 = visible.iter().zip(prob).map(|(j, w)| w * v(j)).sum();
-                    assert_eq!(get(Point::AttnAcc, layer, p, head)[d], acc);
+                    assert_eq!(get(Tensor::AttnAcc, layer, p, head)[d], acc);
                     let o8 = fixed::attn_code(acc, tables::recip(sum as u32), c.og, u32::from(c.os));
-                    assert_eq!(get(Point::AttnO8, layer, p, head)[d], i32::from(o8));
+                    assert_eq!(get(Tensor::AttnO8, layer, p, head)[d], i32::from(o8));
                 }
             }
         }
@@ -104,7 +105,7 @@ fn scores_and_outputs_follow_from_the_codes() -> Outcome {
 #[test]
 fn every_tensor_is_tapped() -> Outcome {
     let (model, text) = (model(true)?, small_text(5));
-    let mut points: Vec<Point> = observe(&model, &text, SHAPE)?.keys().map(|k| k.0).collect();
+    let mut points: Vec<Tensor> = observe(&model, &text, SHAPE)?.keys().map(|k| k.0).collect();
     points.dedup();
     assert_eq!(points.len(), 32);
     let names: std::collections::BTreeSet<_> = points.iter().map(|p| p.name()).collect();
@@ -117,10 +118,10 @@ fn sinks_are_scored_at_the_ceiling() -> Outcome {
     let (model, text) = (model(true)?, small_text(40));
     let seen = observe(&model, &text, SHAPE)?;
     let rot = |point, token| &seen[&(point, Some(0), token, Some(0))];
-    assert_eq!(rot(Point::QSink, 11), rot(Point::QWin, 11), "the ceiling is position 11");
-    assert_ne!(rot(Point::QSink, 12), rot(Point::QWin, 12));
+    assert_eq!(rot(Tensor::QSink, 11), rot(Tensor::QWin, 11), "the ceiling is position 11");
+    assert_ne!(rot(Tensor::QSink, 12), rot(Tensor::QWin, 12));
     // Element by element: the sink query of token 30 is its q rotated at 11.
-    let q = &seen[&(Point::Q, Some(0), 30, None)][..10];
+    let q = &seen[&(Tensor::Q, Some(0), 30, None)][..10];
     let (cos, sin) = fixed::rope_row(11, &model.arch.sizes.rope, 10, 64);
     let mut padded = vec![0; 64];
     padded[..5].copy_from_slice(&q[..5]);
@@ -128,7 +129,7 @@ fn sinks_are_scored_at_the_ceiling() -> Outcome {
     let mut expected = vec![0; 64];
     let shift = u32::from(model.layers[0].constants.rot_shift_q);
     fixed::rotate_head(&padded, &cos, &sin, shift, &mut expected);
-    assert_eq!(*rot(Point::QSink, 30), expected);
+    assert_eq!(*rot(Tensor::QSink, 30), expected);
     Ok(())
 }
 

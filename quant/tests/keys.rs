@@ -3,9 +3,10 @@
 mod support;
 
 use accllm_hw::fixed;
+use accllm_hw::tensor::Tensor;
 use accllm_quant::calibrate::calibrate;
 use accllm_quant::float::{FloatModel, NoTap};
-use accllm_quant::int::{At, Logits, NoIntTap, Point, Sequence};
+use accllm_quant::int::{At, Logits, NoIntTap, Sequence};
 use accllm_quant::model::{QuantModel, WeightFormat};
 use accllm_quant::perplexity::{Protocol, Scorer as _};
 use accllm_quant::quantize::{Clip, KeyGrid, Options, Parts, Rounded, quantize, static_steps};
@@ -104,13 +105,13 @@ fn keys_turn_by_the_frequencies_of_their_pairs() -> Outcome {
     let (_, quant) = led()?;
     let mut seen = BTreeMap::new();
     let mut tap = |at: At, data: &[i32]| {
-        seen.insert((at.point, at.layer, at.token, at.head), data.to_vec());
+        seen.insert((at.tensor, at.layer, at.token, at.head), data.to_vec());
     };
     Sequence::new(&quant).step(&small_text(12), Logits::Skip, &mut tap)?;
     let (hd, hdp) = (quant.arch.sizes.head_dim, quant.arch.sizes.padded_head());
     for (l, layer) in quant.layers.iter().enumerate() {
         for (token, kv) in (0..12).flat_map(|t| (0..quant.arch.sizes.kv_heads).map(move |kv| (t, kv))) {
-            let head = &seen[&(Point::K, Some(l), token, None)][kv * hd..][..hd];
+            let head = &seen[&(Tensor::K, Some(l), token, None)][kv * hd..][..hd];
             let mut padded = vec![0; hdp];
             padded[..hd / 2].copy_from_slice(&head[..hd / 2]);
             padded[hdp / 2..][..hd / 2].copy_from_slice(&head[hd / 2..]);
@@ -119,7 +120,7 @@ fn keys_turn_by_the_frequencies_of_their_pairs() -> Outcome {
             (cos[0], cos[lead], sin[0], sin[lead]) = (cos[lead], cos[0], sin[lead], sin[0]);
             let mut expected = vec![0; hdp];
             fixed::rotate_head(&padded, &cos, &sin, u32::from(layer.constants.rot_shift_k), &mut expected);
-            assert_eq!(seen[&(Point::KRot, Some(l), token, Some(kv))], expected, "{l} {token} {kv}");
+            assert_eq!(seen[&(Tensor::KRot, Some(l), token, Some(kv))], expected, "{l} {token} {kv}");
         }
     }
     Ok(())

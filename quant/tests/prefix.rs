@@ -120,7 +120,7 @@ fn shapes_are_those_behind_them() -> Outcome {
     let text: Vec<u32> = small_text(256).into_iter().filter(|t| *t != 7).collect();
     let gains = |prefix: &[u32]| -> Result<[f32; 2], accllm_quant::Error> {
         let closed = Closed { feedback: false, correct: false, rounds: 0, ..Closed::default() };
-        let options = Options { migration: Some(1.0), keys: Keys::AsTheyAre, closed, ..options(prefix) };
+        let options = Options { migration: Some(1.0), keys: Keys::Plain, closed, ..options(prefix) };
         let model = quantize(&float, &text, &options)?.model;
         Ok([&model.layers[1].mlp_norm.g, &model.final_norm.g].map(|g| f32::from(g[0]) / f32::from(g[1])))
     };

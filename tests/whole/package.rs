@@ -6,7 +6,7 @@ use accllm_device::{Device as _, GoldenDevice, MemoryKind};
 use accllm_hw::config::{CONFIGS, find};
 use accllm_hw::kernel::{Kernel, SLAVE, vitis};
 use accllm_hw::regs;
-use accllm_sim::memory::{AxiPort, MemoryModel, Store};
+use accllm_sim::memory::{AxiPorts, MemoryModel, Store};
 use accllm_sim::verilate::{Model, OptLevel, SimError, VerilateSpec};
 use accllm_sim::xrt::Window;
 use accllm_tests::Compiled;
@@ -16,7 +16,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-type Outcome = Result<(), Box<dyn std::error::Error>>;
+type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -113,14 +113,14 @@ fn the_wrapper_in_verilator_has_those_ports() -> Outcome {
 /// The registers of a card, through the wrapper.
 struct Card {
     model: Model,
-    ports: Vec<AxiPort>,
+    ports: Vec<AxiPorts>,
     memories: Vec<Box<dyn MemoryModel>>,
 }
 
 impl Card {
     fn new(mut model: Model, memories: Vec<Box<dyn MemoryModel>>) -> Result<Self, SimError> {
         let kernel = Kernel::new(find("tiny").unwrap());
-        let resolve = |name: &String| AxiPort::resolve(&model, &format!("{name}_"));
+        let resolve = |name: &String| AxiPorts::resolve(&model, &format!("{name}_"), 1);
         let ports = kernel.masters.iter().map(|m| resolve(&m.name)).collect::<Result<_, _>>()?;
         for (name, value) in [("bready", 1), ("rready", 1), ("wstrb", 15)] {
             let port = model.port(&format!("{SLAVE}_{name}"))?;
@@ -138,11 +138,11 @@ impl Card {
     fn clock(&mut self) -> Result<(), SimError> {
         self.model.fall()?;
         for (port, memory) in self.ports.iter().zip(&mut self.memories) {
-            port.sample(&self.model, &mut **memory);
+            port.sample(&self.model, std::slice::from_mut(memory));
         }
         self.model.rise()?;
         for (port, memory) in self.ports.iter().zip(&self.memories) {
-            port.drive(&mut self.model, &**memory);
+            port.drive(&mut self.model, std::slice::from_ref(memory));
         }
         Ok(())
     }
@@ -192,21 +192,9 @@ impl Card {
     }
 }
 
-/// Arguments are where the XML says, and a token through the wrapper, from buffers at the card's addresses, is the
-/// golden executor's.
-#[test]
-fn arguments_and_a_token_through_the_wrapper() -> Outcome {
-    let model = Synthetic::default().build();
-    let compiled = Compiled::new(&model, find("tiny")?, 4, 24);
-    let kernel = Kernel::new(find("tiny")?);
-    let images = compiled.image.channels.iter().chain([&compiled.image.aux]);
-    let memories = kernel.masters.iter().zip(images).map(|(master, bytes)| {
-        let inner = MemoryKind::Ideal.model(Store::shared(bytes.clone())?, 0, false, 225)?;
-        Ok(Box::new(Window::new(inner, master.memory.base())) as Box<dyn MemoryModel>)
-    });
-    let mut card = Card::new(wrapper()?, memories.collect::<accllm_device::Result<_>>()?)?;
-
-    let text = file(&kernel, "kernel.xml");
+/// Writes and reads every word of the arguments that the XML names; their offsets by name.
+fn written_words(kernel: &Kernel, card: &mut Card) -> Outcome<BTreeMap<String, u32>> {
+    let text = file(kernel, "kernel.xml");
     let xml = Document::parse(&text)?;
     let hex = |node: roxmltree::Node<'_, '_>, name: &str| {
         u32::from_str_radix(&node.attribute(name).unwrap_or_default()[2..], 16)
@@ -226,7 +214,11 @@ fn arguments_and_a_token_through_the_wrapper() -> Outcome {
     for (word, value) in &words {
         assert_eq!(card.read(*word)?, *value, "argument word {word:#x}");
     }
+    Ok(offsets)
+}
 
+/// Limits of the program, and where its buffers are.
+fn set_up(kernel: &Kernel, compiled: &Compiled, offsets: &BTreeMap<String, u32>, card: &mut Card) -> Outcome {
     let l = &compiled.program.layout;
     let at = |name: &str| offsets[name];
     for (name, value) in [
@@ -248,9 +240,29 @@ fn arguments_and_a_token_through_the_wrapper() -> Outcome {
         card.write(offset, base as u32)?;
         card.write(offset + 4, (base >> 32) as u32)?;
     }
+    Ok(())
+}
+
+/// Arguments are where the XML says, and a token through the wrapper, from buffers at the card's addresses, is the
+/// golden executor's.
+#[test]
+fn arguments_and_a_token_through_the_wrapper() -> Outcome {
+    let model = Synthetic::default().build();
+    let compiled = Compiled::new(&model, find("tiny")?, 4, 24);
+    let kernel = Kernel::new(find("tiny")?);
+    let images = compiled.image.channels.iter().chain([&compiled.image.aux]);
+    let memories = kernel.masters.iter().zip(images).map(|(master, bytes)| {
+        let inner = MemoryKind::Ideal.model(Store::shared(bytes.clone())?, 0, false, 225)?;
+        Ok(Box::new(Window::new(inner, master.memory.base())) as Box<dyn MemoryModel>)
+    });
+    let mut card = Card::new(wrapper()?, memories.collect::<accllm_device::Result<_>>()?)?;
+
+    let offsets = written_words(&kernel, &mut card)?;
+    set_up(&kernel, &compiled, &offsets, &mut card)?;
+    let l = &compiled.program.layout;
     let args = l.args(Step { position: 0, tokens: 1, head: true })?;
     for (i, value) in args.iter().enumerate() {
-        card.write(at(&format!("arg_{}", i + 1)), *value)?;
+        card.write(offsets[&format!("arg_{}", i + 1)], *value)?;
     }
     let io = l.io_block(0, &[5])?;
     let ids = (l.aux.ids * 64) as u64;

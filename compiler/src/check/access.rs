@@ -169,8 +169,6 @@ impl<'a> Accesses<'a> {
     }
 
     fn vector(&mut self, v: &Visit<'_>) {
-        let s = &self.layout.shape;
-        let (hdp, v_dim, gqa, lanes) = (s.hdp as u64, s.v_dim as u64, s.group as u64, s.lanes as u64);
         let i = v.instr;
         let (a, b, c, n, m) = (v.a.hi, v.b.hi, v.c.hi, v.n.hi, v.m.hi);
         let (k, x, aux) = (u64::from(i.k), u64::from(i.x), u64::from(i.aux));
@@ -198,14 +196,44 @@ impl<'a> Accesses<'a> {
                     false => self.columns(c, x, m, 0, n),
                 }
             }
+            Op::HADW | Op::HADX => {
+                self.read(a, n);
+                self.write(c, n);
+            }
+            Op::ROPE | Op::STATK | Op::STATQ | Op::QQ | Op::QK | Op::QV | Op::SOFTMAX | Op::ATTQ => {
+                self.heads(v)
+            }
+            Op::SILU => {
+                self.read(a, n);
+                self.read(b, n);
+                self.columns(c, x, m, aux, n);
+            }
+            Op::RADD => {
+                self.read(a, n);
+                self.read(b, n);
+                self.write(c, n);
+            }
+            Op::ARGMAX => self.read(a, n),
+            Op::STORE => {
+                self.read(a, n);
+                self.add(Space::Aux, true, c, n / 16);
+            }
+            _ => {}
+        }
+    }
+
+    /// Operations on heads: rotation, queries, the cache, softmax.
+    fn heads(&mut self, v: &Visit<'_>) {
+        let s = &self.layout.shape;
+        let (hdp, v_dim, gqa, lanes) = (s.hdp as u64, s.v_dim as u64, s.group as u64, s.lanes as u64);
+        let i = v.instr;
+        let (a, b, c, n, m) = (v.a.hi, v.b.hi, v.c.hi, v.n.hi, v.m.hi);
+        let (k, x, aux) = (u64::from(i.k), u64::from(i.x), u64::from(i.aux));
+        match v.op {
             Op::ROPE => {
                 self.read(a, n * hdp);
                 self.read(b, hdp);
                 self.write(c, n * hdp);
-            }
-            Op::HADW | Op::HADX => {
-                self.read(a, n);
-                self.write(c, n);
             }
             Op::STATK => {
                 self.read(a, n * hdp);
@@ -234,41 +262,31 @@ impl<'a> Accesses<'a> {
                 let head = steps.saturating_sub(1) * aux + (s.slots() / GROUP) as u64;
                 self.strided(Space::Channel, true, c, head, n, k);
             }
-            Op::SOFTMAX => {
-                let (slots, row) = (s.sink_pad as u64 + n, self.layout.score.row as u64);
-                let steps =
-                    |first: u64, rows: u64| (first / lanes, (first + rows - 1) / lanes - first / lanes + 1);
-                let (first, count) = steps(m, gqa);
-                self.strided(Space::Score, false, first * row, slots, count, row);
-                for base in [aux & 0xffff, aux >> 16] {
-                    self.scalar(false, base + m, gqa);
-                }
-                self.scalar(true, (aux & 0xffff) + m, gqa);
-                let wide = if i.flags & FLAG_WIDE != 0 { 2 } else { 1 };
-                let (first, count) = steps(wide * m, wide * gqa);
-                self.strided(Space::Act, true, c + first, count, slots.div_ceil(64), x);
-            }
+            Op::SOFTMAX => self.softmax(v),
             Op::ATTQ => {
                 self.strided(Space::Vmem, false, a, n, gqa, v_dim);
                 self.scalar(false, b, gqa);
                 self.columns(c, x, m, aux, gqa * n.next_multiple_of(GROUP as u64));
             }
-            Op::SILU => {
-                self.read(a, n);
-                self.read(b, n);
-                self.columns(c, x, m, aux, n);
-            }
-            Op::RADD => {
-                self.read(a, n);
-                self.read(b, n);
-                self.write(c, n);
-            }
-            Op::ARGMAX => self.read(a, n),
-            Op::STORE => {
-                self.read(a, n);
-                self.add(Space::Aux, true, c, n / 16);
-            }
             _ => {}
         }
+    }
+
+    fn softmax(&mut self, v: &Visit<'_>) {
+        let (s, i) = (&self.layout.shape, v.instr);
+        let (gqa, lanes) = (s.group as u64, s.lanes as u64);
+        let (c, n, m) = (v.c.hi, v.n.hi, v.m.hi);
+        let (x, aux) = (u64::from(i.x), u64::from(i.aux));
+        let (slots, row) = (s.sink_pad as u64 + n, self.layout.score.row as u64);
+        let steps = |first: u64, rows: u64| (first / lanes, (first + rows - 1) / lanes - first / lanes + 1);
+        let (first, count) = steps(m, gqa);
+        self.strided(Space::Score, false, first * row, slots, count, row);
+        for base in [aux & 0xffff, aux >> 16] {
+            self.scalar(false, base + m, gqa);
+        }
+        self.scalar(true, (aux & 0xffff) + m, gqa);
+        let wide = if i.flags & FLAG_WIDE != 0 { 2 } else { 1 };
+        let (first, count) = steps(wide * m, wide * gqa);
+        self.strided(Space::Act, true, c + first, count, slots.div_ceil(64), x);
     }
 }

@@ -4,9 +4,10 @@ use super::Emitter;
 use super::builder::{At, Opd, Sync, sem};
 use crate::abi::reg;
 use crate::error::Result;
-use crate::label::{Span, Tensor};
+use crate::label::Span;
 use accllm_hw::isa::{FLAG_WIDE, Op};
 use accllm_hw::sizes::Linear;
+use accllm_hw::tensor::Tensor;
 
 /// A KV head of a sequence.
 struct Head {

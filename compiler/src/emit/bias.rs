@@ -3,11 +3,11 @@
 use super::Emitter;
 use super::builder::{Builder, Opd};
 use crate::abi::reg;
-use crate::label::Tensor;
 use crate::layout::{AUX_I32, Chunk, Shape};
 use accllm_hw::config::GROUP;
 use accllm_hw::isa::{FLAG_I32, Op};
 use accllm_hw::sizes::Linear;
+use accllm_hw::tensor::Tensor;
 
 /// A bias in vector memory.
 #[derive(Clone, Copy)]

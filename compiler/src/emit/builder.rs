@@ -2,8 +2,9 @@
 
 use crate::abi::reg;
 use crate::error::{Error, Result};
-use crate::label::{Label, LayerRef, Span, Tensor};
+use crate::label::{Label, LayerRef, Span};
 use accllm_hw::isa::{Instr, Op};
+use accllm_hw::tensor::Tensor;
 
 /// Semaphores of the program. Each is signalled by one unit and waited for by one unit, both in order: a token
 /// queue. The k-th wait therefore stands for everything before the k-th signal. Attention (and the head) and MLP have

@@ -4,11 +4,12 @@ use super::Emitter;
 use super::bias::Bias;
 use super::builder::{At, Builder, Opd, Sync, sem};
 use crate::abi::reg;
-use crate::label::{LayerRef, Span, Tensor};
+use crate::label::{LayerRef, Span};
 use crate::layout::{AUX_I16, AUX_I32, Chunk, Layout};
 use crate::spec::Norm;
 use accllm_hw::isa::{FLAG_FIRST, FLAG_I32, Op};
 use accllm_hw::sizes::Linear;
+use accllm_hw::tensor::Tensor;
 
 /// The two norms of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +39,7 @@ impl Emitter<'_> {
             self.b.push(rope.n(rows * s.rope_row()));
         }
         let g = self.b.draft(Op::LOAD, "load_norm").a(l.aux.norms).c(l.vmem.g);
-        let g = g.n(2 * s.hidden + s.lead_ids());
+        let g = g.n(2 * s.hidden + s.after_norms());
         self.b.push(g);
     }
 
@@ -128,7 +129,7 @@ impl Emitter<'_> {
         self.b.layer = None;
         let (l, n) = (self.layout, self.layout.shape.hidden);
         let (skip, to) = if which == [NormOf::Mlp] { (n / AUX_I16, n) } else { (0, 0) };
-        let leads = if which.contains(&NormOf::Mlp) { l.shape.lead_ids() } else { 0 };
+        let leads = if which.contains(&NormOf::Mlp) { l.shape.after_norms() } else { 0 };
         let from = self.by_layer(l.aux.norms + layer.first * l.aux.norm_pair + skip, reg::NORM);
         let d = self.b.draft(Op::LOAD, "load_norm").a(from).c(l.vmem.g + to);
         self.b.push(d.n(which.len() * n + leads));

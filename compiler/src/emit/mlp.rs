@@ -4,9 +4,9 @@ use super::Emitter;
 use super::builder::{At, Opd, Sync, sem};
 use crate::abi::reg;
 use crate::error::Result;
-use crate::label::Tensor;
 use accllm_hw::isa::Op;
 use accllm_hw::sizes::Linear;
+use accllm_hw::tensor::Tensor;
 
 impl Emitter<'_> {
     /// Chunks of gate and up that need not wait for the buffer of an earlier one.

@@ -14,6 +14,7 @@ mod attention;
 mod bias;
 mod builder;
 mod frame;
+mod heads;
 mod mlp;
 mod project;
 
@@ -97,31 +98,36 @@ pub fn emit(
     e.b.push(e.b.draft(Op::END, "control"));
     let (code, labels) = e.b.finish()?;
     if code.len() > config.imem {
-        let mut help = Vec::new();
-        if runs.len() > 1 {
-            help.push(format!(
+        return Err(too_long(spec, layout, config, runs.len(), code.len()));
+    }
+    Ok((code, labels))
+}
+
+/// The program has `needed` instructions, and the layers `runs` runs of equal ones: what could be done.
+fn too_long(spec: &ModelSpec, layout: &Layout, config: &Config, runs: usize, needed: usize) -> Error {
+    let mut help = Vec::new();
+    if runs > 1 {
+        help.push(format!(
                 "the {} layers have {} runs of equal constants and formats: quantize with uniform layer constants, \
                  so that one loop serves them all",
                 spec.sizes.layers,
-                runs.len()
+                runs
             ));
-        }
-        if several {
-            help.push("compile for fewer sequences".into());
-        } else if layout.shape.block > 1 {
-            help.push("use a block of 1, which needs only the part for decode".into());
-        }
-        help.push("use a configuration with a larger instruction memory".into());
-        return Err(Error::TooSmall {
-            config: config.name.to_string(),
-            buffer: "the instruction memory",
-            needed: code.len(),
-            available: config.imem,
-            unit: "instructions",
-            help: help.join("; or "),
-        });
     }
-    Ok((code, labels))
+    if layout.shape.sequences > 1 {
+        help.push("compile for fewer sequences".into());
+    } else if layout.shape.block > 1 {
+        help.push("use a block of 1, which needs only the part for decode".into());
+    }
+    help.push("use a configuration with a larger instruction memory".into());
+    Error::TooSmall {
+        config: config.name.to_string(),
+        buffer: "the instruction memory",
+        needed,
+        available: config.imem,
+        unit: "instructions",
+        help: help.join("; or "),
+    }
 }
 
 /// State of an emission.

@@ -4,10 +4,11 @@ use super::Emitter;
 use super::builder::{At, Builder, Opd, Sync, sem};
 use crate::abi::reg;
 use crate::error::Result;
-use crate::label::{Span, Tensor};
+use crate::label::Span;
 use crate::layout::{AUX_I16, Chunk, Shape, WeightMap};
 use accllm_hw::isa::{FLAG_FINAL, Op};
 use accllm_hw::sizes::Linear;
+use accllm_hw::tensor::Tensor;
 use std::ops::Range;
 
 impl Emitter<'_> {
@@ -89,10 +90,13 @@ impl Emitter<'_> {
         let (rope, next) = self.rope();
         let shift = self.consts().rot_shift_k;
         let sync = Sync { wait: sem::M2V, signal: sem::KEYS };
-        let bias = self.bias(Linear::K);
+        let (bias, norm) = (self.bias(Linear::K), self.head_norm(1));
         self.b.tokens(sync, &[(t0, s.k_rows()), (t1, next), (reg::P, 1), (reg::R, 1)], |b| {
             if let Some(bias) = bias {
                 bias.add(b, Opd(l.vmem.k, t0), Chunk { first: 0, rows: s.k_rows() }, Tensor::K);
+            }
+            if let Some(norm) = norm {
+                norm.heads(b, Opd(l.vmem.k, t0), heads);
             }
             let rotated = Opd(l.vmem.k_rot, t0);
             for (table, run) in rope_runs(s, 0..heads) {
@@ -147,10 +151,13 @@ impl Emitter<'_> {
         // The part's rotated heads: for the window, after them for the sinks.
         let copies = if sinks { 2 } else { 1 };
         let window = l.vmem.q_rot + part * copies * rows;
-        let bias = self.bias(Linear::Q);
+        let (bias, norm) = (self.bias(Linear::Q), self.head_norm(0));
         self.b.tokens(sync, &strides, |b| {
             if let Some(bias) = bias {
                 bias.add(b, Opd(l.vmem.q + part * rows, t0), Chunk { first: part * rows, rows }, Tensor::Q);
+            }
+            if let Some(norm) = norm {
+                norm.heads(b, Opd(l.vmem.q + part * rows, t0), heads);
             }
             let rotate = |b: &mut Builder, rope: usize, to: usize| {
                 for (table, run) in rope_runs(s, kv..kv + kv_heads) {

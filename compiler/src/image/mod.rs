@@ -13,6 +13,7 @@ pub use source::{ModelSource, Row, RowSpace};
 use crate::error::{Result, model};
 use crate::program::Program;
 use accllm_hw::config::{BEAT_BYTES, GROUP};
+use accllm_hw::sizes::Linear;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -136,11 +137,26 @@ fn norm_bytes(program: &Program, source: &dyn ModelSource) -> Result<Vec<u8>> {
             let end = out.len() + 2 * program.layout.shape.lead_ids();
             out.extend(lead_ids(program, source, index / 2)?.iter().flat_map(|v| v.to_le_bytes()));
             out.resize(end, 0);
+            head_gains(program, source, index / 2, &mut out)?;
             bias_bytes(program, source, index / 2, &mut out)?;
         }
     }
     out.resize(aux.norm_pair * (dims.layers + 1) * BEAT_BYTES, 0);
     Ok(out)
+}
+
+/// Appends the gains of the norms of a layer's heads, laid out as a head.
+fn head_gains(program: &Program, source: &dyn ModelSource, layer: usize, out: &mut Vec<u8>) -> Result<()> {
+    let s = &program.layout.shape;
+    for which in (0..2).filter(|_| s.head_norms) {
+        let gains = source.head_norm(layer, which).filter(|g| g.len() == s.sizes.head_dim);
+        let gains = gains.ok_or_else(|| {
+            model(format!("layer {layer} has no norms of heads, or of another width"), "quantize it again")
+        })?;
+        let at = |o| source_row(s, Linear::K, o).and_then(|i| gains.get(i)).copied().unwrap_or(0);
+        out.extend((0..s.hdp).flat_map(|o| at(o).to_le_bytes()));
+    }
+    Ok(())
 }
 
 /// Appends the biases of a layer, laid out as the outputs of its linears.

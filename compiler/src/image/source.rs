@@ -56,6 +56,9 @@ pub trait ModelSource: Sync {
     /// Leading RoPE pair of each KV head of a layer; none: all 0.
     fn leads(&self, layer: usize) -> Cow<'_, [u8]>;
 
+    /// Gains of the norm of a layer's query heads (0) or key heads (1).
+    fn head_norm(&self, layer: usize, which: usize) -> Option<Cow<'_, [i16]>>;
+
     /// Biases of the rows of a linear of a layer, in the checkpoint's order; none where there are none.
     fn bias(&self, layer: usize, linear: Linear) -> Cow<'_, [i32]>;
 }
@@ -107,6 +110,11 @@ impl ModelSource for QuantModel {
 
     fn leads(&self, layer: usize) -> Cow<'_, [u8]> {
         Cow::Borrowed(self.layers.get(layer).map_or(&[], |l| &l.leads))
+    }
+
+    fn head_norm(&self, layer: usize, which: usize) -> Option<Cow<'_, [i16]>> {
+        let norms = self.layers.get(layer)?.head_norms.as_ref()?;
+        norms.get(which).map(|n| Cow::Borrowed(n.g.as_slice()))
     }
 
     fn bias(&self, layer: usize, linear: Linear) -> Cow<'_, [i32]> {

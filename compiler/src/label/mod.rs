@@ -1,9 +1,6 @@
 //! What each instruction of a program computes, in the names of docs/numerics.md.
 
-mod tensor;
-
-pub use tensor::Tensor;
-
+use accllm_hw::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 

@@ -47,7 +47,7 @@ impl AuxMap {
             at += beats;
             at - beats
         };
-        let biases = (2 * shape.hidden + shape.lead_ids()) / I16;
+        let biases = (2 * shape.hidden + shape.after_norms()) / I16;
         let norm_pair = biases + shape.biases.iter().map(|l| shape.bias_rows(*l)).sum::<usize>() / I32;
         let embed_row = shape.hidden / I16;
         Self {

@@ -93,6 +93,9 @@ pub struct Shape {
     /// Linears of each layer that add a bias.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub biases: Vec<Linear>,
+    /// Whether query and key heads have norms.
+    #[serde(default)]
+    pub head_norms: bool,
 }
 
 impl Shape {
@@ -144,6 +147,7 @@ impl Shape {
             leads: spec.leads.clone(),
             rope_groups: spec.rope_groups,
             biases: spec.biases.clone(),
+            head_norms: spec.layers.iter().any(|l| l.consts.head_norms.is_some()),
         };
         let rows = half * group * if spec.prob_wide { 2 } else { 1 };
         let help = if block == 1 {
@@ -272,9 +276,19 @@ impl Shape {
         self.leads.len() > 1
     }
 
-    /// Elements after a layer's norm constants: for each group of KV heads the index of its lead; padded.
+    /// For each group of KV heads the index of its lead; padded.
     pub fn lead_ids(&self) -> usize {
         if self.led() { self.rope_groups.next_multiple_of(GROUP) } else { 0 }
+    }
+
+    /// Elements of the gains of the norms of heads, laid out as a head: of queries, then of keys.
+    pub fn head_gains(&self) -> usize {
+        if self.head_norms { 2 * self.hdp } else { 0 }
+    }
+
+    /// Elements after a layer's norm constants: indices of leads, then gains of the norms of heads.
+    pub fn after_norms(&self) -> usize {
+        self.lead_ids() + self.head_gains()
     }
 
     /// RoPE elements of a token and lead: cos and sin for the window, and again for the sinks where there are any.

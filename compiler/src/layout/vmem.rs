@@ -87,13 +87,51 @@ fn tail_chunks(ff: usize, vec: usize) -> Vec<Chunk> {
     vec![Chunk { first: 0, rows: first }, Chunk { first, rows: ff - first }]
 }
 
+const HELP: &str = "use a smaller block, or a configuration with a larger vmem";
+
+/// The MLP's chunks, and where their outputs are.
+struct Mlp {
+    ff: Vec<Chunk>,
+    gate: Vec<usize>,
+    up: Vec<usize>,
+    row: usize,
+    whole: bool,
+    end: usize,
+}
+
+impl Mlp {
+    /// From the element `start` on.
+    fn new(shape: &Shape, start: usize, config: &Config) -> Result<Self> {
+        let (b, mut at) = (shape.half, Bump(start));
+        let free = config.vmem.saturating_sub(start);
+        let least = start + (4 * b * COLS).min(2 * b * shape.ff);
+        too_small(shape, "the vector memory", "elements", least, config.vmem, HELP)?;
+        let whole = 2 * b * shape.ff <= free;
+        let row = if whole { shape.ff } else { (free / (4 * b) / COLS * COLS).min(shape.ff) };
+        let mut pair = || -> [usize; 2] {
+            let count = if whole { 1 } else { 2 };
+            let places: Vec<usize> = (0..count).map(|_| at.take(b * row)).collect();
+            std::array::from_fn(|i| places[i % count])
+        };
+        let (gates, ups) = (pair(), pair());
+        let ff: Vec<Chunk> =
+            if whole { tail_chunks(shape.ff, shape.vec) } else { VmemMap::chunks(shape.ff, row).collect() };
+        let place = |buffers: [usize; 2]| -> Vec<usize> {
+            let own = |c: &Chunk| if whole { c.first } else { 0 };
+            ff.iter().enumerate().map(|(i, c)| buffers[i % 2] + own(c)).collect()
+        };
+        let (gate, up) = (place(gates), place(ups));
+        Ok(Self { ff, gate, up, row, whole, end: at.0 })
+    }
+}
+
 impl VmemMap {
     pub(super) fn new(shape: &Shape, score: &ScoreMap, config: &Config) -> Result<Self> {
         let (both, b) = (shape.token_rows(), shape.half);
         let mut at = Bump(0);
         let ids = at.take(both);
         let rope = at.take(if shape.led() { 0 } else { both * shape.rope_row() });
-        let g = at.take(2 * shape.hidden + shape.lead_ids());
+        let g = at.take(2 * shape.hidden + shape.after_norms());
         let resid = at.take(both * shape.hidden);
         let delta = at.take(both * shape.hidden);
         let bias = at.take(shape.bias_room());
@@ -107,38 +145,16 @@ impl VmemMap {
         let att_row = shape.v_dim;
         let att_set = b * shape.group * att_row;
         let att = at.take(att_set * score.sets);
-        let help = "use a smaller block, or a configuration with a larger vmem";
-        too_small(shape, "the vector memory", "elements", at.0, config.vmem, help)?;
-        let mut mlp = Bump(if shape.block == 1 { start } else { at.0 });
-        let free = config.vmem - mlp.0;
-        let least = mlp.0 + (4 * b * COLS).min(2 * b * shape.ff);
-        too_small(shape, "the vector memory", "elements", least, config.vmem, help)?;
-        let ff_whole = 2 * b * shape.ff <= free;
-        let ff_row = if ff_whole { shape.ff } else { (free / (4 * b) / COLS * COLS).min(shape.ff) };
-        let mut pair = || -> [usize; 2] {
-            let count = if ff_whole { 1 } else { 2 };
-            let at: Vec<usize> = (0..count).map(|_| mlp.take(b * ff_row)).collect();
-            std::array::from_fn(|i| at[i % count])
-        };
-        let (gates, ups) = (pair(), pair());
-        let ff: Vec<Chunk> = if ff_whole {
-            tail_chunks(shape.ff, shape.vec)
-        } else {
-            Self::chunks(shape.ff, ff_row).collect()
-        };
-        let place = |buffers: [usize; 2]| -> Vec<usize> {
-            let own = |c: &Chunk| if ff_whole { c.first } else { 0 };
-            ff.iter().enumerate().map(|(i, c)| buffers[i % 2] + own(c)).collect()
-        };
-        let (gate, up) = (place(gates), place(ups));
+        too_small(shape, "the vector memory", "elements", at.0, config.vmem, HELP)?;
+        let mlp = Mlp::new(shape, if shape.block == 1 { start } else { at.0 }, config)?;
         let mut head = Bump(start);
         let free = config.vmem - start;
         let share = (shape.vocab / 8).max(2048).min(free / 2 / shape.sequences).min(65504);
         let head_chunk = if shape.vocab <= share { shape.vocab } else { share / GROUP * GROUP };
         let buffers = if head_chunk == shape.vocab { 1 } else { 2 };
         let logits = (0..buffers).map(|_| head.take(shape.sequences * head_chunk)).collect();
-        let end = at.0.max(mlp.0).max(head.0);
-        too_small(shape, "the vector memory", "elements", end, config.vmem, help)?;
+        let end = at.0.max(mlp.end).max(head.0);
+        too_small(shape, "the vector memory", "elements", end, config.vmem, HELP)?;
         Ok(Self {
             ids,
             rope,
@@ -154,11 +170,11 @@ impl VmemMap {
             att,
             att_row,
             att_set,
-            ff,
-            gate,
-            up,
-            ff_row,
-            ff_whole,
+            ff: mlp.ff,
+            gate: mlp.gate,
+            up: mlp.up,
+            ff_row: mlp.row,
+            ff_whole: mlp.whole,
             logits,
             head_chunk,
             end,

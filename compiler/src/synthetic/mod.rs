@@ -36,6 +36,8 @@ pub struct Synthetic {
     pub uniform: bool,
     /// Each KV head with a leading RoPE pair of its own.
     pub led: bool,
+    /// Norms of query and key heads.
+    pub head_norms: bool,
     /// Linears that add a bias.
     pub biases: Vec<Linear>,
     /// Default attention shape.
@@ -55,6 +57,7 @@ impl Default for Synthetic {
             values: Values::Uniform,
             uniform: true,
             led: false,
+            head_norms: false,
             biases: Vec::new(),
             lambda: LambdaShape { n_sink: 4, n_window: 24 },
             seed: 1,
@@ -115,6 +118,11 @@ impl Synthetic {
             mlp_norm,
             constants,
             leads: self.leads(l).into_owned(),
+            head_norms: c.head_norms.map(|norms| {
+                let g = |which| self.head_norm(l, which).map(|g| g.into_owned()).unwrap_or_default();
+                let of = |i: usize| quant::Norm { eps: norms[i].eps, gs: norms[i].gs, g: g(i) };
+                [of(0), of(1)]
+            }),
             q,
             k,
             v,

@@ -17,6 +17,7 @@ pub(super) mod part {
     pub const CACHE: u64 = 3;
     pub const LEAD: u64 = 4;
     pub const BIAS: u64 = 5;
+    pub const HEAD_NORM: u64 = 6;
 }
 
 /// Magnitude that outputs are scaled to.
@@ -47,12 +48,22 @@ impl Synthetic {
             og: zm - 5000,
             os: vary(23),
             hs: 11,
+            head_norms: self
+                .head_norms
+                .then(|| [self.head_norm_consts(vary(1)), self.head_norm_consts(vary(2))]),
         }
     }
 
     fn norm_consts(&self) -> Norm {
         let n = self.sizes.hidden as f64;
         Norm { eps: 1 + (n * 1e-5 * 4f64.powi(12)) as u32, gs: log2(16000.0 * 1048576.0 / (35.0 * n.sqrt())) }
+    }
+
+    /// Heads come out with the magnitude that they came in with.
+    fn head_norm_consts(&self, more: u8) -> Norm {
+        let n = self.sizes.head_dim as f64;
+        let gs = log2(16000.0 * 1048576.0 / (target(Linear::K) * n.sqrt()));
+        Norm { eps: 7 + u32::from(more), gs }
     }
 
     pub(super) fn format(&self, linear: Linear) -> WeightFormat {
@@ -150,6 +161,15 @@ impl ModelSource for Synthetic {
         }
         let mut rng = Rng::of(self.seed, &[part::LEAD, layer as u64]);
         (0..self.sizes.kv_heads).map(|_| rng.range(0, self.sizes.head_dim as i64 / 2 - 1) as u8).collect()
+    }
+
+    fn head_norm(&self, layer: usize, which: usize) -> Option<Cow<'_, [i16]>> {
+        if !self.head_norms || layer >= self.sizes.layers {
+            return None;
+        }
+        let mut rng = Rng::of(self.seed, &[part::HEAD_NORM, layer as u64, which as u64]);
+        let gain = |_| (rng.range(6000, 26000) * (1 - 2 * rng.range(0, 1))) as i16;
+        Some((0..self.sizes.head_dim).map(gain).collect())
     }
 
     fn bias(&self, layer: usize, linear: Linear) -> Cow<'_, [i32]> {

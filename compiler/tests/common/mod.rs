@@ -8,6 +8,7 @@ use accllm_hw::config::find;
 use accllm_hw::sizes::Sizes;
 
 /// Name, spec and settings of the synthetic shapes.
+#[allow(dead_code)] // each test binary uses its part
 pub fn shapes() -> Vec<(&'static str, ModelSpec, Settings)> {
     let models = synthetic::shapes().into_iter();
     models
@@ -45,6 +46,7 @@ pub fn llama2_7b() -> ModelSpec {
         og: 30000,
         os: 20,
         hs: 12,
+        head_norms: None,
     };
     ModelSpec {
         sizes: Sizes {

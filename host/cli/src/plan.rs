@@ -123,7 +123,7 @@ impl Plan {
     /// The runner with the model, and its program and image where the device has them.
     pub fn open<'m>(&self, ready: &'m Ready, out: &Out) -> Result<Opened<'m>> {
         if matches!(self.place, Place::Integer) {
-            let runner = Reference::new(&ready.model, prepare::lambda(&self.shape, ready))?;
+            let runner = Reference::new(&ready.model, prepare::lambda(&self.shape, ready.model.lambda))?;
             return Ok(Opened { runner: Box::new(runner), hardware: None });
         }
         let (program, image) = match &self.program {

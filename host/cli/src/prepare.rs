@@ -43,9 +43,8 @@ pub fn open(source: &Source, out: &Out) -> Result<Ready> {
     ready
 }
 
-/// The attention shape: the command line's, else the model's.
-pub fn lambda(shape: &ShapeArgs, ready: &Ready) -> LambdaShape {
-    let default = ready.model.lambda;
+/// The attention shape: the command line's, else the model's own.
+pub fn lambda(shape: &ShapeArgs, default: LambdaShape) -> LambdaShape {
     LambdaShape {
         n_sink: shape.sinks.unwrap_or(default.n_sink),
         n_window: shape.window.unwrap_or(default.n_window),
@@ -59,9 +58,18 @@ pub fn program(shape: &ShapeArgs, ready: &Ready) -> Result<Program> {
 
 /// The same for several sequences.
 pub fn batched(shape: &ShapeArgs, ready: &Ready, sequences: usize) -> Result<Program> {
-    let lambda = lambda(shape, ready);
+    of_spec(shape, &ModelSpec::from(&ready.model), lambda(shape, ready.model.lambda), sequences)
+}
+
+/// The same of a model without its weights.
+pub fn of_spec(
+    shape: &ShapeArgs,
+    spec: &ModelSpec,
+    lambda: LambdaShape,
+    sequences: usize,
+) -> Result<Program> {
     let settings = Settings { lambda, block: shape.block, sequences };
-    let program = Program::compile(&ModelSpec::from(&ready.model), &config(shape)?, &settings)?;
+    let program = Program::compile(spec, &config(shape)?, &settings)?;
     program.check()?;
     Ok(program)
 }

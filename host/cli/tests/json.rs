@@ -5,7 +5,7 @@ mod common;
 use common::{accllm, arg, json, quantized};
 
 #[test]
-fn documented_keys() {
+fn documented_keys_of_quality() {
     let (dir, model) = quantized();
     let model = model.as_str();
 
@@ -54,6 +54,12 @@ fn documented_keys() {
 
     let report = json(&["bench-cpu", model, "--threads", "1", "--tokens", "2"]);
     assert!(report["score_tok_per_s"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn documented_keys_of_programs_and_runs() {
+    let (dir, model) = quantized();
+    let model = model.as_str();
 
     let program = dir.path().join("p.accllm");
     let program = arg(&program);
@@ -74,6 +80,16 @@ fn documented_keys() {
         (report["channels"].as_u64(), report["layers"][3]["weights"][6]["name"].as_str()),
         (Some(32), Some("L3.down"))
     );
+
+    // Sizes alone are enough, and give what a model of these sizes does.
+    let sizes = dir.path().join("config.json");
+    std::fs::copy(common::checkpoint().join("config.json"), &sizes).unwrap();
+    let of_sizes = json(&["info", arg(&sizes), "--config", "u280", "--sinks", "4", "--window", "508"]);
+    for key in ["kv_bytes", "channels", "block"] {
+        assert_eq!(of_sizes[key], report[key], "{key}");
+    }
+    assert_eq!(of_sizes["layers"][3]["weights"][6]["rows"], report["layers"][3]["weights"][6]["rows"]);
+    assert_eq!(of_sizes["begin"], serde_json::json!([]));
 
     assert_eq!(json(&["devices"])["configs"][2]["peak_bytes_per_second"], 460_800_000_000u64);
 

@@ -6,7 +6,7 @@ use common::{accllm, arg, fails, json, quantized};
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -58,59 +58,60 @@ fn run(model: &str, more: &[&str]) -> Value {
     serde_json::from_str(&ran.out).unwrap()
 }
 
-#[test]
-fn openai_python_client() {
-    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/openai");
+/// The Python packages that `make TARGET` puts into a folder of `tools`; `None`, and why `test` is skipped, without them.
+fn packages(test: &str, folder: &str, target: &str) -> Option<PathBuf> {
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools").join(folder);
     if !tools.join(".installed").is_file() {
-        let why = "skipped openai_python_client: OpenAI's client is not in tools/openai; `make openai-client` installs it";
         // Past the test harness, which shows output of failed tests only.
+        let why =
+            format!("skipped {test}: its packages are not in tools/{folder}; `make {target}` installs them");
         writeln!(std::io::stderr(), "{why}").unwrap();
-        return;
+        return None;
     }
-    let (_dir, model) = quantized();
-    let sampling = ["--temperature", "0.9", "--top-p", "0.95", "--top-k", "40", "--seed", "7"];
-    let (greedy, sampled) = (run(&model, &[]), run(&model, &sampling));
-    assert_ne!(greedy["text"], sampled["text"]);
-    let mut serving = Serving::new(&[&model]);
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/openai_client.py");
+    Some(tools)
+}
+
+/// Runs a script of this folder against a server of `model`; it must say `ok` last, and the server must end well.
+fn client(packages: &Path, model: &str, script: &str, args: &[&str]) {
+    let mut serving = Serving::new(&[model]);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(script);
     let python = std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
-    let done = Command::new(python)
-        .arg(script)
-        .args([&serving.url, &greedy.to_string(), &sampled.to_string()])
-        .env("PYTHONPATH", tools)
-        .output()
-        .unwrap();
+    let mut command = Command::new(python);
+    let command = command.arg(script).arg(&serving.url).args(args).env("PYTHONPATH", packages);
+    let done = command.output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
     assert!(done.status.success() && out.starts_with("ok"), "{out}{err}");
     serving.signal("TERM");
     assert!(serving.process.wait().unwrap().success());
 }
 
+#[test]
+fn openai_python_client() {
+    let Some(tools) = packages("openai_python_client", "openai", "openai-client") else { return };
+    let (_dir, model) = quantized();
+    let sampling = ["--temperature", "0.9", "--top-p", "0.95", "--top-k", "40", "--seed", "7"];
+    let (greedy, sampled) = (run(&model, &[]), run(&model, &sampling));
+    assert_ne!(greedy["text"], sampled["text"]);
+    client(&tools, &model, "openai_client.py", &[&greedy.to_string(), &sampled.to_string()]);
+}
+
+/// The `llm` command, as a person uses it: its file of models names the server.
+#[test]
+fn llm_command() {
+    let Some(tools) = packages("llm_command", "llm", "llm-client") else { return };
+    let (dir, model) = quantized();
+    let greedy = run(&model, &[]);
+    client(&tools, &model, "llm_command.py", &[&greedy.to_string(), arg(dir.path())]);
+}
+
 /// lm-evaluation-harness, unmodified, finds what `accllm eval-choices` does, to the last digit.
 #[test]
 fn lm_evaluation_harness() {
-    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/lm-eval");
-    if !tools.join(".installed").is_file() {
-        let why = "skipped lm_evaluation_harness: it is not in tools/lm-eval; `make lm-eval` installs it";
-        writeln!(std::io::stderr(), "{why}").unwrap();
-        return;
-    }
+    let Some(tools) = packages("lm_evaluation_harness", "lm-eval", "lm-eval") else { return };
     let (dir, model) = quantized();
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    let questions = tests.join("lm_eval/tales.jsonl");
+    let questions = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lm_eval/tales.jsonl");
     let ours = json(&["eval-choices", &model, "--questions", arg(&questions)]);
-    let mut serving = Serving::new(&[&model]);
-    let python = std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
-    let done = Command::new(python)
-        .arg(tests.join("lm_eval.py"))
-        .args([&serving.url, &ours.to_string(), arg(dir.path())])
-        .env("PYTHONPATH", tools)
-        .output()
-        .unwrap();
-    let (out, err) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
-    assert!(done.status.success() && out.starts_with("ok"), "{out}{err}");
-    serving.signal("TERM");
-    assert!(serving.process.wait().unwrap().success());
+    client(&tools, &model, "lm_eval.py", &[&ours.to_string(), arg(dir.path())]);
 }
 
 /// All devices give the same log-probabilities, the RTL included: of a prompt, and of an answer with penalties.

@@ -2,11 +2,12 @@
 
 use accllm_compiler::abi::reg;
 use accllm_compiler::image::source_row;
-use accllm_compiler::label::{Label, Tensor};
+use accllm_compiler::label::Label;
 use accllm_compiler::{Program, Step};
 use accllm_hw::config::{COLS, MACS};
 use accllm_hw::isa::{ARGS, Instr, Op};
 use accllm_hw::sizes::Linear;
+use accllm_hw::tensor::Tensor;
 use accllm_sim::golden::{Executed, Space};
 use accllm_sim::lockstep::{Instruction, Locate, Place};
 use std::collections::BTreeMap;
@@ -70,18 +71,12 @@ impl<'a> Places<'a> {
             (Op::MATK, Space::Score(lane)) => {
                 let score = &self.program.layout.score;
                 let set = number.map_or(0, |n| sets.of(n)) * sets.steps;
-                let (at, width) = (address as usize, score.row.max(1));
-                let lane_row = (at / width).saturating_sub(set) * s.lanes + usize::from(lane);
-                Where { element: Some(at % width), ..row(lane_row) }
+                let (step, at) = (address as usize / score.row.max(1), address as usize % score.row.max(1));
+                Where { element: Some(at), ..row(step.saturating_sub(set) * s.lanes + usize::from(lane)) }
             }
             (Op::SILU, Space::Act(_) | Space::Exponent(_)) => {
-                let (x, first) = (usize::from(instr.x).max(1), label.part.map_or(0, |p| p.0));
-                let element = match space {
-                    Space::Exponent(_) => first / COLS + offset / x,
-                    _ => first + offset / COLS / x * COLS + offset % COLS,
-                };
                 let token = label.tokens_at(&i.loop_counters, self.tokens).next();
-                Where { token, head: None, element: Some(element) }
+                Where { token, head: None, element: Some(silu_column(&instr, label, space, offset)) }
             }
             (Op::SOFTMAX, Space::Act(lane)) => {
                 let (act, wide) = (&self.program.layout.act, usize::from(s.prob_wide));
@@ -119,6 +114,15 @@ struct Where {
     token: Option<usize>,
     head: Option<usize>,
     element: Option<usize>,
+}
+
+/// A column of SILU's output, or the block of columns that an exponent is of.
+fn silu_column(instr: &Instr, label: &Label, space: Space, offset: usize) -> usize {
+    let (x, first) = (usize::from(instr.x).max(1), label.part.map_or(0, |p| p.0));
+    match space {
+        Space::Exponent(_) => first / COLS + offset / x,
+        _ => first + offset / COLS / x * COLS + offset % COLS,
+    }
 }
 
 /// An output row of a linear layer, in the checkpoint's order.

@@ -9,6 +9,9 @@ use accllm_quant::config::LlamaConfig;
 use accllm_quant::model::LambdaShape;
 use std::path::Path;
 
+/// Attention shape of sizes without a model that has one.
+pub const LAMBDA: LambdaShape = LambdaShape { n_sink: 4, n_window: 2044 };
+
 /// The bundled model: real weights, real text.
 pub const BUNDLED: &str = "tinytales";
 
@@ -126,6 +129,7 @@ impl Random {
             values: Values::Normal,
             uniform: true,
             led: false,
+            head_norms: false,
             biases: Vec::new(),
             lambda: self.lambda,
             seed: self.seed,

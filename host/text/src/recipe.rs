@@ -93,7 +93,7 @@ pub struct Recipe {
     /// Seed of a rotation of the residual stream.
     pub rotate: Option<u64>,
     /// Pairs of channels that are split and dropped, at most, in each of two tensors of a layer.
-    pub dimensions: usize,
+    pub split: usize,
     /// Text that every text of the model follows, if any: its keys and values come with the model.
     pub prefix: Option<String>,
     /// What the calibration text is.
@@ -120,9 +120,9 @@ impl Recipe {
             formats: Formats::One(WeightFormat::W2Sparse),
             pruning: Pruning::default(),
             layer_pruning: Vec::new(),
-            keys: Keys::AsTheyAre,
+            keys: Keys::Plain,
             rotate: None,
-            dimensions: 0,
+            split: 0,
             prefix: None,
             text: Text::File,
             tokens: None,
@@ -178,13 +178,7 @@ impl Recipe {
         let sizes = self.sizes(&float.config);
         let window = sizes.window;
         // What cannot be met is said before text is written.
-        let prefix = match &self.prefix {
-            None => Vec::new(),
-            Some(text) if text.is_empty() => {
-                return Err(Error::Argument("the prefix is empty; leave it out".into()));
-            }
-            Some(text) => tokenizer.encode(text)?,
-        };
+        let prefix = self.prefix_tokens(tokenizer)?;
         Options { prefix: prefix.clone(), ..Options::default() }.check(&float.config)?;
         let layer_pruning = self.prunings(float.config.sizes.layers)?;
         let costs = match self.formats {
@@ -216,7 +210,7 @@ impl Recipe {
             order: true,
             keys: self.keys,
             rotate: self.rotate,
-            dimensions: self.dimensions,
+            split: self.split,
             prefix,
             // Without passes over a layer alone: only what the training of the whole model starts at, which is the same
             // for all its rates.
@@ -229,6 +223,14 @@ impl Recipe {
             ..Options::default()
         };
         Ok((text, options))
+    }
+
+    fn prefix_tokens(&self, tokenizer: &TextTokenizer) -> Result<Vec<u32>> {
+        match &self.prefix {
+            None => Ok(Vec::new()),
+            Some(text) if text.is_empty() => Err(Error::Argument("the prefix is empty; leave it out".into())),
+            Some(text) => Ok(tokenizer.encode(text)?),
+        }
     }
 
     /// Text of the model itself.

@@ -283,6 +283,14 @@ fn refusals_say_what_is_wrong() {
         assert!(got == *status && message.contains(word), "{path} {body}: {got} {message}");
         assert_eq!(answer["error"]["type"], "invalid_request_error");
     }
+    assert_eq!(server.steps(), 0);
+}
+
+/// A refusal says what field is wrong, and what is right still works after it.
+#[test]
+fn the_server_goes_on_after_a_refusal() {
+    let server = Running::new(LIMITS);
+    let long = format!(r#"{{"prompt": "{}"}}"#, "word ".repeat(60));
     assert_eq!(server.complete(r#"{"prompt": "a", "n": 2}"#).1["error"]["param"], "n");
     assert_eq!(server.complete(&long).1["error"]["code"], "context_length_exceeded");
     let get = |path: &str| {
@@ -386,6 +394,12 @@ fn serve_fields() {
     let said = answer["error"]["message"].as_str().unwrap();
     assert!(said.contains("-1 as a token") && said.contains("0 to 1023"), "{said}");
     assert_eq!(server.steps(), 0);
+}
+
+/// Fields that other servers know, and what they do here.
+#[test]
+fn fields_of_other_servers() {
+    let server = Running::new(LIMITS);
     // The engine counts: 5 is followed by 306, then 607.
     let text = |fields: &str| {
         let (status, answer) = server.complete(&format!(r#"{{"prompt": [5], "max_tokens": 3, {fields}}}"#));

@@ -18,14 +18,19 @@ module fault_unit
 );
   fault_t report[SOURCES], first;
 
+  // Copies of who reports: for its words, for the rest.
+  (* keep *) logic [SOURCES-1:0] valid_info, valid_rest;
   always_comb begin
     first = '0;
-    for (int i = SOURCES - 1; i >= 0; i--) if (report[i].valid) first = report[i];
+    for (int i = SOURCES - 1; i >= 0; i--) begin
+      if (valid_info[i]) first.info = report[i].info;
+      if (valid_rest[i]) {first.valid, first.code, first.pc} = {1'b1, report[i].code, report[i].pc};
+    end
   end
 
   always_ff @(posedge clk) begin
     report <= faults;
-    for (int i = 0; i < SOURCES; i++) report[i].valid <= faults[i].valid && enable && !rst && !begin_run;
+    for (int i = 0; i < SOURCES; i++) {valid_info[i], valid_rest[i]} <= {2{faults[i].valid && enable && !rst && !begin_run}};
     if (rst || begin_run) begin
       {hit, status, fault_pc, fault_info} <= '0;
     end else if (first.valid && !hit) begin

@@ -72,9 +72,11 @@ module issue
   wire store = push && !direct;
   wire refill = next_valid && vacant;
   wire fetch = q_some && !next_valid;
-  wire f_fills = !retire && (take ? f_count == (FW + 1)'(FLIGHT - 1) : f_count == (FW + 1)'(FLIGHT));
+  // No place among the running ones in the next cycle, if the head is taken or not.
+  wire fills_taken = !retire && f_count == (FW + 1)'(FLIGHT - 1);
+  wire fills_kept = !retire && f_count == (FW + 1)'(FLIGHT);
   flight_t oldest;
-  assign oldest = flight[f_read];
+  wire [FW-1:0] f_after = f_read + 1'b1;
 
   assign in_ready = !q_count[DW];
   assign uop = head.uop;
@@ -96,13 +98,18 @@ module issue
       head <= head_next ? '{sig1: next.sig1, sig0: next.sig0, uop: next.uop} : '{sig1: in_op.sig1, sig0: in_op.sig0, uop: in_op.uop};
     end
     if (take) flight[f_write] <= '{sig1: head.sig1, sig0: head.sig0, pc: head.uop.pc};
+    if (take && f_count == (FW + 1)'(retire)) oldest <= '{sig1: head.sig1, sig0: head.sig0, pc: head.uop.pc};
+    else if (retire) oldest <= flight[f_after];
   end
 
   // Offered when the head needs nothing more and its place is free: a register, because every unit looks at it.
   wire next_next = fetch || (next_valid && !refill);
   wire held_next = direct || refill || (head_valid && !take);
-  wire offer_next = !f_fills && (direct ? in_op.wait0 == 0 && in_op.wait1 == 0 : vacant ? next_valid && next_free
-                                : (!need0 || grant0) && (!need1 || grant1));
+  wire granted = (!need0 || grant0) && (!need1 || grant1);
+  wire in_free = in_op.wait0 == 0 && in_op.wait1 == 0;
+  wire offer_taken = !fills_taken && next_valid && next_free;
+  wire offer_kept = !fills_kept && (head_valid ? granted : direct ? in_free : next_valid && next_free);
+  wire offer_next = take ? offer_taken : offer_kept;
   always_ff @(posedge clk) begin
     {head_held, head_offered, head_next} <= rst || clear ? '0 : {held_next, offer_next, next_next};
     if (rst || clear) begin
@@ -130,7 +137,7 @@ module issue
       f_read <= f_read + FW'(retire);
       f_count <= f_count + (FW + 1)'(take) - (FW + 1)'(retire);
       running <= take || (running && !(retire && f_count == (FW + 1)'(1)));
-      f_full <= f_fills;
+      f_full <= take ? fills_taken : fills_kept;
       offered <= start_valid && !start_ready;
       assert (!offered || start_valid) else $error("issue: an operation that the unit did not take is no longer offered");
       assert (!store || !q_count[DW]) else $error("issue: an operation is pushed into a full queue");

@@ -17,7 +17,7 @@ module semaphores
     output fault_t                       fault
 );
   localparam int N = SEMAPHORES;
-  logic [N:1] nonzero, fresh, past;
+  logic [N:1] available, past;  // a count, or one that came in the cycle before
   logic [N:1] given[5];
   raise_t came[4], late[4];  // the signals, one and two cycles after they came
   logic [3:0] guilty;
@@ -25,7 +25,7 @@ module semaphores
   always_comb begin
     for (int i = 1; i <= N; i++) begin
       logic taken;
-      taken = !(nonzero[i] || fresh[i]);
+      taken = !available[i];
       for (int w = 0; w < 5; w++) begin
         given[w][i] = ask[w][i] && !taken;
         taken |= ask[w][i];
@@ -38,27 +38,24 @@ module semaphores
   for (genvar i = 1; i <= N; i++) begin : gen_count
     logic [7:0] count;
     logic [2:0] add, more;  // signals: that came in the cycle before, and that come
-    logic some, came_now, over;
+    logic some, over;
     wire take = given[0][i] || given[1][i] || given[2][i] || given[3][i] || given[4][i];
     wire [8:0] sum = {1'b0, count} + {6'd0, add} - 9'(take);
-    assign {nonzero[i], fresh[i], past[i]} = {some, came_now, over};
+    assign {available[i], past[i]} = {some, over};
     always_comb begin
       more = '0;
       for (int r = 0; r < 4; r++) more += 3'(raise[r].valid && raise[r].index == 4'(i));
     end
     always_ff @(posedge clk) begin
       if (rst || clear) begin
-        {count, add, some, came_now, over} <= '0;
+        {count, add, some, over} <= '0;
       end else begin
         add <= more;
-        came_now <= more != 0;
+        some <= sum != 0 || more != 0;
         over <= sum[8];
-        if (!sum[8]) begin
-          count <= sum[7:0];
-          some <= sum[7:0] != 0;
-        end
+        if (!sum[8]) count <= sum[7:0];
         assert (!(take && count == 0 && add == 0)) else $error("semaphore %0d goes below zero", i);
-        assert (some == (count != 0)) else $error("semaphore %0d: %0d counts", i, count);
+        assert (some == (count != 0 || add != 0)) else $error("semaphore %0d: %0d counts", i, count);
       end
     end
   end

@@ -184,7 +184,6 @@ module sequencer
           if (complete) begin
             state <= kind.ends ? IDLE : jumps ? FETCH : READ;
             pc <= kind.again ? loop_start : kind.skip ? (op.uop.a[31:16] != 0 ? '1 : op.uop.a[15:0]) : pc + 16'd1;
-            if (kind.matrix || kind.vector) seq <= seq + 32'd1;
           end
         end
         default: ;
@@ -196,6 +195,7 @@ module sequencer
         if (opens[i] && enable) loop_left[i] <= op.uop.n - 32'd1;
         else if (repeats[i] && enable) loop_left[i] <= top_left - 32'd1;
       end
+      if (enable && ((at_matrix && mat_ready) || (at_vector && vec_ready))) seq <= seq + 32'd1;
       for (int i = 0; i < CONSTS; i++) if (executing && units_idle && sets[i]) const_words[i] <= op.uop.a;
       // The registers are loaded a cycle after the start, so that the start does not reach a thousand of them at once; what
       // a stopped run left must not be executed meanwhile.

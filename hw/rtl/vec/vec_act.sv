@@ -17,6 +17,7 @@ module vec_act
     input  logic                       wide_head,
     input  logic    [             4:0] group,
     input  logic                       v,
+    input  logic                       v_place,      // a copy, for where the next word goes
     input  logic                       last,
     input  logic    [         VEC-1:0] mask,
     input  logic    [            31:0] o      [VEC],
@@ -37,9 +38,14 @@ module vec_act
   logic [7:0] pos;  // column of the first element: in the word, or in the head or the 64 slots
   logic [LL-1:0] lane, first_lane;
   logic [4:0] in_group;
-  wire here = v && op.to_act;
+  // Copies of the record, which is looked at long before results come.
+  (* keep *) logic takes, places, rotates, softmax, steps;
+  always_ff @(posedge clk) {takes, places, softmax, steps} <= {{2{op.to_act}}, {2{op.softmax}}};
+  always_ff @(posedge clk) rotates <= op.qq;
+  wire here = v && takes;
+  wire moves = v_place && places;
   wire outside = at >= 40'(ACT);
-  assign turns_bad = here && outside;
+  assign turns_bad = moves && outside;
 
   // Banks: one run; SOFTMAX a run in each of the four groups of a half; QQ one in every head's worth of columns.
   wire [63:0] one = 64'((1 << Q) - 1) << pos[7:2];
@@ -65,7 +71,7 @@ module vec_act
     if (here) begin
       w_addr <= at[$clog2(ACT)-1:0];
       w_lanes <= (op.wide ? LANES'(3) : LANES'(1)) << lane;
-      w_banks <= op.softmax ? (pos[5] ? {half, 32'd0} : {32'd0, half})
+      w_banks <= softmax ? (pos[5] ? {half, 32'd0} : {32'd0, half})
                : op.qq ? {32'd0, wide_head ? one[31:0] : {2{one[15:0]}}} : one;
       w_exp <= exponent;
     end
@@ -73,8 +79,8 @@ module vec_act
   end
 
   // Where the next word goes. Lane rows follow each other through the lanes, then to the next word.
-  wire row_end = op.softmax && last;
-  wire wrap = op.softmax ? pos[5:0] == 6'(64 - VEC) : pos == 8'(256 - VEC);
+  wire row_end = steps && last;
+  wire wrap = steps ? pos[5:0] == 6'(64 - VEC) : pos == 8'(256 - VEC);
   logic [4:0] last_of_group;
   always_ff @(posedge clk) last_of_group <= group - 5'd1;
   wire group_end = in_group == last_of_group;
@@ -88,8 +94,8 @@ module vec_act
       first_lane <= next.setup.row_act[LL-1:0];
       in_group <= '0;
       pos <= next.op.attq ? next.uop.aux[7:0] : '0;
-    end else if (here) begin
-      if (op.qq) begin
+    end else if (moves) begin
+      if (rotates) begin
         pos <= last ? '0 : pos + 8'(VEC);
         if (last) begin
           in_group <= group_end ? '0 : in_group + 5'd1;

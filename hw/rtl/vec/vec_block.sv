@@ -14,7 +14,7 @@ module vec_block #(
     output logic               out_valid,
     output logic [      7:0]   y    [VEC],
     output logic [      3:0]   e,
-    output logic               stays       // something is here after this cycle
+    output logic               stays       // something is here after this cycle, also if nothing comes in
 );
   localparam int WORDS = 256 / VEC;
   localparam int AW = $clog2(WORDS) + 1;
@@ -33,7 +33,7 @@ module vec_block #(
   wire held = read != closed;
   wire [AW-1:0] filled = written - read;
   wire [AW-1:0] read_next = flush || init ? '0 : read + AW'(held);
-  assign stays = in_valid || written != read || moving || rounding;
+  assign stays = written != read || moving || rounding;
 
   logic [11:0] over[VEC];
   for (genvar l = 0; l < VEC; l++) begin : gen_lane

@@ -13,11 +13,12 @@ module vec_dst
     input  vop_t                                  op,
     input  vsetup_t                               setup,
     input  logic                                  valid,
+    input  logic                                  valid_copy,
     output logic                                  pop,
     input  vresult_t                              result,
     input  logic     [               VEC-1:0]     mask,
     input  logic     [                  31:0]     x     [VEC],
-    output logic                                  vw_valid,
+    (* keep *) output logic                       vw_valid,
     input  logic                                  ready_next, // `vw_ready`, a cycle before
     output logic     [$clog2(VMEM/VEC)-1:0]     vw_addr,
     output logic     [               VEC-1:0]     vw_mask,
@@ -29,10 +30,13 @@ module vec_dst
   // The word that comes next. Of a pair the words are `distance` apart; after its second one, one on from the first, and after
   // the last pair of a row one on from the second.
   logic [31:0] word, back;
-  (* keep *) logic ready;  // a copy of `vw_ready`
+  // Copies: `ready` of `vw_ready`, and what loads the words. The operation's record is looked at long before its results come.
+  (* keep *) logic ready, ready_copy, takes, takes_copy, holds_copy;
   wire outside = word >= 32'(VMEM / VEC);
   wire complete = !op.halves || result.upper;
-  assign pop = valid && op.to_vmem && (!vw_valid || ready);
+  assign pop = valid && takes && (!vw_valid || ready);
+  wire load = valid_copy && takes_copy && (!holds_copy || ready_copy);
+  wire holds = !flush && (pop ? !outside : vw_valid && !ready);
   wire turns_bad = pop && outside;
   assign stays = vw_valid && !ready;
   wire [31:0] after = word + 32'd1, forth = word + setup.distance, backward = word + back;
@@ -44,13 +48,12 @@ module vec_dst
   end
 
   always_ff @(posedge clk) begin
-    ready <= ready_next;
+    {ready, ready_copy} <= {2{ready_next}};
+    {takes, takes_copy} <= {2{op.to_vmem}};
+    {vw_valid, holds_copy} <= {2{holds}};
     back <= 32'd1 - setup.distance;
     if (init) word <= c >> LV;
     else if (pop) word <= word_next;
-    if (flush) vw_valid <= 1'b0;
-    else if (pop) vw_valid <= !outside;
-    else if (ready) vw_valid <= 1'b0;
     bad <= turns_bad && !flush;
     if (pop) begin
       vw_addr <= word[$clog2(VMEM/VEC)-1:0];
@@ -60,7 +63,7 @@ module vec_dst
   end
   for (genvar l = 0; l < VEC; l++) begin : gen_lane
     logic [31:0] q;
-    always_ff @(posedge clk) if (pop) q <= x[l];
+    always_ff @(posedge clk) if (load) q <= x[l];
     assign vw_data[l*32+:32] = q;
   end
 

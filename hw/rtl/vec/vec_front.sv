@@ -43,13 +43,15 @@ module vec_front
   uop_t u;
   vec_decode #(.VEC(VEC)) u_decode (.code(start_uop.op), .flags(start_uop.flags), .op(decoded));
 
-  logic empty, token_bad, row_bad, early_bad, late_bad;
+  (* keep *) logic row_bad, row_refused;  // copies: one chooses what is reported
+  logic empty, token_bad, early_bad, late_bad;
   logic [7:0] bad;
   logic [31:0] token;
   logic [47:0] beat;
   logic [63:0] product;
   vsetup_t setup;
   logic working;
+  logic at_end;        // of the cycles of WORK, READ or AGAIN
   logic stuck, reads;  // from the second cycle of WAIT on: the token is not needed, or is
   assign working = state == WORK || state == AGAIN;
   vec_setup #(
@@ -67,7 +69,7 @@ module vec_front
   assign valid_next = state_next == READY;
 
   always_comb begin
-    next = '{uop: u, op: op, setup: setup, empty: empty, refused: !empty && (early_bad || row_bad || late_bad), bad: bad, info: u.a};
+    next = '{uop: u, op: op, setup: setup, empty: empty, refused: !empty && (early_bad || row_refused || late_bad), bad: bad, info: u.a};
     next.setup.beat = op.embed ? beat[31:0] : u.a;
     if (bad == FAULT_NONE && !empty) begin
       if (row_bad) begin
@@ -86,12 +88,12 @@ module vec_front
     case (state)
       CLOSED: state_next = FREE;
       FREE: if (take) state_next = WORK;
-      WORK: if (waited == (op.multiplies && !op.embed ? 4'(PRODUCT) : 4'd2)) state_next = op.embed ? WAIT : READY;
+      WORK: if (at_end) state_next = op.embed ? WAIT : READY;
       WAIT:
       if (stuck) state_next = READY;
       else if (token_read) state_next = READ;
-      READ: if (waited == 4'(TOKEN)) state_next = AGAIN;
-      AGAIN: if (waited == 4'(PRODUCT + 1)) state_next = READY;
+      READ: if (at_end) state_next = AGAIN;
+      AGAIN: if (at_end) state_next = READY;
       default: if (ready) state_next = FREE;
     endcase
     if (rst) state_next = CLOSED;
@@ -101,6 +103,8 @@ module vec_front
     state <= state_next;
     start_ready <= state_next == FREE && scan_idle_next;
     valid <= valid_next;
+    at_end <= (state == WORK && waited == (op.multiplies && !op.embed ? 4'(PRODUCT - 1) : 4'd1))
+           || (state == READ && waited == 4'(TOKEN - 1)) || (state == AGAIN && waited == 4'(PRODUCT));
     stuck <= state == WAIT && (early_bad || empty);
     reads <= state == WAIT && !(early_bad || empty);
     waited <= state == FREE || state == WAIT || (state == READ && state_next != READ) ? 4'd1 : waited + 4'd1;
@@ -112,7 +116,7 @@ module vec_front
     end
     if (state == READ) token <= word[u.b[LV-1:0]];
     token_bad <= token >= u.aux;
-    row_bad <= op.embed && (token_bad || beat[47:32] != 0);
+    {row_bad, row_refused} <= {2{op.embed && (token_bad || beat[47:32] != 0)}};
   end
 
   wire unused = &{1'b0, product[63:32]};

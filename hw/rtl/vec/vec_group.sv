@@ -33,7 +33,7 @@ module vec_group
   (* keep *) logic signed [25:0] factor_q, factor_0;
   (* keep *) logic [15:0] base_q;
   (* keep *) logic [7:0] visible;
-  (* keep *) logic [5:0] shift_5, shift_9, shift_10, shift_11;
+  (* keep *) logic [5:0] shift_5, shift_9, shift_10, shift_2;
   (* keep *) logic upper_4, upper_5;
   logic sink_4;
   wire to_factor = op_q.silu ? v[ST_SIGMOID] : v[ST_OPERAND] && !op_q.early;
@@ -66,7 +66,8 @@ module vec_group
     base_q <= scalar.base;
     factor_q <= op_q.softmax && sink_4 ? scalar.factor_sink : scalar.factor;
     factor_0 <= op_q.softmax && (sink_4 || peak[ST_MEMORY]) ? scalar.factor_sink : scalar.factor;
-    {shift_11, shift_10, shift_9, shift_5} <= {shift_10, shift_9, shift_5, scalar.shift};
+    {shift_10, shift_9, shift_5} <= {shift_9, shift_5, scalar.shift};
+    shift_2 <= constants.shift_2;
   end
 
   // Of a peak, the largest raw scores: sinks in lane 0, window in lane 1.
@@ -84,8 +85,8 @@ module vec_group
       assign raw = sc[l];
     end
     vec_lane u_lane (
-        .clk, .op(op_q), .en, .upper_4, .upper_5, .ra(ra[l]), .rb(rb[l]), .sc(raw), .ld(ld[l]), .hw(hw[l]),
-        .factor, .base(base_q), .shift_11, .constants(constants_q), .zmax(zmax_q), .visible(visible[l]), .a(a[l]),
+        .clk, .op_next(op), .en, .upper_4, .upper_5, .ra(ra[l]), .rb(rb[l]), .sc(raw), .ld(ld[l]), .hw(hw[l]),
+        .factor, .base(base_q), .shift_10, .shift_2, .constants(constants_q), .zmax(zmax_q), .visible(visible[l]), .a(a[l]),
         .p(p[l]), .s(s[l]), .o(o[l])
     );
   end

@@ -39,6 +39,9 @@ module vec_kv
     $error("4 * CHANNELS must be at least VEC");
   end
 
+  // Copies of the record, which is looked at long before results come.
+  (* keep *) logic keys, values, values_data, values_left;
+  always_ff @(posedge clk) {keys, values, values_data, values_left} <= {op.qk, {3{op.qv}}};
   logic narrow, half;
   logic [$clog2(CHANNELS)-1:0] channel;
   logic [39:0] param, code;
@@ -54,8 +57,8 @@ module vec_kv
   logic [VEC*4-1:0] codes, gathered[KW];
   logic [15:0] four[CHANNELS];
   wire v_last = at == 4'(VW - 1);
-  wire completes = op.qk ? result.last : v_last;
-  assign pop = valid && (op.qk || op.qv) && (!full || hand);
+  wire completes = keys ? result.last : v_last;
+  assign pop = valid && (keys || values) && (!full || hand);
   wire full_next = (pop && completes) || (full && !hand);
   for (genvar l = 0; l < VEC; l++) begin : gen_code
     assign codes[l*4+:4] = x[l][3:0];
@@ -63,19 +66,19 @@ module vec_kv
   end
   for (genvar i = 0; i < KW; i++) begin : gen_word
     wire hit = at == 4'(i) || (narrow && at == 4'(i - KW / 2));
-    always_ff @(posedge clk) if (pop && op.qk && hit) gathered[i] <= codes;
+    always_ff @(posedge clk) if (pop && keys && hit) gathered[i] <= codes;
   end
   for (genvar c = 0; c < CHANNELS; c++) begin : gen_four
     localparam int L = (4 * c) % VEC;
     wire hit = VW == 1 || at == 4'(c / (VEC / 4));
-    always_ff @(posedge clk) if (pop && op.qv && hit) four[c] <= codes[L*4+:16];
+    always_ff @(posedge clk) if (pop && values && hit) four[c] <= codes[L*4+:16];
   end
   always_ff @(posedge clk) begin
     if (flush || init) begin
       at <= '0;
       full <= 1'b0;
     end else begin
-      if (pop) at <= result.last || (op.qv && v_last) ? '0 : at + 4'd1;
+      if (pop) at <= result.last || (values && v_last) ? '0 : at + 4'd1;
       full <= full_next;
       assert (!(pop && full && !hand)) else $error("KV cache: a word after the last one of a head");
     end
@@ -90,10 +93,10 @@ module vec_kv
   always_ff @(posedge clk) begin
     settle <= init ? '0 : {settle[3:0], 1'b1};
     if (init) head <= '0;
-    else if (hand && (op.qk || ends)) head <= head + 40'(uop.k);
+    else if (hand && (keys || ends)) head <= head + 40'(uop.k);
     if (!settle[4]) next_step <= '0;
-    else if (hand && op.qv) next_step <= ends ? '0 : next_step + {8'd0, uop.aux};
-    first_beat <= op.qk ? head + param : head + code + next_step;
+    else if (hand && values) next_step <= ends ? '0 : next_step + {8'd0, uop.aux};
+    first_beat <= keys ? head + param : head + code + next_step;
     second_beat <= head + code;
     first_ok <= first_beat >= {8'd0, write_low} && first_beat < {8'd0, write_high};
     second_ok <= second_beat >= {8'd0, write_low} && second_beat < {8'd0, write_high};
@@ -108,13 +111,13 @@ module vec_kv
   wire [CHANNELS-1:0] one = CHANNELS'(1) << channel;
   logic waits;  // left is not 0
   wire taken = !waits;
-  wire inside_range = first_ok && (op.qv || second_ok);
+  wire inside_range = first_ok && (values_left || second_ok);
   // Handed over when there is something and the sender is idle; known a cycle before.
   logic idle_next;
   always_comb begin
     case (state)
       IDLE: idle_next = !(hand && inside_range);
-      FIRST: idle_next = taken && op.qv;
+      FIRST: idle_next = taken && values;
       CODES: idle_next = 1'b0;
       default: idle_next = w_last;
     endcase
@@ -136,7 +139,7 @@ module vec_kv
     assign pieces[i/16][(i%16)*4+:4] = gathered[M/VEC][(M%VEC)*4+:4];
   end
   for (genvar i = 0; i < 8; i++) begin : gen_piece
-    always_ff @(posedge clk) if (hand && op.qk) held[i] <= pieces[i];
+    always_ff @(posedge clk) if (hand && keys) held[i] <= pieces[i];
   end
 
   always_ff @(posedge clk) begin
@@ -152,20 +155,20 @@ module vec_kv
         IDLE:
         if (hand) begin
           w_beat <= first_beat[31:0];
-          w_strb <= op.qv ? 64'd3 << {slot, 1'b0} : 64'hf << {word, 2'd0};
-          w_part <= op.qv ? slot[4:2] : word[3:1];
+          w_strb <= values ? 64'd3 << {slot, 1'b0} : 64'hf << {word, 2'd0};
+          w_part <= values ? slot[4:2] : word[3:1];
           w_last <= 1'b1;
           bad <= !inside_range;
           bad_beat <= first_ok ? second_beat[31:0] : first_beat[31:0];
           code_beat <= second_beat[31:0];
           if (inside_range) begin
-            left <= op.qv ? '1 : one;
+            left <= values_left ? '1 : one;
             waits <= 1'b1;
             state <= FIRST;
           end
         end
         FIRST:
-        if (taken && op.qv) state <= IDLE;
+        if (taken && values) state <= IDLE;
         else if (taken) begin
           w_beat <= code_beat;
           w_strb <= !narrow ? '1 : half ? {32{2'b10}} : {32{2'b01}};
@@ -198,7 +201,7 @@ module vec_kv
     else if (move) part_next <= part_next + 3'd1;
   end
   for (genvar c = 0; c < CHANNELS; c++) begin : gen_channel
-    always_ff @(posedge clk) if (move) w_data[c] <= op.qv ? {4{four[c]}} : piece;
+    always_ff @(posedge clk) if (move) w_data[c] <= values_data ? {4{four[c]}} : piece;
   end
 
   wire unused = &{1'b0, op, uop, consts, result};

@@ -4,7 +4,7 @@ module vec_lane
   import accllm_vec_pkg::*;
 (
     input  logic                      clk,
-    input  vop_t                      op,
+    input  vop_t                      op_next,    // the operation, a cycle before
     input  logic        [ST_RESULT:1] en,         // stage s loads
     input  logic                      upper_4,    // the step in stage 4 is the second one of a word
     input  logic                      upper_5,
@@ -15,7 +15,8 @@ module vec_lane
     input  logic        [       31:0] hw,         // Hadamard transform, stage 17
     input  logic signed [       25:0] factor,     // stage 5
     input  logic        [       15:0] base,       // stage 5
-    input  logic        [        5:0] shift_11,
+    input  logic        [        5:0] shift_10,
+    input  logic        [        5:0] shift_2,    // before the second bound
     input  vconst_t                   constants,
     input  logic signed [       31:0] zmax,       // of the row in stage 13
     input  logic                      visible,    // stage 13
@@ -24,6 +25,11 @@ module vec_lane
     (* keep *) output logic signed [31:0] s,      // stage 13; not moved into the multipliers after it
     output logic        [       31:0] o           // stage 18
 );
+  // Each lane has its own copies of what chooses among its words.
+  (* keep *) vop_t op;
+  (* keep *) logic [5:0] shift_11;
+  always_ff @(posedge clk) {op, shift_11} <= {op_next, shift_10};
+
   // Stage 5: operands, saturated to 24 bits (SILU) or 16 (pairs of ROPE).
   logic [31:0] b;
   wire clamp16 = op.rope && !upper_4;
@@ -137,13 +143,13 @@ module vec_lane
   wire [32:0] total = {a[31], a} + other + 33'(subtract);
   always_comb begin
     moving = !op.early ? 64'($signed({p2, 1'b0})) : op.embed ? {sum[31:0], 32'd0} : 64'($signed({sum, 1'b0}));
-    case (constants.shift_2[3:2])
+    case (shift_2[3:2])
       2'd0: near = far;
       2'd1: near = far >>> 4;
       2'd2: near = far >>> 8;
       default: near = far >>> 12;
     endcase
-    case (constants.shift_2[1:0])
+    case (shift_2[1:0])
       2'd0: fine = near;
       2'd1: fine = near >>> 1;
       2'd2: fine = near >>> 2;
@@ -160,7 +166,7 @@ module vec_lane
       sum <= {op.hadx ? total[31] : total[32], total[31:0]};
     end
     if (en[ST_SHIFT_2] && !op.softmax) begin
-      case (constants.shift_2[5:4])
+      case (shift_2[5:4])
         2'd0: far <= moving;
         2'd1: far <= moving >>> 16;
         2'd2: far <= moving >>> 32;

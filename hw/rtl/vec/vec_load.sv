@@ -10,6 +10,7 @@ module vec_load #(
     input  logic         i32,
     input  logic         step,      // a step begins
     input  logic         take,      // a step is in stage 3: its elements follow
+    input  logic         pass,      // a copy of that
     output logic         ready_next,
     input  logic         rd_valid,
     output logic         rd_ready,
@@ -60,7 +61,7 @@ module vec_load #(
       assign e32[p] = beat[(((p%N32)*VEC+l)%16)*32+:32];
     end
     always_ff @(posedge clk) begin
-      if (take) x[l] <= i32 ? e32[part] : {{16{e16[part][15]}}, e16[part]};
+      if (pass) x[l] <= i32 ? e32[part] : {{16{e16[part][15]}}, e16[part]};
     end
   end
 endmodule

@@ -14,7 +14,8 @@ module vec_queue
     input  vresult_t              in,
     input  logic     [VEC-1:0]    in_mask,
     input  logic     [   31:0]    in_x    [VEC],
-    output logic                  valid,
+    (* keep *) output logic       valid,
+    (* keep *) output logic       valid_copy,
     output logic                  more,          // than one
     input  logic                  pop,
     output vresult_t              out,
@@ -39,11 +40,11 @@ module vec_queue
     if (flush) begin
       wr <= '0;
       {level, claimed} <= '0;
-      {valid, more} <= '0;
+      {valid, valid_copy, more} <= '0;
     end else begin
       wr <= wr + AW'(push);
       if (push != pop) level <= level + (pop ? '1 : (AW + 1)'(1));
-      valid <= more || push || (valid && !pop);
+      {valid, valid_copy} <= {2{more || push || (valid && !pop)}};
       more <= push == pop ? more : push ? valid : level > (AW + 1)'(2);
       if (step != pop) claimed <= claimed + (pop ? '1 : (AW + 1)'(1));
       assert (!push || level != (AW + 1)'(DEPTH)) else $error("result queue: push into full");

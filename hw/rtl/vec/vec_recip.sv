@@ -1,5 +1,5 @@
-// Reciprocal of a 32-bit number by table: 1/s = r * 2^-15 * 2^-k; 0 counts as 1. Four cycles, one a cycle: leading one,
-// normalized, table, interpolated.
+// Reciprocal of a 32-bit number by table: 1/s = r * 2^-15 * 2^-k; 0 counts as 1. Five cycles, one a cycle: chosen, leading
+// one, normalized, table, interpolated.
 module vec_recip
   import accllm_tables_pkg::*;
 (
@@ -14,8 +14,8 @@ module vec_recip
     output logic [ 5:0] k,
     output logic        stays      // something is here after this cycle
 );
-  logic [2:0] valid;
-  logic [31:0] s1;
+  logic [3:0] valid;
+  logic [31:0] s0, s1;
   logic [4:0] lead, k1, k2, k3, k4;
   logic [30:16] norm;
   logic [15:0] value;
@@ -28,7 +28,7 @@ module vec_recip
   logic [7:0] low;
   logic [23:0] line;  // value * 256 + 255 - delta * low: its upper 16 bits are value - floor(delta * low / 256)
   wire [31:0] moved = s1 << ~k1;  // 31 - k1
-  assign stays = valid[1:0] != 0 || in_valid;
+  assign stays = valid[2:0] != 0 || in_valid;
   assign r = line[23:8];
   assign k = {1'b0, k4};
 
@@ -42,27 +42,27 @@ module vec_recip
       leading = leading | ({5{first[g]}} & {3'(g), x[4*g+3] || x[4*g+2], x[4*g+3] || (x[4*g+1] && !x[4*g+2])});
     end
   endfunction
-  assign lead = wide ? leading(s) : leading({16'd0, t});
+  assign lead = leading(s0);
 
   always_ff @(posedge clk) begin
     if (rst) {out_valid, valid} <= '0;
     else {out_valid, valid} <= {valid, in_valid};
-    if (in_valid) begin
-      s1[31:1] <= wide ? s[31:1] : {16'd0, t[15:1]};
-      s1[0] <= wide ? s[0] || s == 0 : t[0] || t == 0;
+    if (in_valid) s0 <= wide ? s : {16'd0, t};
+    if (valid[0]) begin
+      s1 <= {s0[31:1], s0[0] || s0 == 0};
       k1 <= lead;
     end
-    if (valid[0]) begin
+    if (valid[1]) begin
       norm <= moved[30:16];
       k2 <= k1;
     end
-    if (valid[1]) begin
+    if (valid[2]) begin
       value <= RECIP_VALUE[norm[30:24]];
       fall <= FALL[norm[30:24]];
       low <= norm[23:16];
       k3 <= k2;
     end
-    if (valid[2]) begin
+    if (valid[3]) begin
       line <= 24'($signed({1'b0, value, 8'd255}) + 25'(fall) * 25'($signed({1'b0, low})));
       k4 <= k3;
     end

@@ -11,7 +11,7 @@ module vec_reduce
     input  logic                      clk,
     input  logic                      rst,
     input  logic                      flush,
-    input  logic                      starts,         // `next` begins, while nothing runs
+    input  logic                      init,           // `next` begins; only an ATTQ does while something runs
     input  vnext_t                    next,
     input  vop_t                      op,             // the operation that ends
     input  vsetup_t                   setup,
@@ -44,7 +44,7 @@ module vec_reduce
     output logic     [          31:0] result_value
 );
   wire stat = op.statk || op.statq;
-  wire begins = starts && !next.op.attq;  // which has nothing to do here
+  wire begins = init && !next.op.attq;  // which has nothing to do here
 
   // Extremes of operands: whole numbers for ARGMAX, 16 bits of heads.
   logic signed [31:0] x[VEC], most, least, word_most, word_least;
@@ -66,7 +66,7 @@ module vec_reduce
       .clk, .flush, .en(least_en), .first(tag_5.first), .last(tag_5.last), .mask(mask_5), .x, .word_valid(least_word),
       .word(word_least), .word_lane(least_lane), .all_valid(least_valid), .all(least), .stays(least_stays)
   );
-  wire argmax_init = starts && next.op.argmax && !next.empty && !next.refused;
+  wire argmax_init = init && next.op.argmax && !next.empty && !next.refused;
   wire argmax_word = most_word && op.argmax;
   vec_argmax #(.VEC(VEC)) u_argmax (
       .clk, .rst, .init(argmax_init), .anew(next.op.anew), .start(next.uop.aux), .word_valid(argmax_word),

@@ -1,5 +1,5 @@
-// Reciprocal square root of a 64-bit number by table: 1/sqrt(s) = r * 2^-15 * 2^-e; 0 counts as 1. Five cycles: leading
-// pair of bits, normalized, a line of every 64 of the table, one of these, interpolated.
+// Reciprocal square root of a 64-bit number by table: 1/sqrt(s) = r * 2^-15 * 2^-e; 0 counts as 1. Six cycles: taken,
+// leading pair of bits, normalized, a line of every 64 of the table, one of these, interpolated.
 module vec_rsqrt
   import accllm_tables_pkg::*;
 (
@@ -11,8 +11,8 @@ module vec_rsqrt
     output logic [15:0] r,
     output logic [ 5:0] e
 );
-  logic [3:0] valid;
-  logic [63:0] s1;
+  logic [4:0] valid;
+  logic [63:0] s0, s1;
   logic [4:0] lead, e1, e2, e3, e4, e5;  // half the largest even exponent
   logic [8:0] segment;
   logic [6:0] part, part_3;
@@ -34,22 +34,23 @@ module vec_rsqrt
 
   always_comb begin
     lead = '0;
-    for (int i = 1; i < 32; i++) if (s[2*i+:2] != 0) lead = 5'(i);
+    for (int i = 1; i < 32; i++) if (s0[2*i+:2] != 0) lead = 5'(i);
   end
 
   always_ff @(posedge clk) begin
     if (rst) {out_valid, valid} <= '0;
     else {out_valid, valid} <= {valid, in_valid};
-    if (in_valid) begin
-      s1 <= s == 0 ? 64'd1 : s;
+    if (in_valid) s0 <= s;
+    if (valid[0]) begin
+      s1 <= s0 == 0 ? 64'd1 : s0;
       e1 <= lead;
     end
-    if (valid[0]) begin
+    if (valid[1]) begin
       segment <= {norm[63:62] - 2'd1, norm[61:55]};
       part <= norm[54:48];
       e2 <= e1;
     end
-    if (valid[1]) begin
+    if (valid[2]) begin
       for (int b = 0; b < 6; b++) begin
         values[b] <= RSQRT_VALUE[9'(64*b)+9'(segment[5:0])];
         fallen[b] <= FALL[9'(64*b)+9'(segment[5:0])];
@@ -58,13 +59,13 @@ module vec_rsqrt
       part_3 <= part;
       e3 <= e2;
     end
-    if (valid[2]) begin
+    if (valid[3]) begin
       value <= values[block];
       fall <= fallen[block];
       low <= part_3;
       e4 <= e3;
     end
-    if (valid[3]) begin
+    if (valid[4]) begin
       line <= 23'($signed({1'b0, value, 7'd127}) + 24'(fall) * 24'($signed({1'b0, low})));
       e5 <= e4;
     end

@@ -94,7 +94,7 @@ module vec_source
     assign step[i] = q;
   end
   assign row_start = uop.b >> LV;
-  vec_src #(.VEC(VEC), .VMEM(VMEM), .SBUF(SBUF)) u_src (.step(step[STEP_WORDS]), .row_step(step[STEP_ROWS]), .scalar_bad(head_bad), .tag(tag_src), .mask(mask_src), .*);
+  vec_src #(.VEC(VEC), .VMEM(VMEM), .SBUF(SBUF)) u_src (.step(step[STEP_WORDS]), .row_step(step[STEP_ROWS]), .final_step(step[STEP_CONTROL]), .scalar_bad(head_bad), .tag(tag_src), .mask(mask_src), .*);
 
   // Rows of SOFTMAX: visible slots, places in the score buffer, largest scores, factors.
   vtop_t top, top_1;
@@ -191,10 +191,10 @@ module vec_source
   end
 
   wire load_step = step[STEP_CONTROL] && needs_load;
-  (* keep *) logic load_take;
-  always_ff @(posedge clk) load_take <= tag_2.v && needs_load && !flush;
+  (* keep *) logic load_take, load_pass;  // copies: one loads the elements
+  always_ff @(posedge clk) {load_take, load_pass} <= {2{tag_2.v && needs_load && !flush}};
   vec_load #(.VEC(VEC)) u_load (
-      .clk, .flush, .init, .i32(op.i32), .step(load_step), .take(load_take), .ready_next(load_next), .rd_valid(aux_rd_valid),
+      .clk, .flush, .init, .i32(op.i32), .step(load_step), .take(load_take), .pass(load_pass), .ready_next(load_next), .rd_valid(aux_rd_valid),
       .rd_ready(aux_rd_ready), .rd_data(aux_rd_data), .x(ld)
   );
 

@@ -16,7 +16,8 @@ module vec_src
     input  vsetup_t            setup,
     input  logic    [    31:0] row_start,   // ROPE: first word of cos and sin
     input  logic               step,        // a step is made
-    input  logic               row_step,    // a copy of that
+    input  logic               row_step,    // copies of that
+    input  logic               final_step,
     input  logic               peak,        // SOFTMAX: a row begins, at word `row_word` of the score buffer
     input  logic    [    31:0] row_word,
     input  logic    [    31:0] token_word,  // EMBED, before it begins: where the token is read from
@@ -37,24 +38,28 @@ module vec_src
   localparam logic [31:0] ROWS = 32'(SBUF / VEC);
 
   logic [31:0] pa, pb, words, rows, elements;
-  logic first, last, upper, last_row, single;
+  (* keep *) logic last, upper;  // not those with their copies
+  logic first, last_row, single;
   // Copies of what of the operation decides where the next step is.
   (* keep *) logic doubled, jumps, rope;
   wire complete = upper || !doubled;
   wire whole = elements[31:LV] != 0;
   wire [31:0] a_next = rope && upper ? pb : pa;
-  // Copies of what says that a step ends a row.
-  (* keep *) logic row_last, row_upper;
+  // Copies of what says that a step ends a row, and is the last one.
+  (* keep *) logic row_last, row_upper, final_last, final_upper;
   logic last_next;
   always_comb begin
     last_next = last;
     if (init) last_next = next.setup.words == 32'd1;
     else if (step && complete) last_next = last ? single : words == 32'd2;
   end
-  always_ff @(posedge clk) {row_last, row_upper} <= {last_next, upper_next};
+  always_ff @(posedge clk) begin
+    {row_last, row_upper} <= {last_next, upper_next};
+    {final_last, final_upper} <= {last_next, upper_next};
+  end
 
-  assign upper_next = !init && (step ? doubled && !upper : upper);
-  assign step_final = last && last_row && complete;
+  assign upper_next = !init && (final_step ? doubled && !final_upper : final_upper);
+  assign step_final = final_last && last_row && (final_upper || !doubled);
   assign row_end = row_step && row_last && (row_upper || !doubled);
 
   always_ff @(posedge clk) begin

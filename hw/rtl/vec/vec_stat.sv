@@ -7,13 +7,13 @@ module vec_stat (
     input  logic               query,      // Q: scale from the largest magnitude
     input  logic signed [31:0] most,
     input  logic signed [31:0] least,
-    output logic               ask,        // to the reciprocal unit, whose answer comes four cycles later
+    output logic               ask,        // to the reciprocal unit, whose answer comes five cycles later
     output logic        [15:0] ask_scale,
     output logic        [15:0] scale,      // with the reciprocal
     output logic        [15:0] base,
     output logic               stays       // something is here after this cycle
 );
-  localparam int ANSWER = 4;
+  localparam int ANSWER = 5;
   logic [2+ANSWER:0] valid;
   logic signed [17:0] up, down;  // candidates for the range
   logic down_wins;
@@ -56,8 +56,8 @@ module vec_stat (
       least_4 <= least_3;
     end
     if (valid[2+ANSWER:3] != 0) begin
-      scale_q <= '{ask_scale, scale_q[0], scale_q[1], scale_q[2]};
-      base_q <= '{bounded, base_q[0], base_q[1], base_q[2]};
+      scale_q <= '{ask_scale, scale_q[0], scale_q[1], scale_q[2], scale_q[3]};
+      base_q <= '{bounded, base_q[0], base_q[1], base_q[2], base_q[3]};
     end
   end
 

@@ -103,7 +103,7 @@ module vec_unit
   logic [INITS-1:0] init;
   logic [STEPS-1:0] step;
   logic step_final, source_bad, dst_bad, act_bad, kv_bad, bad, onchip_bad, pipe_stays, root, root_valid, sync;
-  logic axi_error, lanes_stay, reduce_busy, block_stays, kv_pending, queue_valid, queue_more, room_next, block_in;
+  logic axi_error, lanes_stay, reduce_busy, block_stays, kv_pending, queue_valid, valid_copy, queue_more, room_next, block_in;
   logic vw_stays, act_turns_bad, push, dst_pop, kv_pop, store_pop;
   logic [31:0] token_word, kv_bad_beat, axi_channel;
   logic [31:0] word[VEC];
@@ -151,11 +151,6 @@ module vec_unit
     assert (!(tail && va_valid)) else $error("vector unit: results before the end of the operation before");
   end
   assign bad = ((source_bad || held_bad) && !tail) || dst_bad || act_bad || kv_bad;
-  // Writes that are made in this cycle are visible in the next one. A register, so that what ends an operation and begins the
-  // next is known when the cycle begins; a cycle late for what goes to a channel, to auxiliary or to vector memory.
-  assign pipe_stays = !flush && (run || lanes_stay || block_in || block_stays || queue_more || push || queue_valid || vw_stays || kv_pending
-                   || aux_wq_valid || bad || source_bad || held_bad || act_turns_bad);
-
   // Steps and their way through the lanes.
   tag_t tag_1, tag_2, tag_3, tag_4, tag_5, tag_11, tag_13, tag_o;
   logic [VEC-1:0] mask_1, seen_3, mask_5, mask_11, mask_12, mask_13, mask_o;
@@ -171,7 +166,7 @@ module vec_unit
   );
   vec_pipe #(.VEC(VEC)) u_pipe (.op(op_lanes), .stays(lanes_stay), .*);
   vec_lanes #(.VEC(VEC)) u_lanes (.op(op_lanes), .ra_data(vm_ra_data), .rb_data(vm_rb_data), .sc_data(sb_r_data), .*);
-  vec_reduce #(.VEC(VEC), .SCALARS(SCALARS)) u_reduce (.op(ending), .pitch(u.k), .s(s_first), .busy(reduce_busy), .*);
+  vec_reduce #(.VEC(VEC), .SCALARS(SCALARS)) u_reduce (.init(init[INIT_RESULTS]), .op(ending), .pitch(u.k), .s(s_first), .busy(reduce_busy), .*);
 
   // Results for the activation buffer.
   logic block_v, act_v;
@@ -179,23 +174,32 @@ module vec_unit
   logic [7:0] block_y[VEC];
   logic [31:0] act_o[VEC];
   logic [VEC-1:0] act_mask;
-  assign block_in = tag_o.v && op_act.silu;
+  // Copies of what decides whether results go through the block; looked at long before they come.
+  (* keep *) logic silu_in, silu_place, silu_data, silu_stays;
+  always_ff @(posedge clk) {silu_in, silu_place, silu_data, silu_stays} <= {4{op_act.silu}};
+  assign block_in = tag_o.v && silu_in;
+  wire act_place = silu_place ? block_v : tag_o.v;
   wire wide_head = consts.hdp == 128;
-  assign act_v = op_act.silu ? block_v : tag_o.v;
-  assign act_e = op_act.silu ? block_e : '0;
-  assign act_mask = op_act.silu ? '1 : mask_o;
+  assign act_v = silu_data ? block_v : tag_o.v;
+  assign act_e = silu_data ? block_e : '0;
+  assign act_mask = silu_data ? '1 : mask_o;
   for (genvar l = 0; l < VEC; l++) begin : gen_act
-    assign act_o[l] = {o[l][31:8], op_act.silu ? block_y[l] : o[l][7:0]};
+    assign act_o[l] = {o[l][31:8], silu_data ? block_y[l] : o[l][7:0]};
   end
   vec_block #(.VEC(VEC)) u_block (
       .clk, .flush, .init(init[INIT_ACT]), .in_valid(block_in), .in_last(tag_o.last), .mask(mask_o), .x(o), .out_valid(block_v),
       .y(block_y), .e(block_e), .stays(block_stays)
   );
   vec_act #(.LANES(LANES), .VEC(VEC), .ACT(ACT)) u_act (
-      .clk, .flush, .init(init[INIT_ACT]), .next, .op(op_act), .x(u.x), .wide_head, .group(consts.gqa[4:0]), .v(act_v), .last(tag_o.last),
+      .clk, .flush, .init(init[INIT_ACT]), .next, .op(op_act), .x(u.x), .wide_head, .group(consts.gqa[4:0]), .v(act_v), .v_place(act_place), .last(tag_o.last),
       .mask(act_mask), .o(act_o), .exponent(act_e), .w_valid(va_valid), .w_addr(va_addr), .w_lanes(va_lanes),
       .w_banks(va_banks), .w_even(va_even), .w_odd(va_odd), .w_exp(va_exp), .turns_bad(act_turns_bad), .bad(act_bad)
   );
+
+  // Writes that are made in this cycle are visible in the next one. A register, so that what ends an operation and begins the
+  // next is known when the cycle begins; a cycle late for what goes to a channel, to auxiliary or to vector memory.
+  assign pipe_stays = !flush && (run || lanes_stay || (tag_o.v && silu_stays) || block_stays || queue_more || push || queue_valid || vw_stays || kv_pending
+                   || aux_wq_valid || bad || source_bad || held_bad || act_turns_bad);
 
   // Results that may have to wait.
   vresult_t result_in, result;
@@ -206,7 +210,7 @@ module vec_unit
   wire pop = dst_pop || kv_pop || store_pop;
   assign result_in = '{first: tag_o.first, last: tag_o.last, upper: tag_o.upper, param: param_o};
   vec_queue #(.VEC(VEC)) u_queue (
-      .clk, .flush, .step(claim), .room_next, .push, .in(result_in), .in_mask(mask_o), .in_x(o), .valid(queue_valid), .more(queue_more), .pop,
+      .clk, .flush, .step(claim), .room_next, .push, .in(result_in), .in_mask(mask_o), .in_x(o), .valid(queue_valid), .valid_copy, .more(queue_more), .pop,
       .out(result), .out_mask(result_mask), .out_x(x)
   );
   vec_dst #(.VEC(VEC), .VMEM(VMEM)) u_dst (

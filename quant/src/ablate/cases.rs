@@ -52,7 +52,7 @@ pub struct Choice {
     /// What is done to q and k.
     pub keys: Keys,
     /// Pairs of channels that are split and dropped, at most, per tensor and layer.
-    pub dimensions: usize,
+    pub split: usize,
     /// Rotation of the residual stream.
     pub rotate: Option<u64>,
     /// Rotation of the values.
@@ -69,8 +69,8 @@ impl Choice {
             migration: Some(1.0),
             clip_values: false,
             clip: Clip::None,
-            keys: Keys::AsTheyAre,
-            dimensions: 0,
+            keys: Keys::Plain,
+            split: 0,
             rotate: None,
             rotate_values: None,
             prefix: 0,
@@ -116,8 +116,8 @@ fn inputs() -> Vec<Case> {
         ("migration 1: each channel its own step", exponent(Some(1.0))),
         ("migration by search (weights as W4)", exponent(None)),
         ("migration 1, clipping by search", Choice { clip: Clip::Search, ..a8.clone() }),
-        ("migration 0, 8 pairs of channels split", Choice { dimensions: 8, ..exponent(Some(0.0)) }),
-        ("migration 1, 8 pairs of channels split", Choice { dimensions: 8, ..a8.clone() }),
+        ("migration 0, 8 pairs of channels split", Choice { split: 8, ..exponent(Some(0.0)) }),
+        ("migration 1, 8 pairs of channels split", Choice { split: 8, ..a8.clone() }),
         ("migration 0, residual stream rotated", Choice { rotate: Some(1), ..exponent(Some(0.0)) }),
         ("migration 1, residual stream rotated", Choice { rotate: Some(1), ..a8.clone() }),
     ];

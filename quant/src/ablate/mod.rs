@@ -106,7 +106,7 @@ impl Ablation {
 
     fn rounded(&mut self, choice: &Choice, progress: &mut dyn FnMut(usize)) -> Result<f64> {
         let mut edited = None;
-        if choice.rotate.is_some() || choice.rotate_values.is_some() || choice.dimensions > 0 {
+        if choice.rotate.is_some() || choice.rotate_values.is_some() || choice.split > 0 {
             let mut model = self.model.clone();
             if let Some(seed) = choice.rotate {
                 rotate_residual(&mut model, seed)?;
@@ -115,9 +115,9 @@ impl Ablation {
                 let c = model.config.clone();
                 model.layers.resident()?.iter_mut().for_each(|w| rotate_values(&c, w, seed));
             }
-            if choice.dimensions > 0 {
+            if choice.split > 0 {
                 let stats = calibrate(&model, &self.calibration, self.protocol)?;
-                split_model(&mut model, &stats, choice.dimensions)?;
+                split_model(&mut model, &stats, choice.split)?;
             }
             edited = Some(model);
         }
@@ -129,7 +129,7 @@ impl Ablation {
             }
         };
         // Scores, and with them all other ranges, are the same after balance and alignment.
-        if choice.keys != Keys::AsTheyAre {
+        if choice.keys != Keys::Plain {
             let mut model = edited.unwrap_or_else(|| self.model.clone());
             self.match_keys(&mut model, choice)?;
             edited = Some(model);

@@ -89,8 +89,8 @@ fn weights(c: &LlamaConfig) -> usize {
 
 fn config(c: &LlamaConfig) -> Value {
     let mut all = json!({
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
+        "architectures": [if c.head_norms { "Qwen3ForCausalLM" } else { "LlamaForCausalLM" }],
+        "model_type": if c.head_norms { "qwen3" } else { "llama" },
         "hidden_act": "silu",
         "attention_bias": has(&ATTENTION, c),
         "mlp_bias": has(&FEED_FORWARD, c),
@@ -134,7 +134,10 @@ fn has(linears: &[Linear], c: &LlamaConfig) -> bool {
 
 fn layer(c: &LlamaConfig, l: usize, w: &FloatLayer) -> Vec<Tensor> {
     let name = |part: &str| format!("model.layers.{l}.{part}");
-    let mut all = vec![
+    let gains = [("q_norm", &w.q_norm), ("k_norm", &w.k_norm)].into_iter().filter(|(_, g)| !g.is_empty());
+    let mut all: Vec<Tensor> =
+        gains.map(|(part, g)| vector(&name(&format!("self_attn.{part}")), g)).collect();
+    all.extend([
         vector(&name("input_layernorm"), &w.attn_norm),
         matrix(&name("self_attn.q_proj"), &w.q),
         matrix(&name("self_attn.k_proj"), &w.k),
@@ -144,7 +147,7 @@ fn layer(c: &LlamaConfig, l: usize, w: &FloatLayer) -> Vec<Tensor> {
         matrix(&name("mlp.gate_proj"), &w.gate),
         matrix(&name("mlp.up_proj"), &w.up),
         matrix(&name("mlp.down_proj"), &w.down),
-    ];
+    ]);
     for linears in [&ATTENTION[..], &FEED_FORWARD].into_iter().filter(|linears| has(linears, c)) {
         for which in linears {
             let part = if linears.len() == 4 { "self_attn" } else { "mlp" };

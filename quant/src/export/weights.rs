@@ -53,7 +53,7 @@ fn config(model: &QuantModel) -> Result<LlamaConfig> {
     Ok(LlamaConfig {
         sizes: a.sizes,
         sliding_window: None,
-        norm_eps: f64::from(eps) / a.sizes.hidden as f64 * lsb(2 * model.resid_frac),
+        norm_eps: norm_eps(model),
         tied_head: false,
         max_positions: a.max_positions,
         bos: a.bos,
@@ -64,9 +64,14 @@ fn config(model: &QuantModel) -> Result<LlamaConfig> {
             .into_iter()
             .filter(|l| model.layers.iter().any(|w| w.biased().any(|b| b == *l)))
             .collect(),
-        head_norms: false,
+        head_norms: model.layers.iter().any(|l| l.head_norms.is_some()),
         unrotated: Vec::new(),
     })
+}
+
+/// What is added to the mean square in RMSNorm.
+fn norm_eps(model: &QuantModel) -> f64 {
+    f64::from(model.final_norm.eps) / model.arch.sizes.hidden as f64 * lsb(2 * model.resid_frac)
 }
 
 /// Layers of a quantized model that are read in float.
@@ -90,19 +95,21 @@ fn layer(model: &QuantModel, layer: &Layer) -> FloatLayer {
     let out = 1.0 / (scaled(c.og, c.os) * f64::from(FRAC).exp2());
     let up = f64::from(FRAC - i32::from(c.hs)).exp2();
     let mut biases = Biases::default();
-    let units = [unit, unit, lsb(c.v_shift), resid, lsb(FRAC as u8), up, resid];
+    // Before their norms, q and k have units of their own.
+    let raw = |which: usize| layer.head_norms.as_ref().map_or(unit, |n| raw_unit(&n[which], norm_eps(model)));
+    let units = [raw(0), raw(1), lsb(c.v_shift), resid, lsb(FRAC as u8), up, resid];
     for ((which, w), unit) in layer.linears().zip(units) {
         biases[which] = w.bias.iter().map(|b| (f64::from(*b) * unit) as f32).collect();
     }
-    let heads = |w: &Weight, bias: &mut Vec<f32>, group| {
+    let heads = |w: &Weight, unit: f64, bias: &mut Vec<f32>, group| {
         let mut w = matrix(w, unit);
         on_rows(&mut w, bias, |w| plain_pairs(w, layer, a.head_dim, group));
         w
     };
     FloatLayer {
         attn_norm: gain(&layer.attn_norm),
-        q: heads(&layer.q, &mut biases[Linear::Q], a.group()),
-        k: heads(&layer.k, &mut biases[Linear::K], 1),
+        q: heads(&layer.q, raw(0), &mut biases[Linear::Q], a.group()),
+        k: heads(&layer.k, raw(1), &mut biases[Linear::K], 1),
         v: matrix(&layer.v, lsb(c.v_shift)),
         o: without_padding(&matrix(&layer.o, resid / out), a.head_dim, a.head_stride()),
         mlp_norm: gain(&layer.mlp_norm),
@@ -110,8 +117,8 @@ fn layer(model: &QuantModel, layer: &Layer) -> FloatLayer {
         up: matrix(&layer.up, up),
         down: matrix(&layer.down, resid),
         biases,
-        q_norm: Vec::new(),
-        k_norm: Vec::new(),
+        q_norm: head_gain(&layer.head_norms, 0, unit),
+        k_norm: head_gain(&layer.head_norms, 1, unit),
     }
 }
 
@@ -129,6 +136,17 @@ fn scaled(mult: u16, shift: u8) -> f64 {
 fn gain(norm: &Norm) -> Vec<f32> {
     let unit = f64::from(20).exp2() / (norm.g.len() as f64).sqrt() * lsb(norm.gs);
     norm.g.iter().map(|g| (f64::from(*g) * unit) as f32).collect()
+}
+
+/// Gains of the norm of query or key heads, whose outputs have an LSB worth `unit`.
+fn head_gain(norms: &Option<[Norm; 2]>, which: usize, unit: f64) -> Vec<f32> {
+    let Some(norm) = norms.as_ref().map(|n| &n[which]) else { return Vec::new() };
+    gain(norm).iter().map(|g| (f64::from(*g) * unit) as f32).collect()
+}
+
+/// Real value of one LSB of q or k before the norm of its heads: by the eps that it has in integers.
+fn raw_unit(norm: &Norm, eps: f64) -> f64 {
+    (norm.g.len() as f64 * eps / f64::from(norm.eps)).sqrt()
 }
 
 /// A linear whose output has an LSB worth `unit`.

@@ -41,6 +41,17 @@ pub(super) fn attend(c: &LlamaConfig, x: &Inputs<'_>, lambda: Option<LambdaShape
     out
 }
 
+/// Softmax over the scores that a query sees, the first `shown` and those of `window`; the others become 0.
+fn softmax_of(scores: &mut [f32], shown: usize, window: Range<usize>, seen: &mut Vec<f32>) {
+    seen.clear();
+    seen.extend_from_slice(&scores[..shown]);
+    seen.extend_from_slice(&scores[window.clone()]);
+    softmax(Simd::best(), seen);
+    scores.fill(0.0);
+    scores[..shown].copy_from_slice(&seen[..shown]);
+    scores[window].copy_from_slice(&seen[shown..]);
+}
+
 /// Head `h` of some queries, by their numbers.
 fn head(
     c: &LlamaConfig,
@@ -70,29 +81,23 @@ fn head(
     let queries = View { data: &x.q[from * qw + h * d..], row: qw, column: 1 };
     let sink_queries = View { data: &x.q_sink[from * qw + h * d..], ..queries };
     let keys = |first: usize| View { data: &x.k[first * kw + kv..], row: 1, column: kw };
-    let values = |first: usize| View { data: &x.v[first * kw + kv..], row: kw, column: 1 };
-    if sinks > 0 {
-        let out = RowsMut { data: scores, stride: width };
-        product(Extent { m: n, k: d, n: sinks }, sink_queries, keys(0), scale, out, false);
-    }
-    if near > 0 {
-        let out = RowsMut { data: &mut scores[sinks..], stride: width };
-        product(Extent { m: n, k: d, n: near }, queries, keys(row(low)), scale, out, false);
-    }
-    let simd = Simd::best();
+    let values = |first: usize| View::rows(&x.v[first * kw + kv..], kw);
+    // No product with nothing.
+    let mut score = |n_keys: usize, queries: View<'_>, first: usize, at: usize| {
+        if n_keys > 0 {
+            let out = RowsMut { data: &mut scores[at..], stride: width };
+            product(Extent { m: n, k: d, n: n_keys }, queries, keys(first), scale, out, false);
+        }
+    };
+    score(sinks, sink_queries, 0, 0);
+    score(near, queries, row(low), sinks);
     let mut seen = Vec::with_capacity(width);
     for (t, scores) in scores.chunks_exact_mut(width).enumerate() {
         let p = position(t);
         // A sink that is not there yet has no score; the window begins after the sinks.
         let shown = sinks.min(p + 1);
         let (a, b) = (sinks + start(t) - low, sinks + (p + 1).saturating_sub(low).max(start(t) - low));
-        seen.clear();
-        seen.extend_from_slice(&scores[..shown]);
-        seen.extend_from_slice(&scores[a..b]);
-        softmax(simd, &mut seen);
-        scores.fill(0.0);
-        scores[..shown].copy_from_slice(&seen[..shown]);
-        scores[a..b].copy_from_slice(&seen[shown..]);
+        softmax_of(scores, shown, a..b, &mut seen);
     }
     let weights = |from: usize| View { data: &scores[from..], row: width, column: 1 };
     let out = &mut out[h * d..];

@@ -54,16 +54,30 @@ impl LayerGrids {
     }
 }
 
-/// A layer on its grids, with the gains of its norms and its biases.
+/// A layer on its grids, with the gains of its norms, and its biases.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct GridLayer {
     pub grids: LayerGrids,
     pub attn_norm: Vec<f32>,
     pub mlp_norm: Vec<f32>,
     pub biases: Biases,
+    pub q_norm: Vec<f32>,
+    pub k_norm: Vec<f32>,
 }
 
 impl GridLayer {
+    /// These grids, with everything else of a layer.
+    pub(crate) fn of(grids: LayerGrids, w: &FloatLayer) -> Self {
+        Self {
+            grids,
+            attn_norm: w.attn_norm.clone(),
+            mlp_norm: w.mlp_norm.clone(),
+            biases: w.biases.clone(),
+            q_norm: w.q_norm.clone(),
+            k_norm: w.k_norm.clone(),
+        }
+    }
+
     /// The same in float.
     pub fn dequantize(&self, c: &LlamaConfig) -> FloatLayer {
         let g = &self.grids;
@@ -78,8 +92,8 @@ impl GridLayer {
             up: g.up.dequantize(),
             down: g.down.dequantize(),
             biases: self.biases.clone(),
-            q_norm: Vec::new(),
-            k_norm: Vec::new(),
+            q_norm: self.q_norm.clone(),
+            k_norm: self.k_norm.clone(),
         }
     }
 }
@@ -156,7 +170,8 @@ mod tests {
         let mut grids = LayerGrids::of(weights.map(fit), [const { None }; 7]);
         let rest = |w: &FloatLayer| (w.attn_norm.clone(), w.mlp_norm.clone(), w.biases.clone());
         let layer = |grids: &LayerGrids, (attn_norm, mlp_norm, biases)| {
-            GridLayer { grids: grids.clone(), attn_norm, mlp_norm, biases }.dequantize(&c)
+            let (q_norm, k_norm) = (w.q_norm.clone(), w.k_norm.clone());
+            GridLayer { grids: grids.clone(), attn_norm, mlp_norm, biases, q_norm, k_norm }.dequantize(&c)
         };
         let groups = |n: usize, seed: i32| -> Vec<f32> {
             (0..n).map(|i| 0.5f32.powi((i / GROUP) as i32 + seed)).collect()

@@ -1,12 +1,13 @@
 //! Hands tensors to a tap.
 
 use super::attention::{HeadOutput, Query};
-use super::tap::{At, IntTap, Point};
+use super::tap::{At, IntTap};
+use accllm_hw::tensor::Tensor;
 
 /// Reports a `[tokens, width]` tensor token by token.
 pub(super) fn emit(
     tap: &mut dyn IntTap,
-    point: Point,
+    tensor: Tensor,
     layer: Option<usize>,
     base: u64,
     width: usize,
@@ -14,7 +15,7 @@ pub(super) fn emit(
 ) {
     if tap.active() {
         for (t, row) in data.chunks_exact(width).enumerate() {
-            tap.tensor(At { point, layer, token: base + t as u64, head: None }, row);
+            tap.tensor(At { tensor, layer, token: base + t as u64, head: None }, row);
         }
     }
 }
@@ -29,17 +30,20 @@ pub(super) fn emit_head(
     sink: &Query,
     out: &HeadOutput,
 ) {
-    let mut say = |point, data: &[i32]| tap.tensor(At { point, layer: Some(l), token, head: Some(h) }, data);
+    let mut say =
+        |tensor, data: &[i32]| tap.tensor(At { tensor, layer: Some(l), token, head: Some(h) }, data);
     let widen = |codes: &[i8]| codes.iter().map(|v| i32::from(*v)).collect::<Vec<_>>();
-    say(Point::QWin, &window.rot);
-    say(Point::QSink, &sink.rot);
-    say(Point::Q8Win, &widen(&window.codes));
-    say(Point::Q8Sink, &widen(&sink.codes));
-    say(Point::QScale, &[i32::from(window.scale), i32::from(sink.scale)]);
-    say(Point::QSum, &[window.sum, sink.sum]);
-    say(Point::Score, &out.score);
-    say(Point::Prob, &out.probabilities());
-    say(Point::ProbSum, &[out.sum as i32]);
-    say(Point::AttnAcc, &out.acc);
-    say(Point::AttnO8, &widen(&out.o8));
+    say(Tensor::QWin, &window.rot);
+    say(Tensor::QSink, &sink.rot);
+    say(Tensor::Q8Win, &widen(&window.codes));
+    say(Tensor::Q8Sink, &widen(&sink.codes));
+    say(Tensor::QScaleWin, &[i32::from(window.scale)]);
+    say(Tensor::QScaleSink, &[i32::from(sink.scale)]);
+    say(Tensor::QSumWin, &[window.sum]);
+    say(Tensor::QSumSink, &[sink.sum]);
+    say(Tensor::Score, &out.score);
+    say(Tensor::Prob, &out.probabilities());
+    say(Tensor::ProbSum, &[out.sum as i32]);
+    say(Tensor::AttnAcc, &out.acc);
+    say(Tensor::AttnO8, &widen(&out.o8));
 }

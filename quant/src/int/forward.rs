@@ -6,12 +6,13 @@ use super::emit::{emit, emit_head};
 use super::kernel::{norm_row, silu_row};
 use super::matmul::{Acts, linear};
 use super::pack::Prepared;
-use super::tap::{IntTap, Point};
+use super::tap::IntTap;
 use crate::model::{LambdaShape, Norm, Weight};
 use accllm_hw::config::COLS;
 use accllm_hw::fixed::{self, k_code, k_step, v_code};
 use accllm_hw::sizes::Linear;
 use accllm_hw::tables;
+use accllm_hw::tensor::Tensor;
 use rayon::prelude::*;
 
 /// Scores below which a second thread does not pay.
@@ -49,7 +50,7 @@ impl Tokens<'_> {
         let (p, base, at) = (self.prepared, self.base, Some(l));
         let (a, w, simd) = (&p.model.arch.sizes, &p.model.layers[l], p.simd);
         let input = self.norm(x, &w.attn_norm);
-        say(tap, Point::AttnIn, at, base, a.hidden, || input.codes(a.hidden));
+        say(tap, Tensor::AttnIn, at, base, a.hidden, || input.codes(a.hidden));
         let mut qkv = linear(simd, &p.layers[l].qkv, &input, self.spread);
         add_bias(&mut qkv, &[&w.q, &w.k, &w.v]);
         let (qw, kw, hd) = (a.q_width(), a.kv_width(), a.head_dim);
@@ -58,9 +59,15 @@ impl Tokens<'_> {
                 .flat_map(move |row| row[from..from + width].iter().copied())
                 .collect()
         };
-        say(tap, Point::Q, at, base, qw, || part(0, qw));
-        say(tap, Point::K, at, base, kw, || part(qw, kw));
-        say(tap, Point::V, at, base, kw, || part(qw + kw, kw));
+        say(tap, Tensor::Q, at, base, qw, || part(0, qw));
+        say(tap, Tensor::K, at, base, kw, || part(qw, kw));
+        say(tap, Tensor::V, at, base, kw, || part(qw + kw, kw));
+        if let Some([q_norm, k_norm]) = &w.head_norms {
+            for row in qkv.chunks_exact_mut(qw + 2 * kw) {
+                row[..qw].chunks_exact_mut(hd).for_each(|head| norm_head(head, q_norm));
+                row[qw..qw + kw].chunks_exact_mut(hd).for_each(|head| norm_head(head, k_norm));
+            }
+        }
         let (mut k_rot, mut k, mut k_meta, mut v) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (row, turns) in qkv.chunks_exact(qw + 2 * kw).zip(self.turns) {
             for (key, order) in row[qw..qw + kw].chunks_exact(hd).zip(&p.layers[l].orders) {
@@ -95,12 +102,12 @@ impl Tokens<'_> {
         });
         let mut y = linear(simd, &p.layers[l].o, &o8, self.spread);
         add_bias(&mut y, &[&w.o]);
-        emit(tap, Point::AttnOut, at, base, a.hidden, &y);
+        emit(tap, Tensor::AttnOut, at, base, a.hidden, &y);
         add(x, &y);
-        emit(tap, Point::ResidAttn, at, base, a.hidden, x);
+        emit(tap, Tensor::ResidAttn, at, base, a.hidden, x);
 
         let input = self.norm(x, &w.mlp_norm);
-        say(tap, Point::MlpIn, at, base, a.hidden, || input.codes(a.hidden));
+        say(tap, Tensor::MlpIn, at, base, a.hidden, || input.codes(a.hidden));
         let mut gate_up = linear(simd, &p.layers[l].gate_up, &input, self.spread);
         add_bias(&mut gate_up, &[&w.gate, &w.up]);
         let part = |from: usize| {
@@ -109,20 +116,20 @@ impl Tokens<'_> {
                 .flat_map(move |row| row[from..from + a.ff].iter().copied())
                 .collect()
         };
-        say(tap, Point::Gate, at, base, a.ff, || part(0));
-        say(tap, Point::Up, at, base, a.ff, || part(a.ff));
+        say(tap, Tensor::Gate, at, base, a.ff, || part(0));
+        say(tap, Tensor::Up, at, base, a.ff, || part(a.ff));
         let mut h = vec![0i32; gate_up.len() / 2];
         for (row, h) in gate_up.chunks_exact(2 * a.ff).zip(h.chunks_exact_mut(a.ff)) {
             silu_row(simd, &row[..a.ff], &row[a.ff..], u32::from(w.constants.hs), h);
         }
         let h = Acts::blocks(simd, &h, a.ff);
-        say(tap, Point::MlpH, at, base, a.ff, || h.codes(a.ff));
-        say(tap, Point::MlpHExp, at, base, a.ff.div_ceil(COLS), || h.exponents());
+        say(tap, Tensor::MlpH, at, base, a.ff, || h.codes(a.ff));
+        say(tap, Tensor::MlpHExp, at, base, a.ff.div_ceil(COLS), || h.exponents());
         let mut y = linear(simd, &p.layers[l].down, &h, self.spread);
         add_bias(&mut y, &[&w.down]);
-        emit(tap, Point::MlpOut, at, base, a.hidden, &y);
+        emit(tap, Tensor::MlpOut, at, base, a.hidden, &y);
         add(x, &y);
-        emit(tap, Point::Resid, at, base, a.hidden, x);
+        emit(tap, Tensor::Resid, at, base, a.hidden, x);
     }
 
     /// Attention of token `t`, into its row of o's input.
@@ -172,9 +179,9 @@ impl Tokens<'_> {
     pub fn head(&self, x: &[i32], tap: &mut dyn IntTap) -> Vec<i32> {
         let (p, a) = (self.prepared, &self.prepared.model.arch.sizes);
         let input = self.norm(x, &p.model.final_norm);
-        say(tap, Point::HeadIn, None, self.base, a.hidden, || input.codes(a.hidden));
+        say(tap, Tensor::HeadIn, None, self.base, a.hidden, || input.codes(a.hidden));
         let y = linear(p.simd, &p.head, &input, self.spread);
-        emit(tap, Point::Logits, None, self.base, a.vocab, &y);
+        emit(tap, Tensor::Logits, None, self.base, a.vocab, &y);
         y
     }
 
@@ -190,14 +197,14 @@ impl Tokens<'_> {
 /// Reports a tensor that is made only to be reported.
 fn say(
     tap: &mut dyn IntTap,
-    point: Point,
+    tensor: Tensor,
     layer: Option<usize>,
     base: u64,
     width: usize,
     data: impl Fn() -> Vec<i32>,
 ) {
     if tap.active() {
-        emit(tap, point, layer, base, width, &data());
+        emit(tap, tensor, layer, base, width, &data());
     }
 }
 
@@ -210,6 +217,14 @@ fn add_bias(y: &mut [i32], linears: &[&Weight]) {
             y.chunks_exact_mut(width).for_each(|row| add(&mut row[from..from + w.rows], &w.bias));
         }
         from += w.rows;
+    }
+}
+
+/// RMSNorm of a query or key head.
+fn norm_head(head: &mut [i32], n: &Norm) {
+    let root = tables::rsqrt(fixed::sum_squares(head, n.eps));
+    for (x, g) in head.iter_mut().zip(&n.g) {
+        *x = fixed::norm_wide(*x, root, *g, u32::from(n.gs));
     }
 }
 

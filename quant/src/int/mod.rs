@@ -15,4 +15,4 @@ mod tap;
 
 pub use pack::Prepared;
 pub use sequence::{Logits, Sequence};
-pub use tap::{At, IntTap, NoIntTap, Point};
+pub use tap::{At, IntTap, NoIntTap};

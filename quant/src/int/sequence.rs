@@ -6,12 +6,13 @@ use super::emit::emit;
 use super::forward::{Projected, Tokens};
 use super::kernel::TOKENS;
 use super::pack::Prepared;
-use super::tap::{At, IntTap, NoIntTap, Point};
+use super::tap::{At, IntTap, NoIntTap};
 use crate::model::check_lambda;
 use crate::model::{HeadCache, LambdaShape, QuantModel};
 use crate::perplexity::nll_of_row;
 use crate::{Error, Result};
 use accllm_hw::fixed;
+use accllm_hw::tensor::Tensor;
 use rayon::prelude::*;
 use std::path::Path;
 use std::sync::Arc;
@@ -253,7 +254,7 @@ impl<'m> Sequence<'m> {
             .iter()
             .flat_map(|id| m.embed[*id as usize * h..][..h].iter().map(|e| fixed::embed(*e, shift)))
             .collect();
-        emit(tap, Point::Embed, None, base, h, &x);
+        emit(tap, Tensor::Embed, None, base, h, &x);
         let angles = |p: u64| {
             let (cos, sin) =
                 fixed::rope_row(p, &m.arch.sizes.rope, m.arch.sizes.head_dim, m.arch.sizes.padded_head());
@@ -324,17 +325,17 @@ impl<'m> Sequence<'m> {
             cache.put_key(p, head, k, *scale, *low);
             cache.put_value(p, head, v);
             if tap.active() {
-                let mut say = |point, data: &[i32]| {
-                    tap.tensor(At { point, layer: Some(l), token: p, head: Some(head) }, data);
+                let mut say = |tensor, data: &[i32]| {
+                    tap.tensor(At { tensor, layer: Some(l), token: p, head: Some(head) }, data);
                 };
                 let widen = |codes: &[i8]| codes.iter().map(|v| i32::from(*v)).collect::<Vec<_>>();
-                say(Point::KRot, &new.k_rot[i * hdp..][..hdp]);
-                say(Point::KScale, &[i32::from(*scale)]);
-                say(Point::KBase, &[i32::from(*low)]);
+                say(Tensor::KRot, &new.k_rot[i * hdp..][..hdp]);
+                say(Tensor::KScale, &[i32::from(*scale)]);
+                say(Tensor::KBase, &[i32::from(*low)]);
                 // As they are in the cache.
                 let stored = cache.head(std::iter::once(p), head);
-                say(Point::KCodes, &widen(&stored.k));
-                say(Point::VCodes, &widen(&stored.v));
+                say(Tensor::KCodes, &widen(&stored.k));
+                say(Tensor::VCodes, &widen(&stored.v));
             }
         }
     }

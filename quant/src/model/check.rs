@@ -41,6 +41,13 @@ impl QuantModel {
             for lead in &layer.leads {
                 at_most(path, &format!("layers[{l}].leads"), *lead, (a.head_dim / 2 - 1) as u8)?;
             }
+            if layer.head_norms.is_some() != self.layers.first().is_some_and(|l| l.head_norms.is_some()) {
+                let why = "are there or not, and in the first layer the other way";
+                return Err(Error::config(path, format!("layers[{l}].head_norms"), why));
+            }
+            for (name, n) in ["q_norm", "k_norm"].into_iter().zip(layer.head_norms.iter().flatten()) {
+                check_norm(n, path, &format!("L{l}.{name}"), a.head_dim)?;
+            }
             check_norm(&layer.attn_norm, path, &format!("L{l}.attn_norm"), a.hidden)?;
             check_norm(&layer.mlp_norm, path, &format!("L{l}.mlp_norm"), a.hidden)?;
             for (linear, w) in layer.linears() {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub(super) const FORMAT: &str = "accllm-quant";
 /// Version written.
 pub(super) const VERSION: u32 = 5;
-/// Version written of a model with biases, which readers of the one before would leave out.
+/// Version written of a model with biases or norms of heads, which readers of the one before would leave out.
 pub(super) const BIASED: u32 = 6;
 /// The version before it, whose tensors are not packed; only [`super::QuantModel::load_unpacked`] reads it.
 pub(super) const UNPACKED: u32 = 4;
@@ -66,6 +66,9 @@ pub(super) struct LayerEntry {
     /// Names of the linears with a bias.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub biases: Vec<String>,
+    /// Norms of query and key heads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head_norms: Option<[NormEntry; 2]>,
 }
 
 /// Weight format of each linear.

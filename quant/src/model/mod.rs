@@ -65,6 +65,8 @@ pub struct Layer {
     /// Of each KV head, the RoPE pair that has changed places with pair 0 in the rows of q and k, and so turns by its
     /// frequency; empty where all are 0.
     pub leads: Vec<u8>,
+    /// Norms of each query head and of each key head before their rotation, whose gains are `[head_dim]`.
+    pub head_norms: Option<[Norm; 2]>,
     /// Query projection, rows `heads * head_dim` in checkpoint order.
     pub q: Weight,
     /// Key projection, rows `kv_heads * head_dim`.
@@ -97,9 +99,9 @@ impl Layer {
         self.linears().filter(|(_, w)| !w.bias.is_empty()).map(|(l, _)| l)
     }
 
-    /// Whether any of them has one.
-    pub(crate) fn has_biases(&self) -> bool {
-        self.biased().next().is_some()
+    /// Whether it has what a plain Llama's layer has not: biases, norms of heads.
+    pub(crate) fn is_more_than_plain(&self) -> bool {
+        self.head_norms.is_some() || self.biased().next().is_some()
     }
 
     /// The leading RoPE pair of a KV head.

@@ -99,6 +99,7 @@ fn layer(t: &Tensors<'_>, a: &Sizes, l: usize, e: &LayerEntry) -> Result<Layer> 
         mlp_norm: t.norm(&format!("L{l}.mlp_norm"), e.mlp_norm, a.hidden)?,
         constants: e.constants,
         leads: e.leads.clone(),
+        head_norms: head_norms(t, l, e.head_norms, a.head_dim)?,
         q: linear(Linear::Q, f.q)?,
         k: linear(Linear::K, f.k)?,
         v: linear(Linear::V, f.v)?,
@@ -107,6 +108,16 @@ fn layer(t: &Tensors<'_>, a: &Sizes, l: usize, e: &LayerEntry) -> Result<Layer> 
         up: linear(Linear::Up, f.up)?,
         down: linear(Linear::Down, f.down)?,
     })
+}
+
+fn head_norms(
+    t: &Tensors<'_>,
+    l: usize,
+    entries: Option<[NormEntry; 2]>,
+    width: usize,
+) -> Result<Option<[Norm; 2]>> {
+    let Some([q, k]) = entries else { return Ok(None) };
+    Ok(Some([t.norm(&format!("L{l}.q_norm"), q, width)?, t.norm(&format!("L{l}.k_norm"), k, width)?]))
 }
 
 fn prefix(t: &Tensors<'_>, a: &Sizes, tokens: Vec<u32>) -> Result<Prefix> {

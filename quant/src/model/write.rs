@@ -95,7 +95,7 @@ impl QuantModel {
     fn manifest(&self) -> Manifest {
         Manifest {
             format: FORMAT.to_string(),
-            version: if self.layers.iter().any(Layer::has_biases) { BIASED } else { VERSION },
+            version: if self.layers.iter().any(Layer::is_more_than_plain) { BIASED } else { VERSION },
             arch: self.arch.clone(),
             resid_frac: self.resid_frac,
             embed_shift: self.embed_shift,
@@ -112,13 +112,15 @@ impl QuantModel {
     /// Tensor by tensor, so that a whole copy exists only where it is asked for.
     fn tensors(&self) -> impl Iterator<Item = Tensor> + '_ {
         let a = &self.arch.sizes;
-        let norm = |name: String, n: &Norm| Tensor::i16(name, vec![a.hidden], &n.g);
+        let norm = |name: String, n: &Norm| Tensor::i16(name, vec![n.g.len()], &n.g);
         let layers = self.layers.iter().enumerate().flat_map(move |(l, layer)| {
             let norms = [("attn_norm", &layer.attn_norm), ("mlp_norm", &layer.mlp_norm)];
             let norms = norms.into_iter().map(move |(name, n)| norm(format!("L{l}.{name}.g"), n));
             let linear =
                 move |(linear, w): (Linear, &Weight)| Tensor::linear(&format!("L{l}.{}", linear.name()), w);
-            norms.chain(layer.linears().flat_map(linear))
+            let heads = layer.head_norms.iter().flat_map(|norms| ["q_norm", "k_norm"].into_iter().zip(norms));
+            let heads = heads.map(move |(name, n)| norm(format!("L{l}.{name}.g"), n));
+            norms.chain(heads).chain(layer.linears().flat_map(linear))
         });
         std::iter::once_with(|| Tensor::narrow("embed", &self.embed, a.hidden))
             .flatten()
@@ -223,6 +225,7 @@ fn layer_entry(l: &Layer) -> LayerEntry {
             down: l.down.format,
         },
         biases: l.biased().map(|l| l.name().to_string()).collect(),
+        head_norms: l.head_norms.as_ref().map(|norms| norms.each_ref().map(norm_entry)),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::Options;
 use super::constants::{factor, vector};
+use super::heads::HeadNorms;
 use super::prefix::prefix;
 use super::steps::{LayerSteps, Steps};
 use crate::calibrate::{Calibration, LayerStats};
@@ -38,7 +39,8 @@ pub(super) fn assemble(
     let c = &dequantized.config;
     let frac = resid_frac(c, f64::from(stats.resid))?;
     let (embed, embed_shift) = embedding(&weights.embed.data, frac)?;
-    let maker = Maker::new(c, weights, frac, steps, stats)?;
+    let mut maker = Maker::new(c, weights, frac, steps, stats)?;
+    maker.cover_heads(dequantized, steps)?;
     let layers = weights.layers.iter().zip(&steps.layers).enumerate();
     let layers = layers.map(|(l, (w, s))| maker.layer(l, w, s)).collect::<Result<Vec<_>>>()?;
     let head_in = largest(&steps.head_in);
@@ -145,6 +147,8 @@ struct Maker<'a> {
     hs: u8,
     /// Shifts of the norm gains before attention and MLP.
     gains: [u8; 2],
+    /// Norms of query and key heads, where there are any.
+    heads: Option<HeadNorms>,
 }
 
 impl<'a> Maker<'a> {
@@ -165,6 +169,7 @@ impl<'a> Maker<'a> {
             k: rotation(most(&|s| s.pair[1]), most(&|s| s.rotated[1])),
             hs,
             gains: [MAX_SHIFT; 2],
+            heads: c.head_norms.then(|| HeadNorms::new(c)),
         };
         let mut gains = maker.gains;
         for (w, s) in weights.layers.iter().zip(&steps.layers) {
@@ -175,6 +180,15 @@ impl<'a> Maker<'a> {
         }
         maker.gains = gains;
         Ok(maker)
+    }
+
+    /// Makes room for the norms of heads of all layers.
+    fn cover_heads(&mut self, model: &FloatModel, steps: &Steps) -> Result<()> {
+        let Some(heads) = &mut self.heads else { return Ok(()) };
+        for (w, s) in model.layers.iter().zip(&steps.layers) {
+            heads.cover(self.c, &*w?, s, [self.q.0, self.k.0])?;
+        }
+        Ok(())
     }
 
     /// With a shift of at most `max_shift`.
@@ -205,6 +219,9 @@ impl<'a> Maker<'a> {
             let name = name(which.name());
             biased(linear(&name, grid, |r| step / unit(r))?, &name, &w.biases[which], unit)
         };
+        // Before their norms, q and k have units of their own.
+        let [raw_q, raw_k] = self.heads.as_ref().map_or([unit_q, unit_k], |h| h.units);
+        let head_norms = self.heads.as_ref().map(|h| h.norms(self.c, w, [unit_q, unit_k])).transpose()?;
         Ok(Layer {
             attn_norm: self.norm(&name("attn_norm"), &w.attn_norm, &s.attn_in, self.gains[0])?,
             mlp_norm: self.norm(&name("mlp_norm"), &w.mlp_norm, &s.mlp_in, self.gains[1])?,
@@ -219,8 +236,9 @@ impl<'a> Maker<'a> {
                 hs,
             },
             leads: self.c.leads.get(l).cloned().unwrap_or_default(),
-            q: self.led(make(Linear::Q, &g.q, attn_in, &|_| unit_q)?, l, self.c.sizes.group()),
-            k: self.led(make(Linear::K, &g.k, attn_in, &|_| unit_k)?, l, 1),
+            head_norms,
+            q: self.led(make(Linear::Q, &g.q, attn_in, &|_| raw_q)?, l, self.c.sizes.group()),
+            k: self.led(make(Linear::K, &g.k, attn_in, &|_| raw_k)?, l, 1),
             v: make(Linear::V, &g.v, attn_in, &v_unit)?,
             o: make(Linear::O, &g.o, value * out, &|_| resid)?,
             gate: make(Linear::Gate, &g.gate, mlp_in, &|_| lsb(GATE_FRAC))?,

@@ -62,6 +62,50 @@ pub struct Streams {
     pub quantized: Vec<Vec<f32>>,
 }
 
+/// What the float model has inside a layer and after it, of all windows.
+struct Wanted {
+    attn_in: Vec<f32>,
+    middle: Vec<f32>,
+    mlp_in: Vec<f32>,
+    out: Vec<f32>,
+}
+
+impl Wanted {
+    /// Of the layer before which the streams are; moves them past it.
+    fn of(c: &LlamaConfig, layer: LayerAt<'_>, window: &Window, streams: &mut [Vec<f32>]) -> Self {
+        let [mut attn_in, mut middle, mut mlp_in]: [Vec<f32>; 3] = Default::default();
+        for x in streams.iter_mut() {
+            run_layer(c, layer, window, x, &mut |site, _: usize, _: usize, data: &mut [f32]| match site {
+                Site::AttnNorm => attn_in.extend_from_slice(data),
+                Site::Middle => middle.extend_from_slice(data),
+                Site::MlpNorm => mlp_in.extend_from_slice(data),
+                _ => {}
+            });
+        }
+        Self { attn_in, middle, mlp_in, out: streams.concat() }
+    }
+}
+
+/// A weight's grid and its values, fitted towards the wanted outputs, or what the weight makes of the float model's inputs.
+fn fitted(
+    inputs: &Inputs,
+    w: &Matrix,
+    format: WeightFormat,
+    how: &Closed,
+    wanted: Option<&dyn Fn() -> Vec<f32>>,
+) -> (GridWeight, Matrix) {
+    let corrected = || match wanted {
+        Some(wanted) => inputs.correct(w, &wanted()),
+        None => inputs.follow(w),
+    };
+    let grid = inputs.found(w, format).unwrap_or_else(|| match how.correct {
+        true => inputs.fit(&corrected(), format, how),
+        false => inputs.fit(w, format, how),
+    });
+    let values = grid.dequantize();
+    (grid, values)
+}
+
 /// Quantizes a layer, in which `shapes` were folded, and moves the streams past it. Returns the grids of q, k, v, o
 /// (its columns spread per head), gate, up, down, and the layer with their values.
 pub(crate) fn closed_layer(
@@ -72,34 +116,13 @@ pub(crate) fn closed_layer(
     streams: &mut Streams,
     how: &Closed,
 ) -> ([GridWeight; 7], FloatLayer) {
-    let (mut attn_in, mut middle) = (Vec::new(), Vec::new());
-    let mut mlp_in = Vec::new();
-    for x in &mut streams.float {
-        run_layer(c, layer, window, x, &mut |site, _: usize, _: usize, data: &mut [f32]| match site {
-            Site::AttnNorm => attn_in.extend_from_slice(data),
-            Site::Middle => middle.extend_from_slice(data),
-            Site::MlpNorm => mlp_in.extend_from_slice(data),
-            _ => {}
-        });
-    }
-    let out: Vec<f32> = streams.float.concat();
+    let Wanted { attn_in, middle, mlp_in, out } = Wanted::of(c, layer, window, &mut streams.float);
     let before: Vec<f32> = streams.quantized.concat();
     let [fq, fk, fv, fo, fgate, fup, fdown] = how.formats;
     let w = layer.weights;
     let mut back = w.clone();
-
-    // Towards the wanted outputs, or what the weight makes of the float model's inputs.
     let one = |inputs: &Inputs, w: &Matrix, format, wanted: Option<&dyn Fn() -> Vec<f32>>| {
-        let corrected = || match wanted {
-            Some(wanted) => inputs.correct(w, &wanted()),
-            None => inputs.follow(w),
-        };
-        let grid = inputs.found(w, format).unwrap_or_else(|| match how.correct {
-            true => inputs.fit(&corrected(), format, how),
-            false => inputs.fit(w, format, how),
-        });
-        let values = grid.dequantize();
-        (grid, values)
+        fitted(inputs, w, format, how, wanted)
     };
     let (q, k, v, o, gate, up, down);
     // Large tensors are dropped as soon as they have served.

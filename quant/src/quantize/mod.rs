@@ -15,6 +15,7 @@ mod closed;
 mod compensate;
 mod constants;
 mod fit;
+mod heads;
 mod inputs;
 mod options;
 mod prefix;
@@ -126,7 +127,7 @@ fn integers(
 /// The model with its residual stream rotated, its channels ordered, and q and k matched, where that is asked for.
 fn changed(mut model: FloatModel, text: &[u32], options: &Options) -> Result<FloatModel> {
     let order = options.order && !on_grid(&model, options)?;
-    let matched = options.keys != Keys::AsTheyAre && !keys_on_grid(&model, options)?;
+    let matched = options.keys != Keys::Plain && !keys_on_grid(&model, options)?;
     if let Some(seed) = options.rotate {
         rotate_residual(&mut model, seed)?;
     }

@@ -22,7 +22,7 @@ pub struct Options {
     pub keys: Keys,
     /// Channels that are split in two, at most, in each of two tensors of a layer, while as many weak ones are dropped
     /// ([`crate::transform::split_down`], [`crate::transform::split_values`]); 0 for none.
-    pub dimensions: usize,
+    pub split: usize,
     /// Seed of a rotation of the residual stream before everything ([`crate::transform::rotate_residual`]); `None` for
     /// no rotation. Weights that already lie on a grid lose it.
     pub rotate: Option<u64>,
@@ -59,8 +59,8 @@ impl Default for Options {
             body: WeightFormat::W2Sparse,
             head: WeightFormat::W4,
             layer_formats: Vec::new(),
-            keys: Keys::AsTheyAre,
-            dimensions: 0,
+            keys: Keys::Plain,
+            split: 0,
             rotate: None,
             order: false,
             reconstruction: None,
@@ -100,13 +100,9 @@ impl Options {
     /// more prefix than sinks.
     pub fn check(&self, c: &LlamaConfig) -> Result<()> {
         c.sizes.check().map_err(|(field, why)| Error::Argument(format!("the model's {field} {why}")))?;
-        for (there, what) in [
-            (c.head_norms, "norms of query and key heads"),
-            (!c.unrotated.is_empty(), "layers without rotation"),
-        ] {
-            if there {
-                return Err(Error::Argument(format!("the model has {what}: only its float form can be run")));
-            }
+        if !c.unrotated.is_empty() {
+            let what = "the model has layers without rotation (SmolLM3): only its float form can be run";
+            return Err(Error::Argument(what.into()));
         }
         if let Some(m) = self.migration.filter(|m| !(0.0..=1.0).contains(m)) {
             return Err(Error::Argument(format!("migration is {m}; expected 0 to 1")));

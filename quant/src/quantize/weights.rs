@@ -119,14 +119,12 @@ impl<'a> Blocks<'a> {
         let target = self.options.reconstruction.as_ref().map(|_| self.float_behind(l, &w));
         if let (Some(path), Some(target)) = (kept.as_ref().filter(|p| p.is_file()), &target) {
             self.streams.float.clone_from(target);
-            let formats = self.options.formats(l);
-            let window = self.options.calibration.window;
+            let (formats, window) = (self.options.formats(l), self.options.calibration.window);
             return self.take(TrainedLayer::restore(c, l, &formats, window, path)?);
         }
         let whole = self.split(l, &mut w, &found);
         let stats = self.calibrate(l, &w);
-        let shapes = choose_shapes(c, l, &w, &stats, &found, self.options);
-        let (shared, shapes) = shapes.whole_and_single(c);
+        let (shared, shapes) = choose_shapes(c, l, &w, &stats, &found, self.options).whole_and_single(c);
         migrate_layer(c, &mut w, &shapes);
         let how = self.options.closed(l);
         let inputs = self.options.reconstruction.as_ref().map(|_| self.streams.quantized.clone());
@@ -138,12 +136,7 @@ impl<'a> Blocks<'a> {
         let mut grids = LayerGrids::of(grids, found);
         grids.migrate(&shared);
         migrate_layer(c, &mut w, &shared);
-        let layer = GridLayer {
-            grids,
-            attn_norm: w.attn_norm.clone(),
-            mlp_norm: w.mlp_norm.clone(),
-            biases: w.biases.clone(),
-        };
+        let layer = GridLayer::of(grids, &w);
         match (&self.options.reconstruction, inputs.zip(target)) {
             (Some(how), Some((inputs, target))) => {
                 self.streams = Streams { float: target, quantized: inputs };
@@ -169,7 +162,7 @@ impl<'a> Blocks<'a> {
         w: &mut FloatLayer,
         found: &[Option<GridWeight>; 7],
     ) -> Option<Vec<Vec<f32>>> {
-        let most = self.options.dimensions;
+        let most = self.options.split;
         let [_, _, v, o, gate, up, down] = found.each_ref().map(Option::is_none);
         if most == 0 || !(v && o || gate && up && down) {
             return None;
@@ -195,7 +188,8 @@ impl<'a> Blocks<'a> {
             grids.try_into().map_err(|_| Error::Argument(format!("layer {l} has no seven grids")))?;
         let found = grids.clone().map(Some);
         let grids = LayerGrids::of(grids, found);
-        self.layers.push(GridLayer { grids, attn_norm: w.attn_norm, mlp_norm: w.mlp_norm, biases: w.biases });
+        let FloatLayer { attn_norm, mlp_norm, biases, q_norm, k_norm, .. } = w;
+        self.layers.push(GridLayer { grids, attn_norm, mlp_norm, biases, q_norm, k_norm });
         Ok(())
     }
 

@@ -25,6 +25,8 @@ pub(super) struct TrainLayer {
     linears: [LatentWeight; 7],
     /// What they add, which is not trained.
     biases: Biases,
+    /// Gains of the norms of query and key heads, which are not trained.
+    head_norms: [Vec<f32>; 2],
     /// Static step of V; none: K, Q and V are not rounded.
     value_step: Option<f32>,
     /// Leading RoPE pair of each KV head.
@@ -41,6 +43,8 @@ pub(super) struct Parameters {
     pub gains: Vec<Var>,
 }
 
+/// Names of the gains of the norms of heads in a file.
+const HEAD_NORMS: [&str; 2] = ["q_norm", "k_norm"];
 /// Names of the linears in a file.
 const NAMES: [&str; 7] = ["q", "k", "v", "o", "gate", "up", "down"];
 
@@ -106,6 +110,7 @@ impl TrainLayer {
                 latent(&w.down, &grids.down, down)?,
             ],
             biases: w.biases.clone(),
+            head_norms: [w.q_norm.clone(), w.k_norm.clone()],
             value_step,
             leads: leads(c, l),
         })
@@ -136,6 +141,8 @@ impl TrainLayer {
         });
         let linears: Vec<LatentWeight> = each.collect::<Result<_>>()?;
         let few = |_| candle_core::Error::Msg("a layer has seven linears".into());
+        let gains = |name: &str| tensors.get(name).map_or(Ok(Vec::new()), |t| t.to_vec1());
+        let head_norms = [gains(HEAD_NORMS[0])?, gains(HEAD_NORMS[1])?];
         let mut biases = Biases::default();
         for which in Linear::LAYER {
             if let Some(bias) = tensors.get(&format!("{}.bias", which.name())) {
@@ -150,6 +157,7 @@ impl TrainLayer {
             mlp_norm: Var::from_tensor(get("mlp_norm")?)?,
             linears: linears.try_into().map_err(few)?,
             biases,
+            head_norms,
             value_step: step,
             leads: leads(c, l),
         })
@@ -175,6 +183,9 @@ impl TrainLayer {
                 let offset = Tensor::from_vec(w.offset().to_vec(), count, &Device::Cpu)?;
                 tensors.insert(format!("{name}.offset"), offset);
             }
+        }
+        for (name, gain) in HEAD_NORMS.iter().zip(&self.head_norms).filter(|(_, gain)| !gain.is_empty()) {
+            tensors.insert((*name).into(), Tensor::from_slice(gain, gain.len(), &Device::Cpu)?);
         }
         for (which, bias) in self.biases.iter() {
             let bias = Tensor::from_slice(bias, bias.len(), &Device::Cpu)?;
@@ -206,8 +217,9 @@ impl TrainLayer {
     pub fn forward(&self, x: &Tensor, [wq, wk, wv, wo, wg, wu, wd]: &[Tensor; 7]) -> Result<Tensor> {
         let g = &self.geometry;
         let a = rms_norm(x, &self.attn_norm, self.eps)?;
-        let mut q = rope(&self.affine(&a, wq, Linear::Q)?, g)?;
-        let mut k = rope(&self.affine(&a, wk, Linear::K)?, g)?;
+        let [q_norm, k_norm] = &self.head_norms;
+        let mut q = rope(&self.normed(self.affine(&a, wq, Linear::Q)?, q_norm)?, g)?;
+        let mut k = rope(&self.normed(self.affine(&a, wk, Linear::K)?, k_norm)?, g)?;
         let mut v = self.affine(&a, wv, Linear::V)?;
         if let Some(step) = self.value_step {
             let (d, heads, kv_heads, group) = (g.head_dim, g.heads, g.kv_heads, g.heads / g.kv_heads);
@@ -228,6 +240,17 @@ impl TrainLayer {
         let m = rms_norm(&x, &self.mlp_norm, self.eps)?;
         let h = silu_mul(&self.affine(&m, wg, Linear::Gate)?, &self.affine(&m, wu, Linear::Up)?)?;
         x + self.affine(&h, wd, Linear::Down)?
+    }
+
+    /// The norm of each head, where heads have one.
+    fn normed(&self, x: Tensor, gain: &[f32]) -> Result<Tensor> {
+        if gain.is_empty() {
+            return Ok(x);
+        }
+        let shape = x.shape().clone();
+        let heads = x.reshape(((), gain.len()))?;
+        let gain = Tensor::from_slice(gain, gain.len(), heads.device())?;
+        rms_norm(&heads, &gain, self.eps)?.reshape(shape)
     }
 
     /// `x W^T`, and the bias of this linear where it has one.
@@ -257,6 +280,8 @@ impl TrainLayer {
             attn_norm: self.attn_norm.to_vec1()?,
             mlp_norm: self.mlp_norm.to_vec1()?,
             biases: self.biases.clone(),
+            q_norm: self.head_norms[0].clone(),
+            k_norm: self.head_norms[1].clone(),
         })
     }
 }

@@ -74,6 +74,17 @@ pub fn balance_qk(c: &LlamaConfig, w: &mut FloatLayer, l: usize, power: &PairPow
     on_rows(&mut w.q, &mut w.biases[Linear::Q], |q| scale_rows(q, &q_rows));
 }
 
+/// As [`balance_qk`] in full, in the gains of the norms of heads: the same factors for all heads.
+pub(super) fn balance_gains(c: &LlamaConfig, w: &mut FloatLayer, l: usize, power: &PairPower) {
+    let half = c.sizes.head_dim / 2;
+    let sum = |of: &[f64]| -> Vec<f64> { (0..half).map(|i| of.iter().skip(i).step_by(half).sum()).collect() };
+    let factors = factors(&sum(&power.q[l]), &sum(&power.k[l]), 1.0);
+    let both = factors.iter().chain(&factors);
+    for ((q, k), f) in w.q_norm.iter_mut().zip(&mut w.k_norm).zip(both) {
+        (*q, *k) = ((f64::from(*q) / f) as f32, (f64::from(*k) * f) as f32);
+    }
+}
+
 /// Factors that balance pairs with these energies of q and of k; the head as a whole keeps its scale.
 pub(super) fn factors(q: &[f64], k: &[f64], exponent: f64) -> Vec<f64> {
     // The fourth root of the ratio.

@@ -3,19 +3,19 @@
 
 mod align;
 mod balance;
-mod dimensions;
 mod keys;
 mod migrate;
 mod order;
 mod rotate;
+mod split;
 
 pub use align::{Aligned, KeySample, align_qk};
 pub use balance::{PairPower, balance_qk};
-pub use dimensions::{Split, Splits, split_down, split_model, split_values};
 pub use keys::{Keys, match_keys};
 pub use migrate::{Codes, Reader, choose_head, choose_layer, choose_shape, migrate_head, migrate_layer};
 pub use order::order_channels;
 pub use rotate::{Rotation, fold_gains, rotate_residual, rotate_values};
+pub use split::{Split, Splits, split_down, split_model, split_values};
 
 pub(crate) use migrate::per_query;
 

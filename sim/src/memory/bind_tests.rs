@@ -70,34 +70,35 @@ fn a_design_copies_through_every_memory() -> Result<(), Box<dyn Error>> {
     let image: Vec<u8> = (0..BURSTS * 1024).map(|i| ((i * 31) >> 3) as u8).collect();
     for seed in 0..6 {
         let store = Store::new(1 << 20)?;
-        let mut memory: Box<dyn MemoryModel> = match seed {
+        let memory: Box<dyn MemoryModel> = match seed {
             0 => Box::new(Ideal::new(store, 25)),
             _ => Box::new(Stalling::new(store, StallConfig::new(seed))?),
         };
-        memory.store_mut().write(0, &image)?;
+        let mut memory = [memory];
+        memory[0].store_mut().write(0, &image)?;
         let mut model = design.model()?;
-        let port = AxiPort::resolve(&model, "m_")?;
+        let port = AxiPorts::resolve(&model, "m_", 1)?;
         let (rst_n, dst) = (model.port("rst_n")?, model.port("dst")?);
         let (done, bad) = (model.port("done")?, model.port("bad")?);
         model.cycles(2)?;
         model.set_u64(rst_n, 1);
         model.set_u64(dst, 1 << 19);
-        port.drive(&mut model, &*memory);
+        port.drive(&mut model, &memory);
         let mut cycles = 0;
         while model.get_u64(done) == 0 && cycles < 20_000 {
             model.fall()?;
-            port.sample(&model, &mut *memory);
+            port.sample(&model, &mut memory);
             model.rise()?;
-            port.drive(&mut model, &*memory);
+            port.drive(&mut model, &memory);
             cycles += 1;
         }
         assert_eq!((model.get_u64(done), model.get_u64(bad)), (1, 0), "seed {seed}");
         let mut copy = vec![0; image.len()];
-        memory.store().read(1 << 19, &mut copy)?;
+        memory[0].store().read(1 << 19, &mut copy)?;
         assert!(copy.iter().zip(&image).all(|(a, b)| *a == !b), "seed {seed}");
-        assert!(memory.violations().is_empty(), "{:?}", memory.violations());
-        assert_eq!(memory.counters().write_beats as usize, 16 * BURSTS);
-        assert_eq!(memory.store().unwritten_reads(), 0);
+        assert!(memory[0].violations().is_empty(), "{:?}", memory[0].violations());
+        assert_eq!(memory[0].counters().write_beats as usize, 16 * BURSTS);
+        assert_eq!(memory[0].store().unwritten_reads(), 0);
     }
     Ok(())
 }

@@ -5,9 +5,9 @@
 //! ```no_run
 //! # use accllm_sim::{memory::*, verilate::*};
 //! # fn run(mut model: Model) -> Result<(), Box<dyn std::error::Error>> {
-//! let port = AxiPort::resolve(&model, "m_axi_hbm_0_")?;
-//! let mut memory = Ideal::new(Store::new(256 << 20)?, 30);
-//! memory.store_mut().write(0, b"weights")?;
+//! let port = AxiPorts::resolve(&model, "m_axi_hbm_0_", 1)?;
+//! let mut memory: [Box<dyn MemoryModel>; 1] = [Box::new(Ideal::new(Store::new(256 << 20)?, 30))];
+//! memory[0].store_mut().write(0, b"weights")?;
 //! port.drive(&mut model, &memory);
 //! for _ in 0..1000 {
 //!     model.fall()?;                     // the master settles on the slave's outputs
@@ -15,7 +15,7 @@
 //!     model.rise()?;                     // the edge
 //!     port.drive(&mut model, &memory);
 //! }
-//! assert!(memory.violations().is_empty());
+//! assert!(memory[0].violations().is_empty());
 //! # Ok(())
 //! # }
 //! ```
@@ -39,7 +39,8 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use bind::AxiPort;
+pub use bind::AxiPorts;
+pub(crate) use bind::WritePorts;
 pub use check::{Channel, Checker, Rule, Violation, Violations};
 pub use dram::DramCounters;
 pub use faults::Faults;

@@ -61,16 +61,16 @@ impl Master {
             || (with_reads && self.reads.iter().any(|(r, _)| hit(r)))
     }
 
-    /// One clock; `more` allows new bursts.
-    fn clock(&mut self, memory: &mut dyn MemoryModel, more: bool) {
-        if more && self.ar.is_none() && !self.rng.percent(self.slow) {
+    /// New bursts, where there is none whose address waits.
+    fn begin(&mut self) {
+        if self.ar.is_none() && !self.rng.percent(self.slow) {
             let b = self.burst();
             if !self.clash(&b, false) {
                 self.ar = Some((b.start, (b.len() / 64 - 1) as u8));
                 self.reads.push_back((b, 0));
             }
         }
-        if more && self.aw.is_none() && !self.rng.percent(self.slow) {
+        if self.aw.is_none() && !self.rng.percent(self.slow) {
             let b = self.burst();
             if !self.clash(&b, true) {
                 self.aw = Some((b.start, (b.len() / 64 - 1) as u8));
@@ -83,6 +83,13 @@ impl Master {
                     .collect();
                 self.writes.push_back(Write { addr: b.start, beats, sent: 0 });
             }
+        }
+    }
+
+    /// One clock; `more` allows new bursts.
+    fn clock(&mut self, memory: &mut dyn MemoryModel, more: bool) {
+        if more {
+            self.begin();
         }
         let out = memory.outputs().clone();
         let mut m = MasterOut::idle();

@@ -90,13 +90,13 @@ pub const QUEUE: u64 = 1;
 /// QQ: from the lanes' end to `done`: the codes' sum.
 pub const CODE_SUM: u64 = 4;
 /// STATK, STATQ: from the last step to `done`.
-pub const STAT: u64 = 19;
+pub const STAT: u64 = 20;
 /// SUMSQ.
-pub const SUM_OF_SQUARES: u64 = 18;
+pub const SUM_OF_SQUARES: u64 = 19;
 /// SOFTMAX.
-pub const SOFTMAX: u64 = 22;
+pub const SOFTMAX: u64 = 23;
 /// From a SOFTMAX's last step to an ATTQ that may begin meanwhile; until when it may.
-pub const CHAIN: [u64; 2] = [15, 21];
+pub const CHAIN: [u64; 2] = [15, 22];
 /// ARGMAX.
 pub const ARGMAX: u64 = 12;
 /// `vec/vec_block`: from a block's last word at the end of the lanes to `done`, beside its words.
@@ -126,8 +126,6 @@ pub const CODES: u64 = 8;
 pub const NEXT_HEAD: u64 = 1;
 /// V: from a request to the next one.
 pub const NEXT_VALUES: u64 = 2;
-/// Some cycles in which a memory looks at requests; only the order of reads and writes depends on it.
-pub const MEMORY_PATH: u64 = 12;
 /// From the last response to `done`.
 pub const SYNC: u64 = 3;
 
@@ -139,3 +137,5 @@ pub const AUX_BEAT: u64 = 2;
 pub const LOADER: [u64; 3] = [11, 1, 1];
 /// `ctrl/aux_write`: cycles of a beat, from its being offered to the memory's having it.
 pub const AUX_WRITE: [u64; 2] = [2, 3];
+/// STORE: words between the steps and the port.
+pub const STORE_ROOM: u64 = 32;

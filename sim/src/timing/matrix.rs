@@ -4,7 +4,7 @@
 use super::latency as lat;
 use super::operands::{Constants, Operation};
 use super::queue::Started;
-use super::stream::{Burst, Pops, segments};
+use super::stream::{Piece, Pops, segments};
 use accllm_hw::config::Config;
 use accllm_hw::isa::{FLAG_WIDE, Op};
 use std::collections::VecDeque;
@@ -177,8 +177,8 @@ impl Matrix {
         self.running.front().is_some_and(|r| r.work.is_some_and(|w| r.taken < w.beats))
     }
 
-    /// Takes the beats of a burst.
-    pub fn take(&mut self, burst: &Burst, pops: &mut Pops) {
+    /// Takes the beats of a piece.
+    pub fn take(&mut self, piece: &Piece, pops: &mut Pops) {
         let Some(r) = self.running.front_mut() else { return };
         let Some(w) = &r.work else { return };
         if !r.begun {
@@ -187,7 +187,7 @@ impl Matrix {
             r.base = r.first as f64;
         }
         let free = r.base;
-        for &(beat, cycle) in &burst.knots {
+        for &(beat, cycle) in &piece.knots {
             r.base = r.base.max(cycle as f64 - w.before(r.taken + beat));
         }
         r.waited += r.base - free;
@@ -195,12 +195,12 @@ impl Matrix {
         if r.taken == 0 {
             r.popped = first;
         }
-        let last = (r.base + w.before(r.taken + burst.beats - 1)) as u64;
-        pops.push(burst.beats, first, last.max(first));
-        r.taken += burst.beats;
+        let last = (r.base + w.before(r.taken + piece.beats - 1)) as u64;
+        pops.push(piece.beats, first, last.max(first));
+        r.taken += piece.beats;
         if r.started.operation.op != Op::MATK {
             // Its steps' results are written after a fixed time, at the drain's pace at most.
-            let share = burst.beats as f64 / w.beats as f64 * w.drain as f64;
+            let share = piece.beats as f64 / w.beats as f64 * w.drain as f64;
             let way = lat::SUMS + lat::RESULTS + 2 * self.link + lat::WRITE_PORT;
             let from = (first + way).max(self.writes.back().map_or(0, |b| b.1));
             let to = (last + w.each + way).max(from + share as u64);

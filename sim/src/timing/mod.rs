@@ -22,6 +22,7 @@
 //! # }
 //! ```
 
+mod append;
 mod formula;
 mod latency;
 mod matrix;
@@ -138,6 +139,8 @@ enum Event {
     Matrix,
     Vector,
     Written,
+    Write,
+    Memory,
 }
 
 /// A run in progress.
@@ -155,6 +158,8 @@ struct Run {
     prefetching: Option<queue::Started>,
     /// An operation whose results go to vector memory, until it is known that the matrix unit did not hold them up.
     writing: Option<Writing>,
+    /// An operation that the vector unit has taken while it is not known when the one before ends.
+    held: Option<queue::Started>,
     end: u64,
 }
 
@@ -195,6 +200,7 @@ impl Run {
             config: *t.config,
             prefetching: None,
             writing: None,
+            held: None,
             end: 0,
         })
     }
@@ -234,15 +240,12 @@ impl Run {
             offer(Event::Prefetcher, self.queues[PRE].start(&self.semaphores, self.stream.free));
         }
         offer(Event::Matrix, self.queues[MAT].start(&self.semaphores, 0));
-        if let Some(w) = &self.writing {
-            offer(Event::Written, Some(w.ran.done));
-            return Ok(best);
+        offer(Event::Written, self.writing.as_ref().map(|w| w.ran.done));
+        offer(Event::Write, self.vector.next_write().map(|w| w.at));
+        offer(Event::Memory, self.stream.memory_at(self.vector.appending()));
+        if self.held.is_none() {
+            offer(Event::Vector, self.queues[VEC].start(&self.semaphores, self.vector.free()));
         }
-        let vector = self.queues[VEC].front().and_then(|o| {
-            let start = self.queues[VEC].start(&self.semaphores, self.vector.free())?;
-            Some(self.vector.touches(o, start, &self.constants))
-        });
-        offer(Event::Vector, vector);
         Ok(best)
     }
 
@@ -284,7 +287,18 @@ impl Run {
             }
             Event::Request => {
                 self.stream.request(at);
-                self.compute();
+                self.moved()?;
+            }
+            Event::Memory => {
+                self.stream.advance(at);
+                self.moved()?;
+            }
+            Event::Write => {
+                if let Some(w) = self.vector.next_write() {
+                    self.vector.wrote(&w);
+                    self.stream.write(w.channel, w.at, w.beat);
+                }
+                self.moved()?;
             }
             Event::Matrix => {
                 if let Some(s) = self.queues[MAT].take(&mut self.semaphores, at) {
@@ -292,8 +306,8 @@ impl Run {
                     self.compute();
                 }
             }
-            Event::Vector => self.vector()?,
-            Event::Written => self.written(),
+            Event::Vector => self.vector(at)?,
+            Event::Written => self.written()?,
         }
         Ok(false)
     }
@@ -331,8 +345,8 @@ impl Run {
     fn compute(&mut self) {
         loop {
             if self.matrix.wants() {
-                let Some(burst) = self.stream.bursts.pop_front() else { return };
-                self.matrix.take(&burst, &mut self.stream.pops);
+                let Some(piece) = self.stream.pieces.pop_front() else { return };
+                self.matrix.take(&piece, &mut self.stream.pops);
             } else if let Some(ended) = self.matrix.end() {
                 self.queues[MAT].done(ended.done);
                 self.semaphores.signal(&ended.started.operation, ended.done);
@@ -343,14 +357,29 @@ impl Run {
         }
     }
 
-    fn vector(&mut self) -> Result<(), TimingError> {
-        let Some(o) = self.queues[VEC].front() else { return Ok(()) };
-        self.check(o.pc, o.op)?;
-        let Some(at) = self.queues[VEC].start(&self.semaphores, self.vector.free()) else { return Ok(()) };
+    /// The memories have gone on.
+    fn moved(&mut self) -> Result<(), TimingError> {
+        self.compute();
+        let Some((s, ran)) = self.vector.appended(self.stream.answered()) else { return Ok(()) };
+        self.ran(&s, &ran);
+        self.release()
+    }
+
+    /// The vector unit takes an operation.
+    fn vector(&mut self, at: u64) -> Result<(), TimingError> {
         let Some(s) = self.queues[VEC].take(&mut self.semaphores, at) else { return Ok(()) };
-        let ran = self.vector.run(&s, &self.constants, &mut self.stream);
+        self.held = Some(s);
+        if self.writing.is_some() || self.vector.appending() { Ok(()) } else { self.release() }
+    }
+
+    /// The vector unit runs the operation that it has taken.
+    fn release(&mut self) -> Result<(), TimingError> {
+        let Some(s) = self.held.take() else { return Ok(()) };
+        self.check(s.operation.pc, s.operation.op)?;
+        let ran = self.vector.run(&s, &self.constants);
         let pass = formula::pass(&s.operation, &self.config, &self.constants);
         self.transfers(&s, pass);
+        let Some(ran) = ran else { return Ok(()) };
         match pass.filter(|_| to_memory(s.operation.op)) {
             Some(p) => {
                 let from = ran.done - p.steps.min(ran.done);
@@ -362,17 +391,18 @@ impl Run {
     }
 
     /// The matrix unit's writes go first: for each of them the vector unit's are a cycle later.
-    fn written(&mut self) {
-        let Some(mut w) = self.writing.take() else { return };
+    fn written(&mut self) -> Result<(), TimingError> {
+        let Some(mut w) = self.writing.take() else { return Ok(()) };
         let late = self.matrix.written(w.from, w.ran.done) as u64;
         if late > w.late {
             w.ran.done += late - w.late;
             self.vector.delay(late - w.late);
             w.late = late;
             self.writing = Some(w);
-        } else {
-            self.ran(&w.started, &w.ran);
+            return Ok(());
         }
+        self.ran(&w.started, &w.ran);
+        self.release()
     }
 
     /// An operation of the vector unit is done.

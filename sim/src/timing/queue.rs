@@ -109,11 +109,6 @@ impl Queue {
         self.last_done
     }
 
-    /// The oldest operation that has not started.
-    pub fn front(&self) -> Option<&Operation> {
-        self.pending.front().map(|p| &p.0)
-    }
-
     /// When the oldest comes to the head, and when it went there from the read register.
     fn head(&self, dispatched: u64) -> (u64, u64) {
         match self.takes.back() {

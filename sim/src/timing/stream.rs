@@ -7,7 +7,7 @@
 use super::latency as lat;
 use super::memory::{Memories, MemoryError};
 use super::operands::{Constants, Operation};
-use super::port::{Arrival, Port};
+use super::port::Port;
 use accllm_hw::config::{BEAT_BYTES, Config};
 use accllm_hw::isa::Op;
 use std::collections::VecDeque;
@@ -43,11 +43,11 @@ pub(super) fn segments(o: &Operation, constants: &Constants) -> Segments {
     Segments { at: o.a.into(), beats, stride: k, count }
 }
 
-/// A burst whose beats are on their way: the row of beats that all channels complete.
+/// Beats of a burst that are on their way: rows of beats that all channels complete.
 #[derive(Debug, Clone)]
-pub(super) struct Burst {
+pub(super) struct Piece {
     pub beats: u64,
-    /// Beat of the burst, cycle from which the matrix unit may take it and one more each cycle.
+    /// Beat of the piece, cycle from which the matrix unit may take it and one more each cycle.
     pub knots: Vec<(u64, u64)>,
 }
 
@@ -109,8 +109,45 @@ pub(super) struct Stream {
     requested: u64,
     issued: u64,
     pub pops: Pops,
-    pub bursts: VecDeque<Burst>,
-    arrival: Arrival,
+    /// Beats that have not come, of each burst that has been asked for.
+    bursts: VecDeque<u64>,
+    pub pieces: VecDeque<Piece>,
+    /// Until then the ports have been run; so far ahead of everything else they may be.
+    time: u64,
+    ahead: u64,
+    writes: Writes,
+    /// Of the ports: whether there is something to do, whether an address waits, when the last one was taken.
+    busy: bool,
+    waits: bool,
+    accepted: u64,
+}
+
+/// Writes whose answers are not all there.
+#[derive(Debug, Clone, Default)]
+struct Writes {
+    /// Answers that are missing, the latest so far; oldest first.
+    open: VecDeque<(usize, u64)>,
+    /// Number of the oldest one.
+    oldest: usize,
+    /// Those of each port, by number.
+    of: Vec<VecDeque<usize>>,
+    /// Cycles of the last answers.
+    answered: VecDeque<u64>,
+}
+
+impl Writes {
+    fn answer(&mut self, port: usize, cycle: u64) {
+        let Some(number) = self.of[port].pop_front() else { return };
+        if let Some((missing, latest)) = self.open.get_mut(number - self.oldest) {
+            *missing -= 1;
+            *latest = cycle.max(*latest);
+        }
+        while let Some(&(0, latest)) = self.open.front() {
+            self.open.pop_front();
+            self.oldest += 1;
+            self.answered.push_back(latest);
+        }
+    }
 }
 
 impl Stream {
@@ -124,10 +161,13 @@ impl Stream {
             }
             class.push(found);
         }
+        let ports = paces.iter().map(|p| Port::new(p, memories.age)).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             fifo: config.fifo as u64,
             burst: config.burst as u64,
-            ports: paces.iter().map(|p| Port::new(p, memories.age)).collect::<Result<_, _>>()?,
+            ahead: ports.iter().map(Port::way).min().unwrap_or(0) + lat::ARRIVAL + lat::ROOM,
+            writes: Writes { of: vec![VecDeque::new(); ports.len()], ..Writes::default() },
+            ports,
             class,
             prefetching: None,
             free: 0,
@@ -138,16 +178,78 @@ impl Stream {
             issued: 0,
             pops: Pops::default(),
             bursts: VecDeque::new(),
-            arrival: Arrival::default(),
+            pieces: VecDeque::new(),
+            time: 0,
+            busy: false,
+            waits: false,
+            accepted: 0,
         })
     }
 
-    /// A write of one beat to a channel, or with `None` to all of them: the cycle of the last answer.
-    pub fn write(&mut self, channel: Option<usize>, cycle: u64, beat: u64) -> u64 {
+    /// A write of one beat to a channel, or with `None` to all of them.
+    pub fn write(&mut self, channel: Option<usize>, cycle: u64, beat: u64) {
         let addr = beat * BEAT_BYTES as u64;
-        match channel.and_then(|c| self.class.get(c)) {
-            Some(&class) => self.ports[class].write(cycle, addr),
-            None => self.ports.iter_mut().map(|p| p.write(cycle, addr)).max().unwrap_or(cycle),
+        let number = self.writes.oldest + self.writes.open.len();
+        let to = match channel.and_then(|c| self.class.get(c)) {
+            Some(&class) => class..class + 1,
+            None => 0..self.ports.len(),
+        };
+        self.writes.open.push_back((to.len(), 0));
+        for port in to {
+            self.ports[port].write(cycle, addr);
+            self.writes.of[port].push_back(number);
+        }
+        self.advance(cycle);
+    }
+
+    /// Cycles of the answers to writes, in the order of the writes.
+    pub fn answered(&mut self) -> &mut VecDeque<u64> {
+        &mut self.writes.answered
+    }
+
+    /// When the memories are next to be run, if there is something to do for them: before anything can be known that is asked
+    /// of them because of what they do meanwhile. Without writes it does not matter if a request comes late by less than a
+    /// burst, for then either many are waiting or the FIFOs are full.
+    pub fn memory_at(&self, writing: bool) -> Option<u64> {
+        let ahead = if writing { self.ahead } else { self.ahead.max(PAGE.min(self.fifo / 4)) };
+        self.busy.then_some(self.time + ahead)
+    }
+
+    /// Runs the memories up to a cycle.
+    pub fn advance(&mut self, cycle: u64) {
+        let mut rows = u64::MAX;
+        (self.busy, self.waits) = (false, false);
+        for (i, port) in self.ports.iter_mut().enumerate() {
+            port.advance(cycle);
+            rows = rows.min(port.beats());
+            self.busy |= port.busy();
+            self.waits |= port.waits();
+            self.accepted = self.accepted.max(port.accepted);
+            while let Some(answer) = port.answers.pop_front() {
+                self.writes.answer(i, answer);
+            }
+        }
+        self.time = self.time.max(cycle);
+        while rows > 0 {
+            let Some(left) = self.bursts.front_mut() else { return };
+            let beats = rows.min(*left);
+            rows -= beats;
+            *left -= beats;
+            if *left == 0 {
+                self.bursts.pop_front();
+            }
+            let mut knots = vec![(0, 0)];
+            for port in &mut self.ports {
+                port.pop(beats, |beat, cycle| {
+                    let cycle = cycle + lat::ARRIVAL;
+                    if beat == 0 {
+                        knots[0].1 = knots[0].1.max(cycle);
+                    } else if cycle > knots[0].1 + beat {
+                        knots.push((beat, cycle));
+                    }
+                });
+            }
+            self.pieces.push_back(Piece { beats, knots });
         }
     }
 
@@ -218,39 +320,33 @@ impl Stream {
     pub fn request_at(&mut self) -> Option<u64> {
         self.take_segment();
         let r = self.reading?;
+        // The ports have taken the address before.
+        if self.waits {
+            return None;
+        }
+        let ask = r.ask.max(self.accepted + 1);
         let need = (self.issued + self.part(&r)).saturating_sub(self.fifo);
         if need == 0 {
-            return Some(r.ask);
+            return Some(ask);
         }
-        Some(r.ask.max(self.pops.at(need)? + lat::ROOM))
+        Some(ask.max(self.pops.at(need)? + lat::ROOM))
     }
 
     /// Asks for a burst.
     pub fn request(&mut self, at: u64) {
         let Some(mut r) = self.reading else { return };
         let beats = self.part(&r).min(r.left);
-        let mut burst = Burst { beats, knots: vec![(0, 0)] };
-        let mut accepted = 0;
+        self.bursts.push_back(beats);
         for port in &mut self.ports {
-            let addr = r.at * BEAT_BYTES as u64;
-            accepted = accepted.max(port.read(at + lat::ADDRESS, addr, beats, &mut self.arrival));
-            let knots = self.arrival.knots.iter().map(|k| (u64::from(k.0), k.1));
-            for (beat, cycle) in knots.chain([(beats - 1, self.arrival.last)]) {
-                let cycle = cycle + lat::ARRIVAL;
-                if beat == 0 {
-                    burst.knots[0].1 = burst.knots[0].1.max(cycle);
-                } else if cycle > burst.knots[0].1 + beat {
-                    burst.knots.push((beat, cycle));
-                }
-            }
+            port.read(at + lat::ADDRESS, r.at * BEAT_BYTES as u64, beats);
         }
-        self.bursts.push_back(burst);
         self.issued += beats;
         r.at += beats;
         r.left -= beats;
-        r.ask = (at + lat::REQUEST).max(accepted + 1);
+        r.ask = at + lat::REQUEST;
         self.requested = at;
         self.reading = (r.left > 0).then_some(r);
+        self.advance(at + lat::ADDRESS + 1);
         self.take_segment();
     }
 }

@@ -1,12 +1,12 @@
 //! The vector unit: one operation after the other, the next one prepared meanwhile.
 
+use super::append::{Append, Write, Writers};
 use super::formula::{Pass, Waits, pass};
 use super::latency as lat;
 use super::memory::{Memories, MemoryError};
 use super::operands::{Constants, Operation};
-use super::port::{Arrival, Port};
+use super::port::Port;
 use super::queue::Started;
-use super::stream::Stream;
 use accllm_hw::config::{BEAT_BYTES, Config};
 use accllm_hw::isa::Op;
 use std::collections::VecDeque;
@@ -44,10 +44,8 @@ pub(super) struct Vector {
     free: u64,
     scan: u64,
     aux: Port,
-    arrival: Arrival,
-    /// Answers to writes of the channel that gets keys, and of all; the writers have room again from `ready` on.
-    answers: VecDeque<u64>,
-    ready: u64,
+    writers: Writers,
+    append: Option<Append>,
 }
 
 impl Vector {
@@ -58,27 +56,14 @@ impl Vector {
             free: 0,
             scan: 0,
             aux: Port::new(&memories.aux, memories.age)?,
-            arrival: Arrival::default(),
-            answers: VecDeque::new(),
-            ready: 0,
+            writers: Writers::new(config),
+            append: None,
         })
     }
 
     /// From when on the unit takes an operation: none while the scan of a SOFTMAX goes on.
     pub fn free(&self) -> u64 {
         self.free.max(self.scan)
-    }
-
-    /// When what an operation that starts in `at` does to the channels' memories is best computed: after the reads that
-    /// come before its last write.
-    pub fn touches(&self, o: &Operation, at: u64, constants: &Constants) -> u64 {
-        let idle = self.before.map_or(0, |b| b.done);
-        match pass(o, &self.config, constants) {
-            Some(p) if matches!(p.waits, Waits::Append { .. }) => {
-                at.max(idle) + p.setup + p.steps + p.tail + lat::MEMORY_PATH
-            }
-            _ => at,
-        }
     }
 
     /// Beats that the loader of `instructions` reads: from its request in cycle `at` to the cycle of `done`.
@@ -90,21 +75,24 @@ impl Vector {
     /// Cycles of the first and last of `beats` beats, the first address being offered in `at`.
     fn beats(&mut self, at: u64, beat: u64, beats: u64) -> (u64, u64) {
         let (mut from, mut left, mut offer) = (beat, beats, at);
-        let (mut first, mut last) = (u64::MAX, at);
         while left > 0 {
             let n = (PAGE - from % PAGE).min(left);
-            let taken = self.aux.read(offer, from * BEAT_BYTES as u64, n, &mut self.arrival);
-            first = first.min(self.arrival.knots.first().map_or(taken, |k| k.1));
-            last = self.arrival.last;
-            offer = (offer + lat::AUX_ADDRESS[1]).max(taken + 1);
+            self.aux.read(offer, from * BEAT_BYTES as u64, n);
+            while self.aux.waits() {
+                self.aux.advance(offer);
+                offer += 1;
+            }
+            offer = (offer + lat::AUX_ADDRESS[1]).max(self.aux.accepted + 1);
             from += n;
             left -= n;
         }
-        (first, last)
+        self.aux.settle();
+        self.aux.pop_all().unwrap_or((at, at))
     }
 
     /// Runs an operation that the unit has taken.
-    pub fn run(&mut self, s: &Started, constants: &Constants, stream: &mut Stream) -> Ran {
+    /// `None` for one that writes to the channels: [`Vector::appended`] gives its times.
+    pub fn run(&mut self, s: &Started, constants: &Constants) -> Option<Ran> {
         let o = &s.operation;
         let before = self.before;
         let idle = before.map_or(0, |b| b.done);
@@ -113,7 +101,7 @@ impl Vector {
             self.free = init + 1;
             let ran = Ran { init, last: init, done: init + 1 };
             self.before = Some(Before { op: o.op, last: 0, done: ran.done, scalars: (0, 0) });
-            return ran;
+            return Some(ran);
         };
         let init = self.init(s, &p, idle);
         self.free = init + 1;
@@ -132,7 +120,10 @@ impl Vector {
             }
             Waits::Store { beats, words } => self.store(o, first, beats, words),
             Waits::Rows { rows, words } => self.softmax(s, init, rows, words, p.tail),
-            Waits::Append { .. } => self.append(o, first, &p, constants, stream),
+            Waits::Append { .. } => {
+                self.append = Append::new(s.clone(), &p, init, &self.config, constants);
+                return None;
+            }
         };
         // An operation ends after the one before it.
         let done = done.max(idle + 1);
@@ -141,7 +132,35 @@ impl Vector {
             _ => (0, 0),
         };
         self.before = Some(Before { op: o.op, last, done, scalars });
-        Ran { init, last, done }
+        Some(Ran { init, last, done })
+    }
+
+    /// Whether an operation writes to the channels.
+    pub fn appending(&self) -> bool {
+        self.append.is_some()
+    }
+
+    /// Its next write, if it is known.
+    pub fn next_write(&self) -> Option<Write> {
+        self.append.as_ref().and_then(|a| a.next(&self.writers))
+    }
+
+    /// [`Vector::next_write`] has been given to the memory.
+    pub fn wrote(&mut self, write: &Write) {
+        if let Some(append) = &mut self.append {
+            append.sent(write, &mut self.writers);
+        }
+    }
+
+    /// The operation that wrote to the channels, once all answers are there.
+    pub fn appended(&mut self, answers: &mut VecDeque<u64>) -> Option<(Started, Ran)> {
+        answers.drain(..).for_each(|cycle| self.writers.answered(cycle));
+        let mut ran = self.append.as_ref()?.ran(&self.writers)?;
+        let append = self.append.take()?;
+        ran.done = ran.done.max(self.before.map_or(0, |b| b.done) + 1);
+        let op = append.started.operation.op;
+        self.before = Some(Before { op, last: ran.last, done: ran.done, scalars: (0, 0) });
+        Some((append.started, ran))
     }
 
     /// The last operation ends later, because the matrix unit had the vector memory for so many cycles.
@@ -195,104 +214,25 @@ impl Vector {
         (last, last + tail)
     }
 
-    /// Beats that go to auxiliary memory.
+    /// Beats that go to auxiliary memory, so many of them without an answer.
     fn store(&mut self, o: &Operation, first: u64, beats: u64, words: u64) -> (u64, u64) {
         let [every, way] = lat::AUX_WRITE;
-        let offered = first + lat::EARLY + lat::QUEUE + words;
-        let addr = |i: u64| (u64::from(o.c) + i) * BEAT_BYTES as u64;
-        // As many as may be without an answer, then at the memory's pace; the answers of the first one say how long it takes.
-        let answer = self.aux.write(offered + way, addr(0));
-        let pace = every.max(words + 1).max((answer + 2 - offered - way).div_ceil(AUX_WRITES));
-        let end = offered + (beats - 1) * pace;
-        let answered = self.aux.write(end + way, addr(beats - 1));
-        let last = first + (beats * words - 1).max(((beats * words).saturating_sub(32)) * pace / words);
-        (last, answered + lat::SYNC)
-    }
-
-    /// Keys or values that go to the channels.
-    fn append(
-        &mut self,
-        o: &Operation,
-        first: u64,
-        p: &Pass,
-        constants: &Constants,
-        stream: &mut Stream,
-    ) -> (u64, u64) {
-        let Waits::Append { requests, words } = p.waits else { return (first, first) };
-        let place = Place::new(o, constants, &self.config);
-        let per_head = (requests / u64::from(o.n).max(1)).max(1);
-        let mut hand = first + lat::SLOT - 1;
-        let mut full = 0;
-        let mut answered = 0;
-        for i in 0..requests {
-            // The last word of the request is in the queue, and the request before has been handed over.
-            full = (first + (i + 1) * words - 1 + p.tail).max(if i > 0 { hand.min(full + words) } else { 0 })
-                + 1;
-            let at = hand.max(full);
-            let head = i / per_head;
-            if o.op == Op::QK {
-                let beat = u64::from(o.c) + head * u64::from(o.k);
-                let parameters = self.writer(at + lat::PIECE);
-                answered = self.answer(stream, Some(place.channel), parameters, beat + place.parameter);
-                let codes = self.writer((parameters + 2).max(parameters + lat::WRITER));
-                let sent = codes + lat::CODES;
-                self.ready = sent + lat::WRITER;
-                answered = answered.max(self.answer(stream, Some(place.channel), sent, beat + place.code));
-                hand = sent + lat::NEXT_HEAD;
-            } else {
-                let beat =
-                    u64::from(o.c) + head * u64::from(o.k) + i % per_head * u64::from(o.aux) + place.code;
-                let sent = self.writer(at + lat::PIECE);
-                answered = self.answer(stream, None, sent, beat);
-                hand = sent + lat::NEXT_VALUES;
+        let offered = first + lat::EARLY + lat::QUEUE + words + way;
+        // Steps are so many beats ahead of the port at most.
+        let ahead = lat::STORE_ROOM.div_ceil(words);
+        let (mut last, mut at) = (first + beats * words - 1, 0);
+        for i in 0..beats {
+            at = if i == 0 { offered } else { at + every.max(words + 1) };
+            if i >= AUX_WRITES {
+                at = at.max(self.aux.answer() + 2);
+            }
+            self.aux.write(at, (u64::from(o.c) + i) * BEAT_BYTES as u64);
+            if i + ahead == beats {
+                last = last.max(first + at - offered);
             }
         }
-        (first + p.steps - 1, answered + lat::SYNC)
-    }
-
-    /// When a writer takes a piece that is offered in `at`.
-    fn writer(&mut self, at: u64) -> u64 {
-        let mut at = at.max(self.ready);
-        if self.answers.len() >= self.config.writes
-            && let Some(oldest) = self.answers.pop_front()
-        {
-            at = at.max(oldest + 2);
-        }
-        self.ready = at + lat::WRITER;
-        at
-    }
-
-    fn answer(&mut self, stream: &mut Stream, channel: Option<usize>, at: u64, beat: u64) -> u64 {
-        let answer = stream.write(channel, at + lat::WRITE, beat);
-        self.answers.push_back(answer);
-        answer
-    }
-}
-
-/// Where a token goes in the KV cache (docs/formats.md, section 2), relative to its head.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    channel: usize,
-    parameter: u64,
-    code: u64,
-}
-
-impl Place {
-    fn new(o: &Operation, constants: &Constants, config: &Config) -> Self {
-        let (position, ring) = (u64::from(o.m), constants.ring());
-        let pointer = if u64::from(o.b) >= ring { u64::from(o.b) - ring } else { o.b.into() };
-        let sink = position < constants.sinks();
-        let slot = if sink { position } else { pointer };
-        if o.op == Op::QV {
-            let row = if sink { position } else { constants.sink_pad() + pointer };
-            return Self { channel: 0, parameter: 0, code: row / 32 };
-        }
-        let narrow = constants.hdp() == 64;
-        let pair = if narrow { slot / 2 } else { slot };
-        let (step, channels) = (pair / config.channels as u64, config.channels as u64);
-        let steps = if narrow { 8 } else { 16 };
-        let region = if sink { 0 } else { constants.k_window() };
-        let parameter = region + step / steps * (steps + 1);
-        Self { channel: (pair % channels) as usize, parameter, code: parameter + step % steps + 1 }
+        self.aux.settle();
+        let answered = self.aux.answers.drain(..).last().unwrap_or(at);
+        (last, answered + lat::SYNC)
     }
 }

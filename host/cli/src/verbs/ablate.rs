@@ -73,19 +73,18 @@ pub fn run(args: &Ablate, out: &Out) -> Result<()> {
         let line = ablation.measure(case, &mut |n| bars.advance((n * args.window) as u64));
         bars.end();
         let line = line?;
-        out.line(&format!(
-            "{:<64} {:>10.4}  {:>+8.2}%  {:>5.0} s",
-            line.name,
-            line.ppl,
-            100.0 * line.change,
-            line.seconds
-        ))?;
+        print(&line, out)?;
         report.lines.push(line);
     }
     if let Some(page) = &args.page {
         write_table(page, &Table { model: name(&source.name), protocol: &protocol, lines: &report.lines })?;
     }
     out.report(&report)
+}
+
+fn print(line: &Line, out: &Out) -> Result<()> {
+    let Line { name, ppl, change, seconds, .. } = line;
+    out.line(&format!("{name:<64} {ppl:>10.4}  {:>+8.2}%  {seconds:>5.0} s", 100.0 * change))
 }
 
 /// The last part of a model's name, without an extension.

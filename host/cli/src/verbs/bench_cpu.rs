@@ -19,7 +19,9 @@ pub fn run(args: &BenchCpu, out: &Out) -> Result<()> {
             return Err(Error::Argument(format!("{option} is 0; give 1 or more")));
         }
     }
-    let lambda = LambdaShape { n_sink: random.sinks.unwrap_or(4), n_window: random.window.unwrap_or(2044) };
+    let LambdaShape { n_sink, n_window } = shapes::LAMBDA;
+    let lambda =
+        LambdaShape { n_sink: random.sinks.unwrap_or(n_sink), n_window: random.window.unwrap_or(n_window) };
     check_lambda(lambda, std::path::Path::new("command line"))?;
     let wide = random.prob_bits.is_none_or(|b| b == BitsArg::Sixteen);
     let busy = out.busy("making the model");

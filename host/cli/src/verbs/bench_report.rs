@@ -29,6 +29,30 @@ pub fn print(r: &Report, out: &Out) -> Result<()> {
             ),
         )?;
     }
+    use_of_the_engine(r, out)?;
+    let s = &r.stalls;
+    line("matrix unit", s.matrix_unit())?;
+    line("vector unit", s.vector_unit())?;
+    let bytes = grouped(r.instruction_bytes as u64);
+    line("program", format!("{} instructions, {bytes} bytes", grouped(r.instructions as u64)))?;
+    operations(r, out)?;
+    line("compared", compared(r))?;
+    let memory =
+        r.peak_memory_bytes.map_or_else(String::new, |b| format!(", {:.1} GB of memory", b as f64 / 1e9));
+    line(
+        "measured",
+        format!(
+            "{:.1} s in all, {:.1} s for weights and cache, {:.0} kcycles/s simulated{memory}",
+            r.wall_s,
+            r.generate_s,
+            r.sim_cycles_per_s / 1e3
+        ),
+    )
+}
+
+/// Cycles, bytes and multipliers.
+fn use_of_the_engine(r: &Report, out: &Out) -> Result<()> {
+    let line = |what: &str, text: String| out.line(&format!("  {what:<18} {text}"));
     let (cycles, runs) = (grouped(r.cycles), grouped(r.runs));
     line("cycles", format!("{cycles} in {runs} runs, {:.0} a token", r.cycles_per_token))?;
     line(
@@ -53,37 +77,21 @@ pub fn print(r: &Report, out: &Out) -> Result<()> {
         "multipliers",
         format!("{} of {} channels x 128 x {lanes} lanes", percent(r.mac_utilisation), r.channels),
     )?;
-    let s = &r.stalls;
-    line("matrix unit", s.matrix_unit())?;
-    line("vector unit", s.vector_unit())?;
-    let bytes = grouped(r.instruction_bytes as u64);
-    line("program", format!("{} instructions, {bytes} bytes", grouped(r.instructions as u64)))?;
-    operations(r, out)?;
+    Ok(())
+}
+
+fn compared(r: &Report) -> String {
     let a = &r.agreement;
     match a.elements_compared {
-        0 if r.basis == "estimated" => line("compared", "nothing: the timing model computes nothing".into())?,
-        0 => line("compared", "nothing (--no-compare)".into())?,
-        n => line(
-            "compared",
-            format!(
-                "{} elements of {} tensors with the golden executor, {} differ",
-                grouped(n),
-                grouped(a.tensors_compared),
-                grouped(a.elements_different)
-            ),
-        )?,
-    }
-    let memory =
-        r.peak_memory_bytes.map_or_else(String::new, |b| format!(", {:.1} GB of memory", b as f64 / 1e9));
-    line(
-        "measured",
-        format!(
-            "{:.1} s in all, {:.1} s for weights and cache, {:.0} kcycles/s simulated{memory}",
-            r.wall_s,
-            r.generate_s,
-            r.sim_cycles_per_s / 1e3
+        0 if r.basis == "estimated" => "nothing: the timing model computes nothing".into(),
+        0 => "nothing (--no-compare)".into(),
+        n => format!(
+            "{} elements of {} tensors with the golden executor, {} differ",
+            grouped(n),
+            grouped(a.tensors_compared),
+            grouped(a.elements_different)
         ),
-    )
+    }
 }
 
 fn title(r: &Report) -> String {

@@ -39,13 +39,12 @@ struct Row {
     tok_per_s: f64,
 }
 
-/// Measures and prints the rows one by one.
-pub fn run(args: &Eval, out: &Out) -> Result<()> {
-    let source = Source::find(&args.scored.model)?;
+/// The models of all stages, the text's tokens and how they are cut into windows.
+fn open(args: &Eval, source: &Source, out: &Out) -> Result<(Evaluation, Vec<u32>, Windowing)> {
     let calibration = Calibration::open(args.scored.calib.as_deref())?;
     let text = text(&args.scored)?;
     let busy = out.busy("reading the model");
-    let (mut models, stream, how) = match source.kind {
+    let opened = match source.kind {
         Kind::Quantized => {
             let model = QuantModel::load(source.folder())?;
             let tokenizer = source.tokenizer(model.arch.sizes.vocab)?;
@@ -70,6 +69,13 @@ pub fn run(args: &Eval, out: &Out) -> Result<()> {
         }
     };
     busy.finish_and_clear();
+    Ok(opened)
+}
+
+/// Measures and prints the rows one by one.
+pub fn run(args: &Eval, out: &Out) -> Result<()> {
+    let source = Source::find(&args.scored.model)?;
+    let (mut models, stream, how) = open(args, &source, out)?;
     let lambda = models.lambda().map(|default| lambda(&args.scored, default));
     if let Some(lambda) = lambda {
         models.set_lambda(lambda)?;

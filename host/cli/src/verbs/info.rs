@@ -4,9 +4,12 @@ use crate::args::Info;
 use crate::out::Out;
 use crate::prepare;
 use accllm_compiler::Program;
+use accllm_compiler::image::ModelSource as _;
 use accllm_compiler::info::WeightInfo;
 use accllm_device::Result;
 use accllm_hw::config::{BEAT_BYTES, Config};
+use accllm_hw::sizes::Sizes;
+use accllm_lab::shapes::{self, Random};
 use accllm_text::model::Ready;
 use serde::Serialize;
 
@@ -66,26 +69,50 @@ struct Token {
     tokens_per_second_bound: f64,
 }
 
+/// A model's program, and what its texts begin and end with where it is more than sizes.
+struct Shown {
+    name: String,
+    program: Program,
+    ends: Option<[Vec<Named>; 2]>,
+}
+
+impl Shown {
+    fn open(args: &Info, out: &Out) -> Result<Self> {
+        match shapes::find(&args.model)? {
+            Some(sizes) => Self::of_sizes(args, &sizes),
+            None => Self::of_model(args, &prepare::model(&args.model, out)?),
+        }
+    }
+
+    /// With the weight formats of `accllm bench`.
+    fn of_sizes(args: &Info, sizes: &Sizes) -> Result<Self> {
+        let lambda = prepare::lambda(&args.shape, shapes::LAMBDA);
+        let random = Random { layers: None, lambda, prob_wide: true, seed: 1 };
+        let program = prepare::of_spec(&args.shape, &random.model(sizes)?.spec(), lambda, 1)?;
+        Ok(Self { name: args.model.clone(), program, ends: None })
+    }
+
+    fn of_model(args: &Info, ready: &Ready) -> Result<Self> {
+        let program = prepare::program(&args.shape, ready)?;
+        let ends = [named(ready, &begin(ready)), named(ready, ready.ends())];
+        Ok(Self { name: ready.name.clone(), program, ends: Some(ends) })
+    }
+}
+
 /// Shows sizes of a model on a configuration.
 pub fn run(args: &Info, out: &Out) -> Result<()> {
     prepare::check(&args.shape)?;
-    let ready = prepare::model(&args.model, out)?;
-    let program = prepare::program(&args.shape, &ready)?;
+    let Shown { name, program, ends } = Shown::open(args, out)?;
     let info = program.info();
-    let a = &ready.model.arch;
+    let sizes = &program.layout.shape.sizes;
     out.line(&format!(
-        "{}: {} layers, hidden {}, feed-forward {}, {} query heads on {} KV heads of {}, vocabulary {}",
-        ready.name,
-        a.sizes.layers,
-        a.sizes.hidden,
-        a.sizes.ff,
-        a.sizes.heads,
-        a.sizes.kv_heads,
-        a.sizes.head_dim,
-        a.sizes.vocab
+        "{name}: {} layers, hidden {}, feed-forward {}, {} query heads on {} KV heads of {}, vocabulary {}",
+        sizes.layers, sizes.hidden, sizes.ff, sizes.heads, sizes.kv_heads, sizes.head_dim, sizes.vocab
     ))?;
-    let (begin, end) = (named(&ready, &begin(&ready)), named(&ready, ready.ends()));
-    out.line(&format!("a text begins with {}, and ends at {}", list(&begin), list(&end)))?;
+    if let Some([begin, end]) = &ends {
+        out.line(&format!("a text begins with {}, and ends at {}", list(begin), list(end)))?;
+    }
+    let [begin, end] = ends.unwrap_or_default();
     out.line(&info.to_string())?;
     let tokens = tokens(&program, &program.config);
     out.line("a token, estimated:  context  beats/channel     MB  tokens/s at most")?;
@@ -95,7 +122,7 @@ pub fn run(args: &Info, out: &Out) -> Result<()> {
     }
     let bytes = |beats: usize| beats * info.channels * BEAT_BYTES;
     out.report(&Report {
-        model: ready.name.clone(),
+        model: name,
         config: info.config.clone(),
         channels: info.channels,
         block: info.block,

@@ -112,12 +112,12 @@ fn recipe(args: &Quantize) -> Result<Recipe> {
         pruning: pruning(args.pruning),
         layer_pruning: args.layer_pruning.iter().map(|(l, how)| (l.clone(), pruning(*how))).collect(),
         keys: match args.keys {
-            KeysArg::Plain => Keys::AsTheyAre,
+            KeysArg::Plain => Keys::Plain,
             KeysArg::Aligned => Keys::Aligned,
             KeysArg::Led => Keys::Led,
         },
         rotate: args.rotate,
-        dimensions: args.split,
+        split: args.split,
         prefix: args.prefix.clone(),
         text: match (args.self_text, &args.calib) {
             (false, _) => Text::File,

@@ -1,9 +1,8 @@
 //! Tensors in the activation buffer: inputs of the linear layers, query codes, probabilities.
 
 use super::{Context, Found};
-use accllm_compiler::label::Tensor;
 use accllm_hw::config::{COLS, MACS};
-use accllm_quant::int::Point;
+use accllm_hw::tensor::Tensor;
 use accllm_sim::golden::Space;
 use std::collections::BTreeMap;
 
@@ -18,15 +17,14 @@ struct Byte {
 /// Elements of the instruction's tensors in the activation buffer.
 pub(super) fn elements(c: &Context<'_>, out: &mut Vec<Found>) {
     let a = &c.layout.act;
-    match c.label.tensors.first() {
-        Some(Tensor::AttnIn) => columns(c, a.norm, a.norm_x, Point::AttnIn, out),
-        Some(Tensor::MlpIn) => columns(c, a.norm, a.norm_x, Point::MlpIn, out),
-        Some(Tensor::HeadIn) => columns(c, a.norm, a.norm_x, Point::HeadIn, out),
-        Some(Tensor::MlpH) => hidden(c, out),
-        Some(Tensor::AttnO8) => attention(c, out),
-        Some(Tensor::Q8Win) => queries(c, a.q_win, Point::Q8Win, out),
-        Some(Tensor::Q8Sink) => queries(c, a.q_sink, Point::Q8Sink, out),
-        Some(Tensor::Prob) => probabilities(c, out),
+    let Some(&tensor) = c.label.tensors.first() else { return };
+    match tensor {
+        Tensor::AttnIn | Tensor::MlpIn | Tensor::HeadIn => columns(c, a.norm, a.norm_x, tensor, out),
+        Tensor::MlpH => hidden(c, out),
+        Tensor::AttnO8 => attention(c, out),
+        Tensor::Q8Win => queries(c, a.q_win, tensor, out),
+        Tensor::Q8Sink => queries(c, a.q_sink, tensor, out),
+        Tensor::Prob => probabilities(c, out),
         _ => {}
     }
 }
@@ -47,13 +45,13 @@ fn at(c: &Context<'_>, b: &Byte, x: usize) -> (usize, usize) {
 }
 
 /// A norm's output: the token's row in both groups, but the head's only token is in row 0.
-fn columns(c: &Context<'_>, base: usize, x: usize, point: Point, out: &mut Vec<Found>) {
+fn columns(c: &Context<'_>, base: usize, x: usize, tensor: Tensor, out: &mut Vec<Found>) {
     for b in bytes(c, base) {
         let (row, col) = at(c, &b, x);
-        let token = if point == Point::HeadIn { c.block - 1 } else { c.tokens.start };
-        debug_assert!(point == Point::HeadIn || row == c.layout.shape.row_of(token, c.block));
+        let token = if tensor == Tensor::HeadIn { c.block - 1 } else { c.tokens.start };
+        debug_assert!(tensor == Tensor::HeadIn || row == c.layout.shape.row_of(token, c.block));
         if col < c.layout.shape.sizes.hidden {
-            out.push(Found { point, token, head: None, element: col, value: b.value });
+            out.push(Found { tensor, token, head: None, element: col, value: b.value });
         }
     }
 }
@@ -65,7 +63,7 @@ fn hidden(c: &Context<'_>, out: &mut Vec<Found>) {
         let (token, element) = at(c, &b, a.h_x);
         if element < s.sizes.ff {
             let token = c.first + token;
-            out.push(Found { point: Point::MlpH, token, head: None, element, value: b.value });
+            out.push(Found { tensor: Tensor::MlpH, token, head: None, element, value: b.value });
         }
     }
     for w in &c.record.writes {
@@ -73,7 +71,7 @@ fn hidden(c: &Context<'_>, out: &mut Vec<Found>) {
         let Some(word) = (w.address as usize).checked_sub(a.h) else { continue };
         let token = c.first + (word % a.h_x) * s.lanes + usize::from(lane);
         let element = word / a.h_x;
-        out.push(Found { point: Point::MlpHExp, token, head: None, element, value: w.value });
+        out.push(Found { tensor: Tensor::MlpHExp, token, head: None, element, value: w.value });
     }
 }
 
@@ -84,13 +82,13 @@ fn attention(c: &Context<'_>, out: &mut Vec<Found>) {
         let (token, col) = at(c, &b, a.attn_x);
         let (token, head, element) = (c.first + token, col / s.hds, col % s.hds);
         if element < s.sizes.head_dim {
-            out.push(Found { point: Point::AttnO8, token, head: Some(head), element, value: b.value });
+            out.push(Found { tensor: Tensor::AttnO8, token, head: Some(head), element, value: b.value });
         }
     }
 }
 
 /// Query codes: a word per lane step and KV head, columns repeated.
-fn queries(c: &Context<'_>, base: usize, point: Point, out: &mut Vec<Found>) {
+fn queries(c: &Context<'_>, base: usize, tensor: Tensor, out: &mut Vec<Found>) {
     let (a, s) = (&c.layout.act, &c.layout.shape);
     for b in bytes(c, base) {
         let row = (b.word % a.q_x) * s.lanes + b.lane;
@@ -98,7 +96,7 @@ fn queries(c: &Context<'_>, base: usize, point: Point, out: &mut Vec<Found>) {
         if b.col < MACS {
             let element = b.col % s.hdp;
             out.push(Found {
-                point,
+                tensor,
                 token: c.first + row / s.group,
                 head: Some(head),
                 element,
@@ -125,7 +123,7 @@ fn probabilities(c: &Context<'_>, out: &mut Vec<Found>) {
         let head = Some(kv * s.group + row % s.group);
         match order.get(&slot) {
             Some(&element) if c.first + row / s.group == token => {
-                out.push(Found { point: Point::Prob, token, head, element, value });
+                out.push(Found { tensor: Tensor::Prob, token, head, element, value });
             }
             _ => {}
         }

@@ -1,10 +1,9 @@
 //! Codes in the KV cache, as `docs/formats.md` lays them out over the channels.
 
 use super::{Context, Found};
-use accllm_compiler::label::Tensor;
 use accllm_hw::beat::{Beat, get_nibble, get_param, key_of_param};
 use accllm_hw::config::BEAT_BYTES;
-use accllm_quant::int::Point;
+use accllm_hw::tensor::Tensor;
 use accllm_sim::golden::Space;
 use std::collections::BTreeMap;
 
@@ -37,16 +36,17 @@ pub(super) fn elements(c: &Context<'_>, out: &mut Vec<Found>) {
 fn keys(c: &Context<'_>, beats: &Beats, layer: usize, head: usize, out: &mut Vec<Found>) {
     let token = c.tokens.start;
     let at = c.layout.key_place(layer, head, c.position + token as u64);
-    let mut push = |point, element, value| out.push(Found { point, token, head: Some(head), element, value });
+    let mut push =
+        |tensor, element, value| out.push(Found { tensor, token, head: Some(head), element, value });
     if let Some(beat) = beats.get(&(at.channel, at.codes)) {
         for d in 0..c.layout.shape.hdp {
-            push(Point::KCodes, d, get_nibble(beat, at.first + d).into());
+            push(Tensor::KCodes, d, get_nibble(beat, at.first + d).into());
         }
     }
     if let Some(beat) = beats.get(&(at.channel, at.params)) {
         let (scale, base) = key_of_param(get_param(beat, at.word));
-        push(Point::KScale, 0, scale.into());
-        push(Point::KBase, 0, base.into());
+        push(Tensor::KScale, 0, scale.into());
+        push(Tensor::KBase, 0, base.into());
     }
 }
 
@@ -56,7 +56,7 @@ fn values(c: &Context<'_>, beats: &Beats, layer: usize, head: usize, out: &mut V
         let at = c.layout.value_place(layer, head, c.position + token as u64, d);
         if let Some(beat) = beats.get(&(at.channel, at.beat)) {
             let value = get_nibble(beat, at.multiplier).into();
-            out.push(Found { point: Point::VCodes, token, head: Some(head), element: d, value });
+            out.push(Found { tensor: Tensor::VCodes, token, head: Some(head), element: d, value });
         }
     }
 }

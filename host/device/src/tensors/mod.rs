@@ -12,20 +12,21 @@ use accllm_compiler::label::Label;
 use accllm_compiler::{Layout, Program};
 use accllm_hw::isa::Instr;
 use accllm_hw::tables;
-use accllm_quant::int::{At, IntTap, Point};
+use accllm_hw::tensor::Tensor;
+use accllm_quant::int::{At, IntTap};
 use accllm_sim::golden::Executed;
 use std::collections::BTreeMap;
 
 /// A tensor of one token, and of one head where it has heads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
-    point: Point,
+    tensor: Tensor,
     layer: Option<usize>,
     token: u64,
     head: Option<usize>,
 }
 
-struct Tensor {
+struct Expected {
     values: Vec<i32>,
     seen: Vec<bool>,
 }
@@ -45,7 +46,7 @@ pub struct Tensors<'a> {
     position: u64,
     tokens: usize,
     head: bool,
-    expected: BTreeMap<Key, Tensor>,
+    expected: BTreeMap<Key, Expected>,
     difference: Option<Difference>,
 }
 
@@ -54,16 +55,16 @@ pub struct Recorder<'t, 'a>(&'t mut Tensors<'a>);
 
 impl IntTap for Recorder<'_, '_> {
     fn tensor(&mut self, at: At, data: &[i32]) {
-        let key = Key { point: at.point, layer: at.layer, token: at.token, head: at.head };
-        let values = match (at.point, data) {
+        let key = Key { tensor: at.tensor, layer: at.layer, token: at.token, head: at.head };
+        let values = match (at.tensor, data) {
             // The engine keeps the sum's reciprocal only.
-            (Point::ProbSum, [sum]) => {
+            (Tensor::ProbSum, [sum]) => {
                 let tables::Recip { r, k } = tables::recip(sum.cast_unsigned());
                 vec![r.into(), k.cast_signed()]
             }
             _ => data.to_vec(),
         };
-        let tensor = Tensor { seen: vec![false; values.len()], values };
+        let tensor = Expected { seen: vec![false; values.len()], values };
         self.0.expected.insert(key, tensor);
     }
 }
@@ -85,7 +86,7 @@ struct Context<'r> {
 
 /// An element as found: which tensor, whose token in the block, head, index, value.
 struct Found {
-    point: Point,
+    tensor: Tensor,
     token: usize,
     head: Option<usize>,
     element: usize,
@@ -126,7 +127,7 @@ impl<'a> Tensors<'a> {
         cache::elements(&context, &mut found);
         let layer = label.layer_at(&record.loop_counters);
         for f in found {
-            let key = Key { point: f.point, layer, token: self.position + f.token as u64, head: f.head };
+            let key = Key { tensor: f.tensor, layer, token: self.position + f.token as u64, head: f.head };
             self.compare(key, &f, record);
         }
     }
@@ -152,7 +153,7 @@ impl<'a> Tensors<'a> {
         let name = |k: &Key| {
             let layer = k.layer.map(|l| format!("layer {l}, ")).unwrap_or_default();
             let head = k.head.map(|h| format!(", head {h}")).unwrap_or_default();
-            format!("{layer}{}, token {}{head}", k.point.name(), k.token)
+            format!("{layer}{}, token {}{head}", k.tensor.name(), k.token)
         };
         if let Some(d) = &self.difference {
             let reference = d.reference.map_or("no such element".to_string(), |v| v.to_string());
@@ -167,15 +168,12 @@ impl<'a> Tensors<'a> {
         let sinks = self.program.layout.shape.lambda.n_sink > 0;
         let (mut tensors, mut elements) = (0, 0);
         for (key, tensor) in &self.expected {
-            let made = match key.point {
-                Point::HeadIn | Point::Logits => self.head,
-                Point::QSink | Point::Q8Sink => sinks,
+            let made = match key.tensor {
+                Tensor::HeadIn | Tensor::Logits => self.head,
+                Tensor::QSink | Tensor::Q8Sink | Tensor::QScaleSink | Tensor::QSumSink => sinks,
                 _ => true,
             };
-            // Steps and sums of queries: for the window, then for the sinks.
-            let pair = matches!(key.point, Point::QScale | Point::QSum) && !sinks;
-            let count = if pair { 1 } else { tensor.values.len() };
-            if let (true, Some(i)) = (made, tensor.seen.iter().take(count).position(|s| !s)) {
+            if let (true, Some(i)) = (made, tensor.seen.iter().position(|s| !s)) {
                 return Err(Error::Mismatch(format!(
                     "the program never makes {}, element {i}; the integer reference does",
                     name(key)
@@ -183,7 +181,7 @@ impl<'a> Tensors<'a> {
             }
             if made {
                 tensors += 1;
-                elements += count as u64;
+                elements += tensor.values.len() as u64;
             }
         }
         Ok((tensors, elements))

@@ -2,7 +2,7 @@
 
 use super::{Context, Found};
 use accllm_hw::isa::Op;
-use accllm_quant::int::Point;
+use accllm_hw::tensor::Tensor;
 use accllm_sim::golden::Space;
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ pub(super) fn elements(c: &Context<'_>, out: &mut Vec<Found>) {
         let row = (step - first) * s.lanes + usize::from(lane);
         let (token, head) = (c.first + row / s.group, kv * s.group + row % s.group);
         if let Some(&element) = order.get(token).and_then(|o| o.get(&slot)) {
-            out.push(Found { point: Point::Score, token, head: Some(head), element, value: w.value });
+            out.push(Found { tensor: Tensor::Score, token, head: Some(head), element, value: w.value });
         }
     }
 }

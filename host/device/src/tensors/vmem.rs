@@ -2,10 +2,9 @@
 
 use super::{Context, Found};
 use accllm_compiler::image::source_row;
-use accllm_compiler::label::Tensor;
 use accllm_hw::isa::Op;
 use accllm_hw::sizes::Linear;
-use accllm_quant::int::Point;
+use accllm_hw::tensor::Tensor;
 use accllm_sim::golden::Space;
 
 /// Token of the block, head, element.
@@ -17,57 +16,51 @@ pub(super) fn elements(c: &Context<'_>, out: &mut Vec<Found>) {
     let Some(first) = writes().map(|w| w.address).min() else { return };
     for w in writes() {
         let offset = (w.address - first) as usize;
-        if let Some((point, (token, head, element))) = place(c, offset) {
-            out.push(Found { point, token, head, element, value: w.value });
+        if let Some((tensor, (token, head, element))) = place(c, offset) {
+            out.push(Found { tensor, token, head, element, value: w.value });
         }
     }
 }
 
-fn place(c: &Context<'_>, offset: usize) -> Option<(Point, Place)> {
+fn place(c: &Context<'_>, offset: usize) -> Option<(Tensor, Place)> {
     let (s, d) = (&c.layout.shape, &c.layout.shape.sizes);
-    let (point, place) = match c.label.tensors.first()? {
-        Tensor::Embed => (Point::Embed, (c.tokens.start, None, offset)),
-        Tensor::ResidAttn => {
-            (Point::ResidAttn, (c.tokens.start + offset / s.hidden, None, offset % s.hidden))
-        }
-        Tensor::Resid => (Point::Resid, (c.tokens.start + offset / s.hidden, None, offset % s.hidden)),
-        Tensor::Q => (Point::Q, projection(c, Linear::Q, offset)?),
-        Tensor::K => (Point::K, projection(c, Linear::K, offset)?),
-        Tensor::V => (Point::V, projection(c, Linear::V, offset)?),
-        Tensor::AttnOut => (Point::AttnOut, rows(c, offset)),
-        Tensor::Gate => (Point::Gate, rows(c, offset)),
-        Tensor::Up => (Point::Up, rows(c, offset)),
-        Tensor::MlpOut => (Point::MlpOut, rows(c, offset)),
+    let tensor = match c.label.tensors.first()? {
+        Tensor::QWin if offset >= c.label.part?.1 => Tensor::QSink,
+        first => *first,
+    };
+    let place = match tensor {
+        Tensor::Embed => (c.tokens.start, None, offset),
+        Tensor::ResidAttn | Tensor::Resid => (c.tokens.start + offset / s.hidden, None, offset % s.hidden),
+        Tensor::Q => projection(c, Linear::Q, offset)?,
+        Tensor::K => projection(c, Linear::K, offset)?,
+        Tensor::V => projection(c, Linear::V, offset)?,
+        Tensor::AttnOut | Tensor::Gate | Tensor::Up | Tensor::MlpOut => rows(c, offset),
         Tensor::Logits => {
             let (_, head, element) = rows(c, offset);
-            (Point::Logits, (c.block - 1, head, element))
+            (c.block - 1, head, element)
         }
-        Tensor::KRot => {
-            let row = s.k_rows();
-            (Point::KRot, heads(c.tokens.start + offset / row, offset % row, s.hdp))
-        }
-        Tensor::QWin => {
+        Tensor::KRot => heads(c.tokens.start + offset / s.k_rows(), offset % s.k_rows(), s.hdp),
+        Tensor::QWin | Tensor::QSink => {
             let (skip, rows) = c.label.part?;
-            let point = if offset < rows { Point::QWin } else { Point::QSink };
-            (point, heads(c.tokens.start, skip + offset % rows, s.hdp))
+            heads(c.tokens.start, skip + offset % rows, s.hdp)
         }
         Tensor::AttnAcc => {
             let stride = (c.instr.aux as usize).max(1);
             let (r, element) = (offset / stride, offset % stride);
             let head = c.label.kv_head? * s.group + r % s.group;
-            (Point::AttnAcc, (c.first + r / s.group, Some(head), element))
+            (c.first + r / s.group, Some(head), element)
         }
         _ => return None,
     };
     // Padding is not part of the tensor.
-    let width = match point {
-        Point::Gate | Point::Up => d.ff,
-        Point::Logits => d.vocab,
-        Point::AttnAcc => d.head_dim,
-        Point::Embed | Point::ResidAttn | Point::Resid | Point::AttnOut | Point::MlpOut => d.hidden,
+    let width = match tensor {
+        Tensor::Gate | Tensor::Up => d.ff,
+        Tensor::Logits => d.vocab,
+        Tensor::AttnAcc => d.head_dim,
+        Tensor::Embed | Tensor::ResidAttn | Tensor::Resid | Tensor::AttnOut | Tensor::MlpOut => d.hidden,
         _ => usize::MAX,
     };
-    (place.2 < width).then_some((point, place))
+    (place.2 < width).then_some((tensor, place))
 }
 
 /// Output of a linear layer, a part of the layer's rows: of a MATW, for each token; of a RADD that adds the bias, for one.

@@ -223,8 +223,8 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// On the RTL.
-    fn simulated(&self, phase: &Phase, image: &MemoryImage) -> Result<Report> {
+    /// The RTL with the image, or a damaged copy of it.
+    fn rtl(&self, image: &MemoryImage) -> Result<Verilator> {
         let options = VerilatorOptions {
             memory: self.options.memory,
             trace: true,
@@ -244,7 +244,12 @@ impl<'a> Bench<'a> {
         let rtl = Verilator::new(&self.program, &damaged, &options);
         drop(damaged);
         self.progress.end();
-        let mut rtl = rtl?;
+        rtl
+    }
+
+    /// On the RTL.
+    fn simulated(&self, phase: &Phase, image: &MemoryImage) -> Result<Report> {
+        let mut rtl = self.rtl(image)?;
         let mut golden = match self.options.compare {
             true => Some(GoldenDevice::new(&self.program, image)?),
             false => None,
@@ -318,11 +323,7 @@ impl<'a> Bench<'a> {
             Agreement { difference: Some(d), .. } => Error::Mismatch(d.clone()),
             _ => Error::Fault("the RTL counted no cycles".into()),
         })?;
-        let peak = (c.channels * BEAT_BYTES * c.mhz) as f64 * 1e6;
         let cycles = figures.cycles;
-        let streamed = profile.streaming();
-        let streaming = streamed.beats as f64 / (streamed.cycles as f64 * c.channels as f64 * self.rate);
-        let bits = |wide: bool| if wide { 16 } else { 8 };
         let info = self.program.info();
         Ok(Report {
             shape: o.shape.clone(),
@@ -339,7 +340,7 @@ impl<'a> Bench<'a> {
             model_layers: self.model.layers(),
             sinks: shape.lambda.n_sink,
             window: shape.lambda.n_window,
-            prob_bits: bits(shape.prob_wide),
+            prob_bits: if shape.prob_wide { 16 } else { 8 },
             block: shape.block,
             channels: c.channels,
             lanes: c.lanes,
@@ -351,8 +352,8 @@ impl<'a> Bench<'a> {
             beats_per_token: figures.hbm_bytes_per_token / (BEAT_BYTES * c.channels) as f64,
             hbm_fraction_of_peak: figures.bandwidth_use,
             hbm_fraction_of_model: figures.bandwidth_use / self.rate,
-            model_bytes_per_s: peak * self.rate,
-            streaming_fraction_of_model: (streamed.cycles > 0).then_some(streaming),
+            model_bytes_per_s: (c.channels * BEAT_BYTES * c.mhz) as f64 * 1e6 * self.rate,
+            streaming_fraction_of_model: self.streaming(profile),
             mac_utilisation: useful as f64 / (cycles as f64 * (c.channels * MACS * c.lanes) as f64),
             stalls: figures.shares,
             operations: Vec::new(),
@@ -360,16 +361,28 @@ impl<'a> Bench<'a> {
             instruction_bytes: info.instruction_bytes(),
             agreement,
             estimated: self.estimate(work, profile),
-            published: match shape.sizes.layers == self.model.layers() {
-                true => report::published(&o.shape, &c.name, phase.name),
-                false => &[],
-            },
+            published: self.published(phase),
             sim_cycles_per_s: cycles as f64 / seconds,
             generate_s: self.generate_s,
             wall_s: self.start.elapsed().as_secs_f64(),
             peak_memory_bytes: report::peak_memory(),
             prefill: None,
         })
+    }
+
+    /// Figures of papers for a whole model.
+    fn published(&self, phase: &Phase) -> &'static [report::Published] {
+        match self.program.layout.shape.sizes.layers == self.model.layers() {
+            true => report::published(&self.options.shape, &self.config.name, phase.name),
+            false => &[],
+        }
+    }
+
+    /// Beats of weight streams that follow each other, of those that the memory model could deliver.
+    fn streaming(&self, profile: &Profile<'_>) -> Option<f64> {
+        let streamed = profile.streaming();
+        let most = streamed.cycles as f64 * self.config.channels as f64 * self.rate;
+        (streamed.cycles > 0).then(|| streamed.beats as f64 / most)
     }
 
     /// The whole model: the layers that did not run cost as much as those after the first one.

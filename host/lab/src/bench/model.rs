@@ -14,9 +14,6 @@ use accllm_text::bundled;
 use accllm_text::calibration::{Calibration, stream};
 use accllm_text::model::{Ready, Source};
 
-/// Attention shape of shapes without a model that has one.
-const LAMBDA: LambdaShape = LambdaShape { n_sink: 4, n_window: 2044 };
-
 /// Weights, and where tokens come from.
 pub enum Model {
     /// Random weights and tokens.
@@ -51,7 +48,7 @@ impl Model {
         let sizes = shapes::open(&o.shape)?;
         let random = Random {
             layers: o.layers,
-            lambda: lambda(o, LAMBDA),
+            lambda: lambda(o, shapes::LAMBDA),
             prob_wide: o.prob_wide.unwrap_or(true),
             seed: o.seed,
         };

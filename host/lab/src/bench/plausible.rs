@@ -1,6 +1,6 @@
 //! Random models must behave like models: no tensor saturated, none mostly zero, far into the layers.
 
-use accllm_compiler::image::{ModelSource as _, fill_image};
+use accllm_compiler::image::{MemoryImage, ModelSource as _, fill_image};
 use accllm_compiler::synthetic::{Synthetic, Values};
 use accllm_compiler::{Program, Settings, Step};
 use accllm_device::{Device as _, GoldenDevice};
@@ -18,9 +18,8 @@ struct Count {
     full: u64,
 }
 
-#[test]
-fn tensors_are_neither_saturated_nor_zero() {
-    let model = Synthetic {
+fn model() -> Synthetic {
+    Synthetic {
         sizes: Sizes {
             hidden: 512,
             ff: 1376,
@@ -34,7 +33,21 @@ fn tensors_are_neither_saturated_nor_zero() {
         values: Values::Normal,
         lambda: LambdaShape { n_sink: 4, n_window: 508 },
         ..Synthetic::default()
-    };
+    }
+}
+
+/// Steps of the keys in the parameter beats of head 0.
+fn steps_of_keys(program: &Program, image: &MemoryImage) -> Vec<f64> {
+    let l = &program.layout;
+    let beats =
+        image.channels.iter().map(|c| &c[(l.kv.k_at(3, 0) + l.kv.k_window) * BEAT_BYTES..][..BEAT_BYTES]);
+    let words = beats.flat_map(|beat| beat.as_chunks::<4>().0);
+    words.map(|w| f64::from(u16::from_le_bytes([w[0], w[1]]))).collect()
+}
+
+#[test]
+fn tensors_are_neither_saturated_nor_zero() {
+    let model = model();
     let program = Program::compile(&model.spec(), find("edge").unwrap(), &Settings::new(4, 508)).unwrap();
     let mut image = fill_image(&program, &model, &|_| {}).unwrap();
     model.fill_cache(&program, &mut image, 600).unwrap();
@@ -81,20 +94,9 @@ fn tensors_are_neither_saturated_nor_zero() {
         };
         assert!(share(c.zero) <= zeros && share(c.full) <= 0.05, "{op}: {c:?}");
     }
-    // The cache that was made up looks like what the model appends: steps of keys, parameter beats of head 0.
-    let (l, mean) = (&program.layout, |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64);
-    let made: Vec<f64> = image
-        .channels
-        .iter()
-        .flat_map(|c| {
-            let beat = &c[(l.kv.k_at(3, 0) + l.kv.k_window) * BEAT_BYTES..][..BEAT_BYTES];
-            beat.as_chunks::<4>()
-                .0
-                .iter()
-                .map(|w| f64::from(u16::from_le_bytes([w[0], w[1]])))
-                .collect::<Vec<_>>()
-        })
-        .collect();
+    // The cache that was made up looks like what the model appends.
+    let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
+    let made = steps_of_keys(&program, &image);
     let ratio = mean(&made) / mean(&steps);
     println!("steps of keys: {:.0} made up, {:.0} computed", mean(&made), mean(&steps));
     assert!((0.7..1.4).contains(&ratio), "{ratio}");

@@ -84,80 +84,129 @@ fn compile(work: &Work, candidate: &Candidate) -> Result<Program, Stop> {
     })
 }
 
+/// The metrics of a point in the making.
+struct Found<'a> {
+    candidate: &'a Candidate,
+    memory: MemoryKind,
+    metrics: Metrics,
+    programs: Sha256,
+    /// The most that a work needs of channels and of auxiliary memory.
+    channel_bytes: u64,
+    aux_bytes: u64,
+    watts: f64,
+}
+
+impl Found<'_> {
+    /// Of a work, or of the engine where the name is empty.
+    fn put(&mut self, work: &str, metric: &str, value: f64, rung: Rung) {
+        let known = known(metric, !work.is_empty());
+        let name = if work.is_empty() { metric.to_owned() } else { format!("{work}.{metric}") };
+        if let Some(k) = known.filter(|_| value.is_finite()) {
+            self.metrics.insert(name, k.metric(value, rung));
+        }
+    }
+
+    fn work(&mut self, work: &Work, program: &Program) -> Result<(), Stop> {
+        for instruction in &program.code {
+            self.programs.update(instruction.encode());
+        }
+        let info = program.info();
+        let bytes = |beats: usize| (beats * BEAT_BYTES) as u64;
+        self.channel_bytes = self.channel_bytes.max(bytes(info.weight_beats + info.kv_beats));
+        self.aux_bytes = self.aux_bytes.max(bytes(info.aux_beats));
+        let bound = bound::metrics(work, program, self.memory).map_err(|e| Stop::Fault(e.to_string()))?;
+        let multiplications = bound.iter().find(|(name, _)| *name == "multiplications").map_or(0.0, |m| m.1);
+        bound.into_iter().for_each(|(metric, value)| self.put(&work.name, metric, value, Rung::Bound));
+        if self.candidate.rung == Rung::Timing {
+            self.timed(work, program, multiplications)?;
+        }
+        Ok(())
+    }
+
+    /// What the timing model counts takes the place of the bound.
+    fn timed(&mut self, work: &Work, program: &Program, multiplications: f64) -> Result<(), Stop> {
+        let said = |e| Stop::Fault(format!("{}: timing model: {e}", work.name));
+        let (ran, activity) = timing::run(work, program, self.memory).map_err(said)?;
+        let all = timing::metrics(work, program, &ran, multiplications);
+        all.into_iter().for_each(|(metric, value)| self.put(&work.name, metric, value, Rung::Timing));
+        if let Some(card) = &self.candidate.card {
+            let energy = cost::energy(&self.candidate.config, &activity, card);
+            self.watts = self.watts.max(energy.watts.value);
+            let joules = energy.joules.value / work.tokens() as f64;
+            for (metric, value) in [
+                ("watts", energy.watts.value),
+                ("watts_low", energy.watts.low),
+                ("watts_high", energy.watts.high),
+                ("joules_per_token", joules),
+            ] {
+                self.put(&work.name, metric, value, Rung::Energy);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the engine takes, and whether and how it fits the card; why it does not.
+    fn engine(&mut self) -> String {
+        let config = &self.candidate.config;
+        let resources = cost::area(config).resources();
+        for (name, value) in card::Resources::<f64>::NAMES.into_iter().zip(resources.each()) {
+            self.put("", name, *value, Rung::Area);
+        }
+        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        self.put("", "channel_mib", mib(self.channel_bytes), Rung::Card);
+        self.put("", "aux_mib", mib(self.aux_bytes), Rung::Card);
+        let peak = (config.channels * BEAT_BYTES * config.mhz) as f64 / 1000.0;
+        self.put("", "peak_gb_per_s", peak, Rung::Card);
+        let Some(card) = &self.candidate.card else { return String::new() };
+        let need = Need {
+            config,
+            channel_bytes: self.channel_bytes,
+            aux_bytes: self.aux_bytes,
+            resources: Some(resources),
+        };
+        let misfits: Vec<_> = card.misfits(&need).iter().map(ToString::to_string).collect();
+        self.put("", "fits", f64::from(u8::from(misfits.is_empty())), Rung::Card);
+        self.put("", "price_usd", card.price.usd, Rung::Card);
+        let shares = card.shares(&resources, config.channels);
+        self.put("", "lut_percent", shares.lut, Rung::Area);
+        self.put("", "dsp_percent", shares.dsp, Rung::Area);
+        self.put("", "bram_percent", shares.bram, Rung::Area);
+        self.put("", "uram_percent", shares.uram, Rung::Area);
+        match misfits.is_empty() {
+            true => String::new(),
+            false => format!("does not fit {}: {}", card.name, misfits.join("; ")),
+        }
+    }
+}
+
 fn run(candidate: &Candidate) -> Result<Evaluated, Stop> {
-    if let Err(violations) = candidate.config.check() {
+    let config = &candidate.config;
+    if let Err(violations) = config.check() {
         let all: Vec<_> = violations.iter().map(ToString::to_string).collect();
         return Err(Stop::Rule(all.join("; ")));
     }
-    let config = &candidate.config;
-    let memory = candidate.card.as_ref().map_or(MemoryKind::HBM2, |c| MemoryKind::of(c, config));
-    let mut metrics = Metrics::new();
-    let mut put = |name: &str, metric: &str, value: f64, rung: Rung| {
-        let known = known(metric, !name.is_empty());
-        let name = if name.is_empty() { metric.to_owned() } else { format!("{name}.{metric}") };
-        if let Some(k) = known.filter(|_| value.is_finite()) {
-            metrics.insert(name, k.metric(value, rung));
-        }
+    let mut found = Found {
+        candidate,
+        memory: candidate.card.as_ref().map_or(MemoryKind::HBM2, |c| MemoryKind::of(c, config)),
+        metrics: Metrics::new(),
+        programs: Sha256::new(),
+        channel_bytes: 0,
+        aux_bytes: 0,
+        watts: 0.0,
     };
-    let mut watts = 0.0_f64;
-    let (mut hash, mut bytes, mut before) = (Sha256::new(), [0u64; 2], None::<(&Work, Program)>);
+    let mut before = None::<(&Work, Program)>;
     for work in &candidate.works {
         let program = match before.take().filter(|(w, _)| w.same_program(work)) {
             Some((_, program)) => program,
             None => compile(work, candidate)?,
         };
-        for instruction in &program.code {
-            hash.update(instruction.encode());
-        }
-        let info = program.info();
-        bytes[0] = bytes[0].max(((info.weight_beats + info.kv_beats) * BEAT_BYTES) as u64);
-        bytes[1] = bytes[1].max((info.aux_beats * BEAT_BYTES) as u64);
-        let bound = bound::metrics(work, &program, memory).map_err(|e| Stop::Fault(e.to_string()))?;
-        let multiplications = bound.iter().find(|(name, _)| *name == "multiplications").map_or(0.0, |m| m.1);
-        bound.into_iter().for_each(|(metric, value)| put(&work.name, metric, value, Rung::Bound));
-        if candidate.rung == Rung::Timing {
-            let said = |e| Stop::Fault(format!("{}: timing model: {e}", work.name));
-            let (ran, activity) = timing::run(work, &program, memory).map_err(said)?;
-            // What the model counts takes the place of the bound.
-            let all = timing::metrics(work, &program, &ran, multiplications);
-            all.into_iter().for_each(|(metric, value)| put(&work.name, metric, value, Rung::Timing));
-            if let Some(card) = &candidate.card {
-                let energy = cost::energy(config, &activity, card);
-                watts = watts.max(energy.watts.value);
-                put(&work.name, "watts", energy.watts.value, Rung::Energy);
-                put(&work.name, "watts_low", energy.watts.low, Rung::Energy);
-                put(&work.name, "watts_high", energy.watts.high, Rung::Energy);
-                let joules = energy.joules.value / work.tokens() as f64;
-                put(&work.name, "joules_per_token", joules, Rung::Energy);
-            }
-        }
+        found.work(work, &program)?;
         before = Some((work, program));
     }
-    if watts > 0.0 {
-        put("", "watts", watts, Rung::Energy);
+    if found.watts > 0.0 {
+        found.put("", "watts", found.watts, Rung::Energy);
     }
-    let resources = cost::area(config).resources();
-    for (name, value) in card::Resources::<f64>::NAMES.into_iter().zip(resources.each()) {
-        put("", name, *value, Rung::Area);
-    }
-    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-    put("", "channel_mib", mib(bytes[0]), Rung::Card);
-    put("", "aux_mib", mib(bytes[1]), Rung::Card);
-    put("", "peak_gb_per_s", (config.channels * BEAT_BYTES * config.mhz) as f64 / 1000.0, Rung::Card);
-    let mut why = String::new();
-    if let Some(card) = &candidate.card {
-        let need = Need { config, channel_bytes: bytes[0], aux_bytes: bytes[1], resources: Some(resources) };
-        let misfits: Vec<_> = card.misfits(&need).iter().map(ToString::to_string).collect();
-        put("", "fits", f64::from(u8::from(misfits.is_empty())), Rung::Card);
-        put("", "price_usd", card.price.usd, Rung::Card);
-        let shares = card.shares(&resources, config.channels);
-        put("", "lut_percent", shares.lut, Rung::Area);
-        put("", "dsp_percent", shares.dsp, Rung::Area);
-        put("", "bram_percent", shares.bram, Rung::Area);
-        put("", "uram_percent", shares.uram, Rung::Area);
-        if !misfits.is_empty() {
-            why = format!("does not fit {}: {}", card.name, misfits.join("; "));
-        }
-    }
-    Ok(Evaluated { status: Status::Ok, why, metrics, program: hex(&hash.finalize()) })
+    let why = found.engine();
+    let program = hex(&found.programs.finalize());
+    Ok(Evaluated { status: Status::Ok, why, metrics: found.metrics, program })
 }

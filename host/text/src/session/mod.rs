@@ -232,6 +232,20 @@ impl<'m> Session<'m> {
         self.generate_watched(options, None, on_piece)
     }
 
+    /// Makes sure that there is a token whose logits are still to be computed.
+    fn ready_to_go_on(&mut self) -> Result<()> {
+        if self.tokens.is_empty() {
+            return Err(Error::Argument("there is no text to continue; give a prompt".into()));
+        }
+        self.begin()?;
+        if self.runner.position() == self.tokens.len() as u64 {
+            // Its logits are needed again.
+            let to = self.runner.position() - 1;
+            self.rewind(to)?;
+        }
+        Ok(())
+    }
+
     /// [`Session::generate`]; `watch` sees the logits of each token before `on_piece` sees the token.
     ///
     /// # Errors
@@ -243,15 +257,7 @@ impl<'m> Session<'m> {
         on_piece: &mut dyn FnMut(Piece<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<Answer> {
         options.sampling.check()?;
-        if self.tokens.is_empty() {
-            return Err(Error::Argument("there is no text to continue; give a prompt".into()));
-        }
-        self.begin()?;
-        if self.runner.position() == self.tokens.len() as u64 {
-            // Its logits are needed again.
-            let to = self.runner.position() - 1;
-            self.rewind(to)?;
-        }
+        self.ready_to_go_on()?;
         let end = match options.ignore_end {
             true => options.end.clone(),
             false => [&options.end[..], self.ready.ends()].concat(),

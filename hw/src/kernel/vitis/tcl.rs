@@ -34,30 +34,7 @@ pub(super) fn package(kernel: &Kernel) -> String {
         writeln!(s, "set_property core_revision 1 $core")?;
         writeln!(s, "foreach up [ipx::get_user_parameters -of_objects $core] {{")?;
         writeln!(s, "  ipx::remove_user_parameter [get_property NAME $up] $core\n}}\n")?;
-        for m in &kernel.masters {
-            writeln!(s, "ipx::associate_bus_interfaces -busif {} -clock ap_clk $core", m.name)?;
-        }
-        writeln!(s, "ipx::associate_bus_interfaces -busif {SLAVE} -clock ap_clk $core\n")?;
-        writeln!(s, "set clock [ipx::get_bus_interfaces ap_clk -of_objects $core]")?;
-        writeln!(s, "set freq [ipx::add_bus_parameter -quiet FREQ_HZ $clock]")?;
-        writeln!(s, "set_property value {}000000 $freq", kernel.config.mhz)?;
-        writeln!(s, "set_property value_resolve_type user $freq\n")?;
-        writeln!(s, "set map [ipx::add_memory_map -quiet {SLAVE} $core]")?;
-        writeln!(s, "set block [ipx::add_address_block -quiet reg0 $map]\n")?;
-        for (name, offset) in CONTROL {
-            register(s, name, offset, 32)?;
-        }
-        for a in &kernel.args {
-            register(s, &a.name, a.offset, 8 * a.bytes)?;
-            if let Some(m) = a.master.and_then(|m| kernel.masters.get(m)) {
-                writeln!(s, "set busif [ipx::add_register_parameter -quiet ASSOCIATED_BUSIF $reg]")?;
-                writeln!(s, "set_property value {} $busif", m.name)?;
-            }
-        }
-        writeln!(
-            s,
-            "\nset_property slave_memory_map_ref {SLAVE} [ipx::get_bus_interfaces {SLAVE} -of_objects $core]"
-        )?;
+        interfaces(s, kernel)?;
         writeln!(s, "set_property sdx_kernel true $core")?;
         writeln!(s, "set_property sdx_kernel_type rtl $core")?;
         writeln!(s, "set_property vitis_drc {{ctrl_protocol {PROTOCOL}}} $core")?;
@@ -70,6 +47,34 @@ pub(super) fn package(kernel: &Kernel) -> String {
         writeln!(s, "ipx::save_core $core")?;
         writeln!(s, "close_project -delete")
     })
+}
+
+/// Buses, their clock, and the registers of the slave.
+fn interfaces(s: &mut String, kernel: &Kernel) -> std::fmt::Result {
+    for m in &kernel.masters {
+        writeln!(s, "ipx::associate_bus_interfaces -busif {} -clock ap_clk $core", m.name)?;
+    }
+    writeln!(s, "ipx::associate_bus_interfaces -busif {SLAVE} -clock ap_clk $core\n")?;
+    writeln!(s, "set clock [ipx::get_bus_interfaces ap_clk -of_objects $core]")?;
+    writeln!(s, "set freq [ipx::add_bus_parameter -quiet FREQ_HZ $clock]")?;
+    writeln!(s, "set_property value {}000000 $freq", kernel.config.mhz)?;
+    writeln!(s, "set_property value_resolve_type user $freq\n")?;
+    writeln!(s, "set map [ipx::add_memory_map -quiet {SLAVE} $core]")?;
+    writeln!(s, "set block [ipx::add_address_block -quiet reg0 $map]\n")?;
+    for (name, offset) in CONTROL {
+        register(s, name, offset, 32)?;
+    }
+    for a in &kernel.args {
+        register(s, &a.name, a.offset, 8 * a.bytes)?;
+        if let Some(m) = a.master.and_then(|m| kernel.masters.get(m)) {
+            writeln!(s, "set busif [ipx::add_register_parameter -quiet ASSOCIATED_BUSIF $reg]")?;
+            writeln!(s, "set_property value {} $busif", m.name)?;
+        }
+    }
+    writeln!(
+        s,
+        "\nset_property slave_memory_map_ref {SLAVE} [ipx::get_bus_interfaces {SLAVE} -of_objects $core]"
+    )
 }
 
 fn register(s: &mut String, name: &str, offset: u32, bits: u32) -> std::fmt::Result {

@@ -5,6 +5,7 @@ use crate::float::NoTap;
 use crate::gpu::device::Memory;
 use crate::gpu::net::{Gradients, Net, Rounding, Weights};
 use crate::gpu::shape::{flat_gains, flat_layers};
+use std::ops::Range;
 
 const TOKENS: usize = 256;
 const LENGTH: usize = 128;
@@ -36,6 +37,19 @@ fn forward_gives_the_float_models_hidden_states() {
             assert!(error < 0.01, "{error}");
         }
     });
+}
+
+/// Each kind of weight in layer 0, the norms' gains, and the table: name, which of the three, and where in it.
+fn parts(shape: &Shape, table: usize) -> Vec<(String, usize, Range<usize>)> {
+    let mut parts = Vec::new();
+    for (i, p) in shape.parts().into_iter().enumerate() {
+        parts.push((format!("linear {i}"), 0, p.at..p.at + p.len()));
+    }
+    for i in 0..shape.norms() {
+        parts.push((format!("norm {i}"), 1, i * shape.sizes.hidden..(i + 1) * shape.sizes.hidden));
+    }
+    parts.push(("embedding".into(), 2, 0..table));
+    parts
 }
 
 /// Along each part's gradient the loss falls as the gradient says. What is left is the rounding to bf16 and the curve of the
@@ -77,17 +91,8 @@ fn backward_gives_the_slope_of_the_loss() {
         assert!(first / TOKENS as f64 > 0.05, "{first}");
         let sizes = [&to.layers, &to.gains, &to.table].into_iter().zip(&start);
         let gradient: Vec<Vec<f32>> = sizes.map(|(at, x)| fetch(device, *at, x.len()).unwrap()).collect();
-        // Each kind of weight in layer 0, the norms' gains, and the table.
-        let mut parts: Vec<(String, usize, std::ops::Range<usize>)> = Vec::new();
-        for (i, p) in shape.parts().into_iter().enumerate() {
-            parts.push((format!("linear {i}"), 0, p.at..p.at + p.len()));
-        }
-        for i in 0..shape.norms() {
-            parts.push((format!("norm {i}"), 1, i * shape.sizes.hidden..(i + 1) * shape.sizes.hidden));
-        }
-        parts.push(("embedding".into(), 2, 0..start[2].len()));
         let mut wrong = Vec::new();
-        for (name, which, range) in parts {
+        for (name, which, range) in parts(&shape, start[2].len()) {
             let g = &gradient[which][range.clone()];
             let size = |x: &[f32]| x.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt();
             // A step of a part of the weights' size: bf16 shows it.

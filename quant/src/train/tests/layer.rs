@@ -31,6 +31,8 @@ pub(in crate::train) fn train_layer(
         attn_norm: w.attn_norm.clone(),
         mlp_norm: w.mlp_norm.clone(),
         biases: w.biases.clone(),
+        q_norm: w.q_norm.clone(),
+        k_norm: w.k_norm.clone(),
     };
     Ok((TrainLayer::new(c, w.at(0), &start.grids, SEQ, step, &Device::Cpu)?, start))
 }

@@ -81,13 +81,14 @@ pub(crate) fn config() -> LlamaConfig {
         leads: Vec::new(),
         score_factor: 1.0,
         biases: Linear::LAYER.to_vec(),
-        head_norms: false,
+        head_norms: true,
         unrotated: Vec::new(),
     }
 }
 
 pub(crate) fn float_layer(c: &LlamaConfig) -> FloatLayer {
     let gain = |seed| random(c.sizes.hidden, seed).iter().map(|v| 1.0 + 0.3 * v).collect();
+    let head_gain = |seed| random(c.sizes.head_dim, seed).iter().map(|v| 1.0 + 0.3 * v).collect();
     let linear = |rows, cols, seed| {
         let mut m = matrix(rows, cols, seed);
         m.data.iter_mut().for_each(|v| *v /= (cols as f32).sqrt());
@@ -109,7 +110,7 @@ pub(crate) fn float_layer(c: &LlamaConfig) -> FloatLayer {
         up: linear(c.sizes.ff, c.sizes.hidden, 8),
         down: linear(c.sizes.hidden, c.sizes.ff, 9),
         biases,
-        q_norm: Vec::new(),
-        k_norm: Vec::new(),
+        q_norm: head_gain(10),
+        k_norm: head_gain(11),
     }
 }

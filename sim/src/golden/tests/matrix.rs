@@ -7,6 +7,64 @@ use accllm_hw::beat::WeightFormat;
 use accllm_hw::isa::FLAG_WIDE;
 use proptest::prelude::*;
 
+/// Random inputs of a linear layer: int8 codes, and an exponent for each block of 256 columns.
+struct Inputs {
+    x: Vec<i32>,
+    exponents: Vec<u8>,
+    cols: usize,
+    tokens: usize,
+    /// Blocks of a token.
+    blocks: usize,
+}
+
+impl Inputs {
+    fn random(rng: &mut Rng, cols: usize, tokens: usize, blocked: bool) -> Self {
+        let (min, max) = (-128, 127);
+        let x = (0..tokens * cols).map(|_| match rng.range(0, 9) {
+            0 => min,
+            1 => max,
+            _ => (rng.range(0, (max - min) as u64) as i32) + min,
+        });
+        let (x, blocks) = (x.collect(), cols.div_ceil(256));
+        let exponent = |_| if blocked { rng.range(0, 8) as u8 } else { 0 };
+        Self { x, exponents: (0..tokens * blocks).map(exponent).collect(), cols, tokens, blocks }
+    }
+
+    /// Puts them into the activation buffer from the word `base` on, columns `stride` words apart.
+    fn load(&self, golden: &mut Golden, lanes: usize, base: usize, stride: usize) {
+        // Stale values beyond the last group of 32 columns meet scales of 0; inside it there are zeros.
+        golden.state.act_mut().fill(-77);
+        for (i, &e) in self.exponents.iter().enumerate() {
+            let (t, word) = (i / self.blocks, base + i % self.blocks * stride + i / self.blocks / lanes);
+            golden.state.exponents_mut()[word * lanes + t % lanes] = e;
+        }
+        for t in 0..self.tokens {
+            for c in 0..self.cols.next_multiple_of(32) {
+                let v = if c < self.cols { self.x[t * self.cols + c] } else { 0 };
+                let word = base + c / 256 * stride + t / lanes;
+                let index = golden.state.act_index(word, t % lanes, c % 256);
+                golden.state.act_mut()[index] = v as i8;
+            }
+        }
+    }
+
+    /// Output `r` of token `t`, from the logical matrix.
+    fn output(&self, weights: &Weights, t: usize, r: usize) -> i32 {
+        if r >= weights.rows {
+            return 0;
+        }
+        let term = |c: usize| {
+            let group = r * self.cols.div_ceil(32) + c / 32;
+            let x = i128::from(self.x[t * self.cols + c]) << self.exponents[t * self.blocks + c / 256];
+            let offset = if weights.format == WeightFormat::W4 { weights.offsets[group] } else { 0 };
+            let weight = i32::from(weights.levels[r * self.cols + c]) * i32::from(weights.scales[group]);
+            x * i128::from(weight + 4 * i32::from(offset))
+        };
+        let sum: i128 = (0..self.cols).map(term).sum();
+        clamp(round(sum * i128::from(weights.mult[r]), weights.shift[r]), i32::MIN.into(), i32::MAX.into())
+    }
+}
+
 fn linear(
     config: &Config,
     seed: u64,
@@ -18,37 +76,14 @@ fn linear(
 ) {
     let mut rng = Rng::new(seed);
     let weights = Weights::random(&mut rng, format, rows, cols);
-    let (min, max) = (-128, 127);
-    let x: Vec<i32> = (0..tokens * cols)
-        .map(|_| match rng.range(0, 9) {
-            0 => min,
-            1 => max,
-            _ => (rng.range(0, (max - min) as u64) as i32) + min,
-        })
-        .collect();
+    let inputs = Inputs::random(&mut rng, cols, tokens, blocked);
     let mut golden = Golden::with_limits(config, Limits::open(1 << 20, 0));
     let mut image = Image::new(config.channels);
     for (c, beats) in weights.streams(config).iter().enumerate() {
         image.put(Port::Channel(c), 1000, beats).unwrap();
     }
-    // Stale values beyond the last group of 32 columns meet scales of 0; inside it there are zeros.
-    golden.state.act_mut().fill(-77);
     let (base, stride) = (5, config.lane_steps(tokens) + 1);
-    let blocks = cols.div_ceil(256);
-    let exponents: Vec<u8> =
-        (0..tokens * blocks).map(|_| if blocked { rng.range(0, 8) as u8 } else { 0 }).collect();
-    for (i, &e) in exponents.iter().enumerate() {
-        let (t, word) = (i / blocks, base + i % blocks * stride + i / blocks / config.lanes);
-        golden.state.exponents_mut()[word * config.lanes + t % config.lanes] = e;
-    }
-    for t in 0..tokens {
-        for c in 0..cols.next_multiple_of(32) {
-            let v = if c < cols { x[t * cols + c] } else { 0 };
-            let word = base + c / 256 * stride + t / config.lanes;
-            let index = golden.state.act_index(word, t % config.lanes, c % 256);
-            golden.state.act_mut()[index] = v as i8;
-        }
-    }
+    inputs.load(&mut golden, config.lanes, base, stride);
     let steps = rows.div_ceil(config.channels);
     let token_stride = (steps * config.channels).next_multiple_of(config.vec);
     let instr = Instr {
@@ -66,21 +101,7 @@ fn linear(
     golden.run(&Program::from_instrs(&[instr, end()]), [0; 15], &mut image, &mut Silent).unwrap();
     for t in 0..tokens {
         for r in 0..steps * config.channels {
-            let sum: i128 = (0..if r < rows { cols } else { 0 })
-                .map(|c| {
-                    let scale = weights.scales[r * cols.div_ceil(32) + c / 32];
-                    let x = i128::from(x[t * cols + c]) << exponents[t * blocks + c / 256];
-                    let offset = match format {
-                        WeightFormat::W4 => weights.offsets[r * cols.div_ceil(32) + c / 32],
-                        _ => 0,
-                    };
-                    let weight = i32::from(weights.levels[r * cols + c]) * i32::from(scale);
-                    x * i128::from(weight + 4 * i32::from(offset))
-                })
-                .sum();
-            let want = weights.mult.get(r).map_or(0, |&m| {
-                clamp(round(sum * i128::from(m), weights.shift[r]), i32::MIN.into(), i32::MAX.into())
-            });
+            let want = inputs.output(&weights, t, r);
             assert_eq!(golden.state.vmem()[64 + t * token_stride + r], want, "token {t}, row {r}");
         }
     }

@@ -22,8 +22,9 @@ mod ticks;
 
 pub use params::{Basis, DDR4, HBM2, HBM2E, Params, Row, Sourced, TABLE};
 pub use scheduler::DramTiming;
+pub(crate) use scheduler::{READ, Scheduler};
 pub use ticks::ParamsError;
-pub(crate) use ticks::Ticks;
+pub(crate) use ticks::{LONGEST, Ticks};
 
 use super::slave::Slave;
 use super::store::Store;

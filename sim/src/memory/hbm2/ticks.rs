@@ -124,36 +124,48 @@ const MAX: f64 = 1e6;
 /// Burst length of the bus: the room that must be free before an address is taken.
 pub const LONGEST: usize = 64;
 
+/// A number from `low` on.
+fn check(name: &'static str, value: f64, low: f64) -> Result<f64, ParamsError> {
+    match (low..=MAX).contains(&value) {
+        true => Ok(value),
+        false => Err(ParamsError::Range { name, value, low }),
+    }
+}
+
+fn count(name: &'static str, value: f64, low: f64) -> Result<usize, ParamsError> {
+    Ok(check(name, value, low)? as usize)
+}
+
+/// The logarithm of a power of two up to `high`.
+fn log2(name: &'static str, value: f64, high: f64) -> Result<u32, ParamsError> {
+    match value as u64 {
+        n if value.fract() == 0.0 && value <= high && n.is_power_of_two() => Ok(n.trailing_zeros()),
+        _ => Err(ParamsError::PowerOfTwo { name, value, high }),
+    }
+}
+
+/// Clocks of the memory in one of the kernel.
+fn ticks_of_a_cycle(kernel: f64, memory: f64) -> Result<u64, ParamsError> {
+    let cycle = memory / kernel;
+    match cycle.fract() == 0.0 && (cycle as u64).is_power_of_two() {
+        true => Ok(cycle as u64),
+        false => Err(ParamsError::Clocks { memory, kernel }),
+    }
+}
+
 impl Ticks {
     /// Converts and checks.
     ///
     /// # Errors
     /// A value out of range, or clocks that do not fit each other.
     pub fn new(p: &Params) -> Result<Self, ParamsError> {
-        let check = |name, value: f64, low: f64| {
-            if (low..=MAX).contains(&value) {
-                Ok(value)
-            } else {
-                Err(ParamsError::Range { name, value, low })
-            }
-        };
-        let (kernel, memory) =
-            (check("kernel_mhz", p.kernel_mhz, 1.0)?, check("memory_mhz", p.memory_mhz, 1.0)?);
-        let cycle = memory / kernel;
-        if cycle.fract() != 0.0 || !(cycle as u64).is_power_of_two() {
-            return Err(ParamsError::Clocks { memory, kernel });
-        }
+        let memory = check("memory_mhz", p.memory_mhz, 1.0)?;
+        let cycle = ticks_of_a_cycle(check("kernel_mhz", p.kernel_mhz, 1.0)?, memory)?;
         // 2 tCK are written 2.222 ns: a thousandth of a tick is rounding of the table, not time.
         let ns =
             |name, value: f64| Ok((check(name, value, 0.0)? * memory / 1000.0 - 1e-3).ceil().max(0.0) as u64);
-        let count = |name, value: f64, low: f64| Ok(check(name, value, low)? as usize);
-        let log2 = |name, value: f64, high: f64| match value as u64 {
-            n if value.fract() == 0.0 && value <= high && n.is_power_of_two() => Ok(n.trailing_zeros()),
-            _ => Err(ParamsError::PowerOfTwo { name, value, high }),
-        };
         let grid = count("command_grid", p.command_grid, 1.0)? as u64;
         let row = |name, value| Ok(ns(name, value)?.next_multiple_of(grid));
-        let cycle = cycle as u64;
         let accesses = count("accesses", p.accesses, 1.0)?.min(4) as u64;
         let (burst, ccd_s) = (ns("burst", p.burst)?, ns("t_ccd_s", p.t_ccd_s)?);
         let (rrd_s, rrd_l) = (ns("t_rrd_s", p.t_rrd_s)?, ns("t_rrd_l", p.t_rrd_l)?);
@@ -162,8 +174,7 @@ impl Ticks {
         let last_access = (accesses - 1) * ccd_s;
         let data_end = last_access + burst;
         let return_path = ns("return_path", p.return_path)?;
-        let data = data_end + cl.max(cwl);
-        if (data + return_path) / cycle >= PIPE {
+        if (data_end + cl.max(cwl) + return_path) / cycle >= PIPE {
             return Err(ParamsError::Return { cycles: PIPE });
         }
         let (refi, rfc) = (ns("t_refi", p.t_refi)?, ns("t_rfc", p.t_rfc)?);

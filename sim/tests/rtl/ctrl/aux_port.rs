@@ -4,6 +4,7 @@ use super::bench::{AUX_BASE, AUX_LIMIT, AUX_WRITE_LOW, Bench, Outcome, VEC};
 use accllm_hw::isa::{Instr, Op};
 use accllm_hw::regs;
 use accllm_sim::memory::{Channel, Fault};
+use accllm_sim::verilate::Port;
 use std::collections::VecDeque;
 
 fn op(op: Op) -> Instr {
@@ -30,12 +31,27 @@ fn beat(b: &Bench, beat: u32) -> Outcome<Vec<u32>> {
     Ok(bytes.chunks(4).map(|c| u32::from_le_bytes([c[0], c[1], c[2], c[3]])).collect())
 }
 
+/// Asks for beats from `request.0` on, `request.1` of them.
+fn ask(b: &mut Bench, request: Option<(u32, u32)>, ready: bool) -> Outcome {
+    b.set("v_rq_valid", request.is_some().into())?;
+    b.set("v_rq_beat", request.map_or(0, |r| r.0.into()))?;
+    b.set("v_rq_beats", request.map_or(0, |r| r.1.into()))?;
+    b.set("v_rd_ready", ready.into())
+}
+
+/// Offers a beat of equal words at `write.0`.
+fn offer(b: &mut Bench, data: Port, write: Option<(u32, u32)>) -> Outcome {
+    b.set("wq_valid", write.is_some().into())?;
+    b.set("wq_beat", write.map_or(0, |w| w.0.into()))?;
+    b.m.words_mut(data, 0).fill(write.map_or(0, |w| w.1));
+    Ok(())
+}
+
 #[test]
 fn reads_and_writes_move_what_they_should() -> Outcome {
     for seed in 0..10 {
         let mut b = running(seed)?;
-        let data = b.m.port_shaped("v_rd_data", 512, 1)?;
-        let wdata = b.m.port_shaped("wq_data", 512, 1)?;
+        let (data, wdata) = (b.m.port_shaped("v_rd_data", 512, 1)?, b.m.port_shaped("wq_data", 512, 1)?);
         let mut asked: VecDeque<u32> = VecDeque::new();
         let (mut requests, mut writes, mut got) = (60, 120, 0);
         let (mut request, mut write, mut ready) = (None, None, false);
@@ -72,21 +88,14 @@ fn reads_and_writes_move_what_they_should() -> Outcome {
                 write = Some((at, b.rng.range(0, u64::from(u32::MAX)) as u32));
             }
             ready = b.rng.percent(80);
-            b.set("v_rq_valid", request.is_some().into())?;
-            b.set("v_rq_beat", request.map_or(0, |r| r.0.into()))?;
-            b.set("v_rq_beats", request.map_or(0, |r| r.1.into()))?;
-            b.set("v_rd_ready", ready.into())?;
-            b.set("wq_valid", write.is_some().into())?;
-            b.set("wq_beat", write.map_or(0, |w| w.0.into()))?;
-            b.m.words_mut(wdata, 0).fill(write.map_or(0, |w| w.1));
+            ask(&mut b, request, ready)?;
+            offer(&mut b, wdata, write)?;
             if requests == 0 && asked.is_empty() && writes == 0 && b.get("w_idle")? == 1 {
                 break;
             }
         }
-        assert!(
-            requests == 0 && asked.is_empty() && writes == 0 && got > 60,
-            "seed {seed}: {requests} {writes} {got}"
-        );
+        let all = requests == 0 && asked.is_empty() && writes == 0 && got > 60;
+        assert!(all, "seed {seed}: {requests} {writes} {got}");
         b.m.fall()?;
         assert_eq!(b.get("w_idle")?, 1);
         for (&at, &value) in &written {

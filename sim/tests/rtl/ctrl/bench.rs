@@ -2,7 +2,7 @@
 
 use accllm_hw::isa::{INSTR_BYTES, Instr};
 use accllm_hw::regs;
-use accllm_sim::memory::{AxiPort, Ideal, MemoryModel, Rng, StallConfig, Stalling, Store};
+use accllm_sim::memory::{AxiPorts, Ideal, MemoryModel, Rng, StallConfig, Stalling, Store};
 use accllm_sim::verilate::{Design, Model, OptLevel, Port, VerilateSpec};
 use std::collections::VecDeque;
 use std::error::Error;
@@ -79,7 +79,7 @@ struct Ports {
 pub struct Bench {
     pub m: Model,
     pub memory: Box<dyn MemoryModel>,
-    pub axi: AxiPort,
+    pub axi: AxiPorts,
     pub rng: Rng,
     pub units: [Unit; 3],
     pub cycle: u64,
@@ -136,7 +136,7 @@ impl Bench {
             wstrb: p("s_axi_control_wstrb")?,
             resp: [channel("b", "bresp")?, channel("r", "rdata")?],
         };
-        let axi = AxiPort::resolve(&m, "m_axi_")?;
+        let axi = AxiPorts::resolve(&m, "m_axi_", 1)?;
         let units = Default::default();
         let mut b = Self { m, memory, axi, rng: Rng::new(seed), units, cycle: 0, slow: 12, ready: 0, ports };
         b.reset()?;
@@ -162,14 +162,14 @@ impl Bench {
         self.m.set_u64(self.ports.rst, 0);
         self.memory.reset();
         self.units = Default::default();
-        self.axi.drive(&mut self.m, &*self.memory);
+        self.axi.drive(&mut self.m, std::slice::from_ref(&self.memory));
         Ok(())
     }
 
     /// One clock: the memory and the units move.
     pub fn clock(&mut self) -> Outcome {
         self.m.fall()?;
-        self.axi.sample(&self.m, &mut *self.memory);
+        self.axi.sample(&self.m, std::slice::from_mut(&mut self.memory));
         let valid = self.m.get_u64(self.ports.start_valid);
         let clear = self.m.get_u64(self.ports.clear) != 0;
         let (mut done, mut ready) = (0, 0);
@@ -194,7 +194,7 @@ impl Bench {
         self.m.set_u64(self.ports.done, done);
         self.m.set_u64(self.ports.start_ready, ready);
         self.ready = ready;
-        self.axi.drive(&mut self.m, &*self.memory);
+        self.axi.drive(&mut self.m, std::slice::from_ref(&self.memory));
         self.cycle += 1;
         Ok(())
     }

@@ -188,11 +188,115 @@ impl Cache {
     }
 }
 
-/// One layer of 96 elements, 2 query heads and 1 KV head of 64, 160 hidden elements, a head of 64 rows; and its image.
-/// Register 1 is the position, 2 the ring pointer, 3 the number of tokens, 4 the beat for the logits.
-pub fn layer(config: &Config, seed: u64) -> Outcome<(Vec<Instr>, Image)> {
-    let mut rng = Rng::new(seed);
-    let mut image = Image::with_fill(config.channels, POISON);
+/// A layer's program in the making.
+struct Layer {
+    p: Asm,
+    weights: BTreeMap<&'static str, Instr>,
+    kv: Cache,
+    /// First beats of K and V.
+    kc: u32,
+    vc: u32,
+}
+
+impl Layer {
+    /// MATW of a weight: input at the word `b`, output at `c`.
+    fn matw(&mut self, name: &str, b: u32, c: u32) {
+        self.p.op(Op::MATW, Instr { b, c, ..self.weights[name] });
+    }
+
+    fn norm(&mut self, sh: u8) {
+        let i = Instr::default;
+        self.p.op(Op::SUMSQ, Instr { a: at::X, n: 96, c: 0, aux: 1, ..i() });
+        self.p.op(Op::NORMQ, Instr { a: at::X, b: at::G, n: 96, sh, x: 1, ..i() });
+    }
+
+    /// Q, K and V, rotated, for a vector word of `vec` elements.
+    fn project(&mut self, vec: usize) {
+        let i = Instr::default;
+        self.norm(24);
+        self.matw("q", 0, at::Q);
+        self.matw("k", 0, at::K);
+        self.matw("v", 0, at::V);
+        for (a, n) in [(at::Q, 2u16), (at::K, 1)] {
+            self.p.op(Op::ROPE, Instr { a, b: at::TURN, c: a, n, ..i() });
+            self.p.op(Op::HADW, Instr { a, c: a, n: 64 * n, ..i() });
+            for k in [8, 16, 32].into_iter().filter(|&k| usize::from(k) >= vec.min(32)) {
+                let (sh, flags) = if k == 32 { (3, 1) } else { (0, 0) };
+                self.p.op(Op::HADX, Instr { a, c: a, n: 64 * n, k, sh, flags, ..i() });
+            }
+        }
+    }
+
+    /// The new token into the cache, and attention.
+    fn attend(&mut self) {
+        let i = Instr::default;
+        let pos = |i: Instr| Instr { regs: [0, 2, 0, 0, 1], ..i };
+        self.p.op(Op::STATK, Instr { a: at::K, c: 8, n: 1, ..i() });
+        self.p.op(
+            Op::QK,
+            pos(Instr { a: at::K, c: self.kc, n: 1, k: self.kv.k_beats() as u16, aux: 8, ..i() }),
+        );
+        self.p.op(
+            Op::QV,
+            pos(Instr {
+                a: at::V,
+                c: self.vc,
+                n: 1,
+                k: self.kv.v_beats() as u16,
+                sh: 9,
+                aux: self.kv.blocks(),
+                ..i()
+            }),
+        );
+        self.p.op(Op::STATQ, Instr { a: at::Q, c: 16, n: 2, k: 2, ..i() });
+        self.p.op(Op::QQ, Instr { a: at::Q, b: 16, c: 8, n: 2, k: 2, x: 1, ..i() });
+        self.p.op(
+            Op::MATK,
+            Instr { a: self.kc, b: 8, c: 0, n: self.kv.sink_steps as u16, m: 2, aux: 16, ..i() },
+        );
+        self.p.op(
+            Op::MATK,
+            Instr {
+                a: self.kc + self.kv.sink_beats(),
+                b: 8,
+                c: self.kv.sink_pad,
+                n: self.kv.window_steps as u16,
+                m: 2,
+                aux: 16,
+                ..i()
+            },
+        );
+        let aux = 16 << 16 | 16;
+        self.p
+            .op(Op::SOFTMAX, Instr { c: 32, n: 64, k: 900, sh: 22, x: 1, aux, regs: [1, 2, 0, 0, 0], ..i() });
+        let (n, sh) = (self.kv.blocks() as u16, self.kv.v_steps as u8);
+        self.p.op(
+            Op::MATV,
+            Instr { a: self.vc, b: 32, c: at::ATT, n, m: 2, k: n, sh, x: 1, aux: self.kv.v_dim, ..i() },
+        );
+        self.p.op(Op::ATTQ, Instr { a: at::ATT, b: 16, c: 48, n: 64, k: 300, sh: 14, x: 1, ..i() });
+        self.matw("o", 48, at::O);
+        self.p.op(Op::RADD, Instr { a: at::X, b: at::O, c: at::X, n: 96, ..i() });
+    }
+
+    /// Feed-forward, final norm and head.
+    fn finish(&mut self) {
+        let i = Instr::default;
+        self.norm(23);
+        self.matw("gate", 0, at::GATE);
+        self.matw("up", 0, at::UP);
+        self.p.op(Op::SILU, Instr { a: at::GATE, b: at::UP, c: 60, n: 160, sh: 12, x: 1, ..i() });
+        self.matw("down", 60, at::DOWN);
+        self.p.op(Op::RADD, Instr { a: at::X, b: at::DOWN, c: at::X, n: 96, ..i() });
+        self.norm(24);
+        self.matw("head", 0, at::LOGITS);
+        self.p.op(Op::ARGMAX, Instr { a: at::LOGITS, n: 64, flags: FLAG_FIRST, ..i() });
+        self.p.op(Op::STORE, Instr { a: at::LOGITS, c: OUT, n: 64, regs: [0, 0, 4, 0, 0], ..i() });
+    }
+}
+
+/// Random weights in the image, and the operands of their instructions.
+fn weights(config: &Config, rng: &mut Rng, image: &mut Image) -> Outcome<BTreeMap<&'static str, Instr>> {
     let mut beat = 0u32;
     let mut weights = BTreeMap::new();
     for (name, format, rows, cols) in [
@@ -205,7 +309,7 @@ pub fn layer(config: &Config, seed: u64) -> Outcome<(Vec<Instr>, Image)> {
         ("down", WeightFormat::W4, 96, 160),
         ("head", WeightFormat::W4, 64, 96),
     ] {
-        let w = Weights::random(&mut rng, format, rows, cols);
+        let w = Weights::random(rng, format, rows, cols);
         let streams = w.streams(config);
         for (c, beats) in streams.iter().enumerate() {
             image.put(Port::Channel(c), beat.into(), beats)?;
@@ -215,6 +319,15 @@ pub fn layer(config: &Config, seed: u64) -> Outcome<(Vec<Instr>, Image)> {
         beat += streams[0].len() as u32;
     }
     assert!(beat < KV);
+    Ok(weights)
+}
+
+/// One layer of 96 elements, 2 query heads and 1 KV head of 64, 160 hidden elements, a head of 64 rows; and its image.
+/// Register 1 is the position, 2 the ring pointer, 3 the number of tokens, 4 the beat for the logits.
+pub fn layer(config: &Config, seed: u64) -> Outcome<(Vec<Instr>, Image)> {
+    let mut rng = Rng::new(seed);
+    let mut image = Image::with_fill(config.channels, POISON);
+    let weights = weights(config, &mut rng, &mut image)?;
     let mut bytes = |n: usize, mask: u8| -> Vec<u8> { (0..n).map(|_| rng.next_u64() as u8 & mask).collect() };
     image.put_bytes(Port::Aux, 0, &bytes(6 * 64, 0xff))?; // norm constants and turns
     image.put_bytes(Port::Aux, 64, &bytes(3 * 64 * 32, 0xff))?; // embedding of 32 tokens
@@ -227,14 +340,9 @@ pub fn layer(config: &Config, seed: u64) -> Outcome<(Vec<Instr>, Image)> {
 
     let i = Instr::default;
     let kv = Cache::new(config);
-    let (kc, vc) = (KV, KV + kv.k_beats());
-    let mut p = Asm::default();
-    p.setc(&kv.constants());
-    let head = |name: &str, b: u32, c: u32| -> Instr { Instr { b, c, ..weights[name] } };
-    let norm = |p: &mut Asm, sh: u8| {
-        p.op(Op::SUMSQ, Instr { a: at::X, n: 96, c: 0, aux: 1, ..i() });
-        p.op(Op::NORMQ, Instr { a: at::X, b: at::G, n: 96, sh, x: 1, ..i() });
-    };
+    let mut layer = Layer { p: Asm::default(), weights, kc: KV, vc: KV + kv.k_beats(), kv };
+    let p = &mut layer.p;
+    p.setc(&layer.kv.constants());
     p.op(Op::LOAD, Instr { a: 0, c: at::G, n: 96, ..i() });
     p.op(Op::LOAD, Instr { a: 3, c: at::TURN, n: 64, ..i() });
     p.op(Op::LOAD, Instr { a: 40, c: at::IDS, n: 64, flags: FLAG_I32, ..i() });
@@ -244,61 +352,17 @@ pub fn layer(config: &Config, seed: u64) -> Outcome<(Vec<Instr>, Image)> {
         Op::EMBED,
         Instr { a: 64, b: at::IDS, c: at::X, n: 96, k: 3, sh: 6, aux: 32, regs: [0, 1, 0, 0, 0], ..i() },
     );
-    norm(&mut p, 24);
-    p.op(Op::MATW, head("q", 0, at::Q)).op(Op::MATW, head("k", 0, at::K)).op(Op::MATW, head("v", 0, at::V));
-    for (a, n) in [(at::Q, 2u16), (at::K, 1)] {
-        p.op(Op::ROPE, Instr { a, b: at::TURN, c: a, n, ..i() });
-        p.op(Op::HADW, Instr { a, c: a, n: 64 * n, ..i() });
-        for k in [8, 16, 32].into_iter().filter(|&k| usize::from(k) >= config.vec.min(32)) {
-            let (sh, flags) = if k == 32 { (3, 1) } else { (0, 0) };
-            p.op(Op::HADX, Instr { a, c: a, n: 64 * n, k, sh, flags, ..i() });
-        }
-    }
-    let pos = |i: Instr| Instr { regs: [0, 2, 0, 0, 1], ..i };
-    p.op(Op::STATK, Instr { a: at::K, c: 8, n: 1, ..i() });
-    p.op(Op::QK, pos(Instr { a: at::K, c: kc, n: 1, k: kv.k_beats() as u16, aux: 8, ..i() }));
-    p.op(
-        Op::QV,
-        pos(Instr { a: at::V, c: vc, n: 1, k: kv.v_beats() as u16, sh: 9, aux: kv.blocks(), ..i() }),
-    );
-    p.op(Op::STATQ, Instr { a: at::Q, c: 16, n: 2, k: 2, ..i() });
-    p.op(Op::QQ, Instr { a: at::Q, b: 16, c: 8, n: 2, k: 2, x: 1, ..i() });
-    p.op(Op::MATK, Instr { a: kc, b: 8, c: 0, n: kv.sink_steps as u16, m: 2, aux: 16, ..i() });
-    p.op(
-        Op::MATK,
-        Instr {
-            a: kc + kv.sink_beats(),
-            b: 8,
-            c: kv.sink_pad,
-            n: kv.window_steps as u16,
-            m: 2,
-            aux: 16,
-            ..i()
-        },
-    );
-    let aux = 16 << 16 | 16;
-    p.op(Op::SOFTMAX, Instr { c: 32, n: 64, k: 900, sh: 22, x: 1, aux, regs: [1, 2, 0, 0, 0], ..i() });
-    let (n, sh) = (kv.blocks() as u16, kv.v_steps as u8);
-    p.op(Op::MATV, Instr { a: vc, b: 32, c: at::ATT, n, m: 2, k: n, sh, x: 1, aux: kv.v_dim, ..i() });
-    p.op(Op::ATTQ, Instr { a: at::ATT, b: 16, c: 48, n: 64, k: 300, sh: 14, x: 1, ..i() });
-    p.op(Op::MATW, head("o", 48, at::O));
-    p.op(Op::RADD, Instr { a: at::X, b: at::O, c: at::X, n: 96, ..i() });
-    norm(&mut p, 23);
-    p.op(Op::MATW, head("gate", 0, at::GATE)).op(Op::MATW, head("up", 0, at::UP));
-    p.op(Op::SILU, Instr { a: at::GATE, b: at::UP, c: 60, n: 160, sh: 12, x: 1, ..i() });
-    p.op(Op::MATW, head("down", 60, at::DOWN));
-    p.op(Op::RADD, Instr { a: at::X, b: at::DOWN, c: at::X, n: 96, ..i() });
-    norm(&mut p, 24);
-    p.op(Op::MATW, head("head", 0, at::LOGITS));
-    p.op(Op::ARGMAX, Instr { a: at::LOGITS, n: 64, flags: FLAG_FIRST, ..i() });
-    p.op(Op::STORE, Instr { a: at::LOGITS, c: OUT, n: 64, regs: [0, 0, 4, 0, 0], ..i() });
+    layer.project(config.vec);
+    layer.attend();
+    layer.finish();
+    let p = &mut layer.p;
     for (x, b) in [(1, 1), (2, 1), (4, 4)] {
         p.op(Op::ADD, Instr { b, x, regs: [x, 0, 0, 0, 0], ..i() });
     }
     p.op(Op::ENDLOOP, i());
     p.0[open].a = p.0.len() as u32;
     p.op(Op::END, i());
-    Ok((p.0, image))
+    Ok((layer.p.0, image))
 }
 
 /// Runs both sides and compares every write and the memories; returns the report.
@@ -387,9 +451,10 @@ fn around(config: &Config, i: Instr) -> Vec<Instr> {
     p.0
 }
 
-#[test]
-fn every_class_of_fault_stops_in_bounded_time_and_a_good_run_follows() -> Outcome {
-    let config = config()?;
+/// Name, instruction, fault of a memory, STATUS, FAULT_INFO.
+type FaultCase = (&'static str, Instr, Option<(usize, Fault)>, u32, Option<u32>);
+
+fn fault_cases() -> Vec<FaultCase> {
     let matw = |a: u32| Instr { a, n: 40, m: 1, k: 1, x: 1, c: 512, ..op(Op::MATW) };
     let store = |c: u32| Instr { c, n: 64, ..op(Op::STORE) };
     let qk = |c: u32| Instr { c, n: 1, m: 2, k: 27, ..op(Op::QK) };
@@ -399,9 +464,7 @@ fn every_class_of_fault_stops_in_bounded_time_and_a_good_run_follows() -> Outcom
         Some((port, Fault::SlaveError(at(from)..at(to))))
     };
     let hang = |port: usize, channel: Channel| Some((port, Fault::Hang { channel, from_cycle: 0 }));
-    // Name, instruction, fault of a memory, STATUS, FAULT_INFO.
-    type Case<'a> = (&'a str, Instr, Option<(usize, Fault)>, u32, Option<u32>);
-    let cases: Vec<Case<'_>> = vec![
+    vec![
         ("out-of-map read", matw(CHANNEL - 10), None, 3, Some(CHANNEL - 10)),
         ("far out-of-map read", matw(u32::MAX), None, 3, Some(u32::MAX)),
         ("out-of-map K write", qk(KV - 27), None, 4, None),
@@ -430,19 +493,43 @@ fn every_class_of_fault_stops_in_bounded_time_and_a_good_run_follows() -> Outcom
         ("dead channel B", qk(KV), hang(1, Channel::B), 10, None),
         ("dead auxiliary B", store(OUT), hang(2, Channel::B), 10, None),
         ("semaphore", Instr { wait: [5, 0], ..matw(0) }, None, 10, None),
-    ];
+    ]
+}
+
+/// Nothing outside the writable ranges has changed.
+fn unchanged(e: &Engine, config: &Config, image: &Image, name: &str) -> Outcome {
+    for i in 0..=config.channels {
+        let which = port(config, i);
+        let low = if which == Port::Aux { PROGRAM } else { KV };
+        for (beat, want) in image.written(which).filter(|b| b.0 < low.into()) {
+            let mut have = [0; 64];
+            e.memory(i).store().read(base(i) + 64 * beat, &mut have)?;
+            assert_eq!(have, *want, "{name}: {which} beat {beat}");
+        }
+    }
+    Ok(())
+}
+
+/// An engine whose memory has the fault. The first run does not reach it: it is there after the program has been loaded.
+fn faulty(config: &Config, image: &Image, seed: u64, fault: Option<&(usize, Fault)>) -> Outcome<Engine> {
+    let mut e = engine(config, image, seed)?;
+    if let Some((port, fault)) = fault {
+        e.load_program(PROGRAM, &around(config, op(Op::LOAD)))?;
+        assert!(e.run(args(0, 0, 0, 0), 10_000, &mut Silent)?.ok());
+        if !matches!((port, fault), (2, Fault::Hang { channel: Channel::R | Channel::Ar, .. })) {
+            e.memory_mut(*port).inject(fault.clone());
+        }
+    }
+    Ok(e)
+}
+
+#[test]
+fn every_class_of_fault_stops_in_bounded_time_and_a_good_run_follows() -> Outcome {
+    let config = config()?;
     for seed in 0..3 {
         let (program, image) = layer(config, seed)?;
-        for (name, i, fault, code, info) in &cases {
-            let mut e = engine(config, &image, seed)?;
-            if let Some((port, fault)) = fault {
-                // After the program has been loaded: the first run does not reach the fault.
-                e.load_program(PROGRAM, &around(config, op(Op::LOAD)))?;
-                assert!(e.run(args(0, 0, 0, 0), 10_000, &mut Silent)?.ok());
-                if !matches!((port, fault), (2, Fault::Hang { channel: Channel::R | Channel::Ar, .. })) {
-                    e.memory_mut(*port).inject(fault.clone());
-                }
-            }
+        for (name, i, fault, code, info) in &fault_cases() {
+            let mut e = faulty(config, &image, seed, fault.as_ref())?;
             e.load_program(PROGRAM, &around(config, *i))?;
             let r = e.run(args(0, 0, 0, 0), 12_000, &mut Silent).map_err(|e| format!("{name}: {e}"))?;
             assert_eq!((r.status, r.fault_pc), (*code, 10), "{name}, seed {seed}: {:?}", r.fault());
@@ -455,16 +542,7 @@ fn every_class_of_fault_stops_in_bounded_time_and_a_good_run_follows() -> Outcom
                 r.cycles
             );
             assert_eq!(e.violations(), Vec::<String>::new(), "{name}");
-            // Nothing outside the writable ranges has changed.
-            for i in 0..=config.channels {
-                let which = port(config, i);
-                let low = if which == Port::Aux { PROGRAM } else { KV };
-                for (beat, want) in image.written(which).filter(|b| b.0 < low.into()) {
-                    let mut have = [0; 64];
-                    e.memory(i).store().read(base(i) + 64 * beat, &mut have)?;
-                    assert_eq!(have, *want, "{name}: {which} beat {beat}");
-                }
-            }
+            unchanged(&e, config, &image, name)?;
             if matches!(fault, Some((_, Fault::Hang { .. } | Fault::SlaveError(_)))) {
                 let port = fault.as_ref().map_or(0, |f| f.0);
                 e.replace_memory(port, memory(seed)?)?;

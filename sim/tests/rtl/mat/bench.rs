@@ -140,29 +140,24 @@ fn design(name: &str, opt: OptLevel, asserts: bool) -> Outcome<Design> {
     Ok(d)
 }
 
-impl Bench {
-    /// A bench after reset with empty memories.
-    pub fn new(config: &str, pace: Pace, seed: u64) -> Outcome<Self> {
-        Self::build(config, pace, seed, OptLevel::Quick, true)
-    }
-
-    pub fn build(config: &str, pace: Pace, seed: u64, opt: OptLevel, asserts: bool) -> Outcome<Self> {
-        let cfg = self::config(config)?;
-        let m = design(config, opt, asserts)?.model()?;
-        let memory = (0..cfg.channels)
-            .map(|c| -> Outcome<Box<dyn MemoryModel>> {
-                let store = Store::new(8 << 20)?;
-                Ok(match pace {
-                    Pace::Ideal(latency) => Box::new(Ideal::new(store, latency)),
-                    Pace::Stalling(s) => {
-                        Box::new(Stalling::new(store, StallConfig::new(s * 1000 + c as u64))?)
-                    }
-                })
+/// A memory for each channel.
+fn memories(channels: usize, pace: Pace) -> Outcome<Vec<Box<dyn MemoryModel>>> {
+    (0..channels)
+        .map(|c| -> Outcome<Box<dyn MemoryModel>> {
+            let store = Store::new(8 << 20)?;
+            Ok(match pace {
+                Pace::Ideal(latency) => Box::new(Ideal::new(store, latency)),
+                Pace::Stalling(s) => Box::new(Stalling::new(store, StallConfig::new(s * 1000 + c as u64))?),
             })
-            .collect::<Outcome<Vec<_>>>()?;
+        })
+        .collect()
+}
+
+impl Ports {
+    fn resolve(m: &Model) -> Outcome<Self> {
         let p = |n: &str| m.port(n);
         let axi = |n: &str| m.port(&format!("m_axi_{n}"));
-        let p = Ports {
+        Ok(Self {
             rst: p("rst")?,
             clear: p("clear")?,
             stop: p("stop")?,
@@ -186,7 +181,21 @@ impl Bench {
             seq: p("seq")?,
             fault: [p("fault_valid")?, p("fault_code")?, p("fault_pc")?, p("fault_info")?],
             stats: [p("stat_busy")?, p("stat_stream")?, p("stat_out")?, p("stat_idle")?],
-        };
+        })
+    }
+}
+
+impl Bench {
+    /// A bench after reset with empty memories.
+    pub fn new(config: &str, pace: Pace, seed: u64) -> Outcome<Self> {
+        Self::build(config, pace, seed, OptLevel::Quick, true)
+    }
+
+    pub fn build(config: &str, pace: Pace, seed: u64, opt: OptLevel, asserts: bool) -> Outcome<Self> {
+        let cfg = self::config(config)?;
+        let m = design(config, opt, asserts)?.model()?;
+        let memory = memories(cfg.channels, pace)?;
+        let p = Ports::resolve(&m)?;
         let bases = m.port("base")?;
         let mut b = Self {
             cfg,

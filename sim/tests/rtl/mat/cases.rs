@@ -3,6 +3,7 @@
 use super::bench::{Bench, Outcome};
 use super::reference::Uop;
 use accllm_hw::beat::{Beat, WeightFormat, set_param};
+use accllm_hw::config::Config;
 use accllm_hw::isa::{FLAG_WIDE, Op};
 use accllm_sim::memory::Rng;
 
@@ -123,16 +124,21 @@ pub fn operation(b: &mut Bench, mode: Mode, rows: Option<usize>, long: bool) -> 
         }
     }
     if mode != Mode::Keys {
-        let width =
-            if u.op == Op::MATW { u.n as usize * cfg.channels } else { usize::from(u.sh) * 4 * cfg.channels };
-        let slots = width.div_ceil(cfg.vec) as u64;
-        let stride = r.range(slots, slots + 2);
-        u.aux = (stride * cfg.vec as u64) as u32;
-        let span = stride * u64::from(u.m);
-        let all = (cfg.vmem / cfg.vec) as u64;
-        let at = if r.percent(20) { all - span } else { r.range(0, all - span) };
-        u.c = (at * cfg.vec as u64) as u32;
+        place_outputs(r, cfg, &mut u);
     }
     u.a = b.rng.range(0, BEATS as u64 - u.beats(hdp).0) as u32;
     u
+}
+
+/// Outputs somewhere in the vector memory, some at its end.
+fn place_outputs(r: &mut Rng, cfg: &Config, u: &mut Uop) {
+    let width =
+        if u.op == Op::MATW { u.n as usize * cfg.channels } else { usize::from(u.sh) * 4 * cfg.channels };
+    let slots = width.div_ceil(cfg.vec) as u64;
+    let stride = r.range(slots, slots + 2);
+    u.aux = (stride * cfg.vec as u64) as u32;
+    let span = stride * u64::from(u.m);
+    let all = (cfg.vmem / cfg.vec) as u64;
+    let at = if r.percent(20) { all - span } else { r.range(0, all - span) };
+    u.c = (at * cfg.vec as u64) as u32;
 }

@@ -461,25 +461,26 @@ impl Bench {
         Ok(())
     }
 
+    /// The matrix unit writes the vector memory.
+    fn contend(&mut self) {
+        // Sometimes an empty write, sometimes one to a word that nothing else uses.
+        let word = self.cfg.vmem / self.cfg.vec - 1;
+        let v = self.cfg.vec;
+        let mask = if self.rng.percent(50) { 0 } else { self.rng.next_u64() & (u64::MAX >> (64 - v)) };
+        let data: Vec<i32> = (0..v).map(|_| self.rng.next_u64() as i32).collect();
+        self.drive_matrix(word, mask, &data);
+        let at = word * v;
+        let vmem = self.state.vmem_mut();
+        data.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1).for_each(|(i, &d)| vmem[at + i] = d);
+    }
+
     /// One clock cycle of everything.
     pub fn tick(&mut self) -> Outcome {
         let busy = self.m.get_u64(self.p.busy) != 0;
         let contended = busy && self.rng.percent(self.pace.contention);
         if busy {
             if contended {
-                // Sometimes an empty write, sometimes one to a word that nothing else uses.
-                let word = self.cfg.vmem / self.cfg.vec - 1;
-                let v = self.cfg.vec;
-                let mask =
-                    if self.rng.percent(50) { 0 } else { self.rng.next_u64() & (u64::MAX >> (64 - v)) };
-                let data: Vec<i32> = (0..v).map(|_| self.rng.next_u64() as i32).collect();
-                self.drive_matrix(word, mask, &data);
-                let at = word * v;
-                let vmem = self.state.vmem_mut();
-                data.iter()
-                    .enumerate()
-                    .filter(|(i, _)| mask >> i & 1 == 1)
-                    .for_each(|(i, &d)| vmem[at + i] = d);
+                self.contend();
             } else {
                 self.m.set_u64(self.p.mw_valid, 0);
             }

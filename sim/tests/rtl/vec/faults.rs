@@ -19,6 +19,29 @@ fn strange(rng: &mut Rng, old: u32, size: usize) -> u32 {
     }
 }
 
+fn change_constant(rng: &mut Rng, case: &mut Case) {
+    let all = [
+        Constant::Hdp,
+        Constant::NSink,
+        Constant::NWindow,
+        Constant::Ring,
+        Constant::SinkPad,
+        Constant::Gqa,
+        Constant::ScoreRow,
+        Constant::KWindow,
+        Constant::VDim,
+    ];
+    let which = all[rng.range(0, 8) as usize];
+    let value = match rng.range(0, 4) {
+        0 => 0,
+        1 => rng.range(1, 200) as u32,
+        2 => 32 * rng.range(0, 40) as u32,
+        3 => rng.next_u64() as u32,
+        _ => u32::MAX,
+    };
+    case.state.set_constant(which, value);
+}
+
 /// Changes one operand or constant; its name.
 fn change(rng: &mut Rng, case: &mut Case) -> &'static str {
     let (config, i) = (case.config, &mut case.instr);
@@ -36,17 +59,12 @@ fn change(rng: &mut Rng, case: &mut Case) -> &'static str {
             let act = [Op::NORMQ, Op::QQ, Op::SOFTMAX, Op::ATTQ, Op::SILU].map(Some).contains(&op)
                 && !(op == Some(Op::NORMQ) && i.flags & FLAG_VMEM != 0);
             let scalar = [Op::SUMSQ, Op::STATK, Op::STATQ].map(Some).contains(&op);
-            i.c = strange(
-                rng,
-                i.c,
-                if act {
-                    config.act
-                } else if scalar {
-                    config.scalars
-                } else {
-                    config.vmem
-                },
-            );
+            let size = match (act, scalar) {
+                (true, _) => config.act,
+                (_, true) => config.scalars,
+                _ => config.vmem,
+            };
+            i.c = strange(rng, i.c, size);
             "c"
         }
         3 => {
@@ -74,26 +92,7 @@ fn change(rng: &mut Rng, case: &mut Case) -> &'static str {
             "aux"
         }
         _ => {
-            let all = [
-                Constant::Hdp,
-                Constant::NSink,
-                Constant::NWindow,
-                Constant::Ring,
-                Constant::SinkPad,
-                Constant::Gqa,
-                Constant::ScoreRow,
-                Constant::KWindow,
-                Constant::VDim,
-            ];
-            let which = all[rng.range(0, 8) as usize];
-            let value = match rng.range(0, 4) {
-                0 => 0,
-                1 => rng.range(1, 200) as u32,
-                2 => 32 * rng.range(0, 40) as u32,
-                3 => rng.next_u64() as u32,
-                _ => u32::MAX,
-            };
-            case.state.set_constant(which, value);
+            change_constant(rng, case);
             "a constant"
         }
     }

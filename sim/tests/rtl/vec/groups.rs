@@ -201,66 +201,79 @@ fn attq_after_softmax() -> Outcome {
     Ok(())
 }
 
+/// An operand or constant whose last row is at the end of its memory, or `by` further.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Window,
+    Sink,
+    Score,
+    Head,
+    Sums,
+    Size,
+    Zero,
+}
+
+impl End {
+    /// Those of an operation on `rows` rows.
+    fn of(op: Op, rows: u32, lanes: usize) -> Vec<(Self, FaultCode)> {
+        let memories = match op {
+            Op::SOFTMAX if rows > lanes as u32 => vec![Self::Window, Self::Sink, Self::Score],
+            Op::SOFTMAX => vec![Self::Window, Self::Sink],
+            _ => vec![Self::Head, Self::Sums],
+        };
+        let memories = memories.into_iter().map(|end| (end, FaultCode::OnchipRange));
+        memories.chain([Self::Size, Self::Zero].map(|end| (end, FaultCode::Illegal))).collect()
+    }
+
+    fn put(self, c: &mut Case, cfg: &Config, by: u32) {
+        let gqa = c.state.constant(Constant::Gqa);
+        let (rows, scalars) = (u32::from(c.instr.m) + gqa, cfg.scalars as u32);
+        let vec = cfg.vec as u32;
+        match self {
+            Self::Window => c.instr.aux = c.instr.aux & !0xffff | (scalars - rows + by),
+            Self::Sink => c.instr.aux = c.instr.aux & 0xffff | (scalars - rows + by) << 16,
+            Self::Score => {
+                let sink_pad = c.state.constant(Constant::SinkPad);
+                let words = (cfg.sbuf as u32 - sink_pad - u32::from(c.instr.n)) / vec;
+                let steps = (rows - 1) / cfg.lanes as u32;
+                // As far apart as lane steps can be, or where there is one only, one word more than there is.
+                let row = words.checked_div(steps).map_or(0, |w| (w + by) * vec);
+                c.state.set_constant(Constant::ScoreRow, row);
+            }
+            Self::Head => c.instr.b = scalars - gqa + by,
+            Self::Sums => {
+                let stride = c.state.constant(Constant::VDim);
+                let span = (gqa - 1) * stride + u32::from(c.instr.n).next_multiple_of(vec);
+                c.instr.a = cfg.vmem as u32 - span + by * vec;
+            }
+            Self::Size if by > 0 => c.state.set_constant(Constant::Gqa, 16 * by + 1),
+            Self::Size => {}
+            Self::Zero => c.state.set_constant(Constant::Gqa, gqa * (1 - by)),
+        }
+    }
+}
+
 /// The last row decides: at the end of its memory it is fine, one further is a fault.
 #[test]
 fn the_last_row_is_checked() -> Outcome {
     for config in CONFIGS {
         let cfg = find(config)?;
         let mut b = Bench::new(config, Pace::FREE, 23)?;
-        let mut check = |good: Case, bad: Case, code: FaultCode| -> Outcome {
-            same(&mut b, &good, "at the end")?;
-            assert_eq!(bad.golden().err().map(|f| f.code), Some(code), "{}", bad.describe());
-            let fault = b.run_case(&bad)?.fault.ok_or_else(|| bad.describe())?;
-            assert_eq!(fault.code, code.number(), "{}", bad.describe());
-            b.clear()
-        };
         for seed in 0..12 {
             for op in [Op::SOFTMAX, Op::ATTQ] {
                 let case = case(cfg, op, seed).ok_or("no such case")?;
-                let with = |change: &dyn Fn(&mut Case, u32), by: u32| {
-                    let mut case = case.clone();
-                    change(&mut case, by);
-                    case
-                };
-                let gqa = case.state.constant(Constant::Gqa);
-                let (m, scalars) = (u32::from(case.instr.m), cfg.scalars as u32);
-                let rows = m + gqa;
-                let window = |c: &mut Case, by| c.instr.aux = c.instr.aux & !0xffff | (scalars - rows + by);
-                let sink =
-                    |c: &mut Case, by| c.instr.aux = c.instr.aux & 0xffff | (scalars - rows + by) << 16;
-                let head = |c: &mut Case, by| c.instr.b = scalars - gqa + by;
-                let score = |c: &mut Case, by: u32| {
-                    let sink_pad = c.state.constant(Constant::SinkPad);
-                    let words = (cfg.sbuf as u32 - sink_pad - u32::from(c.instr.n)) / cfg.vec as u32;
-                    let steps = (rows - 1) / cfg.lanes as u32;
-                    // As far apart as lane steps can be, or where there is one only, one word more than there is.
-                    let row = words.checked_div(steps).map_or(0, |w| (w + by) * cfg.vec as u32);
-                    c.state.set_constant(Constant::ScoreRow, row);
-                };
-                let sums = |c: &mut Case, by: u32| {
-                    let stride = c.state.constant(Constant::VDim);
-                    let span = (gqa - 1) * stride + u32::from(c.instr.n).next_multiple_of(cfg.vec as u32);
-                    c.instr.a = cfg.vmem as u32 - span + by * cfg.vec as u32;
-                };
-                let size = |c: &mut Case, by: u32| {
-                    if by > 0 {
-                        c.state.set_constant(Constant::Gqa, 16 * by + 1);
-                    }
-                };
-                let onchip = FaultCode::OnchipRange;
-                if op == Op::SOFTMAX {
-                    check(with(&window, 0), with(&window, 1), onchip)?;
-                    check(with(&sink, 0), with(&sink, 1), onchip)?;
-                    if rows > cfg.lanes as u32 {
-                        check(with(&score, 0), with(&score, 1), onchip)?;
-                    }
-                } else {
-                    check(with(&head, 0), with(&head, 1), onchip)?;
-                    check(with(&sums, 0), with(&sums, 1), onchip)?;
+                let rows = u32::from(case.instr.m) + case.state.constant(Constant::Gqa);
+                for (end, code) in End::of(op, rows, cfg.lanes) {
+                    let (mut good, mut bad) = (case.clone(), case.clone());
+                    end.put(&mut good, cfg, 0);
+                    end.put(&mut bad, cfg, 1);
+                    same(&mut b, &good, "at the end")?;
+                    let said = || format!("{end:?}: {}", bad.describe());
+                    assert_eq!(bad.golden().err().map(|f| f.code), Some(code), "{}", said());
+                    let fault = b.run_case(&bad)?.fault.ok_or_else(said)?;
+                    assert_eq!(fault.code, code.number(), "{}", said());
+                    b.clear()?;
                 }
-                check(case.clone(), with(&size, 1), FaultCode::Illegal)?;
-                let zero = |c: &mut Case, by| c.state.set_constant(Constant::Gqa, gqa * (1 - by));
-                check(with(&zero, 0), with(&zero, 1), FaultCode::Illegal)?;
             }
         }
     }

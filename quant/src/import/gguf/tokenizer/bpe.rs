@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 /// The pattern of Llama 3; GPT-2's is built into the byte-level stage.
 const LLAMA3_PATTERN: &str = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
+/// The pattern of Qwen2, which takes digits one by one.
+const QWEN2_PATTERN: &str = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+
 /// The name that a file has which states none.
 pub(super) const DEFAULT: &str = "default";
 
@@ -28,6 +31,7 @@ const GPT2: [&str; 11] = [
 ];
 const LLAMA3: [&str; 8] =
     ["llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2"];
+const QWEN2: [&str; 2] = ["qwen2", "deepseek-r1-qwen"];
 const SMOLLM: &str = "smollm";
 
 /// Names that are not known here, and whose texts begin with the begin token in llama.cpp.
@@ -35,7 +39,7 @@ const OTHERS_THAT_BEGIN: [&str; 2] = ["tekken", "chameleon"];
 
 /// Whether the way of cutting texts is known.
 pub(super) fn is_known(pre: &str) -> bool {
-    GPT2.contains(&pre) || LLAMA3.contains(&pre) || [SMOLLM, DEFAULT].contains(&pre)
+    [&GPT2[..], &LLAMA3, &QWEN2, &[SMOLLM, DEFAULT]].iter().any(|names| names.contains(&pre))
 }
 
 /// Whether texts begin with the begin token where a file does not say so; `None` for names that are not known.
@@ -56,6 +60,7 @@ fn pre_tokenizer(name: &str) -> Option<Value> {
         name if GPT2.contains(&name) => byte_level(true),
         SMOLLM => sequence(&[json!({"type": "Digits", "individual_digits": true}), byte_level(true)]),
         name if LLAMA3.contains(&name) => sequence(&[split(LLAMA3_PATTERN), byte_level(false)]),
+        name if QWEN2.contains(&name) => sequence(&[split(QWEN2_PATTERN), byte_level(false)]),
         // llama.cpp's own, for files that name none.
         DEFAULT => sequence(&[
             split("[\\p{P}\\$\\+<=>\\^~\\|]+"),
@@ -73,7 +78,7 @@ pub(super) fn parts(m: &Metadata<'_>, v: &Vocabulary<'_>) -> Result<Parts> {
     let path = &m.path();
     let pre = m.text(PRE)?.unwrap_or(DEFAULT);
     let pre_tokenizer = pre_tokenizer(pre).ok_or_else(|| {
-        let known = [&[DEFAULT, SMOLLM][..], &GPT2, &LLAMA3].concat().join(", ");
+        let known = [&[DEFAULT, SMOLLM][..], &GPT2, &LLAMA3, &QWEN2].concat().join(", ");
         let supported = format!("{known}, or any with the checkpoint's tokenizer.json beside this file");
         Error::unsupported(path, PRE, format!("{pre:?}"), supported)
     })?;

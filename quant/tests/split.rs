@@ -161,7 +161,7 @@ fn the_quantizer_does_it() -> Outcome {
     let base = Options { body: WeightFormat::W4, ..small_options() };
     let plain = quantize(&model, &text, &base)?;
     let all = [
-        ("dimensions", Options { dimensions: 1, ..base.clone() }),
+        ("split", Options { split: 1, ..base.clone() }),
         ("align", Options { keys: Keys::Aligned, ..base.clone() }),
         ("led", Options { keys: Keys::Led, ..base.clone() }),
         ("rotate", Options { rotate: Some(3), ..base.clone() }),

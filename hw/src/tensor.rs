@@ -1,50 +1,85 @@
-//! The tensors of docs/numerics.md that the engine keeps somewhere.
+//! The tensors of docs/numerics.md, which the executions of a model compare.
 
 use serde::{Deserialize, Serialize};
 
-/// A tensor of docs/numerics.md.
+/// A tensor of one token (and of one head where it says so), with its shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[allow(missing_docs)] // named after the tensors
 pub enum Tensor {
+    /// Residual stream after the embedding, `[hidden]`.
     Embed,
+    /// Attention norm output (int8), `[hidden]`.
     AttnIn,
+    /// Key projection, `[kv_heads * head_dim]`, checkpoint order.
     K,
+    /// Query projection, `[heads * head_dim]`, checkpoint order.
     Q,
+    /// Value projection, `[kv_heads * head_dim]`, checkpoint order.
     V,
+    /// Rotated key, per KV head, `[hdp]`.
     KRot,
+    /// Key step, per KV head, one value.
     KScale,
+    /// Key base, per KV head, one value.
     KBase,
+    /// Key codes, per KV head, `[hdp]`.
     KCodes,
+    /// Value codes, per KV head, `[head_dim]`.
     VCodes,
+    /// Rotated query at the token's position, per query head, `[hdp]`.
     QWin,
+    /// Rotated query at the sink ceiling, per query head, `[hdp]`.
     QSink,
+    /// Query step at the token's position, per query head, one value.
     QScaleWin,
+    /// Query step at the sink ceiling, per query head, one value.
     QScaleSink,
+    /// Codes of `q_win`, per query head, `[hdp]`.
     Q8Win,
+    /// Codes of `q_sink`, per query head, `[hdp]`.
     Q8Sink,
+    /// Sum of the codes of `q_win`, per query head, one value.
     QSumWin,
+    /// Sum of the codes of `q_sink`, per query head, one value.
     QSumSink,
+    /// Scores of the visible tokens, per query head: sinks, then the window by position.
     Score,
+    /// Probability codes, per query head, in the order of the scores.
     Prob,
+    /// Their sum, per query head.
     ProbSum,
+    /// `sum p * v_code`, per query head, `[head_dim]`.
     AttnAcc,
+    /// Attention output codes, per query head, `[head_dim]`.
     AttnO8,
+    /// Output projection, `[hidden]`.
     AttnOut,
+    /// Residual stream after attention, `[hidden]`.
     ResidAttn,
+    /// Feed-forward norm output (int8), `[hidden]`.
     MlpIn,
+    /// Gate projection (Q.12), `[ff]`.
     Gate,
+    /// Up projection, `[ff]`.
     Up,
+    /// Input of the down projection: codes (int8), `[ff]`.
     MlpH,
+    /// Its exponents, `[ff / 256, rounded up]`.
+    MlpHExp,
+    /// Down projection, `[hidden]`.
     MlpOut,
+    /// Residual stream leaving the layer, `[hidden]`.
     Resid,
+    /// Final norm output (int8), `[hidden]`.
     HeadIn,
+    /// Logits, `[vocab]`.
     Logits,
+    /// Token with the largest logit, one value.
     Argmax,
 }
 
 impl Tensor {
     /// All tensors in the order in which they are computed.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::Embed,
         Self::AttnIn,
         Self::K,
@@ -74,6 +109,7 @@ impl Tensor {
         Self::Gate,
         Self::Up,
         Self::MlpH,
+        Self::MlpHExp,
         Self::MlpOut,
         Self::Resid,
         Self::HeadIn,
@@ -81,7 +117,7 @@ impl Tensor {
         Self::Argmax,
     ];
 
-    /// Name in docs/numerics.md; scales and sums of queries say for which query.
+    /// Name in docs/numerics.md; steps and sums of queries say for which query.
     pub fn name(self) -> &'static str {
         match self {
             Self::Embed => "embed",
@@ -113,6 +149,7 @@ impl Tensor {
             Self::Gate => "gate",
             Self::Up => "up",
             Self::MlpH => "mlp_h",
+            Self::MlpHExp => "mlp_h_exp",
             Self::MlpOut => "mlp_out",
             Self::Resid => "resid",
             Self::HeadIn => "head_in",
