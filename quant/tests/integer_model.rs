@@ -107,9 +107,9 @@ fn every_tensor_is_tapped() -> Outcome {
     let (model, text) = (model(true)?, small_text(5));
     let mut points: Vec<Tensor> = observe(&model, &text, SHAPE)?.keys().map(|k| k.0).collect();
     points.dedup();
-    assert_eq!(points.len(), 32);
+    assert_eq!(points.len(), 34);
     let names: std::collections::BTreeSet<_> = points.iter().map(|p| p.name()).collect();
-    assert_eq!(names.len(), 32);
+    assert_eq!(names.len(), 34);
     Ok(())
 }
 
