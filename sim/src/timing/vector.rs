@@ -232,7 +232,8 @@ impl Vector {
             }
         }
         self.aux.settle();
-        let answered = self.aux.answers.drain(..).last().unwrap_or(at);
+        let answered = self.aux.answers.back().copied().unwrap_or(at);
+        self.aux.answers.clear();
         (last, answered + lat::SYNC)
     }
 }
