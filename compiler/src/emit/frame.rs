@@ -18,6 +18,15 @@ pub(super) enum NormOf {
     Mlp,
 }
 
+/// What is added to the residual: a linear's output, after its bias where it has one.
+struct Added {
+    layer: LayerRef,
+    name: &'static str,
+    tensor: Tensor,
+    /// And the tensor that the bias makes.
+    bias: Option<(Bias, Tensor)>,
+}
+
 impl Emitter<'_> {
     /// Unit constants.
     pub(super) fn constants(&mut self) {
@@ -66,19 +75,19 @@ impl Emitter<'_> {
     /// Adds o_proj's output to the residual, and normalizes it for the MLP.
     pub(super) fn after_attention(&mut self, at: At) {
         let sync = Sync { wait: sem::M2V, signal: sem::MLP_V2M };
-        let add = (at.layer, "attn_residual", Tensor::ResidAttn);
         self.enter(at);
         let bias = self.load_output_bias(Linear::O, Tensor::AttnOut);
-        self.residual(at.span, sync, Some((add, bias)), Some((at.layer, NormOf::Mlp)));
+        let add = Added { layer: at.layer, name: "attn_residual", tensor: Tensor::ResidAttn, bias };
+        self.residual(at.span, sync, Some(add), Some((at.layer, NormOf::Mlp)));
     }
 
     /// Adds down_proj's output to the residual; with `next` normalizes it for that layer's attention.
     pub(super) fn after_mlp(&mut self, at: At, next: Option<LayerRef>) {
         let sync = Sync { wait: sem::MLP_M2V, signal: if next.is_some() { sem::V2M } else { 0 } };
-        let add = (at.layer, "mlp_residual", Tensor::Resid);
         self.enter(at);
         let bias = self.load_output_bias(Linear::Down, Tensor::MlpOut);
-        self.residual(at.span, sync, Some((add, bias)), next.map(|layer| (layer, NormOf::Attention)));
+        let add = Added { layer: at.layer, name: "mlp_residual", tensor: Tensor::Resid, bias };
+        self.residual(at.span, sync, Some(add), next.map(|layer| (layer, NormOf::Attention)));
     }
 
     /// Loads the bias of a linear that writes to delta.
@@ -88,13 +97,7 @@ impl Emitter<'_> {
     }
 
     /// For each token of the group: residual add, RMSNorm, or both.
-    fn residual(
-        &mut self,
-        span: Span,
-        sync: Sync,
-        add: Option<((LayerRef, &str, Tensor), Option<(Bias, Tensor)>)>,
-        norm: Option<(LayerRef, NormOf)>,
-    ) {
+    fn residual(&mut self, span: Span, sync: Sync, add: Option<Added>, norm: Option<(LayerRef, NormOf)>) {
         self.b.span = span;
         let (spec, l) = (self.spec, self.layout);
         let n = l.shape.hidden;
@@ -102,7 +105,7 @@ impl Emitter<'_> {
         let [t0, t1, ..] = reg::T;
         self.b.tokens(sync, &[(t0, n), (t1, 1)], |b| {
             let at = Opd(resid, t0);
-            if let Some(((layer, name, tensor), bias)) = add {
+            if let Some(Added { layer, name, tensor, bias }) = add {
                 b.layer = Some(layer);
                 if let Some((bias, out)) = bias {
                     bias.add(b, Opd(delta, t0), Chunk { first: 0, rows: n }, out);
