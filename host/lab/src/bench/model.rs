@@ -19,7 +19,7 @@ pub enum Model {
     /// Random weights and tokens.
     Random {
         /// The generator.
-        source: Synthetic,
+        source: Box<Synthetic>,
         /// Layers of the shape.
         layers: usize,
     },
@@ -54,7 +54,7 @@ impl Model {
         };
         let mut source = random.model(&sizes)?;
         source.formats = o.formats.unwrap_or(source.formats);
-        Ok(Self::Random { source, layers: sizes.layers })
+        Ok(Self::Random { source: Box::new(source), layers: sizes.layers })
     }
 
     fn bundled(o: &Options) -> Result<Self> {
@@ -91,7 +91,7 @@ impl Model {
 
     fn source(&self) -> &dyn ModelSource {
         match self {
-            Self::Random { source, .. } => source,
+            Self::Random { source, .. } => source.as_ref(),
             Self::Bundled { ready, .. } => &ready.model,
         }
     }
