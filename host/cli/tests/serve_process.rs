@@ -65,7 +65,7 @@ fn packages(test: &str, folder: &str, target: &str) -> Option<PathBuf> {
         // Past the test harness, which shows output of failed tests only.
         let why =
             format!("skipped {test}: its packages are not in tools/{folder}; `make {target}` installs them");
-        writeln!(std::io::stderr(), "{why}").unwrap();
+        eprintln!("{why}");
         return None;
     }
     Some(tools)
