@@ -65,7 +65,8 @@ fn packages(test: &str, folder: &str, target: &str) -> Option<PathBuf> {
         // Past the test harness, which shows output of failed tests only.
         let why =
             format!("skipped {test}: its packages are not in tools/{folder}; `make {target}` installs them");
-        eprintln!("{why}");
+        let mut past = std::io::stderr();
+        writeln!(past, "{why}").unwrap();
         return None;
     }
     Some(tools)
