@@ -42,7 +42,8 @@ impl Folder {
     /// It holds something else, or another sweep.
     pub fn of(path: &Path, spec: &Spec) -> Result<(Self, Spec)> {
         let own = Self { path: path.to_owned() };
-        if !path.join("sweep.toml").is_file() && holds_others(path) {
+        // In this order: another process may put the spec there meanwhile, before all else.
+        if holds_others(path) && !path.join("sweep.toml").is_file() {
             let what = format!("{} is not empty and no sweep's folder; give another one", path.display());
             return Err(Error::Argument(what));
         }
