@@ -101,8 +101,7 @@ impl Port {
             Pace::Dram(_, phase) => (0, *phase),
         };
         let dram = ticks.map(|k| {
-            let passed = (k.refi as f64 * f64::clamp(phase, 0.0, 1.0)) as u64;
-            let since = (passed + age * k.cycle) % k.refi;
+            let since = (k.passed(phase) + age * k.cycle) % k.refi;
             Scheduler::new(k, since)
         });
         Ok(Self {

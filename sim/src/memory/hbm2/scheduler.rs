@@ -70,6 +70,27 @@ pub(crate) struct Moved {
     pub last: bool,
 }
 
+/// Opens the row of an access, where it is not open, with a first command at `from` or later but before `until`; or says
+/// before which tick that is not possible.
+fn open(
+    banks: &mut Banks,
+    counters: &mut DramCounters,
+    k: &Ticks,
+    access: &Access,
+    from: u64,
+    until: u64,
+) -> Result<(), u64> {
+    if banks.is_open(access.bank, access.row) {
+        return Ok(());
+    }
+    match banks.open(k, access.bank, access.row, from, until) {
+        Open::NotBefore(t) => return Err(t),
+        Open::Activated => counters.row_empty += 1,
+        Open::Replaced => counters.row_misses += 1,
+    }
+    Ok(())
+}
+
 /// The controller: queues, banks, the direction of the bus.
 #[derive(Debug, Clone)]
 pub(crate) struct Scheduler {
@@ -161,12 +182,9 @@ impl Scheduler {
                 continue;
             }
             claimed |= bit;
-            if !self.banks.is_open(access.bank, access.row) {
-                match self.banks.open(&self.k, access.bank, access.row, from.max(access.ready), t1) {
-                    Open::NotBefore(t) => self.look_at = self.look_at.min(t),
-                    Open::Activated => self.counters.row_empty += 1,
-                    Open::Replaced => self.counters.row_misses += 1,
-                }
+            let from = from.max(access.ready);
+            if let Err(t) = open(&mut self.banks, &mut self.counters, &self.k, access, from, t1) {
+                self.look_at = self.look_at.min(t);
             }
             left -= 1;
             if left == 0 {
@@ -179,8 +197,8 @@ impl Scheduler {
     /// Moves the next beat if its time is before `t1`, and the port has room for one that is read.
     #[inline]
     fn column(&mut self, t0: u64, t1: u64, room: bool) -> Option<Moved> {
-        let (d, k) = (self.direction, &self.k);
-        let head = self.queues[d].front_mut()?;
+        let d = self.direction;
+        let head = self.queues[d].front()?;
         if !self.banks.is_open(head.bank, head.row) {
             return None;
         }
@@ -205,28 +223,35 @@ impl Scheduler {
             }
         }
         self.refreshed = false;
-        self.free = t + k.beat;
-        self.batch += 1;
-        self.counters.turnarounds += u64::from(self.batch == 1);
-        self.counters.busy_ticks += k.beat;
-        head.beats -= 1;
-        let done = head.beats == 0;
-        let moved = Moved { direction: d, tick: t, last: done && head.last };
-        self.column_ok[d] = t + k.beat;
+        self.counters.turnarounds += u64::from(self.batch == 0);
+        let last = head.beats == 1 && head.last;
+        self.moved(t, 1);
+        Some(Moved { direction: d, tick: t, last })
+    }
+
+    /// `n` beats of the oldest access in the bus's direction have moved, the last one at tick `last`.
+    #[inline]
+    fn moved(&mut self, last: u64, n: u64) {
+        let (d, k) = (self.direction, &self.k);
+        let Some(head) = self.queues[d].front_mut() else { return };
+        self.free = last + k.beat;
+        self.batch += n;
+        self.counters.busy_ticks += n * k.beat;
+        self.column_ok[d] = last + k.beat;
         if d == READ {
-            self.counters.read_beats += 1;
-            self.column_ok[WRITE] = t + k.read_to_write;
-            self.banks.column(head.bank, t + k.read_to_pre);
+            self.counters.read_beats += n;
+            self.column_ok[WRITE] = last + k.read_to_write;
+            self.banks.column(head.bank, last + k.read_to_pre);
         } else {
-            self.counters.write_beats += 1;
-            self.column_ok[READ] = t + k.write_to_read;
-            self.banks.column(head.bank, t + k.write_to_pre);
+            self.counters.write_beats += n;
+            self.column_ok[READ] = last + k.write_to_read;
+            self.banks.column(head.bank, last + k.write_to_pre);
         }
-        if done {
+        head.beats -= n as u32;
+        if head.beats == 0 {
             self.queues[d].pop_front();
             self.look_at = 0;
         }
-        Some(moved)
     }
 
     /// A read burst that the port takes in cycle `now`.
@@ -341,18 +366,8 @@ impl Scheduler {
             let Some(&head) = self.queues[READ].front() else { return (None, end) };
             let refresh = self.first_cycle(self.next_refresh).max(now);
             let from = head.ready.max(self.turned);
-            let opened = self.banks.is_open(head.bank, head.row)
-                || match self.banks.open(&self.k, head.bank, head.row, from, refresh * cycle) {
-                    Open::NotBefore(_) => false,
-                    Open::Activated => {
-                        self.counters.row_empty += 1;
-                        true
-                    }
-                    Open::Replaced => {
-                        self.counters.row_misses += 1;
-                        true
-                    }
-                };
+            let until = refresh * cycle;
+            let opened = open(&mut self.banks, &mut self.counters, &self.k, &head, from, until).is_ok();
             self.lazy = true;
             let column = self.banks.column_from(head.bank).max(self.column_ok[READ]);
             let t = column.max(head.ready).max(now * cycle);
@@ -373,24 +388,8 @@ impl Scheduler {
             let room = if beat <= cycle { until - at } else { (until * cycle - t).div_ceil(beat) };
             let n = room.min(u64::from(head.beats));
             let last = (t + (n - 1) * beat).max(if beat <= cycle { (at + n - 1) * cycle } else { 0 });
-            self.moved(head, last, n);
+            self.moved(last, n);
             return (Some((t, n)), (last >> self.k.cycle_shift) + 1);
-        }
-    }
-
-    /// `n` beats of the oldest read have moved.
-    fn moved(&mut self, head: Access, last: u64, n: u64) {
-        self.free = last + self.k.beat;
-        self.batch += n;
-        self.counters.busy_ticks += n * self.k.beat;
-        self.counters.read_beats += n;
-        self.column_ok = [last + self.k.beat, last + self.k.read_to_write];
-        self.banks.column(head.bank, last + self.k.read_to_pre);
-        if u64::from(head.beats) == n {
-            self.queues[READ].pop_front();
-            self.look_at = 0;
-        } else if let Some(head) = self.queues[READ].front_mut() {
-            head.beats -= n as u32;
         }
     }
 }
@@ -409,7 +408,7 @@ pub struct DramTiming {
 impl DramTiming {
     /// An idle memory; `phase` of a refresh interval has passed.
     pub(super) fn new(k: Ticks, phase: f64) -> Self {
-        let passed = (k.refi as f64 * phase.clamp(0.0, 1.0)) as u64;
+        let passed = k.passed(phase);
         Self {
             scheduler: Scheduler::new(k, passed),
             delivered: Pipe::default(),

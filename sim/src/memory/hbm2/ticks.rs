@@ -154,6 +154,11 @@ fn ticks_of_a_cycle(kernel: f64, memory: f64) -> Result<u64, ParamsError> {
 }
 
 impl Ticks {
+    /// Ticks of a refresh interval that have passed, where `phase` (0 to 1) of it has.
+    pub fn passed(&self, phase: f64) -> u64 {
+        (self.refi as f64 * phase.clamp(0.0, 1.0)) as u64
+    }
+
     /// Converts and checks.
     ///
     /// # Errors
