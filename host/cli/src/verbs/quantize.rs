@@ -173,7 +173,7 @@ fn beside(out: &Path) -> PathBuf {
 /// Mean over the weights of the layers' linears.
 fn bits_per_weight(model: &QuantModel) -> f64 {
     let linears = || model.layers.iter().flat_map(|l| l.linears()).map(|(_, w)| w);
-    let weights: usize = linears().map(|w| w.rows * w.cols).sum();
-    let total: f64 = linears().map(|w| w.format.bits() * (w.rows * w.cols) as f64).sum();
+    let weights: usize = linears().map(|w| w.grid.rows * w.grid.cols).sum();
+    let total: f64 = linears().map(|w| w.grid.format.bits() * (w.grid.rows * w.grid.cols) as f64).sum();
     total / weights.max(1) as f64
 }
