@@ -45,6 +45,23 @@ fn logits_are_those_of_transformers() -> Outcome {
     Ok(())
 }
 
+/// Up to the trained positions dynamic scaling is none, in transformers as here.
+#[test]
+fn dynamic_scaling() -> Outcome {
+    let mut case = find("llama")?;
+    for (field, kind) in
+        [("rope_scaling", "rope_type"), ("rope_scaling", "type"), ("rope_parameters", "rope_type")]
+    {
+        case.config["rope_scaling"] = Value::Null;
+        case.config[field] = serde_json::json!({kind: "dynamic", "factor": 4.0});
+        let model = case.model()?;
+        assert_eq!((model.config.sizes.rope.scaling, model.config.max_positions), (None, 64));
+        let apart = apart(&model, &case)?;
+        assert!(apart < 1e-4, "{field}, {kind}: logits differ by {apart}");
+    }
+    Ok(())
+}
+
 /// Names, prefixes of keys, orders of rows, fused tensors, scaling.
 #[test]
 fn gguf_files_are_the_same_models() -> Outcome {
