@@ -80,7 +80,7 @@ fn head(
     scores.clear();
     scores.resize(n * width, 0.0);
     let of_head = s![queries.clone(), h * d..(h + 1) * d];
-    let (q, q_sink) = (view(x.q, qw).slice_move(of_head.clone()), view(x.q_sink, qw).slice_move(of_head));
+    let (q, q_sink) = (view(x.q, qw).slice_move(of_head), view(x.q_sink, qw).slice_move(of_head));
     let [k, v] = [x.k, x.v].map(|x| view(x, kw).slice_move(s![.., kv..kv + d]));
     // Sinks, and all windows together: the queries that see them, their rows in the cache, their columns among the
     // scores. No product with nothing.
