@@ -1,6 +1,6 @@
 //! Sweeps: the same results whatever is interrupted, shared or repeated, and clear errors for bad input.
 
-mod common;
+use super::common;
 
 use common::{accllm, arg, fails, json};
 use std::collections::BTreeSet;
