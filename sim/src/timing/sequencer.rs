@@ -12,6 +12,19 @@ struct Loop {
     left: u32,
 }
 
+/// Where the sequencer stands at the end of a loop's round that another one follows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Round {
+    /// Which loop: instruction at which its rounds begin, and loops around it.
+    pub of: (u32, usize),
+    /// Rounds to come.
+    pub left: u32,
+    /// Registers.
+    pub registers: [u32; REGISTERS],
+    /// Instructions until now.
+    pub executed: u64,
+}
+
 /// What the instruction in EXECUTE is about to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
@@ -84,6 +97,25 @@ impl Sequencer {
         let out = (Operation::new(self.pc, op, instr, &self.registers), instr.prefetch_wait, instr.wait);
         self.step(cycle, self.pc + 1, false);
         Ok(out)
+    }
+
+    /// Of the innermost loop, if the instruction in EXECUTE ends a round of it and another one follows.
+    pub fn round(&self) -> Result<Option<Round>, TimingError> {
+        let around = self.loops.len();
+        let Some(top) = self.loops.last().filter(|l| l.left > 0) else { return Ok(None) };
+        let ends = self.instruction()?.0 == Op::ENDLOOP;
+        let (registers, executed) = (self.registers, self.executed);
+        Ok(ends.then_some(Round { of: (top.body, around), left: top.left, registers, executed }))
+    }
+
+    /// Passes over `times` as many rounds as were made since `from`.
+    pub fn pass(&mut self, from: &Round, times: u32) {
+        let Some(top) = self.loops.last_mut() else { return };
+        top.left -= times * (from.left - top.left);
+        for (now, then) in self.registers.iter_mut().zip(from.registers) {
+            *now = now.wrapping_add(now.wrapping_sub(then).wrapping_mul(times));
+        }
+        self.executed += u64::from(times) * (self.executed - from.executed);
     }
 
     fn step(&mut self, cycle: u64, pc: u32, jump: bool) {
