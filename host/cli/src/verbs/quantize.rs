@@ -139,6 +139,7 @@ fn method(args: &Quantize, recipe: &Recipe) -> String {
         Formats::One(WeightFormat::W2Sparse) => "2-bit weights, two of four kept (2:4)".to_string(),
         Formats::One(WeightFormat::W2Dense) => "2-bit weights".to_string(),
         Formats::One(WeightFormat::W4) => "4-bit weights".to_string(),
+        Formats::Each(_) => "2- and 4-bit weights".to_string(),
         Formats::Mixed(Budget::Bits(bits)) => format!("2- and 4-bit weights, {bits} bits a weight"),
         Formats::Mixed(Budget::Speed(rate, _)) => format!("2- and 4-bit weights for {rate} tokens a second"),
     };
