@@ -117,9 +117,17 @@ pub fn rope_row(position: u64, rope: &Rope, hd: usize, hdp: usize) -> (Vec<i16>,
         .unzip()
 }
 
-/// cos and sin rows in which pair `lead` and pair 0 have changed places (a head's leading pair, docs/numerics.md). A lead
-/// past the rows changes nothing.
-pub fn led_row(mut cos: Vec<i16>, mut sin: Vec<i16>, lead: usize) -> (Vec<i16>, Vec<i16>) {
+/// In place of a head's leading pair: the head is not rotated.
+pub const UNROTATED: u8 = u8::MAX;
+
+/// cos and sin rows in which pair `lead` and pair 0 have changed places (a head's leading pair, docs/numerics.md); those of
+/// position 0 for [`UNROTATED`]. Another lead past the rows changes nothing.
+pub fn led_row(mut cos: Vec<i16>, mut sin: Vec<i16>, lead: u8) -> (Vec<i16>, Vec<i16>) {
+    if lead == UNROTATED {
+        cos.fill(16384);
+        sin.fill(0);
+    }
+    let lead = usize::from(lead);
     if lead < cos.len() && lead < sin.len() {
         cos.swap(0, lead);
         sin.swap(0, lead);
@@ -241,6 +249,20 @@ mod tests {
         for x in -32768..=PROB_ONE {
             let (h, l) = split(x);
             assert_eq!(256 * i32::from(h) + i32::from(l), x);
+        }
+    }
+
+    /// The row of layers without rotation is that of position 0, and leaves every head of 16 bits as it is.
+    #[test]
+    fn unrotated_heads_stay() {
+        let rope = Rope::plain(10_000.0);
+        let (cos, sin) = rope_row(1_000_003, &rope, 20, 64);
+        let (cos, sin) = led_row(cos, sin, UNROTATED);
+        assert_eq!((&cos, &sin), (&rope_row(0, &rope, 20, 64).0, &rope_row(0, &rope, 20, 64).1));
+        for (a, b) in
+            (-32768..=32767).step_by(13).flat_map(|a| [(a, 32767 - (a & 0xfff)), (a, -32768), (a, 7)])
+        {
+            assert_eq!(rope_pair(a, b, cos[3], sin[3]), (a, b));
         }
     }
 

@@ -53,7 +53,8 @@ pub trait ModelSource: Sync {
     /// Embedding of a token.
     fn embed(&self, token: usize) -> Option<Cow<'_, [i16]>>;
 
-    /// Leading RoPE pair of each KV head of a layer; none: all 0.
+    /// Leading RoPE pair of each KV head of a layer; none: all 0. `accllm_quant::model::UNROTATED` for all of them in a
+    /// layer without rotation.
     fn leads(&self, layer: usize) -> Cow<'_, [u8]>;
 
     /// Gains of the norm of a layer's query heads (0) or key heads (1).

@@ -36,6 +36,8 @@ pub struct Synthetic {
     pub uniform: bool,
     /// Each KV head with a leading RoPE pair of its own.
     pub led: bool,
+    /// Layers without rotation: every so many-th; 0 for none.
+    pub unrotated: usize,
     /// Norms of query and key heads.
     pub head_norms: bool,
     /// Linears that add a bias.
@@ -57,6 +59,7 @@ impl Default for Synthetic {
             values: Values::Uniform,
             uniform: true,
             led: false,
+            unrotated: 0,
             head_norms: false,
             biases: Vec::new(),
             lambda: LambdaShape { n_sink: 4, n_window: 24 },

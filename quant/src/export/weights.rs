@@ -50,6 +50,15 @@ fn config(model: &QuantModel) -> Result<LlamaConfig> {
             "the norms of layer {l} have another eps than the last one, and a checkpoint has one for all"
         )));
     }
+    let head_norms = model.layers.iter().any(|l| l.head_norms.is_some());
+    let unrotated: Vec<usize> =
+        (0..).zip(&model.layers).filter(|(_, w)| !w.rotates()).map(|(l, _)| l).collect();
+    if head_norms && !unrotated.is_empty() {
+        return Err(Error::Argument(
+            "the model has norms of heads and layers without rotation, and no family of checkpoints has both"
+                .into(),
+        ));
+    }
     Ok(LlamaConfig {
         sizes: a.sizes,
         sliding_window: None,
@@ -64,8 +73,8 @@ fn config(model: &QuantModel) -> Result<LlamaConfig> {
             .into_iter()
             .filter(|l| model.layers.iter().any(|w| w.biased().any(|b| b == *l)))
             .collect(),
-        head_norms: model.layers.iter().any(|l| l.head_norms.is_some()),
-        unrotated: Vec::new(),
+        head_norms,
+        unrotated,
     })
 }
 
@@ -159,8 +168,12 @@ fn matrix(w: &Weight, unit: f64) -> Matrix {
     Matrix { rows: w.rows, cols: w.cols, data }
 }
 
-/// Rows with each head's leading RoPE pair back in its place; `group` heads belong to a KV head.
+/// Rows with each head's leading RoPE pair back in its place; `group` heads belong to a KV head. Without rotation all places
+/// are alike.
 fn plain_pairs(w: &mut Matrix, layer: &Layer, head_dim: usize, group: usize) {
+    if !layer.rotates() {
+        return;
+    }
     for h in 0..w.rows / head_dim {
         let lead = usize::from(layer.lead(h / group));
         for first in [h * head_dim, h * head_dim + head_dim / 2] {

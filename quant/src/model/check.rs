@@ -1,6 +1,6 @@
 //! Checks that a quantized model obeys the contract; run on every load and before every write.
 
-use super::{GROUP, LambdaShape, Layer, Norm, QuantModel, Weight, WeightFormat};
+use super::{GROUP, LambdaShape, Layer, Norm, QuantModel, UNROTATED, Weight, WeightFormat};
 use crate::{Error, Result};
 use accllm_hw::fixed;
 use accllm_hw::sizes::Linear;
@@ -38,7 +38,14 @@ impl QuantModel {
             if !layer.leads.is_empty() {
                 same(path, &format!("layers[{l}].leads"), layer.leads.len(), a.kv_heads)?;
             }
-            for lead in &layer.leads {
+            if !layer.rotates() && layer.leads.iter().any(|lead| *lead != UNROTATED) {
+                let why = format!(
+                    "are {:?}; {UNROTATED} (no rotation) is for all heads of a layer or none",
+                    layer.leads
+                );
+                return Err(Error::config(path, format!("layers[{l}].leads"), why));
+            }
+            for lead in layer.leads.iter().filter(|_| layer.rotates()) {
                 at_most(path, &format!("layers[{l}].leads"), *lead, (a.head_dim / 2 - 1) as u8)?;
             }
             if layer.head_norms.is_some() != self.layers.first().is_some_and(|l| l.head_norms.is_some()) {

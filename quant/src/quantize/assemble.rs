@@ -9,7 +9,7 @@ use crate::calibrate::{Calibration, LayerStats};
 use crate::config::LlamaConfig;
 use crate::float::FloatModel;
 use crate::grid::{GridLayer, GridWeight, Weights};
-use crate::model::{Arch, Layer, LayerConstants, Norm, QuantModel, Weight};
+use crate::model::{Arch, Layer, LayerConstants, Norm, QuantModel, UNROTATED, Weight};
 use crate::{Error, Result};
 use accllm_hw::sizes::Linear;
 
@@ -235,7 +235,10 @@ impl<'a> Maker<'a> {
                 os,
                 hs,
             },
-            leads: self.c.leads.get(l).cloned().unwrap_or_default(),
+            leads: match self.c.rotates(l) {
+                true => self.c.leads.get(l).cloned().unwrap_or_default(),
+                false => vec![UNROTATED; self.c.sizes.kv_heads],
+            },
             head_norms,
             q: self.led(make(Linear::Q, &g.q, attn_in, &|_| raw_q)?, l, self.c.sizes.group()),
             k: self.led(make(Linear::K, &g.k, attn_in, &|_| raw_k)?, l, 1),
