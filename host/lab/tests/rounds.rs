@@ -56,7 +56,7 @@ fn some_layers_stand_for_the_others() {
         compare("llama2-7b", "u280", 1, Step { position, tokens: 1, head: true }, 2);
     }
     compare("llama2-7b", "u280", 4, Step { position: 128, tokens: 1, head: true }, 2);
-    compare("llama2-7b", "u280", 1, Step { position: 0, tokens: 32, head: true }, 2);
+    compare("llama2-7b", "u280", 1, Step { position: 0, tokens: 16, head: true }, 2);
     for config in ["u280", "edge"] {
         compare("smollm2-135m", config, 1, Step { position: 300, tokens: 1, head: true }, 2);
     }

@@ -2,8 +2,8 @@
 //! what is modelled, and how far it is from the RTL.
 //!
 //! It runs the instructions that the compiler emits. Every unit of the engine is a few numbers here, times of its last
-//! events; an instruction costs a closed formula, and the beats of memory go by bursts. So a token of a 7B model takes
-//! a tenth of a second. Neither weights nor a memory image are needed.
+//! events; an instruction costs a closed formula, and the beats of memory go by bursts. Some rounds of a long loop stand for
+//! the others. So a token of a 7B model takes some thirty milliseconds. Neither weights nor a memory image are needed.
 //!
 //! ```
 //! use accllm_hw::config::find;
@@ -357,7 +357,7 @@ impl Run {
     /// If a round of a loop ends here, some of the rounds to come may be passed over.
     fn round(&mut self, at: u64) -> Result<(), TimingError> {
         let Some(rounds) = &mut self.rounds else { return Ok(()) };
-        let Some(round) = self.sequencer.round()? else { return Ok(()) };
+        let Some(round) = self.sequencer.round(rounds::LEAST)? else { return Ok(()) };
         if let Some(pass) = rounds.end(at, round, self.account.take()) {
             self.sequencer.pass(&pass.from, pass.times);
         }

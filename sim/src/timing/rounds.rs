@@ -1,17 +1,22 @@
 //! Rounds of a long loop, as the layers of a model are: some are run, the others are taken to be like them.
 //!
 //! A round begins where the one before left its weights in a row of DRAM, and refreshes fall elsewhere in it, so that no two
-//! rounds have the same cycles; but their mean over a few rounds hardly moves. After two rounds, in which queues and
-//! FIFOs fill, four are counted. If the first two and the last two of them took equally long to half a percent, as many
-//! of the following fours as leave a round for the end are passed over, with the counts of the four for each.
+//! rounds have the same cycles; but their mean over some rounds hardly moves. After two rounds, in which queues and
+//! FIFOs fill, at least four are counted, and as many more as have dozens of refreshes. If the two halves of these took
+//! equally long to half a percent, as many rounds as leave one for the end are passed over, with the counts of those
+//! for each of theirs.
 
 use super::report::Report;
 use super::sequencer::Round;
 
 /// Rounds before counting begins.
 const FILLING: usize = 2;
-/// Rounds that are counted.
+/// Rounds that are counted, at least. An even number is taken, for its halves.
 const COUNTED: usize = 4;
+/// Rounds of a loop that is worth it: after those that are run, as many can be passed over.
+pub(super) const LEAST: u32 = (FILLING + 2 * COUNTED + 1) as u32;
+/// Cycles that are counted, at least: forty refreshes.
+const CYCLES: u64 = 40_000;
 /// The share by which the halves of the counted rounds may differ: 1 / 200.
 const LIKE: u64 = 200;
 
@@ -51,18 +56,19 @@ impl Rounds {
         }
         // What was counted until the first mark is not of one round.
         self.marks.push(Mark { at, round, counts });
-        if self.marks.len() <= FILLING + COUNTED {
+        let n = self.marks.len().saturating_sub(1 + FILLING) & !1;
+        let counted = &self.marks[self.marks.len() - 1 - n..];
+        let took = |a: usize, b: usize| counted[b].at - counted[a].at;
+        if n < COUNTED || took(0, n) < CYCLES {
             return None;
         }
-        let counted = &self.marks[self.marks.len() - 1 - COUNTED..];
-        let took = |a: usize, b: usize| counted[b].at - counted[a].at;
-        let (first, last) = (took(0, COUNTED / 2), took(COUNTED / 2, COUNTED));
-        let times = (round.left - 1) / COUNTED as u32;
+        let (first, last) = (took(0, n / 2), took(n / 2, n));
+        let times = (round.left - 1) / n as u32;
         if times == 0 || first.abs_diff(last) > first.max(last) / LIKE {
             return None;
         }
         let from = counted[0].round;
-        self.passed += u64::from(times) * took(0, COUNTED);
+        self.passed += u64::from(times) * took(0, n);
         for mark in &counted[1..] {
             (0..times).for_each(|_| self.counted += &mark.counts);
         }

@@ -10,6 +10,7 @@ use accllm_hw::isa::{ARGS, Instr, LOOP_DEPTH, Op, REGISTERS, Unit};
 struct Loop {
     body: u32,
     left: u32,
+    rounds: u32,
 }
 
 /// Where the sequencer stands at the end of a loop's round that another one follows.
@@ -99,10 +100,12 @@ impl Sequencer {
         Ok(out)
     }
 
-    /// Of the innermost loop, if the instruction in EXECUTE ends a round of it and another one follows.
-    pub fn round(&self) -> Result<Option<Round>, TimingError> {
-        let around = self.loops.len();
-        let Some(top) = self.loops.last().filter(|l| l.left > 0) else { return Ok(None) };
+    /// Of the outermost loop of `least` rounds or more, if the instruction in EXECUTE ends a round of it and another one
+    /// follows.
+    pub fn round(&self, least: u32) -> Result<Option<Round>, TimingError> {
+        let around = self.loops.iter().take_while(|l| l.rounds < least).count();
+        let top = self.loops.get(around).filter(|l| l.left > 0 && self.loops.len() == around + 1);
+        let Some(top) = top else { return Ok(None) };
         let ends = self.instruction()?.0 == Op::ENDLOOP;
         let (registers, executed) = (self.registers, self.executed);
         Ok(ends.then_some(Round { of: (top.body, around), left: top.left, registers, executed }))
@@ -144,7 +147,7 @@ impl Sequencer {
             Op::LOOP if self.loops.len() == LOOP_DEPTH => {
                 return Err(TimingError::at(o.pc, Fault::Loops));
             }
-            Op::LOOP => self.loops.push(Loop { body: pc, left: o.n - 1 }),
+            Op::LOOP => self.loops.push(Loop { body: pc, left: o.n - 1, rounds: o.n }),
             Op::ENDLOOP => {
                 let top = self.loops.last_mut().ok_or_else(|| TimingError::at(o.pc, Fault::Loops))?;
                 if top.left > 0 {

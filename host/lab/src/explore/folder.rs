@@ -9,8 +9,8 @@
 //! DIR/points.csv, front.csv, report.html, best.toml
 //! ```
 
-use super::{quality, record};
 use super::spec::{Spec, beside};
+use super::{quality, record};
 use crate::{Error, Result};
 use accllm_device::output::write_whole;
 use accllm_text::bundled;

@@ -133,7 +133,11 @@ pub const KNOWN: &[Known] = &[
     powered(of_work("joules_per_token", "J/token", "the likely value")),
     Known {
         needs: Needs::Quality,
-        ..of_work("perplexity", "", "of the checkpoint in `[quality]`, with the work's formats and attention shape")
+        ..of_work(
+            "perplexity",
+            "",
+            "of the checkpoint in `[quality]`, with the work's formats and attention shape",
+        )
     },
     of_point("watts", "W", Needs::Both, "the largest of the works, the likely value"),
     of_point("lut", "LUTs", Needs::Nothing, "of the engine, those that are memories included"),

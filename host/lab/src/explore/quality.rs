@@ -136,12 +136,17 @@ impl Quality {
         let _ = self.folder.set(folder);
     }
 
+    /// Whether a shape is that of the checkpoint.
+    pub fn scores(&self, shape: &str) -> bool {
+        shapes::open(shape).is_ok_and(|sizes| sizes == self.sizes)
+    }
+
     /// Perplexity with a work's formats and attention shape; none where the work has another shape than the checkpoint.
     ///
     /// # Errors
     /// The checkpoint cannot be read or quantized, or the text is too short.
     pub fn perplexity(&self, work: &Work) -> Result<Option<f64>> {
-        if shapes::open(&work.shape)? != self.sizes {
+        if !self.scores(&work.shape) {
             return Ok(None);
         }
         let formats = work.format.resolve(self.sizes.linear_weights());

@@ -235,6 +235,14 @@ impl Spec {
         self.card.is_some() || !self.cards.is_empty()
     }
 
+    /// Whether the checkpoint has the shape of the work of that name, or perhaps will have, where that is an axis.
+    fn scored(&self, name: Option<&str>) -> bool {
+        let mut works = self.works.iter().zip(&self.open);
+        let work = works.find(|(work, _)| Some(work.name.as_str()) == name);
+        let (Some((work, open)), Some(quality)) = (work, &self.quality) else { return false };
+        open.contains(&"shape") || quality.scores(&work.shape)
+    }
+
     /// The metric of that name: `NAME.metric` of a work, or one of the point.
     ///
     /// # Errors
@@ -253,6 +261,9 @@ impl Spec {
             Some(k) if k.needs == Needs::Quality && self.quality.is_none() => {
                 Err(format!("{name} needs a checkpoint: give `[quality]` with `model = \"FOLDER\"`"))
             }
+            Some(k) if k.needs == Needs::Quality && !self.scored(work) => Err(format!(
+                "{name}: the work's shape is not that of the checkpoint; give its config.json as the shape"
+            )),
             Some(k) => Ok(k),
             None => {
                 let names = |of_work| {
