@@ -123,7 +123,9 @@ fn longrope_of_a_gguf_file() -> Outcome {
     let renamed = |from: &str, to: &str| {
         let at = whole.windows(from.len()).position(|w| w == from.as_bytes());
         let mut bytes = whole.clone();
-        at.map(|at| bytes[at..at + to.len()].copy_from_slice(to.as_bytes()));
+        if let Some(at) = at {
+            bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        }
         at.map(|_| bytes).ok_or("no such name")
     };
     for (from, to, said) in [
