@@ -1,6 +1,6 @@
 //! Families of models: small random ones, all logits equal to those of transformers (`tools/reference_families.py`).
 
-mod support;
+use super::support;
 
 use accllm_quant::config::LlamaConfig;
 use accllm_quant::export::{float, write};

@@ -1,6 +1,6 @@
 //! The bundled quantization-aware model loses less than 2% in integers; the float one is repaired in part.
 
-mod support;
+use super::support;
 
 use accllm_quant::import::load_model;
 use accllm_quant::model::{LambdaShape, WeightFormat};

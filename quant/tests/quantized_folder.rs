@@ -1,6 +1,6 @@
 //! The quantized-model folder: what is written comes back, and damaged folders are refused.
 
-mod support;
+use super::support;
 
 use accllm_quant::model::{QuantModel, WeightFormat};
 use accllm_quant::quantize::Options;

@@ -1,6 +1,6 @@
 //! Quantization with training: it learns, it is reproducible, and an interrupted run goes on where it was.
 
-mod support;
+use super::support;
 
 use accllm_quant::float::FloatModel;
 use accllm_quant::model::{QuantModel, WeightFormat};
