@@ -111,7 +111,7 @@ impl From<&Layer> for LayerSpec {
             hs: c.hs,
             head_norms: l.head_norms.as_ref().map(|norms| norms.each_ref().map(Norm::from)),
         };
-        Self { consts, formats: l.weights().map(|w| w.format) }
+        Self { consts, formats: l.weights().map(|w| w.grid.format) }
     }
 }
 
@@ -125,7 +125,7 @@ impl From<&QuantModel> for ModelSpec {
             prob_wide: m.prob_wide,
             layers: m.layers.iter().map(LayerSpec::from).collect(),
             final_norm: (&m.final_norm).into(),
-            head: m.head.format,
+            head: m.head.grid.format,
             leads,
             rope_groups,
             biases: m.layers.first().map(|l| l.biased().collect()).unwrap_or_default(),

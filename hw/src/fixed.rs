@@ -3,22 +3,18 @@
 
 use crate::rope::Rope;
 use crate::tables::{self, Recip, Rsqrt};
+use num_traits::PrimInt;
 
 /// Largest probability code, 127*256 + 127: both int8 halves fit.
 pub const PROB_ONE: i32 = 32639;
 /// Largest magnitude of the residual stream (26-bit signed, symmetric below).
 pub const RESID_MAX: i32 = (1 << 25) - 1;
 
-/// Rounding shift right, half up: the one rounding rule.
+/// Rounding shift right, half up: the one rounding rule, of integers that have room for half a unit more.
 #[inline]
-pub fn rs(x: i64, s: u32) -> i64 {
-    if s == 0 { x } else { (x + (1i64 << (s - 1))) >> s }
-}
-
-/// As [`rs`], exact where `x + half` would pass 63 bits.
-#[inline]
-pub fn rs_wide(x: i128, s: u32) -> i128 {
-    if s == 0 { x } else { (x + (1i128 << (s - 1))) >> s }
+pub fn rs<T: PrimInt>(x: T, s: u32) -> T {
+    let s = s as usize;
+    if s == 0 { x } else { (x + (T::one() << (s - 1))) >> s }
 }
 
 /// Clamp to `bits`-bit two's complement.
@@ -67,8 +63,7 @@ fn normed(x: i32, Rsqrt { r, e }: Rsqrt, g: i16, gs: u32) -> i64 {
 /// Row requantization: `sat32(rs(acc * mult, shift))`. `acc` within 48 bits.
 #[inline]
 pub fn requant(acc: i64, mult: u16, shift: u32) -> i32 {
-    rs_wide(i128::from(acc) * i128::from(mult), shift).clamp(i128::from(i32::MIN), i128::from(i32::MAX))
-        as i32
+    rs(i128::from(acc) * i128::from(mult), shift).clamp(i128::from(i32::MIN), i128::from(i32::MAX)) as i32
 }
 
 /// Rotates one pair; `cos`, `sin` Q.14; inputs saturated to 16 bits.
@@ -224,14 +219,14 @@ pub const EXPONENT_MAX: u8 = 12;
 
 /// Exponent of a block of values [`H_MIN`]`..=`[`H_MAX`]: the smallest with which all [`block_code`]s are int8.
 pub fn block_exponent(h: &[i32]) -> u8 {
-    let fits = |&e: &u8| h.iter().all(|&v| (-128..=127).contains(&rs(v.into(), e.into())));
+    let fits = |&e: &u8| h.iter().all(|&v| (-128..=127).contains(&rs(i64::from(v), e.into())));
     (0..EXPONENT_MAX).find(fits).unwrap_or(EXPONENT_MAX)
 }
 
 /// Code of a value of a block with exponent `e`: `h ≈ code * 2^e`.
 #[inline]
 pub fn block_code(h: i32, e: u8) -> i8 {
-    rs(h.into(), e.into()) as i8
+    rs(i64::from(h), e.into()) as i8
 }
 
 #[cfg(test)]
@@ -241,7 +236,7 @@ mod tests {
     #[test]
     fn rounding_is_half_up() {
         assert_eq!([rs(-3, 1), rs(-1, 1), rs(1, 1), rs(3, 1), rs(5, 0)], [-1, 0, 1, 2, 5]);
-        assert_eq!(rs_wide(-3, 1), -1);
+        assert_eq!(rs(-3i128, 1), -1);
     }
 
     #[test]
@@ -290,7 +285,7 @@ mod tests {
     fn exponents_are_the_smallest_and_codes_are_int8() {
         for h in H_MIN..=H_MAX {
             let e = block_exponent(&[h]);
-            let code = |e: u8| rs(h.into(), e.into());
+            let code = |e: u8| rs(i64::from(h), e.into());
             assert!((-128..=127).contains(&code(e)), "{h} with {e}");
             assert!(e == 0 || !(-128..=127).contains(&code(e - 1)), "{h} with {e}");
             assert_eq!(i64::from(block_code(h, e)), code(e));

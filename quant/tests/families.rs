@@ -1,6 +1,6 @@
 //! Families of models: small random ones, all logits equal to those of transformers (`tools/reference_families.py`).
 
-mod support;
+use super::support;
 
 use accllm_quant::config::LlamaConfig;
 use accllm_quant::export::{float, write};
@@ -123,7 +123,9 @@ fn longrope_of_a_gguf_file() -> Outcome {
     let renamed = |from: &str, to: &str| {
         let at = whole.windows(from.len()).position(|w| w == from.as_bytes());
         let mut bytes = whole.clone();
-        at.map(|at| bytes[at..at + to.len()].copy_from_slice(to.as_bytes()));
+        if let Some(at) = at {
+            bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        }
         at.map(|_| bytes).ok_or("no such name")
     };
     for (from, to, said) in [

@@ -1,6 +1,6 @@
 //! GGUF files: the small model, ggml's blocks, the tokenizer, and what is refused.
 
-mod support;
+use super::support;
 
 use accllm_quant::float::NoTap;
 use accllm_quant::import::gguf::tokenizer_files;

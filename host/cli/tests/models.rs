@@ -1,6 +1,6 @@
 //! Models that are missing, damaged or of the wrong kind: a clear message, a failing exit, nothing written.
 
-mod common;
+use super::common;
 
 use common::{accllm, arg, checkpoint, checkpoint_copy, fails, json, quantized};
 use std::fs;

@@ -50,6 +50,15 @@ pub fn card(source: &Source, made: &Made) -> Result<String> {
     ))
 }
 
+/// Hash of the files that a source's weights are in.
+///
+/// # Errors
+/// They cannot be read.
+pub fn fingerprint(source: &Source) -> Result<String> {
+    let each = files(source)?.iter().map(|f| hash(f)).collect::<Result<Vec<_>>>()?;
+    Ok(Sha256::digest(each.concat()).iter().map(|b| format!("{b:02x}")).collect())
+}
+
 /// The files that the source's weights are in.
 fn files(source: &Source) -> Result<Vec<PathBuf>> {
     let path = source.weights();

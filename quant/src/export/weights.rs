@@ -32,7 +32,8 @@ pub fn float(model: Arc<QuantModel>) -> Result<FloatModel> {
     };
     let final_norm = gain(&model.final_norm);
     let head = Some(matrix(&model.head, lsb(model.logit_frac)));
-    let weights: usize = model.layers.iter().flat_map(Layer::linears).map(|(_, w)| w.rows * w.cols).sum();
+    let weights: usize =
+        model.layers.iter().flat_map(Layer::linears).map(|(_, w)| w.grid.rows * w.grid.cols).sum();
     let count = model.layers.len();
     let layers = Layers::Stored { count, store: Arc::new(Integers(model)) };
     let layers = match weights <= RESIDENT {
@@ -160,12 +161,12 @@ fn raw_unit(norm: &Norm, eps: f64) -> f64 {
 
 /// A linear whose output has an LSB worth `unit`.
 fn matrix(w: &Weight, unit: f64) -> Matrix {
-    let mut data = Vec::with_capacity(w.rows * w.cols);
-    for r in 0..w.rows {
+    let mut data = Vec::with_capacity(w.grid.rows * w.grid.cols);
+    for r in 0..w.grid.rows {
         let factor = scaled(w.mult[r], w.shift[r]) * unit;
-        data.extend(w.integer_row(r).take(w.cols).map(|v| (f64::from(v) * factor) as f32));
+        data.extend(w.grid.integer_row(r).take(w.grid.cols).map(|v| (f64::from(v) * factor) as f32));
     }
-    Matrix { rows: w.rows, cols: w.cols, data }
+    Matrix { rows: w.grid.rows, cols: w.grid.cols, data }
 }
 
 /// Rows with each head's leading RoPE pair back in its place; `group` heads belong to a KV head. Without rotation all places

@@ -17,7 +17,7 @@ pub use arch::Arch;
 pub use check::check_lambda;
 pub use head_cache::HeadCache;
 pub use prefix::Prefix;
-pub use weight::Weight;
+pub use weight::{Levels, Weight};
 
 pub use accllm_hw::fixed::UNROTATED;
 

@@ -189,6 +189,7 @@ fn method(args: &Quantize, recipe: &Recipe) -> String {
         Formats::One(WeightFormat::W2Sparse) => "2-bit weights, two of four kept (2:4)".to_string(),
         Formats::One(WeightFormat::W2Dense) => "2-bit weights".to_string(),
         Formats::One(WeightFormat::W4) => "4-bit weights".to_string(),
+        Formats::Each(_) => "2- and 4-bit weights".to_string(),
         Formats::Mixed(Budget::Bits(bits)) => format!("2- and 4-bit weights, {bits} bits a weight"),
         Formats::Mixed(Budget::Speed(rate, _)) => format!("2- and 4-bit weights for {rate} tokens a second"),
     };
@@ -223,7 +224,7 @@ fn beside(out: &Path) -> PathBuf {
 /// Mean over the weights of the layers' linears.
 fn bits_per_weight(model: &QuantModel) -> f64 {
     let linears = || model.layers.iter().flat_map(|l| l.linears()).map(|(_, w)| w);
-    let weights: usize = linears().map(|w| w.rows * w.cols).sum();
-    let total: f64 = linears().map(|w| w.format.bits() * (w.rows * w.cols) as f64).sum();
+    let weights: usize = linears().map(|w| w.grid.rows * w.grid.cols).sum();
+    let total: f64 = linears().map(|w| w.grid.format.bits() * (w.grid.rows * w.grid.cols) as f64).sum();
     total / weights.max(1) as f64
 }
