@@ -4,6 +4,7 @@
 mod card;
 mod decode;
 mod gradient;
+mod integers;
 mod lesson;
 mod muon;
 mod rounding;
