@@ -81,7 +81,7 @@ generate:
 .PHONY: listings
 
 listings:
-	ACCLLM_ACCEPT=1 $(CARGO) test -p accllm-compiler --test listings
+	ACCLLM_ACCEPT=1 $(CARGO) test -p accllm-compiler --test compiler listings
 
 check-generated:
 	$(CARGO) run --quiet -p accllm-hw --bin accllm-gen -- --check

@@ -1,5 +1,11 @@
 //! From a quantized model to the engine's instructions and memory image.
 
+// Nothing panics on input: what fails is an error value.
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::todo, clippy::unimplemented)
+)]
+
 pub mod abi;
 pub mod asm;
 pub mod check;

@@ -3,7 +3,7 @@
 use crate::error::{Result, model};
 use accllm_hw::beat::WeightFormat;
 use accllm_hw::sizes::{Linear, Sizes};
-use accllm_quant::model::{Layer, Norm as QuantNorm, QuantModel, different_leads};
+use accllm_quant::model::{Layer, Norm as QuantNorm, QuantModel, UNROTATED, different_leads};
 use serde::{Deserialize, Serialize};
 
 /// Constants of one RMSNorm.
@@ -68,7 +68,7 @@ pub struct ModelSpec {
     /// Format of the head.
     #[serde(with = "format")]
     pub head: WeightFormat,
-    /// The different leading RoPE pairs, ascending.
+    /// The different leading RoPE pairs, ascending; [`UNROTATED`] for layers without rotation.
     pub leads: Vec<u8>,
     /// Groups of KV heads, as [`lead_groups`] finds them.
     pub rope_groups: usize,
@@ -111,7 +111,7 @@ impl From<&Layer> for LayerSpec {
             hs: c.hs,
             head_norms: l.head_norms.as_ref().map(|norms| norms.each_ref().map(Norm::from)),
         };
-        Self { consts, formats: l.weights().map(|w| w.format) }
+        Self { consts, formats: l.weights().map(|w| w.grid.format) }
     }
 }
 
@@ -125,7 +125,7 @@ impl From<&QuantModel> for ModelSpec {
             prob_wide: m.prob_wide,
             layers: m.layers.iter().map(LayerSpec::from).collect(),
             final_norm: (&m.final_norm).into(),
-            head: m.head.format,
+            head: m.head.grid.format,
             leads,
             rope_groups,
             biases: m.layers.first().map(|l| l.biased().collect()).unwrap_or_default(),
@@ -154,11 +154,15 @@ impl ModelSpec {
     fn check_leads(&self) -> Result<()> {
         let d = &self.sizes;
         let ascending = self.leads.is_sorted_by(|a, b| a < b);
-        let within = self.leads.last().is_some_and(|l| usize::from(*l) < d.head_dim / 2);
+        let pairs = self.leads.strip_suffix(&[UNROTATED]).unwrap_or(&self.leads);
+        let within = !self.leads.is_empty() && pairs.iter().all(|l| usize::from(*l) < d.head_dim / 2);
         if !ascending || !within {
             return Err(model(
                 format!("leading RoPE pairs {:?}", self.leads),
-                format!("a head has pairs 0..{}, each is named once", d.head_dim / 2),
+                format!(
+                    "a head has pairs 0..{}, each is named once, and {UNROTATED} is for no rotation",
+                    d.head_dim / 2
+                ),
             ));
         }
         let groups = self.rope_groups;

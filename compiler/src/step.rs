@@ -200,8 +200,7 @@ impl Layout {
             let sink = (s.lambda.n_sink > 0).then(|| s.lambda.sink_position(p));
             let angles = std::iter::once(p).chain(sink);
             let rows: Vec<_> = angles.map(|at| rope_row_at(at, &d.rope, d.head_dim, s.hdp)).collect();
-            let led =
-                |lead: u8| rows.iter().map(move |(cos, sin)| led_row(cos.clone(), sin.clone(), lead.into()));
+            let led = |lead: u8| rows.iter().map(move |(cos, sin)| led_row(cos.clone(), sin.clone(), lead));
             let values =
                 s.leads.iter().flat_map(|&l| led(l)).flat_map(|(cos, sin)| cos.into_iter().chain(sin));
             for (to, value) in out[rope + row * rope_row..].chunks_exact_mut(2).zip(values) {

@@ -1,6 +1,6 @@
 //! Programs for several sequences: what the checker accepts and refuses, and the host's arithmetic.
 
-mod common;
+use super::common;
 
 use accllm_compiler::abi::reg;
 use accllm_compiler::label::Span;

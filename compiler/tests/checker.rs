@@ -1,6 +1,6 @@
 //! The checker accepts what the compiler emits and refuses mutations of it.
 
-mod common;
+use super::common;
 
 use accllm_compiler::Error;
 use accllm_compiler::{Program, Settings};

@@ -71,12 +71,12 @@ fn check_stream(p: &Program, m: &QuantModel, s: &Stream, channel: usize, bytes: 
         assert_eq!((param as u16, (param >> 16) as u8), (w.mult[r], w.shift[r]), "{} row {r}", s.name());
         let (block, used) = match s.linear {
             Linear::O => (shape.hds, shape.sizes.head_dim),
-            _ => (usize::MAX, w.cols),
+            _ => (usize::MAX, w.grid.cols),
         };
-        for (c, want) in w.integer_row(r).enumerate().filter(|(c, _)| c % block < used) {
+        for (c, want) in w.grid.integer_row(r).enumerate().filter(|(c, _)| c % block < used) {
             assert_eq!(row[c], i32::from(want), "{} row {r} column {c}", s.name());
         }
-        assert!(row[w.cols_padded()..].iter().all(|v| *v == 0), "{} row {r}: padding columns", s.name());
+        assert!(row[w.grid.cols_padded()..].iter().all(|v| *v == 0), "{} row {r}: padding columns", s.name());
     }
     assert_eq!(at, s.beats);
 }
@@ -116,9 +116,9 @@ fn weights_that_do_not_fit_their_format_are_named() {
     let mut m = s.build();
     let p = Program::compile(&ModelSpec::from(&m), &CONFIGS[0], &Settings::new(4, 24))
         .unwrap_or_else(|e| panic!("{e}"));
-    let width = m.layers[1].up.cols_padded();
-    m.layers[1].up.level[5 * width..5 * width + 4].copy_from_slice(&[1, 1, 1, 0]);
-    m.layers[1].up.scale[5 * width / 32] = 9;
+    let width = m.layers[1].up.grid.cols_padded();
+    m.layers[1].up.grid.level[5 * width..5 * width + 4].copy_from_slice(&[1, 1, 1, 0]);
+    m.layers[1].up.grid.scale[5 * width / 32] = 9;
     let error = MemoryImage::new(&p, &m).err().map(|e| e.to_string()).unwrap_or_default();
     assert!(error.contains("L1.up, row 5"), "{error}");
 }

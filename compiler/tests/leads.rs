@@ -6,7 +6,7 @@ use accllm_compiler::{Error, MemoryImage, ModelSpec, Program, Settings};
 use accllm_hw::config::find;
 use accllm_hw::fixed::{led_row, rope_row};
 use accllm_hw::sizes::Sizes;
-use accllm_quant::model::QuantModel;
+use accllm_quant::model::{QuantModel, UNROTATED};
 use std::collections::BTreeSet;
 
 fn led() -> Synthetic {
@@ -57,6 +57,40 @@ fn layers_with_other_leads_share_a_loop() {
     assert!(many.check().is_ok(), "{:?}", many.check());
 }
 
+/// Layers without rotation gather the row of position 0, those with rotation that of their lead; they share a loop.
+#[test]
+fn layers_without_rotation() {
+    let of = |layers: usize, led: bool| Synthetic {
+        sizes: Sizes { layers, ..self::led().sizes },
+        led,
+        unrotated: 4,
+        ..self::led()
+    };
+    let compiled = |s: &Synthetic| compile(&s.build());
+    assert_eq!(compiled(&of(4, false)).code.len(), compiled(&of(32, false)).code.len());
+    for led in [false, true] {
+        let s = of(4, led);
+        let (p, model, leads) = (compiled(&s), s.build(), s.spec().leads);
+        assert!(p.check().is_ok(), "{:?}", p.check());
+        let (l, shape) = (&p.layout, &p.layout.shape);
+        assert_eq!((shape.led(), shape.rope_groups), (true, if led { 3 } else { 1 }));
+        assert_eq!((leads.last(), led || leads.len() == 2), (Some(&UNROTATED), true), "{leads:?}");
+        let aux = image(&p, &model).aux;
+        for layer in 0..4 {
+            let at = 64 * (l.aux.norms + layer * l.aux.norm_pair) + 2 * 2 * shape.hidden;
+            let named: Vec<_> = i16s(&aux[at..at + 64])[..3].iter().map(|id| leads[*id as usize]).collect();
+            assert_eq!(named[0] == UNROTATED, layer == 3, "layer {layer}: {named:?}");
+        }
+        let io = l.io_block(40, &[1]).unwrap_or_default();
+        let rows = i16s(&io[64 * (l.aux.rope - l.aux.ids)..]);
+        let (cos, sin) = rope_row(0, &shape.sizes.rope, 16, 64);
+        let rows: Vec<_> = rows.chunks(shape.rope_row()).take(leads.len()).collect();
+        let (last, others) = rows.split_last().unwrap_or_else(|| panic!("no rows"));
+        let still = [&cos[..], &sin, &cos, &sin].concat();
+        assert!(*last == still && others.iter().all(|row| *row != still));
+    }
+}
+
 /// The ids after a layer's norms name its leads; the IO block has a row for each.
 #[test]
 fn ids_and_rows() {
@@ -82,7 +116,7 @@ fn ids_and_rows() {
         for (i, lead) in leads.iter().enumerate() {
             let angle = |at| {
                 let (cos, sin) = rope_row(at, &shape.sizes.rope, 16, 64);
-                let (cos, sin) = led_row(cos, sin, usize::from(*lead));
+                let (cos, sin) = led_row(cos, sin, *lead);
                 [cos, sin].concat()
             };
             let want = [angle(40 + token), angle(shape.lambda.sink_position(40 + token))].concat();
@@ -143,11 +177,14 @@ fn files() {
 fn impossible_leads_are_refused() {
     let good = ModelSpec::from(&led().build());
     assert!(good.check().is_ok());
+    assert!(ModelSpec { leads: vec![UNROTATED], rope_groups: 1, ..good.clone() }.check().is_ok());
     for (leads, groups) in [
         (vec![], 1),
         (vec![1, 0], 3),
         (vec![2, 2], 3),
         (vec![0, 8], 3),
+        (vec![0, 254], 3),
+        (vec![8, UNROTATED], 3),
         (vec![0, 1], 0),
         (vec![0, 1], 2),
         (vec![3], 3),

@@ -1,7 +1,7 @@
 //! Listings of emitted programs: `data/listings/NAME.json` is what is compiled, `NAME.asm` beside it what comes out.
 //! `make listings` accepts a change: it writes the listings anew, and the difference is what there is to review.
 
-mod common;
+use super::common;
 
 use accllm_compiler::asm::assemble;
 use accllm_compiler::synthetic::Synthetic;

@@ -1,6 +1,6 @@
 //! Sizes of known shapes, and the host's arithmetic.
 
-mod common;
+use super::common;
 
 use accllm_compiler::abi::reg;
 use accllm_compiler::{Settings, Step};

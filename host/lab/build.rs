@@ -20,10 +20,20 @@ const EVALUATORS: [&str; 13] = [
     "host/lab/src/explore/work.rs",
 ];
 
+/// What quantizes and scores a model.
+const QUANTIZER: [&str; 5] = [
+    "hw/src",
+    "quant/src",
+    "host/text/src/recipe.rs",
+    "host/text/src/calibration.rs",
+    "host/lab/src/explore/quality.rs",
+];
+
 fn main() -> std::io::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rustc-env=ACCLLM_EVALUATORS={}", hash(&root, &EVALUATORS)?);
+    println!("cargo:rustc-env=ACCLLM_QUANTIZER={}", hash(&root, &QUANTIZER)?);
     println!("cargo:rustc-env=ACCLLM_RTL={}", hash(&root, &["hw/rtl"])?);
     Ok(())
 }

@@ -3,22 +3,18 @@
 
 use crate::rope::Rope;
 use crate::tables::{self, Recip, Rsqrt};
+use num_traits::PrimInt;
 
 /// Largest probability code, 127*256 + 127: both int8 halves fit.
 pub const PROB_ONE: i32 = 32639;
 /// Largest magnitude of the residual stream (26-bit signed, symmetric below).
 pub const RESID_MAX: i32 = (1 << 25) - 1;
 
-/// Rounding shift right, half up: the one rounding rule.
+/// Rounding shift right, half up: the one rounding rule, of integers that have room for half a unit more.
 #[inline]
-pub fn rs(x: i64, s: u32) -> i64 {
-    if s == 0 { x } else { (x + (1i64 << (s - 1))) >> s }
-}
-
-/// As [`rs`], exact where `x + half` would pass 63 bits.
-#[inline]
-pub fn rs_wide(x: i128, s: u32) -> i128 {
-    if s == 0 { x } else { (x + (1i128 << (s - 1))) >> s }
+pub fn rs<T: PrimInt>(x: T, s: u32) -> T {
+    let s = s as usize;
+    if s == 0 { x } else { (x + (T::one() << (s - 1))) >> s }
 }
 
 /// Clamp to `bits`-bit two's complement.
@@ -67,8 +63,7 @@ fn normed(x: i32, Rsqrt { r, e }: Rsqrt, g: i16, gs: u32) -> i64 {
 /// Row requantization: `sat32(rs(acc * mult, shift))`. `acc` within 48 bits.
 #[inline]
 pub fn requant(acc: i64, mult: u16, shift: u32) -> i32 {
-    rs_wide(i128::from(acc) * i128::from(mult), shift).clamp(i128::from(i32::MIN), i128::from(i32::MAX))
-        as i32
+    rs(i128::from(acc) * i128::from(mult), shift).clamp(i128::from(i32::MIN), i128::from(i32::MAX)) as i32
 }
 
 /// Rotates one pair; `cos`, `sin` Q.14; inputs saturated to 16 bits.
@@ -117,9 +112,17 @@ pub fn rope_row(position: u64, rope: &Rope, hd: usize, hdp: usize) -> (Vec<i16>,
         .unzip()
 }
 
-/// cos and sin rows in which pair `lead` and pair 0 have changed places (a head's leading pair, docs/numerics.md). A lead
-/// past the rows changes nothing.
-pub fn led_row(mut cos: Vec<i16>, mut sin: Vec<i16>, lead: usize) -> (Vec<i16>, Vec<i16>) {
+/// In place of a head's leading pair: the head is not rotated.
+pub const UNROTATED: u8 = u8::MAX;
+
+/// cos and sin rows in which pair `lead` and pair 0 have changed places (a head's leading pair, docs/numerics.md); those of
+/// position 0 for [`UNROTATED`]. Another lead past the rows changes nothing.
+pub fn led_row(mut cos: Vec<i16>, mut sin: Vec<i16>, lead: u8) -> (Vec<i16>, Vec<i16>) {
+    if lead == UNROTATED {
+        cos.fill(16384);
+        sin.fill(0);
+    }
+    let lead = usize::from(lead);
     if lead < cos.len() && lead < sin.len() {
         cos.swap(0, lead);
         sin.swap(0, lead);
@@ -216,14 +219,14 @@ pub const EXPONENT_MAX: u8 = 12;
 
 /// Exponent of a block of values [`H_MIN`]`..=`[`H_MAX`]: the smallest with which all [`block_code`]s are int8.
 pub fn block_exponent(h: &[i32]) -> u8 {
-    let fits = |&e: &u8| h.iter().all(|&v| (-128..=127).contains(&rs(v.into(), e.into())));
+    let fits = |&e: &u8| h.iter().all(|&v| (-128..=127).contains(&rs(i64::from(v), e.into())));
     (0..EXPONENT_MAX).find(fits).unwrap_or(EXPONENT_MAX)
 }
 
 /// Code of a value of a block with exponent `e`: `h ≈ code * 2^e`.
 #[inline]
 pub fn block_code(h: i32, e: u8) -> i8 {
-    rs(h.into(), e.into()) as i8
+    rs(i64::from(h), e.into()) as i8
 }
 
 #[cfg(test)]
@@ -233,7 +236,7 @@ mod tests {
     #[test]
     fn rounding_is_half_up() {
         assert_eq!([rs(-3, 1), rs(-1, 1), rs(1, 1), rs(3, 1), rs(5, 0)], [-1, 0, 1, 2, 5]);
-        assert_eq!(rs_wide(-3, 1), -1);
+        assert_eq!(rs(-3i128, 1), -1);
     }
 
     #[test]
@@ -241,6 +244,20 @@ mod tests {
         for x in -32768..=PROB_ONE {
             let (h, l) = split(x);
             assert_eq!(256 * i32::from(h) + i32::from(l), x);
+        }
+    }
+
+    /// The row of layers without rotation is that of position 0, and leaves every head of 16 bits as it is.
+    #[test]
+    fn unrotated_heads_stay() {
+        let rope = Rope::plain(10_000.0);
+        let (cos, sin) = rope_row(1_000_003, &rope, 20, 64);
+        let (cos, sin) = led_row(cos, sin, UNROTATED);
+        assert_eq!((&cos, &sin), (&rope_row(0, &rope, 20, 64).0, &rope_row(0, &rope, 20, 64).1));
+        for (a, b) in
+            (-32768..=32767).step_by(13).flat_map(|a| [(a, 32767 - (a & 0xfff)), (a, -32768), (a, 7)])
+        {
+            assert_eq!(rope_pair(a, b, cos[3], sin[3]), (a, b));
         }
     }
 
@@ -268,7 +285,7 @@ mod tests {
     fn exponents_are_the_smallest_and_codes_are_int8() {
         for h in H_MIN..=H_MAX {
             let e = block_exponent(&[h]);
-            let code = |e: u8| rs(h.into(), e.into());
+            let code = |e: u8| rs(i64::from(h), e.into());
             assert!((-128..=127).contains(&code(e)), "{h} with {e}");
             assert!(e == 0 || !(-128..=127).contains(&code(e - 1)), "{h} with {e}");
             assert_eq!(i64::from(block_code(h, e)), code(e));

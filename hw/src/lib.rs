@@ -1,6 +1,12 @@
 //! The hardware contract of accllm: numeric functions, beat formats, configurations, ISA and register map.
 //! See `docs/numerics.md`, `docs/formats.md`, `docs/isa.md`.
 
+// Nothing panics on input: what fails is an error value.
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::todo, clippy::unimplemented)
+)]
+
 pub mod beat;
 pub mod card;
 pub mod config;
@@ -9,6 +15,7 @@ mod r#gen;
 pub mod isa;
 pub mod kernel;
 pub mod lambda;
+pub mod numbers;
 pub mod regs;
 pub mod rope;
 pub mod sizes;

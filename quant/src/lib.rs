@@ -11,6 +11,12 @@
 //! Nothing here panics on bad input: every problem is an [`Error`] that names what was wrong, where,
 //! and what to do.
 
+// Nothing panics on input: what fails is an error value.
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::todo, clippy::unimplemented)
+)]
+
 pub mod ablate;
 pub mod calibrate;
 pub mod config;

@@ -1,7 +1,7 @@
 //! Checkpoints and tokenizers as people have them. The expected tokens are those of transformers 5.24.0, or of
 //! sentencepiece 0.2.3 where it says so; `byte_level.json` and `pieces.json` are small tokenizers of the two kinds.
 
-mod support;
+use super::support;
 
 use accllm_quant::Result;
 use accllm_quant::import::gguf::tokenizer_files;

@@ -1,6 +1,6 @@
 //! The closed-form fit: better than error feedback alone, and at home with odd shapes.
 
-mod support;
+use super::support;
 
 use accllm_quant::import::load_model;
 use accllm_quant::model::WeightFormat;

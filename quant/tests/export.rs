@@ -1,6 +1,6 @@
 //! A quantized model as a folder of float weights.
 
-mod support;
+use super::support;
 
 use accllm_quant::export::{float, write, write_within};
 use accllm_quant::float::{FloatModel, NoTap};

@@ -1,6 +1,6 @@
 //! Families of models: small random ones, all logits equal to those of transformers (`tools/reference_families.py`).
 
-mod support;
+use super::support;
 
 use accllm_quant::config::LlamaConfig;
 use accllm_quant::export::{float, write};
@@ -45,11 +45,35 @@ fn logits_are_those_of_transformers() -> Outcome {
     Ok(())
 }
 
+/// Up to the trained positions dynamic scaling is none, in transformers as here.
+#[test]
+fn dynamic_scaling() -> Outcome {
+    let mut case = find("llama")?;
+    for (field, kind) in
+        [("rope_scaling", "rope_type"), ("rope_scaling", "type"), ("rope_parameters", "rope_type")]
+    {
+        case.config["rope_scaling"] = Value::Null;
+        case.config[field] = serde_json::json!({kind: "dynamic", "factor": 4.0});
+        let model = case.model()?;
+        assert_eq!((model.config.sizes.rope.scaling, model.config.max_positions), (None, 64));
+        let apart = apart(&model, &case)?;
+        assert!(apart < 1e-4, "{field}, {kind}: logits differ by {apart}");
+    }
+    Ok(())
+}
+
 /// Names, prefixes of keys, orders of rows, fused tensors, scaling.
 #[test]
 fn gguf_files_are_the_same_models() -> Outcome {
-    let names =
-        ["llama with biases", "qwen2", "qwen2 with yarn", "qwen3", "qwen3 with yarn and biases", "phi3"];
+    let names = [
+        "llama with biases",
+        "qwen2",
+        "qwen2 with yarn",
+        "qwen3",
+        "qwen3 with yarn and biases",
+        "phi3",
+        "phi3 with longrope",
+    ];
     for name in names {
         let (case, folder) = (find(name)?, tempfile::tempdir()?);
         let path = folder.path().join("model.gguf");
@@ -57,6 +81,67 @@ fn gguf_files_are_the_same_models() -> Outcome {
         let model = load_model(&path)?;
         let apart = apart(&model, &case)?;
         assert!(apart < 1e-4, "{name}: logits differ by {apart}");
+    }
+    Ok(())
+}
+
+/// A GGUF file does not say which layers have no rotation: every fourth, as in the published model.
+#[test]
+fn a_gguf_file_of_smollm3() -> Outcome {
+    let (mut case, folder) = (find("smollm3 by interval")?, tempfile::tempdir()?);
+    case.config["no_rope_layer_interval"] = 4.into();
+    let path = folder.path().join("model.gguf");
+    std::fs::write(&path, case.gguf())?;
+    let (model, expected) = (load_model(&path)?, case.model()?);
+    assert_eq!((&model.config.unrotated[..], &expected.config.unrotated[..]), (&[3][..], &[3][..]));
+    let logits = expected.logits(&case.tokens, None, &mut NoTap)?;
+    case.logits = logits.chunks(48).map(|row| row.iter().map(|v| f64::from(*v)).collect()).collect();
+    let apart = apart(&model, &case)?;
+    assert!(apart < 1e-4, "logits differ by {apart}");
+    // Of the same tensors with other layers rotated it is another model.
+    let other = find("smollm3 by interval")?.model()?;
+    let apart = self::apart(&other, &case)?;
+    assert!(apart > 0.01, "logits differ by only {apart}");
+    Ok(())
+}
+
+/// What a file with LongRoPE must have, and must not.
+#[test]
+fn longrope_of_a_gguf_file() -> Outcome {
+    let case = find("phi3 with longrope")?;
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("model.gguf");
+    let whole = case.gguf();
+    let read = |bytes: Vec<u8>| -> Result<FloatModel, Box<dyn std::error::Error>> {
+        std::fs::write(&path, bytes)?;
+        Ok(load_model(&path)?)
+    };
+    let (model, expected) = (read(whole.clone())?, case.model()?);
+    assert_eq!(model.config.max_positions, expected.config.max_positions);
+    assert_eq!(model.config.sizes.rope, expected.config.sizes.rope);
+    assert_eq!(model.config.sliding_window, None);
+    let renamed = |from: &str, to: &str| {
+        let at = whole.windows(from.len()).position(|w| w == from.as_bytes());
+        let mut bytes = whole.clone();
+        if let Some(at) = at {
+            bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        }
+        at.map(|_| bytes).ok_or("no such name")
+    };
+    for (from, to, said) in [
+        ("rope_factors_long.weight", "rope_factors_lung.weight", "rope_factors_lung.weight"),
+        ("rope.scaling.attn_factor", "rope.scaling.atfn_factor", ""),
+        ("phi3.attention.sliding_window", "phi3.attention.sliding_windxw", ""),
+    ] {
+        match (read(renamed(from, to)?), said) {
+            (Ok(model), "") => {
+                // Without its factor the scores are others; a window of 0 is none.
+                let same = apart(&model, &case)? < 1e-4;
+                assert_eq!(same, from.contains("sliding"), "{from}");
+            }
+            (Err(e), said) if !said.is_empty() => assert!(e.to_string().contains(said), "{e}"),
+            (found, _) => panic!("{from}: {:?}", found.map(|m| m.config)),
+        }
     }
     Ok(())
 }
@@ -150,7 +235,14 @@ fn part(a: &[f32], b: &[f32]) -> f32 {
 #[test]
 fn quantized() -> Outcome {
     let text: Vec<u32> = small_text(256).into_iter().map(|t| t.min(47)).collect();
-    let names = ["llama with biases", "qwen2", "qwen3", "qwen3 with yarn and biases", "phi3 with longrope"];
+    let names = [
+        "llama with biases",
+        "qwen2",
+        "qwen3",
+        "qwen3 with yarn and biases",
+        "smollm3",
+        "phi3 with longrope",
+    ];
     for name in names {
         let (case, folder) = (find(name)?, tempfile::tempdir()?);
         for (keys, rotate) in [(Keys::Plain, None), (Keys::Led, Some(3))] {
@@ -187,12 +279,32 @@ fn quantized() -> Outcome {
     Ok(())
 }
 
+/// Layers without rotation keep that in a folder, for all heads or none.
 #[test]
-fn layers_without_rotation_are_refused_by_the_quantizer() -> Outcome {
+fn layers_without_rotation_of_a_folder() -> Outcome {
     let text: Vec<u32> = small_text(256).into_iter().map(|t| t.min(47)).collect();
-    let said = quantize(&find("smollm3")?.model()?, &text, &small_options());
-    let said = said.err().map(|e| e.to_string()).unwrap_or_default();
-    assert!(said.contains("SmolLM3") && said.contains("rotation"), "{said}");
+    let folder = tempfile::tempdir()?;
+    for keys in [Keys::Plain, Keys::Led] {
+        let options = Options { keys, ..small_options() };
+        let model = quantize(&find("smollm3")?.model()?, &text, &options)?.model;
+        let rotates: Vec<bool> = model.layers.iter().map(|l| l.rotates()).collect();
+        assert_eq!(rotates, [true, false, true, false]);
+        // Rotated, it is another model.
+        let mut rotated = model.clone();
+        rotated.layers.iter_mut().filter(|l| !l.rotates()).for_each(|l| l.leads.clear());
+        let logits = |m| Sequence::new(m).step(&text[..24], Logits::All, &mut NoIntTap);
+        assert!(logits(&model)? != logits(&rotated)?);
+        model.save(folder.path(), None)?;
+        assert!(QuantModel::load(folder.path())? == model);
+    }
+    let manifest = folder.path().join("quant.json");
+    let mut json: Value = serde_json::from_str(&std::fs::read_to_string(&manifest)?)?;
+    // Older readers know another version.
+    assert_eq!((&json["version"], &json["layers"][1]["leads"]), (&6.into(), &serde_json::json!([255, 255])));
+    json["layers"][1]["leads"] = serde_json::json!([255, 0]);
+    std::fs::write(&manifest, json.to_string())?;
+    let said = QuantModel::load(folder.path()).err().map(|e| e.to_string()).unwrap_or_default();
+    assert!(said.contains("layers[1].leads") && said.contains("all heads"), "{said}");
     Ok(())
 }
 

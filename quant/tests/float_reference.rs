@@ -1,6 +1,6 @@
 //! Properties of the float reference that perplexity alone would not show.
 
-mod support;
+use super::support;
 
 use accllm_hw::lambda::LambdaShape;
 use accllm_quant::float::{NoTap, Site};

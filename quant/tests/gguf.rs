@@ -1,6 +1,6 @@
 //! GGUF files: the small model, ggml's blocks, the tokenizer, and what is refused.
 
-mod support;
+use super::support;
 
 use accllm_quant::float::NoTap;
 use accllm_quant::import::gguf::tokenizer_files;
@@ -202,7 +202,11 @@ fn what_is_not_supported_is_named() -> Outcome {
         (u32_pair("llama.block_count", 0), &["llama.block_count", "0"]),
         (u32_pair("llama.vocab_size", 51), &["llama.vocab_size", "51"]),
         (text_pair("llama.rope.scaling.type", "yarn"), &["llama.rope.scaling.factor"]),
-        (text_pair("llama.rope.scaling.type", "longrope"), &["llama.rope.scaling.type", "longrope", "yarn"]),
+        (text_pair("llama.rope.scaling.type", "longrope"), &["rope_factors_short.weight", "missing"]),
+        (
+            text_pair("llama.rope.scaling.type", "ntk"),
+            &["llama.rope.scaling.type", "ntk", "longrope", "yarn"],
+        ),
         (text_pair("llama.rope.scaling.type", "linear"), &["llama.rope.scaling.factor"]),
         (f32_pair("llama.attention.layer_norm_rms_epsilon", f32::NAN), &["layer_norm_rms_epsilon"]),
         (text_pair("tokenizer.ggml.model", "t5"), &["tokenizer.ggml.model", "t5"]),

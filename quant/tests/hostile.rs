@@ -1,7 +1,7 @@
 //! Damaged and hostile files: always an error value (or a model that happens to be whole), never a panic, never an
 //! allocation by a number that the file states.
 
-mod support;
+use super::support;
 
 use accllm_quant::float::NoTap;
 use accllm_quant::import::gguf::tokenizer_files;

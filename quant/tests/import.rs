@@ -1,6 +1,6 @@
 //! Import of Hugging Face folders: what is accepted, and what each refusal says.
 
-mod support;
+use super::support;
 
 use accllm_quant::config::LlamaConfig;
 use accllm_quant::import::load_model;

@@ -1,6 +1,6 @@
 //! The integer reference model: independence of blocks and threads, the attention oracle, the ring buffer.
 
-mod support;
+use super::support;
 
 use accllm_hw::tensor::Tensor;
 use accllm_hw::{fixed, tables};

@@ -1,6 +1,6 @@
 //! Leading RoPE pairs: from the float model to the integers.
 
-mod support;
+use super::support;
 
 use accllm_hw::fixed;
 use accllm_hw::tensor::Tensor;

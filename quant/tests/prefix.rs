@@ -1,6 +1,6 @@
 //! Prefixes: tokens that all texts of a model follow, whose keys and values come with it.
 
-mod support;
+use super::support;
 
 use accllm_quant::int::{Logits, NoIntTap, Sequence};
 use accllm_quant::model::{LambdaShape, Prefix, QuantModel, WeightFormat};

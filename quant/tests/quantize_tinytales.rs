@@ -1,6 +1,6 @@
 //! The bundled quantization-aware model loses less than 2% in integers; the float one is repaired in part.
 
-mod support;
+use super::support;
 
 use accllm_quant::import::load_model;
 use accllm_quant::model::{LambdaShape, WeightFormat};
@@ -13,7 +13,7 @@ fn integer_w2_is_within_two_percent() -> Outcome {
     let model = load_model(&data().join("tinytales/w2"))?;
     let q = quantize(&model, &stories("tinytales_train_sample.txt")?, &Options::default())?;
     assert_eq!(q.recovered, 28, "every linear of the layers lies on the grid");
-    assert!(q.model.layers[0].weights().iter().all(|w| w.format == WeightFormat::W2Sparse));
+    assert!(q.model.layers[0].weights().iter().all(|w| w.grid.format == WeightFormat::W2Sparse));
     for (stored, found) in model.layers.iter().zip(q.dequantized.layers.iter()) {
         let (stored, found) = (stored?, found?);
         for (a, b) in stored.down.data.iter().zip(&found.down.data) {

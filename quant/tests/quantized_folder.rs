@@ -1,6 +1,6 @@
 //! The quantized-model folder: what is written comes back, and damaged folders are refused.
 
-mod support;
+use super::support;
 
 use accllm_quant::model::{QuantModel, WeightFormat};
 use accllm_quant::quantize::Options;
@@ -20,7 +20,7 @@ fn every_format_comes_back() -> Outcome {
             ..small_options()
         };
         let model = small_quant(&options)?;
-        assert_eq!((model.layers[0].q.format, model.layers[1].q.format), (body, WeightFormat::W4));
+        assert_eq!((model.layers[0].q.grid.format, model.layers[1].q.grid.format), (body, WeightFormat::W4));
         let parent = tempfile::tempdir()?;
         let folder = parent.path().join("model");
         model.save(&folder, None)?;
@@ -55,8 +55,8 @@ fn write_unpacked(model: &QuantModel, folder: &Path) -> Outcome {
         layer.linears().map(move |(linear, w)| (format!("L{l}.{}", linear.name()), w))
     });
     for (name, w) in linears.chain([("head".to_string(), &model.head)]) {
-        let bytes = w.level.iter().map(|l| l.cast_unsigned()).collect();
-        add(format!("{name}.level"), Dtype::I8, vec![w.rows, w.cols_padded()], bytes);
+        let bytes = w.grid.level.iter().map(|l| l.cast_unsigned()).collect();
+        add(format!("{name}.level"), Dtype::I8, vec![w.grid.rows, w.grid.cols_padded()], bytes);
     }
     support::write_tensors(&path, &tensors)
 }
@@ -91,8 +91,8 @@ fn a_fingerprint_is_of_everything() -> Outcome {
         |m| m.layers[0].attn_norm.g[3] ^= 1,
         |m| m.layers[1].down.mult[0] ^= 1,
         |m| m.embed.swap(0, 1),
-        |m| m.head.scale[0] ^= 1,
-        |m| m.head.offset[0] ^= 1,
+        |m| m.head.grid.scale[0] ^= 1,
+        |m| m.head.grid.offset[0] ^= 1,
     ];
     for change in changes {
         let mut other = model.clone();
@@ -138,10 +138,10 @@ fn a_model_that_breaks_the_contract_is_not_written() -> Outcome {
         let text = bad.save(&folder.path().join("m"), None).err().map(|e| e.to_string()).unwrap_or_default();
         assert!(text.contains(words), "{text:?} does not contain {words:?}");
     };
-    refused(|m| m.layers[0].q.level[0] = 3, "L0.q.level");
-    refused(|m| m.layers[1].gate.level[..4].fill(1), "2:4");
-    refused(|m| m.layers[1].gate.level[..4].fill(0), "2:4");
-    refused(|m| m.layers[0].o.level[10] = 1, "L0.o.level");
+    refused(|m| m.layers[0].q.grid.level[0] = 3, "L0.q.level");
+    refused(|m| m.layers[1].gate.grid.level[..4].fill(1), "2:4");
+    refused(|m| m.layers[1].gate.grid.level[..4].fill(0), "2:4");
+    refused(|m| m.layers[0].o.grid.level[10] = 1, "L0.o.level");
     refused(|m| m.head.shift[3] = 64, "head.shift");
     refused(|m| m.layers[0].down.mult.truncate(1), "L0.down.mult");
     refused(|m| m.layers[1].constants.zs = 48, "layers[1].zs");

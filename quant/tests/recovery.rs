@@ -2,7 +2,7 @@
 
 use accllm_quant::float::Matrix;
 use accllm_quant::grid::GridWeight;
-use accllm_quant::model::WeightFormat;
+use accllm_quant::model::{Levels, WeightFormat};
 use accllm_quant::quantize::recover;
 use proptest::prelude::*;
 
@@ -38,7 +38,8 @@ fn grid(format: WeightFormat) -> impl Strategy<Value = GridWeight> {
                 group.fill(0);
             }
         }
-        GridWeight { format, rows: ROWS, cols: COLS, level, scale, offset: Vec::new(), row_scale }
+        let grid = Levels { format, rows: ROWS, cols: COLS, level, scale, offset: Vec::new() };
+        GridWeight { grid, row_scale }
     })
 }
 
@@ -69,17 +70,17 @@ fn both_magnitudes(group: &[i8]) -> bool {
 fn check(original: &GridWeight, round: fn(f32) -> f32) -> Result<(), TestCaseError> {
     let m = stored(original, round);
     let found = recover(&m).ok_or_else(|| TestCaseError::fail("not recovered"))?;
-    prop_assert_eq!(found.format, original.format);
-    prop_assert_eq!(found.rows, ROWS);
+    prop_assert_eq!(found.grid.format, original.grid.format);
+    prop_assert_eq!(found.grid.rows, ROWS);
     let again = stored(&found, round);
     for (i, (a, b)) in m.data.iter().zip(&again.data).enumerate() {
         prop_assert!((a - b).abs() <= a.abs() * 2f32.powi(-10) + 1e-7, "element {}: {} became {}", i, a, b);
     }
-    let groups = original.level.chunks_exact(32).zip(found.level.chunks_exact(32));
+    let groups = original.grid.level.chunks_exact(32).zip(found.grid.level.chunks_exact(32));
     for (g, (before, after)) in groups.enumerate() {
         if both_magnitudes(before) {
             prop_assert_eq!(before, after);
-            prop_assert_eq!(original.scale[g], found.scale[g]);
+            prop_assert_eq!(original.grid.scale[g], found.grid.scale[g]);
         }
     }
     Ok(())
@@ -105,7 +106,7 @@ proptest! {
     #[test]
     fn one_weight_off_the_grid_is_noticed(w in grid(WeightFormat::W2Sparse), at in 0usize..ROWS * COLS) {
         let mut m = stored(&w, f16);
-        prop_assume!(m.data[at] != 0.0 && w.level[at / 32 * 32..][..32].iter().any(|l| l.abs() == 1));
+        prop_assume!(m.data[at] != 0.0 && w.grid.level[at / 32 * 32..][..32].iter().any(|l| l.abs() == 1));
         m.data[at] = f16(m.data[at] * 2.7);
         prop_assert!(recover(&m).is_none());
     }
@@ -114,19 +115,19 @@ proptest! {
 #[test]
 fn coarse_rounding_is_followed() {
     // bf16 keeps 8 bits: scales need not be unique, but the values must come back within its rounding.
-    let mut w = GridWeight {
+    let mut grid = Levels {
         format: WeightFormat::W2Sparse,
         rows: 1,
         cols: 64,
         level: [1, 0, -2, 0, 0, 2, 0, 1].repeat(8),
         scale: vec![255, 101],
         offset: Vec::new(),
-        row_scale: vec![0.0123],
     };
-    w.level[63] = -1;
+    grid.level[63] = -1;
+    let w = GridWeight { grid, row_scale: vec![0.0123] };
     let m = stored(&w, bf16);
-    let found = recover(&m).map(|g| (g.level.clone(), g.dequantize())).unwrap_or((vec![], m.clone()));
-    assert_eq!(found.0, w.level);
+    let found = recover(&m).map(|g| (g.grid.level.clone(), g.dequantize())).unwrap_or((vec![], m.clone()));
+    assert_eq!(found.0, w.grid.level);
     assert!(m.data.iter().zip(&found.1.data).all(|(a, b)| (a - b).abs() <= a.abs() / 128.0));
 }
 

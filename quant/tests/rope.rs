@@ -1,7 +1,7 @@
 //! Scaled rotary embedding: frequencies against those of an independent script (tools/rope_frequencies.py), and the
 //! way of a scaled model through configuration, quantizer and folder.
 
-mod support;
+use super::support;
 
 use accllm_hw::rope::{Rope, Scaling};
 use accllm_quant::config::LlamaConfig;

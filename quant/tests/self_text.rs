@@ -1,6 +1,6 @@
 //! Text that the float model writes itself.
 
-mod support;
+use super::support;
 
 use accllm_quant::float::{FloatModel, NoTap, SelfText};
 use accllm_quant::quantize::self_text;

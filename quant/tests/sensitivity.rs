@@ -1,6 +1,6 @@
 //! What a format does to one linear of a model.
 
-mod support;
+use super::support;
 
 use accllm_quant::float::{FloatModel, NoTap, Site};
 use accllm_quant::perplexity::Protocol;

@@ -1,6 +1,6 @@
 //! The real model: SmolLM2-135M-Instruct out of a GGUF file (`make smollm2`).
 
-mod support;
+use super::support;
 
 use accllm_quant::float::NoTap;
 use accllm_quant::import::gguf::tokenizer_files;

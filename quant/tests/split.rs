@@ -1,6 +1,6 @@
 //! Dimension reconstruction and alignment: what must stay stays, and the error is the one that was predicted.
 
-mod support;
+use super::support;
 
 use accllm_quant::calibrate::{Calibration, calibrate};
 use accllm_quant::float::{FloatModel, NoTap, Site};

@@ -1,6 +1,6 @@
 //! A model whose layers stay in the file gives the same numbers as one in memory.
 
-mod support;
+use super::support;
 
 use accllm_hw::lambda::LambdaShape;
 use accllm_quant::float::{FloatModel, Layers, NoTap};

@@ -1,6 +1,6 @@
 //! Text to tokens and back, whole and as a stream.
 
-mod support;
+use super::support;
 
 use accllm_quant::tokenizer::TextTokenizer;
 use support::{Outcome, data};

@@ -1,6 +1,6 @@
 //! Quantization with training: it learns, it is reproducible, and an interrupted run goes on where it was.
 
-mod support;
+use super::support;
 
 use accllm_quant::float::FloatModel;
 use accllm_quant::model::{QuantModel, WeightFormat};
@@ -71,8 +71,8 @@ fn training_lowers_the_loss() -> Outcome {
     let folder = tempfile::tempdir()?;
     // Refuses what breaks the engine's contract.
     made.save(&folder.path().join("m"), None)?;
-    assert_eq!(made.layers[0].q.format, WeightFormat::W2Sparse);
-    assert_eq!(made.layers[1].q.format, WeightFormat::W2Dense);
+    assert_eq!(made.layers[0].q.grid.format, WeightFormat::W2Sparse);
+    assert_eq!(made.layers[1].q.grid.format, WeightFormat::W2Dense);
     Ok(())
 }
 

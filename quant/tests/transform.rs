@@ -1,6 +1,6 @@
 //! Transforms leave the logits of a model as they are.
 
-mod support;
+use super::support;
 
 use accllm_quant::calibrate::{Calibration, calibrate};
 use accllm_quant::float::{FloatModel, Matrix, NoTap};

@@ -1,6 +1,7 @@
 //! Whole-path tests.
 
 mod batch;
+mod families;
 mod faults;
 mod long;
 mod package;

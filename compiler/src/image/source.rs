@@ -53,7 +53,8 @@ pub trait ModelSource: Sync {
     /// Embedding of a token.
     fn embed(&self, token: usize) -> Option<Cow<'_, [i16]>>;
 
-    /// Leading RoPE pair of each KV head of a layer; none: all 0.
+    /// Leading RoPE pair of each KV head of a layer; none: all 0. `accllm_quant::model::UNROTATED` for all of them in a
+    /// layer without rotation.
     fn leads(&self, layer: usize) -> Cow<'_, [u8]>;
 
     /// Gains of the norm of a layer's query heads (0) or key heads (1).
@@ -83,11 +84,11 @@ impl ModelSource for QuantModel {
         _: &'a mut RowSpace,
     ) -> Option<Row<'a>> {
         let w = weight(self, layer, linear)?;
-        let (width, groups) = (w.cols_padded(), w.groups());
+        let (width, groups) = (w.grid.cols_padded(), w.grid.groups());
         Some(Row {
-            level: w.level.get(row * width..(row + 1) * width)?,
-            scale: w.scale.get(row * groups..(row + 1) * groups)?,
-            offset: w.offset.get(row * groups..(row + 1) * groups).unwrap_or(&[]),
+            level: w.grid.level.get(row * width..(row + 1) * width)?,
+            scale: w.grid.scale.get(row * groups..(row + 1) * groups)?,
+            offset: w.grid.offset.get(row * groups..(row + 1) * groups).unwrap_or(&[]),
             mult: *w.mult.get(row)?,
             shift: *w.shift.get(row)?,
         })

@@ -86,7 +86,7 @@ pub struct Shape {
     pub ring: usize,
     /// K slots of one step over all channels.
     pub k_slots: usize,
-    /// The model's different leading RoPE pairs.
+    /// The model's different leading RoPE pairs; with layers without rotation the last is `UNROTATED`.
     pub leads: Vec<u8>,
     /// Equal groups of KV heads; in a layer, those of a group have the same lead.
     pub rope_groups: usize,
@@ -271,7 +271,7 @@ impl Shape {
         self.biases.contains(&linear)
     }
 
-    /// Whether leading RoPE pairs differ, so that each layer gathers the RoPE rows of its heads.
+    /// Whether leading RoPE pairs differ, or only some layers rotate, so that each layer gathers the RoPE rows of its heads.
     pub fn led(&self) -> bool {
         self.leads.len() > 1
     }

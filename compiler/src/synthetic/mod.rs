@@ -36,6 +36,8 @@ pub struct Synthetic {
     pub uniform: bool,
     /// Each KV head with a leading RoPE pair of its own.
     pub led: bool,
+    /// Layers without rotation: every so many-th; 0 for none.
+    pub unrotated: usize,
     /// Norms of query and key heads.
     pub head_norms: bool,
     /// Linears that add a bias.
@@ -57,6 +59,7 @@ impl Default for Synthetic {
             values: Values::Uniform,
             uniform: true,
             led: false,
+            unrotated: 0,
             head_norms: false,
             biases: Vec::new(),
             lambda: LambdaShape { n_sink: 4, n_window: 24 },
@@ -143,13 +146,14 @@ impl Synthetic {
         let format = self.format(linear);
         let (level, scale, offset, mult, shift) = Default::default();
         let bias = layer.map(|l| self.bias(l, linear).into_owned()).unwrap_or_default();
-        let mut out = quant::Weight { format, rows, cols, level, scale, offset, mult, shift, bias };
+        let grid = quant::Levels { format, rows, cols, level, scale, offset };
+        let mut out = quant::Weight { grid, mult, shift, bias };
         let mut space = RowSpace::default();
         for r in 0..rows {
             let Some(row) = self.row(layer, linear, r, &mut space) else { continue };
-            out.level.extend_from_slice(row.level);
-            out.scale.extend_from_slice(row.scale);
-            out.offset.extend_from_slice(row.offset);
+            out.grid.level.extend_from_slice(row.level);
+            out.grid.scale.extend_from_slice(row.scale);
+            out.grid.offset.extend_from_slice(row.offset);
             out.mult.push(row.mult);
             out.shift.push(row.shift);
         }

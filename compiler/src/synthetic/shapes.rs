@@ -60,8 +60,8 @@ pub fn shapes() -> Vec<(&'static str, Synthetic)> {
     all
 }
 
-/// What not every model has: leads, biases, norms of heads.
-fn unusual(base: impl Fn(u64) -> Synthetic) -> [(&'static str, Synthetic); 3] {
+/// What not every model has: leads, biases, norms of heads, layers without rotation.
+fn unusual(base: impl Fn(u64) -> Synthetic) -> [(&'static str, Synthetic); 4] {
     [
         // A leading RoPE pair for each KV head, other ones in each layer.
         ("led", Synthetic { sizes: sizes([64, 96, 3, 6, 3, 16, 65]), led: true, ..base(7) }),
@@ -81,5 +81,7 @@ fn unusual(base: impl Fn(u64) -> Synthetic) -> [(&'static str, Synthetic); 3] {
                 ..base(9)
             },
         ),
+        // A layer with rotation and one without.
+        ("unrotated", Synthetic { sizes: sizes([64, 96, 2, 4, 2, 20, 67]), unrotated: 2, ..base(10) }),
     ]
 }

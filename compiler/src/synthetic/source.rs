@@ -7,6 +7,7 @@ use crate::spec::{LayerConsts, LayerSpec, ModelSpec, Norm, lead_groups};
 use accllm_hw::beat::WeightFormat;
 use accllm_hw::config::GROUP;
 use accllm_hw::sizes::Linear;
+use accllm_quant::model::UNROTATED;
 use std::borrow::Cow;
 
 /// First element of the seeds' paths.
@@ -156,6 +157,9 @@ impl ModelSource for Synthetic {
     }
 
     fn leads(&self, layer: usize) -> Cow<'_, [u8]> {
+        if self.unrotated > 0 && (layer + 1).is_multiple_of(self.unrotated) {
+            return Cow::Owned(vec![UNROTATED; self.sizes.kv_heads]);
+        }
         if !self.led {
             return Cow::Borrowed(&[]);
         }

@@ -1,5 +1,11 @@
 //! The `accllm` command: arguments and printing, one module per verb.
 
+// Nothing panics on input: what fails is an error value.
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::todo, clippy::unimplemented)
+)]
+
 mod args;
 mod interpose;
 mod out;

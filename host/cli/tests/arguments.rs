@@ -1,6 +1,6 @@
 //! Arguments without meaning, and outputs that cannot be written.
 
-mod common;
+use super::common;
 
 use common::{accllm, arg, fails};
 

@@ -1,6 +1,6 @@
 //! `accllm bench` on 'tiny': what it reports.
 
-mod common;
+use super::common;
 
 use common::{accllm, fails, json};
 use serde_json::Value;

@@ -2,7 +2,7 @@
 //! error of its script, a point says what it is under the mouse, and filters hide points. Skipped, with a message, where there
 //! is no browser.
 
-mod common;
+use super::common;
 
 use common::{arg, json};
 use serde_json::{Value, json as object};

@@ -1,6 +1,6 @@
 //! `--json` prints one object with the keys of docs/cli.md; the other outputs are there too.
 
-mod common;
+use super::common;
 
 use common::{accllm, arg, json, quantized};
 

@@ -1,6 +1,6 @@
 //! Models that are missing, damaged or of the wrong kind: a clear message, a failing exit, nothing written.
 
-mod common;
+use super::common;
 
 use common::{accllm, arg, checkpoint, checkpoint_copy, fails, json, quantized};
 use std::fs;
@@ -191,6 +191,19 @@ fn model_card() {
     std::fs::remove_file(source.path().join("README.md")).unwrap();
     let text = card(source.path(), "b");
     assert!(!text.contains("license:") && text.contains("not stated"), "{text}");
+    // The perplexity is that of `accllm eval`.
+    let (from, out) = (arg(source.path()), dir.path().join("c"));
+    let report = json(&["quantize", from, arg(&out), "--calib-tokens", "640", "--measure", "2"]);
+    let found = json(&["eval", arg(&out), "--windows", "2", "--stage", "integer"])["rows"][0]["ppl"].clone();
+    assert_eq!(report["ppl"], found);
+    let text = std::fs::read_to_string(out.join("README.md")).unwrap();
+    let said = format!("| perplexity | {:.4} on built-in stories, 2 windows", found.as_f64().unwrap());
+    assert!(text.contains(&said), "{text}");
+    let short = dir.path().join("short.txt");
+    std::fs::write(&short, "Once upon a time.").unwrap();
+    let out = dir.path().join("d");
+    fails(&["quantize", from, arg(&out), "--measure", "2", "--measure-text", arg(&short)], &["320"]);
+    assert!(!out.exists());
 }
 
 /// The weights of a quantized model in float score alike inside it and in an exported folder, to the last bit.

@@ -1,6 +1,6 @@
 //! Program files that are missing, damaged, or of another model.
 
-mod common;
+use super::common;
 
 use common::{accllm, arg, checkpoint_copy, fails};
 use std::fs;

@@ -1,6 +1,6 @@
 //! `accllm serve` as users run it: the port it prints, signals, devices, OpenAI's Python client.
 
-mod common;
+use super::common;
 
 use common::{accllm, arg, fails, json, quantized};
 use serde_json::Value;

@@ -1,7 +1,7 @@
 //! The array job of a sweep on a real Slurm: controller, node and authentication on this machine (Debian: munge, slurm-wlm,
 //! slurm-wlm-basic-plugins), as root. Skipped, with a message, where they are not there.
 
-mod common;
+use super::common;
 
 use common::{arg, json};
 use std::path::{Path, PathBuf};

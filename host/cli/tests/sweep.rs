@@ -1,6 +1,6 @@
 //! Sweeps: the same results whatever is interrupted, shared or repeated, and clear errors for bad input.
 
-mod common;
+use super::common;
 
 use common::{accllm, arg, fails, json};
 use std::collections::BTreeSet;
@@ -395,4 +395,78 @@ fn the_front_is_confirmed_on_the_rtl() {
     assert!(page.contains("Confirmed on the RTL") && page.contains("decode.cycles</td>"), "{page}");
     assert_eq!(json(&["sweep", arg(&path), "-o", arg(&out)])["confirmed"], front);
     assert_eq!(std::fs::read_to_string(out.join("confirmed.jsonl")).unwrap(), text);
+}
+
+/// The text of a sweep whose points have a perplexity, of the bundled float model in that folder.
+fn quality(data: &str) -> String {
+    format!(
+        "name = \"quality\"\nbase = \"tiny\"\n\
+         work = [{{ shape = \"{data}/config.json\", phase = \"decode\", context = 64 }}]\n\
+         [quality]\nmodel = \"{data}\"\ntokens = 4096\nwindow = 128\nwindows = 4\n\
+         [axes]\nformat = [\"w2s\", \"w4\"]\nwindow = [28, 124]\nlanes = [2, 4]\n\
+         [objectives]\n\"decode.perplexity\" = \"min\"\n\"decode.tokens_per_s\" = \"max\"\n"
+    )
+}
+
+fn checkpoint() -> String {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/tinytales/float");
+    data.canonicalize().unwrap().to_str().unwrap().to_owned()
+}
+
+/// Each perplexity is measured once, and kept.
+#[test]
+fn quality_is_an_axis() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spec, out) = (dir.path().join("quality.toml"), dir.path().join("out"));
+    std::fs::write(&spec, quality(&checkpoint())).unwrap();
+    let report = sweep(&spec, &out, &["--jobs", "2"]);
+    assert_eq!((report["ok"].as_u64(), report["failed"].as_u64()), (Some(8), Some(0)), "{report}");
+    let table = std::fs::read_to_string(out.join("points.csv")).unwrap();
+    assert!(table.lines().next().unwrap().contains("decode.perplexity [, measured]"), "{table}");
+    let kept = |models: bool| {
+        let all = std::fs::read_dir(out.join("quality")).unwrap().map(|e| e.unwrap().path());
+        all.filter(|p| if models { p.is_dir() } else { p.extension().is_some_and(|e| e == "json") })
+            .collect::<Vec<_>>()
+    };
+    // Two formats and two windows, whatever the engine.
+    assert_eq!((kept(true).len(), kept(false).len()), (2, 4));
+    let all = std::fs::read_to_string(out.join("points/all.jsonl")).unwrap();
+    let find = |format: &str, window: u64| {
+        let lines = all.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap());
+        let of = |r: &serde_json::Value| {
+            r["parameters"]["format"] == format && r["parameters"]["window"] == window
+        };
+        let value = |r: serde_json::Value| r["metrics"]["decode.perplexity"]["value"].as_f64().unwrap();
+        let found: Vec<f64> = lines.filter(of).map(value).collect();
+        assert!(found.len() == 2 && found[0] == found[1], "{format} {window}: {found:?}");
+        found[0]
+    };
+    let [w2, w4, near] = [find("w2s", 124), find("w4", 124), find("w4", 28)];
+    assert!(w4 < w2 && w4 < near && w4 > 5.0, "w2s {w2}, w4 {w4}, w4 with a window of 28 {near}");
+
+    // What was kept is used again, though records and models are gone.
+    std::fs::remove_file(out.join("points/all.jsonl")).unwrap();
+    kept(true).iter().for_each(|m| std::fs::remove_dir_all(m).unwrap());
+    assert_eq!(sweep(&spec, &out, &[])["evaluated"], 8);
+    let again = std::fs::read_to_string(out.join("points/all.jsonl")).unwrap();
+    let sorted = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
+    assert_eq!((sorted(&again), kept(true).len()), (sorted(&all), 0));
+}
+
+#[test]
+fn a_wrong_quality_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, at) = (checkpoint(), |name: &str| dir.path().join(name));
+    let text = quality(&data);
+    let whole = &text[text.find("[quality]").unwrap()..text.find("[axes]").unwrap()];
+    for (from, to, words) in [
+        (&*format!("model = \"{data}\""), "model = \"nowhere\"", "quality: no model folder"),
+        ("tokens = 4096", "token = 4096", "unknown field `token`"),
+        (&*format!("{data}/config.json"), "llama2-7b", "decode.perplexity: the work's shape is not that"),
+        (whole, "", "needs a checkpoint"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        std::fs::write(at("wrong.toml"), text.replace(from, to)).unwrap();
+        fails(&["sweep", arg(&at("wrong.toml")), "-o", arg(&at("wrong"))], &[words]);
+    }
 }

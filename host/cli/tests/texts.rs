@@ -1,6 +1,6 @@
 //! `accllm run` and `accllm chat`: sessions, choice of tokens, lines, interrupts.
 
-mod common;
+use super::common;
 
 use common::{accllm, arg, checkpoint_copy, fails, quantized};
 use serde_json::Value;

@@ -1,6 +1,6 @@
 //! `--trace`: the file opens as JSON, its slices are in order and apart, and bad requests are refused before any work.
 
-mod common;
+use super::common;
 
 use common::{accllm, arg, fails};
 use serde_json::Value;

@@ -1,6 +1,12 @@
 //! What can run a compiled program, behind one interface: the golden executor, the RTL in Verilator, both in
 //! lockstep, a card through XRT.
 
+// Nothing panics on input: what fails is an error value.
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::todo, clippy::unimplemented)
+)]
+
 mod both;
 pub mod emulation;
 pub mod error;

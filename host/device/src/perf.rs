@@ -20,23 +20,7 @@ impl Work {
     pub fn add(&mut self, tokens: usize, counters: Option<Counters>) {
         self.runs += 1;
         self.tokens += tokens as u64;
-        let (Some(c), sum) = (counters, &mut self.counters) else { return };
-        sum.cycles += c.cycles;
-        sum.mat_busy += c.mat_busy;
-        sum.mat_stall_stream += c.mat_stall_stream;
-        sum.mat_stall_wait += c.mat_stall_wait;
-        sum.mat_stall_out += c.mat_stall_out;
-        sum.mat_idle += c.mat_idle;
-        sum.vec_busy += c.vec_busy;
-        sum.vec_wait += c.vec_wait;
-        sum.beats_read += c.beats_read;
-        sum.beats_written += c.beats_written;
-        sum.aux_beats_read += c.aux_beats_read;
-        sum.aux_beats_written += c.aux_beats_written;
-        sum.prefetch_wait += c.prefetch_wait;
-        sum.instructions += c.instructions;
-        sum.mat_done += c.mat_done;
-        sum.vec_done += c.vec_done;
+        self.counters += counters.unwrap_or_default();
     }
 }
 

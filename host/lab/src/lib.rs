@@ -7,6 +7,12 @@
 //! - [`cost`] is what an engine costs: area, power, energy; *estimated*, where the rest is measured or simulated.
 //! - [`ablate`] is the table of what each choice of the quantizer does, in a page.
 
+// Nothing panics on input: what fails is an error value.
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::todo, clippy::unimplemented)
+)]
+
 pub mod ablate;
 pub mod bench;
 pub mod cost;

@@ -129,6 +129,7 @@ impl Random {
             values: Values::Normal,
             uniform: true,
             led: false,
+            unrotated: 0,
             head_norms: false,
             biases: Vec::new(),
             lambda: self.lambda,

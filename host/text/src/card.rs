@@ -16,6 +16,8 @@ pub struct Made {
     pub bits: f64,
     /// Tokens of calibration text.
     pub tokens: usize,
+    /// Perplexity and what it was measured on, where it was.
+    pub perplexity: Option<String>,
 }
 
 /// The card, as `README.md`.
@@ -33,17 +35,28 @@ pub fn card(source: &Source, made: &Made) -> Result<String> {
     let name = Path::new(&source.name).file_name().map(|n| n.to_string_lossy().into_owned());
     let name = name.unwrap_or_else(|| source.name.clone());
     let licence = licence.unwrap_or_else(|| "not stated by the source".into());
-    let Made { method, bits, tokens } = made;
+    let Made { method, bits, tokens, perplexity } = made;
+    let perplexity =
+        perplexity.as_deref().unwrap_or("not measured; `accllm eval` on this folder measures it");
     Ok(format!(
         "---\n{front}base_model: {name}\ntags:\n- accllm\n- quantized\n---\n\n# {name}, quantized for accllm\n\n\
          Integer weights, 8-bit activations and a 4-bit KV cache, made by accllm {version}. Not for other programs: \
          `accllm run`, `accllm serve` and `accllm compile` read this folder.\n\n\
          | | |\n|---|---|\n| source | {name} |\n| licence | {licence} |\n| method | {method} |\n\
          | bits a weight | {bits:.2} |\n| calibration | {tokens} tokens |\n\
-         | perplexity | not measured; `accllm eval` on this folder measures it |\n\n\
+         | perplexity | {perplexity} |\n\n\
          SHA-256 of the source's files:\n\n| file | SHA-256 |\n|---|---|\n{hashes}",
         version = env!("CARGO_PKG_VERSION")
     ))
+}
+
+/// Hash of the files that a source's weights are in.
+///
+/// # Errors
+/// They cannot be read.
+pub fn fingerprint(source: &Source) -> Result<String> {
+    let each = files(source)?.iter().map(|f| hash(f)).collect::<Result<Vec<_>>>()?;
+    Ok(Sha256::digest(each.concat()).iter().map(|b| format!("{b:02x}")).collect())
 }
 
 /// The files that the source's weights are in.

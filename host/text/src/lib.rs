@@ -11,6 +11,12 @@
 //! - [`chat`] is a conversation on a session, by the model's chat template.
 //! - [`serve`] answers over HTTP.
 
+// Nothing panics on input: what fails is an error value.
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::todo, clippy::unimplemented)
+)]
+
 pub mod bundled;
 pub mod calibration;
 pub mod card;

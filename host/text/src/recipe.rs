@@ -53,6 +53,8 @@ pub enum Preset {
 pub enum Formats {
     /// One for all.
     One(WeightFormat),
+    /// One for each linear layer of a decoder layer, the same in all of them.
+    Each([WeightFormat; 7]),
     /// The best mixture under a budget.
     Mixed(Budget),
 }
@@ -182,7 +184,7 @@ impl Recipe {
         Options { prefix: prefix.clone(), ..Options::default() }.check(&float.config)?;
         let layer_pruning = self.prunings(float.config.sizes.layers)?;
         let costs = match self.formats {
-            Formats::One(_) => None,
+            Formats::One(_) | Formats::Each(_) => None,
             Formats::Mixed(budget) => Some(Costs::new(&float.config, budget)?),
         };
         let text = match self.text {
@@ -199,11 +201,12 @@ impl Recipe {
         let options = Options {
             body: match self.formats {
                 Formats::One(format) => format,
-                Formats::Mixed(_) => WeightFormat::W2Sparse,
+                Formats::Each(_) | Formats::Mixed(_) => WeightFormat::W2Sparse,
             },
-            layer_formats: match costs {
-                None => Vec::new(),
-                Some(costs) => mixture(float, &text, window, &costs, work, bars)?,
+            layer_formats: match (costs, self.formats) {
+                (Some(costs), _) => mixture(float, &text, window, &costs, work, bars)?,
+                (None, Formats::Each(each)) => vec![each; float.config.sizes.layers],
+                (None, _) => Vec::new(),
             },
             closed: Closed { pruning: self.pruning, ..Closed::default() },
             layer_pruning,

@@ -412,6 +412,27 @@ fn fields_of_other_servers() {
         text(r#""tool_choice": "auto", "n": 1, "top_k": -1, "user": "x""#),
         ("length".into(), 3.into())
     );
+    // False and 0 are no answer to what happens without being asked for.
+    for field in [
+        "skip_special_tokens",
+        "add_special_tokens",
+        "add_generation_prompt",
+        "detokenize",
+        "enable_thinking",
+    ] {
+        let (status, answer) = server.complete(&format!(r#"{{"prompt": [5], "{field}": false}}"#));
+        assert_eq!((status, &answer["error"]["param"]), (400, &field.into()), "{answer}");
+    }
+    for field in ["length_penalty", "typical_p", "repeat_penalty", "n"] {
+        let (status, answer) = server.complete(&format!(r#"{{"prompt": [5], "{field}": 0}}"#));
+        assert_eq!((status, &answer["error"]["param"]), (400, &field.into()), "{answer}");
+    }
+    assert_eq!(
+        text(
+            r#""skip_special_tokens": true, "use_beam_search": false, "min_tokens": 0, "mirostat": 0, "tools": []"#
+        ),
+        ("length".into(), 3.into())
+    );
     // All logits are equal, so that the bias alone decides.
     let biased = server
         .complete(r#"{"prompt": [5], "max_tokens": 2, "logit_bias": {"70": 1, "71": 2}, "logprobs": 0}"#)

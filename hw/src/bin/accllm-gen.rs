@@ -2,6 +2,12 @@
 //! parameters of `accllm_core` for that configuration (a name or a file) as Verilator options; with `--vitis NAME FOLDER`
 //! writes the Vitis package of that configuration.
 
+// Nothing panics on input: what fails is an error value.
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::todo, clippy::unimplemented)
+)]
+
 use accllm_hw::kernel::{Kernel, vitis};
 use std::{path::Path, process::ExitCode};
 

@@ -88,9 +88,14 @@ fn weights(c: &LlamaConfig) -> usize {
 }
 
 fn config(c: &LlamaConfig) -> Value {
+    let (architecture, kind) = match (c.head_norms, c.unrotated.is_empty()) {
+        (true, _) => ("Qwen3ForCausalLM", "qwen3"),
+        (false, true) => ("LlamaForCausalLM", "llama"),
+        (false, false) => ("SmolLM3ForCausalLM", "smollm3"),
+    };
     let mut all = json!({
-        "architectures": [if c.head_norms { "Qwen3ForCausalLM" } else { "LlamaForCausalLM" }],
-        "model_type": if c.head_norms { "qwen3" } else { "llama" },
+        "architectures": [architecture],
+        "model_type": kind,
         "hidden_act": "silu",
         "attention_bias": has(&ATTENTION, c),
         "mlp_bias": has(&FEED_FORWARD, c),
@@ -117,6 +122,12 @@ fn config(c: &LlamaConfig) -> Value {
     if let Some(Scaling::Longrope { short_factor }) = c.sizes.rope.scaling {
         all["rope_scaling"]["long_factor"] = json!(short_factor);
         all["rope_scaling"]["original_max_position_embeddings"] = json!(c.max_positions);
+    }
+    if !c.unrotated.is_empty() {
+        let rotates = (0..c.sizes.layers).map(|l| u8::from(c.rotates(l)));
+        all["no_rope_layers"] = json!(rotates.collect::<Vec<_>>());
+        // The family's own is a token of SmolLM3's vocabulary.
+        all["pad_token_id"] = Value::Null;
     }
     if c.eos.is_empty() {
         all["eos_token_id"] = Value::Null;

@@ -32,7 +32,8 @@ pub fn float(model: Arc<QuantModel>) -> Result<FloatModel> {
     };
     let final_norm = gain(&model.final_norm);
     let head = Some(matrix(&model.head, lsb(model.logit_frac)));
-    let weights: usize = model.layers.iter().flat_map(Layer::linears).map(|(_, w)| w.rows * w.cols).sum();
+    let weights: usize =
+        model.layers.iter().flat_map(Layer::linears).map(|(_, w)| w.grid.rows * w.grid.cols).sum();
     let count = model.layers.len();
     let layers = Layers::Stored { count, store: Arc::new(Integers(model)) };
     let layers = match weights <= RESIDENT {
@@ -50,6 +51,15 @@ fn config(model: &QuantModel) -> Result<LlamaConfig> {
             "the norms of layer {l} have another eps than the last one, and a checkpoint has one for all"
         )));
     }
+    let head_norms = model.layers.iter().any(|l| l.head_norms.is_some());
+    let unrotated: Vec<usize> =
+        (0..).zip(&model.layers).filter(|(_, w)| !w.rotates()).map(|(l, _)| l).collect();
+    if head_norms && !unrotated.is_empty() {
+        return Err(Error::Argument(
+            "the model has norms of heads and layers without rotation, and no family of checkpoints has both"
+                .into(),
+        ));
+    }
     Ok(LlamaConfig {
         sizes: a.sizes,
         sliding_window: None,
@@ -64,8 +74,8 @@ fn config(model: &QuantModel) -> Result<LlamaConfig> {
             .into_iter()
             .filter(|l| model.layers.iter().any(|w| w.biased().any(|b| b == *l)))
             .collect(),
-        head_norms: model.layers.iter().any(|l| l.head_norms.is_some()),
-        unrotated: Vec::new(),
+        head_norms,
+        unrotated,
     })
 }
 
@@ -151,16 +161,20 @@ fn raw_unit(norm: &Norm, eps: f64) -> f64 {
 
 /// A linear whose output has an LSB worth `unit`.
 fn matrix(w: &Weight, unit: f64) -> Matrix {
-    let mut data = Vec::with_capacity(w.rows * w.cols);
-    for r in 0..w.rows {
+    let mut data = Vec::with_capacity(w.grid.rows * w.grid.cols);
+    for r in 0..w.grid.rows {
         let factor = scaled(w.mult[r], w.shift[r]) * unit;
-        data.extend(w.integer_row(r).take(w.cols).map(|v| (f64::from(v) * factor) as f32));
+        data.extend(w.grid.integer_row(r).take(w.grid.cols).map(|v| (f64::from(v) * factor) as f32));
     }
-    Matrix { rows: w.rows, cols: w.cols, data }
+    Matrix { rows: w.grid.rows, cols: w.grid.cols, data }
 }
 
-/// Rows with each head's leading RoPE pair back in its place; `group` heads belong to a KV head.
+/// Rows with each head's leading RoPE pair back in its place; `group` heads belong to a KV head. Without rotation all places
+/// are alike.
 fn plain_pairs(w: &mut Matrix, layer: &Layer, head_dim: usize, group: usize) {
+    if !layer.rotates() {
+        return;
+    }
     for h in 0..w.rows / head_dim {
         let lead = usize::from(layer.lead(h / group));
         for first in [h * head_dim, h * head_dim + head_dim / 2] {

@@ -1,9 +1,10 @@
 //! Causal attention of the float reference, full or Λ-shaped.
 
-use super::ops::{Extent, RowsMut, View, product, softmax};
+use super::ops::{product, softmax, view, view_mut};
 use crate::config::LlamaConfig;
 use crate::simd::Simd;
 use accllm_hw::lambda::LambdaShape;
+use ndarray::s;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -78,19 +79,17 @@ fn head(
     let width = sinks + near;
     scores.clear();
     scores.resize(n * width, 0.0);
-    let queries = View { data: &x.q[from * qw + h * d..], row: qw, column: 1 };
-    let sink_queries = View { data: &x.q_sink[from * qw + h * d..], ..queries };
-    let keys = |first: usize| View { data: &x.k[first * kw + kv..], row: 1, column: kw };
-    let values = |first: usize| View::rows(&x.v[first * kw + kv..], kw);
-    // No product with nothing.
-    let mut score = |n_keys: usize, queries: View<'_>, first: usize, at: usize| {
-        if n_keys > 0 {
-            let out = RowsMut { data: &mut scores[at..], stride: width };
-            product(Extent { m: n, k: d, n: n_keys }, queries, keys(first), scale, out, false);
-        }
-    };
-    score(sinks, sink_queries, 0, 0);
-    score(near, queries, row(low), sinks);
+    let of_head = s![queries.clone(), h * d..(h + 1) * d];
+    let (q, q_sink) = (view(x.q, qw).slice_move(of_head), view(x.q_sink, qw).slice_move(of_head));
+    let [k, v] = [x.k, x.v].map(|x| view(x, kw).slice_move(s![.., kv..kv + d]));
+    // Sinks, and all windows together: the queries that see them, their rows in the cache, their columns among the
+    // scores. No product with nothing.
+    let parts = [(q_sink, 0..sinks, 0..sinks), (q, row(low)..row(low) + near, sinks..width)];
+    let parts = parts.into_iter().filter(|(_, rows, _)| !rows.is_empty());
+    let mut all = view_mut(scores, width);
+    for (q, rows, columns) in parts.clone() {
+        product(q, k.slice(s![rows, ..]).t(), scale, all.slice_mut(s![.., columns]), false);
+    }
     let mut seen = Vec::with_capacity(width);
     for (t, scores) in scores.chunks_exact_mut(width).enumerate() {
         let p = position(t);
@@ -99,14 +98,9 @@ fn head(
         let (a, b) = (sinks + start(t) - low, sinks + (p + 1).saturating_sub(low).max(start(t) - low));
         softmax_of(scores, shown, a..b, &mut seen);
     }
-    let weights = |from: usize| View { data: &scores[from..], row: width, column: 1 };
-    let out = &mut out[h * d..];
-    if sinks > 0 {
-        let out = RowsMut { data: out, stride: qw };
-        product(Extent { m: n, k: sinks, n: d }, weights(0), values(0), 1.0, out, false);
-    }
-    if near > 0 {
-        let (size, out) = (Extent { m: n, k: near, n: d }, RowsMut { data: out, stride: qw });
-        product(size, weights(sinks), values(row(low)), 1.0, out, sinks > 0);
+    let (weights, mut out) = (view(scores, width), view_mut(out, qw));
+    for (i, (_, rows, columns)) in parts.enumerate() {
+        let out = out.slice_mut(s![.., h * d..(h + 1) * d]);
+        product(weights.slice(s![.., columns]), v.slice(s![rows, ..]), 1.0, out, i > 0);
     }
 }

@@ -20,8 +20,8 @@ pub use layers::{LayerStore, Layers};
 pub(crate) use model::LayerAt;
 pub use model::{FloatLayer, FloatModel, Matrix};
 pub(crate) use ops::{
-    Extent, RowsMut, View, add, add_gram, add_scaled, dot, exp, linear, matrix_product, product, rms_norm,
-    silu_mul, softmax,
+    add, add_gram, add_scaled, dot, exp, linear, matrix_product, product, rms_norm, silu_mul, softmax, view,
+    view_mut,
 };
 pub use rope::Rope;
 pub use sample::SelfText;

@@ -1,11 +1,12 @@
 //! Weights of a float model.
 
 use super::bias::affine;
-use super::ops::rms_norm;
+use super::ops::{rms_norm, view};
 use super::{Biases, Layers};
 use crate::Result;
 use crate::config::LlamaConfig;
 use accllm_hw::sizes::Linear;
+use ndarray::ArrayView2;
 use std::borrow::Cow;
 
 /// A dense row-major matrix; a linear layer computes `y = W x`.
@@ -20,6 +21,11 @@ pub struct Matrix {
 }
 
 impl Matrix {
+    /// All of it.
+    pub(crate) fn view(&self) -> ArrayView2<'_, f32> {
+        view(&self.data, self.cols)
+    }
+
     /// Row `r` (panics past the end, as slices do; callers stay within `rows`).
     pub fn row(&self, r: usize) -> &[f32] {
         &self.data[r * self.cols..(r + 1) * self.cols]

@@ -3,57 +3,47 @@
 
 use super::Matrix;
 use crate::simd::{Simd, versions};
+use ndarray::{ArrayView2, ArrayViewMut2, s};
 use rayon::prelude::*;
 
 /// Rows per parallel block: large, because each block packs the whole other operand.
 const BLOCK: usize = 128;
 
-/// A matrix inside a slice: its first element, and the strides of rows and columns.
-#[derive(Clone, Copy)]
-pub(crate) struct View<'a> {
-    pub data: &'a [f32],
-    pub row: usize,
-    pub column: usize,
-}
-
-impl<'a> View<'a> {
-    /// Rows `stride` apart, columns next to each other.
-    pub fn rows(data: &'a [f32], stride: usize) -> Self {
-        Self { data, row: stride, column: 1 }
-    }
-
-    /// The transpose.
-    pub fn t(self) -> Self {
-        Self { row: self.column, column: self.row, ..self }
-    }
-
-    fn holds(&self, rows: usize, columns: usize) -> bool {
-        let last = rows.saturating_sub(1) * self.row + columns.saturating_sub(1) * self.column;
-        rows * columns == 0 || last < self.data.len()
+/// Whole rows of `columns` values as a matrix.
+pub(crate) fn view(data: &[f32], columns: usize) -> ArrayView2<'_, f32> {
+    let rows = data.len() / columns.max(1);
+    match ArrayView2::from_shape((rows, columns), data) {
+        Ok(view) => view,
+        Err(e) => {
+            unreachable!("callers have whole rows, not {} values of {columns} columns: {e}", data.len())
+        }
     }
 }
 
-/// Sizes of a matrix product: `m` by `k` times `k` by `n`.
-#[derive(Clone, Copy)]
-pub(crate) struct Extent {
-    pub m: usize,
-    pub k: usize,
-    pub n: usize,
-}
-
-/// Where a product's rows go: the first at the beginning of `data`, the others `stride` apart.
-pub(crate) struct RowsMut<'a> {
-    pub data: &'a mut [f32],
-    pub stride: usize,
+/// As [`view`], to be written.
+pub(crate) fn view_mut(data: &mut [f32], columns: usize) -> ArrayViewMut2<'_, f32> {
+    let (rows, all) = (data.len() / columns.max(1), data.len());
+    match ArrayViewMut2::from_shape((rows, columns), data) {
+        Ok(view) => view,
+        Err(e) => unreachable!("callers have whole rows, not {all} values of {columns} columns: {e}"),
+    }
 }
 
 /// `out = a b * scale`, or `out += a b * scale`, on one thread. The order of the sums depends on the sizes alone.
-pub(crate) fn product(size: Extent, a: View<'_>, b: View<'_>, scale: f32, out: RowsMut<'_>, add: bool) {
-    let (Extent { m, k, n }, RowsMut { data: out, stride }) = (size, out);
-    let whole = View { data: out, row: stride, column: 1 }.holds(m, n);
-    assert!(whole && a.holds(m, k) && b.holds(k, n), "a matrix product outside its operands");
+pub(crate) fn product(
+    a: ArrayView2<'_, f32>,
+    b: ArrayView2<'_, f32>,
+    scale: f32,
+    mut out: ArrayViewMut2<'_, f32>,
+    add: bool,
+) {
+    let ((m, k), n) = (a.dim(), b.ncols());
+    assert!(b.nrows() == k && out.dim() == (m, n), "{:?} = {:?} x {:?}", out.dim(), a.dim(), b.dim());
+    let ([a_row, a_column], [b_row, b_column]) =
+        ([a.strides()[0], a.strides()[1]], [b.strides()[0], b.strides()[1]]);
+    let (row, column) = (out.strides()[0], out.strides()[1]);
     let before = if add { 1.0 } else { 0.0 };
-    // SAFETY: all elements that the sizes and strides name are inside the three slices, as just checked; `out` is
+    // SAFETY: a view holds every element that its sizes and strides name, and the sizes fit, as just checked; `out` is
     // borrowed mutably, so that nothing else is in it.
     unsafe {
         gemm::gemm(
@@ -61,15 +51,15 @@ pub(crate) fn product(size: Extent, a: View<'_>, b: View<'_>, scale: f32, out: R
             n,
             k,
             out.as_mut_ptr(),
-            1,
-            stride as isize,
+            column,
+            row,
             add,
-            a.data.as_ptr(),
-            a.column as isize,
-            a.row as isize,
-            b.data.as_ptr(),
-            b.column as isize,
-            b.row as isize,
+            a.as_ptr(),
+            a_column,
+            a_row,
+            b.as_ptr(),
+            b_column,
+            b_row,
             before,
             scale,
             false,
@@ -80,40 +70,33 @@ pub(crate) fn product(size: Extent, a: View<'_>, b: View<'_>, scale: f32, out: R
     }
 }
 
-/// [`product`] on all threads, as an `m` by `n` matrix of its own.
-pub(crate) fn matrix_product(size: Extent, a: View<'_>, b: View<'_>) -> Vec<f32> {
-    let Extent { m, n, .. } = size;
-    let mut out = vec![0.0f32; m * n];
+/// [`product`] on all threads, as rows of their own.
+pub(crate) fn matrix_product(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>) -> Vec<f32> {
+    let n = b.ncols();
+    let mut out = vec![0.0f32; a.nrows() * n];
     out.par_chunks_mut(BLOCK * n.max(1)).enumerate().for_each(|(block, out)| {
-        let a = View { data: a.data.get(block * BLOCK * a.row..).unwrap_or_default(), ..a };
-        let size = Extent { m: out.len() / n, ..size };
-        product(size, a, b, 1.0, RowsMut { data: out, stride: n }, false);
+        let (first, rows) = (block * BLOCK, out.len() / n);
+        product(a.slice(s![first..first + rows, ..]), b, 1.0, view_mut(out, n), false);
     });
     out
 }
 
 /// `y = x W^T` for `x` of `[tokens, w.cols]`; returns `[tokens, w.rows]`.
 pub(crate) fn linear(x: &[f32], w: &Matrix) -> Vec<f32> {
-    let tokens = x.len() / w.cols;
-    if tokens < 2 * BLOCK {
-        return linear_of_few(x, w);
+    match x.len() / w.cols < 2 * BLOCK {
+        true => linear_of_few(x, w),
+        false => matrix_product(view(x, w.cols), w.view().t()),
     }
-    let size = Extent { m: tokens, k: w.cols, n: w.rows };
-    matrix_product(size, View::rows(x, w.cols), View::rows(&w.data, w.cols).t())
 }
 
 /// [`linear`] of few tokens: in parallel over the weight's rows, so that each is read once.
 fn linear_of_few(x: &[f32], w: &Matrix) -> Vec<f32> {
     let tokens = x.len() / w.cols;
     let mut by_row = vec![0.0f32; tokens * w.rows];
-    by_row.par_chunks_mut(BLOCK * tokens.max(1)).zip(w.data.par_chunks(BLOCK * w.cols)).for_each(
-        |(y, w_part)| {
-            let w_view = View { data: w_part, row: w.cols, column: 1 };
-            let transposed = View { data: x, row: 1, column: w.cols };
-            let size = Extent { m: w_part.len() / w.cols, k: w.cols, n: tokens };
-            product(size, w_view, transposed, 1.0, RowsMut { data: y, stride: tokens }, false);
-        },
-    );
+    let parts = by_row.par_chunks_mut(BLOCK * tokens.max(1)).zip(w.data.par_chunks(BLOCK * w.cols));
+    parts.for_each(|(y, rows)| {
+        product(view(rows, w.cols), view(x, w.cols).t(), 1.0, view_mut(y, tokens), false);
+    });
     let mut y = vec![0.0f32; tokens * w.rows];
     // A cache line of each token at a time.
     for (tile, rows) in by_row.chunks(16 * tokens.max(1)).enumerate() {
@@ -127,14 +110,12 @@ fn linear_of_few(x: &[f32], w: &Matrix) -> Vec<f32> {
 
 /// `gram += x^T x` for `x` of `[rows, width]`; `gram` is `[width, width]` and symmetric.
 pub(crate) fn add_gram(gram: &mut [f32], x: &[f32], width: usize) {
-    let rows = x.len() / width;
+    let x = view(x, width);
     // Blocks on the diagonal and right of it; the others are their mirror images.
     gram.par_chunks_mut(BLOCK * width).enumerate().for_each(|(block, out)| {
-        let first = block * BLOCK;
-        let right = View { data: x.get(first..).unwrap_or_default(), row: width, column: 1 };
-        let size = Extent { m: out.len() / width, k: rows, n: width - first };
-        let out = RowsMut { data: &mut out[first..], stride: width };
-        product(size, right.t(), right, 1.0, out, true);
+        let (first, rows) = (block * BLOCK, out.len() / width);
+        let out = view_mut(out, width).slice_move(s![.., first..]);
+        product(x.slice(s![.., first..first + rows]).t(), x.slice(s![.., first..]), 1.0, out, true);
     });
     for i in 0..width {
         for j in 0..i / BLOCK * BLOCK {
@@ -292,10 +273,10 @@ mod tests {
     fn products_of_strided_matrices() {
         let x: Vec<f32> = (0..600).map(|i| ((i * 37) % 23) as f32 - 11.0).collect();
         let (m, k, n) = (5, 7, 6);
-        let a = View { data: &x[3..], row: 40, column: 2 };
-        let b = View { data: &x[100..], row: 3, column: 30 };
+        let (forty, thirty) = (view(&x, 40), view(&x, 30));
+        let (a, b) = (forty.slice(s![..5, 3..17;2]), thirty.slice(s![3..9, 10..29;3]));
         let mut out = vec![1.0f32; 5 * 9];
-        product(Extent { m, k, n }, a, b, 0.5, RowsMut { data: &mut out, stride: 9 }, true);
+        product(a, b.t(), 0.5, view_mut(&mut out, 9).slice_move(s![.., ..6]), true);
         for i in 0..m {
             for j in 0..n {
                 let sum: f32 = (0..k).map(|l| x[3 + i * 40 + l * 2] * x[100 + l * 3 + j * 30]).sum();
@@ -303,5 +284,12 @@ mod tests {
             }
             assert!(out[i * 9 + n..].iter().take(3).all(|v| *v == 1.0));
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "(2, 2) = (2, 3) x (2, 3)")]
+    fn sizes_that_do_not_fit_are_refused() {
+        let (x, mut out) = ([0.0; 6], [0.0; 4]);
+        product(view(&x, 3), view(&x, 3), 1.0, view_mut(&mut out, 2), false);
     }
 }

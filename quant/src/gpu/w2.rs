@@ -7,7 +7,7 @@
 
 use crate::float::Matrix;
 use crate::grid::GridWeight;
-use crate::model::{GROUP, WeightFormat};
+use crate::model::{GROUP, Levels, WeightFormat};
 use rayon::prelude::*;
 
 /// Rounds of levels and steps.
@@ -17,21 +17,21 @@ const ROUNDS: usize = 3;
 pub(super) fn round_weights(w: &Matrix) -> GridWeight {
     let groups = w.cols / GROUP;
     let rows: Vec<(Vec<i8>, Vec<u8>, f32)> = (0..w.rows).into_par_iter().map(|r| row(w.row(r))).collect();
-    let mut grid = GridWeight {
+    let mut grid = Levels {
         format: WeightFormat::W2Sparse,
         rows: w.rows,
         cols: w.cols,
         level: Vec::with_capacity(w.rows * w.cols),
         scale: Vec::with_capacity(w.rows * groups),
         offset: Vec::new(),
-        row_scale: Vec::with_capacity(w.rows),
     };
+    let mut row_scale = Vec::with_capacity(w.rows);
     for (level, scale, unit) in rows {
         grid.level.extend(level);
         grid.scale.extend(scale);
-        grid.row_scale.push(unit);
+        row_scale.push(unit);
     }
-    grid
+    GridWeight { grid, row_scale }
 }
 
 fn row(w: &[f32]) -> (Vec<i8>, Vec<u8>, f32) {
@@ -107,10 +107,10 @@ mod tests {
     /// The quantizer finds the levels and scales of the training in the values that it hands over.
     #[test]
     fn the_grid_is_recovered_exactly() {
-        let grid = round_weights(&weights(24, 160));
-        let Some(found) = recover(&grid.dequantize()) else { panic!("the grid is not found") };
-        assert_eq!((&found.level, &found.scale), (&grid.level, &grid.scale));
-        for (a, b) in found.row_scale.iter().zip(&grid.row_scale) {
+        let fitted = round_weights(&weights(24, 160));
+        let Some(found) = recover(&fitted.dequantize()) else { panic!("the grid is not found") };
+        assert_eq!((&found.grid.level, &found.grid.scale), (&fitted.grid.level, &fitted.grid.scale));
+        for (a, b) in found.row_scale.iter().zip(&fitted.row_scale) {
             assert!((a / b - 1.0).abs() < 1e-6, "{a} for {b}");
         }
     }
@@ -118,15 +118,16 @@ mod tests {
     #[test]
     fn two_of_four_are_kept_and_levels_are_nearest() {
         let w = weights(8, 96);
-        let grid = round_weights(&w);
-        assert!(grid.level.chunks_exact(4).all(|q| q.iter().filter(|l| **l != 0).count() == 2));
-        let step = |r: usize, c: usize| f32::from(grid.scale[(r * 96 + c) / GROUP]) * grid.row_scale[r];
-        for (i, (l, w)) in grid.level.iter().zip(&w.data).enumerate() {
+        let fitted = round_weights(&w);
+        assert!(fitted.grid.level.chunks_exact(4).all(|q| q.iter().filter(|l| **l != 0).count() == 2));
+        let step =
+            |r: usize, c: usize| f32::from(fitted.grid.scale[(r * 96 + c) / GROUP]) * fitted.row_scale[r];
+        for (i, (l, w)) in fitted.grid.level.iter().zip(&w.data).enumerate() {
             let s = step(i / 96, i % 96);
             let error = |l: i8| (w.abs() - f32::from(l) * s).abs();
             assert!(*l == 0 || error(l.abs()) <= error(3 - l.abs()) + 1e-6);
         }
-        assert!(grid.scale.chunks_exact(3).all(|row| row.contains(&255)));
+        assert!(fitted.grid.scale.chunks_exact(3).all(|row| row.contains(&255)));
     }
 
     #[test]

@@ -1,71 +1,51 @@
 //! A weight on a grid, before the activation steps are folded in.
 
 use crate::float::Matrix;
-use crate::model::{GROUP, WeightFormat};
+use crate::model::{GROUP, Levels, WeightFormat};
 use accllm_hw::beat::OFFSET_SHIFT;
 
 /// What an offset is worth, in scales.
 pub(crate) const OFFSET: f32 = (1 << OFFSET_SHIFT) as f32;
 
-/// `value[r][c] = (level[r][c] * scale[r][c / 32] + 4 * offset[r][c / 32]) * row_scale[r]`.
+/// `value[r][c] = w[r][c] * row_scale[r]`, with `w` the values of `grid`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GridWeight {
-    /// Level set.
-    pub format: WeightFormat,
-    /// Output features.
-    pub rows: usize,
-    /// Input features, before padding to a multiple of 32.
-    pub cols: usize,
-    /// `[rows, cols_padded]`.
-    pub level: Vec<i8>,
-    /// `[rows, cols_padded / 32]`.
-    pub scale: Vec<u8>,
-    /// The same for W4, empty for other formats.
-    pub offset: Vec<i8>,
+    /// `w`.
+    pub grid: Levels,
     /// `[rows]`.
     pub row_scale: Vec<f32>,
 }
 
 impl GridWeight {
-    /// Columns rounded up to a multiple of 32.
-    pub fn cols_padded(&self) -> usize {
-        self.cols.next_multiple_of(GROUP)
-    }
-
     /// The values as a matrix `[rows, cols]`.
     pub fn dequantize(&self) -> Matrix {
-        let (padded, groups) = (self.cols_padded(), self.cols_padded() / GROUP);
-        let mut data = Vec::with_capacity(self.rows * self.cols);
-        for r in 0..self.rows {
-            for c in 0..self.cols {
-                let level = f32::from(self.level[r * padded + c]);
-                let scale = f32::from(self.scale[r * groups + c / GROUP]);
-                let offset = self.offset.get(r * groups + c / GROUP).map_or(0.0, |o| OFFSET * f32::from(*o));
-                data.push((level * scale + offset) * self.row_scale[r]);
-            }
+        let (rows, cols) = (self.grid.rows, self.grid.cols);
+        let mut data = Vec::with_capacity(rows * cols);
+        for (r, unit) in self.row_scale.iter().enumerate() {
+            data.extend(self.grid.integer_row(r).take(cols).map(|w| f32::from(w) * unit));
         }
-        Matrix { rows: self.rows, cols: self.cols, data }
+        Matrix { rows, cols, data }
     }
 
     /// Multiplies the columns by `shape`, one factor for the columns of a group: levels stay, scales are rounded anew.
     pub fn scale_groups(&mut self, shape: &[f32]) {
-        let groups = self.cols_padded() / GROUP;
-        for r in 0..self.rows {
+        let groups = self.grid.cols_padded() / GROUP;
+        for r in 0..self.grid.rows {
             let here = r * groups..(r + 1) * groups;
             let unit_before = self.row_scale[r];
             let step = |(g, i): (usize, usize)| {
                 let factor = unit_before * shape.get(g * GROUP).copied().unwrap_or(1.0);
-                let offset = self.offset.get(i).map_or(0.0, |o| OFFSET * f32::from(*o));
-                Step { size: f32::from(self.scale[i]) * factor, offset: offset * factor }
+                let offset = self.grid.offset.get(i).map_or(0.0, |o| OFFSET * f32::from(*o));
+                Step { size: f32::from(self.grid.scale[i]) * factor, offset: offset * factor }
             };
             let steps: Vec<Step> = here.clone().enumerate().map(step).collect();
-            let mut row = GridRow::zero(groups * GROUP, self.format, unit(&steps));
+            let mut row = GridRow::zero(groups * GROUP, self.grid.format, unit(&steps));
             steps.iter().enumerate().for_each(|(g, step)| {
                 row.set(g, *step);
             });
             self.row_scale[r] = row.row_scale;
-            self.scale[here.clone()].copy_from_slice(&row.scale);
-            if let Some(offset) = self.offset.get_mut(here) {
+            self.grid.scale[here.clone()].copy_from_slice(&row.scale);
+            if let Some(offset) = self.grid.offset.get_mut(here) {
                 offset.copy_from_slice(&row.offset);
             }
         }
@@ -130,15 +110,15 @@ impl GridRow {
 
 /// Joins rows of equal width.
 pub(crate) fn join(format: WeightFormat, cols: usize, rows: Vec<GridRow>) -> GridWeight {
-    GridWeight {
+    let grid = Levels {
         format,
         rows: rows.len(),
         cols,
-        row_scale: rows.iter().map(|r| r.row_scale).collect(),
         level: rows.iter().flat_map(|r| r.level.iter().copied()).collect(),
         scale: rows.iter().flat_map(|r| r.scale.iter().copied()).collect(),
         offset: rows.iter().flat_map(|r| r.offset.iter().copied()).collect(),
-    }
+    };
+    GridWeight { grid, row_scale: rows.iter().map(|r| r.row_scale).collect() }
 }
 
 #[cfg(test)]
@@ -159,7 +139,7 @@ mod tests {
             let mut after = before.clone();
             after.scale_groups(&shape);
             after.divide_rows(&divisor);
-            assert_eq!(before.level, after.level);
+            assert_eq!(before.grid.level, after.grid.level);
             let wide = |m: &Matrix| m.data.iter().map(|v| v.abs()).fold(0.0, f32::max);
             let (values, changed) = (before.dequantize(), after.dequantize());
             for (i, (a, b)) in values.data.iter().zip(&changed.data).enumerate() {

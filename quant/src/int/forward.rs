@@ -210,13 +210,13 @@ fn say(
 
 /// Adds the biases of linears, whose outputs stand next to each other in a row, where they have them.
 fn add_bias(y: &mut [i32], linears: &[&Weight]) {
-    let width: usize = linears.iter().map(|w| w.rows).sum();
+    let width: usize = linears.iter().map(|w| w.grid.rows).sum();
     let mut from = 0;
     for w in linears {
         if !w.bias.is_empty() {
-            y.chunks_exact_mut(width).for_each(|row| add(&mut row[from..from + w.rows], &w.bias));
+            y.chunks_exact_mut(width).for_each(|row| add(&mut row[from..from + w.grid.rows], &w.bias));
         }
-        from += w.rows;
+        from += w.grid.rows;
     }
 }
 

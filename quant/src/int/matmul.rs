@@ -175,7 +175,7 @@ fn accumulate(simd: Simd, w: &Packed, x: &Acts, block: usize, t: usize) -> [[i64
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Weight, WeightFormat};
+    use crate::model::{Levels, Weight, WeightFormat};
     use accllm_hw::fixed::{self, requant};
     use proptest::prelude::*;
 
@@ -196,13 +196,16 @@ mod tests {
             true if extreme => [-8, 7][v as usize % 2],
             true => (v % 16) as i8 - 8,
         };
-        Weight {
+        let grid = Levels {
             format: WeightFormat::W4,
             rows,
             cols,
             level: (0..rows * padded).map(|i| level(next(), i % padded)).collect(),
             scale: (0..rows * padded / 32).map(|_| if extreme { 255 } else { next() as u8 }).collect(),
             offset: (0..rows * padded / 32).map(|_| if extreme { -128 } else { next() as i8 }).collect(),
+        };
+        Weight {
+            grid,
             mult: (0..rows).map(|_| next() as u16).collect(),
             shift: (0..rows).map(|_| (next() % 64) as u8).collect(),
             bias: Vec::new(),
@@ -234,7 +237,7 @@ mod tests {
                     for t in 0..tokens {
                         for r in 0..a + b {
                             let (w, r0) = if r < a { (&linears[0], r) } else { (&linears[1], r - a) };
-                            let row: Vec<i16> = w.integer_row(r0).collect();
+                            let row: Vec<i16> = w.grid.integer_row(r0).collect();
                             let acc: i64 = (0..cols).map(|c| {
                                 let e = exponents.get(t * cols.div_ceil(256) + c / 256).copied().unwrap_or(0);
                                 (i64::from(codes[t * cols + c]) * i64::from(row[c])) << e
@@ -259,17 +262,15 @@ mod tests {
         let outs = [(1, 20), (u16::MAX, 63), (u16::MAX, 62)];
         for ((cols, x, level, offset), (mult, shift)) in cases.into_iter().flat_map(|c| outs.map(|o| (c, o)))
         {
-            let w = Weight {
+            let grid = Levels {
                 format: WeightFormat::W4,
                 rows: 1,
                 cols,
                 level: vec![level; cols],
                 scale: vec![255; cols / 32],
                 offset: vec![offset; cols / 32],
-                mult: vec![mult],
-                shift: vec![shift],
-                bias: Vec::new(),
             };
+            let w = Weight { grid, mult: vec![mult], shift: vec![shift], bias: Vec::new() };
             for simd in Simd::all() {
                 let acts = Acts::narrow(7, cols, |_, out| out.fill(x));
                 let y = linear(simd, &Packed::new(&[&w]), &acts, false);

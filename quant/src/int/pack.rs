@@ -23,15 +23,15 @@ pub(super) struct Packed {
 impl Packed {
     /// Packs linears that have the same columns.
     pub fn new(linears: &[&Weight]) -> Self {
-        let rows: usize = linears.iter().map(|w| w.rows).sum();
-        let width = linears.first().map_or(0, |w| w.cols_padded());
+        let rows: usize = linears.iter().map(|w| w.grid.rows).sum();
+        let width = linears.first().map_or(0, |w| w.grid.cols_padded());
         let (blocks, groups) = (rows.div_ceil(ROWS), width / GROUP);
         // Row `r` of all: its linear, and the row there.
         let find = |r: usize| {
             let mut first = 0;
             linears.iter().find_map(|w| {
                 let at = r - first;
-                first += w.rows;
+                first += w.grid.rows;
                 (r < first).then_some((*w, at))
             })
         };
@@ -40,11 +40,11 @@ impl Packed {
         let mut scale = vec![0u8; blocks * groups * ROWS];
         let mut out = vec![([0u16; ROWS], [0u8; ROWS]); blocks];
         let mut offset = Vec::new();
-        if linears.iter().any(|w| w.offset.iter().any(|o| *o != 0)) {
+        if linears.iter().any(|w| w.grid.offset.iter().any(|o| *o != 0)) {
             let padded = groups.next_multiple_of(2);
             offset = vec![0i8; blocks * padded * ROWS];
             for (r, (w, row)) in (0..rows).filter_map(|r| Some((r, find(r)?))) {
-                for (g, o) in w.offset.iter().skip(row * groups).take(groups).enumerate() {
+                for (g, o) in w.grid.offset.iter().skip(row * groups).take(groups).enumerate() {
                     offset[(r / ROWS * padded + g / 2 * 2) * ROWS + r % ROWS * 2 + g % 2] = *o;
                 }
             }
@@ -57,10 +57,10 @@ impl Packed {
             for i in 0..ROWS {
                 let Some((w, r)) = find(block * ROWS + i) else { break };
                 (out.0[i], out.1[i]) = (w.mult[r], w.shift[r]);
-                for (g, s) in w.scale[r * groups..][..groups].iter().enumerate() {
+                for (g, s) in w.grid.scale[r * groups..][..groups].iter().enumerate() {
                     scale[g * ROWS + i] = *s;
                 }
-                for (eight, l) in w.level[r * width..][..width].chunks_exact(8).enumerate() {
+                for (eight, l) in w.grid.level[r * width..][..width].chunks_exact(8).enumerate() {
                     let (g, part) = (eight / 4, eight % 4);
                     let at = g * GROUP_BYTES + (i / 16 * 4 + part) * 64 + i % 16 * 4;
                     for (c, byte) in level[at..at + 4].iter_mut().enumerate() {

@@ -258,11 +258,7 @@ impl<'m> Sequence<'m> {
         let angles = |p: u64| {
             let (cos, sin) =
                 fixed::rope_row(p, &m.arch.sizes.rope, m.arch.sizes.head_dim, m.arch.sizes.padded_head());
-            self.prepared
-                .leads
-                .iter()
-                .map(|lead| fixed::led_row(cos.clone(), sin.clone(), usize::from(*lead)))
-                .collect()
+            self.prepared.leads.iter().map(|lead| fixed::led_row(cos.clone(), sin.clone(), *lead)).collect()
         };
         let ceiling: Vec<_> = angles(self.lambda.sink_position(u64::MAX));
         let row = |p: u64| Turns {

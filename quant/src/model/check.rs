@@ -1,6 +1,6 @@
 //! Checks that a quantized model obeys the contract; run on every load and before every write.
 
-use super::{GROUP, LambdaShape, Layer, Norm, QuantModel, Weight, WeightFormat};
+use super::{GROUP, LambdaShape, Layer, Norm, QuantModel, UNROTATED, Weight, WeightFormat};
 use crate::{Error, Result};
 use accllm_hw::fixed;
 use accllm_hw::sizes::Linear;
@@ -38,7 +38,14 @@ impl QuantModel {
             if !layer.leads.is_empty() {
                 same(path, &format!("layers[{l}].leads"), layer.leads.len(), a.kv_heads)?;
             }
-            for lead in &layer.leads {
+            if !layer.rotates() && layer.leads.iter().any(|lead| *lead != UNROTATED) {
+                let why = format!(
+                    "are {:?}; {UNROTATED} (no rotation) is for all heads of a layer or none",
+                    layer.leads
+                );
+                return Err(Error::config(path, format!("layers[{l}].leads"), why));
+            }
+            for lead in layer.leads.iter().filter(|_| layer.rotates()) {
                 at_most(path, &format!("layers[{l}].leads"), *lead, (a.head_dim / 2 - 1) as u8)?;
             }
             if layer.head_norms.is_some() != self.layers.first().is_some_and(|l| l.head_norms.is_some()) {
@@ -64,11 +71,11 @@ impl QuantModel {
 
     fn check_linear(&self, w: &Weight, path: &Path, linear: Linear, full: &str) -> Result<()> {
         let shape = self.arch.sizes.quantized(linear);
-        if (w.rows, w.cols) != shape {
+        if (w.grid.rows, w.grid.cols) != shape {
             return Err(Error::Shape {
                 path: path.to_path_buf(),
                 tensor: full.to_string(),
-                found: vec![w.rows, w.cols],
+                found: vec![w.grid.rows, w.grid.cols],
                 expected: vec![shape.0, shape.1],
             });
         }
@@ -96,15 +103,15 @@ impl super::Arch {
 impl Weight {
     /// Checks tensor lengths, shifts and level structure; `used` tells real columns from padding.
     fn check(&self, path: &Path, full: &str, used: impl Fn(usize) -> bool) -> Result<()> {
-        let (width, groups) = (self.cols_padded(), self.groups());
-        same(path, &format!("{full}.level"), self.level.len(), self.rows * width)?;
-        same(path, &format!("{full}.scale"), self.scale.len(), self.rows * groups)?;
-        let offsets = if self.format == WeightFormat::W4 { self.rows * groups } else { 0 };
-        same(path, &format!("{full}.offset"), self.offset.len(), offsets)?;
-        same(path, &format!("{full}.mult"), self.mult.len(), self.rows)?;
-        same(path, &format!("{full}.shift"), self.shift.len(), self.rows)?;
+        let (width, groups) = (self.grid.cols_padded(), self.grid.groups());
+        same(path, &format!("{full}.level"), self.grid.level.len(), self.grid.rows * width)?;
+        same(path, &format!("{full}.scale"), self.grid.scale.len(), self.grid.rows * groups)?;
+        let offsets = if self.grid.format == WeightFormat::W4 { self.grid.rows * groups } else { 0 };
+        same(path, &format!("{full}.offset"), self.grid.offset.len(), offsets)?;
+        same(path, &format!("{full}.mult"), self.mult.len(), self.grid.rows)?;
+        same(path, &format!("{full}.shift"), self.shift.len(), self.grid.rows)?;
         if !self.bias.is_empty() {
-            same(path, &format!("{full}.bias"), self.bias.len(), self.rows)?;
+            same(path, &format!("{full}.bias"), self.bias.len(), self.grid.rows)?;
         }
         let bad = |part: &str, element: usize, value: String, expected| Error::Value {
             path: path.to_path_buf(),
@@ -120,14 +127,14 @@ impl Weight {
             return Err(bad("bias", i, self.bias[i].to_string(), "biases have 26 bits"));
         }
         let mut of_format = [false; 256];
-        self.format.levels().iter().for_each(|l| of_format[usize::from(l.cast_unsigned())] = true);
-        for (g, level) in self.level.chunks_exact(GROUP).enumerate() {
+        self.grid.format.levels().iter().for_each(|l| of_format[usize::from(l.cast_unsigned())] = true);
+        for (g, level) in self.grid.level.chunks_exact(GROUP).enumerate() {
             let first = g % groups * GROUP;
-            let scaled = self.scale[g] != 0;
+            let scaled = self.grid.scale[g] != 0;
             for (q, quad) in level.chunks_exact(4).enumerate() {
                 let real = |i: usize| used(first + 4 * q + i);
                 for (i, l) in quad.iter().enumerate() {
-                    let zero_ok = self.format == WeightFormat::W2Sparse || !scaled || !real(i);
+                    let zero_ok = self.grid.format == WeightFormat::W2Sparse || !scaled || !real(i);
                     if !(of_format[usize::from(l.cast_unsigned())] || *l == 0 && zero_ok)
                         || (*l != 0 && !real(i))
                     {
@@ -137,7 +144,7 @@ impl Weight {
                 }
                 let kept = quad.iter().filter(|l| **l != 0).count();
                 let exact = scaled && (0..4).all(real);
-                if self.format == WeightFormat::W2Sparse && (kept > 2 || exact && kept != 2) {
+                if self.grid.format == WeightFormat::W2Sparse && (kept > 2 || exact && kept != 2) {
                     let what = "2:4 needs exactly two non-zero levels in each group of four columns";
                     return Err(bad(
                         "level",

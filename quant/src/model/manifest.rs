@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub(super) const FORMAT: &str = "accllm-quant";
 /// Version written.
 pub(super) const VERSION: u32 = 5;
-/// Version written of a model with biases or norms of heads, which readers of the one before would leave out.
+/// Version written of a model with biases, norms of heads or layers without rotation, which readers of the one before would leave out.
 pub(super) const BIASED: u32 = 6;
 /// The version before it, whose tensors are not packed; only [`super::QuantModel::load_unpacked`] reads it.
 pub(super) const UNPACKED: u32 = 4;

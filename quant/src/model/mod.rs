@@ -17,7 +17,9 @@ pub use arch::Arch;
 pub use check::check_lambda;
 pub use head_cache::HeadCache;
 pub use prefix::Prefix;
-pub use weight::Weight;
+pub use weight::{Levels, Weight};
+
+pub use accllm_hw::fixed::UNROTATED;
 
 use accllm_hw::sizes::Linear;
 
@@ -63,7 +65,7 @@ pub struct Layer {
     /// Scalar constants.
     pub constants: LayerConstants,
     /// Of each KV head, the RoPE pair that has changed places with pair 0 in the rows of q and k, and so turns by its
-    /// frequency; empty where all are 0.
+    /// frequency; empty where all are 0. [`UNROTATED`] for all of them in a layer without rotation.
     pub leads: Vec<u8>,
     /// Norms of each query head and of each key head before their rotation, whose gains are `[head_dim]`.
     pub head_norms: Option<[Norm; 2]>,
@@ -99,12 +101,17 @@ impl Layer {
         self.linears().filter(|(_, w)| !w.bias.is_empty()).map(|(l, _)| l)
     }
 
-    /// Whether it has what a plain Llama's layer has not: biases, norms of heads.
+    /// Whether it has what a plain Llama's layer has not: biases, norms of heads, no rotation.
     pub(crate) fn is_more_than_plain(&self) -> bool {
-        self.head_norms.is_some() || self.biased().next().is_some()
+        self.head_norms.is_some() || self.biased().next().is_some() || !self.rotates()
     }
 
-    /// The leading RoPE pair of a KV head.
+    /// Whether its queries and keys are rotated.
+    pub fn rotates(&self) -> bool {
+        !self.leads.contains(&UNROTATED)
+    }
+
+    /// The leading RoPE pair of a KV head; [`UNROTATED`] in a layer without rotation.
     pub fn lead(&self, kv_head: usize) -> u8 {
         self.leads.get(kv_head).copied().unwrap_or(0)
     }
@@ -138,7 +145,7 @@ pub struct QuantModel {
 }
 
 impl QuantModel {
-    /// The different leading RoPE pairs of the model, ascending; at least one.
+    /// The different leading RoPE pairs of the model, ascending, [`UNROTATED`] for layers without rotation; at least one.
     pub fn leads(&self) -> Vec<u8> {
         different_leads(self.layers.iter().map(|l| l.leads.as_slice()))
     }

@@ -1,6 +1,6 @@
 //! Levels and embedding entries as the tensor file holds them (`docs/formats.md` §3): no wider than they must be.
 
-use super::{GROUP, Weight, WeightFormat};
+use super::{GROUP, Levels, WeightFormat};
 use accllm_hw::beat::{PATTERNS, group_w2s};
 use rayon::prelude::*;
 
@@ -23,7 +23,7 @@ pub(super) fn row_bytes(format: WeightFormat, padded: usize) -> usize {
 }
 
 /// The levels of all rows. Levels of a checked model: those under a scale of 0 are not kept.
-pub(super) fn pack(w: &Weight) -> Vec<u8> {
+pub(super) fn pack(w: &Levels) -> Vec<u8> {
     let code = |l: i8| w.format.levels().iter().position(|x| *x == l).unwrap_or(0) as u8;
     let one = |part: &[i8]| match w.format {
         WeightFormat::W2Sparse => pack_group(part, code),
@@ -206,7 +206,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// Levels of a format with scales, some of them 0, for 2 rows of 72 columns, of which some of the last 32 are padding.
-    fn weights() -> impl Strategy<Value = Weight> {
+    fn weights() -> impl Strategy<Value = Levels> {
         let format =
             prop::sample::select(vec![WeightFormat::W2Sparse, WeightFormat::W2Dense, WeightFormat::W4]);
         let random = prop::collection::vec(any::<u8>(), 2 * 96);
@@ -226,17 +226,7 @@ mod tests {
                     }
                 }
             }
-            Weight {
-                format,
-                rows: 2,
-                cols: 72,
-                level,
-                scale,
-                offset: vec![],
-                mult: vec![],
-                shift: vec![],
-                bias: vec![],
-            }
+            Levels { format, rows: 2, cols: 72, level, scale, offset: vec![] }
         })
     }
 

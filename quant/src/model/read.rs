@@ -4,8 +4,9 @@ use super::manifest::{
     BIASED, FORMAT, Header, LayerEntry, MANIFEST, Manifest, NormEntry, TENSORS, UNPACKED, VERSION,
 };
 use super::packed::{self, Narrow};
-use super::{GROUP, HeadCache, Layer, Norm, Prefix, QuantModel, Weight, WeightFormat};
+use super::{GROUP, HeadCache, Layer, Levels, Norm, Prefix, QuantModel, Weight, WeightFormat};
 use crate::{Error, Result};
+use accllm_hw::numbers::numbers;
 use accllm_hw::sizes::{Linear, Sizes};
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
@@ -85,7 +86,7 @@ fn layer(t: &Tensors<'_>, a: &Sizes, l: usize, e: &LayerEntry) -> Result<Layer> 
         let name = format!("L{l}.{}", linear.name());
         let mut w = t.linear(&name, a, linear, format)?;
         if e.biases.iter().any(|b| b == linear.name()) {
-            w.bias = t.i32(&format!("{name}.bias"), &[w.rows])?;
+            w.bias = t.i32(&format!("{name}.bias"), &[w.grid.rows])?;
         }
         Ok(w)
     };
@@ -172,22 +173,19 @@ impl Tensors<'_> {
     }
 
     fn i16(&self, name: &str, shape: &[usize]) -> Result<Vec<i16>> {
-        let bytes = self.bytes(name, Dtype::I16, "I16", shape)?;
-        Ok(bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect())
+        Ok(numbers(self.bytes(name, Dtype::I16, "I16", shape)?).collect())
     }
 
     fn i32(&self, name: &str, shape: &[usize]) -> Result<Vec<i32>> {
-        let bytes = self.bytes(name, Dtype::I32, "I32", shape)?;
-        Ok(bytes.chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+        Ok(numbers(self.bytes(name, Dtype::I32, "I32", shape)?).collect())
     }
 
     fn i8(&self, name: &str, shape: &[usize]) -> Result<Vec<i8>> {
-        Ok(self.bytes(name, Dtype::I8, "I8", shape)?.iter().map(|b| b.cast_signed()).collect())
+        Ok(numbers(self.bytes(name, Dtype::I8, "I8", shape)?).collect())
     }
 
     fn u16(&self, name: &str, shape: &[usize]) -> Result<Vec<u16>> {
-        let bytes = self.bytes(name, Dtype::U16, "U16", shape)?;
-        Ok(bytes.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]])).collect())
+        Ok(numbers(self.bytes(name, Dtype::U16, "U16", shape)?).collect())
     }
 
     fn norm(&self, name: &str, e: NormEntry, hidden: usize) -> Result<Norm> {
@@ -238,16 +236,7 @@ impl Tensors<'_> {
             _ => Vec::new(),
         };
         let (mult, shift) = (self.u16(&part("mult"), &[rows])?, self.u8(&part("shift"), &[rows])?);
-        Ok(Weight {
-            format,
-            rows,
-            cols,
-            level,
-            scale: scale.to_vec(),
-            offset,
-            mult,
-            shift: shift.to_vec(),
-            bias: Vec::new(),
-        })
+        let grid = Levels { format, rows, cols, level, scale: scale.to_vec(), offset };
+        Ok(Weight { grid, mult, shift: shift.to_vec(), bias: Vec::new() })
     }
 }

@@ -104,7 +104,7 @@ impl QuantModel {
             lambda: self.lambda,
             layers: self.layers.iter().map(layer_entry).collect(),
             final_norm: norm_entry(&self.final_norm),
-            head: HeadEntry { format: self.head.format },
+            head: HeadEntry { format: self.head.grid.format },
             prefix: self.prefix.tokens.clone(),
         }
     }
@@ -183,23 +183,23 @@ impl Tensor {
     }
 
     fn linear(name: &str, w: &Weight) -> Vec<Self> {
-        let bytes = packed::row_bytes(w.format, w.cols_padded());
+        let bytes = packed::row_bytes(w.grid.format, w.grid.cols_padded());
         let mult = w.mult.iter().flat_map(|v| v.to_le_bytes()).collect();
         let part =
             |part: &str, dtype, shape, bytes| Self { name: format!("{name}.{part}"), dtype, shape, bytes };
         let mut parts = vec![
-            part(w.format.name(), Dtype::U8, vec![w.rows, bytes], packed::pack(w)),
-            part("scale", Dtype::U8, vec![w.rows, w.groups()], w.scale.clone()),
-            part("mult", Dtype::U16, vec![w.rows], mult),
-            part("shift", Dtype::U8, vec![w.rows], w.shift.clone()),
+            part(w.grid.format.name(), Dtype::U8, vec![w.grid.rows, bytes], packed::pack(&w.grid)),
+            part("scale", Dtype::U8, vec![w.grid.rows, w.grid.groups()], w.grid.scale.clone()),
+            part("mult", Dtype::U16, vec![w.grid.rows], mult),
+            part("shift", Dtype::U8, vec![w.grid.rows], w.shift.clone()),
         ];
-        if !w.offset.is_empty() {
-            let offset = w.offset.iter().map(|v| v.cast_unsigned()).collect();
-            parts.push(part("offset", Dtype::I8, vec![w.rows, w.groups()], offset));
+        if !w.grid.offset.is_empty() {
+            let offset = w.grid.offset.iter().map(|v| v.cast_unsigned()).collect();
+            parts.push(part("offset", Dtype::I8, vec![w.grid.rows, w.grid.groups()], offset));
         }
         if !w.bias.is_empty() {
             let bias = w.bias.iter().flat_map(|v| v.to_le_bytes()).collect();
-            parts.push(part("bias", Dtype::I32, vec![w.rows], bias));
+            parts.push(part("bias", Dtype::I32, vec![w.grid.rows], bias));
         }
         parts
     }
@@ -216,13 +216,13 @@ fn layer_entry(l: &Layer) -> LayerEntry {
         constants: l.constants,
         leads: l.leads.clone(),
         format: Formats {
-            q: l.q.format,
-            k: l.k.format,
-            v: l.v.format,
-            o: l.o.format,
-            gate: l.gate.format,
-            up: l.up.format,
-            down: l.down.format,
+            q: l.q.grid.format,
+            k: l.k.grid.format,
+            v: l.v.grid.format,
+            o: l.o.grid.format,
+            gate: l.gate.grid.format,
+            up: l.up.grid.format,
+            down: l.down.grid.format,
         },
         biases: l.biased().map(|l| l.name().to_string()).collect(),
         head_norms: l.head_norms.as_ref().map(|norms| norms.each_ref().map(norm_entry)),

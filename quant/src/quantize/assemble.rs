@@ -9,7 +9,7 @@ use crate::calibrate::{Calibration, LayerStats};
 use crate::config::LlamaConfig;
 use crate::float::FloatModel;
 use crate::grid::{GridLayer, GridWeight, Weights};
-use crate::model::{Arch, Layer, LayerConstants, Norm, QuantModel, Weight};
+use crate::model::{Arch, Layer, LayerConstants, Norm, QuantModel, UNROTATED, Weight};
 use crate::{Error, Result};
 use accllm_hw::sizes::Linear;
 
@@ -102,17 +102,7 @@ fn linear(name: &str, w: &GridWeight, factor_of: impl Fn(usize) -> f64) -> Resul
         factor(value, 63, &format!("the scale of {name}, row {r},"))
     });
     let (mult, shift) = pairs.collect::<Result<Vec<_>>>()?.into_iter().unzip();
-    Ok(Weight {
-        format: w.format,
-        rows: w.rows,
-        cols: w.cols,
-        level: w.level.clone(),
-        scale: w.scale.clone(),
-        offset: w.offset.clone(),
-        mult,
-        shift,
-        bias: Vec::new(),
-    })
+    Ok(Weight { grid: w.grid.clone(), mult, shift, bias: Vec::new() })
 }
 
 /// `w` with a bias whose row `r` is in units of `unit(r)`.
@@ -235,7 +225,10 @@ impl<'a> Maker<'a> {
                 os,
                 hs,
             },
-            leads: self.c.leads.get(l).cloned().unwrap_or_default(),
+            leads: match self.c.rotates(l) {
+                true => self.c.leads.get(l).cloned().unwrap_or_default(),
+                false => vec![UNROTATED; self.c.sizes.kv_heads],
+            },
             head_norms,
             q: self.led(make(Linear::Q, &g.q, attn_in, &|_| raw_q)?, l, self.c.sizes.group()),
             k: self.led(make(Linear::K, &g.k, attn_in, &|_| raw_k)?, l, 1),
@@ -250,7 +243,7 @@ impl<'a> Maker<'a> {
     /// Rows of q or k with each head's leading RoPE pair in place 0; `group` heads belong to a KV head of layer `l`.
     fn led(&self, mut w: Weight, l: usize, group: usize) -> Weight {
         let (hd, half) = (self.c.sizes.head_dim, self.c.sizes.head_dim / 2);
-        for h in 0..w.rows / hd {
+        for h in 0..w.grid.rows / hd {
             let lead = self.c.lead(l, h / group);
             for first in [h * hd, h * hd + half] {
                 w.swap_rows(first, first + lead);

@@ -3,7 +3,7 @@
 use super::closed::{Closed, Pruning};
 use super::compensate::{Inverse, fit_pruned};
 use super::refine::refine;
-use crate::float::{Extent, Matrix, View, add, add_gram, matrix_product};
+use crate::float::{Matrix, add, add_gram, matrix_product, view};
 use crate::grid::{GridWeight, fit, on_w4_grid, spread};
 use crate::model::WeightFormat;
 use rayon::prelude::*;
@@ -92,11 +92,7 @@ impl Inputs {
     /// towards `w`.
     pub fn correct(&self, w: &Matrix, wanted: &[f32]) -> Matrix {
         let mut rest = self.times(&weighted(wanted, &self.weights), w.rows);
-        let now = matrix_product(
-            Extent { m: w.rows, k: w.cols, n: w.cols },
-            View::rows(&w.data, w.cols),
-            View::rows(self.gram(), w.cols),
-        );
+        let now = matrix_product(w.view(), view(self.gram(), w.cols));
         rest.data.iter_mut().zip(&now).for_each(|(r, n)| *r -= n);
         self.moved(w, &rest)
     }
@@ -109,20 +105,14 @@ impl Inputs {
             difference.iter_mut().zip(&self.x).for_each(|(f, x)| *f -= x);
             self.times(&difference, n)
         });
-        let rest =
-            matrix_product(Extent { m: w.rows, k: n, n }, View::rows(&w.data, n), View::rows(&lack.data, n));
+        let rest = matrix_product(w.view(), lack.view());
         self.moved(w, &Matrix { rows: w.rows, cols: n, data: rest })
     }
 
     /// `Y^T X` of `y`, `[tokens, rows]`, whose tokens have their weights.
     fn times(&self, y: &[f32], rows: usize) -> Matrix {
         let cols = self.used.len();
-        let tokens = self.x.len() / cols.max(1);
-        let data = matrix_product(
-            Extent { m: rows, k: tokens, n: cols },
-            View::rows(y, rows).t(),
-            View::rows(&self.x, cols),
-        );
+        let data = matrix_product(view(y, rows).t(), view(&self.x, cols));
         Matrix { rows, cols, data }
     }
 

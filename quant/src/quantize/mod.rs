@@ -95,7 +95,7 @@ pub fn quantize_trained(
     options: &Options,
     progress: &mut dyn FnMut(Reached),
 ) -> Result<Quantized> {
-    let sizes = (head.format, head.rows, head.cols);
+    let sizes = (head.grid.format, head.grid.rows, head.grid.cols);
     if sizes != (options.head, model.config.sizes.vocab, model.config.sizes.hidden) {
         return Err(Error::Argument(format!("the grid of the head is not the model's: {sizes:?}")));
     }

@@ -100,10 +100,6 @@ impl Options {
     /// more prefix than sinks.
     pub fn check(&self, c: &LlamaConfig) -> Result<()> {
         c.sizes.check().map_err(|(field, why)| Error::Argument(format!("the model's {field} {why}")))?;
-        if !c.unrotated.is_empty() {
-            let what = "the model has layers without rotation (SmolLM3): only its float form can be run";
-            return Err(Error::Argument(what.into()));
-        }
         if let Some(m) = self.migration.filter(|m| !(0.0..=1.0).contains(m)) {
             return Err(Error::Argument(format!("migration is {m}; expected 0 to 1")));
         }

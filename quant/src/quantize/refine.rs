@@ -2,7 +2,7 @@
 //! `(w - q) G (w - q)^T`, with `G = X^T X` of the layer's input: one level, one swap of a kept column with a
 //! dropped one, or one group scale at a time, each by the best amount, as long as the error falls.
 
-use crate::float::{Extent, Matrix, View, add_scaled, dot, matrix_product};
+use crate::float::{Matrix, add_scaled, dot, matrix_product, view};
 use crate::grid::{GridWeight, OFFSET, nearest};
 use crate::model::{GROUP, WeightFormat};
 use crate::simd::Simd;
@@ -11,9 +11,9 @@ use rayon::prelude::*;
 /// Damping of the Gram matrix, as a fraction of its mean diagonal.
 const DAMPING: f32 = 0.01;
 
-/// Improves `grid` as an image of `w` in `rounds` rounds of scales and levels. `gram` is `[cols, cols]`; `used`
+/// Improves `fitted` as an image of `w` in `rounds` rounds of scales and levels. `gram` is `[cols, cols]`; `used`
 /// tells weights from padding columns (whose level stays 0). The error never rises.
-pub fn refine(w: &Matrix, grid: &mut GridWeight, gram: &[f32], used: &[bool], rounds: usize) {
+pub fn refine(w: &Matrix, fitted: &mut GridWeight, gram: &[f32], used: &[bool], rounds: usize) {
     let n = w.cols;
     let mean = (0..n).map(|i| gram[i * n + i]).sum::<f32>() / n as f32;
     if !(mean.is_finite() && mean > 0.0) {
@@ -21,15 +21,15 @@ pub fn refine(w: &Matrix, grid: &mut GridWeight, gram: &[f32], used: &[bool], ro
     }
     let mut gram = gram.to_vec();
     (0..n).for_each(|i| gram[i * n + i] += mean * DAMPING);
-    let (padded, groups) = (grid.cols_padded(), grid.cols_padded() / GROUP);
-    let mut slopes = slopes(w, grid, &gram, used);
-    let rows = grid.level.par_chunks_mut(padded).zip(grid.scale.par_chunks_mut(groups));
-    let format = grid.format;
-    let mut offsets: Vec<&mut [i8]> = match grid.offset.is_empty() {
-        true => (0..grid.rows).map(|_| <&mut [i8]>::default()).collect(),
-        false => grid.offset.chunks_mut(groups).collect(),
+    let (padded, groups) = (fitted.grid.cols_padded(), fitted.grid.cols_padded() / GROUP);
+    let mut slopes = slopes(w, fitted, &gram, used);
+    let rows = fitted.grid.level.par_chunks_mut(padded).zip(fitted.grid.scale.par_chunks_mut(groups));
+    let format = fitted.grid.format;
+    let mut offsets: Vec<&mut [i8]> = match fitted.grid.offset.is_empty() {
+        true => (0..fitted.grid.rows).map(|_| <&mut [i8]>::default()).collect(),
+        false => fitted.grid.offset.chunks_mut(groups).collect(),
     };
-    let rows = rows.zip(&mut offsets).zip(&grid.row_scale).zip(slopes.par_chunks_exact_mut(n));
+    let rows = rows.zip(&mut offsets).zip(&fitted.row_scale).zip(slopes.par_chunks_exact_mut(n));
     rows.for_each(|((((level, scale), offset), unit), slope)| {
         if *unit > 0.0 {
             let row = Stored { level, scale, offset, unit: *unit };
@@ -46,13 +46,13 @@ pub fn refine(w: &Matrix, grid: &mut GridWeight, gram: &[f32], used: &[bool], ro
 }
 
 /// `(w - q) G`, minus half the derivative of the error, `[rows, cols]`.
-fn slopes(w: &Matrix, grid: &GridWeight, gram: &[f32], used: &[bool]) -> Vec<f32> {
+fn slopes(w: &Matrix, fitted: &GridWeight, gram: &[f32], used: &[bool]) -> Vec<f32> {
     let (n, mut error) = (w.cols, w.data.clone());
-    error.iter_mut().zip(grid.dequantize().data).for_each(|(w, q)| *w -= q);
+    error.iter_mut().zip(fitted.dequantize().data).for_each(|(w, q)| *w -= q);
     error.chunks_exact_mut(n).for_each(|row| {
         row.iter_mut().zip(used).filter(|(_, used)| !**used).for_each(|(e, _)| *e = 0.0);
     });
-    matrix_product(Extent { m: w.rows, k: n, n }, View::rows(&error, n), View::rows(gram, n))
+    matrix_product(view(&error, n), view(gram, n))
 }
 
 /// A row of a grid.
@@ -266,7 +266,7 @@ mod tests {
             let (a, b) = (error(&w0, &before.dequantize(), &gram), error(&w0, &after.dequantize(), &gram));
             println!("{format:?}: {a:.1} to {b:.1}");
             assert!(b < a * 0.8, "{format:?}: {a} to {b}");
-            for (r, row) in after.level.chunks_exact(after.cols_padded()).enumerate() {
+            for (r, row) in after.grid.level.chunks_exact(after.grid.cols_padded()).enumerate() {
                 for (c, l) in row.iter().enumerate() {
                     assert!(*l == 0 || format.levels().contains(l), "{format:?}: level {l}");
                     assert!(c < n - 1 || *l == 0, "row {r}: padding {c} has level {l}");

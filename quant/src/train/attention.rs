@@ -1,9 +1,10 @@
 //! Rotary embedding and causal attention over sequences, with gradients.
 
 use super::kernel::{slice, with_data};
-use crate::float::{Extent, Rope, RowsMut, View, dot, product, softmax};
+use crate::float::{Rope, dot, product, softmax, view, view_mut};
 use crate::simd::{Simd, versions};
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, D, Device, Layout, Result, Shape, Tensor};
+use ndarray::{ArrayView2, s};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -88,13 +89,15 @@ struct Attend {
     g: Geometry,
 }
 
-/// Queries of the heads that share a KV head, with its keys and values, of one sequence. Columns begin at the first of
-/// these heads.
+/// Queries of the heads that share a KV head, with its keys and values, of one sequence.
 #[derive(Clone, Copy)]
 struct Group<'a> {
-    q: &'a [f32],
-    k: &'a [f32],
-    v: &'a [f32],
+    /// `[seq, heads of the group * head_dim]`.
+    q: ArrayView2<'a, f32>,
+    /// `[seq, head_dim]`.
+    k: ArrayView2<'a, f32>,
+    /// `[seq, head_dim]`.
+    v: ArrayView2<'a, f32>,
 }
 
 impl Attend {
@@ -109,11 +112,12 @@ impl Attend {
         let (wide, narrow) = (self.shared() * g.head_dim, g.head_dim);
         let both = k.chunks_exact(g.seq * g.kv_width()).zip(v.chunks_exact(g.seq * g.kv_width()));
         let sequences = q.chunks_exact(g.seq * g.q_width()).zip(both);
+        let of = |x, all, width, h: usize| view(x, all).slice_move(s![.., h * width..(h + 1) * width]);
         let groups = sequences.flat_map(|(q, (k, v))| {
             (0..g.kv_heads).map(move |h| Group {
-                q: &q[h * wide..],
-                k: &k[h * narrow..],
-                v: &v[h * narrow..],
+                q: of(q, g.q_width(), wide, h),
+                k: of(k, g.kv_width(), narrow, h),
+                v: of(v, g.kv_width(), narrow, h),
             })
         });
         groups.collect()
@@ -125,18 +129,12 @@ impl Attend {
         (0..n).step_by(QUERIES).map(move |first| (first, (first + QUERIES).min(n)))
     }
 
-    /// Probabilities of the queries `first..seen` of head `h` of a group over the keys `..seen`.
+    /// Probabilities of the queries `first..seen` of head `h` of a group over the keys `..seen`: `[queries, seen]`.
     fn probabilities(&self, s: Group<'_>, h: usize, first: usize, seen: usize, p: &mut [f32]) {
-        let g = &self.g;
-        product(
-            Extent { m: seen - first, k: g.head_dim, n: seen },
-            View::rows(&s.q[first * g.q_width() + h * g.head_dim..], g.q_width()),
-            View::rows(s.k, g.kv_width()).t(),
-            g.scale(),
-            RowsMut { data: p, stride: seen },
-            false,
-        );
-        for (t, row) in p.chunks_exact_mut(seen).take(seen - first).enumerate() {
+        let d = self.g.head_dim;
+        let (q, k) = (s.q.slice(s![first..seen, h * d..(h + 1) * d]), s.k.slice(s![..seen, ..]));
+        product(q, k.t(), self.g.scale(), view_mut(p, seen), false);
+        for (t, row) in p.chunks_exact_mut(seen).enumerate() {
             let (visible, hidden) = row.split_at_mut(first + t + 1);
             hidden.fill(0.0);
             softmax(Simd::best(), visible);
@@ -151,19 +149,18 @@ impl Attend {
         let mut out = vec![0.0f32; g.seq * wide];
         for h in 0..self.shared() {
             for (first, seen) in self.blocks() {
-                self.probabilities(s, h, first, seen, &mut p);
-                let values = View::rows(s.v, g.kv_width());
-                let size = Extent { m: seen - first, k: seen, n: d };
-                let out = RowsMut { data: &mut out[first * wide + h * d..], stride: wide };
-                product(size, View::rows(&p, seen), values, 1.0, out, false);
+                let p = &mut p[..(seen - first) * seen];
+                self.probabilities(s, h, first, seen, p);
+                let out = view_mut(&mut out, wide).slice_move(s![first..seen, h * d..(h + 1) * d]);
+                product(view(p, seen), s.v.slice(s![..seen, ..]), 1.0, out, false);
             }
         }
         out
     }
 
-    /// Gradients of a group's queries `[seq, heads of the group * head_dim]`, keys and values `[seq, head_dim]`; `dy`
-    /// begins as the group's queries do.
-    fn backward(&self, s: Group<'_>, dy: &[f32]) -> [Vec<f32>; 3] {
+    /// Gradients of a group's queries `[seq, heads of the group * head_dim]`, keys and values `[seq, head_dim]`, from
+    /// those of its outputs, which lie as the queries do.
+    fn backward(&self, s: Group<'_>, dy: ArrayView2<'_, f32>) -> [Vec<f32>; 3] {
         let g = &self.g;
         let (n, d, scale, simd) = (g.seq, g.head_dim, g.scale(), Simd::best());
         let wide = self.shared() * d;
@@ -172,24 +169,18 @@ impl Attend {
         let [mut dq, mut dk, mut dv] = [n * wide, n * d, n * d].map(|n| vec![0.0f32; n]);
         for h in 0..self.shared() {
             for (first, seen) in self.blocks() {
-                let (rows, q) = (seen - first, first * g.q_width() + h * d);
-                self.probabilities(s, h, first, seen, &mut p);
-                let dy = View::rows(&dy[q..], g.q_width());
-                let by_key = Extent { m: seen, k: rows, n: d };
-                let out = RowsMut { data: &mut dv, stride: d };
-                product(by_key, View::rows(&p, seen).t(), dy, 1.0, out, true);
-                let values = View::rows(s.v, g.kv_width()).t();
-                let out = RowsMut { data: &mut dp, stride: seen };
-                product(Extent { m: rows, k: d, n: seen }, dy, values, 1.0, out, false);
-                for (p, dp) in p.chunks_exact(seen).zip(dp.chunks_exact_mut(seen)).take(rows) {
+                let (here, upto) = (s![first..seen, h * d..(h + 1) * d], s![..seen, ..]);
+                let (q, k, v, dy) = (s.q.slice(here), s.k.slice(upto), s.v.slice(upto), dy.slice(here));
+                let (p, dp) = (&mut p[..(seen - first) * seen], &mut dp[..(seen - first) * seen]);
+                self.probabilities(s, h, first, seen, p);
+                product(view(p, seen).t(), dy, 1.0, view_mut(&mut dv[..seen * d], d), true);
+                product(dy, v.t(), 1.0, view_mut(dp, seen), false);
+                for (p, dp) in p.chunks_exact(seen).zip(dp.chunks_exact_mut(seen)) {
                     softmax_back(simd, p, dp);
                 }
-                let dp = View::rows(&dp, seen);
-                let keys = View::rows(s.k, g.kv_width());
-                let out = RowsMut { data: &mut dq[first * wide + h * d..], stride: wide };
-                product(Extent { m: rows, k: seen, n: d }, dp, keys, scale, out, true);
-                let queries = View::rows(&s.q[q..], g.q_width());
-                product(by_key, dp.t(), queries, scale, RowsMut { data: &mut dk, stride: d }, true);
+                let dp = view(dp, seen);
+                product(dp, k, scale, view_mut(&mut dq, wide).slice_move(here), true);
+                product(dp.t(), q, scale, view_mut(&mut dk[..seen * d], d), true);
             }
         }
         [dq, dk, dv]

@@ -7,7 +7,7 @@
 use super::kernel::{slice, with_data};
 use crate::float::Matrix;
 use crate::grid::{GridRow, GridWeight, OFFSET, Step, best_two, nearest, unit};
-use crate::model::{GROUP, WeightFormat};
+use crate::model::{GROUP, Levels, WeightFormat};
 use crate::simd::{Simd, versions};
 use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor, Var};
 use rayon::prelude::*;
@@ -74,28 +74,28 @@ fn runs(columns: &[usize]) -> Vec<Run> {
 }
 
 impl LatentWeight {
-    /// Starts at `grid`, a fit of `w` whose real columns are `columns`; `w` says where in its cell each weight lies.
-    pub fn new(w: &Matrix, grid: &GridWeight, columns: Arc<Vec<usize>>, device: &Device) -> Result<Self> {
-        let (width, groups) = (grid.cols_padded(), grid.cols_padded() / GROUP);
-        let step = |r: usize, g: usize| f32::from(grid.scale[r * groups + g]) * grid.row_scale[r];
-        let offsets = grid.offset.iter().enumerate();
+    /// Starts at `fitted`, a fit of `w` whose real columns are `columns`; `w` says where in its cell each weight lies.
+    pub fn new(w: &Matrix, fitted: &GridWeight, columns: Arc<Vec<usize>>, device: &Device) -> Result<Self> {
+        let (width, groups) = (fitted.grid.cols_padded(), fitted.grid.cols_padded() / GROUP);
+        let step = |r: usize, g: usize| f32::from(fitted.grid.scale[r * groups + g]) * fitted.row_scale[r];
+        let offsets = fitted.grid.offset.iter().enumerate();
         let offset: Vec<f32> =
-            offsets.map(|(i, o)| f32::from(*o) * OFFSET * grid.row_scale[i / groups]).collect();
+            offsets.map(|(i, o)| f32::from(*o) * OFFSET * fitted.row_scale[i / groups]).collect();
         let middle = |r: usize, g: usize| offset.get(r * groups + g).copied().unwrap_or(0.0);
-        let mut v = vec![0.0f32; grid.rows * width];
+        let mut v = vec![0.0f32; fitted.grid.rows * width];
         v.par_chunks_mut(width).enumerate().for_each(|(r, v)| {
             for (c, w) in columns.iter().zip(w.row(r)) {
                 let step = step(r, c / GROUP);
                 v[*c] = if step > 0.0 { (w - middle(r, c / GROUP)) / step } else { 0.0 };
             }
-            let level = &grid.level[r * width..(r + 1) * width];
+            let level = &fitted.grid.level[r * width..(r + 1) * width];
             for (v, level) in v.chunks_exact_mut(4).zip(level.chunks_exact(4)) {
-                start(v, level, grid.format);
+                start(v, level, fitted.grid.format);
             }
         });
         let log_scale: Vec<f32> =
-            (0..grid.rows * groups).map(|i| step(i / groups, i % groups).ln()).collect();
-        let grid = Grid::new(grid.format, grid.rows, grid.cols, columns, offset);
+            (0..fitted.grid.rows * groups).map(|i| step(i / groups, i % groups).ln()).collect();
+        let grid = Grid::new(fitted.grid.format, fitted.grid.rows, fitted.grid.cols, columns, offset);
         Ok(Self {
             v: Var::from_vec(v, (grid.rows, width), device)?,
             log_scale: Var::from_vec(log_scale, (grid.rows, groups), device)?,
@@ -154,24 +154,24 @@ impl LatentWeight {
         let log_scale = self.log_scale.flatten_all()?.to_vec1::<f32>()?;
         let g = &self.grid;
         let groups = g.width / GROUP;
-        let mut out = GridWeight {
+        let mut out = Levels {
             format: g.format,
             rows: g.rows,
             cols: g.cols,
             level: vec![0; g.rows * g.width],
             scale: vec![0; g.rows * groups],
             offset: vec![0; g.offset.len()],
-            row_scale: Vec::with_capacity(g.rows),
         };
+        let mut row_scale = Vec::with_capacity(g.rows);
         for r in 0..g.rows {
             let Scales { scale, offset, unit } = g.scales(r, &log_scale[r * groups..(r + 1) * groups]);
             out.offset.iter_mut().skip(r * groups).zip(offset).for_each(|(to, o)| *to = o);
             let level = &mut out.level[r * g.width..(r + 1) * g.width];
             g.levels(&v[r * g.width..(r + 1) * g.width], &scale, level);
             out.scale[r * groups..(r + 1) * groups].copy_from_slice(&scale);
-            out.row_scale.push(unit);
+            row_scale.push(unit);
         }
-        Ok(out)
+        Ok(GridWeight { grid: out, row_scale })
     }
 }
 

@@ -56,7 +56,7 @@ struct Frame {
 }
 
 impl Frame {
-    fn new(c: &LlamaConfig, seq: usize) -> Self {
+    fn new(c: &LlamaConfig, l: usize, seq: usize) -> Self {
         let table = Rope::new(c.sizes.head_dim, &c.sizes.rope);
         let plain = |cols: usize| (cols, Arc::new((0..cols).collect::<Vec<_>>()));
         let stride = c.sizes.head_stride();
@@ -69,7 +69,8 @@ impl Frame {
                 heads: c.sizes.heads,
                 kv_heads: c.sizes.kv_heads,
                 head_dim: c.sizes.head_dim,
-                angles: Arc::new((0..seq).map(|t| table.angles(t)).collect()),
+                // All of position 0, which turns nothing, where the layer rotates nothing.
+                angles: Arc::new((0..seq).map(|t| table.angles(if c.rotates(l) { t } else { 0 })).collect()),
             },
             columns: [wide.clone(), wide.clone(), wide.clone(), heads, wide.clone(), wide, plain(c.sizes.ff)],
         }
@@ -90,7 +91,7 @@ impl TrainLayer {
         value_step: Option<f32>,
         device: &Device,
     ) -> Result<Self> {
-        let Frame { geometry, columns } = Frame::new(c, seq);
+        let Frame { geometry, columns } = Frame::new(c, layer.l, seq);
         let [q, k, v, o, gate, up, down] = columns.map(|c| c.1);
         let LayerAt { l, weights: w } = layer;
         let latent = |w: &Matrix, g, columns| LatentWeight::new(w, g, columns, device);
@@ -125,7 +126,7 @@ impl TrainLayer {
         path: &Path,
         device: &Device,
     ) -> Result<Self> {
-        let Frame { geometry, columns } = Frame::new(c, seq);
+        let Frame { geometry, columns } = Frame::new(c, l, seq);
         let shape =
             |(format, (cols, columns)): (&WeightFormat, _)| LatentShape { format: *format, cols, columns };
         let shapes = formats.iter().zip(columns).map(shape);

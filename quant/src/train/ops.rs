@@ -4,7 +4,7 @@
 //! operations (`composed`). The tests hold both to the same values and gradients.
 
 use super::kernel::{slice, with_data};
-use crate::float::{Extent, View, exp, matrix_product, silu_mul as silu_mul_of};
+use crate::float::{exp, matrix_product, silu_mul as silu_mul_of, view};
 use crate::simd::{Simd, versions};
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Error, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
@@ -151,8 +151,7 @@ impl CustomOp2 for Linear {
         if columns != same {
             return Err(Error::Msg(format!("{columns} inputs of a weight of {rows} x {same}")));
         }
-        let (x, w) = (View::rows(slice(x, lx)?, columns), View::rows(slice(w, lw)?, columns));
-        let y = matrix_product(Extent { m: tokens, k: columns, n: rows }, x, w.t());
+        let y = matrix_product(view(slice(x, lx)?, columns), view(slice(w, lw)?, columns).t());
         Ok((CpuStorage::F32(y), Shape::from((tokens, rows))))
     }
 
@@ -163,11 +162,10 @@ impl CustomOp2 for Linear {
         _: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let ((tokens, columns), rows) = (x.dims2()?, w.dim(0)?);
+        let (rows, columns) = w.dims2()?;
         let (dx, dw) = with_data([x, w, dy], |[x, w, dy]| {
-            let [x, w, dy] = [(x, columns), (w, columns), (dy, rows)].map(|(d, n)| View::rows(d, n));
-            let dx = matrix_product(Extent { m: tokens, k: rows, n: columns }, dy, w);
-            (dx, matrix_product(Extent { m: rows, k: tokens, n: columns }, dy.t(), x))
+            let (x, w, dy) = (view(x, columns), view(w, columns), view(dy, rows));
+            (matrix_product(dy, w), matrix_product(dy.t(), x))
         })?;
         let tensor = |data, like: &Tensor| Tensor::from_vec(data, like.shape(), like.device());
         Ok((Some(tensor(dx, x)?), Some(tensor(dw, w)?)))

@@ -104,16 +104,45 @@ impl Case {
                 ),
             ]);
         }
+        let mut tensors = Vec::new();
+        if scaling["type"] == "longrope" {
+            let (all, original) =
+                (number("max_position_embeddings"), number("original_max_position_embeddings"));
+            let (all, original) = (f64::from(all), f64::from(original));
+            pairs.extend([
+                u32_pair(&key("rope.scaling.original_context_length"), original as u32),
+                f32_pair(
+                    &key("rope.scaling.attn_factor"),
+                    (1.0 + (all / original).ln() / original.ln()).sqrt() as f32,
+                ),
+                // What the converter writes where there is none.
+                u32_pair(&key("attention.sliding_window"), 0),
+            ]);
+            tensors =
+                ["long", "short"].map(|which| factors(which, &scaling[format!("{which}_factor")])).into();
+        }
         let convert = |Raw { name, shape, bytes, .. }: Raw| {
             let rotated = name.contains("q_proj") || name.contains("k_proj");
             let row = bytes.len() / shape[0];
-            let bytes =
-                if rotated && kind == "llama" { neighbours(&bytes, head as usize, row) } else { bytes };
+            let bytes = if rotated && matches!(kind, "llama" | "smollm3") {
+                neighbours(&bytes, head as usize, row)
+            } else {
+                bytes
+            };
             let name = NAMES.iter().fold(name, |n, (from, to)| n.replace(from, to));
             Tensor { name, shape, kind: 0, bytes }
         };
-        file(&pairs, &self.tensors().into_iter().map(convert).collect::<Vec<_>>())
+        tensors.extend(self.tensors().into_iter().map(convert));
+        file(&pairs, &tensors)
     }
+}
+
+/// Divisors of LongRoPE.
+fn factors(which: &str, numbers: &Value) -> Tensor {
+    let numbers: Vec<f32> =
+        numbers.as_array().into_iter().flatten().filter_map(Value::as_f64).map(|v| v as f32).collect();
+    let bytes = numbers.iter().flat_map(|v| v.to_le_bytes()).collect();
+    Tensor { name: format!("rope_factors_{which}.weight"), shape: vec![numbers.len()], kind: 0, bytes }
 }
 
 /// Rows of q or k, of `row` bytes, with the pairs that RoPE turns next to each other: reshape(heads, 2, head / 2).swapaxes(1, 2).

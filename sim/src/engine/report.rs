@@ -51,6 +51,27 @@ impl Counters {
     }
 }
 
+impl std::ops::AddAssign for Counters {
+    fn add_assign(&mut self, o: Self) {
+        self.cycles += o.cycles;
+        self.mat_busy += o.mat_busy;
+        self.mat_stall_stream += o.mat_stall_stream;
+        self.mat_stall_wait += o.mat_stall_wait;
+        self.mat_stall_out += o.mat_stall_out;
+        self.mat_idle += o.mat_idle;
+        self.vec_busy += o.vec_busy;
+        self.vec_wait += o.vec_wait;
+        self.beats_read += o.beats_read;
+        self.beats_written += o.beats_written;
+        self.aux_beats_read += o.aux_beats_read;
+        self.aux_beats_written += o.aux_beats_written;
+        self.prefetch_wait += o.prefetch_wait;
+        self.instructions += o.instructions;
+        self.mat_done += o.mat_done;
+        self.vec_done += o.vec_done;
+    }
+}
+
 /// A finished run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RunReport {

@@ -1,7 +1,7 @@
 //! SOFTMAX and ATTQ.
 
 use accllm_hw::config::{COLS, GROUP, MACS};
-use accllm_hw::fixed::{attn_code, prob, rs_wide, split};
+use accllm_hw::fixed::{attn_code, prob, rs, split};
 use accllm_hw::isa::FLAG_WIDE;
 use accllm_hw::tables::{Recip, recip};
 
@@ -86,7 +86,7 @@ impl<M: Memory> Exec<'_, M> {
                 let factor = if slot < sink_pad { sink_scale } else { window_scale };
                 let index = self.state.score_index(start + slot as usize, row % lanes);
                 let z = i128::from(self.state.score[index]) * i128::from(factor);
-                let z = rs_wide(z, o.shift()).clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+                let z = rs(z, o.shift()).clamp(i32::MIN.into(), i32::MAX.into()) as i32;
                 mask.sees(slot as i64).then_some(z)
             })
             .collect();

@@ -1,8 +1,9 @@
 //! LOAD, EMBED, STORE: between auxiliary and vector memory.
 
-use accllm_hw::beat::{Beat, get_param, set_param};
+use accllm_hw::beat::{Beat, set_param};
 use accllm_hw::config::{BEAT_BYTES, GROUP};
 use accllm_hw::isa::FLAG_I32;
+use accllm_hw::numbers::numbers;
 
 use super::exec::{Exec, Operands};
 use super::fault::{Fault, FaultCode};
@@ -13,10 +14,6 @@ const WORDS: usize = BEAT_BYTES / 4;
 
 fn out_of_aux(beat: u64, message: String) -> Fault {
     Fault::new(FaultCode::AuxRange, beat, message)
-}
-
-fn halfwords(beat: &Beat) -> impl Iterator<Item = i16> {
-    beat.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]]))
 }
 
 impl<M: Memory> Exec<'_, M> {
@@ -43,9 +40,9 @@ impl<M: Memory> Exec<'_, M> {
         self.charge(beats)?;
         let beats = self.aux_beats(o.a.into(), beats, "LOAD")?;
         let values: Vec<i32> = if wide {
-            beats.iter().flat_map(|b| (0..WORDS).map(|i| get_param(b, i) as i32)).collect()
+            numbers(beats.as_flattened()).collect()
         } else {
-            beats.iter().flat_map(halfwords).map(i32::from).collect()
+            numbers::<i16>(beats.as_flattened()).map(i32::from).collect()
         };
         self.set_vmem(to.start, &values);
         Ok(())
@@ -68,7 +65,7 @@ impl<M: Memory> Exec<'_, M> {
         self.charge(beats)?;
         let beats = self.aux_beats(at, beats, "EMBED")?;
         let values: Vec<i32> =
-            beats.iter().flat_map(halfwords).map(|e| (i64::from(e) << o.shift()) as i32).collect();
+            numbers::<i16>(beats.as_flattened()).map(|e| (i64::from(e) << o.shift()) as i32).collect();
         self.set_vmem(to.start, &values);
         Ok(())
     }

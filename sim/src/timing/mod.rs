@@ -2,8 +2,8 @@
 //! what is modelled, and how far it is from the RTL.
 //!
 //! It runs the instructions that the compiler emits. Every unit of the engine is a few numbers here, times of its last
-//! events; an instruction costs a closed formula, and the beats of memory go by bursts. So a token of a 7B model takes
-//! a tenth of a second. Neither weights nor a memory image are needed.
+//! events; an instruction costs a closed formula, and the beats of memory go by bursts. Some rounds of a long loop stand for
+//! the others. So a token of a 7B model takes some thirty milliseconds. Neither weights nor a memory image are needed.
 //!
 //! ```
 //! use accllm_hw::config::find;
@@ -33,6 +33,7 @@ pub mod probe;
 mod queue;
 mod report;
 pub mod rig;
+mod rounds;
 mod sequencer;
 mod stream;
 mod vector;
@@ -47,6 +48,7 @@ use matrix::Matrix;
 use operands::Constants;
 use queue::{Queue, Semaphores};
 use report::Account;
+use rounds::Rounds;
 use sequencer::{Next, Sequencer};
 use stream::Stream;
 use vector::Vector;
@@ -106,18 +108,26 @@ pub struct Timing<'a> {
     memories: &'a Memories,
     /// Beat of auxiliary memory from which the run loads its program.
     load: Option<u64>,
+    /// Every round of every loop is run.
+    every_round: bool,
 }
 
 impl<'a> Timing<'a> {
     /// Of this engine. Its program is there already, as in every run but the first.
     pub fn new(config: &'a Config, memories: &'a Memories) -> Self {
-        Self { config, memories, load: None }
+        Self { config, memories, load: None, every_round: false }
     }
 
     /// The run begins with loading the program from `beat` of auxiliary memory.
     #[must_use]
     pub fn loading(self, beat: u64) -> Self {
         Self { load: Some(beat), ..self }
+    }
+
+    /// Runs every round of every loop, where else some rounds of a long loop stand for the others (docs/timing.md).
+    #[must_use]
+    pub fn every_round(self) -> Self {
+        Self { every_round: true, ..self }
     }
 
     /// Runs `code` with these arguments (registers 1..=15).
@@ -161,6 +171,8 @@ struct Run {
     /// An operation that the vector unit has taken while it is not known when the one before ends.
     held: Option<queue::Started>,
     end: u64,
+    /// Unless every round is to be run.
+    rounds: Option<Rounds>,
 }
 
 /// An operation of the vector unit on its way to vector memory.
@@ -202,6 +214,7 @@ impl Run {
             writing: None,
             held: None,
             end: 0,
+            rounds: (!t.every_round).then(Rounds::default),
         })
     }
 
@@ -216,10 +229,14 @@ impl Run {
                 None => return Err(TimingError::at(self.sequencer.pc(), Fault::Deadlock)),
             }
         }
-        let mut report = self.account.over(self.end);
-        report.counters.cycles = self.end;
+        let rest = self.account.over(self.end);
+        let (mut report, passed) = match self.rounds {
+            Some(rounds) => rounds.all(&rest),
+            None => (rest, 0),
+        };
+        report.counters.cycles = self.end + passed;
         report.counters.instructions = self.sequencer.executed;
-        report.summary.cycles = self.end;
+        report.summary.cycles = report.counters.cycles;
         Ok(report)
     }
 
@@ -326,6 +343,7 @@ impl Run {
             }
             _ => {
                 let pc = self.sequencer.pc() as usize;
+                self.round(at)?;
                 let over = self.sequencer.control(at, &mut self.constants)?;
                 if let Some(op) = self.account.report.summary.ops.get_mut(pc) {
                     op.executed += 1;
@@ -334,6 +352,16 @@ impl Run {
                 Ok(over)
             }
         }
+    }
+
+    /// If a round of a loop ends here, some of the rounds to come may be passed over.
+    fn round(&mut self, at: u64) -> Result<(), TimingError> {
+        let Some(rounds) = &mut self.rounds else { return Ok(()) };
+        let Some(round) = self.sequencer.round(rounds::LEAST)? else { return Ok(()) };
+        if let Some(pass) = rounds.end(at, round, self.account.take()) {
+            self.sequencer.pass(&pass.from, pass.times);
+        }
+        Ok(())
     }
 
     fn prefetched(&mut self, s: &queue::Started, done: u64) {

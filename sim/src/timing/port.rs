@@ -288,5 +288,4 @@ impl Port {
 }
 
 #[cfg(test)]
-#[path = "port_tests.rs"]
 mod tests;

@@ -31,6 +31,19 @@ pub struct Events {
     pub act_words: u64,
 }
 
+impl std::ops::AddAssign for Events {
+    fn add_assign(&mut self, o: Self) {
+        self.macs_w2 += o.macs_w2;
+        self.macs_w4 += o.macs_w4;
+        self.macs_kv += o.macs_kv;
+        self.beats_w2 += o.beats_w2;
+        self.beats_w4 += o.beats_w4;
+        self.beats_kv += o.beats_kv;
+        self.vector_elements += o.vector_elements;
+        self.act_words += o.act_words;
+    }
+}
+
 /// A run of the program.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Report {
@@ -46,6 +59,14 @@ impl Report {
     /// Cycles of the run, as CYCLES counts them.
     pub fn cycles(&self) -> u64 {
         self.counters.cycles
+    }
+}
+
+impl std::ops::AddAssign<&Self> for Report {
+    fn add_assign(&mut self, o: &Self) {
+        self.counters += o.counters;
+        self.summary += &o.summary;
+        self.events += o.events;
     }
 }
 
@@ -76,6 +97,12 @@ impl Account {
         self.report.counters.mat_idle += idle;
         self.report.summary.matrix_idle += idle;
         self.report
+    }
+
+    /// What has been counted since the last time.
+    pub fn take(&mut self) -> Report {
+        let summary = Summary::new(self.report.summary.ops.len());
+        std::mem::replace(&mut self.report, Report { summary, ..Report::default() })
     }
 
     /// Cycles of a unit between operations: waiting for a semaphore, on the way to the unit.

@@ -10,6 +10,20 @@ use accllm_hw::isa::{ARGS, Instr, LOOP_DEPTH, Op, REGISTERS, Unit};
 struct Loop {
     body: u32,
     left: u32,
+    rounds: u32,
+}
+
+/// Where the sequencer stands at the end of a loop's round that another one follows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Round {
+    /// Which loop: instruction at which its rounds begin, and loops around it.
+    pub of: (u32, usize),
+    /// Rounds to come.
+    pub left: u32,
+    /// Registers.
+    pub registers: [u32; REGISTERS],
+    /// Instructions until now.
+    pub executed: u64,
 }
 
 /// What the instruction in EXECUTE is about to do.
@@ -86,6 +100,27 @@ impl Sequencer {
         Ok(out)
     }
 
+    /// Of the outermost loop of `least` rounds or more, if the instruction in EXECUTE ends a round of it and another one
+    /// follows.
+    pub fn round(&self, least: u32) -> Result<Option<Round>, TimingError> {
+        let around = self.loops.iter().take_while(|l| l.rounds < least).count();
+        let top = self.loops.get(around).filter(|l| l.left > 0 && self.loops.len() == around + 1);
+        let Some(top) = top else { return Ok(None) };
+        let ends = self.instruction()?.0 == Op::ENDLOOP;
+        let (registers, executed) = (self.registers, self.executed);
+        Ok(ends.then_some(Round { of: (top.body, around), left: top.left, registers, executed }))
+    }
+
+    /// Passes over `times` as many rounds as were made since `from`.
+    pub fn pass(&mut self, from: &Round, times: u32) {
+        let Some(top) = self.loops.last_mut() else { return };
+        top.left -= times * (from.left - top.left);
+        for (now, then) in self.registers.iter_mut().zip(from.registers) {
+            *now = now.wrapping_add(now.wrapping_sub(then).wrapping_mul(times));
+        }
+        self.executed += u64::from(times) * (self.executed - from.executed);
+    }
+
     fn step(&mut self, cycle: u64, pc: u32, jump: bool) {
         self.executed += 1;
         self.pc = pc;
@@ -112,7 +147,7 @@ impl Sequencer {
             Op::LOOP if self.loops.len() == LOOP_DEPTH => {
                 return Err(TimingError::at(o.pc, Fault::Loops));
             }
-            Op::LOOP => self.loops.push(Loop { body: pc, left: o.n - 1 }),
+            Op::LOOP => self.loops.push(Loop { body: pc, left: o.n - 1, rounds: o.n }),
             Op::ENDLOOP => {
                 let top = self.loops.last_mut().ok_or_else(|| TimingError::at(o.pc, Fault::Loops))?;
                 if top.left > 0 {

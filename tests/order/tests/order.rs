@@ -115,3 +115,26 @@ fn modules_and_table_are_the_same() {
     let new = said(&[("lib.rs", "mod low;\nmod high;\nmod new;\n"), none, ("high.rs", ""), ("new.rs", "")]);
     assert_eq!(new, ["the crate has a module new that has no place in the table"]);
 }
+
+/// Where a crate's tests are one executable, a file that `tests/main.rs` does not name would never run.
+#[test]
+fn every_file_of_tests_is_in_its_executable() {
+    let mut seen = 0;
+    for room in table().crates {
+        let folder = root().join(&room.folder);
+        let Ok(main) = fs::read_to_string(folder.join("tests/main.rs")) else { continue };
+        let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        for entry in fs::read_dir(folder.join("tests")).unwrap() {
+            let path = entry.unwrap().path();
+            let (Some(name), true) = (path.file_stem(), path.extension().is_some_and(|e| e == "rs")) else {
+                continue;
+            };
+            let name = name.to_str().unwrap();
+            let own = manifest.contains(&format!("[[test]]\nname = \"{name}\"\n"));
+            let named = main.contains(&format!("\nmod {name};\n"));
+            assert!(own || named || name == "main", "{}: not in tests/main.rs", path.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 40, "{seen} files: the folders are not found");
+}

@@ -81,6 +81,12 @@ pub struct Quantize {
     /// Folder for the finished parts: own text, sensitivities, layers, state of the training [default: OUT.work, removed at the end].
     #[arg(long, value_name = "FOLDER")]
     pub work: Option<PathBuf>,
+    /// Measure the result's perplexity on so many windows of 320 tokens, as `accllm eval` does, for its model card.
+    #[arg(long, value_name = "WINDOWS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub measure: Option<u32>,
+    /// Text to measure it on [default: built-in stories, others than those of the calibration].
+    #[arg(long, value_name = "FILE", requires = "measure")]
+    pub measure_text: Option<PathBuf>,
     /// Of everything random; the same seed gives the same model.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,

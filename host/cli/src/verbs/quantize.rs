@@ -4,10 +4,14 @@ use crate::args::{FormatArg, KeysArg, PresetArg, PruningArg, Quantize, TrainerAr
 use crate::out::{Bars, Out};
 use accllm_device::{Error, Result, output};
 use accllm_hw::config::open;
+use accllm_quant::config::LlamaConfig;
 use accllm_quant::model::{QuantModel, WeightFormat};
+use accllm_quant::perplexity::{Protocol, Windowing, perplexity, plain_stream};
 use accllm_quant::quantize::Pruning;
+use accllm_quant::tokenizer::TextTokenizer;
 use accllm_quant::transform::Keys;
-use accllm_text::calibration::Calibration;
+use accllm_text::bundled;
+use accllm_text::calibration::{self, Calibration};
 use accllm_text::card::{Made, card};
 use accllm_text::mixture::Budget;
 use accllm_text::model::Source;
@@ -27,6 +31,8 @@ struct Report {
     calibration_tokens: usize,
     /// Bits per weight of the layers' linears, scales included.
     bits: f64,
+    /// Of the integer model, where it was asked for.
+    ppl: Option<f64>,
     seconds: f64,
 }
 
@@ -43,12 +49,16 @@ pub fn run(args: &Quantize, out: &Out) -> Result<()> {
     let float = source.float()?;
     let tokenizer = source.tokenizer(float.config.sizes.vocab)?;
     busy.finish_and_clear();
+    let scored = Scored::of(args, &float.config, &tokenizer)?;
     let work = args.work.clone().unwrap_or_else(|| beside(&args.out));
     let keeps = recipe.keeps(&float.config);
     let kept = keeps.then_some(work.as_path());
     let quantized = recipe::quantize(float, &tokenizer, &calibration, &recipe, kept, &Bars::default())?;
     let bits = bits_per_weight(&quantized.model);
-    let card = card(&source, &Made { method: method(args, &recipe), bits, tokens: quantized.tokens })?;
+    let measured = scored.map(|s| s.measure(&quantized.model, out)).transpose()?;
+    let perplexity = measured.as_ref().map(|m| m.1.clone());
+    let made = Made { method: method(args, &recipe), bits, tokens: quantized.tokens, perplexity };
+    let card = card(&source, &made)?;
     let tokenizer = source.folder().join("tokenizer.json");
     quantized.model.save_with(&args.out, Some(&tokenizer), &[("README.md", &card)])?;
     if keeps && args.work.is_none() {
@@ -63,6 +73,7 @@ pub fn run(args: &Quantize, out: &Out) -> Result<()> {
         recovered: quantized.recovered,
         calibration_tokens: quantized.tokens,
         bits,
+        ppl: measured.as_ref().map(|m| m.0),
         seconds: start.elapsed().as_secs_f64(),
     };
     out.line(&format!(
@@ -74,8 +85,47 @@ pub fn run(args: &Quantize, out: &Out) -> Result<()> {
         report.recovered,
         report.linears
     ))?;
+    if let Some((_, said)) = &measured {
+        out.line(&format!("perplexity {said}"))?;
+    }
     out.line(&format!("next: accllm eval {0}; accllm run {0}", args.out.display()))?;
     out.report(&report)
+}
+
+/// The text that a result is measured on.
+struct Scored {
+    name: String,
+    stream: Vec<u32>,
+    how: Windowing,
+}
+
+impl Scored {
+    /// What the options say; a text that is too short is refused before the quantizer's work, not after it.
+    fn of(args: &Quantize, c: &LlamaConfig, tokenizer: &TextTokenizer) -> Result<Option<Self>> {
+        let Some(windows) = args.measure else { return Ok(None) };
+        let (name, stream) = match &args.measure_text {
+            Some(path) => {
+                let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+                (format!("`{name}`"), plain_stream(&calibration::read_text(path)?, tokenizer)?)
+            }
+            None => {
+                let stream = calibration::stream(bundled::VALIDATION, tokenizer, c.bos, &c.eos)?;
+                ("built-in stories".into(), stream)
+            }
+        };
+        let how = Windowing::from(Protocol { window: 320, windows: Some(windows as usize) });
+        how.windows(stream.len())?;
+        Ok(Some(Self { name, stream, how }))
+    }
+
+    /// The perplexity of the integer model, and how it is said.
+    fn measure(&self, model: &QuantModel, out: &Out) -> Result<(f64, String)> {
+        let busy = out.busy("measuring the perplexity");
+        let found = perplexity(model, &self.stream, self.how)?;
+        busy.finish_and_clear();
+        let (p, n) = (found.perplexity, found.windows);
+        Ok((p, format!("{p:.4} on {}, {n} windows of 320 tokens (integer model)", self.name)))
+    }
 }
 
 fn recipe(args: &Quantize) -> Result<Recipe> {
@@ -139,6 +189,7 @@ fn method(args: &Quantize, recipe: &Recipe) -> String {
         Formats::One(WeightFormat::W2Sparse) => "2-bit weights, two of four kept (2:4)".to_string(),
         Formats::One(WeightFormat::W2Dense) => "2-bit weights".to_string(),
         Formats::One(WeightFormat::W4) => "4-bit weights".to_string(),
+        Formats::Each(_) => "2- and 4-bit weights".to_string(),
         Formats::Mixed(Budget::Bits(bits)) => format!("2- and 4-bit weights, {bits} bits a weight"),
         Formats::Mixed(Budget::Speed(rate, _)) => format!("2- and 4-bit weights for {rate} tokens a second"),
     };
@@ -173,7 +224,7 @@ fn beside(out: &Path) -> PathBuf {
 /// Mean over the weights of the layers' linears.
 fn bits_per_weight(model: &QuantModel) -> f64 {
     let linears = || model.layers.iter().flat_map(|l| l.linears()).map(|(_, w)| w);
-    let weights: usize = linears().map(|w| w.rows * w.cols).sum();
-    let total: f64 = linears().map(|w| w.format.bits() * (w.rows * w.cols) as f64).sum();
+    let weights: usize = linears().map(|w| w.grid.rows * w.grid.cols).sum();
+    let total: f64 = linears().map(|w| w.grid.format.bits() * (w.grid.rows * w.grid.cols) as f64).sum();
     total / weights.max(1) as f64
 }

@@ -73,9 +73,9 @@ pub struct Energy {
     pub joules: Range,
 }
 
-/// What an engine has that takes energy. A configuration has it by [`Engine::new`]; a published one by hand.
+/// What an engine has that takes energy. A configuration has it by [`PoweredParts::new`]; a published one by hand.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Engine {
+pub struct PoweredParts {
     /// Of the matrix unit, with what brings its data.
     pub matrix: Resources,
     /// Of the vector unit.
@@ -101,7 +101,7 @@ const URAM_BITS: usize = 72;
 /// Operands of a multiplication are the same in two lanes.
 const LANES_A_DSP: f64 = 2.0;
 
-impl Engine {
+impl PoweredParts {
     /// Of a configuration on a card.
     pub fn new(config: &Config, area: &Area, card: &Card) -> Self {
         let part = |p| area.part(p);
@@ -130,13 +130,13 @@ impl Engine {
 
 /// Power of an engine on a card in a run.
 pub fn energy(config: &Config, activity: &Activity, card: &Card) -> Energy {
-    let engine = Engine::new(config, &super::area(config), card);
+    let engine = PoweredParts::new(config, &super::area(config), card);
     let idle = Range { low: card.idle.low, value: card.idle.value, high: card.idle.high };
     power(&engine, activity, idle, [card.memory.kind, card.aux.kind])
 }
 
 /// Power of an engine in a run, with memories of these kinds behind its channels and its auxiliary port.
-pub fn power(engine: &Engine, a: &Activity, idle: Range, memories: [Dram; 2]) -> Energy {
+pub fn power(engine: &PoweredParts, a: &Activity, idle: Range, memories: [Dram; 2]) -> Energy {
     let seconds = a.cycles / engine.hz;
     let c = coefficient;
     let [channels, aux] = memories.map(|kind| c(kind.name()) * BEAT_BITS as f64);

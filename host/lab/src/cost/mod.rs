@@ -17,7 +17,7 @@ mod run;
 
 pub use activity::{Activity, FORMATS};
 pub use area::{Area, UnitArea, area};
-pub use energy::{COEFFICIENTS, Coefficient, Energy, Engine, Share, energy, power};
+pub use energy::{COEFFICIENTS, Coefficient, Energy, PoweredParts, Share, energy, power};
 pub use fits::{Errors, FITS, Fit, Part, Worst, worst};
 pub use formula::{FormulaError, Values};
 pub use page::{number, page};

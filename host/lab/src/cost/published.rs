@@ -1,6 +1,6 @@
 //! Power of published systems (`hw/cost/published.toml`), and what the estimate says of them.
 
-use super::energy::{Engine, power};
+use super::energy::{PoweredParts, power};
 use super::{Activity, Energy, Range, Resources};
 use accllm_hw::card::Card;
 use accllm_hw::config::BEAT_BYTES;
@@ -68,7 +68,7 @@ impl Design {
     pub fn power(&self, card: &Card) -> Energy {
         let hz = self.mhz * 1e6;
         let busy = self.memory_share;
-        let engine = Engine {
+        let engine = PoweredParts {
             matrix: Resources { lut: self.lut, ff: self.ff, dsp: self.dsp, ..Resources::default() },
             vector: Resources::default(),
             rest: Resources::default(),

@@ -120,6 +120,12 @@ impl Found<'_> {
         if self.candidate.rung == Rung::Timing {
             self.timed(work, program, multiplications)?;
         }
+        if let Some(quality) = &self.candidate.quality {
+            let said = |e| Stop::Fault(format!("{}: perplexity: {e}", work.name));
+            if let Some(perplexity) = quality.perplexity(work).map_err(said)? {
+                self.put(&work.name, "perplexity", perplexity, Rung::Quality);
+            }
+        }
         Ok(())
     }
 

@@ -5,13 +5,15 @@
 //! DIR/inputs/             files that it names
 //! DIR/points/SHARD.jsonl  records
 //! DIR/confirmed.jsonl     the front on the RTL
+//! DIR/quality/            quantized models and their perplexities
 //! DIR/points.csv, front.csv, report.html, best.toml
 //! ```
 
-use super::record;
 use super::spec::{Spec, beside};
+use super::{quality, record};
 use crate::{Error, Result};
 use accllm_device::output::write_whole;
+use accllm_text::bundled;
 use std::fs::{File, create_dir_all};
 use std::path::{Path, PathBuf};
 
@@ -33,7 +35,9 @@ impl Folder {
             let what = format!("{} is no sweep's folder: it has no sweep.toml", path.display());
             return Err(Error::Argument(what));
         }
-        Ok((Self { path: path.to_owned() }, Spec::open(&spec)?))
+        let spec = Spec::open(&spec)?;
+        spec.quality.iter().for_each(|q| q.keep(path.join("quality")));
+        Ok((Self { path: path.to_owned() }, spec))
     }
 
     /// The folder for a spec: a new one, or one of the same points, whose records are used.
@@ -104,13 +108,24 @@ impl Folder {
         for (_, axis) in axes.into_iter().flatten().filter(|(name, _)| *name == "card" || *name == "shape") {
             axis.as_array_mut().into_iter().flatten().for_each(&mut take);
         }
-        if let Some(search) = table.get_mut("search").and_then(toml::Value::as_table_mut) {
-            let from_others = search.get_mut("from").and_then(toml::Value::as_array_mut);
-            for other in from_others.into_iter().flatten() {
-                if let toml::Value::String(name) = other {
-                    *name = std::path::absolute(from.join(&*name)).unwrap_or_default().display().to_string();
-                }
+        let quality = table.get_mut("quality").and_then(toml::Value::as_table_mut);
+        let files = quality.into_iter().flatten().filter(|(name, _)| quality::FILES.contains(&name.as_str()));
+        files.for_each(|(_, file)| take(file));
+        // Too large for a copy.
+        let stay = |value: &mut toml::Value| {
+            if let toml::Value::String(name) = value
+                && name != bundled::NAME
+            {
+                *name = std::path::absolute(from.join(&*name)).unwrap_or_default().display().to_string();
             }
+        };
+        let search = table.get_mut("search").and_then(toml::Value::as_table_mut);
+        let others = search.and_then(|s| s.get_mut("from")).and_then(toml::Value::as_array_mut);
+        others.into_iter().flatten().for_each(stay);
+        if let Some(quality) = table.get_mut("quality").and_then(toml::Value::as_table_mut) {
+            quality.get_mut("model").into_iter().for_each(stay);
+            let ready = quality.get_mut("ready").and_then(toml::Value::as_table_mut);
+            ready.into_iter().flatten().for_each(|(_, folder)| stay(folder));
         }
         match failed {
             Some(e) => Err(e),

@@ -20,6 +20,8 @@ pub enum Rung {
     Energy,
     /// The engine in Verilator, compared bit for bit.
     Rtl,
+    /// A real checkpoint, quantized and scored in integers.
+    Quality,
 }
 
 impl Rung {
@@ -28,6 +30,7 @@ impl Rung {
         match self {
             Self::Bound | Self::Timing | Self::Card | Self::Area | Self::Energy => "estimated",
             Self::Rtl => "simulated",
+            Self::Quality => "measured",
         }
     }
 }
@@ -59,6 +62,8 @@ pub enum Needs {
     Timing,
     /// A card and the timing model.
     Both,
+    /// A checkpoint.
+    Quality,
 }
 
 /// A metric that there can be.
@@ -126,6 +131,14 @@ pub const KNOWN: &[Known] = &[
     powered(of_work("watts_low", "W", "the same, lower end")),
     powered(of_work("watts_high", "W", "the same, upper end")),
     powered(of_work("joules_per_token", "J/token", "the likely value")),
+    Known {
+        needs: Needs::Quality,
+        ..of_work(
+            "perplexity",
+            "",
+            "of the checkpoint in `[quality]`, with the work's formats and attention shape",
+        )
+    },
     of_point("watts", "W", Needs::Both, "the largest of the works, the likely value"),
     of_point("lut", "LUTs", Needs::Nothing, "of the engine, those that are memories included"),
     of_point("ff", "flip-flops", Needs::Nothing, "of the engine"),

@@ -19,6 +19,7 @@ mod nsga2;
 mod page;
 pub mod pareto;
 pub mod point;
+pub mod quality;
 mod random;
 pub mod record;
 pub mod results;

@@ -2,6 +2,7 @@
 
 use super::axis::{Target, Value};
 use super::metric::Rung;
+use super::quality::Quality;
 use super::spec::Spec;
 use super::work::{Phase, Work};
 use crate::shapes;
@@ -10,6 +11,7 @@ use accllm_hw::config::{Config, Name};
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Hash of everything that the evaluators are made of, from the build (`build.rs`).
 pub const TOOL: &str = env!("ACCLLM_EVALUATORS");
@@ -33,6 +35,8 @@ pub struct Candidate {
     pub works: Vec<Work>,
     /// What cycles are made by.
     pub rung: Rung,
+    /// The checkpoint whose perplexity is a metric.
+    pub quality: Option<Arc<Quality>>,
 }
 
 impl Spec {
@@ -84,7 +88,7 @@ impl Spec {
             config.name = name(&config);
         }
         let parameters = self.axes.iter().map(|a| a.name.clone()).zip(values).collect();
-        Candidate { parameters, config, card, works, rung: self.rung }
+        Candidate { parameters, config, card, works, rung: self.rung, quality: self.quality.clone() }
     }
 
     fn folder(&self) -> &std::path::Path {
@@ -93,7 +97,7 @@ impl Spec {
 
     /// What the points of this sweep are: base, card, works and axes, by contents. Two specs with equal identities differ
     /// in name, objectives, constraints and search only, and can share a folder.
-    pub fn identity(&self) -> [(&'static str, String); 5] {
+    pub fn identity(&self) -> [(&'static str, String); 6] {
         let card = |c: &Card| contents(&serde_json::to_value(c).unwrap_or_default());
         let cards: Vec<_> = self.card.iter().chain(&self.cards).map(card).collect();
         let works: Vec<_> = self.works.iter().map(describe).collect();
@@ -108,6 +112,7 @@ impl Spec {
             ("work", json!(works).to_string()),
             ("axes", json!(axes).to_string()),
             ("rung", json!(self.rung).to_string()),
+            ("quality", self.quality.as_ref().map(|q| q.identity().to_owned()).unwrap_or_default()),
         ]
     }
 }
@@ -166,7 +171,8 @@ impl Candidate {
     pub fn key(&self) -> String {
         let card = self.card.as_ref().map(|c| contents(&serde_json::to_value(c).unwrap_or_default()));
         let works: Vec<_> = self.works.iter().map(describe).collect();
-        let all = json!([TOOL, self.rung, self.config.values().to_vec(), card, works]);
+        let quality = self.quality.as_ref().map(|q| q.identity());
+        let all = json!([TOOL, self.rung, self.config.values().to_vec(), card, works, quality]);
         hex(&Sha256::digest(all.to_string()))
     }
 }

@@ -3,6 +3,7 @@
 use super::axis::{Axis, Target, check_work};
 use super::format::Formats;
 use super::metric::{KNOWN, Known, Needs, Rung, known};
+use super::quality::{self, Quality};
 use super::work::{Phase, Work};
 use crate::shapes;
 use crate::{Error, Result};
@@ -10,6 +11,7 @@ use accllm_hw::card::{self, Card};
 use accllm_hw::config::{self, Config};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Attention shape of a work that gives none.
 const SINKS: u64 = 4;
@@ -24,6 +26,7 @@ struct Text {
     base: String,
     card: Option<String>,
     rung: Option<String>,
+    quality: Option<quality::Text>,
     work: Vec<WorkText>,
     #[serde(default)]
     axes: toml::Table,
@@ -119,6 +122,8 @@ pub struct Spec {
     pub works: Vec<Work>,
     /// What cycles are made by: the bound, or the timing model.
     pub rung: Rung,
+    /// The checkpoint whose perplexity is a metric.
+    pub quality: Option<Arc<Quality>>,
     /// For each work, the fields that it leaves to axes.
     pub open: Vec<Vec<&'static str>>,
     /// Axes, by name.
@@ -171,6 +176,8 @@ impl Spec {
             Some(other) => return Err(wrong(format!("rung = '{other}' must be timing or bound"))),
         };
         let (works, open) = works(&text.work, &axes, folder).map_err(wrong)?;
+        let quality = text.quality.map(|q| Quality::open(q, folder)).transpose();
+        let quality = quality.map_err(|e| wrong(format!("quality: {e}")))?.map(Arc::new);
         let mut spec = Self {
             name: text.name,
             path: path.to_owned(),
@@ -178,6 +185,7 @@ impl Spec {
             card,
             works,
             rung,
+            quality,
             open,
             axes,
             cards,
@@ -227,6 +235,14 @@ impl Spec {
         self.card.is_some() || !self.cards.is_empty()
     }
 
+    /// Whether the checkpoint has the shape of the work of that name, or perhaps will have, where that is an axis.
+    fn scored(&self, name: Option<&str>) -> bool {
+        let mut works = self.works.iter().zip(&self.open);
+        let work = works.find(|(work, _)| Some(work.name.as_str()) == name);
+        let (Some((work, open)), Some(quality)) = (work, &self.quality) else { return false };
+        open.contains(&"shape") || quality.scores(&work.shape)
+    }
+
     /// The metric of that name: `NAME.metric` of a work, or one of the point.
     ///
     /// # Errors
@@ -242,6 +258,12 @@ impl Spec {
             Some(k) if matches!(k.needs, Needs::Card | Needs::Both) && !self.has_card() => {
                 Err(format!("{name} needs a card: give `card = \"u280\"`, or an axis of cards"))
             }
+            Some(k) if k.needs == Needs::Quality && self.quality.is_none() => {
+                Err(format!("{name} needs a checkpoint: give `[quality]` with `model = \"FOLDER\"`"))
+            }
+            Some(k) if k.needs == Needs::Quality && !self.scored(work) => Err(format!(
+                "{name}: the work's shape is not that of the checkpoint; give its config.json as the shape"
+            )),
             Some(k) => Ok(k),
             None => {
                 let names = |of_work| {

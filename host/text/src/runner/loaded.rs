@@ -5,6 +5,7 @@ use accllm_compiler::{Layout, Program};
 use accllm_device::perf::Work;
 use accllm_device::{Device, Outcome};
 use accllm_hw::isa::ARGS;
+use accllm_hw::numbers::numbers;
 
 /// What a run is counted as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +57,6 @@ impl<D: Device> Loaded<D> {
         let aux = &self.layout.aux;
         let mut bytes = vec![0; 4 * self.layout.shape.sizes.vocab];
         self.device.read_aux(aux.logits + row * aux.logits_row, &mut bytes)?;
-        Ok(bytes.as_chunks::<4>().0.iter().map(|b| i32::from_le_bytes(*b)).collect())
+        Ok(numbers(&bytes).collect())
     }
 }

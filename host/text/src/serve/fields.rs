@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 pub(super) struct Fields(Map<String, Value>);
 
 /// Fields that do not change an answer, whatever they say.
-const WITHOUT_EFFECT: [&str; 13] = [
+const WITHOUT_EFFECT: [&str; 12] = [
     "user",
     "store",
     "metadata",
@@ -20,11 +20,11 @@ const WITHOUT_EFFECT: [&str; 13] = [
     "timeout",
     "priority",
     "request_id",
-    "best_of_n",
 ];
 
-/// Fields that nothing here can do, with what says that it need not be done. Empty values say the same.
-const UNSUPPORTED: [(&str, &str); 24] = [
+/// Fields that nothing here can do, with what says that it need not be done. Empty values say the same; false and 0 only of
+/// fields that are not here, which others do not do unless they are told to.
+const UNSUPPORTED: [(&str, &str); 25] = [
     ("n", "1"),
     ("best_of", "1"),
     ("suffix", "\"\""),
@@ -48,6 +48,7 @@ const UNSUPPORTED: [(&str, &str); 24] = [
     ("add_generation_prompt", "true"),
     ("continue_final_message", "false"),
     ("detokenize", "true"),
+    ("enable_thinking", "null"),
     ("return_tokens_as_token_ids", "false"),
 ];
 
@@ -113,8 +114,10 @@ impl Fields {
             let neutral = |(n, allowed): &(&str, &str)| {
                 n == name && serde_json::from_str::<Value>(allowed).is_ok_and(|a| same(&a, value))
             };
+            let listed = UNSUPPORTED.iter().any(|(n, _)| n == name);
+            let says_nothing = is_empty(value) && !(listed && (value.is_boolean() || value.is_number()));
             let fine =
-                is_empty(value) || WITHOUT_EFFECT.contains(&name.as_str()) || UNSUPPORTED.iter().any(neutral);
+                says_nothing || WITHOUT_EFFECT.contains(&name.as_str()) || UNSUPPORTED.iter().any(neutral);
             if !fine {
                 let why = format!("'{name}' is not supported here; leave it out");
                 return Err(Refusal::bad(why).param(name).code("unsupported_parameter"));

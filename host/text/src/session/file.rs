@@ -1,6 +1,7 @@
 //! The bytes of a saved session: `docs/formats.md` §4.
 
 use crate::message::Message;
+use accllm_hw::numbers::numbers;
 use accllm_hw::regs::CONTRACT_VERSION;
 use accllm_hw::sizes::Sizes;
 use accllm_quant::model::{HeadCache, LambdaShape};
@@ -191,7 +192,7 @@ impl Saved {
             return Err(format!("{} bytes of tokens and cache instead of {want}", rest.len()));
         }
         let (tokens, heads) = rest.split_at(4 * header.tokens as usize);
-        let tokens = tokens.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        let tokens = numbers(tokens).collect();
         let saved = Self { header, tokens, heads: heads.to_vec() };
         if let Some(t) = saved.tokens.iter().find(|t| **t as usize >= sizes.vocab) {
             return Err(format!("token {t} is not below the vocabulary size {}", sizes.vocab));

@@ -34,8 +34,21 @@ impl<'a, 'm> Keys<'a, 'm> {
     }
 }
 
-/// Shape and constants; of RoPE what the keys say (there may be a tensor, too).
-pub(super) fn read(m: &Metadata<'_>) -> Result<(LlamaConfig, Family)> {
+/// What the keys say.
+pub(super) struct Read {
+    /// Shape and constants; of RoPE what the keys say (there may be tensors, too).
+    pub config: LlamaConfig,
+    pub family: Family,
+    /// What queries and keys are multiplied by beside their rotation: the key, and a number other than 1.
+    pub factor: Option<(String, f64)>,
+    /// Positions before any scaling, where they are stated.
+    pub original: Option<usize>,
+    /// Whether each frequency has a divisor in a tensor.
+    pub longrope: bool,
+}
+
+/// Reads the keys of a model.
+pub(super) fn read(m: &Metadata<'_>) -> Result<Read> {
     let path = &m.path();
     let keys = Keys::of(m)?;
     let key = |name: &str| keys.key(name);
@@ -65,7 +78,11 @@ pub(super) fn read(m: &Metadata<'_>) -> Result<(LlamaConfig, Family)> {
     let norm_eps = m.positive(&eps)?;
     let config = LlamaConfig {
         sizes,
-        sliding_window: m.count(&key("attention.sliding_window"), 1 << 31)?,
+        // llama.cpp's converter writes 0 for a Phi-3 without one.
+        sliding_window: match m.integer(&key("attention.sliding_window"))? {
+            Some(0) => None,
+            _ => m.count(&key("attention.sliding_window"), 1 << 31)?,
+        },
         // As a short decimal: the file has 32-bit floats, and 1e-5 is meant.
         norm_eps: norm_eps
             .map(|e| (e as f32).to_string().parse().unwrap_or(e))
@@ -84,7 +101,15 @@ pub(super) fn read(m: &Metadata<'_>) -> Result<(LlamaConfig, Family)> {
             _ => Vec::new(),
         },
     };
-    Ok((config, keys.family))
+    let factor = key("rope.scaling.attn_factor");
+    let stated = m.number(&factor)?.filter(|x| *x != 0.0 && (x - 1.0).abs() > 1e-6);
+    Ok(Read {
+        config,
+        family: keys.family,
+        factor: stated.map(|x| (factor, x)),
+        original: m.count(&key("rope.scaling.original_context_length"), 1 << 31)?,
+        longrope: m.text(&key("rope.scaling.type"))? == Some("longrope"),
+    })
 }
 
 /// Refuses factors and limits that change what the blocks compute.
@@ -93,7 +118,6 @@ fn plain(keys: &Keys<'_, '_>, head_dim: usize) -> Result<()> {
     let attention = 1.0 / (head_dim as f64).sqrt();
     // Where the number is 0, llama.cpp takes the key as not there.
     let neutral = [
-        ("rope.scaling.attn_factor", 1.0),
         ("attention.scale", attention),
         ("logit_scale", 1.0),
         ("embedding_scale", 1.0),
@@ -124,7 +148,8 @@ fn rope(keys: &Keys<'_, '_>) -> Result<Rope> {
         None => m.positive(&key("rope.scale_linear"))?,
     };
     let scaling = match (m.text(kind)?, factor) {
-        (Some("none"), _) | (None, None) => None,
+        // The divisors of "longrope" are in tensors.
+        (Some("none" | "longrope"), _) | (None, None) => None,
         // Without a type, a factor has always meant this.
         (Some("linear") | None, Some(factor)) => Some(Scaling::Linear { factor }),
         (Some("linear"), None) => {
@@ -150,7 +175,7 @@ fn rope(keys: &Keys<'_, '_>) -> Result<Rope> {
                 path,
                 kind,
                 format!("{other:?}"),
-                "\"none\", \"linear\", \"yarn\"",
+                "\"none\", \"linear\", \"yarn\", \"longrope\"",
             ));
         }
     };

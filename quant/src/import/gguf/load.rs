@@ -1,14 +1,15 @@
 //! A float model, and the files of a tokenizer, from a GGUF file.
 
+use super::config::{self, Read};
 use super::file::File;
-use super::{config, tokenizer};
+use super::tokenizer;
 use crate::config::LlamaConfig;
 use crate::float::FloatModel;
 use crate::import::build::{Known, TensorSource, build, names};
 use crate::import::family::Family;
 use crate::import::fused::Fused;
 use crate::{Error, Result};
-use accllm_hw::rope::Scaling;
+use accllm_hw::rope::{Divisors, MAX_PAIRS, Rope, Scaling};
 use accllm_hw::sizes::Linear;
 use std::path::Path;
 
@@ -33,7 +34,8 @@ pub fn license(path: &Path) -> Result<Option<String>> {
 
 /// The model in `path`, as [`crate::import::load_model_within`].
 pub(crate) fn load_model_within(path: &Path, resident: usize) -> Result<FloatModel> {
-    let (file, (mut config, family)) = File::open(path, config::read)?;
+    let (file, read) = File::open(path, config::read)?;
+    let Read { mut config, family, .. } = read;
     config.tied_head = !file.has("output.weight");
     for linear in Linear::LAYER {
         let bias = format!("blk.0.{}", translate(&names::bias(linear)).unwrap_or_default());
@@ -42,6 +44,11 @@ pub(crate) fn load_model_within(path: &Path, resident: usize) -> Result<FloatMod
         }
     }
     known(&file, &config, family)?;
+    let long = read.longrope || FACTORS.iter().any(|name| file.has(name));
+    if long {
+        config.sizes.rope.scaling = Some(longrope(&file, &config)?);
+        config.max_positions = read.original.unwrap_or(config.max_positions);
+    }
     if file.has(ROPE) {
         let divisors = file.tensor(ROPE, &[config.sizes.head_dim / 2])?;
         config.sizes.rope.scaling = Some(config::llama3(config.sizes.rope, &divisors).ok_or_else(|| {
@@ -50,13 +57,32 @@ pub(crate) fn load_model_within(path: &Path, resident: usize) -> Result<FloatMod
         })?);
     }
     // As llama.cpp has it: queries and keys are both multiplied by 1 + ln(factor) / 10.
-    config.score_factor = match config.sizes.rope.scaling {
-        Some(Scaling::Yarn { factor, .. }) if factor > 1.0 => (1.0 + 0.1 * factor.ln()).powi(2),
+    config.score_factor = match (config.sizes.rope.scaling, read.factor) {
+        (Some(Scaling::Longrope { .. }), factor) => factor.map_or(1.0, |(_, f)| f.powi(2)),
+        (_, Some((key, factor))) => return Err(Error::unsupported(path, key, factor, "1, or absent")),
+        (Some(Scaling::Yarn { factor, .. }), None) if factor > 1.0 => (1.0 + 0.1 * factor.ln()).powi(2),
         _ => 1.0,
     };
     let source = Tensors { file, neighbours: family.neighbours(), head_dim: config.sizes.head_dim };
     let sizes = family.fused().then_some(config.sizes);
     build(config, Fused { source, sizes }, resident)
+}
+
+/// LongRoPE's scaling: the divisors for texts within the original context. Those for longer ones are read and left, as sinks
+/// and window do not reach beyond it.
+fn longrope(file: &File, c: &LlamaConfig) -> Result<Scaling> {
+    let of = |name| file.tensor(name, &[c.sizes.head_dim / 2]);
+    let (short, _long) = (of(FACTORS[0])?, of(FACTORS[1])?);
+    let bad = |why| Error::config(file.path(), FACTORS[0], why);
+    let short = Divisors::new(&short)
+        .ok_or_else(|| bad(format!("has {} numbers; at most {MAX_PAIRS} are taken", c.sizes.head_dim / 2)))?;
+    if let Some(other) = c.sizes.rope.scaling {
+        return Err(bad(format!("is there, and the keys say {other:?}; they contradict each other")));
+    }
+    let scaling = Scaling::Longrope { short_factor: short };
+    let rope = Rope { scaling: Some(scaling), ..c.sizes.rope };
+    rope.check().map_err(|(_, why)| bad(why))?;
+    Ok(scaling)
 }
 
 /// Parts of a layer: the name here, and Hugging Face's.
@@ -80,6 +106,9 @@ const PARTS: [(&str, &str); 13] = [
 /// Divisors of the frequencies, for Llama 3.
 const ROPE: &str = "rope_freqs.weight";
 
+/// Divisors of the frequencies of LongRoPE: within the original context, and beyond it.
+const FACTORS: [&str; 2] = ["rope_factors_short.weight", "rope_factors_long.weight"];
+
 /// Tensors outside the layers, as [`PARTS`].
 const OUTSIDE: [(&str, &str); 3] = [
     ("token_embd.weight", "model.embed_tokens.weight"),
@@ -92,7 +121,10 @@ fn known(file: &File, c: &LlamaConfig, family: Family) -> Result<()> {
     let known = Known::of(c, family.fused());
     let is_known = |name: &str| {
         let there = |p: &(&str, &str)| name_there(name, p.0, p.1).is_some_and(|n| known.has(&n));
-        name == ROPE || OUTSIDE.iter().any(|o| o.0 == name) || PARTS.iter().any(there)
+        name == ROPE
+            || FACTORS.contains(&name)
+            || OUTSIDE.iter().any(|o| o.0 == name)
+            || PARTS.iter().any(there)
     };
     match file.names().find(|n| !is_known(n)) {
         Some(name) => Err(Error::unsupported(

@@ -3,6 +3,7 @@
 use super::bad;
 use super::cursor::Cursor;
 use crate::{Error, Result};
+use accllm_hw::numbers::numbers;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -166,9 +167,7 @@ impl<'a> Metadata<'a> {
     /// A list of 32-bit floats.
     pub fn floats(&self, key: &str) -> Result<Option<Vec<f32>>> {
         self.get(key, "a list of 32-bit floats", |v| match v {
-            Value::Many(Kind::F32, _, bytes) => {
-                Some(bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
-            }
+            Value::Many(Kind::F32, _, bytes) => Some(numbers(bytes).collect()),
             _ => None,
         })
     }

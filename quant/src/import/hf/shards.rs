@@ -2,6 +2,7 @@
 
 use crate::mapped::MappedFile;
 use crate::{Error, Result};
+use accllm_hw::numbers::numbers;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -116,13 +117,10 @@ impl Checkpoint {
 
 /// Little-endian bytes to f32; `None` for an unsupported element type.
 fn to_f32(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
-    let pairs = bytes.chunks_exact(2).map(|b| [b[0], b[1]]);
     match dtype {
-        Dtype::F32 => {
-            Some(bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
-        }
-        Dtype::F16 => Some(pairs.map(|b| half::f16::from_le_bytes(b).to_f32()).collect()),
-        Dtype::BF16 => Some(pairs.map(|b| half::bf16::from_le_bytes(b).to_f32()).collect()),
+        Dtype::F32 => Some(numbers(bytes).collect()),
+        Dtype::F16 => Some(numbers(bytes).map(half::f16::to_f32).collect()),
+        Dtype::BF16 => Some(numbers(bytes).map(half::bf16::to_f32).collect()),
         _ => None,
     }
 }

@@ -41,9 +41,9 @@ fn fitted(width: usize, columns: &[usize], format: WeightFormat) -> (Matrix, Gri
 fn each(f: impl Fn(&str, &Matrix, &GridWeight, &LatentWeight, &[usize]) -> Result<()>) -> Result<()> {
     for format in WeightFormat::ALL {
         for (width, columns, name) in maps() {
-            let (w, grid) = fitted(width, &columns, format);
-            let latent = LatentWeight::new(&w, &grid, Arc::new(columns.clone()), &Device::Cpu)?;
-            f(&format!("{format:?}, {name}"), &w, &grid, &latent, &columns)?;
+            let (w, start) = fitted(width, &columns, format);
+            let latent = LatentWeight::new(&w, &start, Arc::new(columns.clone()), &Device::Cpu)?;
+            f(&format!("{format:?}, {name}"), &w, &start, &latent, &columns)?;
         }
     }
     Ok(())
@@ -67,13 +67,13 @@ fn wander(w: &LatentWeight, seed: u64) -> Result<()> {
 
 #[test]
 fn training_starts_at_the_fit() -> Result<()> {
-    each(|name, _, grid, latent, columns| {
+    each(|name, _, start, latent, columns| {
         let back = latent.grid()?;
-        assert_eq!((&back.level, &back.scale), (&grid.level, &grid.scale), "{name}");
-        for (r, (a, b)) in back.row_scale.iter().zip(&grid.row_scale).enumerate() {
+        assert_eq!((&back.grid.level, &back.grid.scale), (&start.grid.level, &start.grid.scale), "{name}");
+        for (r, (a, b)) in back.row_scale.iter().zip(&start.row_scale).enumerate() {
             assert!((a - b).abs() <= b * 1e-5, "{name}, row {r}: {a} and {b}");
         }
-        assert_near(name, &values(&latent.weight()?)?, &real(grid, columns));
+        assert_near(name, &values(&latent.weight()?)?, &real(start, columns));
         Ok(())
     })
 }
@@ -82,18 +82,18 @@ fn training_starts_at_the_fit() -> Result<()> {
 #[test]
 fn a_grid_with_small_scales_is_kept() -> Result<()> {
     for format in WeightFormat::ALL {
-        let (w, mut grid) = fitted(64, &(0..64).collect::<Vec<_>>(), format);
-        grid.scale.iter_mut().for_each(|s| *s = if *s == 0 { 0 } else { s.div_ceil(3) });
-        grid.offset.iter_mut().for_each(|o| *o /= 3);
-        grid.row_scale.iter_mut().for_each(|s| *s *= 3.0);
-        let latent = LatentWeight::new(&w, &grid, Arc::new((0..64).collect()), &Device::Cpu)?;
+        let (w, mut start) = fitted(64, &(0..64).collect::<Vec<_>>(), format);
+        start.grid.scale.iter_mut().for_each(|s| *s = if *s == 0 { 0 } else { s.div_ceil(3) });
+        start.grid.offset.iter_mut().for_each(|o| *o /= 3);
+        start.row_scale.iter_mut().for_each(|s| *s *= 3.0);
+        let latent = LatentWeight::new(&w, &start, Arc::new((0..64).collect()), &Device::Cpu)?;
         let back = latent.grid()?;
-        assert_eq!(back.level, grid.level, "{format:?}");
+        assert_eq!(back.grid.level, start.grid.level, "{format:?}");
         let steps = |g: &GridWeight| -> Vec<f32> {
-            g.scale.iter().enumerate().map(|(i, s)| f32::from(*s) * g.row_scale[i / 2]).collect()
+            g.grid.scale.iter().enumerate().map(|(i, s)| f32::from(*s) * g.row_scale[i / 2]).collect()
         };
-        for (i, (a, b)) in steps(&back).iter().zip(steps(&grid)).enumerate() {
-            let largest = steps(&grid)[i / 2 * 2..][..2].iter().fold(0.0f32, |m, s| m.max(*s));
+        for (i, (a, b)) in steps(&back).iter().zip(steps(&start)).enumerate() {
+            let largest = steps(&start)[i / 2 * 2..][..2].iter().fold(0.0f32, |m, s| m.max(*s));
             assert!((a - b).abs() <= largest * 0.5001 / 255.0, "{format:?}, step {i}: {a} and {b}");
         }
     }
@@ -102,12 +102,12 @@ fn a_grid_with_small_scales_is_kept() -> Result<()> {
 
 #[test]
 fn the_grid_is_what_the_forward_pass_used() -> Result<()> {
-    each(|name, _, grid, latent, columns| {
+    each(|name, _, start, latent, columns| {
         for seed in 0..4 {
             wander(latent, seed)?;
             let reached = latent.grid()?;
             assert_eq!(values(&latent.weight()?)?, real(&reached, columns), "{name}");
-            assert_ne!(reached.level, grid.level, "{name}");
+            assert_ne!(reached.grid.level, start.grid.level, "{name}");
         }
         Ok(())
     })
@@ -129,8 +129,8 @@ fn values_and_gradients_of_both_forms() -> Result<()> {
 #[test]
 fn equal_weights_are_chosen_in_order() -> Result<()> {
     let columns: Vec<usize> = (0..40).collect();
-    let (w, grid) = fitted(40, &columns, WeightFormat::W2Sparse);
-    let latent = LatentWeight::new(&w, &grid, Arc::new(columns), &Device::Cpu)?;
+    let (w, start) = fitted(40, &columns, WeightFormat::W2Sparse);
+    let latent = LatentWeight::new(&w, &start, Arc::new(columns), &Device::Cpu)?;
     let v: Vec<f32> = (0..5 * 64).map(|i| [0.0, -0.5, 0.5, -2.0, 0.5, 0.0, -0.0][i * i % 7]).collect();
     latent.v.set(&Tensor::from_vec(v, (5, 64), &Device::Cpu)?)?;
     let composed = composed::weight(&latent.v, &latent.log_scale, latent.grid_shape())?;
@@ -142,14 +142,14 @@ fn equal_weights_are_chosen_in_order() -> Result<()> {
 fn weights_do_not_run_away() -> Result<()> {
     for format in WeightFormat::ALL {
         let columns: Vec<usize> = (0..64).collect();
-        let (w, grid) = fitted(64, &columns, format);
-        let latent = LatentWeight::new(&w, &grid, Arc::new(columns), &Device::Cpu)?;
+        let (w, start) = fitted(64, &columns, format);
+        let latent = LatentWeight::new(&w, &start, Arc::new(columns), &Device::Cpu)?;
         let v = random(5 * 64, 3).iter().map(|v| v.signum() * 20.0).collect::<Vec<_>>();
         latent.v.set(&Tensor::from_vec(v.clone(), (5, 64), &Device::Cpu)?)?;
         let all = with_gradients(&latent.weight()?, &[&latent.v])?;
         let (mut back, mut out) = (0, 0);
         for (i, ((g, v), dy)) in all[1].iter().zip(&v).zip(random(5 * 64, 99)).enumerate() {
-            let live = grid.scale[i / 32] != 0;
+            let live = start.grid.scale[i / 32] != 0;
             match live && v * dy > 0.0 {
                 true => back += usize::from(g * dy > 0.0),
                 false => out += usize::from(*g == 0.0),

@@ -10,7 +10,7 @@ use crate::gpu::{Recipe, Trained, beginnings};
 use crate::grid::GridWeight;
 use crate::import::gguf::tokenizer_files;
 use crate::import::{load_model, load_model_within};
-use crate::model::WeightFormat;
+use crate::model::{Levels, WeightFormat};
 use crate::perplexity::{Protocol, perplexity, plain_stream};
 use crate::quantize::{Options, quantize_trained, recover};
 use crate::tokenizer::TextTokenizer;
@@ -147,7 +147,7 @@ fn unpack(format: WeightFormat, rows: usize, cols: usize, bytes: &mut &[u8]) -> 
     let scale = take(rows * cols / 32).to_vec();
     let offset = if wide { take(rows * cols / 32).iter().map(|o| o.cast_signed()).collect() } else { vec![] };
     let row_scale = take(4 * rows).as_chunks::<4>().0.iter().map(|s| f32::from_le_bytes(*s)).collect();
-    GridWeight { format, rows, cols, level, scale, offset, row_scale }
+    GridWeight { grid: Levels { format, rows, cols, level, scale, offset }, row_scale }
 }
 
 fn unpacked(config: &LlamaConfig, mut bytes: &[u8]) -> (FloatModel, GridWeight) {

@@ -1,0 +1,43 @@
+//! Quantized models of families (random weights, `quant/tests/data/families.json`): integer reference == golden executor ==
+//! RTL, every tensor.
+
+#[path = "../../quant/tests/support/mod.rs"]
+mod support;
+
+use accllm_device::MemoryKind;
+use accllm_hw::config::{CONFIGS, find};
+use accllm_quant::model::QuantModel;
+use accllm_quant::quantize::{Options, quantize};
+use accllm_quant::transform::Keys;
+use accllm_tests::{Compiled, ragged, rtl};
+
+/// A model of the family in W2 2:4, each key head with a leading pair where the family lets it.
+fn model(name: &str) -> QuantModel {
+    let text: Vec<u32> = support::small_text(256).into_iter().map(|t| t.min(47)).collect();
+    let case = support::families::find(name).unwrap();
+    let options = Options { keys: Keys::Led, ..support::small_options() };
+    quantize(&case.model().unwrap(), &text, &options).unwrap().model
+}
+
+#[test]
+fn on_all_configurations() {
+    for name in ["qwen2 with yarn", "qwen3 with yarn and biases", "smollm3", "phi3 with longrope"] {
+        let model = model(name);
+        assert_eq!(model.layers.iter().any(|l| !l.rotates()), name == "smollm3");
+        for config in CONFIGS.iter() {
+            let compared = ragged(name, &Compiled::new(&model, config, 4, 24), None, 3, 96);
+            assert!(compared.elements > 100_000, "{name} on {}: {compared:?}", config.name);
+        }
+    }
+}
+
+#[test]
+fn smollm3_on_the_rtl() {
+    let model = model("smollm3");
+    for config in ["tiny", "edge"].map(|name| find(name).unwrap()) {
+        let compiled = Compiled::new(&model, config, 4, 24);
+        let compared = ragged("smollm3", &compiled, Some(&rtl(MemoryKind::Stalling(3))), 3, 96);
+        println!("smollm3 on {}: {compared:?}", config.name);
+        assert!(compared.elements > 200_000, "{compared:?}");
+    }
+}
