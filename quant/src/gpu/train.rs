@@ -58,9 +58,9 @@ pub struct Trained {
 }
 
 /// Where finished parts are kept.
-pub(super) struct Files {
-    pub text: Option<PathBuf>,
-    pub state: Option<PathBuf>,
+struct Files {
+    text: Option<PathBuf>,
+    state: Option<PathBuf>,
 }
 
 /// Trains `model`'s linears in W2 2:4, from `start` where that is given. `beginnings` are how its own text begins. Text and state
@@ -108,7 +108,7 @@ pub(super) fn train_on(
 }
 
 /// The float model on the device.
-pub(super) fn teacher(device: &dyn Device, memory: &mut Memory<'_>, model: &FloatModel) -> Result<Weights> {
+fn teacher(device: &dyn Device, memory: &mut Memory<'_>, model: &FloatModel) -> Result<Weights> {
     Ok(Weights {
         layers: bf16(device, memory, &flat_layers(model)?)?,
         gains: f32s(device, memory, &flat_gains(model)?)?,
@@ -131,7 +131,7 @@ fn bf16(device: &dyn Device, memory: &mut Memory<'_>, data: &[f32]) -> Result<Pt
 }
 
 /// The files' names depend on all that goes into what they hold.
-pub(super) fn files(
+fn files(
     model: &FloatModel,
     start: &FloatModel,
     beginnings: &[Vec<u32>],
@@ -158,7 +158,7 @@ fn depend_on(work: &mut Work, model: &FloatModel) -> Result<()> {
 }
 
 /// The model's own text, or what was kept of it.
-pub(super) fn text(
+fn text(
     device: &dyn Device,
     model: &FloatModel,
     teacher: Weights,

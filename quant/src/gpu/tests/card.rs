@@ -1,6 +1,4 @@
-//! What needs a card: how fast it is (`make cuda-speed`), and a real model.
-
-mod carried;
+//! What needs a card: how fast it is (`make cuda-speed`).
 
 use super::*;
 use crate::gpu::cuda::Cuda;
