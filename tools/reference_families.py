@@ -4,7 +4,7 @@
 A weight is a number of the generator of quant/tests/support (`Random(7)`), times a scale, plus an offset, so that the test
 makes the same models. Computed in f64.
 
-usage: pip install torch transformers; tools/reference_families.py > quant/tests/data/families.json
+usage: pip install torch transformers; tools/reference_families.py > tests/models/data/families.json
 """
 
 import json

@@ -256,16 +256,25 @@ def errors(log):
     return "; ".join(line for line in text.splitlines() if "error:" in line)[:2000]
 
 
+def written(text):
+    """A source without what says nothing about the design: comments, spaces, whether an instance names a port whose signal
+    has the port's name or leaves it to `.*`, and the `u_` of instances."""
+    text = re.sub(r"\s+", " ", re.sub(r"//[^\n]*", "", text))
+    text = re.sub(r" ?([(),;]) ?", r"\1", text)
+    text = re.sub(r"([(,])\.(?:\*|\w+)(?=[,)])", r"\1", text)
+    text = re.sub(r",+\)", ")", re.sub(r"\(,+", "(", re.sub(r",+", ",", text)))
+    return re.sub(r"\bu_(?=\w)", "", text)
+
+
 def fingerprint(modules):
-    """Hash of the sources of these modules and of the packages that they import; comments do not count."""
+    """Hash of the sources of these modules, as `written` reads them, and of the packages that they import."""
     paths = {pathlib.PurePath(path).stem: path for path in sources()}
     todo, seen = list(modules), {}
     while todo:
         name = todo.pop()
         if name in seen or name not in paths:
             continue
-        text = re.sub(r"//[^\n]*", "", (RTL / paths[name]).read_text(encoding="utf-8"))
-        seen[name] = re.sub(r"\s+", " ", text)
+        text = seen[name] = written((RTL / paths[name]).read_text(encoding="utf-8"))
         todo += re.findall(r"\b(\w+_pkg)\b", text)
     whole = "".join(f"{name}\n{seen[name]}\n" for name in sorted(seen))
     return hashlib.sha256(whole.encode()).hexdigest()[:16]

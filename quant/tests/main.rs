@@ -21,7 +21,8 @@ mod sensitivity;
 mod smollm2;
 mod split;
 mod stored_layers;
-mod support;
 mod tokenizer;
 mod training;
 mod transform;
+
+use accllm_models as support;

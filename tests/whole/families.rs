@@ -1,11 +1,9 @@
-//! Quantized models of families (random weights, `quant/tests/data/families.json`): integer reference == golden executor ==
+//! Quantized models of families (random weights, `tests/models/data/families.json`): integer reference == golden executor ==
 //! RTL, every tensor.
-
-#[path = "../../quant/tests/support/mod.rs"]
-mod support;
 
 use accllm_device::MemoryKind;
 use accllm_hw::config::{CONFIGS, find};
+use accllm_models as support;
 use accllm_quant::model::QuantModel;
 use accllm_quant::quantize::{Options, quantize};
 use accllm_quant::transform::Keys;

@@ -48,18 +48,18 @@ module aux_port
   logic read_drained;
 
   aux_read u_read (
+      .*,
       .base(settings.aux_base),
       .limit(settings.aux_limit),
       .fault(read_fault),
-      .drained(read_drained),
-      .*
+      .drained(read_drained)
   );
   aux_write u_write (
+      .*,
       .base(settings.aux_base),
       .low(settings.aux_write_low),
       .high(settings.aux_write_high),
-      .fault(write_fault),
-      .*
+      .fault(write_fault)
   );
 
   assign m_axi_awlen = '0;

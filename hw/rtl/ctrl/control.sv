@@ -86,7 +86,7 @@ module control
   assign busy = phase != PHASE_IDLE;
   assign stop = hit;
 
-  axil_regs #(.CHANNELS(CHANNELS), .LANES(LANES)) u_regs (.counters(counter_values), .*);
+  axil_regs #(.CHANNELS(CHANNELS), .LANES(LANES)) u_regs (.*, .counters(counter_values));
 
   logic load;  // settled long before a run's first phase ends
   always_ff @(posedge clk) load <= settings.program_len != 0;
@@ -98,12 +98,14 @@ module control
   logic [255:0] imem_wdata, imem_rdata;
   logic [15:0] length;
   program_loader #(.IMEM(IMEM)) u_loader (
+      .*,
       .start(load_start), .addr(settings.program_addr), .len(settings.program_len), .limit(settings.aux_limit),
-      .done(load_done), .fault(faults[0]), .w_en(imem_we), .w_addr(imem_waddr), .w_data(imem_wdata), .*
+      .done(load_done), .fault(faults[0]), .w_en(imem_we), .w_addr(imem_waddr), .w_data(imem_wdata)
   );
   imem #(.IMEM(IMEM)) u_imem (
+      .*,
       .w_en(imem_we), .w_addr(imem_waddr), .w_data(imem_wdata),
-      .r_en(imem_re), .r_addr(imem_raddr), .r_data(imem_rdata), .*
+      .r_en(imem_re), .r_addr(imem_raddr), .r_data(imem_rdata)
   );
 
   // Sequencer: a matrix operation goes to the matrix unit and to the prefetcher at once.
@@ -112,11 +114,13 @@ module control
   logic [3:0] pfw;
   always_ff @(posedge clk) enable <= phase == PHASE_RUN && !hit && !rst;
   assign mat_ready = mat_room && pre_room;
-  assign dispatch = {vec_valid && vec_ready, mat_valid && mat_ready};
+  wire mat_taken = mat_valid && mat_ready;
+  assign dispatch = {vec_valid && vec_ready, mat_taken};
   wire dispatched = dispatch != 0;
   sequencer #(.IMEM(IMEM)) u_sequencer (
+      .*,
       .start(seq_start), .imem_en(imem_re), .imem_addr(imem_raddr), .imem_data(instr_t'(imem_rdata)),
-      .pc(seq_pc), .fault(faults[1]), .*
+      .pc(seq_pc), .fault(faults[1])
   );
   always_comb begin
     pre_op = op;
@@ -131,39 +135,43 @@ module control
   logic [4:0] grant;
   logic pre_active, pre_running, pre_waiting, mat_active, mat_running, mat_waiting, vec_active, vec_running, vec_waiting;
   issue #(.DEPTH(MAT_QUEUE), .FLIGHT(4)) u_issue_pre (
-      .in_valid(mat_valid && mat_ready), .in_ready(pre_room), .in_op(pre_op),
+      .*,
+      .in_valid(mat_taken), .in_ready(pre_room), .in_op(pre_op),
       .ask0(ask[0]), .ask1(no_ask), .grant0(grant[0]), .grant1(1'b0),
       .start_valid(pre_start_valid), .start_ready(pre_start_ready), .uop(pre_uop), .done(pre_done),
       .raise0(no_raise[0]), .raise1(no_raise[1]),
-      .active(pre_active), .running(pre_running), .waiting(pre_waiting), .pc(pre_pc), .*
+      .active(pre_active), .running(pre_running), .waiting(pre_waiting), .pc(pre_pc)
   );
   issue #(.DEPTH(MAT_QUEUE), .FLIGHT(4)) u_issue_mat (
-      .in_valid(mat_valid && mat_ready), .in_ready(mat_room), .in_op(op),
+      .*,
+      .in_valid(mat_taken), .in_ready(mat_room), .in_op(op),
       .ask0(ask[1]), .ask1(ask[2]), .grant0(grant[1]), .grant1(grant[2]),
       .start_valid(mat_start_valid), .start_ready(mat_start_ready), .uop(mat_uop), .done(mat_done),
       .raise0(raise[0]), .raise1(raise[1]),
-      .active(mat_active), .running(mat_running), .waiting(mat_waiting), .pc(mat_pc), .*
+      .active(mat_active), .running(mat_running), .waiting(mat_waiting), .pc(mat_pc)
   );
   issue #(.DEPTH(VEC_QUEUE), .FLIGHT(4)) u_issue_vec (
+      .*,
       .in_valid(vec_valid), .in_ready(vec_ready), .in_op(op),
       .ask0(ask[3]), .ask1(ask[4]), .grant0(grant[3]), .grant1(grant[4]),
       .start_valid(vec_start_valid), .start_ready(vec_start_ready), .uop(vec_uop), .done(vec_done),
       .raise0(raise[2]), .raise1(raise[3]),
-      .active(vec_active), .running(vec_running), .waiting(vec_waiting), .pc(vec_pc), .*
+      .active(vec_active), .running(vec_running), .waiting(vec_waiting), .pc(vec_pc)
   );
   assign queued = {vec_active, mat_active, pre_active};
   // Queues and units have been empty for some cycles, so that what the last operation did has settled and its faults are in.
   logic [2:0] quiet;
   always_ff @(posedge clk) quiet <= {quiet[1:0], queued == 0 && !dispatched};
   assign units_idle = &quiet;
-  semaphores u_semaphores (.fault(faults[2]), .*);
+  semaphores u_semaphores (.*, .fault(faults[2]));
 
   // Faults: those that an instruction made come before the one that says that nothing moves.
   logic moved, stalled;
   logic [15:0] stall_pc;
   always_ff @(posedge clk) moved <= phase != PHASE_ABORT && (progress || dispatched || pre_done || mat_done || vec_done || imem_we);
-  watchdog u_watchdog (.restart(watchdog_restart), .progress(moved), .limit(settings.watchdog), .*);
-  assign stalled = expired && (phase == PHASE_FLUSH || phase == PHASE_LOAD || phase == PHASE_RUN);
+  watchdog u_watchdog (.*, .restart(watchdog_restart), .progress(moved), .limit(settings.watchdog));
+  wire listens = phase == PHASE_FLUSH || phase == PHASE_LOAD || phase == PHASE_RUN;
+  assign stalled = expired && listens;
   always_ff @(posedge clk) stall_pc <= mat_active ? mat_pc : vec_active ? vec_pc : pre_active ? pre_pc : phase == PHASE_RUN ? seq_pc : '0;
   always_comb begin
     state = {stall_pc, 16'd0};
@@ -186,15 +194,13 @@ module control
   for (genvar i = 0; i < FAULTS; i++) begin : gen_faults
     assign faults[OWN+i] = unit_faults[i];
   end
-  fault_unit #(.SOURCES(OWN + FAULTS)) u_faults (
-      .enable(phase == PHASE_FLUSH || phase == PHASE_LOAD || phase == PHASE_RUN), .*
-  );
+  fault_unit #(.SOURCES(OWN + FAULTS)) u_faults (.*, .enable(listens));
 
-  counters u_counters (
-      .running(busy), .mat_wait(mat_waiting && !mat_running), .mat_idle(!mat_active), .vec_busy(vec_running),
-      .vec_wait(vec_waiting && !vec_running), .prefetch_wait(pre_waiting && !pre_running),
-      .counters(counter_values), .*
-  );
+  wire mat_idle = !mat_active;
+  wire mat_wait = mat_waiting && !mat_running;
+  wire vec_wait = vec_waiting && !vec_running;
+  wire prefetch_wait = pre_waiting && !pre_running;
+  counters u_counters (.*, .running(busy), .vec_busy(vec_running), .counters(counter_values));
 
   always_ff @(posedge clk) begin
     if (!rst && enable) begin

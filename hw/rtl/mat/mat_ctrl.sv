@@ -62,27 +62,17 @@ module mat_ctrl
       .LANES(LANES),
       .VEC(VEC),
       .LANE_ROWS(LANE_ROWS)
-  ) queue (
-      .clk,
-      .rst,
-      .start_valid,
-      .start_ready,
-      .uop,
-      .consts,
-      .retire(done),
-      .accepted,
-      .taken,
-      .ops
+  ) u_queue (
+      .*,
+      .retire(done)
   );
 
   beat_rows #(
       .CHANNELS(CHANNELS),
       .FIFO(FIFO)
-  ) beats (
-      .clk,
-      .rst,
-      .push(s_push),
-      .row
+  ) u_beats (
+      .*,
+      .push(s_push)
   );
 
   acc_t c1_acc;
@@ -92,27 +82,11 @@ module mat_ctrl
       .FIFO(FIFO),
       .ACT(ACT),
       .ENTRIES(ENTRIES)
-  ) issue (
-      .clk,
-      .rst,
-      .halt,
-      .accepted,
-      .taken,
-      .ops,
-      .row,
-      .s_pop,
-      .act_en,
-      .act_addr,
-      .entry_free,
-      .bank_free,
-      .step,
+  ) u_issue (
+      .*,
       .acc(c1_acc),
       .last(c1_last),
       .fault(issue_fault),
-      .stat_begin,
-      .stat_busy,
-      .stat_stream,
-      .stat_out,
       .idle(stat_idle)
   );
 
@@ -121,8 +95,8 @@ module mat_ctrl
   delay_line #(
       .WIDTH ($bits(acc_t)),
       .STAGES(9)
-  ) to_acc (
-      .clk,
+  ) u_to_acc (
+      .*,
       .d(c1_acc),
       .q(acc)
   );
@@ -134,8 +108,8 @@ module mat_ctrl
     delay_line #(
         .WIDTH (4),
         .STAGES(7)
-    ) to_sums (
-        .clk,
+    ) u_to_sums (
+        .*,
         .d(c3),
         .q(acc_exp[l])
     );
@@ -156,21 +130,9 @@ module mat_ctrl
       .VMEM(VMEM),
       .SBUF(SBUF),
       .ENTRIES(ENTRIES)
-  ) walk (
-      .clk,
-      .rst,
-      .halt,
-      .accepted,
-      .taken,
-      .ops,
-      .loaded,
+  ) u_walk (
+      .*,
       .score_row(consts.score_row),
-      .finished,
-      .entry_free,
-      .bank_free,
-      .drain,
-      .drain_slot,
-      .drain_step,
       .place(d2_place),
       .place_valid(d2_valid),
       .place_done(d2_done),
@@ -189,28 +151,21 @@ module mat_ctrl
   delay_line #(
       .WIDTH ($bits(place_t)),
       .STAGES(WAY)
-  ) to_place (
-      .clk,
+  ) u_to_place (
+      .*,
       .d(d2_place),
       .q(place)
   );
 
   logic [15:0] q_sum[LANES];
+  wire keys = drain.valid && drain.kind == KIND_K;
   mat_qsum #(
       .LANES(LANES),
       .LANE_ROWS(LANE_ROWS),
       .SCALARS(SCALARS)
-  ) qsum (
-      .clk,
-      .rst,
-      .halt,
-      .accepted,
-      .ops,
-      .loaded,
-      .qs_en,
-      .qs_addr,
-      .qs_data,
-      .r_en(drain.valid && drain.kind == KIND_K),
+  ) u_qsum (
+      .*,
+      .r_en(keys),
       .r_slot(drain_slot),
       .r_step(drain_step),
       .r_sum(q_sum),
@@ -220,8 +175,8 @@ module mat_ctrl
     delay_line #(
         .WIDTH (16),
         .STAGES(3)
-    ) to_products (
-        .clk,
+    ) u_to_products (
+        .*,
         .d(q_sum[l]),
         .q(d3_qsum[l])
     );

@@ -88,9 +88,9 @@ module mat_unit
       .LANE_ROWS(LANE_ROWS),
       .ENTRIES(ENTRIES),
       .LINK(LINK)
-  ) ctrl (
-      .rst(flush),
-      .*
+  ) u_ctrl (
+      .*,
+      .rst(flush)
   );
 
   logic [15:0] x0[PAIRS*64];
@@ -99,23 +99,17 @@ module mat_unit
   logic [15:0] x3[PAIRS*64];
   act_mux #(
       .LANES(LANES)
-  ) mux (
-      .clk,
+  ) u_mux (
+      .*,
       .format(step.format),
       .half(step.half),
-      .a(act_data),
-      .x0,
-      .x1,
-      .x2,
-      .x3
+      .a(act_data)
   );
   logic [12:0] x_sum[LANES*4];
   act_sum #(
       .LANES(LANES)
-  ) act_sums (
-      .clk,
-      .x0,
-      .x1,
+  ) u_act_sums (
+      .*,
       .sums(x_sum)
   );
 
@@ -129,8 +123,8 @@ module mat_unit
     act_link #(
         .PAIRS (PAIRS),
         .STAGES(LINK)
-    ) act (
-        .clk,
+    ) u_act (
+        .*,
         .d0(x0),
         .d1(x1),
         .d2(x2),
@@ -146,8 +140,8 @@ module mat_unit
     link #(
         .WIDTH ($bits(step_t) + $bits(acc_t) + $bits(drain_t)),
         .STAGES(LINK)
-    ) commands (
-        .clk,
+    ) u_commands (
+        .*,
         .d({step, acc, drain}),
         .q({g_step, g_acc, g_drain})
     );
@@ -158,8 +152,8 @@ module mat_unit
       link #(
           .WIDTH (72),
           .STAGES(LINK)
-      ) lane (
-          .clk,
+      ) u_lane (
+          .*,
           .d({acc_exp[l], d3_qsum[l], x_sum[4*l], x_sum[4*l+1], x_sum[4*l+2], x_sum[4*l+3]}),
           .q({g_exp[l], g_qsum[l], g_sum[4*l], g_sum[4*l+1], g_sum[4*l+2], g_sum[4*l+3]})
       );
@@ -170,8 +164,8 @@ module mat_unit
       link #(
           .WIDTH (512),
           .STAGES(LINK)
-      ) data (
-          .clk,
+      ) u_data (
+          .*,
           .d(s_data[c]),
           .q(beat)
       );
@@ -180,10 +174,9 @@ module mat_unit
           .LANES(LANES),
           .ENTRIES(ENTRIES),
           .HOLD(HOLD)
-      ) tile (
-          .clk,
+      ) u_tile (
+          .*,
           .step(g_step),
-          .beat,
           .x0(g_x0),
           .x1(g_x1),
           .x2(g_x2),
@@ -199,8 +192,8 @@ module mat_unit
         link #(
             .WIDTH (32),
             .STAGES(LINK)
-        ) result (
-            .clk,
+        ) u_result (
+            .*,
             .d(words[i]),
             .q(results[c][i])
         );
@@ -215,8 +208,8 @@ module mat_unit
       .VMEM(VMEM),
       .SBUF(SBUF),
       .HOLD(HOLD)
-  ) collector (
-      .rst(flush),
-      .*
+  ) u_collector (
+      .*,
+      .rst(flush)
   );
 endmodule

@@ -48,31 +48,23 @@ module tile
   wire [1:0] s1[64];
   wire [3:0] w0[64];
   wire [3:0] w1[64];
-  tile_decode weights (
-      .clk,
+  tile_decode u_weights (
+      .*,
       .decode(t0_weights.decode),
       .format(t0_weights.format),
-      .half(t0_weights.half),
-      .beat,
-      .s0,
-      .s1,
-      .w0,
-      .w1
+      .half(t0_weights.half)
   );
 
   logic [63:0] scales;
   logic [31:0] offsets;
-  tile_scale scale (
-      .clk,
+  tile_scale u_scale (
+      .*,
       .load(t0_scale.scale),
       .decode(t0_scale.decode),
       .format(t0_scale.format),
       .half(t0_scale.half),
       .unit(t0_scale.unit),
-      .index(t0_scale.index),
-      .beat,
-      .scales,
-      .offsets
+      .index(t0_scale.index)
   );
 
   logic add_en, first;
@@ -88,6 +80,7 @@ module tile
     d0 <= drain;
     d1 <= d0;
   end
+  wire r_en = d0.valid || !HOLD;
 
   logic signed [47:0] d1_sum[LANES*4];
   for (genvar p = 0; p < PAIRS; p++) begin : gen_pair
@@ -96,18 +89,9 @@ module tile
         .PAIRS(PAIRS),
         .PAIR (p),
         .HOLD (HOLD)
-    ) mul (
-        .clk,
-        .valid(valid[5:1]),
-        .s0,
-        .s1,
-        .w0,
-        .w1,
-        .x0,
-        .x1,
-        .x2,
-        .x3,
-        .sum
+    ) u_mul (
+        .*,
+        .valid(valid[5:1])
     );
     for (genvar l = 0; l < 2; l++) begin : gen_lane
       localparam int LANE = 2 * p + l;
@@ -121,31 +105,21 @@ module tile
           .ENTRIES(ENTRIES),
           .ODD(l != 0),
           .HOLD(HOLD)
-      ) lane (
-          .clk,
+      ) u_lane (
+          .*,
           .valid(valid[8:5]),
-          .all,
-          .offsets,
-          .sum,
-          .scales,
           .exponent(acc_exp[LANE]),
-          .add_en,
-          .first,
-          .entry,
-          .r_en(d0.valid || !HOLD),
-          .r_entry(d0.entry[EW-1:0]),
-          .r_sum
+          .r_entry(d0.entry[EW-1:0])
       );
     end
   end
 
   logic [63:0] d1_words;
-  tile_params params (
-      .clk,
+  tile_params u_params (
+      .*,
       .w_en(t0.param),
       .w_bank(t0.bank),
       .w_beat(beat),
-      .r_en(d0.valid || !HOLD),
       .r_bank(d0.bank),
       .r_pair(d0.param[3:1]),
       .r_words(d1_words)
@@ -154,12 +128,8 @@ module tile
   tile_finish #(
       .LANES(LANES),
       .HOLD (HOLD)
-  ) finish (
-      .clk,
-      .d1,
-      .d1_words,
-      .d1_sum,
-      .d3_qsum,
+  ) u_finish (
+      .*,
       .d8(results)
   );
 endmodule

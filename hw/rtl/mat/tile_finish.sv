@@ -82,14 +82,11 @@ module tile_finish
   wire d6_row = d6.valid && d6.kind == KIND_W;
   requant #(
       .HOLD(HOLD)
-  ) requant (
-      .clk,
+  ) u_requant (
+      .*,
       .valid({d6_row, d5_row}),
       .x(product),
-      .shift(d5_shift),
-      .rounded,
-      .over,
-      .negative
+      .shift(d5_shift)
   );
   wire limit = over || (rounded[31] && !negative);
   wire [31:0] row = limit ? {negative, {31{~negative}}} : rounded;

@@ -37,16 +37,16 @@ module tile_scale
   delay_line #(
       .WIDTH (64),
       .STAGES(5)
-  ) to_sums (
-      .clk,
+  ) u_to_sums (
+      .*,
       .d(t1),
       .q(scales)
   );
   delay_line #(
       .WIDTH (32),
       .STAGES(4)
-  ) to_offsets (
-      .clk,
+  ) u_to_offsets (
+      .*,
       .d(t1_offsets),
       .q(offsets)
   );

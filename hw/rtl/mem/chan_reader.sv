@@ -198,10 +198,8 @@ module chan_reader
   stream_fifo #(
       .WIDTH(512),
       .DEPTH(FIFO)
-  ) fifo (
-      .clk,
-      .rst,
-      .clear,
+  ) u_fifo (
+      .*,
       .w_valid(write),
       .w_data(data),
       .r_valid(s_valid),

@@ -115,16 +115,18 @@ module tb_ctrl
   assign {v_rq_ready, v_rd_valid, v_rd_data} = {rq_ready[1], rd_valid[1], rd_data};
   assign rd_ready[1] = v_rd_ready;
 
+  wire drained = aux_drained && !hold_drained;
+  wire progress = events.aux_read || events.aux_written;
   control #(.CHANNELS(CHANNELS), .LANES(LANES), .IMEM(IMEM), .FAULTS(2)) u_control (
-      .drained(aux_drained && !hold_drained),
+      .*,
       .pre_start_valid(start_valid[0]), .pre_start_ready(start_ready[0]), .pre_done(done[0]),
       .mat_start_valid(start_valid[1]), .mat_start_ready(start_ready[1]), .mat_done(done[1]),
       .vec_start_valid(start_valid[2]), .vec_start_ready(start_ready[2]), .vec_done(done[2]),
       .rq_valid(rq_valid[0]), .rq_ready(rq_ready[0]), .rq_beat(rq_beat[0]), .rq_beats(rq_beats[0]),
       .rd_valid(rd_valid[0]), .rd_ready(rd_ready[0]),
-      .progress(events.aux_read || events.aux_written), .stall_channel(16'd0), .*
+      .stall_channel(16'd0)
   );
-  aux_port u_aux (.drained(aux_drained), .fault(aux_fault), .*);
+  aux_port u_aux (.*, .drained(aux_drained), .fault(aux_fault));
 
   wire unused = &{1'b0, channel_base[0], m_axi_rlast, stop, state, dispatch, busy, executed, seq_pc, queued};
 endmodule

@@ -98,14 +98,14 @@ module tb_mat
 
   prefetch #(
       .CHANNELS(CHANNELS)
-  ) prefetch (
+  ) u_prefetch (
+      .*,
       .start_valid(pf_valid),
       .start_ready(pf_ready),
       .uop(pf_uop),
       .done(pf_done),
       .fault(pf_fault),
-      .busy(pf_busy),
-      .*
+      .busy(pf_busy)
   );
 
   for (genvar c = 0; c < CHANNELS; c++) begin : gen_channel
@@ -117,20 +117,12 @@ module tb_mat
         .CHANNEL(c),
         .FIFO(FIFO),
         .BURST(BURST)
-    ) reader (
-        .clk,
-        .rst,
-        .clear,
-        .stop,
+    ) u_reader (
+        .*,
         .drained(chan_drained[c]),
         .fault(chan_faults[c]),
-        .beat_read,
         .base(base[c]),
-        .seg_valid,
         .seg_ready(seg_ready[c]),
-        .seg_beat,
-        .seg_beats,
-        .seg_pc,
         .arvalid(m_axi_arvalid[c]),
         .arready(m_axi_arready[c]),
         .araddr(m_axi_araddr[c]),
@@ -140,7 +132,6 @@ module tb_mat
         .rdata(m_axi_rdata[c]),
         .rresp(m_axi_rresp[c]),
         .rlast(m_axi_rlast[c]),
-        .s_valid,
         .s_push(s_push[c]),
         .s_pop(s_pop[c]),
         .s_data(s_data[c])
@@ -160,29 +151,22 @@ module tb_mat
       .LANE_ROWS(LANE_ROWS),
       .LINK(LINK),
       .HOLD(HOLD)
-  ) mat (
+  ) u_mat (
+      .*,
       .start_valid(mat_valid),
       .start_ready(mat_ready),
       .uop(mat_uop),
       .done(mat_done),
       .fault(mat_fault),
-      .busy(mat_busy),
-      .*
+      .busy(mat_busy)
   );
 
   act_buf #(
       .LANES(LANES),
       .VEC(VEC),
       .ACT(ACT)
-  ) act (
-      .clk,
-      .w_valid,
-      .w_addr,
-      .w_lanes,
-      .w_banks,
-      .w_even,
-      .w_odd,
-      .w_exp,
+  ) u_act (
+      .*,
       .r_en(act_en),
       .r_addr(act_addr),
       .r_data(act_data),
@@ -194,17 +178,13 @@ module tb_mat
       .LANES(LANES),
       .VEC(VEC),
       .SBUF(SBUF)
-  ) score (
-      .clk,
+  ) u_score (
+      .*,
       .w_valid(ms_valid),
       .w_row(ms_row),
       .w_lanes(ms_lanes),
       .w_banks(ms_banks),
       .w_data(ms_data),
-      .r_en,
-      .r_lane,
-      .r_addr,
-      .r_data,
       .s_en(1'b0),
       .s_lane('0),
       .s_addr('0),

@@ -23,15 +23,17 @@ module tb_tables (
 );
   wire [2:0] exp2_en = {3{en}};
   wire [3:0] sigmoid_en = {4{en}};
-  vec_sigmoid u_sigmoid (.clk, .en(sigmoid_en), .x(sigmoid_x), .y(sigmoid_y));
+  vec_sigmoid u_sigmoid (.*, .en(sigmoid_en), .x(sigmoid_x), .y(sigmoid_y));
   vec_exp2 u_exp2 (
-      .clk, .en(exp2_en), .visible(exp2_visible), .top(exp2_top), .x(exp2_x), .wide(exp2_wide), .p(exp2_p)
+      .*,
+      .en(exp2_en), .visible(exp2_visible), .top(exp2_top), .x(exp2_x), .wide(exp2_wide), .p(exp2_p)
   );
   // Numbers of 16 bits come at the narrow input.
   wire recip_wide = recip_s[31:16] != 0;
   vec_recip u_recip (
-      .clk, .rst, .in_valid(en), .wide(recip_wide), .s(recip_s), .t(recip_s[15:0]), .out_valid(recip_valid), .r(recip_r),
+      .*,
+      .in_valid(en), .wide(recip_wide), .s(recip_s), .t(recip_s[15:0]), .out_valid(recip_valid), .r(recip_r),
       .k(recip_k), .stays(recip_stays)
   );
-  vec_rsqrt u_rsqrt (.clk, .rst, .in_valid(en), .s(rsqrt_s), .out_valid(rsqrt_valid), .r(rsqrt_r), .e(rsqrt_e));
+  vec_rsqrt u_rsqrt (.*, .in_valid(en), .s(rsqrt_s), .out_valid(rsqrt_valid), .r(rsqrt_r), .e(rsqrt_e));
 endmodule

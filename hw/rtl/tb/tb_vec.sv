@@ -127,25 +127,33 @@ module tb_vec
       s_data[i] <= s_data[i-1];
     end
   end
+  wire vw_ready_next = !mw_valid;
   vec_unit #(
       .CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .VMEM(VMEM), .ACT(ACT), .SBUF(SBUF), .SCALARS(SCALARS)
   ) u_vec (
-      .vw_ready_next(!mw_valid), .sb_r_data(r_data[READ_LATENCY]), .sb_s_data(s_data[READ_LATENCY]),
+      .*,
+      .sb_r_data(r_data[READ_LATENCY]), .sb_s_data(s_data[READ_LATENCY]),
       .aux_rq_valid(rq_valid), .aux_rq_ready(rq_ready), .aux_rq_beat(rq_beat), .aux_rq_beats(rq_beats),
       .aux_rd_valid(rd_valid), .aux_rd_ready(rd_ready), .aux_rd_data(rd_data), .aux_wq_valid(wq_valid),
-      .aux_wq_ready(wq_ready), .aux_wq_beat(wq_beat), .aux_wq_data(wq_data), .aux_w_idle(w_idle), .*
+      .aux_wq_ready(wq_ready), .aux_wq_beat(wq_beat), .aux_wq_data(wq_data), .aux_w_idle(w_idle)
   );
   vmem #(.VEC(VEC), .VMEM(VMEM)) u_vmem (
-      .r_en(vm_r_en), .ra_addr(vm_ra_addr), .rb_addr(vm_rb_addr), .ra_data(vm_ra_data), .rb_data(vm_rb_data), .*
+      .*, .r_en(vm_r_en), .ra_addr(vm_ra_addr), .rb_addr(vm_rb_addr), .ra_data(vm_ra_data), .rb_data(vm_rb_data)
   );
+  wire [4:0] w_en = ts_valid ? '1 : vs_w_en;
+  wire [$clog2(SCALARS)-1:0] w_addr = ts_valid ? ts_addr : vs_w_addr;
+  wire [31:0] w_f0 = ts_valid ? ts_f0 : vs_w_f0;
+  wire [21:0] w_f1 = ts_valid ? ts_f1 : vs_w_f1;
+  wire [15:0] w_f2 = ts_valid ? ts_f2 : vs_w_f2;
+  wire [21:0] w_f3 = ts_valid ? ts_f3 : vs_w_f3;
   scalar_file #(.SCALARS(SCALARS)) u_scalars (
-      .w_en(ts_valid ? '1 : vs_w_en), .w_addr(ts_valid ? ts_addr : vs_w_addr), .w_f0(ts_valid ? ts_f0 : vs_w_f0),
-      .w_f1(ts_valid ? ts_f1 : vs_w_f1), .w_f2(ts_valid ? ts_f2 : vs_w_f2), .w_f3(ts_valid ? ts_f3 : vs_w_f3),
-      .r_en(vs_r_en), .r_addr(vs_r_addr), .r_f0(vs_r_f0), .r_f1(vs_r_f1), .r_f2(vs_r_f2), .r_f3(vs_r_f3), .*
+      .*,
+      .r_en(vs_r_en), .r_addr(vs_r_addr), .r_f0(vs_r_f0), .r_f1(vs_r_f1), .r_f2(vs_r_f2), .r_f3(vs_r_f3)
   );
   for (genvar c = 0; c < CHANNELS; c++) begin : gen_channel
     chan_writer u_writer (
-        .clk, .rst, .base(base[c]), .w_valid(kw_valid[c]), .w_ready(kw_ready[c]), .w_beat(kw_beat), .w_strb(kw_strb),
+        .*,
+        .base(base[c]), .w_valid(kw_valid[c]), .w_ready(kw_ready[c]), .w_beat(kw_beat), .w_strb(kw_strb),
         .w_part(kw_part), .w_last(kw_last), .w_data(kw_data[c]), .idle(kw_idle[c]), .error(kw_error[c]), .awvalid(awvalid[c]), .awready(awready[c]),
         .awaddr(awaddr[c]), .awlen(awlen[c]), .wvalid(wvalid[c]), .wready(wready[c]), .wdata(wdata[c]),
         .wstrb(wstrb[c]), .wlast(wlast[c]), .bvalid(bvalid[c]), .bready(bready[c]), .bresp(bresp[c])

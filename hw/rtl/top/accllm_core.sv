@@ -113,7 +113,7 @@ module accllm_core
   localparam int GROUP = 8;
   localparam int PLACES = 3 + (CHANNELS + GROUP - 1) / GROUP;
   logic [PLACES-1:0] resets;
-  reset_tree #(.PLACES(PLACES)) u_reset (.clk, .rst_n(ap_rst_n), .rst(resets));
+  reset_tree #(.PLACES(PLACES)) u_reset (.*, .rst_n(ap_rst_n), .rst(resets));
   assign rst = resets[0];
 
   // Rules of the parameters.
@@ -150,8 +150,9 @@ module accllm_core
   control #(
       .CHANNELS(CHANNELS), .LANES(LANES), .IMEM(IMEM), .MAT_QUEUE(MAT_QUEUE), .VEC_QUEUE(VEC_QUEUE), .FAULTS(FAULTS)
   ) u_control (
+      .*,
       .rq_valid(rq_valid[0]), .rq_ready(rq_ready[0]), .rq_beat(rq_beat[0]), .rq_beats(rq_beats[0]),
-      .rd_valid(rd_valid[0]), .rd_ready(rd_ready[0]), .busy(run_busy), .*
+      .rd_valid(rd_valid[0]), .rd_ready(rd_ready[0]), .busy(run_busy)
   );
 
   // Copies of what many wait for: `clear`, and the constants, which are set while no unit works.
@@ -173,8 +174,9 @@ module accllm_core
   logic [CHANNELS-1:0] late_valid;
   logic pre_busy, mat_busy, vec_busy;
   prefetch #(.CHANNELS(CHANNELS)) u_prefetch (
+      .*,
       .start_valid(pre_start_valid), .start_ready(pre_start_ready), .uop(pre_uop), .done(pre_done), .fault(pre_fault),
-      .busy(pre_busy), .channel_limit(settings.channel_limit), .clear(pre_clear), .consts(pre_consts), .*
+      .busy(pre_busy), .channel_limit(settings.channel_limit), .clear(pre_clear), .consts(pre_consts)
   );
 
   logic [CHANNELS-1:0] kw_valid, kw_ready, kw_idle, kw_error;
@@ -187,16 +189,18 @@ module accllm_core
     (* keep *) logic clear_q;
     always_ff @(posedge clk) clear_q <= clear;
     chan_reader #(.CHANNEL(c), .FIFO(FIFO), .BURST(BURST)) u_reader (
-        .clk, .rst(resets[3+c/GROUP]), .clear(clear_q), .stop, .drained(reader_drained[c]),
+        .*,
+        .rst(resets[3+c/GROUP]), .clear(clear_q), .drained(reader_drained[c]),
         .fault(reader_faults[c]), .beat_read(beat_read[c]),
-        .base(channel_base[c]), .seg_valid, .seg_ready(seg_ready[c]), .seg_beat, .seg_beats, .seg_pc,
+        .base(channel_base[c]), .seg_ready(seg_ready[c]),
         .arvalid(m_axi_arvalid[c]), .arready(m_axi_arready[c]), .araddr(m_axi_araddr[c]), .arlen(m_axi_arlen[c]),
         .rvalid(m_axi_rvalid[c]), .rready(m_axi_rready[c]), .rdata(m_axi_rdata[c]), .rresp(m_axi_rresp[c]),
         .rlast(m_axi_rlast[c]), .s_valid(s_valid[c]), .s_push(s_push[c]), .s_pop(s_pop[c]),
         .s_data(s_data[c])
     );
     chan_writer #(.WRITES(WRITES)) u_writer (
-        .clk, .rst(resets[3+c/GROUP]), .base(channel_base[c]), .w_valid(kw_valid[c]), .w_ready(kw_ready[c]), .w_beat(kw_beat),
+        .*,
+        .rst(resets[3+c/GROUP]), .base(channel_base[c]), .w_valid(kw_valid[c]), .w_ready(kw_ready[c]), .w_beat(kw_beat),
         .w_strb(kw_strb), .w_part(kw_part), .w_last(kw_last), .w_data(kw_data[c]), .idle(kw_idle[c]), .error(kw_error[c]),
         .awvalid(m_axi_awvalid[c]), .awready(m_axi_awready[c]), .awaddr(m_axi_awaddr[c]), .awlen(m_axi_awlen[c]),
         .wvalid(m_axi_wvalid[c]), .wready(m_axi_wready[c]), .wdata(m_axi_wdata[c]), .wstrb(m_axi_wstrb[c]),
@@ -224,9 +228,10 @@ module accllm_core
       .CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .FIFO(FIFO), .VMEM(VMEM), .ACT(ACT), .SBUF(SBUF), .SCALARS(SCALARS),
       .LANE_ROWS(LANE_ROWS), .LINK(LINK), .HOLD(TRACE)
   ) u_mat (
+      .*,
       .rst(resets[1]), .clear(mat_clear), .consts(mat_consts),
       .start_valid(mat_start_valid), .start_ready(mat_start_ready), .uop(mat_uop), .done(mat_done), .fault(mat_fault),
-      .busy(mat_busy), .seq(mat_seq), .*
+      .busy(mat_busy), .seq(mat_seq)
   );
 
   logic va_valid, sb_r_en, sb_s_en;
@@ -239,13 +244,15 @@ module accllm_core
   logic [$clog2(SBUF)-1:0] sb_r_addr, sb_s_addr;
   logic [VEC*32-1:0] sb_r_data, sb_s_data;
   act_buf #(.LANES(LANES), .VEC(VEC), .ACT(ACT)) u_act (
+      .*,
       .w_valid(va_valid), .w_addr(va_addr), .w_lanes(va_lanes), .w_banks(va_banks), .w_even(va_even), .w_odd(va_odd),
-      .w_exp(va_exp), .r_en(act_en), .r_addr(act_addr), .r_data(act_data), .r_exp(act_exp), .*
+      .w_exp(va_exp), .r_en(act_en), .r_addr(act_addr), .r_data(act_data), .r_exp(act_exp)
   );
   score_buf #(.CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .SBUF(SBUF)) u_score (
+      .*,
       .w_valid(ms_valid), .w_row(ms_row), .w_lanes(ms_lanes), .w_banks(ms_banks), .w_data(ms_data),
       .r_en(sb_r_en), .r_lane(sb_r_lane), .r_addr(sb_r_addr), .r_data(sb_r_data),
-      .s_en(sb_s_en), .s_lane(sb_s_lane), .s_addr(sb_s_addr), .s_data(sb_s_data), .*
+      .s_en(sb_s_en), .s_lane(sb_s_lane), .s_addr(sb_s_addr), .s_data(sb_s_data)
   );
 
   // Vector unit and its buffers.
@@ -262,30 +269,34 @@ module accllm_core
   logic [31:0] wq_beat;
   logic [511:0] wq_data;
   fault_t vec_fault;
+  wire vw_ready_next = !mw_valid;
   vec_unit #(
       .CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .VMEM(VMEM), .ACT(ACT), .SBUF(SBUF), .SCALARS(SCALARS)
   ) u_vec (
-      .rst(resets[2]), .clear(vec_clear), .consts(vec_consts), .vw_ready_next(!mw_valid),
+      .*,
+      .rst(resets[2]), .clear(vec_clear), .consts(vec_consts),
       .start_valid(vec_start_valid), .start_ready(vec_start_ready), .uop(vec_uop), .done(vec_done), .busy(vec_busy),
       .fault(vec_fault), .seq(vec_seq), .write_low(settings.write_low), .write_high(settings.write_high),
       .aux_rq_valid(rq_valid[1]), .aux_rq_ready(rq_ready[1]), .aux_rq_beat(rq_beat[1]), .aux_rq_beats(rq_beats[1]),
       .aux_rd_valid(rd_valid[1]), .aux_rd_ready(rd_ready[1]), .aux_rd_data(rd_data),
       .aux_wq_valid(wq_valid), .aux_wq_ready(wq_ready), .aux_wq_beat(wq_beat), .aux_wq_data(wq_data),
-      .aux_w_idle(w_idle), .*
+      .aux_w_idle(w_idle)
   );
   vmem #(.VEC(VEC), .VMEM(VMEM)) u_vmem (
-      .r_en(vm_r_en), .ra_addr(vm_ra_addr), .rb_addr(vm_rb_addr), .ra_data(vm_ra_data), .rb_data(vm_rb_data), .*
+      .*, .r_en(vm_r_en), .ra_addr(vm_ra_addr), .rb_addr(vm_rb_addr), .ra_data(vm_ra_data), .rb_data(vm_rb_data)
   );
   scalar_file #(.SCALARS(SCALARS)) u_scalars (
+      .*,
       .w_en(vs_w_en), .w_addr(vs_w_addr), .w_f0(vs_w_f0), .w_f1(vs_w_f1), .w_f2(vs_w_f2), .w_f3(vs_w_f3),
       .r_en(vs_r_en), .r_addr(vs_r_addr), .r_f0(vs_r_f0), .r_f1(vs_r_f1), .r_f2(vs_r_f2), .r_f3(vs_r_f3),
-      .m_addr(qs_addr), .m_q_sum(qs_data), .*
+      .m_addr(qs_addr), .m_q_sum(qs_data)
   );
 
   // Auxiliary port.
   logic aux_drained;
   fault_t aux_fault;
   aux_port u_aux (
+      .*,
       .drained(aux_drained), .fault(aux_fault), .clear(aux_clear),
       .m_axi_arvalid(m_axi_arvalid[CHANNELS]), .m_axi_arready(m_axi_arready[CHANNELS]),
       .m_axi_araddr(m_axi_araddr[CHANNELS]), .m_axi_arlen(m_axi_arlen[CHANNELS]),
@@ -296,7 +307,7 @@ module accllm_core
       .m_axi_wvalid(m_axi_wvalid[CHANNELS]), .m_axi_wready(m_axi_wready[CHANNELS]),
       .m_axi_wdata(m_axi_wdata[CHANNELS]), .m_axi_wstrb(m_axi_wstrb[CHANNELS]), .m_axi_wlast(m_axi_wlast[CHANNELS]),
       .m_axi_bvalid(m_axi_bvalid[CHANNELS]), .m_axi_bready(m_axi_bready[CHANNELS]),
-      .m_axi_bresp(m_axi_bresp[CHANNELS]), .*
+      .m_axi_bresp(m_axi_bresp[CHANNELS])
   );
 
   // What all report.

@@ -33,9 +33,9 @@ module vec_extreme #(
     assign lane_0[l] = 5'(l);
     always_ff @(posedge clk) if (en) masked[l] <= mask[l] ? x[l] ^ INVERT : WORST;
   end
-  vec_best #(.IN(VEC), .OUT(G)) u_first (.clk, .en(v[0]), .x(masked), .x_lane(lane_0), .y(value_1), .y_lane(lane_1));
-  vec_best #(.IN(G), .OUT(H)) u_second (.clk, .en(v[1]), .x(value_1), .x_lane(lane_1), .y(value_2), .y_lane(lane_2));
-  vec_best #(.IN(H), .OUT(1)) u_third (.clk, .en(v[2]), .x(value_2), .x_lane(lane_2), .y(value_3), .y_lane(lane_3));
+  vec_best #(.IN(VEC), .OUT(G)) u_first (.*, .en(v[0]), .x(masked), .x_lane(lane_0), .y(value_1), .y_lane(lane_1));
+  vec_best #(.IN(G), .OUT(H)) u_second (.*, .en(v[1]), .x(value_1), .x_lane(lane_1), .y(value_2), .y_lane(lane_2));
+  vec_best #(.IN(H), .OUT(1)) u_third (.*, .en(v[2]), .x(value_2), .x_lane(lane_2), .y(value_3), .y_lane(lane_3));
   assign word = value_3[0] ^ INVERT;
   assign word_lane = lane_3[0];
 

@@ -57,7 +57,8 @@ module vec_front
   vec_setup #(
       .CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .VMEM(VMEM), .SBUF(SBUF), .SCALARS(SCALARS)
   ) u_setup (
-      .clk, .en(working), .op, .uop(u), .consts, .id(token), .product, .setup, .beat, .empty, .bad, .early_bad, .late_bad
+      .*,
+      .en(working), .uop(u), .id(token)
   );
 
   // Registers, because much hangs on them: neither the reset nor the operation that is offered goes through here to control. An operation that

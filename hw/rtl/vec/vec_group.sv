@@ -85,8 +85,9 @@ module vec_group
       assign raw = sc[l];
     end
     vec_lane u_lane (
-        .clk, .op_next(op), .en, .upper_4, .upper_5, .ra(ra[l]), .rb(rb[l]), .sc(raw), .ld(ld[l]), .hw(hw[l]),
-        .factor, .base(base_q), .shift_10, .shift_2, .constants(constants_q), .zmax(zmax_q), .visible(visible[l]), .a(a[l]),
+        .*,
+        .op_next(op), .ra(ra[l]), .rb(rb[l]), .sc(raw), .ld(ld[l]), .hw(hw[l]),
+        .base(base_q), .constants(constants_q), .zmax(zmax_q), .visible(visible[l]), .a(a[l]),
         .p(p[l]), .s(s[l]), .o(o[l])
     );
   end

@@ -47,7 +47,7 @@ module vec_kv
   logic [39:0] param, code;
   logic [3:0] word;
   logic [4:0] slot;
-  vec_kv_slot #(.CHANNELS(CHANNELS)) u_slot (.value(op.qv), .*);
+  vec_kv_slot #(.CHANNELS(CHANNELS)) u_slot (.*, .value(op.qv));
 
   // Gathering: words of a head, or of a step of V, until they are handed to the sender.
   logic [3:0] at;  // word in the head (K) or in the step (V)

@@ -56,7 +56,7 @@ module vec_lane
       {b_8, b_7, b_6} <= {b_7, b_6, b[23:0]};
     end
   end
-  vec_sigmoid u_sigmoid (.clk, .en(sigmoid_en), .x(ra), .y(sig));
+  vec_sigmoid u_sigmoid (.*, .en(sigmoid_en), .x(ra), .y(sig));
 
   // Rotation: the first step of a pair leaves the pair here, the second one, right after it, brings cos and sin.
   logic signed [15:0] pair_a, pair_b;
@@ -122,7 +122,7 @@ module vec_lane
   // Stages 12 and 13: shifted, with half a unit, and bounded.
   logic signed [58:0] t;
   logic signed [31:0] bounded;
-  vec_bound #(.WIDTH(59)) u_bound (.t, .modular(1'b0), .bounds(constants.bounds), .y(bounded));
+  vec_bound #(.WIDTH(59)) u_bound (.*, .modular(1'b0), .bounds(constants.bounds), .y(bounded));
   always_ff @(posedge clk) begin
     if (en[ST_SHIFT]) t <= $signed({p, 1'b0}) >>> shift_11;
     if (en[ST_BOUND]) s <= bounded;
@@ -175,8 +175,10 @@ module vec_lane
     end
     if (en[ST_FINE]) t2 <= fine[49:0];
   end
+  wire [2:0] exp2_en = op.softmax ? en[ST_SHIFT_2:ST_PARTIAL_2] : 3'd0;
   vec_exp2 u_exp2 (
-      .clk, .en(op.softmax ? en[ST_SHIFT_2:ST_PARTIAL_2] : 3'd0), .visible, .top(zmax), .x(s), .wide(op.wide), .p(prob)
+      .*,
+      .en(exp2_en), .top(zmax), .x(s), .wide(op.wide), .p(prob)
   );
 
   // Stage 18: results.

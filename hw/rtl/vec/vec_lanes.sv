@@ -26,7 +26,7 @@ module vec_lanes
   logic [31:0] hw[VEC];
   logic hadamard_en;
   assign hadamard_en = tag_5.v && op.hadw;
-  vec_hadamard #(.VEC(VEC)) u_hadamard (.clk, .en(hadamard_en), .x(a), .y(hw));
+  vec_hadamard #(.VEC(VEC)) u_hadamard (.*, .en(hadamard_en), .x(a), .y(hw));
 
   for (genvar g = 0; g < VEC; g += 8) begin : gen_group
     logic [31:0] ra_g[8], rb_g[8], sc_g[8], ld_g[8], hw_g[8], a_g[8], o_g[8];
@@ -44,7 +44,8 @@ module vec_lanes
       assign o[g+l] = o_g[l];
     end
     vec_group #(.FIRST(g)) u_group (
-        .clk, .flush, .op, .constants, .scalar, .tag_3, .zmax, .visible_12(mask_12[g+:8]), .top(top_4), .ra(ra_g),
+        .*,
+        .visible_12(mask_12[g+:8]), .top(top_4), .ra(ra_g),
         .rb(rb_g), .sc(sc_g), .ld(ld_g), .hw(hw_g), .a(a_g), .p(p_g), .s(s_g), .o(o_g)
     );
   end

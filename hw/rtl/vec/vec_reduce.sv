@@ -59,17 +59,20 @@ module vec_reduce
     least_en <= tag_4.v && stat && !flush;
   end
   vec_extreme #(.VEC(VEC)) u_most (
-      .clk, .flush, .en(most_en), .first(tag_5.first), .last(tag_5.last), .mask(mask_5), .x, .word_valid(most_word),
+      .*,
+      .en(most_en), .first(tag_5.first), .last(tag_5.last), .mask(mask_5), .word_valid(most_word),
       .word(word_most), .word_lane(most_lane), .all_valid(most_valid), .all(most), .stays(most_stays)
   );
   vec_extreme #(.VEC(VEC), .LEAST(1)) u_least (
-      .clk, .flush, .en(least_en), .first(tag_5.first), .last(tag_5.last), .mask(mask_5), .x, .word_valid(least_word),
+      .*,
+      .en(least_en), .first(tag_5.first), .last(tag_5.last), .mask(mask_5), .word_valid(least_word),
       .word(word_least), .word_lane(least_lane), .all_valid(least_valid), .all(least), .stays(least_stays)
   );
   wire argmax_init = init && next.op.argmax && !next.empty && !next.refused;
   wire argmax_word = most_word && op.argmax;
   vec_argmax #(.VEC(VEC)) u_argmax (
-      .clk, .rst, .init(argmax_init), .anew(next.op.anew), .start(next.uop.aux), .word_valid(argmax_word),
+      .*,
+      .init(argmax_init), .anew(next.op.anew), .start(next.uop.aux), .word_valid(argmax_word),
       .word(word_most), .word_lane(most_lane), .index(result_index), .value(result_value)
   );
   assign result_valid = most_valid && op.argmax;
@@ -93,8 +96,9 @@ module vec_reduce
     wire unused = &{1'b0, p[l][57:52]};
   end
   vec_sum #(.VEC(VEC)) u_sum (
-      .clk, .flush, .init(begins), .start(next.uop.aux), .sq_en, .sq_mask(mask_11), .sq(square), .sq_sum, .en(sum_en),
-      .first(tag_o.first), .last(tag_o.last), .x(o), .sum, .sum_valid, .ends(sum_ends),
+      .*,
+      .init(begins), .start(next.uop.aux), .sq_mask(mask_11), .sq(square), .en(sum_en),
+      .first(tag_o.first), .last(tag_o.last), .x(o), .ends(sum_ends),
       .stays(sum_stays)
   );
 
@@ -106,12 +110,14 @@ module vec_reduce
   wire root_start = root && op.sumsq;
   wire inverse_start = stat_ask || (sum_valid && op.softmax);
   vec_stat u_stat (
-      .clk, .flush, .in_valid(stat_valid), .query(op.statq), .most, .least, .ask(stat_ask), .ask_scale,
+      .*,
+      .in_valid(stat_valid), .query(op.statq), .ask(stat_ask),
       .scale(stat_scale), .base(stat_base), .stays(stat_stays)
   );
-  vec_rsqrt u_root (.clk, .rst(flush), .in_valid(root_start), .s(sq_sum), .out_valid(root_valid), .r(root_r), .e(root_e));
+  vec_rsqrt u_root (.*, .rst(flush), .in_valid(root_start), .s(sq_sum), .out_valid(root_valid), .r(root_r), .e(root_e));
   vec_recip u_inverse (
-      .clk, .rst(flush), .in_valid(inverse_start), .wide(op.softmax), .s(sum), .t(ask_scale), .out_valid(inverse_valid), .r(inverse_r), .k(inverse_k),
+      .*,
+      .rst(flush), .in_valid(inverse_start), .wide(op.softmax), .s(sum), .t(ask_scale), .out_valid(inverse_valid), .r(inverse_r), .k(inverse_k),
       .stays(inverse_stays)
   );
   always_ff @(posedge clk) begin
@@ -123,8 +129,9 @@ module vec_reduce
   logic [AS-1:0] head;
   wire by_head = stat || op.softmax ? inverse_valid : sum_valid && op.qq;
   vec_heads #(.SCALARS(SCALARS)) u_head (
-      .clk, .init(begins), .base(next.setup.scalar), .grouped(op.by_query), .group(consts.gqa[4:0]), .pitch,
-      .next(by_head), .addr(head), .outside
+      .*,
+      .init(begins), .base(next.setup.scalar), .grouped(op.by_query), .group(consts.gqa[4:0]),
+      .next(by_head), .addr(head)
   );
   always_ff @(posedge clk) begin
     assert ($onehot0({root_valid, inverse_valid, sum_valid && op.qq})) else $error("reductions: two scalars at once");

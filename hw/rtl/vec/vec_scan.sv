@@ -55,14 +55,18 @@ module vec_scan
   logic [LL-1:0] lane;
   logic sink_1;
   logic [VEC-1:0] seen_3;
+  wire ready = state == READY;
+  wire waits = state == WAIT;
   vec_score_row #(.LANES(LANES), .WORD(AW)) u_row (
-      .clk, .init(state == READY), .m, .base(base[SW-1:LV]), .step(consts.score_row[SW-1:LV]), .next(row_end), .lane,
+      .*,
+      .init(ready), .base(base[SW-1:LV]), .step(consts.score_row[SW-1:LV]), .next(row_end),
       .word(row)
   );
   logic again;
-  assign again = state == READY || row_end;
+  assign again = ready || row_end;
   vec_visible #(.VEC(VEC)) u_visible (
-      .clk, .position(a), .ring_pointer(b), .consts, .init(state == WAIT), .again, .step, .sink(sink_1), .mask(seen_3)
+      .*,
+      .position(a), .ring_pointer(b), .init(waits), .sink(sink_1), .mask(seen_3)
   );
 
   always_ff @(posedge clk) begin
@@ -141,8 +145,8 @@ module vec_scan
     assign x[l] = r_data[l*32+:32];
   end
   vec_extreme #(.VEC(VEC)) u_most (
-      .clk, .flush, .en(flow[DELAY].v), .first(1'b1), .last(1'b0), .mask(seen[DELAY]), .x, .word_valid, .word, .word_lane,
-      .all_valid, .all, .stays
+      .*,
+      .en(flow[DELAY].v), .first(1'b1), .last(1'b0), .mask(seen[DELAY])
   );
 
   // A row's result, and the results that wait.

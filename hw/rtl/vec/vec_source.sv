@@ -94,22 +94,25 @@ module vec_source
     assign step[i] = q;
   end
   assign row_start = uop.b >> LV;
-  vec_src #(.VEC(VEC), .VMEM(VMEM), .SBUF(SBUF)) u_src (.step(step[STEP_WORDS]), .row_step(step[STEP_ROWS]), .final_step(step[STEP_CONTROL]), .scalar_bad(head_bad), .tag(tag_src), .mask(mask_src), .*);
+  vec_src #(.VEC(VEC), .VMEM(VMEM), .SBUF(SBUF)) u_src (.*, .step(step[STEP_WORDS]), .row_step(step[STEP_ROWS]), .final_step(step[STEP_CONTROL]), .scalar_bad(head_bad), .tag(tag_src), .mask(mask_src));
 
   // Rows of SOFTMAX: visible slots, places in the score buffer, largest scores, factors.
   vtop_t top, top_1;
   vec_visible #(.VEC(VEC)) u_visible (
-      .clk, .position(next.uop.a), .ring_pointer(next.uop.b), .consts, .init, .again(peak), .step(step[STEP_ROWS]),
+      .*,
+      .position(next.uop.a), .ring_pointer(next.uop.b), .again(peak), .step(step[STEP_ROWS]),
       .sink(sink_1), .mask(seen_3)
   );
   assign score_step = consts.score_row >> LV;
   vec_score_row #(.LANES(LANES)) u_row (
-      .clk, .init, .m(next.uop.m), .base(next.setup.score), .step(score_step), .next(row_end), .lane(row_lane),
+      .*,
+      .m(next.uop.m), .base(next.setup.score), .step(score_step), .next(row_end), .lane(row_lane),
       .word(row_word)
   );
   vec_scan #(.LANES(LANES), .VEC(VEC), .SBUF(SBUF)) u_scan (
-      .clk, .flush, .start(take), .uop(start_uop), .consts, .idle_next(scan_idle_next), .r_en(sb_s_en), .r_lane(sb_s_lane),
-      .r_addr(sb_s_addr), .r_data(sb_s_data), .top_valid, .top, .take(peak)
+      .*,
+      .start(take), .uop(start_uop), .idle_next(scan_idle_next), .r_en(sb_s_en), .r_lane(sb_s_lane),
+      .r_addr(sb_s_addr), .r_data(sb_s_data), .take(peak)
   );
   logic rows_en;
   wire early = next_valid && drained && !op.statk && !op.statq;  // which write such factors
@@ -119,8 +122,9 @@ module vec_source
   wire peak_3 = tag_3.v && tag_3.peak;
   wire [AS-1:0] scalar_1 = next.setup.scalar_1[AS-1:0], scalar_2 = next.setup.scalar_2[AS-1:0];
   vec_rows #(.SCALARS(SCALARS)) u_rows (
-      .softmax(next.op.softmax), .window(scalar_1), .sink(scalar_2), .scale(f0_q[15:0]), .zm(next.uop.k), .early, .s_en(rows_en),
-      .s_addr(rows_addr), .ready_next(rows_next), .*
+      .*,
+      .softmax(next.op.softmax), .window(scalar_1), .sink(scalar_2), .scale(f0_q[15:0]), .zm(next.uop.k), .s_en(rows_en),
+      .s_addr(rows_addr), .ready_next(rows_next)
   );
   // The largest scores leave the scan with the peak; the data of the peak before may still be on their way.
   always_ff @(posedge clk) begin
@@ -153,7 +157,8 @@ module vec_source
 
   // Scalars: of NORMQ when it begins, of a head with its first step, of a row ahead of it.
   vec_heads #(.SCALARS(SCALARS)) u_head (
-      .clk, .init, .base(next.setup.scalar), .grouped(op.by_query), .group(consts.gqa[4:0]), .pitch(uop.k),
+      .*,
+      .base(next.setup.scalar), .grouped(op.by_query), .group(consts.gqa[4:0]), .pitch(uop.k),
       .next(row_end), .addr(head_addr), .outside(head_outside)
   );
   logic [1:0] begun;
@@ -194,7 +199,8 @@ module vec_source
   (* keep *) logic load_take, load_pass;  // copies: one loads the elements
   always_ff @(posedge clk) {load_take, load_pass} <= {2{tag_2.v && needs_load && !flush}};
   vec_load #(.VEC(VEC)) u_load (
-      .clk, .flush, .init, .i32(op.i32), .step(load_step), .take(load_take), .pass(load_pass), .ready_next(load_next), .rd_valid(aux_rd_valid),
+      .*,
+      .i32(op.i32), .step(load_step), .take(load_take), .pass(load_pass), .ready_next(load_next), .rd_valid(aux_rd_valid),
       .rd_ready(aux_rd_ready), .rd_data(aux_rd_data), .x(ld)
   );
 

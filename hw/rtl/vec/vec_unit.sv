@@ -130,14 +130,15 @@ module vec_unit
   vec_front #(
       .CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .VMEM(VMEM), .SBUF(SBUF), .SCALARS(SCALARS)
   ) u_front (
-      .rst(front_reset), .start_uop(uop), .run_idle(idle), .valid(next_valid), .ready(next_ready), .busy(front_busy), .*
+      .*, .rst(front_reset), .start_uop(uop), .run_idle(idle), .valid(next_valid), .ready(next_ready), .busy(front_busy)
   );
   vec_ctrl u_ctrl (
+      .*,
       .rst(reset), .uop(u), .rq_valid(aux_rq_valid), .rq_ready(aux_rq_ready), .rq_beat(aux_rq_beat),
       .rq_beats(aux_rq_beats), .write_bad(kv_bad), .write_info(kv_bad_beat), .axi_info(axi_channel), .last_start(root),
-      .last_done(root_valid), .group(consts.gqa[4:0]), .step(step[STEP_CONTROL]), .*
+      .last_done(root_valid), .group(consts.gqa[4:0]), .step(step[STEP_CONTROL])
   );
-  vec_consts u_consts (.init(init[INIT_LANES]), .uop(next.uop), .op(next.op), .*);
+  vec_consts u_consts (.*, .init(init[INIT_LANES]), .uop(next.uop), .op(next.op));
 
   // A fault, reset or clear empties everything in the next cycles; a fault of an operation that began before the end of the
   // one before waits for that.
@@ -162,11 +163,11 @@ module vec_unit
   logic signed [57:0] p[VEC];
   assign s_first = '{s[0], s[1]};
   vec_source #(.LANES(LANES), .VEC(VEC), .VMEM(VMEM), .SBUF(SBUF), .SCALARS(SCALARS)) u_source (
-      .start_uop(uop), .uop(u), .op(op_source), .init(init[INIT_SOURCE]), .bad(source_bad), .*
+      .*, .start_uop(uop), .uop(u), .op(op_source), .init(init[INIT_SOURCE]), .bad(source_bad)
   );
-  vec_pipe #(.VEC(VEC)) u_pipe (.op(op_lanes), .stays(lanes_stay), .*);
-  vec_lanes #(.VEC(VEC)) u_lanes (.op(op_lanes), .ra_data(vm_ra_data), .rb_data(vm_rb_data), .sc_data(sb_r_data), .*);
-  vec_reduce #(.VEC(VEC), .SCALARS(SCALARS)) u_reduce (.init(init[INIT_RESULTS]), .op(ending), .pitch(u.k), .s(s_first), .busy(reduce_busy), .*);
+  vec_pipe #(.VEC(VEC)) u_pipe (.*, .op(op_lanes), .stays(lanes_stay));
+  vec_lanes #(.VEC(VEC)) u_lanes (.*, .op(op_lanes), .ra_data(vm_ra_data), .rb_data(vm_rb_data), .sc_data(sb_r_data));
+  vec_reduce #(.VEC(VEC), .SCALARS(SCALARS)) u_reduce (.*, .init(init[INIT_RESULTS]), .op(ending), .pitch(u.k), .s(s_first), .busy(reduce_busy));
 
   // Results for the activation buffer.
   logic block_v, act_v;
@@ -187,11 +188,13 @@ module vec_unit
     assign act_o[l] = {o[l][31:8], silu_data ? block_y[l] : o[l][7:0]};
   end
   vec_block #(.VEC(VEC)) u_block (
-      .clk, .flush, .init(init[INIT_ACT]), .in_valid(block_in), .in_last(tag_o.last), .mask(mask_o), .x(o), .out_valid(block_v),
+      .*,
+      .init(init[INIT_ACT]), .in_valid(block_in), .in_last(tag_o.last), .mask(mask_o), .x(o), .out_valid(block_v),
       .y(block_y), .e(block_e), .stays(block_stays)
   );
   vec_act #(.LANES(LANES), .VEC(VEC), .ACT(ACT)) u_act (
-      .clk, .flush, .init(init[INIT_ACT]), .next, .op(op_act), .x(u.x), .wide_head, .group(consts.gqa[4:0]), .v(act_v), .v_place(act_place), .last(tag_o.last),
+      .*,
+      .init(init[INIT_ACT]), .op(op_act), .x(u.x), .group(consts.gqa[4:0]), .v(act_v), .v_place(act_place), .last(tag_o.last),
       .mask(act_mask), .o(act_o), .exponent(act_e), .w_valid(va_valid), .w_addr(va_addr), .w_lanes(va_lanes),
       .w_banks(va_banks), .w_even(va_even), .w_odd(va_odd), .w_exp(va_exp), .turns_bad(act_turns_bad), .bad(act_bad)
   );
@@ -210,21 +213,25 @@ module vec_unit
   wire pop = dst_pop || kv_pop || store_pop;
   assign result_in = '{first: tag_o.first, last: tag_o.last, upper: tag_o.upper, param: param_o};
   vec_queue #(.VEC(VEC)) u_queue (
-      .clk, .flush, .step(claim), .room_next, .push, .in(result_in), .in_mask(mask_o), .in_x(o), .valid(queue_valid), .valid_copy, .more(queue_more), .pop,
+      .*,
+      .step(claim), .in(result_in), .in_mask(mask_o), .in_x(o), .valid(queue_valid), .more(queue_more),
       .out(result), .out_mask(result_mask), .out_x(x)
   );
   vec_dst #(.VEC(VEC), .VMEM(VMEM)) u_dst (
+      .*,
       .init(init[INIT_RESULTS]), .op(op_results), .c(next.uop.c), .valid(queue_valid), .pop(dst_pop), .mask(result_mask),
-      .ready_next(vw_ready_next), .stays(vw_stays), .bad(dst_bad), .*
+      .ready_next(vw_ready_next), .stays(vw_stays), .bad(dst_bad)
   );
   vec_kv #(.CHANNELS(CHANNELS), .VEC(VEC)) u_kv (
+      .*,
       .init(init[INIT_RESULTS]), .op(op_results), .uop(u), .valid(queue_valid), .pop(kv_pop), .w_valid(kw_valid), .w_ready(kw_ready), .w_beat(kw_beat),
       .w_strb(kw_strb), .w_part(kw_part), .w_last(kw_last), .w_data(kw_data), .pending(kv_pending), .bad(kv_bad),
-      .bad_beat(kv_bad_beat), .*
+      .bad_beat(kv_bad_beat)
   );
   vec_store #(.VEC(VEC)) u_store (
+      .*,
       .init(init[INIT_RESULTS]), .beat(next.uop.c), .store(op_results.store), .halves(op_results.halves), .valid(queue_valid), .pop(store_pop),
-      .wq_valid(aux_wq_valid), .wq_ready(aux_wq_ready), .wq_beat(aux_wq_beat), .wq_data(aux_wq_data), .*
+      .wq_valid(aux_wq_valid), .wq_ready(aux_wq_ready), .wq_beat(aux_wq_beat), .wq_data(aux_wq_data)
   );
   always_ff @(posedge clk) begin
     if (!flush) assert ($onehot0({dst_pop, kv_pop, store_pop})) else $error("vector unit: a result for two destinations");

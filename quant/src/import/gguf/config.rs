@@ -78,11 +78,7 @@ pub(super) fn read(m: &Metadata<'_>) -> Result<Read> {
     let norm_eps = m.positive(&eps)?;
     let config = LlamaConfig {
         sizes,
-        // llama.cpp's converter writes 0 for a Phi-3 without one.
-        sliding_window: match m.integer(&key("attention.sliding_window"))? {
-            Some(0) => None,
-            _ => m.count(&key("attention.sliding_window"), 1 << 31)?,
-        },
+        sliding_window: window(&keys)?,
         // As a short decimal: the file has 32-bit floats, and 1e-5 is meant.
         norm_eps: norm_eps
             .map(|e| (e as f32).to_string().parse().unwrap_or(e))
@@ -110,6 +106,15 @@ pub(super) fn read(m: &Metadata<'_>) -> Result<Read> {
         original: m.count(&key("rope.scaling.original_context_length"), 1 << 31)?,
         longrope: m.text(&key("rope.scaling.type"))? == Some("longrope"),
     })
+}
+
+/// The window of attention; llama.cpp's converter writes 0 for a Phi-3 without one.
+fn window(keys: &Keys<'_, '_>) -> Result<Option<usize>> {
+    let key = keys.key("attention.sliding_window");
+    match keys.m.integer(&key)? {
+        Some(0) => Ok(None),
+        _ => keys.m.count(&key, 1 << 31),
+    }
 }
 
 /// Refuses factors and limits that change what the blocks compute.

@@ -45,9 +45,10 @@ fn run(c: &LlamaConfig, layer: &TrainLayer, x: &[f32]) -> Result<Vec<f32>> {
 
 #[test]
 fn it_gives_what_the_float_layer_gives() -> Result<()> {
-    let c = config();
-    let x = random(2 * SEQ * c.sizes.hidden, 21);
-    for format in WeightFormat::ALL {
+    let still = LlamaConfig { unrotated: vec![0], ..config() };
+    for (c, format) in WeightFormat::ALL.map(|f| (config(), f)).into_iter().chain([(still, WeightFormat::W4)])
+    {
+        let x = random(2 * SEQ * c.sizes.hidden, 21);
         let (layer, start) = train_layer(&c, format, None)?;
         let got = run(&c, &layer, &x)?;
         let reached = layer.result()?;

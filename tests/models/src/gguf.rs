@@ -1,36 +1,45 @@
 //! Writes GGUF files.
 
-use super::{Raw, tensors};
+use crate::{Raw, tensors};
 
 /// A key-value pair: type and bytes of the value.
 pub type Pair = (String, u32, Vec<u8>);
 
+/// A 32-bit number.
 pub fn u32_pair(key: &str, v: u32) -> Pair {
     (key.into(), 4, v.to_le_bytes().to_vec())
 }
 
+/// A 32-bit float.
 pub fn f32_pair(key: &str, v: f32) -> Pair {
     (key.into(), 6, v.to_le_bytes().to_vec())
 }
 
+/// A text.
 pub fn text_pair(key: &str, v: &str) -> Pair {
     (key.into(), 8, text(v))
 }
 
+/// A list of values that all are of one kind.
 pub fn list_pair(key: &str, kind: u32, values: &[Vec<u8>]) -> Pair {
     let head = kind.to_le_bytes().into_iter().chain((values.len() as u64).to_le_bytes());
     (key.into(), 9, head.chain(values.iter().flatten().copied()).collect())
 }
 
+/// A text as a value: its length, and its bytes.
 pub fn text(v: &str) -> Vec<u8> {
     (v.len() as u64).to_le_bytes().into_iter().chain(v.bytes()).collect()
 }
 
 /// A tensor: name, shape with the slowest dimension first, ggml's type, bytes.
 pub struct Tensor {
+    /// Its name.
     pub name: String,
+    /// The slowest dimension first.
     pub shape: Vec<usize>,
+    /// ggml's type.
     pub kind: u32,
+    /// Blocks of that type.
     pub bytes: Vec<u8>,
 }
 

@@ -1,5 +1,4 @@
-//! Small models and folders for the tests.
-#![allow(dead_code, reason = "each test binary uses a part of this module")]
+//! Small models of every family, and the folders and files that hold them, for the tests.
 
 pub mod families;
 pub mod gguf;
@@ -19,7 +18,7 @@ pub type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 /// Folder of the bundled model and texts.
 pub fn data() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../data")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data")
 }
 
 /// A bundled text as a stream of stories.
@@ -29,9 +28,14 @@ pub fn stories(file: &str) -> Result<Vec<u32>, Box<dyn std::error::Error>> {
 }
 
 /// Pseudo-random numbers in -1..1.
-pub struct Random(pub u64);
+pub struct Random(
+    /// The seed.
+    pub u64,
+);
 
 impl Random {
+    /// The next one.
+    #[allow(clippy::should_implement_trait, reason = "it never ends")]
     pub fn next(&mut self) -> f32 {
         self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (self.0 >> 40) as f32 / (1u64 << 23) as f32 - 1.0
@@ -47,9 +51,13 @@ pub const CONFIG: &str = r#"{"architectures": ["LlamaForCausalLM"], "model_type"
 /// A tensor to be written.
 #[derive(Clone)]
 pub struct Raw {
+    /// Its name in the checkpoint.
     pub name: String,
+    /// Of its numbers.
     pub dtype: Dtype,
+    /// The slowest dimension first.
     pub shape: Vec<usize>,
+    /// Little-endian numbers.
     pub bytes: Vec<u8>,
 }
 

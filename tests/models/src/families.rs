@@ -1,7 +1,7 @@
 //! Small random models of each family, with the logits that transformers gives.
 
-use super::gguf::{Pair, Tensor, f32_pair, file, list_pair, text, text_pair, u32_pair};
-use super::{Random, Raw, write_folder};
+use crate::gguf::{Pair, Tensor, f32_pair, file, list_pair, text, text_pair, u32_pair};
+use crate::{Random, Raw, write_folder};
 use accllm_quant::float::FloatModel;
 use accllm_quant::import::load_model;
 use safetensors::Dtype;
