@@ -1,10 +1,11 @@
 //! Ranges of activations over a calibration text.
 
 use crate::config::LlamaConfig;
-use crate::float::{Behind, FloatModel, Site, Tap};
+use crate::float::{Behind, FloatModel, Site, Tap, Window, run_layer};
 use crate::head::hadamard;
 use crate::perplexity::Protocol;
 use crate::{Error, Result};
+use rayon::prelude::*;
 
 /// Value rows kept per layer for the choice of V's step.
 const VALUE_ROWS: usize = 2048;
@@ -61,6 +62,24 @@ impl Channels {
         self.kept.extend(rows.take(room));
     }
 
+    /// As if the rows of `later` had been added here.
+    fn join(&mut self, later: Self) {
+        let width = later.max.len();
+        if width == 0 {
+            return;
+        }
+        self.max.resize(width, 0.0);
+        self.squares.resize(width, 0.0);
+        self.shares.resize(width, 0.0);
+        self.max.iter_mut().zip(&later.max).for_each(|(a, b)| *a = a.max(*b));
+        self.squares.iter_mut().zip(&later.squares).for_each(|(a, b)| *a += b);
+        self.shares.iter_mut().zip(&later.shares).for_each(|(a, b)| *a += b);
+        self.log_energy += later.log_energy;
+        self.rows += later.rows;
+        let room = (KEPT / width).saturating_sub(self.kept.len() / width) * width;
+        self.kept.extend(later.kept.into_iter().take(room));
+    }
+
     /// Mean square per channel, over the rows that are not zero.
     pub fn mean_square(&self) -> Vec<f32> {
         self.squares.iter().map(|s| (s / self.rows.max(1) as f64) as f32).collect()
@@ -101,6 +120,26 @@ pub struct LayerStats {
     pub up: Channels,
     /// Input of down.
     pub down_in: Channels,
+}
+
+impl LayerStats {
+    /// As if all that `later` has seen had been seen here.
+    fn join(&mut self, later: Self) {
+        let larger = |a: [f32; 2], b: [f32; 2]| [a[0].max(b[0]), a[1].max(b[1])];
+        (self.pair, self.rotated) = (larger(self.pair, later.pair), larger(self.rotated, later.rotated));
+        let room = (VALUE_ROWS * later.value.max.len()).saturating_sub(self.value_rows.len());
+        self.value_rows.extend(later.value_rows.into_iter().take(room));
+        for (own, later) in [
+            (&mut self.attn_in, later.attn_in),
+            (&mut self.value, later.value),
+            (&mut self.attn_out, later.attn_out),
+            (&mut self.mlp_in, later.mlp_in),
+            (&mut self.up, later.up),
+            (&mut self.down_in, later.down_in),
+        ] {
+            own.join(later);
+        }
+    }
 }
 
 /// Statistics of a whole model.
@@ -154,6 +193,35 @@ pub fn calibrate_behind(
     seen.finish()
 }
 
+/// [`calibrate_behind`] with all windows side by side, for many cores: ranges and kept rows are the same, sums to their last bits.
+pub(crate) fn ranges_behind(
+    model: &FloatModel,
+    text: &[u32],
+    protocol: Protocol,
+    prefix: usize,
+) -> Result<Calibration> {
+    let (c, windows) = (&model.config, windows(text, protocol)?);
+    let windows = windows.get(..SEEN).unwrap_or(&windows);
+    let shared = Window::new(c, protocol.window, None);
+    let mut seen = Collector::new(model);
+    let mut streams = windows.iter().map(|w| model.embed_tokens(w)).collect::<Result<Vec<_>>>()?;
+    for (l, layer) in model.layers.iter().enumerate() {
+        let layer = layer?;
+        let look = |x: &mut Vec<f32>| {
+            let mut part = Behind { tokens: prefix, tap: Collector::new(model) };
+            run_layer(c, layer.at(l), &shared, x, &mut part);
+            part.tap
+        };
+        let parts: Vec<Collector> = streams.par_iter_mut().map(look).collect();
+        parts.into_iter().for_each(|part| seen.join(l, part));
+    }
+    let mut end = Behind { tokens: prefix, tap: seen };
+    streams.iter().for_each(|x| {
+        model.last_norm(x, &mut end);
+    });
+    end.tap.finish()
+}
+
 /// Shows `tap` the windows of a text on which ranges are measured, without the first `prefix` tokens of each.
 pub(crate) fn watch(
     model: &FloatModel,
@@ -184,6 +252,15 @@ impl Collector {
     /// Takes what was gathered for one layer.
     pub fn take(&mut self, layer: usize) -> LayerStats {
         self.out.layers.get_mut(layer).map(std::mem::take).unwrap_or_default()
+    }
+
+    /// As if all that `later` has seen of a layer had been seen here.
+    fn join(&mut self, layer: usize, mut later: Self) {
+        self.out.resid = self.out.resid.max(later.out.resid);
+        let stats = later.take(layer);
+        if let Some(own) = self.out.layers.get_mut(layer) {
+            own.join(stats);
+        }
     }
 
     /// What was gathered; refuses a model that overflowed.
@@ -248,5 +325,58 @@ impl Tap for Collector {
         if let Some(slot) = self.out.layers.get_mut(layer) {
             *slot = stats;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::float::Matrix;
+    use crate::train::tests::{config, float_layer, random};
+
+    fn model() -> FloatModel {
+        let c = config();
+        let table = |seed| Matrix {
+            rows: c.sizes.vocab,
+            cols: c.sizes.hidden,
+            data: random(c.sizes.vocab * c.sizes.hidden, seed),
+        };
+        FloatModel {
+            embed: table(1),
+            layers: vec![float_layer(&c), float_layer(&c)].into(),
+            final_norm: vec![1.0; c.sizes.hidden],
+            head: Some(table(2)),
+            config: c,
+        }
+    }
+
+    /// Windows side by side are seen as windows one after another, but for the last bits of sums.
+    #[test]
+    fn windows_side_by_side() -> Result<()> {
+        let model = model();
+        let mut random = fastrand::Rng::with_seed(4);
+        let text: Vec<u32> = (0..5 * 24).map(|_| random.u32(0..50)).collect();
+        let protocol = Protocol { window: 24, windows: None };
+        for prefix in [0, 3] {
+            let one = calibrate_behind(&model, &text, protocol, prefix)?;
+            let all = ranges_behind(&model, &text, protocol, prefix)?;
+            assert_eq!(one.resid, all.resid);
+            assert_eq!((&one.head_in.max, one.head_in.rows), (&all.head_in.max, all.head_in.rows));
+            for (a, b) in one.layers.iter().zip(&all.layers) {
+                assert_eq!((a.pair, a.rotated, &a.value_rows), (b.pair, b.rotated, &b.value_rows));
+                assert!(!a.value_rows.is_empty());
+                let channels = |s: &LayerStats| {
+                    [&s.attn_in, &s.value, &s.attn_out, &s.mlp_in, &s.up, &s.down_in].map(Channels::clone)
+                };
+                for (a, b) in channels(a).iter().zip(&channels(b)) {
+                    assert_eq!((&a.max, a.rows, &a.kept), (&b.max, b.rows, &b.kept));
+                    assert_eq!(a.rows, 5 * (24 - prefix));
+                    for (x, y) in a.power().iter().zip(b.power()) {
+                        assert!((x / y - 1.0).abs() < 1e-5, "{x} and {y}");
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 }

@@ -4,7 +4,7 @@ use super::device::{Device, Grid, Memory, Ptr, fetch, put};
 use super::net::{Net, Rounding, Weights};
 use super::optimizer::{Optimizer, Rates};
 use super::recipe::Recipe;
-use super::shape::{Shape, flat_gains, flat_layers, model_of};
+use super::shape::{KernelShape, flat_gains, flat_layers, model_of};
 use super::w2::round_weights;
 use super::w4::round_head;
 use super::write::{Writing, write};
@@ -58,9 +58,9 @@ pub struct Trained {
 }
 
 /// Where finished parts are kept.
-pub(super) struct Files {
-    pub text: Option<PathBuf>,
-    pub state: Option<PathBuf>,
+struct Files {
+    text: Option<PathBuf>,
+    state: Option<PathBuf>,
 }
 
 /// Trains `model`'s linears in W2 2:4, from `start` where that is given. `beginnings` are how its own text begins. Text and state
@@ -79,7 +79,7 @@ pub(super) fn train_on(
     progress: &mut dyn FnMut(Report),
 ) -> Result<Trained> {
     recipe.check()?;
-    let shape = Shape::of(&model.config)?;
+    let shape = KernelShape::of(&model.config)?;
     if start.config.sizes != model.config.sizes {
         let (a, b) = (&start.config.sizes, &model.config.sizes);
         return Err(Error::Argument(format!(
@@ -108,7 +108,7 @@ pub(super) fn train_on(
 }
 
 /// The float model on the device.
-pub(super) fn teacher(device: &dyn Device, memory: &mut Memory<'_>, model: &FloatModel) -> Result<Weights> {
+fn teacher(device: &dyn Device, memory: &mut Memory<'_>, model: &FloatModel) -> Result<Weights> {
     Ok(Weights {
         layers: bf16(device, memory, &flat_layers(model)?)?,
         gains: f32s(device, memory, &flat_gains(model)?)?,
@@ -131,7 +131,7 @@ fn bf16(device: &dyn Device, memory: &mut Memory<'_>, data: &[f32]) -> Result<Pt
 }
 
 /// The files' names depend on all that goes into what they hold.
-pub(super) fn files(
+fn files(
     model: &FloatModel,
     start: &FloatModel,
     beginnings: &[Vec<u32>],
@@ -158,7 +158,7 @@ fn depend_on(work: &mut Work, model: &FloatModel) -> Result<()> {
 }
 
 /// The model's own text, or what was kept of it.
-pub(super) fn text(
+fn text(
     device: &dyn Device,
     model: &FloatModel,
     teacher: Weights,

@@ -2,7 +2,7 @@
 
 use super::device::{Device, Grid, Memory, Out, Product, Ptr, fetch, plain, put, turned};
 use super::net::{Weights, angles};
-use super::shape::Shape;
+use super::shape::KernelShape;
 use crate::config::LlamaConfig;
 use crate::{Error, Result};
 
@@ -22,7 +22,7 @@ pub(super) struct Writing<'a> {
 /// Memory for one round of sequences.
 struct Round<'d> {
     device: &'d dyn Device,
-    shape: Shape,
+    shape: KernelShape,
     side: usize,
     room: usize,
     _memory: Memory<'d>,
@@ -64,7 +64,8 @@ pub(super) fn write(
     {
         return Err(Error::Argument("text needs sequences, and beginnings shorter than they are".into()));
     }
-    let side = what.side.min(what.sequences);
+    let shape = KernelShape::of(config)?;
+    let side = fitting(what.side.min(what.sequences), room_of(&shape, what.length), device.free_bytes()?);
     let round = Round::new(device, config, side, what, longest)?;
     let ends = [config.eos.first(), config.eos.get(1)].map(|e| e.copied().unwrap_or(u32::MAX));
     let (mut text, mut graph) = (Vec::new(), None);
@@ -97,6 +98,19 @@ pub(super) fn write(
     Ok(text)
 }
 
+/// Bytes of the device that a sequence takes: keys and values of all layers, and logits.
+fn room_of(s: &KernelShape, length: usize) -> usize {
+    2 * (2 * s.sizes.layers * s.sizes.kv_width() * length + s.sizes.vocab)
+}
+
+/// `side` halved until so many sequences of `each` bytes leave a tenth of the memory free.
+fn fitting(side: usize, each: usize, free: usize) -> usize {
+    match side > 1 && side * each > free - free / 10 {
+        true => fitting(side.div_ceil(2), each, free),
+        false => side,
+    }
+}
+
 impl<'d> Round<'d> {
     fn new(
         device: &'d dyn Device,
@@ -106,7 +120,7 @@ impl<'d> Round<'d> {
         longest: usize,
     ) -> Result<Self> {
         let mut m = Memory::new(device);
-        let s = Shape::of(config)?;
+        let s = KernelShape::of(config)?;
         let room = what.length;
         let caches = |m: &mut Memory| {
             (0..s.sizes.layers).map(|_| m.bf16s(side * s.sizes.kv_width() * room)).collect::<Result<Vec<_>>>()
@@ -214,5 +228,19 @@ impl<'d> Round<'d> {
         let rest = [end, other, (what.seed as usize).into(), room.into(), at.into()];
         run("sample", blocks, &[state.as_slice(), &pool, &rest].concat())?;
         run("next_position", Grid { blocks: [1, 1, 1], threads: 1, shared: 0 }, &[at.into()])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_sequences_as_there_is_room_for() {
+        assert_eq!(fitting(4096, 10, 100_000), 4096);
+        assert_eq!(fitting(4096, 10, 40_000), 2048);
+        assert_eq!(fitting(4096, 10, 10_000), 512);
+        assert_eq!(fitting(5, 10, 30), 2);
+        assert_eq!(fitting(4096, 10, 0), 1);
     }
 }

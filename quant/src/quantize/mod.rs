@@ -44,7 +44,7 @@ pub(crate) use work::Work;
 pub use written::self_text;
 
 use self::fit::find_grids;
-use crate::calibrate::{calibrate_behind, watch, windows};
+use crate::calibrate::{calibrate_behind, ranges_behind, watch, windows};
 use crate::float::{FloatModel, Matrix};
 use crate::grid::{GridWeight, on_w4_grid};
 use crate::model::{QuantModel, WeightFormat};
@@ -114,9 +114,16 @@ fn integers(
     let text = &*prefix::behind(text, options)?;
     let model = changed(model, text, options)?;
     let config = model.config.clone();
-    let weights = weights::quantize_weights(model, head, text, options, folder, progress)?;
+    let kept = match &head {
+        Some(head) => weights::kept_weights(&model, head, options, progress)?,
+        None => None,
+    };
+    let weights = match kept {
+        Some(weights) => weights,
+        None => weights::quantize_weights(model, head, text, options, folder, progress)?,
+    };
     let dequantized = weights.dequantize(&config);
-    let after = calibrate_behind(&dequantized, text, options.calibration, options.prefix.len())?;
+    let after = ranges_behind(&dequantized, text, options.calibration, options.prefix.len())?;
     let steps = static_steps(&dequantized, &after, Clip::None)?;
     let quant = assemble::assemble(&weights, &dequantized, &steps, &after, options)?;
     quant.check(std::path::Path::new("quantizer output"))?;

@@ -66,6 +66,40 @@ pub(super) fn quantize_weights(
     }
 }
 
+/// The weights of a model whose linears all lie on grids, as they are, with a head that has its grid; `None` where a linear lies
+/// on none. No text has to run through the model for that.
+pub(super) fn kept_weights(
+    model: &FloatModel,
+    head: &GridWeight,
+    options: &Options,
+    progress: &mut dyn FnMut(Reached),
+) -> Result<Option<Weights>> {
+    let c = &model.config;
+    let mut kept = Vec::new();
+    for (l, w) in model.layers.iter().enumerate() {
+        let w = w?;
+        let found = find_grids(c, l, &w, options);
+        if found.iter().any(Option::is_none) {
+            return Ok(None);
+        }
+        kept.push(kept_layer(l, w.into_owned(), found)?);
+        progress(Reached { layer: l + 1, layers: c.sizes.layers, step: 0, steps: 0, loss: None });
+    }
+    let (embed, final_norm) = (model.embed.clone(), model.final_norm.clone());
+    Ok(Some(Weights { embed, layers: kept.into(), final_norm, head: head.clone() }))
+}
+
+/// A layer whose weights all lie on grids, as it is.
+fn kept_layer(l: usize, w: FloatLayer, found: [Option<GridWeight>; 7]) -> Result<GridLayer> {
+    let grids: Vec<GridWeight> = found.into_iter().flatten().collect();
+    let grids: [GridWeight; 7] =
+        grids.try_into().map_err(|_| Error::Argument(format!("layer {l} has no seven grids")))?;
+    let found = grids.clone().map(Some);
+    let grids = LayerGrids::of(grids, found);
+    let FloatLayer { attn_norm, mlp_norm, biases, q_norm, k_norm, .. } = w;
+    Ok(GridLayer { grids, attn_norm, mlp_norm, biases, q_norm, k_norm })
+}
+
 /// The layers so far, and the streams after them.
 struct Blocks<'a> {
     c: &'a LlamaConfig,
@@ -183,13 +217,7 @@ impl<'a> Blocks<'a> {
         let (c, window) = (self.c, &self.window);
         let streams = &mut self.streams.quantized;
         streams.iter_mut().for_each(|x| run_layer(c, w.at(l), window, x, &mut NoTap));
-        let grids: Vec<GridWeight> = found.into_iter().flatten().collect();
-        let grids: [GridWeight; 7] =
-            grids.try_into().map_err(|_| Error::Argument(format!("layer {l} has no seven grids")))?;
-        let found = grids.clone().map(Some);
-        let grids = LayerGrids::of(grids, found);
-        let FloatLayer { attn_norm, mlp_norm, biases, q_norm, k_norm, .. } = w;
-        self.layers.push(GridLayer { grids, attn_norm, mlp_norm, biases, q_norm, k_norm });
+        self.layers.push(kept_layer(l, w, found)?);
         Ok(())
     }
 

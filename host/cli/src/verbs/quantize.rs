@@ -199,6 +199,7 @@ fn method(args: &Quantize, recipe: &Recipe) -> String {
         PresetArg::Gpu => "trained on a card (preset gpu)",
     };
     let text = match recipe.text {
+        _ if args.preset == PresetArg::Gpu => "calibrated on text of the model's own",
         Text::File if args.calib.is_none() => "calibrated on built-in stories",
         Text::File => "calibrated on a text",
         Text::Model => "calibrated on text of the model's own",

@@ -1,6 +1,4 @@
-//! What needs a card: how fast it is (`make cuda-speed`), and a real model.
-
-mod carried;
+//! What needs a card: how fast it is (`make cuda-speed`).
 
 use super::*;
 use crate::gpu::cuda::Cuda;
@@ -142,7 +140,7 @@ fn watch() -> impl FnMut(Report) {
 #[ignore = "measures a card"]
 fn speed() {
     let model = smollm2();
-    let device = Cuda::open(&Shape::of(&model.config).unwrap()).unwrap();
+    let device = Cuda::open(&KernelShape::of(&model.config).unwrap()).unwrap();
     eprintln!("{}", device.name());
     let beginnings = [vec![5], vec![1000]];
     // One part after the other: their rates are not mixed.
