@@ -1,7 +1,8 @@
 //! What is computed of a point: its metrics, or why there are none.
 
 use super::metric::{Metrics, Rung, known};
-use super::point::{Candidate, hex};
+use super::name::hex;
+use super::point::Candidate;
 use super::work::Work;
 use super::{bound, timing};
 use crate::cost;

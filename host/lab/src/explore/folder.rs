@@ -9,7 +9,8 @@
 //! DIR/points.csv, front.csv, report.html, best.toml
 //! ```
 
-use super::spec::{Spec, beside};
+use super::name::beside;
+use super::spec::Spec;
 use super::{quality, record};
 use crate::{Error, Result};
 use accllm_device::output::write_whole;

@@ -15,6 +15,7 @@ mod folder;
 pub mod format;
 pub mod front;
 pub mod metric;
+mod name;
 mod nsga2;
 mod page;
 pub mod pareto;

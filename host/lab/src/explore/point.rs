@@ -2,6 +2,7 @@
 
 use super::axis::{Target, Value};
 use super::metric::Rung;
+use super::name::{beside, hex};
 use super::quality::Quality;
 use super::spec::Spec;
 use super::work::{Phase, Work};
@@ -73,7 +74,7 @@ impl Spec {
                 (Target::Config(field), Value::Number(n)) => fields[field] = *n as usize,
                 (Target::Card, value) => {
                     let at = axis.values.iter().position(|v| v == value);
-                    let open = || card::open(&super::spec::beside(self.folder(), &value.to_string())).ok();
+                    let open = || card::open(&beside(self.folder(), &value.to_string())).ok();
                     card = at.and_then(|at| self.cards.get(at).cloned()).or_else(open);
                 }
                 (Target::Work(field), value) => {
@@ -175,9 +176,4 @@ impl Candidate {
         let all = json!([TOOL, self.rung, self.config.values().to_vec(), card, works, quality]);
         hex(&Sha256::digest(all.to_string()))
     }
-}
-
-/// The first 32 digits.
-pub fn hex(hash: &[u8]) -> String {
-    hash.iter().take(16).map(|b| format!("{b:02x}")).collect()
 }

@@ -5,8 +5,7 @@
 //! `quality/KEY.json`. One process at a time quantizes or scores; the others wait, and then find what it left.
 
 use super::format::Formats;
-use super::point::hex;
-use super::spec::beside;
+use super::name::{beside, hex};
 use super::work::Work;
 use crate::shapes;
 use crate::{Error, Result};

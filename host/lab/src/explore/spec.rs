@@ -3,6 +3,7 @@
 use super::axis::{Axis, Target, check_work};
 use super::format::Formats;
 use super::metric::{KNOWN, Known, Needs, Rung, known};
+use super::name::beside;
 use super::quality::{self, Quality};
 use super::work::{Phase, Work};
 use crate::shapes;
@@ -280,12 +281,6 @@ impl Spec {
             }
         }
     }
-}
-
-/// A name of something built in, or a file as seen from `folder`.
-pub fn beside(folder: &Path, name: &str) -> String {
-    let file = name.contains('/') || Path::new(name).extension().is_some();
-    if file { folder.join(name).display().to_string() } else { name.to_owned() }
 }
 
 type Works = (Vec<Work>, Vec<Vec<&'static str>>);
