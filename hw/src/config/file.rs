@@ -8,24 +8,33 @@ use std::sync::LazyLock;
 /// Largest file that is read; real ones have some hundred bytes.
 const MOST_BYTES: u64 = 1 << 16;
 
-/// Names of the configurations that are built in. What is promised (lint, bit-exactness, cycles) is promised of them.
-pub const NAMES: [&str; 3] = ["tiny", "edge", "u280"];
+/// Names of the configurations that are built in.
+pub const NAMES: [&str; 7] = ["tiny", "edge", "u280", "u50", "u55c", "v80", "u200"];
 
 /// Their files.
-const FILES: [&str; 3] = [
+const FILES: [&str; 7] = [
     include_str!("../../configs/tiny.toml"),
     include_str!("../../configs/edge.toml"),
     include_str!("../../configs/u280.toml"),
+    include_str!("../../configs/u50.toml"),
+    include_str!("../../configs/u55c.toml"),
+    include_str!("../../configs/v80.toml"),
+    include_str!("../../configs/u200.toml"),
 ];
 
-/// The configurations that are built in.
-pub static CONFIGS: LazyLock<[Config; 3]> = LazyLock::new(|| {
-    std::array::from_fn(|i| match parse(NAMES[i], FILES[i]) {
+/// The configurations that all tests run on. What is promised (lint, bit-exactness, cycles) is promised of them.
+pub static CONFIGS: LazyLock<[Config; 3]> = LazyLock::new(|| std::array::from_fn(built_in));
+
+/// Configurations that were tuned for other cards (docs/studies/tuned.md): linted like the others, run in `make test-full`.
+pub static TUNED: LazyLock<[Config; 4]> = LazyLock::new(|| std::array::from_fn(|i| built_in(i + 3)));
+
+fn built_in(i: usize) -> Config {
+    match parse(NAMES[i], FILES[i]) {
         Ok(config) => config,
         // The files are part of the program; a test reads them.
         Err(e) => unreachable!("hw/configs/{}.toml: {e}", NAMES[i]),
-    })
-});
+    }
+}
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +88,11 @@ fn lines(violations: &[Violation]) -> String {
 /// # Errors
 /// There is none; the error lists the names.
 pub fn find(name: &str) -> Result<&'static Config, ConfigError> {
-    CONFIGS.iter().find(|c| &*c.name == name).ok_or_else(|| ConfigError::Unknown(name.to_owned()))
+    CONFIGS
+        .iter()
+        .chain(TUNED.iter())
+        .find(|c| &*c.name == name)
+        .ok_or_else(|| ConfigError::Unknown(name.to_owned()))
 }
 
 /// The configuration that a command line names: a built-in one, or a file (what ends in `.toml` or has a `/`).
@@ -168,7 +181,7 @@ mod tests {
 
     #[test]
     fn built_in_files_keep_the_rules_and_are_what_is_written() {
-        for (config, text) in CONFIGS.iter().zip(FILES) {
+        for (config, text) in CONFIGS.iter().chain(TUNED.iter()).zip(FILES) {
             assert_eq!(config.check(), Ok(()));
             let values = |t: &str| {
                 t.lines()

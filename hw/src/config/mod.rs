@@ -1,6 +1,6 @@
 //! Engine configurations: what a person chooses about the hardware. See `docs/configurations.md`.
 //!
-//! A configuration is a value. Three are built in ([`CONFIGS`], from `hw/configs`), others are files of the same kind
+//! A configuration is a value. Three are built in ([`CONFIGS`], from `hw/configs`), four more for other cards ([`TUNED`]), others are files of the same kind
 //! ([`open`]). Their fields stand once, in the table below: the struct, the file, the RTL's parameters, its check at
 //! elaboration, the registers that tell them and the reference page are all made from it.
 
@@ -8,7 +8,7 @@ mod file;
 pub mod random;
 mod rule;
 
-pub use file::{CONFIGS, ConfigError, NAMES, card_of, find, open, parse};
+pub use file::{CONFIGS, ConfigError, NAMES, TUNED, card_of, find, open, parse};
 pub use rule::{RELATIONS, Relation, Rule, Violation};
 
 use arrayvec::ArrayString;

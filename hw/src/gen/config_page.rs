@@ -1,7 +1,7 @@
 //! `docs/configurations.md`.
 
 use super::NOTE;
-use crate::config::{CONFIGS, FIELDS, RELATIONS};
+use crate::config::{CONFIGS, FIELDS, RELATIONS, TUNED};
 use std::fmt::Write as _;
 
 /// The page: its text, with the tables of fields, rules and values put in.
@@ -27,10 +27,11 @@ fn rules() -> String {
 }
 
 fn values() -> String {
-    let names: Vec<_> = CONFIGS.iter().map(|c| c.name.as_str()).collect();
+    let all = || CONFIGS.iter().chain(TUNED.iter());
+    let names: Vec<_> = all().map(|c| c.name.as_str()).collect();
     let mut s = format!("| field | {} |\n|---|{}\n", names.join(" | "), "---:|".repeat(names.len()));
     for (i, f) in FIELDS.iter().enumerate() {
-        let values: Vec<_> = CONFIGS.iter().map(|c| c.values()[i].to_string()).collect();
+        let values: Vec<_> = all().map(|c| c.values()[i].to_string()).collect();
         let _ = writeln!(s, "| `{}` | {} |", f.name, values.join(" | "));
     }
     s

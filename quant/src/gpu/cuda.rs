@@ -2,7 +2,7 @@
 
 use super::device::{Arg, Device, Grid, Product, Ptr};
 use super::products::Products;
-use super::shape::{Shape, kernels};
+use super::shape::{KernelShape, kernels};
 use crate::{Error, Result};
 use cudarc::driver::{result, sys};
 use cudarc::nvrtc;
@@ -30,7 +30,7 @@ impl Cuda {
     ///
     /// # Errors
     /// Driver, NVRTC or cuBLASLt is not installed, there is no card, or it is older than Ampere.
-    pub fn open(shape: &Shape) -> Result<Self> {
+    pub fn open(shape: &KernelShape) -> Result<Self> {
         present()?;
         result::init().map_err(no_card)?;
         if result::device::get_count().map_err(no_card)? == 0 {
@@ -104,7 +104,7 @@ fn no_card(why: impl std::fmt::Debug) -> Error {
 }
 
 /// Machine code of the kernels.
-pub(super) fn compile(shape: &Shape, major: i32, minor: i32) -> Result<Vec<std::ffi::c_char>> {
+pub(super) fn compile(shape: &KernelShape, major: i32, minor: i32) -> Result<Vec<std::ffi::c_char>> {
     let source = CString::new(kernels()).map_err(failed)?;
     let mut options = shape.defines();
     options.extend([format!("--gpu-architecture=compute_{major}{minor}")]);

@@ -1,7 +1,7 @@
 //! The kernels on the CPU, compiled by a C++ compiler, for tests where there is no card.
 
 use super::device::{Arg, Device, Grid, Operand, Out, Product, Ptr};
-use super::shape::{Shape, kernels};
+use super::shape::{KernelShape, kernels};
 use crate::{Error, Result};
 use half::bf16;
 use std::cell::RefCell;
@@ -20,7 +20,7 @@ pub(super) struct Emulated {
 
 impl Emulated {
     /// Compiles the kernels for a model's sizes; `None`, with a message, where there is no C++ compiler.
-    pub fn new(shape: &Shape) -> Option<Self> {
+    pub fn new(shape: &KernelShape) -> Option<Self> {
         let folder = tempfile::tempdir().ok()?;
         let (source, library) = (folder.path().join("kernels.cpp"), folder.path().join("kernels.so"));
         let text = [include_str!("kernels/on_cpu.h"), &kernels(), include_str!("kernels/on_cpu_entries.h")];

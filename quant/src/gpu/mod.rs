@@ -52,7 +52,7 @@ pub fn train(
 ) -> Result<Trained> {
     #[cfg(feature = "cuda")]
     {
-        let device = cuda::Cuda::open(&shape::Shape::of(&model.config)?)?;
+        let device = cuda::Cuda::open(&shape::KernelShape::of(&model.config)?)?;
         train::train_on(&device, model, start.unwrap_or(model), beginnings, recipe, folder, progress)
     }
     #[cfg(not(feature = "cuda"))]

@@ -1,7 +1,7 @@
 //! The student and the teacher on the device: forward and backward through all layers.
 
 use super::device::{Arg, Device, Grid, Memory, Out, Product, Ptr, plain, turned};
-use super::shape::Shape;
+use super::shape::KernelShape;
 use crate::Result;
 use crate::config::LlamaConfig;
 use crate::float::Rope;
@@ -85,7 +85,7 @@ pub(super) struct Gradients {
 /// Memory for passes over `tokens` tokens.
 pub(super) struct Net<'d> {
     pub device: &'d dyn Device,
-    pub shape: Shape,
+    pub shape: KernelShape,
     pub tokens: usize,
     _memory: Memory<'d>,
     angles: Ptr,
@@ -122,7 +122,7 @@ impl<'d> Net<'d> {
     pub fn new(
         device: &'d dyn Device,
         config: &LlamaConfig,
-        shape: Shape,
+        shape: KernelShape,
         tokens: usize,
         longest: usize,
         train: bool,

@@ -6,7 +6,7 @@
 
 use super::device::{Device, Grid, Memory, Operand, Out, Product, Ptr, put};
 use super::net::Gradients;
-use super::shape::{Part, Shape};
+use super::shape::{KernelShape, Part};
 use crate::Result;
 use crate::model::GROUP;
 
@@ -28,9 +28,9 @@ pub(super) struct Rates {
 /// The student's weights in f32, what is read of them, and the moments.
 pub(super) struct Optimizer<'d> {
     pub device: &'d dyn Device,
-    pub shape: Shape,
+    pub shape: KernelShape,
     _memory: Memory<'d>,
-    /// As `Shape::parts` lays them out, all layers.
+    /// As `KernelShape::parts` lays them out, all layers.
     pub layers: Ptr,
     pub gains: Ptr,
     pub table: Ptr,
@@ -49,7 +49,7 @@ pub(super) struct Optimizer<'d> {
 }
 
 impl<'d> Optimizer<'d> {
-    pub fn new(device: &'d dyn Device, shape: Shape) -> Result<Self> {
+    pub fn new(device: &'d dyn Device, shape: KernelShape) -> Result<Self> {
         let mut m = Memory::new(device);
         let (s, all) = (&shape, shape.sizes.layers * shape.layer());
         let (table, gains) = (s.sizes.vocab * s.sizes.hidden, s.norms() * s.sizes.hidden);

@@ -13,7 +13,7 @@ const HEAD: usize = 64;
 
 /// What the kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Shape {
+pub(super) struct KernelShape {
     pub sizes: Sizes,
     /// Added to the mean square in norms.
     pub eps: f64,
@@ -33,7 +33,7 @@ impl Part {
     }
 }
 
-impl Shape {
+impl KernelShape {
     /// Of a model that can be trained on a device.
     ///
     /// # Errors
@@ -162,7 +162,7 @@ pub(super) fn model_of(
     gains: &[f32],
     embed: Vec<f32>,
 ) -> Result<FloatModel> {
-    let shape = Shape::of(&config)?;
+    let shape = KernelShape::of(&config)?;
     let parts = shape.parts();
     let layer = |(w, g): (&[f32], &[f32])| {
         let [q, k, v, o, gate, up, down] =

@@ -4,7 +4,7 @@ use super::device::{Device, Grid, Memory, Ptr, fetch, put};
 use super::net::{Net, Rounding, Weights};
 use super::optimizer::{Optimizer, Rates};
 use super::recipe::Recipe;
-use super::shape::{Shape, flat_gains, flat_layers, model_of};
+use super::shape::{KernelShape, flat_gains, flat_layers, model_of};
 use super::w2::round_weights;
 use super::w4::round_head;
 use super::write::{Writing, write};
@@ -79,7 +79,7 @@ pub(super) fn train_on(
     progress: &mut dyn FnMut(Report),
 ) -> Result<Trained> {
     recipe.check()?;
-    let shape = Shape::of(&model.config)?;
+    let shape = KernelShape::of(&model.config)?;
     if start.config.sizes != model.config.sizes {
         let (a, b) = (&start.config.sizes, &model.config.sizes);
         return Err(Error::Argument(format!(

@@ -2,7 +2,7 @@
 
 use super::device::{Device, Grid, Memory, Out, Product, Ptr, fetch, plain, put, turned};
 use super::net::{Weights, angles};
-use super::shape::Shape;
+use super::shape::KernelShape;
 use crate::config::LlamaConfig;
 use crate::{Error, Result};
 
@@ -22,7 +22,7 @@ pub(super) struct Writing<'a> {
 /// Memory for one round of sequences.
 struct Round<'d> {
     device: &'d dyn Device,
-    shape: Shape,
+    shape: KernelShape,
     side: usize,
     room: usize,
     _memory: Memory<'d>,
@@ -64,7 +64,7 @@ pub(super) fn write(
     {
         return Err(Error::Argument("text needs sequences, and beginnings shorter than they are".into()));
     }
-    let shape = Shape::of(config)?;
+    let shape = KernelShape::of(config)?;
     let side = fitting(what.side.min(what.sequences), room_of(&shape, what.length), device.free_bytes()?);
     let round = Round::new(device, config, side, what, longest)?;
     let ends = [config.eos.first(), config.eos.get(1)].map(|e| e.copied().unwrap_or(u32::MAX));
@@ -99,7 +99,7 @@ pub(super) fn write(
 }
 
 /// Bytes of the device that a sequence takes: keys and values of all layers, and logits.
-fn room_of(s: &Shape, length: usize) -> usize {
+fn room_of(s: &KernelShape, length: usize) -> usize {
     2 * (2 * s.sizes.layers * s.sizes.kv_width() * length + s.sizes.vocab)
 }
 
@@ -120,7 +120,7 @@ impl<'d> Round<'d> {
         longest: usize,
     ) -> Result<Self> {
         let mut m = Memory::new(device);
-        let s = Shape::of(config)?;
+        let s = KernelShape::of(config)?;
         let room = what.length;
         let caches = |m: &mut Memory| {
             (0..s.sizes.layers).map(|_| m.bf16s(side * s.sizes.kv_width() * room)).collect::<Result<Vec<_>>>()

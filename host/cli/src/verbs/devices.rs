@@ -4,7 +4,7 @@ use crate::args::Devices;
 use crate::out::Out;
 use accllm_device::Result;
 use accllm_device::Verilator;
-use accllm_hw::config::{BEAT_BYTES, CONFIGS, open};
+use accllm_hw::config::{BEAT_BYTES, CONFIGS, TUNED, open};
 use serde::Serialize;
 use std::time::Instant;
 
@@ -80,6 +80,7 @@ fn devices() -> Vec<Device> {
 fn configs() -> Vec<Config> {
     CONFIGS
         .iter()
+        .chain(TUNED.iter())
         .map(|c| Config {
             name: c.name.as_str(),
             channels: c.channels,

@@ -164,11 +164,11 @@ impl Spec {
             Some(card) => Some(beside(folder, card)),
             None => config::card_of(&base_name)?.map(|c| c.to_string()),
         };
-        let open = |name: &str| card::open(&beside(folder, name)).map_err(|e| wrong(format!("card: {e}")));
+        let open = |name: &str| card::open(name).map_err(|e| wrong(format!("card: {e}")));
         let card = named_card.map(|c| open(&c)).transpose()?;
         let axis_of_cards = axes.iter().find(|a| a.target == Target::Card);
         let cards = axis_of_cards.map_or(Ok(Vec::new()), |a| {
-            a.values.iter().map(|v| open(&v.to_string())).collect::<Result<Vec<_>>>()
+            a.values.iter().map(|v| open(&beside(folder, &v.to_string()))).collect::<Result<Vec<_>>>()
         })?;
         let rung = match text.rung.as_deref() {
             None | Some("timing") => Rung::Timing,

@@ -140,7 +140,7 @@ fn watch() -> impl FnMut(Report) {
 #[ignore = "measures a card"]
 fn speed() {
     let model = smollm2();
-    let device = Cuda::open(&Shape::of(&model.config).unwrap()).unwrap();
+    let device = Cuda::open(&KernelShape::of(&model.config).unwrap()).unwrap();
     eprintln!("{}", device.name());
     let beginnings = [vec![5], vec![1000]];
     // One part after the other: their rates are not mixed.

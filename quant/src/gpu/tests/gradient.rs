@@ -25,7 +25,7 @@ fn forward_gives_the_float_models_hidden_states() {
     let wanted: Vec<f32> =
         ids.chunks(LENGTH).flat_map(|row| model.hidden(row, None, &mut NoTap).unwrap()).collect();
     on_devices(|device| {
-        let shape = Shape::of(&model.config).unwrap();
+        let shape = KernelShape::of(&model.config).unwrap();
         for train in [false, true] {
             let net = Net::new(device, &model.config, shape, TOKENS, LENGTH, train).unwrap();
             let (layers, gains) = (flat_layers(&model).unwrap(), flat_gains(&model).unwrap());
@@ -40,7 +40,7 @@ fn forward_gives_the_float_models_hidden_states() {
 }
 
 /// Each kind of weight in layer 0, the norms' gains, and the table: name, which of the three, and where in it.
-fn parts(shape: &Shape, table: usize) -> Vec<(String, usize, Range<usize>)> {
+fn parts(shape: &KernelShape, table: usize) -> Vec<(String, usize, Range<usize>)> {
     let mut parts = Vec::new();
     for (i, p) in shape.parts().into_iter().enumerate() {
         parts.push((format!("linear {i}"), 0, p.at..p.at + p.len()));
@@ -59,7 +59,7 @@ fn parts(shape: &Shape, table: usize) -> Vec<(String, usize, Range<usize>)> {
 fn backward_gives_the_slope_of_the_loss() {
     let (student, teacher, ids) = (model(1), model(5), tokens(TOKENS, 2));
     on_devices(|device| {
-        let shape = Shape::of(&student.config).unwrap();
+        let shape = KernelShape::of(&student.config).unwrap();
         let net = Net::new(device, &student.config, shape, TOKENS, LENGTH, true).unwrap();
         let layers_of = |m: &FloatModel| (flat_layers(m).unwrap(), flat_gains(m).unwrap());
         let (layers, gains) = layers_of(&teacher);

@@ -2,7 +2,7 @@
 
 use super::{model, tokens};
 use crate::float::{FloatModel, Matrix};
-use crate::gpu::shape::{Shape, flat_gains, flat_layers, model_of};
+use crate::gpu::shape::{KernelShape, flat_gains, flat_layers, model_of};
 use crate::gpu::w2::round_weights;
 use crate::gpu::w4::round_head;
 use crate::perplexity::Protocol;
@@ -12,7 +12,7 @@ use crate::{Error, Result};
 /// A model whose linears lie on the grid of W2 2:4.
 fn on_grid(seed: u64) -> Result<FloatModel> {
     let random = model(seed);
-    let (shape, mut layers) = (Shape::of(&random.config)?, flat_layers(&random)?);
+    let (shape, mut layers) = (KernelShape::of(&random.config)?, flat_layers(&random)?);
     for layer in layers.chunks_exact_mut(shape.layer()) {
         for p in shape.parts() {
             let w = &mut layer[p.at..p.at + p.len()];

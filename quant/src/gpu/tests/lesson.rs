@@ -25,7 +25,7 @@ fn recipe(rate: f64) -> Recipe {
 }
 
 fn rounded(model: &FloatModel) -> Vec<f32> {
-    let shape = Shape::of(&model.config).unwrap();
+    let shape = KernelShape::of(&model.config).unwrap();
     let mut layers = flat_layers(model).unwrap();
     for layer in layers.chunks_exact_mut(shape.layer()) {
         for p in shape.parts() {

@@ -11,7 +11,7 @@ mod rounding;
 
 use super::device::{Device, Number, Ptr, fetch, put};
 use super::emulated::Emulated;
-use super::shape::Shape;
+use super::shape::KernelShape;
 use crate::config::LlamaConfig;
 use crate::float::{Biases, FloatLayer, FloatModel, Matrix};
 use crate::train::tests::random;
@@ -77,7 +77,7 @@ pub(super) fn tokens(n: usize, seed: u64) -> Vec<u32> {
 
 /// Runs `test` with the kernels on the CPU, and on the card where the feature and a card are there.
 pub(super) fn on_devices(test: impl Fn(&dyn Device)) {
-    let shape = Shape::of(&config()).unwrap();
+    let shape = KernelShape::of(&config()).unwrap();
     if let Some(device) = Emulated::new(&shape) {
         test(&device);
     }

@@ -7,7 +7,7 @@ use crate::gpu::optimizer::{Optimizer, Rates};
 #[test]
 fn a_step_of_muon_is_orthogonal_and_one_of_adam_a_sign() {
     on_devices(|device| {
-        let shape = Shape::of(&config()).unwrap();
+        let shape = KernelShape::of(&config()).unwrap();
         let optimizer = Optimizer::new(device, shape).unwrap();
         let all = shape.sizes.layers * shape.layer();
         let (weights, gradient) = (random(all, 21), random(all, 22));
