@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Logits of small random models of each family by transformers, as test data for quant/tests/families.rs.
 
-A weight is a number of the generator of quant/tests/support (`Random(7)`), times a scale, plus an offset, so that the test
+A weight is a number of the generator of tests/models (`Random(7)`), times a scale, plus an offset, so that the test
 makes the same models. Computed in f64.
 
 usage: pip install torch transformers; tools/reference_families.py > tests/models/data/families.json
