@@ -55,6 +55,7 @@ test: verilator openai-client check-generated lint-rtl
 	$(CARGO) test --workspace
 
 test-full: verilator openai-client check-generated lint-rtl netlist-check
+	hw/rtl/lint.sh u50 u55c v80 u200
 	$(CARGO) test --workspace --release -- --include-ignored
 
 bench: build

@@ -25,7 +25,7 @@ const FILES: [&str; 7] = [
 /// The configurations that all tests run on. What is promised (lint, bit-exactness, cycles) is promised of them.
 pub static CONFIGS: LazyLock<[Config; 3]> = LazyLock::new(|| std::array::from_fn(built_in));
 
-/// Configurations that were tuned for other cards (docs/studies/tuned.md): linted like the others, run in `make test-full`.
+/// Configurations that were tuned for other cards (docs/studies/tuned.md): linted and run in `make test-full`.
 pub static TUNED: LazyLock<[Config; 4]> = LazyLock::new(|| std::array::from_fn(|i| built_in(i + 3)));
 
 fn built_in(i: usize) -> Config {
