@@ -225,16 +225,21 @@ def check(args):
     return 1 if complaints else 0
 
 
+def read(config):
+    """What slang and inference say of a configuration, in a process of its own."""
+    return config, design.lint(config, design.configuration(config), records.settings()[0]["units"])
+
+
 def lint(args):
     """`lint`: slang reads every configuration; any warning of slang or of inference is an error."""
     failed = False
-    for config in args.config or CONFIGS:
-        found = design.lint(config, design.configuration(config), records.settings()[0]["units"])
-        failed |= bool(found)
-        for text in found:
-            print(text)
-        if not found:
-            print(f"lint: {config} elaborates in slang without a warning, and no latch is inferred")
+    with futures.ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("fork")) as pool:
+        for config, found in pool.map(read, reversed(args.config or CONFIGS)):
+            failed |= bool(found)
+            for text in found:
+                print(text)
+            if not found:
+                print(f"lint: {config} elaborates in slang without a warning, and no latch is inferred")
     return 1 if failed else 0
 
 

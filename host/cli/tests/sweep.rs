@@ -444,6 +444,9 @@ fn quality_is_an_axis() {
     let [w2, w4, near] = [find("w2s", 124), find("w4", 124), find("w4", 28)];
     assert!(w4 < w2 && w4 < near && w4 > 5.0, "w2s {w2}, w4 {w4}, w4 with a window of 28 {near}");
 
+    let size = |folder: &PathBuf| std::fs::metadata(folder.join("quant.safetensors")).unwrap().len();
+    a_ready_model_is_scored(dir.path(), kept(true).iter().min_by_key(|p| size(p)).unwrap(), w2);
+
     // What was kept is used again, though records and models are gone.
     std::fs::remove_file(out.join("points/all.jsonl")).unwrap();
     kept(true).iter().for_each(|m| std::fs::remove_dir_all(m).unwrap());
@@ -451,6 +454,23 @@ fn quality_is_an_axis() {
     let again = std::fs::read_to_string(out.join("points/all.jsonl")).unwrap();
     let sorted = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
     assert_eq!((sorted(&again), kept(true).len()), (sorted(&all), 0));
+}
+
+/// A model in W2 that is there already has the perplexity of the one that was made, and none is made.
+fn a_ready_model_is_scored(dir: &Path, model: &Path, perplexity: f64) {
+    let text = quality(&checkpoint()).replace("\"w2s\", \"w4\"", "\"w2s\"");
+    let text =
+        text.replace("windows = 4\n", &format!("windows = 4\nready = {{ w2s = \"{}\" }}\n", arg(model)));
+    let (spec, out) = (dir.join("ready.toml"), dir.join("ready"));
+    std::fs::write(&spec, text.replace("[28, 124]", "[124]")).unwrap();
+    assert_eq!(sweep(&spec, &out, &[])["ok"], 2);
+    let records = std::fs::read_to_string(out.join("points/all.jsonl")).unwrap();
+    for line in records.lines() {
+        let record: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(record["metrics"]["decode.perplexity"]["value"], perplexity);
+    }
+    let kept = std::fs::read_dir(out.join("quality")).unwrap();
+    assert!(!kept.into_iter().any(|e| e.unwrap().path().is_dir()));
 }
 
 #[test]
