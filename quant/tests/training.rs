@@ -99,7 +99,7 @@ fn threads_do_not_matter() -> Outcome {
     let mut found = Vec::new();
     for threads in ["1", "2", "3"] {
         let child = std::process::Command::new(std::env::current_exe()?)
-            .args(["--exact", "threads_do_not_matter", "--nocapture"])
+            .args(["--exact", "training::threads_do_not_matter", "--nocapture"])
             .env(CHILD, "1")
             .env("RAYON_NUM_THREADS", threads)
             .output()?;
