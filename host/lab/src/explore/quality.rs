@@ -94,7 +94,7 @@ impl fmt::Debug for Quality {
 }
 
 impl Quality {
-    /// Finds what a spec names, as seen from `folder`; no weight is read but for their hash.
+    /// Finds what a spec names, as seen from `folder`; weights of a folder are read for their hash only.
     ///
     /// # Errors
     /// A file or the checkpoint is not there, or is of no supported family; a format has no such name.
@@ -102,7 +102,12 @@ impl Quality {
         let model = |name: &str| if name == bundled::NAME { name.to_owned() } else { under(folder, name) };
         let source = Source::find(&model(&text.model))?;
         source.check_tokenizer()?;
-        let sizes = LlamaConfig::read(&source.folder().join("config.json"))?.sizes;
+        let config = source.folder().join("config.json");
+        // A GGUF file's sizes come with its tensors.
+        let sizes = match config.is_file() {
+            true => LlamaConfig::read(&config)?.sizes,
+            false => source.float()?.config.sizes,
+        };
         let path = |name: &Option<String>| name.as_ref().map(|n| PathBuf::from(beside(folder, n)));
         let scored = path(&text.text).map_or(Ok(bundled::VALIDATION.to_owned()), |p| read_text(&p))?;
         let calibration_file = path(&text.calibration);
