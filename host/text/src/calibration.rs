@@ -36,6 +36,11 @@ impl Calibration {
         Ok(Self { text })
     }
 
+    /// All of it.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// At least `tokens` tokens for a model, where there are so many.
     ///
     /// # Errors

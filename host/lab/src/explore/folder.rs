@@ -9,6 +9,7 @@
 //! DIR/points.csv, front.csv, report.html, best.toml
 //! ```
 
+use super::lock::lock;
 use super::name::beside;
 use super::spec::Spec;
 use super::{quality, record};
@@ -167,11 +168,7 @@ impl Folder {
     /// # Errors
     /// The lock's file cannot be made.
     pub fn lock(&self) -> Result<File> {
-        let path = self.path.join(".lock");
-        let io = |e| Error::io("write", &path, e);
-        let file = File::options().create(true).append(true).open(&path).map_err(io)?;
-        file.lock().map_err(io)?;
-        Ok(file)
+        lock(&self.path)
     }
 
     /// The file of records of a shard.

@@ -14,6 +14,7 @@ pub mod evaluate;
 mod folder;
 pub mod format;
 pub mod front;
+mod lock;
 pub mod metric;
 mod name;
 mod nsga2;

@@ -5,6 +5,7 @@
 //! `quality/KEY.json`. One process at a time quantizes or scores; the others wait, and then find what it left.
 
 use super::format::Formats;
+use super::lock::lock;
 use super::name::{beside, hex};
 use super::work::Work;
 use crate::shapes;
@@ -26,7 +27,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
+use std::fs::create_dir_all;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -110,8 +111,7 @@ impl Quality {
         };
         let path = |name: &Option<String>| name.as_ref().map(|n| PathBuf::from(beside(folder, n)));
         let scored = path(&text.text).map_or(Ok(bundled::VALIDATION.to_owned()), |p| read_text(&p))?;
-        let calibration_file = path(&text.calibration);
-        let calibration = Calibration::open(calibration_file.as_deref())?;
+        let calibration = Calibration::open(path(&text.calibration).as_deref())?;
         let mut ready = BTreeMap::new();
         let mut hashes = vec![card::fingerprint(&source)?];
         for (format, name) in &text.ready {
@@ -120,9 +120,7 @@ impl Quality {
             hashes.push(format!("{format} {}", card::fingerprint(&found)?));
             ready.insert(format.clone(), found);
         }
-        let calibration_text = calibration_file.map(|p| read_text(&p)).transpose()?;
-        let texts = [Some(&scored), calibration_text.as_ref()];
-        let texts = texts.map(|t| t.map(|t| hex(&Sha256::digest(t))));
+        let texts = [&scored, calibration.text()].map(|t| hex(&Sha256::digest(t)));
         let how = (text.tokens, text.window, text.windows);
         let identity = hex(&Sha256::digest(json!([QUANTIZER, hashes, texts, how]).to_string()));
         let (folder, last) = (OnceLock::new(), Mutex::new(None));
@@ -158,7 +156,13 @@ impl Quality {
         let model_key = self.key(&json!(formats.map(WeightFormat::name)));
         let key = self.key(&json!([model_key, work.sinks, work.window, work.prob_bits]));
         let kept = self.folder.get().map(|folder| folder.join(format!("{key}.json")));
-        let _lock = self.folder.get().map(|folder| lock(folder)).transpose()?;
+        let _lock = match self.folder.get() {
+            Some(folder) => {
+                create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
+                Some(lock(folder)?)
+            }
+            None => None,
+        };
         if let Some(text) = kept.as_ref().and_then(|path| std::fs::read(path).ok()) {
             let path = kept.unwrap_or_default();
             let known: Kept =
@@ -212,14 +216,4 @@ impl Quality {
 
 fn under(folder: &Path, name: &str) -> String {
     folder.join(name).display().to_string()
-}
-
-/// Keeps other processes from quantizing and scoring while it lives.
-fn lock(folder: &Path) -> Result<File> {
-    std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
-    let path = folder.join(".lock");
-    let io = |e| Error::io("write", &path, e);
-    let file = File::options().create(true).append(true).open(&path).map_err(io)?;
-    file.lock().map_err(io)?;
-    Ok(file)
 }
