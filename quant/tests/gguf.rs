@@ -4,7 +4,7 @@ use super::support;
 
 use accllm_quant::float::NoTap;
 use accllm_quant::import::gguf::tokenizer_files;
-use accllm_quant::import::{load_model, load_model_within};
+use accllm_quant::import::{load_config, load_model, load_model_within};
 use accllm_quant::tokenizer::TextTokenizer;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -49,6 +49,7 @@ fn the_small_model_is_that_of_the_folder() -> Outcome {
     let stored = load_model_within(&path, 0)?;
     assert_eq!(stored.logits(&text, None, &mut NoTap)?, there.logits(&text, None, &mut NoTap)?);
     let c = &here.config;
+    assert_eq!(&load_config(&path)?, c);
     assert_eq!((c.tied_head, c.bos, c.eos.as_slice(), c.norm_eps), (false, None, &[1][..], 1e-5));
     let tied: Vec<_> = small_tensors().into_iter().filter(|t| t.name != "output.weight").collect();
     let tied = load_model(&write(folder.path(), &small_pairs(), &tied)?)?;

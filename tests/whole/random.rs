@@ -7,6 +7,7 @@ use accllm_hw::config::random::{Numbers, small};
 use accllm_hw::config::{Config, TUNED};
 use accllm_sim::verilate::OptLevel;
 use accllm_tests::{Compiled, past_the_wrap, ragged, rtl};
+use std::sync::Mutex;
 
 /// The shapes that fit a configuration, from a random one on.
 fn fitting(config: &Config, seed: u64) -> Vec<(&'static str, Synthetic)> {
@@ -34,9 +35,16 @@ fn compare(config: &Config, seed: u64, shapes: usize, with_rtl: bool) -> usize {
     all.len().min(shapes)
 }
 
-/// Small ones with the RTL.
+/// Small ones with the RTL, side by side: building and running one takes a core.
 fn on_the_rtl(seeds: std::ops::Range<u64>) {
-    let ran = seeds.clone().filter(|&seed| compare(&small(seed), seed, 1, true) > 0).count();
+    let next = Mutex::new(seeds.clone());
+    let take = || next.lock().ok()?.next();
+    let run = || std::iter::from_fn(take).filter(|&seed| compare(&small(seed), seed, 1, true) > 0).count();
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let ran: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..cores).map(|_| scope.spawn(run)).collect();
+        threads.into_iter().map(|t| t.join().unwrap_or_else(|e| std::panic::resume_unwind(e))).sum()
+    });
     println!("{ran} of {} configurations hold a shape", seeds.end - seeds.start);
     assert!(2 * ran as u64 > seeds.end - seeds.start, "{ran} of {seeds:?}");
 }

@@ -7,6 +7,7 @@ use crate::timeline::{Operation, Record, operations};
 use crate::{Device, Error, Result, Verilator, VerilatorOptions};
 use accllm_compiler::{MemoryImage, ModelSpec, Program, Settings, Step};
 use accllm_hw::config::Config;
+use accllm_hw::config::random::drawn;
 use accllm_hw::isa::ARGS;
 use accllm_sim::memory::MemoryKind;
 use accllm_sim::timeline::Summary;
@@ -151,7 +152,7 @@ fn step(
         timeline: Record::Sums,
         wave: None,
         rtl: None,
-        opt: OptLevel::Fast,
+        opt: if drawn(&program.config) { OptLevel::Quick } else { OptLevel::Fast },
     };
     progress.begin("RTL", 0);
     let mut rtl = Verilator::new(program, image, &options)?;

@@ -6,8 +6,11 @@ use accllm_hw::beat::WeightFormat;
 use accllm_hw::rope::Rope;
 use accllm_hw::sizes::Sizes;
 use accllm_quant::config::LlamaConfig;
+use accllm_quant::import::{gguf, load_config};
 use accllm_quant::model::LambdaShape;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// Attention shape of sizes without a model that has one.
 pub const LAMBDA: LambdaShape = LambdaShape { n_sink: 4, n_window: 2044 };
@@ -76,21 +79,37 @@ pub fn find(name: &str) -> Result<Option<Sizes>> {
     if path.extension().is_none_or(|e| e != "json") {
         return Ok(None);
     }
-    let sizes = LlamaConfig::read(path)?.sizes;
-    let refuse = |(field, why)| Error::Argument(format!("{name}: {field} {why}"));
-    sizes.check().map_err(refuse)?;
-    Ok(Some(sizes))
+    checked(name, LlamaConfig::read(path)?.sizes).map(Some)
 }
 
-/// As [`find`], of a name that must stand for something.
+fn checked(name: &str, sizes: Sizes) -> Result<Sizes> {
+    let refuse = |(field, why)| Error::Argument(format!("{name}: {field} {why}"));
+    sizes.check().map_err(refuse)?;
+    Ok(sizes)
+}
+
+/// Sizes of GGUF files that were opened: a sweep asks for them at every point, and they come after the tokenizer.
+static FILES: Mutex<BTreeMap<PathBuf, Sizes>> = Mutex::new(BTreeMap::new());
+
+/// As [`find`], of a name that must stand for something; a GGUF file stands for its model's sizes.
 ///
 /// # Errors
 /// As [`find`], and of another name.
 pub fn open(name: &str) -> Result<Sizes> {
+    let path = Path::new(name);
+    if gguf::is_gguf(path) {
+        let mut files = FILES.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = files.get(path) {
+            return Ok(*known);
+        }
+        let sizes = checked(name, load_config(path)?.sizes)?;
+        files.insert(path.to_path_buf(), sizes);
+        return Ok(sizes);
+    }
     find(name)?.ok_or_else(|| {
         let known = names().join(", ");
         Error::Argument(format!(
-            "no shape '{name}'; there are: {known}, and any config.json of a Llama model"
+            "no shape '{name}'; there are: {known}, and any config.json or GGUF file of a Llama model"
         ))
     })
 }

@@ -4,8 +4,11 @@ use crate::model::{Kind, Source};
 use crate::{Error, Result};
 use accllm_quant::import::gguf;
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 /// How a model was quantized.
 #[derive(Debug, Clone, Default)]
@@ -50,7 +53,7 @@ pub fn card(source: &Source, made: &Made) -> Result<String> {
     ))
 }
 
-/// Hash of the files that a source's weights are in.
+/// Hash of the files that a source's weights are in. A file is read once by a process, as long as it stays as it is.
 ///
 /// # Errors
 /// They cannot be read.
@@ -75,7 +78,23 @@ fn files(source: &Source) -> Result<Vec<PathBuf>> {
     Ok(all)
 }
 
+/// Hashes of files by path, length and time of change.
+static HASHES: Mutex<BTreeMap<(PathBuf, u64, SystemTime), String>> = Mutex::new(BTreeMap::new());
+
 fn hash(path: &Path) -> Result<String> {
+    let io = |e| Error::io("read", path, e);
+    let of = std::fs::metadata(path).map_err(io)?;
+    let state = (path.to_path_buf(), of.len(), of.modified().map_err(io)?);
+    let known = || HASHES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(hash) = known().get(&state) {
+        return Ok(hash.clone());
+    }
+    let hash = read_hash(path)?;
+    known().insert(state, hash.clone());
+    Ok(hash)
+}
+
+fn read_hash(path: &Path) -> Result<String> {
     let io = |e| Error::io("read", path, e);
     let mut file = std::fs::File::open(path).map_err(io)?;
     let (mut hash, mut part) = (Sha256::new(), vec![0; 1 << 20]);

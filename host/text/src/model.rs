@@ -4,9 +4,10 @@ use crate::calibration::{Calibration, read_text};
 use crate::recipe::{self, Recipe};
 use crate::{Error, Result, bundled};
 use accllm_device::progress::Silent;
+use accllm_hw::sizes::Sizes;
 use accllm_quant::config::LlamaConfig;
 use accllm_quant::float::FloatModel;
-use accllm_quant::import::gguf;
+use accllm_quant::import::{self, gguf};
 use accllm_quant::model::QuantModel;
 use accllm_quant::quantize::Quantized;
 use accllm_quant::tokenizer::TextTokenizer;
@@ -140,12 +141,27 @@ impl Source {
     /// A quantized model, which has none; or a damaged or unsupported checkpoint.
     pub fn float(&self) -> Result<FloatModel> {
         match self.kind {
-            Kind::Checkpoint => Ok(accllm_quant::import::load_model(&self.weights)?),
-            Kind::Quantized => Err(Error::Argument(format!(
-                "{} holds a quantized model, which has no float weights; give the checkpoint it was made from",
-                self.name
-            ))),
+            Kind::Checkpoint => Ok(import::load_model(&self.weights)?),
+            Kind::Quantized => Err(self.no_float()),
         }
+    }
+
+    /// The sizes of a checkpoint, without its weights.
+    ///
+    /// # Errors
+    /// As [`Source::float`], of what the checkpoint says of itself.
+    pub fn sizes(&self) -> Result<Sizes> {
+        match self.kind {
+            Kind::Checkpoint => Ok(import::load_config(&self.weights)?.sizes),
+            Kind::Quantized => Err(self.no_float()),
+        }
+    }
+
+    fn no_float(&self) -> Error {
+        Error::Argument(format!(
+            "{} holds a quantized model, which has no float weights; give the checkpoint it was made from",
+            self.name
+        ))
     }
 
     /// Refuses a family that is not supported, and a tokenizer that cannot be read, before a large checkpoint is read.

@@ -71,6 +71,15 @@ pub fn small(seed: u64) -> Config {
     )
 }
 
+/// Whether a configuration is one of these. They are run for a moment, so that a build which is done soon is worth more to
+/// them than one which runs fast.
+pub fn drawn(config: &Config) -> bool {
+    config.name.starts_with(PREFIX)
+}
+
+/// What the name of a random configuration begins with; the seed follows.
+const PREFIX: &str = "random";
+
 /// A legal configuration with these fields no smaller and no larger than given.
 fn within(seed: u64, limits: &[(&str, usize, usize)]) -> Config {
     let mut numbers = Numbers::new(seed ^ 0x5eed);
@@ -80,7 +89,7 @@ fn within(seed: u64, limits: &[(&str, usize, usize)]) -> Config {
         FIELDS[i].rule.values().filter(|v| range.contains(v)).collect()
     });
     let mut config = CONFIGS[0];
-    config.name = Name::from(&format!("random{seed}")).unwrap_or_default();
+    config.name = Name::from(&format!("{PREFIX}{seed}")).unwrap_or_default();
     loop {
         config = config.with_values(std::array::from_fn(|i| choices[i][numbers.below(choices[i].len())]));
         if config.check().is_ok() {

@@ -2,11 +2,23 @@
 
 use super::{gguf, hf};
 use crate::Result;
+use crate::config::LlamaConfig;
 use crate::float::FloatModel;
 use std::path::Path;
 
 /// Weights in all layers up to which a model is held in memory (as f32: 1 GiB).
 const RESIDENT: usize = 1 << 28;
+
+/// What a Hugging Face folder or a GGUF file says of its model; no weights are read.
+///
+/// # Errors
+/// It cannot be read, is damaged, or is of no supported family.
+pub fn load_config(path: &Path) -> Result<LlamaConfig> {
+    match gguf::is_gguf(path) {
+        true => gguf::load_config(path),
+        false => LlamaConfig::read(&path.join("config.json")),
+    }
+}
 
 /// Opens a Hugging Face Llama folder: `config.json` and safetensors, or a GGUF file.
 ///

@@ -8,4 +8,4 @@ pub mod hf;
 mod load;
 mod sizes;
 
-pub use load::{load_model, load_model_within};
+pub use load::{load_config, load_model, load_model_within};

@@ -6,7 +6,7 @@ use crate::engine::{Engine, EngineError, EngineSpec, RunReport, Silent};
 use crate::golden::Limits;
 use crate::memory::{BEAT_BYTES, KindError, MemoryKind, Store, StoreError};
 use crate::verilate::OptLevel;
-use accllm_hw::config::{Config, find};
+use accllm_hw::config::{Config, random::drawn};
 
 /// More than any probe takes.
 const MOST_CYCLES: u64 = 50_000_000;
@@ -54,12 +54,12 @@ impl Both {
 }
 
 impl Rig {
-    /// Builds the RTL, or finds it in the cache. Built-in configurations are built to run fast, others to be built fast.
+    /// Builds the RTL, or finds it in the cache. Random configurations are built quickly, others to run fast.
     ///
     /// # Errors
     /// No Verilator or C++ compiler, or no such memory.
     pub fn new(config: &Config, kind: MemoryKind) -> Result<Self, RigError> {
-        let opt = if find(&config.name).is_ok() { OptLevel::Fast } else { OptLevel::Quick };
+        let opt = if drawn(config) { OptLevel::Quick } else { OptLevel::Fast };
         let size = u64::from(BEATS) * BEAT_BYTES as u64;
         let memory = |port: usize| -> Result<_, RigError> {
             Ok(kind.model(Store::new(size)?, port as u64, port == config.channels, config.mhz)?)

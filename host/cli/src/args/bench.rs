@@ -59,7 +59,7 @@ pub struct Random {
     accllm bench llama2-7b --prompt 512 --layers 2\n  accllm bench llama2-7b --batch 4 --context 128 --layers 2\n  accllm bench tinytales --config tiny --context 64\n  accllm bench llama2-7b --device model"
 )]
 pub struct Bench {
-    /// llama2-7b, llama3-8b, smollm2-135m or the config.json of any Llama model (random weights of the right formats), or
+    /// llama2-7b, llama3-8b, smollm2-135m or the config.json or GGUF file of any Llama model (random weights of the right formats), or
     /// tinytales (the bundled model).
     pub shape: String,
     /// What counts the cycles.

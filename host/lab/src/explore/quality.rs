@@ -14,7 +14,6 @@ use accllm_device::output::write_whole;
 use accllm_device::progress::Silent;
 use accllm_hw::beat::WeightFormat;
 use accllm_hw::sizes::Sizes;
-use accllm_quant::config::LlamaConfig;
 use accllm_quant::model::{LambdaShape, QuantModel, check_lambda};
 use accllm_quant::perplexity::{Protocol, perplexity};
 use accllm_text::bundled;
@@ -103,12 +102,7 @@ impl Quality {
         let model = |name: &str| if name == bundled::NAME { name.to_owned() } else { under(folder, name) };
         let source = Source::find(&model(&text.model))?;
         source.check_tokenizer()?;
-        let config = source.folder().join("config.json");
-        // A GGUF file's sizes come with its tensors.
-        let sizes = match config.is_file() {
-            true => LlamaConfig::read(&config)?.sizes,
-            false => source.float()?.config.sizes,
-        };
+        let sizes = source.sizes()?;
         let path = |name: &Option<String>| name.as_ref().map(|n| PathBuf::from(beside(folder, n)));
         let scored = path(&text.text).map_or(Ok(bundled::VALIDATION.to_owned()), |p| read_text(&p))?;
         let calibration = Calibration::open(path(&text.calibration).as_deref())?;

@@ -32,9 +32,24 @@ pub fn license(path: &Path) -> Result<Option<String>> {
     Ok(File::open(path, |m| Ok(m.text("general.license")?.map(str::to_string)))?.1)
 }
 
+/// What the keys and names of the file in `path` say of the model; no weight of a layer is read.
+pub(crate) fn load_config(path: &Path) -> Result<LlamaConfig> {
+    let (file, read) = File::open(path, config::read)?;
+    complete(&file, read)
+}
+
 /// The model in `path`, as [`crate::import::load_model_within`].
 pub(crate) fn load_model_within(path: &Path, resident: usize) -> Result<FloatModel> {
     let (file, read) = File::open(path, config::read)?;
+    let family = read.family;
+    let config = complete(&file, read)?;
+    let source = Tensors { file, neighbours: family.neighbours(), head_dim: config.sizes.head_dim };
+    let sizes = family.fused().then_some(config.sizes);
+    build(config, Fused { source, sizes }, resident)
+}
+
+/// The configuration with what only the tensors of the file say: tied head, biases, and divisors of the frequencies.
+fn complete(file: &File, read: Read) -> Result<LlamaConfig> {
     let Read { mut config, family, .. } = read;
     config.tied_head = !file.has("output.weight");
     for linear in Linear::LAYER {
@@ -43,29 +58,27 @@ pub(crate) fn load_model_within(path: &Path, resident: usize) -> Result<FloatMod
             config.biases.push(linear);
         }
     }
-    known(&file, &config, family)?;
+    known(file, &config, family)?;
     let long = read.longrope || FACTORS.iter().any(|name| file.has(name));
     if long {
-        config.sizes.rope.scaling = Some(longrope(&file, &config)?);
+        config.sizes.rope.scaling = Some(longrope(file, &config)?);
         config.max_positions = read.original.unwrap_or(config.max_positions);
     }
     if file.has(ROPE) {
         let divisors = file.tensor(ROPE, &[config.sizes.head_dim / 2])?;
         config.sizes.rope.scaling = Some(config::llama3(config.sizes.rope, &divisors).ok_or_else(|| {
             let supported = "Llama 3's divisors (low_freq_factor 1, high_freq_factor 4, 8192 positions)";
-            Error::unsupported(path, ROPE, "another scaling of the frequencies", supported)
+            Error::unsupported(file.path(), ROPE, "another scaling of the frequencies", supported)
         })?);
     }
     // As llama.cpp has it: queries and keys are both multiplied by 1 + ln(factor) / 10.
     config.score_factor = match (config.sizes.rope.scaling, read.factor) {
         (Some(Scaling::Longrope { .. }), factor) => factor.map_or(1.0, |(_, f)| f.powi(2)),
-        (_, Some((key, factor))) => return Err(Error::unsupported(path, key, factor, "1, or absent")),
+        (_, Some((key, factor))) => return Err(Error::unsupported(file.path(), key, factor, "1, or absent")),
         (Some(Scaling::Yarn { factor, .. }), None) if factor > 1.0 => (1.0 + 0.1 * factor.ln()).powi(2),
         _ => 1.0,
     };
-    let source = Tensors { file, neighbours: family.neighbours(), head_dim: config.sizes.head_dim };
-    let sizes = family.fused().then_some(config.sizes);
-    build(config, Fused { source, sizes }, resident)
+    Ok(config)
 }
 
 /// LongRoPE's scaling: the divisors for texts within the original context. Those for longer ones are read and left, as sinks

@@ -9,8 +9,8 @@ mod metadata;
 mod split;
 mod tokenizer;
 
-pub(super) use load::load_model_within;
 pub use load::{is_gguf, license, tokenizer_files};
+pub(super) use load::{load_config, load_model_within};
 
 use crate::Error;
 use std::path::Path;
