@@ -28,7 +28,8 @@ help:
 	@echo "make listings   the listings of programs that tests compare (compiler/tests/data/listings): accepts a change"
 	@echo "make pictures   the pictures of docs, from the figures of its pages"
 	@echo "make timing     the timing model against the RTL, docs/timing.md again (builds sixty random engines: two hours)"
-	@echo "make studies    the tables and plots of docs/studies again (ten minutes)"
+	@echo "make studies    the tables and plots of docs/studies again (half an hour: some fronts run on the RTL)"
+	@echo "make study-smollm2 WIKITEXT=FILE BOOK=FILE  that of SmolLM2, after make smollm2-w2"
 	@echo "make fmt        format the Rust code"
 
 build: verilator
@@ -97,6 +98,17 @@ pictures:
 
 studies: build
 	$(PYTHON) tools/studies.py $(ACCLLM)
+
+# The study of SmolLM2, which needs its trained model (`make smollm2-w2`) and texts.
+.PHONY: study-smollm2
+
+study-smollm2: build smollm2 $(SMOLLM2_W2)
+	@test -f "$(WIKITEXT)" -a -f "$(BOOK)" || { \
+	  echo "make study-smollm2: give the texts: WIKITEXT=FILE (scored) and BOOK=FILE (calibration)" >&2; exit 1; }
+	mkdir -p build/text
+	cp "$(WIKITEXT)" build/text/scored.txt
+	cp "$(BOOK)" build/text/calibration.txt
+	$(PYTHON) tools/studies.py $(ACCLLM) smollm2
 
 # The timing model against the RTL, docs/timing.md again.
 .PHONY: timing

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the sweeps of docs/studies and writes their tables and plots again: `make studies`.
 
-    tools/studies.py PROGRAM        PROGRAM is `accllm`
+    tools/studies.py PROGRAM [NAME...]      PROGRAM is `accllm`; without names, all that need no other files
 
 Each docs/studies/NAME.toml is a sweep; its page NAME.md keeps the words, and gets the table between the marks and the plot
 NAME.svg. Needs nothing but Python.
@@ -49,6 +49,11 @@ STUDIES = {
          ("J a token", "decode.joules_per_token", 3)],
         ("context", "decode.tokens_per_s", "window"),
     ),
+    "batch": (
+        [("sequences", "batch", 0), ("tokens before", "context", 0), ("tokens/s", "decode.tokens_per_s", 1),
+         ("ms a step", "decode.ms", 2), ("W", "decode.watts", 0), ("J a token", "decode.joules_per_token", 3)],
+        ("batch", "decode.tokens_per_s", "context"),
+    ),
     "formats": (
         [("format", "format", 0), ("bits a weight", "decode.bits_per_weight", 2), ("tokens/s", "decode.tokens_per_s", 1),
          ("J a token", "decode.joules_per_token", 3)],
@@ -67,19 +72,32 @@ STUDIES = {
          ("tokens/s", "decode.tokens_per_s", 0), ("perplexity", "decode.perplexity", 2)],
         ("decode.tokens_per_s", "decode.perplexity", "format"),
     ),
+    "smollm2": (
+        [("format", "format", 0), ("bits a weight", "decode.bits_per_weight", 2), ("window", "window", 0),
+         ("tokens/s", "decode.tokens_per_s", 0), ("perplexity", "decode.perplexity", 2)],
+        ("decode.tokens_per_s", "decode.perplexity", "format"),
+    ),
 }
+# Studies whose front runs on the RTL too: those of one engine. The others would build one for each point.
+CONFIRMED = ["context", "formats", "batch", "quality", "smollm2"]
+# What follows the name of a metric that the RTL gave.
+SIMULATED = " simulated"
+SPEED = "decode.tokens_per_s"
+# Studies of a checkpoint and texts that are not in the repository.
+APART = ["smollm2"]
 COLOURS = ["#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#0f172a", "#db2777"]
 
 
 def points(program, name):
     """The points of a study, `{column: text}`; units and labels are taken off the headings."""
     out = WORK / name
-    command = [program, "sweep", str(FOLDER / f"{name}.toml"), "-o", str(out), "--confirm", "none"]
+    confirm = "front" if name in CONFIRMED else "none"
+    command = [program, "sweep", str(FOLDER / f"{name}.toml"), "-o", str(out), "--confirm", confirm]
     WORK.mkdir(parents=True, exist_ok=True)
     subprocess.run(command, check=True, cwd=ROOT)
     with open(out / "points.csv", newline="") as file:
         rows = list(csv.reader(file))
-    heads = [head.split(" [")[0] for head in rows[0]]
+    heads = [head.split(" [")[0] + (SIMULATED if head.endswith("simulated]") else "") for head in rows[0]]
     return [dict(zip(heads, row)) for row in rows[1:]]
 
 
@@ -90,12 +108,24 @@ def shown(text, digits):
         return text.strip("{}").replace('"', "").replace(" = ", " ") or "-"
 
 
+def error(point):
+    """How far the estimated speed is from that of the RTL."""
+    rtl = point.get(SPEED + SIMULATED)
+    return f"{100 * (float(point[SPEED]) / float(rtl) - 1):+.2f}%" if rtl else ""
+
+
 def table(all_points, columns):
-    lines = ["| " + " | ".join(head for head, _, _ in columns) + " |", "|" + "---|" * len(columns)]
+    confirmed = any(p.get(SPEED + SIMULATED) for p in all_points)
+    heads = [head for head, _, _ in columns] + (["tokens/s on the RTL", "error"] if confirmed else [])
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    digits = next((n for _, key, n in columns if key == SPEED), 1)
     for p in all_points:
         if p["status"] == "ok":
             cells = [{"1": "yes", "0": "no"}.get(p[key], "-") if key == "fits" else shown(p.get(key, ""), n)
                      for _, key, n in columns]
+            if confirmed:
+                rtl = p.get(SPEED + SIMULATED)
+                cells += [shown(rtl, digits) if rtl else "", error(p)]
             lines.append("| " + " | ".join(cells) + " |")
     left = [p for p in all_points if p["status"] != "ok"]
     if left:
@@ -130,9 +160,10 @@ def plot(all_points, name, x, y, colour):
 
 
 def main():
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2 or not set(sys.argv[2:]) <= set(STUDIES):
         sys.exit(__doc__)
-    for name, (columns, (x, y, colour), *pick) in STUDIES.items():
+    for name in sys.argv[2:] or [name for name in STUDIES if name not in APART]:
+        columns, (x, y, colour), *pick = STUDIES[name]
         found = points(sys.argv[1], name)
         rows = pick[0](found) if pick else found
         page = FOLDER / f"{name}.md"

@@ -393,6 +393,10 @@ fn the_front_is_confirmed_on_the_rtl() {
     assert!(first["tensors"].as_u64().unwrap() > 20, "{first}");
     let page = std::fs::read_to_string(out.join("report.html")).unwrap();
     assert!(page.contains("Confirmed on the RTL") && page.contains("decode.cycles</td>"), "{page}");
+    let table = std::fs::read_to_string(out.join("front.csv")).unwrap();
+    let mut lines = table.lines();
+    assert!(lines.next().unwrap().contains("decode.cycles [cycles, simulated]"), "{table}");
+    assert_eq!(lines.filter(|l| !l.ends_with(',')).count() as u64, front, "{table}");
     assert_eq!(json(&["sweep", arg(&path), "-o", arg(&out)])["confirmed"], front);
     assert_eq!(std::fs::read_to_string(out.join("confirmed.jsonl")).unwrap(), text);
 }

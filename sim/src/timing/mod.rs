@@ -42,10 +42,10 @@ pub use memory::{Memories, MemoryError, Pace};
 pub use report::{Events, Report};
 
 use accllm_hw::config::Config;
-use accllm_hw::isa::{ARGS, Instr, Op, Unit};
+use accllm_hw::isa::{ARGS, FLAG_VMEM, Instr, Op, Unit};
 use latency as lat;
 use matrix::Matrix;
-use operands::Constants;
+use operands::{Constants, Operation};
 use queue::{Queue, Semaphores};
 use report::Account;
 use rounds::Rounds;
@@ -408,7 +408,7 @@ impl Run {
         let pass = formula::pass(&s.operation, &self.config, &self.constants);
         self.transfers(&s, pass);
         let Some(ran) = ran else { return Ok(()) };
-        match pass.filter(|_| to_memory(s.operation.op)) {
+        match pass.filter(|_| to_memory(&s.operation)) {
             Some(p) => {
                 let from = ran.done - p.steps.min(ran.done);
                 self.writing = Some(Writing { started: s, ran, from, late: 0 });
@@ -469,6 +469,9 @@ impl Run {
 }
 
 /// Whether results go to vector memory, where the matrix unit writes first.
-fn to_memory(op: Op) -> bool {
-    matches!(op, Op::LOAD | Op::EMBED | Op::ROPE | Op::HADW | Op::HADX | Op::RADD)
+fn to_memory(o: &Operation) -> bool {
+    match o.op {
+        Op::NORMQ => o.flags & FLAG_VMEM != 0,
+        op => matches!(op, Op::LOAD | Op::EMBED | Op::ROPE | Op::HADW | Op::HADX | Op::RADD),
+    }
 }

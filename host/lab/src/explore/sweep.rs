@@ -5,7 +5,7 @@ use super::evaluate::{Status, evaluate};
 use super::folder::{Folder, Shard};
 use super::front::Scores;
 use super::point::Choice;
-use super::record::{Record, Writer, read};
+use super::record::{Record, Writer};
 use super::search::Search;
 use super::spec::{Spec, Strategy};
 use super::table::{Table, score, scores};
@@ -177,7 +177,7 @@ fn finish(
         let table = Table::read(folder, spec)?;
         confirm::run(folder, spec, &table, options.confirm, progress)?;
         results::write(folder, spec, &table)?;
-        report.confirmed = confirmed(folder)?;
+        report.confirmed = confirm::confirmed(folder)?.len() as u64;
         report.report = Some(folder.path.join("report.html").display().to_string());
     }
     drop(lock);
@@ -219,20 +219,9 @@ pub fn standing(folder: &Folder, spec: &Spec) -> Result<(Report, bool)> {
         infeasible: table.count(Status::Infeasible) as u64,
         failed: table.count(Status::Failed) as u64,
         front: table.front(spec).len() as u64,
-        confirmed: confirmed(folder)?,
+        confirmed: confirm::confirmed(folder)?.len() as u64,
         stale: table.stale,
         report: page.is_file().then(|| page.display().to_string()),
     };
     Ok((report, complete))
-}
-
-fn confirmed(folder: &Folder) -> Result<u64> {
-    let mut n = 0;
-    if folder.confirmed().is_file() {
-        read(&folder.confirmed(), |_: confirm::Confirmed| {
-            n += 1;
-            Ok(())
-        })?;
-    }
-    Ok(n)
 }
