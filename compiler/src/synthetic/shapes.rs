@@ -60,8 +60,8 @@ pub fn shapes() -> Vec<(&'static str, Synthetic)> {
     all
 }
 
-/// What not every model has: leads, biases, norms of heads, layers without rotation.
-fn unusual(base: impl Fn(u64) -> Synthetic) -> [(&'static str, Synthetic); 4] {
+/// What not every model has: leads, biases, norms of heads, layers without rotation, heads of two beats.
+fn unusual(base: impl Fn(u64) -> Synthetic) -> [(&'static str, Synthetic); 6] {
     [
         // A leading RoPE pair for each KV head, other ones in each layer.
         ("led", Synthetic { sizes: sizes([64, 96, 3, 6, 3, 16, 65]), led: true, ..base(7) }),
@@ -83,5 +83,18 @@ fn unusual(base: impl Fn(u64) -> Synthetic) -> [(&'static str, Synthetic); 4] {
         ),
         // A layer with rotation and one without.
         ("unrotated", Synthetic { sizes: sizes([64, 96, 2, 4, 2, 20, 67]), unrotated: 2, ..base(10) }),
+        // The widest heads, with norms.
+        ("wide", Synthetic { sizes: sizes([96, 100, 2, 4, 2, 256, 70]), head_norms: true, ..base(11) }),
+        // Heads between, each with a leading pair.
+        (
+            "ragged",
+            Synthetic {
+                sizes: sizes([64, 96, 2, 3, 3, 160, 67]),
+                led: true,
+                prob_wide: false,
+                lambda: LambdaShape { n_sink: 1, n_window: 40 },
+                ..base(12)
+            },
+        ),
     ]
 }
