@@ -43,7 +43,7 @@ module prefetch
   state_t state;
   logic [15:0] pc, stride;
   logic [31:0] steps;
-  logic empty, pair, weights, scaled, parameters, outside, ready;
+  logic empty, pair, double, weights, scaled, parameters, outside, ready;
   logic [31:0] low, high;  // parts of the product
   logic [47:0] values;     // value beats of a weight
   logic [49:0] others;     // parameter and scale beats
@@ -104,6 +104,7 @@ module prefetch
         steps <= uop.n;
         stride <= uop.k;
         pair <= uop.op == OP_MATK && consts.hdp == 32'd64;
+        double <= uop.op == OP_MATK && consts.hdp == 32'd256;
         segments <= uop.op == OP_MATV ? uop.sh : 8'd1;
         empty <= uop.n == 0 || uop.m == 0 || (uop.op == OP_MATV && uop.sh == 0) || (uop.op == OP_MATW && uop.k == 0);
         values <= 48'(uop.n);
@@ -114,6 +115,7 @@ module prefetch
       end
       VALUES: begin
         if (weights) values <= 48'(low) + {high, 16'd0};
+        else if (double) values <= {values[46:0], 1'b0};
         params <= (33'(steps) + (pair ? 33'd7 : 33'd15)) >> (pair ? 3 : 4);
       end
       SCALES: others <= (scaled ? scales : 50'd0) + (parameters ? 50'(params) : 50'd0);
