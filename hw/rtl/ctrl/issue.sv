@@ -46,8 +46,17 @@ module issue
     uop_t       uop;
   } head_t;
 
-  (* ram_style = "block" *) op_t queue[DEPTH];
+  // An operation that waits, and whether it needs its semaphores, so that this is known when it comes out of the memory.
+  typedef struct packed {
+    logic need1;
+    logic need0;
+    op_t  op;
+  } entry_t;
+  (* ram_style = "block" *) entry_t queue[DEPTH];
+  entry_t entry;
   op_t next;
+  assign next = entry.op;
+  wire in_need0 = in_op.wait0 != 0, in_need1 = in_op.wait1 != 0;
   head_t head;
   flight_t flight[FLIGHT];
   logic [DW-1:0] q_read, q_write;
@@ -85,7 +94,7 @@ module issue
   assign raise0 = '{valid: retire, which: oldest0, index: oldest.sig0, pc: oldest.pc};
   assign raise1 = '{valid: retire, which: oldest1, index: oldest.sig1, pc: oldest.pc};
   assign waiting = need0 || need1;
-  assign next_free = next.wait0 == 0 && next.wait1 == 0;
+  assign next_free = !entry.need0 && !entry.need1;
   assign active = running || head_valid || next_valid || q_some;
   assign pc = running ? oldest.pc : head.uop.pc;
 
@@ -96,8 +105,8 @@ module issue
   endfunction
 
   always_ff @(posedge clk) begin
-    if (store) queue[q_write] <= in_op;
-    if (fetch) next <= queue[q_read];
+    if (store) queue[q_write] <= '{need1: in_need1, need0: in_need0, op: in_op};
+    if (fetch) entry <= queue[q_read];
     if (head_loads) begin  // anything, if there is nothing
       head <= head_next ? '{sig1: next.sig1, sig0: next.sig0, uop: next.uop} : '{sig1: in_op.sig1, sig0: in_op.sig0, uop: in_op.uop};
     end
@@ -113,9 +122,9 @@ module issue
   wire next_next = fetch || (next_valid && !refill);
   wire held_next = direct || refill || (head_valid && !take);
   wire granted = (!need0 || grant0) && (!need1 || grant1);
-  wire [3:0] wait0 = next_valid ? next.wait0 : direct ? in_op.wait0 : '0;
-  wire [3:0] wait1 = next_valid ? next.wait1 : direct ? in_op.wait1 : '0;
-  wire in_free = in_op.wait0 == 0 && in_op.wait1 == 0;
+  wire in_free = !in_need0 && !in_need1;
+  wire [SEMAPHORES:1] ask0_next = next_valid ? one_hot(next.wait0) : direct ? one_hot(in_op.wait0) : '0;
+  wire [SEMAPHORES:1] ask1_next = next_valid ? one_hot(next.wait1) : direct ? one_hot(in_op.wait1) : '0;
   wire offer_taken = !fills_taken && next_valid && next_free;
   wire offer_kept = !fills_kept && (head_valid ? granted : direct ? in_free : next_valid && next_free);
   wire offer_next = take ? offer_taken : offer_kept;
@@ -133,8 +142,8 @@ module issue
       head_valid <= held_next;
       // Of the operation that comes to the head, if one does.
       if (vacant) begin
-        {ask0, need0} <= {one_hot(wait0), wait0 != 0};
-        {ask1, need1} <= {one_hot(wait1), wait1 != 0};
+        {ask0, need0} <= {ask0_next, next_valid ? entry.need0 : direct && in_need0};
+        {ask1, need1} <= {ask1_next, next_valid ? entry.need1 : direct && in_need1};
       end else begin
         if (grant0) {ask0, need0} <= '0;
         if (grant1) {ask1, need1} <= '0;

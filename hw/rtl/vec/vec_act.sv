@@ -97,10 +97,9 @@ module vec_act
   always_ff @(posedge clk) last_of_group <= group - 5'd1;
   wire group_end = in_group == last_of_group;
   wire [LL:0] lane_next = {1'b0, lane} + (doubles ? (LL + 1)'(2) : (LL + 1)'(1));
-  wire [7:0] steps_on = 8'(lane_next[LL]);
   place_t first_word, row_next, group_next;
   assign first_word = {setup.word_act[39:W] != 0, setup.word_act[W-1:0]};
-  assign row_next = moved(row_at, steps_on);
+  assign row_next = lane_next[LL] ? moved(row_at, 8'd1) : row_at;
   assign group_next = moved(row_at, x);
   always_ff @(posedge clk) begin
     if (begins) begin
@@ -116,7 +115,7 @@ module vec_act
         if (last) begin
           in_group <= group_end ? '0 : in_group + 5'd1;
           lane <= group_end ? first_lane : lane_next[LL-1:0];
-          at <= group_end ? group_next : moved(at, steps_on);
+          at <= group_end ? group_next : lane_next[LL] ? moved(at, 8'd1) : at;
           if (group_end) row_at <= group_next;
         end
       end else if (row_end) begin
