@@ -11,7 +11,7 @@ use accllm_quant::import::load_model;
 use accllm_quant::model::WeightFormat;
 use accllm_quant::perplexity::Protocol;
 use accllm_quant::quantize::{
-    Closed, Options, Pruning, Quantized, quantize_trained, quantize_with, self_text,
+    Closed, Options, Pruning, Quantized, migrated, quantize_trained, quantize_with, self_text,
 };
 use accllm_quant::tokenizer::TextTokenizer;
 use accllm_quant::train::{Reached, Training};
@@ -36,6 +36,8 @@ const RATE: f64 = 0.3;
 const GPU_WINDOW: usize = 1024;
 /// See [`GPU_WINDOW`].
 const GPU_WINDOWS: usize = 32;
+/// Bits a weight from which on a training on a card starts with the steps of activations moved into the weights.
+const MIGRATED: f64 = 4.0;
 
 /// How much work goes into a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -355,7 +357,7 @@ fn quantize_on_card(
     how.text = recipe.tokens.unwrap_or(how.text);
     how.train = recipe.train.unwrap_or(how.train);
     how.seconds = recipe.minutes.map(|m| (60.0 * m).ceil() as u64);
-    let start = recipe.start.as_deref().map(load_model).transpose()?;
+    let mut start = recipe.start.as_deref().map(load_model).transpose()?;
     let card = gpu::Card::open(&float.config)?;
     let beginnings = match calibration.given() {
         true => calibration.beginnings(&float, tokenizer)?,
@@ -373,8 +375,13 @@ fn quantize_on_card(
             mixture(&float, &text, sizes.window, &costs, work, bars)?
         }
     };
-    how = how.for_bits(mean_bits(&float.config, &formats));
-    if start.is_some() {
+    let options = Options { calibration: calibrated, layer_formats: formats.clone(), ..Options::default() };
+    let bits = mean_bits(&float.config, &formats);
+    how = how.for_bits(bits);
+    // Two bits change the weights so much that where they start makes no difference.
+    if start.is_none() && bits >= MIGRATED {
+        start = Some(migrated(&float, &text, &options)?);
+    } else if start.is_some() {
         how = how.going_on();
     }
     how = recipe.rate.map_or(how.clone(), |rate| how.at_rate(rate));
@@ -389,7 +396,6 @@ fn quantize_on_card(
     let trained = card.train(&task, &mut |report| meter.show(report));
     meter.end();
     let gpu::Trained { model, grids, .. } = trained?;
-    let options = Options { calibration: calibrated, layer_formats: formats, ..Options::default() };
     let mut meter = Meter { bars, phase: None, done: 0 };
     let result = quantize_trained(model, grids, &text, &options, &mut |p| meter.show(p));
     meter.end();

@@ -50,7 +50,9 @@ use crate::float::{FloatModel, Matrix};
 use crate::grid::{GridWeight, on_w4_grid};
 use crate::model::{QuantModel, WeightFormat};
 use crate::train::Reached;
-use crate::transform::{KeySample, Keys, match_keys, order_channels, rotate_residual};
+use crate::transform::{
+    KeySample, Keys, choose_layer, match_keys, migrate_layer, order_channels, rotate_residual,
+};
 use crate::{Error, Result};
 use accllm_hw::sizes::Linear;
 
@@ -84,6 +86,21 @@ pub fn quantize_with(
     progress: &mut dyn FnMut(Reached),
 ) -> Result<Quantized> {
     integers(model, None, text, options, folder, progress)
+}
+
+/// The same model with the steps of its activations moved into its weights, as [`quantize`] moves them before weights of these
+/// formats are fitted. The head stays as it is.
+///
+/// # Errors
+/// The text is shorter than a window, or a layer cannot be read.
+pub fn migrated(model: &FloatModel, text: &[u32], options: &Options) -> Result<FloatModel> {
+    let stats = ranges_behind(model, text, options.calibration, 0)?;
+    let (mut model, c) = (model.clone(), &model.config);
+    for (l, (w, stats)) in model.layers.resident()?.iter_mut().zip(&stats.layers).enumerate() {
+        let shapes = choose_layer(c, w, stats, &options.formats(l), options.migration);
+        migrate_layer(c, w, &shapes);
+    }
+    Ok(model)
 }
 
 /// The grids of a trained model.

@@ -1,5 +1,6 @@
 //! The kernels against the CPU's arithmetic: with the kernels on the CPU everywhere, and on the card where there is one.
 
+mod attention;
 #[cfg(feature = "cuda")]
 mod card;
 mod decode;
