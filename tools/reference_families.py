@@ -27,6 +27,11 @@ YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 
 LONG = {
     "type": "longrope", "short_factor": [1.0, 1.02, 1.1, 1.3, 1.7, 2.5], "long_factor": [1.0, 1.5, 2.0, 4.0, 8.0, 16.0],
 }
+# Heads wider than 128: fewer of them, and layers. Those of 160 have 80 factors.
+WIDE = {"num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1}
+LONG_WIDE = {
+    "type": "longrope", "short_factor": [1.0 + i / 64 for i in range(80)], "long_factor": [1.0 + i / 8 for i in range(80)],
+}
 CASES = {
     "llama": ("LlamaForCausalLM", "llama", {}),
     "llama with biases": ("LlamaForCausalLM", "llama", {"attention_bias": True, "mlp_bias": True}),
@@ -39,6 +44,10 @@ CASES = {
     "smollm3 by interval": ("SmolLM3ForCausalLM", "smollm3", {"no_rope_layer_interval": 3}),
     "phi3": ("Phi3ForCausalLM", "phi3", {}),
     "phi3 with longrope": ("Phi3ForCausalLM", "phi3", {"rope_scaling": LONG, "original_max_position_embeddings": 16}),
+    "qwen3 with heads of 256": ("Qwen3ForCausalLM", "qwen3", {**WIDE, "head_dim": 256, "attention_bias": False}),
+    "phi3 with longrope and heads of 160": ("Phi3ForCausalLM", "phi3", {
+        **WIDE, "hidden_size": 320, "rope_scaling": LONG_WIDE, "original_max_position_embeddings": 16,
+    }),
 }
 
 

@@ -2,7 +2,8 @@
 
 use crate::layout::Stream;
 use crate::program::Program;
-use accllm_hw::config::{BEAT_BYTES, GROUP, MACS, PARAMS};
+use accllm_hw::beat::KeyBeats;
+use accllm_hw::config::{BEAT_BYTES, GROUP};
 use accllm_hw::isa::INSTR_BYTES;
 use std::fmt;
 
@@ -108,11 +109,7 @@ impl Program {
         let (l, s) = (&self.layout, &self.layout.shape);
         let step = crate::Step { position: context, tokens: 1, head: true };
         let used = l.window_slots(step).max(1);
-        let tpb = MACS / s.hdp;
-        let keys = |slots: usize| {
-            let steps = slots.div_ceil(s.k_slots);
-            steps + (steps * tpb).div_ceil(PARAMS)
-        };
+        let keys = |slots: usize| KeyBeats::of(s.hdp).total(slots.div_ceil(s.k_slots));
         let k = keys(used) + keys(s.lambda.n_sink);
         let v = l.kv.v_steps * (s.sink_pad + used.next_multiple_of(GROUP)) / GROUP;
         s.sizes.layers * s.sizes.kv_heads * (k + v)

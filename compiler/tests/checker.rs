@@ -17,7 +17,7 @@ proptest! {
     #[test]
     fn any_shape_is_proved_or_does_not_fit(
         sizes in (1usize..300, 1usize..700, 1usize..4, 1usize..3000),
-        heads in (1usize..5, 1usize..5, 1usize..65),
+        heads in (1usize..5, 1usize..5, 1usize..129),
         lambda in (0usize..70, 1usize..300),
         formats in proptest::array::uniform7(0usize..3),
         (config, block, wide, uniform) in (0usize..3, 1usize..17, any::<bool>(), any::<bool>()),

@@ -4,7 +4,7 @@ use accllm_compiler::error::Result;
 use accllm_compiler::image::{ImageSink, ModelSource, Port, RowSpace, fill_image, write_image};
 use accllm_compiler::synthetic::{Synthetic, Values, shapes};
 use accllm_compiler::{MemoryImage, Program, Settings};
-use accllm_hw::beat::{PATTERNS, WeightFormat, get_nibble, get_param};
+use accllm_hw::beat::{KeyBeats, PATTERNS, WeightFormat, get_nibble, get_param};
 use accllm_hw::config::{BEAT_BYTES, find};
 use accllm_hw::sizes::{Linear, Sizes};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -132,11 +132,10 @@ fn images_do_not_depend_on_how_they_are_made() {
 /// Every slot that a text of that length fills has a key and a value, every other slot is empty.
 #[test]
 fn caches_hold_as_many_tokens_as_were_asked_for() {
-    for config in ["tiny", "u280"] {
-        let s = Synthetic { sizes: Sizes { kv_heads: 2, ..normal().sizes }, ..normal() };
+    for (config, head_dim) in [("tiny", 64), ("u280", 64), ("tiny", 250)] {
+        let s = Synthetic { sizes: Sizes { kv_heads: 2, head_dim, ..normal().sizes }, ..normal() };
         let p = program(&s, config);
         let (l, shape) = (&p.layout, &p.layout.shape);
-        let tpb = 128 / shape.hdp;
         for context in [0u64, 3, 5, 20, 1000] {
             let mut image = MemoryImage::zeros(&p);
             s.fill_cache(&p, &mut image, context).unwrap();
@@ -148,7 +147,7 @@ fn caches_hold_as_many_tokens_as_were_asked_for() {
                 for (layer, head) in [(0, 0), (1, 1)] {
                     // A parameter beat, then 16 results.
                     let k = &beats[l.kv.k_at(layer, head)..][..l.kv.k_head];
-                    for chunk in k.chunks(1 + 16 / tpb) {
+                    for chunk in k.chunks(KeyBeats::of(shape.hdp).chunk_beats()) {
                         keys += (0..16).filter(|&i| get_param(chunk[0], i) & 0xffff != 0).count();
                         codes += chunk[1..]
                             .iter()

@@ -1,6 +1,6 @@
 //! Beat formats of `docs/formats.md` §1: packing and unpacking.
 
-use crate::config::BEAT_BYTES;
+use crate::config::{BEAT_BYTES, MACS, PARAMS};
 use std::sync::LazyLock;
 
 /// One 512-bit memory beat.
@@ -219,6 +219,44 @@ pub fn set_param(beat: &mut Beat, i: usize, v: u32) {
     beat[4 * i..4 * i + 4].copy_from_slice(&v.to_le_bytes());
 }
 
+/// How the keys of a head lie in beats (docs/formats.md §2). A step of keys is one beat with two of them, one with one, or two
+/// beats with one; a parameter beat comes before the steps of 16 keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyBeats {
+    /// Keys of a step.
+    pub keys: usize,
+    /// Beats of a step.
+    pub beats: usize,
+}
+
+impl KeyBeats {
+    /// Of heads of that padded width.
+    pub const fn of(hdp: usize) -> Self {
+        Self { keys: MACS.div_ceil(hdp), beats: hdp.div_ceil(MACS) }
+    }
+
+    /// Steps after a parameter beat.
+    pub const fn chunk(self) -> usize {
+        PARAMS / self.keys
+    }
+
+    /// A parameter beat and all the steps after it, beats.
+    pub const fn chunk_beats(self) -> usize {
+        1 + self.chunk() * self.beats
+    }
+
+    /// Beats of `steps` steps with their parameters.
+    pub const fn total(self, steps: usize) -> usize {
+        steps * self.beats + steps.div_ceil(self.chunk())
+    }
+
+    /// Beat of a step's parameters, and first beat of its codes, from the start of their region.
+    pub const fn at(self, step: usize) -> (usize, usize) {
+        let parameters = step / self.chunk() * self.chunk_beats();
+        (parameters, parameters + 1 + step % self.chunk() * self.beats)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,6 +295,15 @@ mod tests {
         let mut levels = vec![0i8; 256];
         levels[..3].copy_from_slice(&[1, 1, 1]);
         assert!(pack_w2s(&levels, &[0; 8]).is_none());
+    }
+
+    #[test]
+    fn keys_of_all_widths() {
+        let [narrow, whole, wide] = [64, 128, 256].map(KeyBeats::of);
+        assert_eq!([narrow, whole, wide].map(|k| (k.keys, k.beats)), [(2, 1), (1, 1), (1, 2)]);
+        assert_eq!([narrow, whole, wide].map(KeyBeats::chunk_beats), [9, 17, 33]);
+        assert_eq!([narrow, whole, wide].map(|k| k.at(17)), [(18, 20), (17, 19), (33, 36)]);
+        assert_eq!([narrow, whole, wide].map(|k| k.total(17)), [20, 19, 36]);
     }
 
     #[test]

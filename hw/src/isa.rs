@@ -75,7 +75,7 @@ pub const FORMAT_MASK: u8 = 3;
 
 /// Unit constants that SETC sets: index, name, meaning.
 pub const CONSTANTS: [(u8, &str, &str); 9] = [
-    (0, "HDP", "padded head dimension, 64 or 128"),
+    (0, "HDP", "padded head dimension, 64, 128 or 256"),
     (1, "N_SINK", "sink tokens"),
     (2, "N_WINDOW", "window tokens"),
     (3, "RING", "window slots (ring size)"),
@@ -134,7 +134,7 @@ ops! {
     /// Activation word of value beat v, lane step s: `b + (v / (256/columns)) * x + s`. Output o of token t to vector memory `c + t*aux + o`.
     /// The sum over a value beat is multiplied by 2^e of the lane's activation word. n = 0 or m = 0: nothing.
     MATW = 0x10, Matrix, "abcnmkxuf";
-    /// Scores. K region at beat `a`, `n` steps, `m` lane rows; queries at activation word `b + s`, columns 0..127; q_sum from scalar `aux + row`.
+    /// Scores. K region at beat `a`, `n` steps, `m` lane rows; queries at activation word `b + s`, columns 0..127, or 0..255 where HDP is 256; q_sum from scalar `aux + row`.
     /// Result of token slot w (from 0 in this region) to score buffer row, slot `c + w`.
     MATK = 0x11, Matrix, "abcnmu";
     /// Weighted sum of V. V head at beat `a`, `sh` steps of 4C dims, `k` beats between steps, `n` blocks of 32 slots; `m` rows; probabilities at
@@ -164,7 +164,7 @@ ops! {
     QK = 0x29, Vector, "abcnmku";
     /// Quantize `n` V heads at `a` (stride V_DIM) with shift sh and append at position `m`, ring pointer `b`; V cache at beat `c`, heads `k` beats apart, steps aux beats apart.
     QV = 0x2a, Vector, "abcnmkhu";
-    /// Quantize `n` query heads at `a` of token `m` with scalars `b + (h/G)*k + m*G + h%G` (q_sum is stored there), to activation word `c + (h/G)*x + lr/LANES`, lane row lr = m*G + h%G, columns 0..127, repeated 128/HDP times.
+    /// Quantize `n` query heads at `a` of token `m` with scalars `b + (h/G)*k + m*G + h%G` (q_sum is stored there), to activation word `c + (h/G)*x + lr/LANES`, lane row lr = m*G + h%G, columns 0..HDP-1; where HDP is 64 again in 64..127.
     QQ = 0x2b, Vector, "abcnmkx";
     /// Softmax of the GQA score rows r = m, m+1, .. of a token at position `a`, ring pointer `b`, over SINK_PAD sink slots and `n` window slots (multiple of 32); zm = k, zs = sh;
     /// scalars aux[15:0] + r (window query; receives the reciprocal of the sum) and aux[31:16] + r (sink query). Probabilities of row r to activation word

@@ -58,7 +58,7 @@ pub enum Scaling {
 }
 
 /// Most pairs of a head that divisors are kept for.
-pub const MAX_PAIRS: usize = 64;
+pub const MAX_PAIRS: usize = 128;
 
 /// A divisor for each pair of a head.
 #[derive(Clone, Copy, PartialEq)]

@@ -59,9 +59,16 @@ impl Linear {
     }
 }
 
-/// Width of a head as the engine rotates it and keeps it in the cache of keys: 64, or 128 for heads wider than 64.
+/// Widths of a head as the engine rotates it and keeps it in the cache of keys: half a beat, one, two.
+pub const PADDED_HEADS: [usize; 3] = [64, 128, MAX_HEAD_DIM];
+
+/// The smallest of [`PADDED_HEADS`] that a head fits into.
 pub const fn padded_head(head_dim: usize) -> usize {
-    if head_dim <= 64 { 64 } else { MAX_HEAD_DIM }
+    match head_dim {
+        0..=64 => 64,
+        65..=128 => 128,
+        _ => MAX_HEAD_DIM,
+    }
 }
 
 /// Distance of heads in the columns of `o`: `head_dim` rounded up to 32.
@@ -198,7 +205,7 @@ mod tests {
         assert_eq!(of(Linear::Down), ((96, 40), (96, 40)));
         assert_eq!(of(Linear::Head), ((33, 96), (33, 96)));
         assert_eq!((SMALL.used_columns(Linear::O), SMALL.used_columns(Linear::Down).1), ((96, 80), 40));
-        assert_eq!([2, 64, 66, 128].map(padded_head), [64, 64, 128, 128]);
+        assert_eq!([2, 64, 66, 128, 130, 256].map(padded_head), [64, 64, 128, 128, 256, 256]);
         assert_eq!(Linear::LAYER.map(Linear::name), ["q", "k", "v", "o", "gate", "up", "down"]);
     }
 
@@ -216,7 +223,7 @@ mod tests {
             (Sizes { kv_heads: 0, ..SMALL }, "kv_heads"),
             (Sizes { kv_heads: half + 1, ..SMALL }, "kv_heads"),
             (Sizes { heads: 17, kv_heads: 1, ..SMALL }, "kv_heads"),
-            (Sizes { head_dim: 130, ..SMALL }, "head_dim"),
+            (Sizes { head_dim: 258, ..SMALL }, "head_dim"),
             (Sizes { head_dim: 79, ..SMALL }, "head_dim"),
             (Sizes { vocab: (1 << 22) + 1, ..SMALL }, "vocab"),
             (Sizes { rope: Rope::plain(0.0), ..SMALL }, "rope_theta"),

@@ -181,7 +181,7 @@ fn hostile_manifests_are_refused() -> Outcome {
         ("/arch/heads", huge.clone(), "heads"),
         ("/arch/kv_heads", json!(0), "kv_heads"),
         ("/arch/kv_heads", json!(3), "divide"),
-        ("/arch/head_dim", json!(130), "head_dim"),
+        ("/arch/head_dim", json!(258), "head_dim"),
         ("/arch/head_dim", json!(9), "even"),
         ("/arch/layers", json!(3), "layers"),
         ("/arch/vocab", huge.clone(), "vocab"),

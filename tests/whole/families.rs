@@ -19,7 +19,15 @@ fn model(name: &str) -> QuantModel {
 
 #[test]
 fn on_all_configurations() {
-    for name in ["qwen2 with yarn", "qwen3 with yarn and biases", "smollm3", "phi3 with longrope"] {
+    let names = [
+        "qwen2 with yarn",
+        "qwen3 with yarn and biases",
+        "smollm3",
+        "phi3 with longrope",
+        "qwen3 with heads of 256",
+        "phi3 with longrope and heads of 160",
+    ];
+    for name in names {
         let model = model(name);
         assert_eq!(model.layers.iter().any(|l| !l.rotates()), name == "smollm3");
         for config in CONFIGS.iter() {
@@ -29,13 +37,16 @@ fn on_all_configurations() {
     }
 }
 
+/// A layer without rotation, and heads of two beats.
 #[test]
-fn smollm3_on_the_rtl() {
-    let model = model("smollm3");
-    for config in ["tiny", "edge"].map(|name| find(name).unwrap()) {
-        let compiled = Compiled::new(&model, config, 4, 24);
-        let compared = ragged("smollm3", &compiled, Some(&rtl(MemoryKind::Stalling(3))), 3, 96);
-        println!("smollm3 on {}: {compared:?}", config.name);
-        assert!(compared.elements > 200_000, "{compared:?}");
+fn on_the_rtl() {
+    for name in ["smollm3", "qwen3 with heads of 256"] {
+        let model = model(name);
+        for config in ["tiny", "edge"].map(|name| find(name).unwrap()) {
+            let compiled = Compiled::new(&model, config, 4, 24);
+            let compared = ragged(name, &compiled, Some(&rtl(MemoryKind::Stalling(3))), 3, 96);
+            println!("{name} on {}: {compared:?}", config.name);
+            assert!(compared.elements > 200_000, "{compared:?}");
+        }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::machine::Visit;
 use crate::layout::Layout;
-use accllm_hw::beat::WeightFormat;
-use accllm_hw::config::{COLS, GROUP, MACS, PARAMS};
+use accllm_hw::beat::{KeyBeats, WeightFormat};
+use accllm_hw::config::{COLS, GROUP, PARAMS};
 use accllm_hw::isa::{FLAG_I32, FLAG_VMEM, FLAG_WIDE, FORMAT_MASK, Op, Unit};
 
 /// Memories.
@@ -148,10 +148,9 @@ impl<'a> Accesses<'a> {
                 self.strided(Space::Vmem, true, v.c.hi, outputs, m, i.aux.into());
             }
             Op::MATK => {
-                let (slots, hdp) = (s.k_slots as u64, s.hdp as u64);
-                let params = (n * MACS as u64 / hdp).div_ceil(PARAMS as u64);
+                let (slots, beats) = (s.k_slots as u64, KeyBeats::of(s.hdp).total(n as usize));
                 let row = self.layout.score.row as u64;
-                self.prefetch(v.a.hi, n + params);
+                self.prefetch(v.a.hi, beats as u64);
                 self.add(Space::Act, false, v.b.hi, steps);
                 self.scalar(false, i.aux.into(), m);
                 self.strided(Space::Score, true, v.c.hi, n * slots, steps, row);

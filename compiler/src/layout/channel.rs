@@ -3,8 +3,8 @@
 use super::{Chunk, Shape, VmemMap, too_small};
 use crate::error::{Error, Result};
 use crate::spec::ModelSpec;
-use accllm_hw::beat::WeightFormat;
-use accllm_hw::config::{Config, GROUP, MACS, PARAMS};
+use accllm_hw::beat::{KeyBeats, WeightFormat};
+use accllm_hw::config::{Config, GROUP, PARAMS};
 use accllm_hw::sizes::Linear;
 use serde::{Deserialize, Serialize};
 
@@ -170,8 +170,8 @@ pub struct KvMap {
 
 impl KvMap {
     fn k_region(shape: &Shape, slots: usize) -> usize {
-        let chunk = PARAMS * shape.hdp / MACS;
-        (slots / shape.k_slots).div_ceil(chunk) * (1 + chunk)
+        let keys = KeyBeats::of(shape.hdp);
+        (slots / shape.k_slots).div_ceil(keys.chunk()) * keys.chunk_beats()
     }
 
     pub(super) fn new(shape: &Shape, start: usize, config: &Config) -> Result<Self> {

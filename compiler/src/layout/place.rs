@@ -1,6 +1,7 @@
 //! Places of keys and values in the channels: `docs/formats.md` §2.
 
 use super::Layout;
+use accllm_hw::beat::KeyBeats;
 use accllm_hw::config::{GROUP, MACS, PARAMS};
 
 /// Where the key of a token is. All of it is in one channel.
@@ -12,10 +13,17 @@ pub struct KeyPlace {
     pub params: usize,
     /// The word.
     pub word: usize,
-    /// Beat of its codes.
+    /// First beat of its codes.
     pub codes: usize,
     /// Multiplier of its first element; the others follow.
     pub first: usize,
+}
+
+impl KeyPlace {
+    /// Beat and multiplier of an element.
+    pub fn code(&self, element: usize) -> (usize, usize) {
+        (self.codes + element / MACS, self.first + element % MACS)
+    }
 }
 
 /// Where one element of a value is.
@@ -34,16 +42,15 @@ impl Layout {
     pub fn key_place(&self, layer: usize, head: usize, position: u64) -> KeyPlace {
         let (s, kv) = (&self.shape, &self.kv);
         let (sink, slot) = self.slot(position);
-        let per_beat = MACS / s.hdp;
-        let (step, channel, half) = (slot / s.k_slots, slot / per_beat % s.channels, slot % per_beat);
-        let chunk = PARAMS / per_beat;
-        let region = if sink { 0 } else { kv.k_window };
-        let params = kv.k_at(layer, head) + region + step / chunk * (1 + chunk);
+        let keys = KeyBeats::of(s.hdp);
+        let (step, channel, half) = (slot / s.k_slots, slot / keys.keys % s.channels, slot % keys.keys);
+        let region = kv.k_at(layer, head) + if sink { 0 } else { kv.k_window };
+        let (params, codes) = keys.at(step);
         KeyPlace {
             channel,
-            params,
-            word: (step * per_beat + half) % PARAMS,
-            codes: params + 1 + step % chunk,
+            params: region + params,
+            word: (step * keys.keys + half) % PARAMS,
+            codes: region + codes,
             first: half * s.hdp,
         }
     }

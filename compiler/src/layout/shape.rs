@@ -70,7 +70,7 @@ pub struct Shape {
     pub ff: usize,
     /// Vocabulary in multiples of 32.
     pub vocab: usize,
-    /// Padded head dimension of q and k, 64 or 128.
+    /// Padded head dimension of q and k, one of [`accllm_hw::sizes::PADDED_HEADS`].
     pub hdp: usize,
     /// Padded head dimension of V.
     pub v_dim: usize,

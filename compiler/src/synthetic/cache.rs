@@ -8,8 +8,8 @@ use super::source::{part, target};
 use crate::error::{Result, model};
 use crate::image::MemoryImage;
 use crate::program::Program;
-use accllm_hw::beat::key_param;
-use accllm_hw::config::{BEAT_BYTES, GROUP, MACS, PARAMS};
+use accllm_hw::beat::{KeyBeats, key_param, set_param};
+use accllm_hw::config::{BEAT_BYTES, GROUP, PARAMS};
 use accllm_hw::sizes::Linear;
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -123,22 +123,24 @@ impl Synthetic {
 fn key_of(program: &Program, beats: &mut [[u8; BEAT_BYTES]], at: &Slot, keys: &Keys, rng: &mut Rng) {
     let &Slot { channel, region, slot } = at;
     let s = &program.layout.shape;
-    let tpb = MACS / s.hdp;
-    if slot / tpb % s.channels != channel {
+    let in_beats = KeyBeats::of(s.hdp);
+    let together = in_beats.keys;
+    if slot / together % s.channels != channel {
         return;
     }
-    let (step, half, chunk) = (slot / s.k_slots, slot % tpb, PARAMS / tpb);
-    let at = region + step / chunk * (1 + chunk);
+    let (step, half) = (slot / s.k_slots, slot % together);
+    let (params, codes) = in_beats.at(step);
     // Scales differ by a fifth, bases by half a step.
     let fraction = |bits: u64| (bits & 0xffff) as f64 / 65536.0;
     let bits = rng.next();
     let step_size = keys.scale * (0.8 + 0.4 * fraction(bits));
     let base = step_size * (fraction(bits >> 16) - 0.5);
-    let word = (step * tpb + half) % PARAMS;
+    let word = (step * together + half) % PARAMS;
     let param = key_param(step_size.round().max(1.0) as u16, base as i16);
-    beats[at][4 * word..4 * word + 4].copy_from_slice(&param.to_le_bytes());
+    set_param(&mut beats[region + params], word, param);
     // A token of a pair has every second byte.
-    keys.codes.fill(beats[at + 1 + step % chunk].iter_mut().skip(half).step_by(tpb), rng);
+    let codes = beats[region + codes..][..in_beats.beats].as_flattened_mut();
+    keys.codes.fill(codes.iter_mut().skip(half).step_by(together), rng);
 }
 
 /// Four dims of the value in a slot, of every step.

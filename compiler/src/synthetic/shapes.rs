@@ -60,8 +60,8 @@ pub fn shapes() -> Vec<(&'static str, Synthetic)> {
     all
 }
 
-/// What not every model has: leads, biases, norms of heads, layers without rotation.
-fn unusual(base: impl Fn(u64) -> Synthetic) -> [(&'static str, Synthetic); 4] {
+/// What not every model has: leads, biases, norms of heads, layers without rotation, heads of two beats.
+fn unusual(base: impl Fn(u64) -> Synthetic) -> [(&'static str, Synthetic); 5] {
     [
         // A leading RoPE pair for each KV head, other ones in each layer.
         ("led", Synthetic { sizes: sizes([64, 96, 3, 6, 3, 16, 65]), led: true, ..base(7) }),
@@ -70,11 +70,11 @@ fn unusual(base: impl Fn(u64) -> Synthetic) -> [(&'static str, Synthetic); 4] {
             "biased",
             Synthetic { sizes: sizes([96, 300, 2, 6, 2, 24, 70]), biases: Linear::LAYER.to_vec(), ..base(8) },
         ),
-        // Norms of heads that are wider than their part of the stream, and a bias before one of them.
+        // Norms of the widest heads, and a bias before one of them.
         (
             "heads",
             Synthetic {
-                sizes: sizes([96, 200, 2, 6, 2, 96, 70]),
+                sizes: sizes([96, 200, 2, 4, 2, 256, 70]),
                 head_norms: true,
                 biases: vec![Linear::K],
                 uniform: false,
@@ -83,5 +83,16 @@ fn unusual(base: impl Fn(u64) -> Synthetic) -> [(&'static str, Synthetic); 4] {
         ),
         // A layer with rotation and one without.
         ("unrotated", Synthetic { sizes: sizes([64, 96, 2, 4, 2, 20, 67]), unrotated: 2, ..base(10) }),
+        // Heads wider than 128, each with a leading pair.
+        (
+            "ragged",
+            Synthetic {
+                sizes: sizes([64, 96, 2, 3, 3, 160, 67]),
+                led: true,
+                prob_wide: false,
+                lambda: LambdaShape { n_sink: 1, n_window: 40 },
+                ..base(11)
+            },
+        ),
     ]
 }

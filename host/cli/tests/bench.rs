@@ -127,13 +127,13 @@ fn a_config_json_is_a_shape() {
         std::fs::write(path, format!(r#"{{"model_type": "llama", {sizes}, {heads}}}"#)).expect("written");
     };
     write(&file, 8);
-    write(&broken, 256);
+    write(&broken, 258);
     let small = |path: &std::path::Path| path.to_str().expect("UTF-8").to_string();
     let args = ["--config", "tiny", "--memory", "ideal", "--context", "3", "--window", "60"];
     let r = json(&[&["bench", &small(&file)], &args[..]].concat());
     assert_eq!((r["layers"].as_u64(), r["model_layers"].as_u64()), (Some(2), Some(2)));
     assert_eq!((r["elements_different"].as_u64(), &r["difference"]), (Some(0), &Value::Null));
-    fails(&[&["bench", &small(&broken)], &args[..]].concat(), &["odd.json", "head_dim is 256", "1 to 128"]);
+    fails(&[&["bench", &small(&broken)], &args[..]].concat(), &["odd.json", "head_dim is 258", "1 to 256"]);
     fails(&["bench", "none/config.json"], &["none/config.json"]);
 }
 

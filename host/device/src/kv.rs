@@ -25,8 +25,10 @@ pub fn read_head(
     let mut out = HeadCache::default();
     for p in layout.shape.lambda.kept(position) {
         let at = layout.key_place(layer, head, p);
-        let codes = keys.beat(at.channel, at.codes);
-        out.k.extend((0..layout.shape.hdp).map(|d| get_nibble(codes, at.first + d)));
+        out.k.extend((0..layout.shape.hdp).map(|d| {
+            let (beat, multiplier) = at.code(d);
+            get_nibble(keys.beat(at.channel, beat), multiplier)
+        }));
         out.k_meta.push(key_of_param(get_param(keys.beat(at.channel, at.params), at.word)));
         out.v.extend((0..layout.shape.sizes.head_dim).map(|d| {
             let at = layout.value_place(layer, head, p, d);
@@ -55,7 +57,8 @@ pub fn write_head(
         let at = layout.key_place(layer, head, p);
         set_param(keys.beat_mut(at.channel, at.params), at.word, key_param(*step, *base));
         for (d, code) in k.iter().enumerate() {
-            set_nibble(keys.beat_mut(at.channel, at.codes), at.first + d, *code);
+            let (beat, multiplier) = at.code(d);
+            set_nibble(keys.beat_mut(at.channel, beat), multiplier, *code);
         }
         for (d, code) in v.iter().enumerate() {
             let at = layout.value_place(layer, head, p, d);

@@ -287,7 +287,7 @@ module mat_issue
         index: s_count,
         decode: value && first_ls && !rst,
         format: format,
-        half: kind != KIND_K && half,
+        half: half,
         unit: kind != KIND_W,
         valid: value && !rst
     };

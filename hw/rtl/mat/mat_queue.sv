@@ -30,6 +30,8 @@ module mat_queue
   assign taken = take;
   wire hdp64 = consts.hdp == 32'd64;
   wire hdp128 = consts.hdp == 32'd128;
+  wire hdp256 = consts.hdp == 32'd256;
+  wire no_hdp = !hdp64 && !hdp128 && !hdp256;
   // In terms of the operands themselves, so that the opcode chooses among results.
   wire is_w = uop.op == OP_MATW, is_k = uop.op == OP_MATK;
   wire n_0 = uop.n == 0, n_1 = uop.n == 32'd1;
@@ -51,11 +53,11 @@ module mat_queue
     op.wide = uop.flags[FLAG_WIDE] && uop.op == OP_MATV;
     op.pair = uop.op == OP_MATK && hdp64;
     op.steps = uop.op == OP_MATV ? 32'(uop.sh) : uop.n;
-    op.beats = uop.op == OP_MATW ? 32'(uop.k) : uop.op == OP_MATK ? 32'd1 : uop.n;
+    op.beats = uop.op == OP_MATW ? 32'(uop.k) : uop.op == OP_MATK ? 32'd1 + 32'(hdp256) : uop.n;
     op.empty = m_0 || n_0 || (is_w ? k_0 : !is_k && sh_0);
-    op.illegal = is_w ? uop.flags[1:0] == 2'd3 : is_k && !op.empty && !hdp64 && !hdp128;
+    op.illegal = is_w ? uop.flags[1:0] == 2'd3 : is_k && !op.empty && no_hdp;
     op.fault = (is_w && uop.flags[1:0] == 2'd3)
-            || (!op.empty && (too_many || unaligned || (is_k && !hdp64 && !hdp128)));
+            || (!op.empty && (too_many || unaligned || (is_k && no_hdp)));
     op.b = uop.b;
     op.c = uop.c;
     op.aux = uop.aux;
@@ -63,7 +65,7 @@ module mat_queue
     op.rows = op.wide ? rows_wide[15:0] : rows_narrow[15:0];  // at most LANE_ROWS, else a fault
     op.lsteps = op.wide ? steps_wide : steps_narrow;
     op.one_step = is_w || is_k ? n_1 : sh_1;
-    op.one_beat = is_w ? k_1 : is_k || n_1;
+    op.one_beat = is_w ? k_1 : is_k ? !hdp256 : n_1;
     op.one_lstep = !m_0 && few;
   end
 

@@ -50,6 +50,8 @@ module prefetch
   logic [49:0] beats;      // of a segment
   logic [ 7:0] segments;
   logic [31:0] at;
+  logic two_beats;  // a key's
+  always_ff @(posedge clk) two_beats <= consts.hdp == 32'd256;
 
   // Parameter beats: one in front of 16 results; scale beats: one in front of 8 value beats.
   logic [32:0] params;
@@ -106,7 +108,7 @@ module prefetch
         pair <= uop.op == OP_MATK && consts.hdp == 32'd64;
         segments <= uop.op == OP_MATV ? uop.sh : 8'd1;
         empty <= uop.n == 0 || uop.m == 0 || (uop.op == OP_MATV && uop.sh == 0) || (uop.op == OP_MATW && uop.k == 0);
-        values <= 48'(uop.n);
+        values <= uop.op == OP_MATK && two_beats ? {15'd0, uop.n, 1'b0} : 48'(uop.n);
       end
       PRODUCT: begin
         low  <= steps[15:0] * stride;

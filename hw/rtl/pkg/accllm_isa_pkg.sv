@@ -38,7 +38,7 @@ package accllm_isa_pkg;
   localparam int FLAG_FINAL = 0;
   localparam int FLAG_VMEM = 0;
   localparam int FLAG_FIRST = 0;
-  localparam logic [7:0] CONST_HDP = 8'd0;  // padded head dimension, 64 or 128
+  localparam logic [7:0] CONST_HDP = 8'd0;  // padded head dimension, 64, 128 or 256
   localparam logic [7:0] CONST_N_SINK = 8'd1;  // sink tokens
   localparam logic [7:0] CONST_N_WINDOW = 8'd2;  // window tokens
   localparam logic [7:0] CONST_RING = 8'd3;  // window slots (ring size)

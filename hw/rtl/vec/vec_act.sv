@@ -14,7 +14,7 @@ module vec_act
     input  vnext_t                     next,         // what begins with `init`
     input  vop_t                       op,
     input  logic    [             7:0] x,            // words between blocks of columns
-    input  logic                       wide_head,
+    input  logic                       wide_head,    // QQ: wider than 64, without a copy
     input  logic    [             4:0] group,
     input  logic                       v,
     input  logic                       v_place,      // a copy, for where the next word goes
@@ -47,7 +47,7 @@ module vec_act
   wire outside = at >= 40'(ACT);
   assign turns_bad = moves && outside;
 
-  // Banks: one run; SOFTMAX a run in each of the four groups of a half; QQ one in every head's worth of columns.
+  // Banks: one run; SOFTMAX a run in each of the four groups of a half; QQ two for narrow heads, 64 columns apart.
   wire [63:0] one = 64'((1 << Q) - 1) << pos[7:2];
   wire [7:0] run = 8'((1 << Q) - 1) << pos[4:2];
   wire [31:0] half = {4{run}};
@@ -72,7 +72,7 @@ module vec_act
       w_addr <= at[$clog2(ACT)-1:0];
       w_lanes <= (op.wide ? LANES'(3) : LANES'(1)) << lane;
       w_banks <= softmax ? (pos[5] ? {half, 32'd0} : {32'd0, half})
-               : op.qq ? {32'd0, wide_head ? one[31:0] : {2{one[15:0]}}} : one;
+               : op.qq && !wide_head ? {32'd0, {2{one[15:0]}}} : one;
       w_exp <= exponent;
     end
     assert (!w_valid || (w_lanes != 0 && w_banks != 0)) else $error("activations: a word without a lane or a bank");

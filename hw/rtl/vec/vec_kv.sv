@@ -1,7 +1,7 @@
-// Appends a token to the KV cache. K: the codes of a head make one beat, its scale and base one word, both for one channel.
-// V: four codes a channel and step, two bytes of a beat in every channel. A writer gets a request in pieces of 8 bytes: the
-// codes of K in eight, everything else in one. A beat outside WRITE_LOW..HIGH is not written and reported. Needs at least
-// two words a head and 4 * CHANNELS >= VEC.
+// Appends a token to the KV cache. K: the codes of a head make one beat, of a head of 256 two, its scale and base one word, all
+// for one channel. V: four codes a channel and step, two bytes of a beat in every channel. A writer gets a request in pieces of
+// 8 bytes: a beat of K's codes in eight, everything else in one. A beat outside WRITE_LOW..HIGH is not written and reported.
+// Needs at least two words a head and 4 * CHANNELS >= VEC.
 module vec_kv
   import accllm_isa_pkg::*;
   import accllm_types_pkg::*;
@@ -50,14 +50,16 @@ module vec_kv
   vec_kv_slot #(.CHANNELS(CHANNELS)) u_slot (.*, .value(op.qv));
 
   // Gathering: words of a head, or of a step of V, until they are handed to the sender.
-  logic [3:0] at;  // word in the head (K) or in the step (V)
-  logic full, ends;  // complete; V: and the last step of a head
+  logic [3:0] at;  // word in the beat (K) or in the step (V)
+  logic full, ends;  // complete; and the last of a head
+  logic second;  // K: a head's second beat comes
   logic hand;  // the sender takes over
   logic [31:0] scale_base, code_beat;
   logic [VEC*4-1:0] codes, gathered[KW];
   logic [15:0] four[CHANNELS];
   wire v_last = at == 4'(VW - 1);
-  wire completes = keys ? result.last : v_last;
+  wire k_last = at == 4'(KW - 1);
+  wire completes = keys ? result.last || k_last : v_last;
   assign pop = valid && (keys || values) && (!full || hand);
   wire full_next = (pop && completes) || (full && !hand);
   for (genvar l = 0; l < VEC; l++) begin : gen_code
@@ -78,7 +80,7 @@ module vec_kv
       at <= '0;
       full <= 1'b0;
     end else begin
-      if (pop) at <= result.last || (values && v_last) ? '0 : at + 4'd1;
+      if (pop) at <= completes ? '0 : at + 4'd1;
       full <= full_next;
       assert (!(pop && full && !hand)) else $error("KV cache: a word after the last one of a head");
     end
@@ -93,17 +95,19 @@ module vec_kv
   always_ff @(posedge clk) begin
     settle <= init ? '0 : {settle[3:0], 1'b1};
     if (init) head <= '0;
-    else if (hand && (keys || ends)) head <= head + 40'(uop.k);
+    else if (hand && ends) head <= head + 40'(uop.k);
+    if (init) second <= 1'b0;
+    else if (hand) second <= keys && !ends;
     if (!settle[4]) next_step <= '0;
     else if (hand && values) next_step <= ends ? '0 : next_step + {8'd0, uop.aux};
     first_beat <= keys ? head + param : head + code + next_step;
-    second_beat <= head + code;
+    second_beat <= head + code + 40'(second);
     first_ok <= first_beat >= {8'd0, write_low} && first_beat < {8'd0, write_high};
     second_ok <= second_beat >= {8'd0, write_low} && second_beat < {8'd0, write_high};
   end
 
-  // Sending: a head's parameters, then its codes in eight pieces; or a step of V. A writer that is ready has room for a whole
-  // request, and only its first piece is handed over with valid and ready.
+  // Sending: a head's parameters, then its codes in eight pieces, of a second beat these alone; or a step of V. A writer that is
+  // ready has room for a whole request, and only its first piece is handed over with valid and ready.
   typedef enum logic [1:0] {IDLE, FIRST, CODES, PIECES} state_t;
   state_t state;
   logic [CHANNELS-1:0] left;  // channels that have not taken the request
@@ -162,8 +166,8 @@ module vec_kv
           bad_beat <= first_ok ? second_beat[31:0] : first_beat[31:0];
           code_beat <= second_beat[31:0];
           if (inside_range) begin
-            left <= values_left ? '1 : one;
-            waits <= 1'b1;
+            left <= values_left ? '1 : second ? '0 : one;
+            waits <= !second;
             state <= FIRST;
           end
         end

@@ -20,18 +20,21 @@ module vec_kv_slot
 );
   localparam int LC = $clog2(CHANNELS);
   wire two = consts.hdp == 64;
+  logic wide;  // K: two beats a token
   logic [31:0] reduced, pointer, place;
   logic [39:0] region, chunk, in_chunk;
   logic [32:0] row;
   logic sink;
   wire [31:0] pair = narrow ? place >> 1 : place;
   wire [31:0] step = pair >> LC;
-  // Beats before the chunk of a step: 9 of 8 steps, 17 of 16.
+  // Beats before the chunk of a step: 9 of 8 steps, 17 of 16, or 33.
   wire [39:0] chunks = narrow ? 40'(step[31:3]) : 40'(step[31:4]);
+  wire [4:0] after = narrow ? {2'd0, step[2:0]} : wide ? {step[3:0], 1'b0} : {1'b0, step[3:0]};  // and in it
   wire [39:0] first = region + chunk;
 
   always_ff @(posedge clk) begin
     narrow <= two;
+    wide <= consts.hdp == 256;
     // First and second: the slot.
     reduced <= uop.b - consts.ring;
     pointer <= uop.b >= consts.ring ? reduced : uop.b;
@@ -44,8 +47,8 @@ module vec_kv_slot
     half <= place[0];
     channel <= pair[LC-1:0];
     word <= narrow ? {step[2:0], place[0]} : step[3:0];
-    chunk <= chunks + (narrow ? chunks << 3 : chunks << 4);
-    in_chunk <= narrow ? 40'(step[2:0]) + 40'd1 : 40'(step[3:0]) + 40'd1;
+    chunk <= chunks + (narrow ? chunks << 3 : wide ? chunks << 5 : chunks << 4);
+    in_chunk <= 40'(after) + 40'd1;
     slot <= row[4:0];
     // Fifth.
     param <= first;

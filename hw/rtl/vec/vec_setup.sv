@@ -56,9 +56,10 @@ module vec_setup
   wire [31:0] n = uop.n;
   logic [31:0] n_words, n_groups, lane_word, hdp_words;
   logic [32:0] slots, c_n, a_n, aux_n;
-  logic [39:0] scalar_1, scalar_2, heads_end;
+  logic [39:0] scalar_1, scalar_2;
+  logic [40:0] heads_end;
   logic [AS:0] row_most;  // largest first scalar of a group's rows
-  logic narrow;
+  logic narrow, wide;
   logic hdp_bad, gqa_bad, dims_bad, align_bad;
   wire [31:0] group_words = n_groups << (5 - LV);
   always_ff @(posedge clk) begin
@@ -75,8 +76,8 @@ module vec_setup
       scalar_1 <= op.softmax ? 40'(uop.aux[15:0]) + {8'd0, uop.m}
                 : op.attq ? {8'd0, uop.b} : op.sumsq ? {8'd0, uop.c} : {8'd0, uop.aux};
       scalar_2 <= 40'(uop.aux[31:16]) + {8'd0, uop.m};
-      heads_end <= {8'd0, uop.a} + (narrow ? {2'd0, n, 6'd0} : {1'd0, n, 7'd0});
-      hdp_bad <= consts.hdp != 64 && consts.hdp != 128;
+      heads_end <= {9'd0, uop.a} + (narrow ? {3'd0, n, 6'd0} : wide ? {1'd0, n, 8'd0} : {2'd0, n, 7'd0});
+      hdp_bad <= consts.hdp != 64 && consts.hdp != 128 && consts.hdp != 256;
       gqa_bad <= consts.gqa == 0 || consts.gqa > 16;
       dims_bad <= consts.v_dim == 0 || consts.v_dim % (4 * CHANNELS) != 0;
       align_bad <= op.reads_a && uop.a[LV-1:0] != 0
@@ -92,7 +93,7 @@ module vec_setup
                 || op.silu && uop.aux[7:0] != 0;
     end
   end
-  always_ff @(posedge clk) narrow <= consts.hdp == 64;
+  always_ff @(posedge clk) {narrow, wide} <= {consts.hdp == 64, consts.hdp == 256};
 
   // Checks. Where another check than that of vector memory could find something first: the whole range, before the loop.
   logic constant_bad, scalar_bad, range_bad;
@@ -107,7 +108,7 @@ module vec_setup
                  || op.softmax && scalar_2 > 40'(row_most);
       range_bad <= align_bad || op.embed && uop.b >= 32'(VMEM) || op.softmax && slots > 33'(SBUF)
                 || op.from_aux && c_n > 33'(VMEM) || op.store && a_n > 33'(VMEM) || op.i32 && n[31:20] != 0
-                || op.qk && (heads_end > 40'(VMEM) || aux_n > 33'(SCALARS));
+                || op.qk && (heads_end > 41'(VMEM) || aux_n > 33'(SCALARS));
       late_bad <= op.softmax && product[63:32] != 0
                || op.qv && (product[63:32] != 0 || {1'b0, product[31:0]} + {1'b0, uop.a} > 33'(VMEM));
     end

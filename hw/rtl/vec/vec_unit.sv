@@ -180,7 +180,7 @@ module vec_unit
   always_ff @(posedge clk) {silu_in, silu_place, silu_data, silu_stays} <= {4{op_act.silu}};
   assign block_in = tag_o.v && silu_in;
   wire act_place = silu_place ? block_v : tag_o.v;
-  wire wide_head = consts.hdp == 128;
+  wire wide_head = consts.hdp != 64;
   assign act_v = silu_data ? block_v : tag_o.v;
   assign act_e = silu_data ? block_e : '0;
   assign act_mask = silu_data ? '1 : mask_o;

@@ -116,9 +116,9 @@ impl Config {
         (2 * self.channels).max(self.vec)
     }
 
-    /// Tokens of a K beat for a padded head dimension of 64 or 128.
+    /// Keys that share a beat, of a padded head dimension.
     pub fn tokens_per_beat(&self, hdp: usize) -> usize {
-        MACS / hdp
+        MACS.div_ceil(hdp)
     }
 
     /// Slots are allotted in multiples of this: a V block, and a full step of K over the channels.

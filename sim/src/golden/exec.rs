@@ -5,6 +5,7 @@ use std::ops::Range;
 use accllm_hw::beat::Beat;
 use accllm_hw::config::{COLS, Config, GROUP};
 use accllm_hw::isa::Op;
+use accllm_hw::sizes::PADDED_HEADS;
 
 use super::fault::{Fault, FaultCode};
 use super::limits::Limits;
@@ -105,10 +106,15 @@ impl<M: Memory> Exec<'_, M> {
 
     /// Padded head dimension.
     pub(super) fn hdp(&self) -> Result<usize, Fault> {
-        match self.state.constant(Constant::Hdp) {
-            64 => Ok(64),
-            128 => Ok(128),
-            v => Err(Fault::illegal(format!("constant HDP is {v}; set it to 64 or 128 with SETC first"))),
+        let hdp = self.state.constant(Constant::Hdp) as usize;
+        match PADDED_HEADS.contains(&hdp) {
+            true => Ok(hdp),
+            false => {
+                let values = PADDED_HEADS.map(|w| w.to_string()).join(", ");
+                Err(Fault::illegal(format!(
+                    "constant HDP is {hdp}; set it to one of {values} with SETC first"
+                )))
+            }
         }
     }
 

@@ -58,7 +58,7 @@ pub(super) fn levels_nibbles(beat: &Beat, out: &mut Levels) {
     }
 }
 
-/// Sum of products of two rows of equal length, at most 2^7 products of a level and an activation: it cannot
+/// Sum of products of two rows of equal length, at most 2^8 products of a level and an activation: it cannot
 /// overflow, and said so (wrapping) it becomes vector instructions.
 #[inline]
 pub(super) fn dot(a: &[i16], b: &[i16]) -> i32 {

@@ -1,6 +1,6 @@
 //! STATK, STATQ, QK, QV, QQ: quantization of heads, and appending to the KV cache.
 
-use accllm_hw::beat::{key_param, nibble_of, set_nibble, set_param};
+use accllm_hw::beat::{KeyBeats, key_param, nibble_of, set_nibble, set_param};
 use accllm_hw::config::{BEAT_BYTES, GROUP, MACS, PARAMS};
 use accllm_hw::fixed::{k_code, k_step, q_code, q_step, v_code};
 use accllm_hw::tables::{Recip, recip};
@@ -78,37 +78,41 @@ impl<M: Memory> Exec<'_, M> {
         let from = self.vmem_rows(o.a, o.n, hdp as u64, hdp as u64, "QK source")?;
         self.scalar(u64::from(o.aux) + u64::from(o.n) - 1)?;
         self.charge_elements(u64::from(o.n) * hdp as u64)?;
-        let tpb = self.config.tokens_per_beat(hdp) as u64;
-        let channels = self.config.channels as u64;
+        let keys = KeyBeats::of(hdp);
+        let channels = self.config.channels;
         let (sink, slot) = self.append_slot(o);
-        let region = if sink { 0 } else { self.constant(Constant::KWindow) };
-        let (step, channel, half) = (slot / (channels * tpb), slot / tpb % channels, slot % tpb);
-        let result = step * tpb + half;
-        let chunk = PARAMS as u64 / tpb;
+        let (slot, region) = (slot as usize, if sink { 0 } else { self.constant(Constant::KWindow) });
+        let (step, channel, half) =
+            (slot / (channels * keys.keys), slot / keys.keys % channels, slot % keys.keys);
+        let (params, codes) = keys.at(step);
         let beats = |head: u64| {
-            let start = u64::from(o.c) + head * u64::from(o.k) + region + step / chunk * (1 + chunk);
-            (start, start + 1 + step % chunk)
+            let start = u64::from(o.c) + head * u64::from(o.k) + region;
+            (start + params as u64, start + codes as u64)
         };
         for h in 0..u64::from(o.n) {
             self.write_range(beats(h).0, "QK parameters")?;
-            self.write_range(beats(h).1, "QK codes")?;
+            for beat in 0..keys.beats as u64 {
+                self.write_range(beats(h).1 + beat, "QK codes")?;
+            }
         }
-        let word = (result % PARAMS as u64) as usize;
+        let word = (step * keys.keys + half) % PARAMS;
         for h in 0..o.n as usize {
             let (param_beat, code_beat) = beats(h as u64);
             let s = self.state.scalars[o.aux as usize + h];
-            let port = Port::Channel(channel as usize);
+            let port = Port::Channel(channel);
             let mut data = [0; BEAT_BYTES];
             set_param(&mut data, word, key_param(s.scale, s.base));
             self.set_beat(port, param_beat, &data, 0xf << (4 * word))?;
 
-            let (mut data, mut strobe) = ([0; BEAT_BYTES], 0u64);
-            for (d, v) in self.head16(from, h, hdp).into_iter().enumerate() {
-                let multiplier = half as usize * hdp + d;
-                set_nibble(&mut data, multiplier, k_code(v, s.base, s.inverse()));
-                strobe |= 1 << (nibble_of(multiplier) / 2);
+            for (beat, elements) in (code_beat..).zip(self.head16(from, h, hdp).chunks(MACS)) {
+                let (mut data, mut strobe) = ([0; BEAT_BYTES], 0u64);
+                for (d, v) in elements.iter().enumerate() {
+                    let multiplier = half * hdp + d;
+                    set_nibble(&mut data, multiplier, k_code(*v, s.base, s.inverse()));
+                    strobe |= 1 << (nibble_of(multiplier) / 2);
+                }
+                self.set_beat(port, beat, &data, strobe)?;
             }
-            self.set_beat(port, code_beat, &data, strobe)?;
         }
         Ok(())
     }
@@ -174,7 +178,7 @@ impl<M: Memory> Exec<'_, M> {
                 self.head16(from, h, hdp).into_iter().map(|v| q_code(v, s.inverse())).collect();
             let q_sum = codes.iter().map(|&c| i16::from(c)).sum();
             self.set_scalar(at, Scalar { q_sum, ..s }, &[Field::QSum]);
-            self.set_act(word, 0, lane, 0, &codes.repeat(MACS / hdp));
+            self.set_act(word, 0, lane, 0, &codes.repeat(MACS.div_ceil(hdp)));
         }
         Ok(())
     }

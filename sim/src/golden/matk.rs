@@ -1,6 +1,6 @@
 //! MATK: scores of queries against cached keys.
 
-use accllm_hw::beat::get_param;
+use accllm_hw::beat::{KeyBeats, get_param};
 use accllm_hw::config::{COLS, MACS, PARAMS};
 use accllm_hw::fixed::score;
 use rayon::prelude::*;
@@ -22,17 +22,21 @@ fn channel_scores<M: Memory>(
     inputs: &Inputs,
     q_sums: &[i32],
 ) -> Result<Vec<i32>, Fault> {
-    let tpb = MACS / hdp;
-    let mut out = Vec::with_capacity(n * tpb * q_sums.len());
-    let mut levels: Levels = [0; COLS];
+    let KeyBeats { keys: together, beats } = KeyBeats::of(hdp);
+    let mut out = Vec::with_capacity(n * together * q_sums.len());
+    let (mut levels, mut second): (Levels, Levels) = ([0; COLS], [0; COLS]);
     let mut params = [0; 64];
     for step in 0..n {
-        if (step * tpb).is_multiple_of(PARAMS) {
+        if (step * together).is_multiple_of(PARAMS) {
             params = *cursor.next()?;
         }
         levels_nibbles(cursor.next()?, &mut levels);
-        for g in 0..tpb {
-            let param = get_param(&params, (step * tpb + g) % PARAMS);
+        if beats > 1 {
+            levels_nibbles(cursor.next()?, &mut second);
+            levels[MACS..].copy_from_slice(&second[..MACS]);
+        }
+        for g in 0..together {
+            let param = get_param(&params, (step * together + g) % PARAMS);
             let (scale, base) = (param as u16, (param >> 16) as i16);
             for (row, &q_sum) in q_sums.iter().enumerate() {
                 let q = inputs.columns(word, row, g * hdp, hdp);
@@ -69,9 +73,10 @@ impl<M: Memory> Exec<'_, M> {
         self.scalar(u64::from(o.aux) + rows as u64 - 1)?;
         let last = u64::from(o.b) + (rows as u64 - 1) / self.config.lanes as u64;
         self.act_word(last)?;
-        let total = u64::from(o.n) + (u64::from(o.n) * tpb as u64).div_ceil(PARAMS as u64);
+        let total = KeyBeats::of(hdp).total(o.n as usize) as u64;
         self.read_range(o.a.into(), total, "MATK keys")?;
-        self.charge(u64::from(o.n).saturating_mul(self.config.lane_steps(rows) as u64))?;
+        let beats = u64::from(o.n) * KeyBeats::of(hdp).beats as u64;
+        self.charge(beats.saturating_mul(self.config.lane_steps(rows) as u64))?;
 
         let inputs = self.inputs(o.b.into(), last)?;
         let q_sums: Vec<i32> =

@@ -5,6 +5,7 @@ use super::latency as lat;
 use super::operands::{Constants, Operation};
 use super::queue::Started;
 use super::vector::Ran;
+use accllm_hw::beat::KeyBeats;
 use accllm_hw::config::Config;
 use accllm_hw::isa::Op;
 use std::collections::VecDeque;
@@ -70,7 +71,7 @@ pub(super) struct Append {
     requests: u64,
     per_head: u64,
     place: Place,
-    /// The request, and whether the parameters of its head have been sent, when.
+    /// The request, and whether the parameters of its head have been sent with it, when.
     request: u64,
     parameters: Option<u64>,
     /// From when on the request can be handed over; when its last word was there.
@@ -120,18 +121,19 @@ impl Append {
         }
         let o = &self.started.operation;
         let head = self.request / self.per_head;
+        let part = self.request % self.per_head;
         let beat = u64::from(o.c) + head * u64::from(o.k);
         let at = self.hand.max(self.full) + lat::PIECE;
         let (channel, taken, beat) = match (o.op, self.parameters) {
-            (Op::QK, None) => (Some(self.place.channel), writers.takes(at)?, beat + self.place.parameter),
-            (Op::QK, Some(parameters)) => {
-                let codes = writers.takes(parameters + lat::WRITER)?;
-                (Some(self.place.channel), codes + lat::CODES, beat + self.place.code)
+            (Op::QK, None) if part == 0 => {
+                (Some(self.place.channel), writers.takes(at)?, beat + self.place.parameter)
             }
-            _ => {
-                let step = self.request % self.per_head * u64::from(o.aux);
-                (None, writers.takes(at)?, beat + step + self.place.code)
+            (Op::QK, parameters) => {
+                let codes = parameters.map_or(at + lat::SECOND_BEAT, |at| at + lat::WRITER);
+                let codes = writers.takes(codes)?;
+                (Some(self.place.channel), codes + lat::CODES, beat + self.place.code + part)
             }
+            _ => (None, writers.takes(at)?, beat + part * u64::from(o.aux) + self.place.code),
         };
         Some(Write { channel, at: taken + lat::WRITE, beat })
     }
@@ -141,7 +143,7 @@ impl Append {
         let taken = write.at - lat::WRITE;
         writers.taken(taken);
         match (self.started.operation.op, self.parameters) {
-            (Op::QK, None) => self.parameters = Some(taken),
+            (Op::QK, None) if self.request.is_multiple_of(self.per_head) => self.parameters = Some(taken),
             (op, _) => {
                 self.parameters = None;
                 self.hand = taken + if op == Op::QK { lat::NEXT_HEAD } else { lat::NEXT_VALUES };
@@ -179,12 +181,14 @@ impl Place {
             let row = if sink { position } else { constants.sink_pad() + pointer };
             return Self { channel: 0, parameter: 0, code: row / 32 };
         }
-        let narrow = constants.hdp() == 64;
-        let pair = if narrow { slot / 2 } else { slot };
-        let (step, channels) = (pair / config.channels as u64, config.channels as u64);
-        let steps = if narrow { 8 } else { 16 };
+        let keys = KeyBeats::of(constants.hdp() as usize);
+        let together = slot as usize / keys.keys;
         let region = if sink { 0 } else { constants.k_window() };
-        let parameter = region + step / steps * (steps + 1);
-        Self { channel: (pair % channels) as usize, parameter, code: parameter + step % steps + 1 }
+        let (parameter, code) = keys.at(together / config.channels);
+        Self {
+            channel: together % config.channels,
+            parameter: region + parameter as u64,
+            code: region + code as u64,
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 use super::latency as lat;
 use super::operands::{Constants, Operation};
+use accllm_hw::beat::KeyBeats;
 use accllm_hw::config::Config;
 use accllm_hw::isa::{FLAG_I32, FLAG_VMEM, Op};
 
@@ -50,7 +51,7 @@ pub(super) enum Waits {
     },
     /// Channels that take keys or values.
     Append {
-        /// Requests, one after the other: heads of K, steps of V.
+        /// Requests, one after the other: beats of K heads, steps of V.
         requests: u64,
         /// Words of one.
         words: u64,
@@ -102,7 +103,8 @@ pub(super) fn pass(o: &Operation, config: &Config, constants: &Constants) -> Opt
             Pass { waits, ..product(constants.gqa() * words, lat::SOFTMAX) }
         }
         Op::QK => {
-            let waits = Waits::Append { requests: n, words: constants.hdp() / v };
+            let beats = KeyBeats::of(constants.hdp() as usize).beats as u64;
+            let waits = Waits::Append { requests: n * beats, words: constants.hdp() / beats / v };
             Pass { waits, ..plain(heads, lat::MIDDLE + lat::QUEUE) }
         }
         Op::QV => {

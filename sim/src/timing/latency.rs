@@ -122,7 +122,9 @@ pub const WRITER: u64 = 3;
 pub const WRITE: u64 = 2;
 /// K: from the first piece of codes to the last one.
 pub const CODES: u64 = 8;
-/// From the last piece to the next head.
+/// The second beat of a key: from where parameters would be offered to its first piece.
+pub const SECOND_BEAT: u64 = 1;
+/// From the last piece to the next head, or to the key's second beat.
 pub const NEXT_HEAD: u64 = 1;
 /// V: from a request to the next one.
 pub const NEXT_VALUES: u64 = 2;

@@ -5,6 +5,7 @@ use super::latency as lat;
 use super::operands::{Constants, Operation};
 use super::queue::Started;
 use super::stream::{Piece, Pops, segments};
+use accllm_hw::beat::KeyBeats;
 use accllm_hw::config::Config;
 use accllm_hw::isa::{FLAG_WIDE, Op};
 use std::collections::VecDeque;
@@ -44,7 +45,7 @@ pub(super) fn work(o: &Operation, config: &Config, constants: &Constants) -> Opt
     let last_rows = rows - (lane_steps - 1) * lanes;
     let (steps, row_beats) = match o.op {
         Op::MATW => (u64::from(o.n), u64::from(o.k)),
-        Op::MATK => (u64::from(o.n), 1),
+        Op::MATK => (u64::from(o.n), KeyBeats::of(constants.hdp() as usize).beats as u64),
         _ => (u64::from(o.sh), u64::from(o.n)),
     };
     let halves = if o.op == Op::MATW && o.flags & 3 == 1 { 2 } else { 1 };

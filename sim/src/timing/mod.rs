@@ -43,6 +43,7 @@ pub use report::{Events, Report};
 
 use accllm_hw::config::Config;
 use accllm_hw::isa::{ARGS, Instr, Op, Unit};
+use accllm_hw::sizes::PADDED_HEADS;
 use latency as lat;
 use matrix::Matrix;
 use operands::Constants;
@@ -449,7 +450,7 @@ impl Run {
             Some(formula::Waits::Store { beats, .. }) => c.aux_beats_written += beats,
             Some(formula::Waits::Append { requests, .. }) => {
                 c.beats_written += match s.operation.op {
-                    Op::QK => 2 * requests,
+                    Op::QK => u64::from(s.operation.n) + requests,
                     _ => requests * self.config.channels as u64,
                 }
             }
@@ -461,7 +462,7 @@ impl Run {
     fn check(&self, pc: u32, op: Op) -> Result<(), TimingError> {
         let c = &self.constants;
         let heads = matches!(op, Op::ROPE | Op::STATK | Op::STATQ | Op::QK | Op::QQ);
-        let bad = heads && !matches!(c.hdp(), 64 | 128)
+        let bad = heads && !PADDED_HEADS.contains(&(c.hdp() as usize))
             || matches!(op, Op::SOFTMAX | Op::ATTQ | Op::STATQ | Op::QQ) && !(1..=16).contains(&c.gqa())
             || op == Op::QV && !c.v_dim().is_multiple_of(4 * self.config.channels as u64);
         if bad { Err(TimingError::at(pc, Fault::Constants)) } else { Ok(()) }

@@ -3,6 +3,7 @@
 use accllm_hw::config::Config;
 use accllm_hw::config::random::Numbers;
 use accllm_hw::isa::{FLAG_FINAL, FLAG_I32, FLAG_VMEM, FLAG_WIDE, Instr, OPS, Op, Unit};
+use accllm_hw::sizes::{MAX_HEAD_DIM, PADDED_HEADS};
 
 /// Beats of channels' and of auxiliary memory that a probe needs; it writes to the second half.
 pub const BEATS: u32 = 1 << 16;
@@ -36,11 +37,11 @@ struct Maker<'a> {
 /// A random program of `op` on `config`: unit constants, the operation in a loop of up to four rounds, END.
 pub fn probe(op: Op, config: &Config, seed: u64) -> Probe {
     let mut numbers = Numbers::new(seed.wrapping_mul(257).wrapping_add(op as u64));
-    let hdp = [64, 128][numbers.below(2)];
+    let hdp = PADDED_HEADS[numbers.below(PADDED_HEADS.len())];
     let most = (config.lane_rows / 2).min(16);
     let gqa = 1 + numbers.below(most);
     let unit = (4 * config.channels).max(config.vec);
-    let v_dim = unit * (1 + numbers.below((128 / unit).max(1)));
+    let v_dim = unit * (1 + numbers.below((MAX_HEAD_DIM / unit).max(1)));
     let lines = gqa.div_ceil(config.lanes / 2);
     let banks = config.score_banks().max(64);
     let score_row = (config.sbuf / lines / banks * banks).min(4096).max(banks);
@@ -86,7 +87,7 @@ impl Maker<'_> {
         let c = self.config;
         let quarter = c.vmem / 4;
         let words = self.some((quarter / c.vec).min(160));
-        let heads = self.some((quarter / 128).min(c.scalars / 16).clamp(1, 40));
+        let heads = self.some((quarter / MAX_HEAD_DIM).min(c.scalars / 16).clamp(1, 40));
         let blank = Instr { op: op as u8, b: quarter as u32, c: (2 * quarter) as u32, ..Instr::default() };
         let elements = |n: usize| Instr { n: n as u16, ..blank };
         let uneven = |m: &mut Self| (words * c.vec - m.below(c.vec)).max(1);

@@ -8,6 +8,7 @@ use super::latency as lat;
 use super::memory::{Memories, MemoryError};
 use super::operands::{Constants, Operation};
 use super::port::Port;
+use accllm_hw::beat::KeyBeats;
 use accllm_hw::config::{BEAT_BYTES, Config};
 use accllm_hw::isa::Op;
 use std::collections::VecDeque;
@@ -35,8 +36,8 @@ pub(super) fn segments(o: &Operation, constants: &Constants) -> Segments {
             (values + scales + n.div_ceil(16), u64::from(!none && k > 0))
         }
         Op::MATK => {
-            let chunk = if constants.hdp() == 64 { 8 } else { 16 };
-            (n + n.div_ceil(chunk), u64::from(!none))
+            let keys = KeyBeats::of(constants.hdp() as usize);
+            (keys.total(n as usize) as u64, u64::from(!none))
         }
         _ => (n, if none { 0 } else { o.sh.into() }),
     };

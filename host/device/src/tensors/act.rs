@@ -87,13 +87,13 @@ fn attention(c: &Context<'_>, out: &mut Vec<Found>) {
     }
 }
 
-/// Query codes: a word per lane step and KV head, columns repeated.
+/// Query codes: a word per lane step and KV head, columns of narrow heads repeated.
 fn queries(c: &Context<'_>, base: usize, tensor: Tensor, out: &mut Vec<Found>) {
     let (a, s) = (&c.layout.act, &c.layout.shape);
     for b in bytes(c, base) {
         let row = (b.word % a.q_x) * s.lanes + b.lane;
         let head = (b.word / a.q_x) * s.group + row % s.group;
-        if b.col < MACS {
+        if b.col < MACS.max(s.hdp) {
             let element = b.col % s.hdp;
             out.push(Found {
                 tensor,

@@ -38,9 +38,10 @@ fn keys(c: &Context<'_>, beats: &Beats, layer: usize, head: usize, out: &mut Vec
     let at = c.layout.key_place(layer, head, c.position + token as u64);
     let mut push =
         |tensor, element, value| out.push(Found { tensor, token, head: Some(head), element, value });
-    if let Some(beat) = beats.get(&(at.channel, at.codes)) {
-        for d in 0..c.layout.shape.hdp {
-            push(Tensor::KCodes, d, get_nibble(beat, at.first + d).into());
+    for d in 0..c.layout.shape.hdp {
+        let (beat, multiplier) = at.code(d);
+        if let Some(beat) = beats.get(&(at.channel, beat)) {
+            push(Tensor::KCodes, d, get_nibble(beat, multiplier).into());
         }
     }
     if let Some(beat) = beats.get(&(at.channel, at.params)) {

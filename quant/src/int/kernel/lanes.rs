@@ -157,6 +157,7 @@ versions! {
 mod tests {
     use super::*;
     use crate::int::kernel::Simd;
+    use accllm_hw::sizes::{MAX_HEAD_DIM, PADDED_HEADS};
     use proptest::prelude::*;
 
     proptest! {
@@ -211,14 +212,14 @@ mod tests {
 
         #[test]
         fn attention_equals_the_leaf_functions(
-            x in proptest::collection::vec(any::<i32>(), 128),
-            small in 8u32..24, wide_head in any::<bool>(), position in 0u64..1_000_000, shift in 0u32..16,
-            dot in proptest::collection::vec(-130_048i32..=130_048, 50),
+            x in proptest::collection::vec(any::<i32>(), MAX_HEAD_DIM),
+            small in 8u32..24, width in 0usize..3, position in 0u64..1_000_000, shift in 0u32..16,
+            dot in proptest::collection::vec(-260_096i32..=260_096, 50),
             scale in proptest::collection::vec(1u16..=4369, 50),
             base in proptest::collection::vec(any::<i16>(), 50),
-            q_sum in -16_256i32..=16_256, (q_scale, zm, zs) in (1u16..=259, any::<u16>(), 0u32..48),
+            q_sum in -32_512i32..=32_512, (q_scale, zm, zs) in (1u16..=259, any::<u16>(), 0u32..48),
         ) {
-            let hdp = if wide_head { 128 } else { 64 };
+            let hdp = PADDED_HEADS[width];
             let head: Vec<i32> = x[..hdp].iter().map(|v| v >> small).collect();
             let (cos, sin) = fixed::rope_row(position, &accllm_hw::rope::Rope::plain(1e4), hdp, hdp);
             let mut turned = vec![0; hdp];

@@ -1,6 +1,6 @@
 //! Random K and V cache contents and their beats, packed as `docs/formats.md` §2 says.
 
-use accllm_hw::beat::{Beat, key_param, set_nibble, set_param};
+use accllm_hw::beat::{Beat, KeyBeats, key_param, set_nibble, set_param};
 use accllm_hw::config::{Config, GROUP, MACS, PARAMS};
 
 use crate::memory::Rng;
@@ -32,18 +32,18 @@ impl Keys {
 
     /// One stream of beats for each channel. Slots are filled up to whole steps with zeros.
     pub fn streams(&self, config: &Config) -> Vec<Vec<Beat>> {
-        let tpb = MACS / self.hdp;
-        let chunk = PARAMS / tpb;
-        let steps = self.params.len().div_ceil(config.channels * tpb);
-        let mut out = vec![vec![[0; 64]; steps + steps.div_ceil(chunk)]; config.channels];
+        let keys = KeyBeats::of(self.hdp);
+        let steps = self.params.len().div_ceil(config.channels * keys.keys);
+        let mut out = vec![vec![[0; 64]; keys.total(steps)]; config.channels];
         for (w, &(scale, base)) in self.params.iter().enumerate() {
-            let (step, channel, half) = (w / (config.channels * tpb), w / tpb % config.channels, w % tpb);
-            let start = step / chunk * (1 + chunk);
+            let (all, half) = (w / keys.keys, w % keys.keys);
+            let (step, channel) = (all / config.channels, all % config.channels);
+            let (params, codes) = keys.at(step);
             let beats = &mut out[channel];
-            set_param(&mut beats[start], (step * tpb + half) % PARAMS, key_param(scale, base));
+            set_param(&mut beats[params], (step * keys.keys + half) % PARAMS, key_param(scale, base));
             for d in 0..self.hdp {
                 let code = self.codes[w * self.hdp + d];
-                set_nibble(&mut beats[start + 1 + step % chunk], half * self.hdp + d, code);
+                set_nibble(&mut beats[codes + d / MACS], half * self.hdp + d % MACS, code);
             }
         }
         out

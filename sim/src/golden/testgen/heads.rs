@@ -1,7 +1,9 @@
 //! Cases of the instructions on heads: rotation, quantization, softmax, attention output.
 
-use accllm_hw::config::{GROUP, MACS, PARAMS};
+use accllm_hw::beat::KeyBeats;
+use accllm_hw::config::{GROUP, MACS};
 use accllm_hw::isa::{FLAG_FINAL, FLAG_WIDE, Instr};
+use accllm_hw::sizes::MAX_HEAD_DIM;
 use accllm_hw::tables::{Recip, recip};
 
 use super::super::{Constant, Scalar};
@@ -29,7 +31,7 @@ pub(super) fn hadw(b: &mut Builder) -> Instr {
 }
 
 pub(super) fn hadx(b: &mut Builder) -> Instr {
-    let half = (b.config.vec << b.range(0, 3)).min(64);
+    let half = (b.config.vec << b.range(0, 4)).min(MAX_HEAD_DIM / 2);
     let n = 2 * half * b.range(1, 6);
     let a = b.values(n, 24);
     let c = if b.chance(50) { a } else { b.room(n) };
@@ -103,10 +105,10 @@ pub(super) fn qk(b: &mut Builder) -> Instr {
         let base = b.signed(16) as i16;
         set_scale(b, first + h, 4369, base);
     }
-    let tpb = config.tokens_per_beat(hdp);
+    let keys = KeyBeats::of(hdp);
     let region = |slots: usize| {
-        let steps = slots / (config.channels * tpb);
-        steps.div_ceil(PARAMS / tpb) * (1 + PARAMS / tpb)
+        let steps = slots / (config.channels * keys.keys);
+        steps.div_ceil(keys.chunk()) * keys.chunk_beats()
     };
     let (sink_pad, ring) = (b.constant(Constant::SinkPad), b.constant(Constant::Ring));
     let stride = region(sink_pad) + region(ring) + b.range(0, 3);

@@ -53,16 +53,17 @@ pub(super) fn matk(b: &mut Builder) -> Instr {
     let step = config.channels * config.tokens_per_beat(hdp);
     let slots = step * b.range(1, b.constant(Constant::Ring) / step);
     let keys = Keys::random(&mut b.rng, hdp, slots);
-    let (word, _) = b.act(rows, MACS);
+    let columns = MACS.max(hdp);
+    let (word, _) = b.act(rows, columns);
     for r in 0..rows {
         let q: Vec<i8> = (0..hdp).map(|_| b.signed(8).max(-127) as i8).collect();
-        for col in 0..MACS {
+        for col in 0..columns {
             b.set_act(word as usize, r, col, q[col % hdp]);
         }
     }
     let first = b.range(0, config.scalars - rows);
     for r in 0..rows {
-        b.state.scalars_mut()[first + r].q_sum = b.signed(15).clamp(-16256, 16256) as i16;
+        b.state.scalars_mut()[first + r].q_sum = b.signed(16).clamp(-32512, 32512) as i16;
     }
     let sink_pad = b.constant(Constant::SinkPad);
     Instr {

@@ -1,8 +1,9 @@
 //! Building blocks of cases: random values and places for them.
 
-use accllm_hw::beat::Beat;
+use accllm_hw::beat::{Beat, KeyBeats};
 use accllm_hw::config::{COLS, Config, GROUP};
 use accllm_hw::fixed::EXPONENT_MAX;
+use accllm_hw::sizes::{PADDED_HEADS, padded_head};
 
 use super::super::{Constant, Image, Limits, Port, State};
 use crate::memory::Rng;
@@ -132,17 +133,18 @@ impl Builder {
     /// Random head dimension, GQA, sinks, window and ring; returns the padded head dimension.
     pub(super) fn attention(&mut self) -> usize {
         let c = self.config;
-        let hd = 2 * self.range(8, 64);
-        let hdp = if hd > 64 { 128 } else { 64 };
+        let most = self.pick(&PADDED_HEADS);
+        let hd = 2 * self.range(8, most / 2);
+        let hdp = padded_head(hd);
         let unit = c.slot_block(hdp);
         let n_sink = if self.chance(25) { 0 } else { self.range(1, 8) };
         let sink_pad = n_sink.next_multiple_of(unit);
         let ring = unit * self.range(1, (256 / unit).max(1));
         let n_window = self.range(1, ring);
         let gqa = self.range(1, 4);
-        let chunk = accllm_hw::config::PARAMS / c.tokens_per_beat(hdp);
-        let sink_steps = sink_pad / (c.channels * c.tokens_per_beat(hdp));
-        let k_window = sink_steps.div_ceil(chunk) * (1 + chunk);
+        let keys = KeyBeats::of(hdp);
+        let sink_steps = sink_pad / (c.channels * keys.keys);
+        let k_window = sink_steps.div_ceil(keys.chunk()) * keys.chunk_beats();
         let score_row = (sink_pad + ring).next_multiple_of(c.score_banks());
         for (constant, value) in [
             (Constant::Hdp, hdp),

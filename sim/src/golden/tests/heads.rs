@@ -3,6 +3,7 @@
 use super::*;
 use accllm_hw::fixed::rotate_head;
 use accllm_hw::isa::FLAG_FINAL;
+use accllm_hw::sizes::PADDED_HEADS;
 use accllm_hw::tables::{Recip, recip};
 
 fn constant(case: &Case, which: Constant) -> usize {
@@ -56,7 +57,7 @@ fn hadamard_stages() {
 #[test]
 fn rope_and_hadamard_make_the_rotation_of_a_head() {
     for config in CONFIGS.iter() {
-        for hdp in [64, 128] {
+        for hdp in PADDED_HEADS {
             let mut golden = Golden::with_limits(config, Limits::open(0, 0));
             golden.state.set_constant(Constant::Hdp, hdp as u32);
             let y: Vec<i32> = (0..hdp as i32).map(|i| (i * 30011) % 40009 - 20000).collect();
@@ -139,7 +140,7 @@ fn queries() {
             let sum: i32 = (0..hdp).map(code).sum();
             out.insert((Space::Scalar(Field::QSum), at), sum);
             let row = usize::from(i.m) * g + h % g;
-            for col in 0..128 {
+            for col in 0..hdp.max(128) {
                 // The KV head selects the word as if each had 256 columns.
                 put_act(&mut out, act(case, i.c, i.x, row, h / g * 256 + col), code(col % hdp), 0);
             }
@@ -160,7 +161,7 @@ fn keys_are_appended() {
     check(Op::QK, 60, |case| {
         let (i, hdp, c) = (case.instr, constant(case, Constant::Hdp), case.config.channels);
         let (sink, w) = slot(case);
-        let tpb = 128 / hdp;
+        let (tpb, beats) = ((128 / hdp).max(1), hdp.div_ceil(128));
         let (step, channel, g) = (w / (c * tpb), w / tpb % c, w % tpb);
         let space = Space::Channel(channel as u8);
         let mut out = Expected::new();
@@ -169,7 +170,7 @@ fn keys_are_appended() {
             let region = if sink { 0 } else { constant(case, Constant::KWindow) };
             let head = i.c as usize + h * usize::from(i.k) + region;
             let per = 16 / tpb;
-            let params = head + step / per * (per + 1);
+            let params = head + step / per * (per * beats + 1);
             let result = step * tpb + g;
             let word = u32::from(s.scale) | u32::from(s.base as u16) << 16;
             for (b, v) in word.to_le_bytes().into_iter().enumerate() {
@@ -179,11 +180,12 @@ fn keys_are_appended() {
                 let v = vmem(case, i.a, h * hdp + d) - i128::from(s.base);
                 clamp(round(v * i128::from(s.r), 15 + s.k), -8, 7) as u8 & 15
             };
-            // Element g*hdp + d is nibble 4s + q with s, q its position in a group of 32 and the group.
-            for s in 0..32 {
+            // Element g*hdp + d is nibble 4s + q with s, q its position in a group of 32 and the group; 128 elements a beat.
+            for (part, s) in (0..beats).flat_map(|part| (0..32).map(move |s| (part, s))) {
                 for q in (0..4).step_by(2).filter(|q| (g * hdp..(g + 1) * hdp).contains(&(q * 32))) {
-                    let byte = code(q * 32 + s - g * hdp) | code((q + 1) * 32 + s - g * hdp) << 4;
-                    let at = (params + 1 + step % per) * 64 + 2 * s + q / 2;
+                    let d = part * 128 + q * 32 + s - g * hdp;
+                    let byte = code(d) | code(d + 32) << 4;
+                    let at = (params + 1 + step % per * beats + part) * 64 + 2 * s + q / 2;
                     out.insert((space, at as u64), byte.into());
                 }
             }

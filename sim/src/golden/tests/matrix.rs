@@ -5,6 +5,7 @@ use super::*;
 use crate::memory::Rng;
 use accllm_hw::beat::WeightFormat;
 use accllm_hw::isa::FLAG_WIDE;
+use accllm_hw::sizes::PADDED_HEADS;
 use proptest::prelude::*;
 
 /// Random inputs of a linear layer: int8 codes, and an exponent for each block of 256 columns.
@@ -145,7 +146,7 @@ fn matw_by_hand() {
 
 fn scores(config: &Config, seed: u64, hdp: usize, steps: usize, rows: usize) {
     let mut rng = Rng::new(seed);
-    let slots = steps * config.channels * 128 / hdp;
+    let slots = steps * config.channels * config.tokens_per_beat(hdp);
     let keys = Keys::random(&mut rng, hdp, slots);
     let mut golden = Golden::with_limits(config, Limits::open(1 << 20, 0));
     let mut image = Image::new(config.channels);
@@ -158,7 +159,7 @@ fn scores(config: &Config, seed: u64, hdp: usize, steps: usize, rows: usize) {
     let q: Vec<i8> = (0..rows * hdp).map(|_| rng.range(0, 254) as i8).collect();
     for (i, &v) in q.iter().enumerate() {
         let (r, d) = (i / hdp, i % hdp);
-        for copy in 0..128 / hdp {
+        for copy in 0..config.tokens_per_beat(hdp) {
             let index = golden.state.act_index(9 + r / config.lanes, r % config.lanes, copy * hdp + d);
             golden.state.act_mut()[index] = v;
         }
@@ -233,12 +234,12 @@ fn sums(config: &Config, seed: u64, dims: usize, blocks: usize, rows: usize, wid
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
-    fn matk_is_the_product_with_dequantized_keys(seed: u64, wide_head: bool, steps in 1usize..40, rows in 1usize..9, c in 0usize..3) {
-        scores(&CONFIGS[c], seed, if wide_head { 128 } else { 64 }, steps, rows);
+    fn matk_is_the_product_with_dequantized_keys(seed: u64, width in 0usize..3, steps in 1usize..40, rows in 1usize..9, c in 0usize..3) {
+        scores(&CONFIGS[c], seed, PADDED_HEADS[width], steps, rows);
     }
 
     #[test]
-    fn matv_is_the_weighted_sum(seed: u64, dims in 1usize..129, blocks in 1usize..12, rows in 1usize..9, wide: bool, c in 0usize..3) {
+    fn matv_is_the_weighted_sum(seed: u64, dims in 1usize..257, blocks in 1usize..12, rows in 1usize..9, wide: bool, c in 0usize..3) {
         sums(&CONFIGS[c], seed, dims, blocks, rows, wide);
     }
 }

@@ -63,9 +63,9 @@ pub fn fill(b: &mut Bench, extreme: bool) -> Outcome {
     let mut sums = std::mem::take(&mut b.q_sum);
     for s in &mut sums {
         *s = match b.rng.range(0, 9) {
-            0 => 16256,
-            1 => -16256,
-            _ => b.rng.range(0, 32512) as i16 - 16256,
+            0 => 32512,
+            1 => -32512,
+            _ => (b.rng.range(0, 65024) as i32 - 32512) as i16,
         };
     }
     b.q_sum = sums;
@@ -107,8 +107,7 @@ pub fn operation(b: &mut Bench, mode: Mode, rows: Option<usize>, long: bool) -> 
         }
         Mode::Keys => {
             u.x = 0;
-            let tpb = 128 / hdp;
-            let step = (cfg.channels * tpb) as u64;
+            let step = (cfg.channels * cfg.tokens_per_beat(hdp)) as u64;
             let steps = u64::from(score_row) / step;
             u.n = r.range(1, most_steps.min(steps)) as u32;
             u.c = (r.range(0, steps - u64::from(u.n)) * step) as u32;

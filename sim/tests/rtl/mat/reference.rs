@@ -79,7 +79,8 @@ impl Uop {
                 (n * k + scales + n.div_ceil(16), n * k + scales + n.div_ceil(16))
             }
             Op::MATK => {
-                let t = n + (n * (128 / hdp) as u64).div_ceil(16);
+                let tokens = n * (128 / hdp).max(1) as u64;
+                let t = n * hdp.div_ceil(128) as u64 + tokens.div_ceil(16);
                 (t, t)
             }
             _ => ((sh - 1) * k + n, sh * n),
@@ -192,19 +193,19 @@ impl World<'_> {
     }
 
     fn matk(&self, u: &Uop) -> Vec<Write> {
-        let tpb = 128 / self.hdp;
+        let (tpb, beats) = ((128 / self.hdp).max(1), self.hdp.div_ceil(128));
         let mut out = Vec::new();
         for c in 0..self.cfg.channels {
             for step in 0..u.n as usize {
                 for g in 0..tpb {
                     let result = step * tpb + g;
                     let region = &self.memory[c][u.a as usize..];
-                    let p = get_param(&region[result / 16 * (1 + 16 / tpb)], result % 16);
-                    let beat = &region[step + step * tpb / 16 + 1];
+                    let p = get_param(&region[result / 16 * (1 + 16 / tpb * beats)], result % 16);
+                    let codes = &region[step * beats + step * tpb / 16 + 1..];
                     let slot = (step * self.cfg.channels + c) * tpb + g;
                     for row in 0..u.m as usize {
                         let dot: i64 = (g * self.hdp..(g + 1) * self.hdp)
-                            .map(|m| self.x(u.b, row, m) * i64::from(get_nibble(beat, m)))
+                            .map(|m| self.x(u.b, row, m) * i64::from(get_nibble(&codes[m / 128], m % 128)))
                             .sum();
                         let q_sum = i64::from(self.q_sum[u.aux as usize + row]);
                         let score = i64::from(p & 0xffff) * dot + i64::from((p >> 16) as i16) * q_sum;

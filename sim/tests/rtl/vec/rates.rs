@@ -20,8 +20,11 @@ fn words(case: &Case, op: Op) -> u64 {
         Op::NORMQ | Op::SILU => n.next_multiple_of(32) / v,
         Op::ATTQ => constant(Constant::Gqa) * n.next_multiple_of(32) / v,
         Op::ROPE | Op::STATK | Op::STATQ | Op::QQ => n * constant(Constant::Hdp) / v,
-        // The parameters of a head and its codes in eight pieces.
-        Op::QK => n * (constant(Constant::Hdp) / v).max(12),
+        // The parameters of a head and its codes in eight pieces, of a wide head twice.
+        Op::QK => {
+            let hdp = constant(Constant::Hdp);
+            n * (hdp / v).max(12 * hdp.div_ceil(128))
+        }
         // A step of V goes to all channels in three cycles.
         Op::QV => {
             let step = 4 * case.config.channels as u64;
