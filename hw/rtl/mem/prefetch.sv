@@ -43,13 +43,15 @@ module prefetch
   state_t state;
   logic [15:0] pc, stride;
   logic [31:0] steps;
-  logic empty, pair, double, weights, scaled, parameters, outside, ready;
+  logic empty, pair, weights, scaled, parameters, outside, ready;
   logic [31:0] low, high;  // parts of the product
   logic [47:0] values;     // value beats of a weight
   logic [49:0] others;     // parameter and scale beats
   logic [49:0] beats;      // of a segment
   logic [ 7:0] segments;
   logic [31:0] at;
+  logic two_beats;  // a key's
+  always_ff @(posedge clk) two_beats <= consts.hdp == 32'd256;
 
   // Parameter beats: one in front of 16 results; scale beats: one in front of 8 value beats.
   logic [32:0] params;
@@ -104,10 +106,9 @@ module prefetch
         steps <= uop.n;
         stride <= uop.k;
         pair <= uop.op == OP_MATK && consts.hdp == 32'd64;
-        double <= uop.op == OP_MATK && consts.hdp == 32'd256;
         segments <= uop.op == OP_MATV ? uop.sh : 8'd1;
         empty <= uop.n == 0 || uop.m == 0 || (uop.op == OP_MATV && uop.sh == 0) || (uop.op == OP_MATW && uop.k == 0);
-        values <= 48'(uop.n);
+        values <= uop.op == OP_MATK && two_beats ? {15'd0, uop.n, 1'b0} : 48'(uop.n);
       end
       PRODUCT: begin
         low  <= steps[15:0] * stride;
@@ -115,7 +116,6 @@ module prefetch
       end
       VALUES: begin
         if (weights) values <= 48'(low) + {high, 16'd0};
-        else if (double) values <= {values[46:0], 1'b0};
         params <= (33'(steps) + (pair ? 33'd7 : 33'd15)) >> (pair ? 3 : 4);
       end
       SCALES: others <= (scaled ? scales : 50'd0) + (parameters ? 50'(params) : 50'd0);
