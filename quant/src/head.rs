@@ -1,4 +1,4 @@
-//! Heads as the engine rotates and rounds them: padded to 64 or 128, after a Walsh-Hadamard transform.
+//! Heads as the engine rotates and rounds them: padded to 64, 128 or 256, after a Walsh-Hadamard transform.
 
 use accllm_hw::sizes::padded_head;
 
@@ -53,7 +53,7 @@ pub(crate) fn hadamard(head: &[f32], lead: usize) -> Vec<f32> {
     transform(padded(head, lead))
 }
 
-/// A head in the engine's padded layout: width 64, or 128 for heads wider than 64, the two halves of the head at the
+/// A head in the engine's padded layout: the smallest width of the three that holds it, the two halves of the head at the
 /// starts of the two halves, pair `lead` and pair 0 in each other's place.
 pub(crate) fn padded(head: &[f32], lead: usize) -> Vec<f32> {
     let half = head.len() / 2;

@@ -244,6 +244,8 @@ fn quantized() -> Outcome {
         "qwen3 with yarn and biases",
         "smollm3",
         "phi3 with longrope",
+        "qwen3 with heads of 256",
+        "phi3 with longrope and heads of 160",
     ];
     for name in names {
         let (case, folder) = (find(name)?, tempfile::tempdir()?);

@@ -47,10 +47,10 @@ fn outputs_that_cannot_be_written() {
     let out = dir.path().join("out");
     fails(&["quantize", "bundled", arg(&out), "--prefix", "Once upon a time, there"], &["prefix", "4 sinks"]);
     fails(&["quantize", "bundled", arg(&out), "--prefix", ""], &["prefix is empty"]);
-    for option in [["--start", "bundled"], ["--train-minutes", "5"]] {
+    for option in [["--start", "bundled"], ["--train-minutes", "5"], ["--train-rate", "0.01"]] {
         fails(&[&["quantize", "bundled", arg(&out)], &option[..]].concat(), &[option[0], "--preset gpu"]);
     }
-    fails(&["quantize", "bundled", arg(&out), "--train-minutes", "0"], &["0 is not in 1.."]);
+    fails(&["quantize", "bundled", arg(&out), "--train-minutes", "0"], &["give a number above 0"]);
     for (layers, word) in
         [("2-9=wanda", "layers 2 to 9"), ("3-2=wanda", "layers 3 to 2"), ("4=wanda", "0 to 3")]
     {

@@ -11,7 +11,7 @@ use accllm_quant::import::load_model;
 use accllm_quant::model::WeightFormat;
 use accllm_quant::perplexity::Protocol;
 use accllm_quant::quantize::{
-    Closed, Options, Pruning, Quantized, quantize_trained, quantize_with, self_text,
+    Closed, Options, Pruning, Quantized, migrated, quantize_trained, quantize_with, self_text,
 };
 use accllm_quant::tokenizer::TextTokenizer;
 use accllm_quant::train::{Reached, Training};
@@ -36,6 +36,8 @@ const RATE: f64 = 0.3;
 const GPU_WINDOW: usize = 1024;
 /// See [`GPU_WINDOW`].
 const GPU_WINDOWS: usize = 32;
+/// Bits a weight from which on a training on a card starts with the steps of activations moved into the weights.
+const MIGRATED: f64 = 4.0;
 
 /// How much work goes into a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +109,9 @@ pub struct Recipe {
     /// Tokens of the training of the whole model, passes over the text included; `None` for the preset's number.
     pub train: Option<usize>,
     /// Minutes of a training on a card, at most.
-    pub minutes: Option<u64>,
+    pub minutes: Option<f64>,
+    /// Rate of the matrices in a training on a card; the others are in proportion.
+    pub rate: Option<f64>,
     /// A trained model that a training on a card starts from.
     pub start: Option<PathBuf>,
     /// Of everything random.
@@ -131,6 +135,7 @@ impl Recipe {
             layer_passes: 0,
             train: None,
             minutes: None,
+            rate: None,
             start: None,
             seed: 1,
         }
@@ -322,7 +327,7 @@ pub fn quantize(
     bars: &dyn Progress,
 ) -> Result<Quantized> {
     if recipe.preset == Preset::Gpu {
-        return quantize_on_card(float, tokenizer, recipe, work, bars);
+        return quantize_on_card(float, tokenizer, calibration, recipe, work, bars);
     }
     let (text, options) = recipe.prepare(&float, tokenizer, calibration, work, bars)?;
     let mut meter = Meter { bars, phase: None, done: 0 };
@@ -331,43 +336,80 @@ pub fn quantize(
     Ok(result?)
 }
 
-/// Trains on the card, and makes integers of what comes back, whose weights already lie on their grid.
+/// Trains on the card, and makes integers of what comes back, which lies on its grids already.
 fn quantize_on_card(
     float: FloatModel,
     tokenizer: &TextTokenizer,
+    calibration: &Calibration,
     recipe: &Recipe,
     work: Option<&Path>,
     bars: &dyn Progress,
 ) -> Result<Quantized> {
-    if recipe.formats != Formats::One(WeightFormat::W2Sparse) {
-        return Err(Error::Argument(
-            "the preset gpu trains W2 2:4; leave the format out, or use another preset".into(),
-        ));
-    }
     let sizes = recipe.sizes(&float.config);
-    let options = Options {
-        calibration: Protocol { window: sizes.window, windows: Some(GPU_WINDOWS) },
-        ..Options::default()
+    let calibrated = Protocol { window: sizes.window, windows: Some(GPU_WINDOWS) };
+    Options { calibration: calibrated, ..Options::default() }.check(&float.config)?;
+    let costs = match recipe.formats {
+        Formats::Mixed(budget) => Some(Costs::new(&float.config, budget)?),
+        Formats::One(_) | Formats::Each(_) => None,
     };
-    options.check(&float.config)?;
     let mut how = gpu::Recipe { seed: recipe.seed, ..gpu::Recipe::default() };
+    how = how.for_positions(float.config.max_positions);
     how.text = recipe.tokens.unwrap_or(how.text);
     how.train = recipe.train.unwrap_or(how.train);
-    how.seconds = recipe.minutes.map(|m| 60 * m);
-    let start = recipe.start.as_deref().map(load_model).transpose()?;
-    if start.is_some() {
+    how.seconds = recipe.minutes.map(|m| (60.0 * m).ceil() as u64);
+    let mut start = recipe.start.as_deref().map(load_model).transpose()?;
+    let card = gpu::Card::open(&float.config)?;
+    let beginnings = match calibration.given() {
+        true => calibration.beginnings(&float, tokenizer)?,
+        false => gpu::beginnings(tokenizer, float.config.sizes.vocab, recipe.seed)?,
+    };
+    let mut meter = CardMeter { bars, stage: None, done: 0, since: Instant::now(), from: 0 };
+    let text = card.write(&float, &beginnings, &how, work, &mut |report| meter.show(report));
+    meter.end();
+    let text = text?;
+    let formats = match (recipe.formats, costs) {
+        (Formats::Each(each), _) => vec![each; float.config.sizes.layers],
+        (Formats::One(format), _) => vec![[format; 7]; float.config.sizes.layers],
+        (Formats::Mixed(_), costs) => {
+            let costs = costs.ok_or_else(|| Error::Argument("a mixture needs a budget".into()))?;
+            mixture(&float, &text, sizes.window, &costs, work, bars)?
+        }
+    };
+    let options = Options { calibration: calibrated, layer_formats: formats.clone(), ..Options::default() };
+    let bits = mean_bits(&float.config, &formats);
+    how = how.for_bits(bits);
+    // Two bits change the weights so much that where they start makes no difference.
+    if start.is_none() && bits >= MIGRATED {
+        start = Some(migrated(&float, &text, &options)?);
+    } else if start.is_some() {
         how = how.going_on();
     }
-    let beginnings = gpu::beginnings(tokenizer, float.config.sizes.vocab, recipe.seed)?;
-    let mut meter = CardMeter { bars, stage: None, done: 0, since: Instant::now(), from: 0 };
-    let trained =
-        gpu::train(&float, start.as_ref(), &beginnings, &how, work, &mut |report| meter.show(report));
+    how = recipe.rate.map_or(how.clone(), |rate| how.at_rate(rate));
+    let task = gpu::Task {
+        model: &float,
+        start: start.as_ref(),
+        text: &text,
+        formats: &formats,
+        recipe: &how,
+        folder: work,
+    };
+    let trained = card.train(&task, &mut |report| meter.show(report));
     meter.end();
-    let gpu::Trained { model, head, text, .. } = trained?;
+    let gpu::Trained { model, grids, .. } = trained?;
     let mut meter = Meter { bars, phase: None, done: 0 };
-    let result = quantize_trained(model, head, &text, &options, &mut |p| meter.show(p));
+    let result = quantize_trained(model, grids, &text, &options, &mut |p| meter.show(p));
     meter.end();
     Ok(result?)
+}
+
+/// Bits a weight of the layers' linears, scales included, on average.
+fn mean_bits(c: &LlamaConfig, formats: &[[WeightFormat; 7]]) -> f64 {
+    let sizes = c.sizes.linear_weights();
+    let layer = |formats: &[WeightFormat; 7]| -> f64 {
+        formats.iter().zip(sizes).map(|(format, n)| format.bits() * n as f64).sum()
+    };
+    let weights = formats.len() * sizes.iter().sum::<usize>();
+    formats.iter().map(layer).sum::<f64>() / weights.max(1) as f64
 }
 
 /// Shows the progress of a training on a card: tokens, their rate, the loss.

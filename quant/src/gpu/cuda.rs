@@ -143,9 +143,7 @@ impl Device for Cuda {
         // SAFETY: the memory is zeroed before it is read.
         let at = unsafe { result::malloc_sync(bytes.max(16)) }.map_err(|e| {
             let (need, free) = (bytes >> 20, free >> 20);
-            Error::Argument(format!(
-                "the card has no {need} MB left ({free} MB are free): {e:?}; use a smaller --gpu-batch"
-            ))
+            Error::Argument(format!("the card has no {need} MB left ({free} MB are free): {e:?}"))
         })?;
         self.zero(Ptr(at), bytes.max(16))?;
         Ok(Ptr(at))

@@ -206,11 +206,6 @@ impl Drop for Memory<'_> {
     }
 }
 
-/// The bytes of numbers.
-pub(super) fn bytes_of<T: Number>(data: &[T]) -> Vec<u8> {
-    data.iter().flat_map(|x| x.bytes()).collect()
-}
-
 /// Numbers from the device.
 pub(super) fn fetch<T: Number>(device: &dyn Device, from: Ptr, count: usize) -> Result<Vec<T>> {
     let mut bytes = vec![0u8; count * T::SIZE];
@@ -218,15 +213,23 @@ pub(super) fn fetch<T: Number>(device: &dyn Device, from: Ptr, count: usize) -> 
     Ok(bytes.chunks_exact(T::SIZE).map(T::read).collect())
 }
 
+/// Numbers that are put on the device at a time.
+const PUT: usize = 1 << 20;
+
 /// Puts numbers on the device.
 pub(super) fn put<T: Number>(device: &dyn Device, to: Ptr, data: &[T]) -> Result<()> {
-    device.upload(to, &bytes_of(data))
+    let mut bytes = vec![0u8; PUT.min(data.len()) * T::SIZE];
+    for (i, part) in data.chunks(PUT).enumerate() {
+        bytes.chunks_exact_mut(T::SIZE).zip(part).for_each(|(to, x)| x.write(to));
+        device.upload(to.bytes(i * PUT * T::SIZE), &bytes[..part.len() * T::SIZE])?;
+    }
+    Ok(())
 }
 
 /// A number as the device holds it: little-endian.
 pub(super) trait Number: Copy {
     const SIZE: usize;
-    fn bytes(self) -> impl Iterator<Item = u8>;
+    fn write(self, to: &mut [u8]);
     fn read(bytes: &[u8]) -> Self;
 }
 
@@ -234,8 +237,8 @@ macro_rules! number {
     ($t:ty, $size:literal) => {
         impl Number for $t {
             const SIZE: usize = $size;
-            fn bytes(self) -> impl Iterator<Item = u8> {
-                self.to_le_bytes().into_iter()
+            fn write(self, to: &mut [u8]) {
+                to.copy_from_slice(&self.to_le_bytes());
             }
             fn read(bytes: &[u8]) -> Self {
                 let mut raw = [0u8; $size];

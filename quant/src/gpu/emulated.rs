@@ -19,6 +19,8 @@ pub(super) struct Emulated {
 }
 
 impl Emulated {
+    pub const NAME: &str = "kernels on the CPU";
+
     /// Compiles the kernels for a model's sizes; `None`, with a message, where there is no C++ compiler.
     pub fn new(shape: &KernelShape) -> Option<Self> {
         let folder = tempfile::tempdir().ok()?;
@@ -59,7 +61,7 @@ impl Emulated {
 
 impl Device for Emulated {
     fn name(&self) -> String {
-        "kernels on the CPU".into()
+        Self::NAME.into()
     }
 
     fn free_bytes(&self) -> Result<usize> {

@@ -1,8 +1,8 @@
-//! Training of a whole model in W2 2:4 on a graphics card: see `docs/gpu.md`.
+//! Training of a whole model on a graphics card, to weights of two and four bits: see `docs/gpu.md`.
 //!
-//! The model writes text on the card ([`write`]), and learns in W2 2:4 to predict what the float model predicts
+//! The model writes text on the card ([`write`]), and learns with rounded weights to predict what the float model predicts
 //! ([`train`]). Kernels are CUDA C++ (`kernels/`), compiled when the program runs; tests run them on the CPU as well. What comes
-//! out is a float model whose linears lie on the grid; [`crate::quantize::quantize`] keeps it exactly.
+//! out are grids, which [`crate::quantize::quantize_trained`] keeps exactly.
 
 // Without a card all of this is there for its tests alone.
 #![cfg_attr(not(feature = "cuda"), allow(dead_code))]
@@ -13,14 +13,18 @@ mod cuda;
 mod device;
 #[cfg(test)]
 mod emulated;
+mod formats;
+mod lesson;
 mod net;
 mod optimizer;
 #[cfg(feature = "cuda")]
 mod products;
 mod recipe;
+mod room;
 mod shape;
 mod state;
 mod steps;
+mod teacher;
 #[cfg(test)]
 mod tests;
 mod train;
@@ -30,38 +34,78 @@ mod write;
 
 pub use beginnings::beginnings;
 pub use recipe::Recipe;
-pub use train::{Report, Stage, Trained};
+pub use train::{Report, Stage, Task, Trained};
 
 use crate::Result;
+use crate::config::LlamaConfig;
 use crate::float::FloatModel;
+use device::Device;
 use std::path::Path;
 
-/// Trains all linears of `model` in W2 2:4 on the first NVIDIA card, from the weights of `start` where that is given. `beginnings` are token sequences that texts of the model begin
-/// with. Text and state are kept in `folder`, where there is one: a run that was interrupted goes on from there.
-///
-/// # Errors
-/// `start` has other sizes; the program was built without the feature `cuda`; driver, libraries or a card are missing; the model or the recipe does
-/// not fit the card; the folder cannot be written, or what is kept there is damaged.
-pub fn train(
-    model: &FloatModel,
-    start: Option<&FloatModel>,
-    beginnings: &[Vec<u32>],
-    recipe: &Recipe,
-    folder: Option<&Path>,
-    progress: &mut dyn FnMut(Report),
-) -> Result<Trained> {
+/// The first NVIDIA card, with the kernels for a model's sizes.
+pub struct Card {
     #[cfg(feature = "cuda")]
-    {
-        let device = cuda::Cuda::open(&shape::KernelShape::of(&model.config)?)?;
-        train::train_on(&device, model, start.unwrap_or(model), beginnings, recipe, folder, progress)
-    }
+    device: cuda::Cuda,
+    /// There is none in a program without the feature.
     #[cfg(not(feature = "cuda"))]
-    {
-        let _ = (model, start, beginnings, recipe, folder, progress);
-        Err(crate::Error::Argument(
-            "--device cuda: this program was built without it; `make cuda` builds one with it (docs/gpu.md), \
-             and --device cpu trains on the processor"
-                .into(),
-        ))
+    none: std::convert::Infallible,
+}
+
+impl Card {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// The model cannot be trained on a card; the program was built without the feature `cuda`; driver, libraries or a card are
+    /// missing.
+    pub fn open(config: &LlamaConfig) -> Result<Self> {
+        let shape = shape::KernelShape::of(config)?;
+        #[cfg(feature = "cuda")]
+        {
+            Ok(Self { device: cuda::Cuda::open(&shape)? })
+        }
+        #[cfg(not(feature = "cuda"))]
+        {
+            let _ = shape;
+            Err(crate::Error::Argument(
+                "--device cuda: this program was built without it; `make cuda` builds one with it (docs/gpu.md), \
+                 and --device cpu trains on the processor"
+                    .into(),
+            ))
+        }
+    }
+
+    fn device(&self) -> &dyn Device {
+        #[cfg(feature = "cuda")]
+        {
+            &self.device
+        }
+        #[cfg(not(feature = "cuda"))]
+        match self.none {}
+    }
+
+    /// Text of `model`, as much as the recipe wants, or what was kept of it in `folder`, where there is one. `beginnings` are
+    /// token sequences that texts begin with.
+    ///
+    /// # Errors
+    /// The model does not fit the card; the card fails; the folder cannot be written, or what is kept there is damaged.
+    pub fn write(
+        &self,
+        model: &FloatModel,
+        beginnings: &[Vec<u32>],
+        recipe: &Recipe,
+        folder: Option<&Path>,
+        progress: &mut dyn FnMut(Report),
+    ) -> Result<Vec<u32>> {
+        train::write_on(self.device(), model, beginnings, recipe, folder, progress)
+    }
+
+    /// Trains a model's linears on the grids of their formats. The state is kept in the task's folder, where there is one: a run
+    /// that was interrupted goes on from there.
+    ///
+    /// # Errors
+    /// The start has other sizes, text or formats are not what the recipe wants; recipe or model do not fit the card; the card
+    /// fails; the folder cannot be written, or what is kept there is damaged.
+    pub fn train(&self, task: &Task<'_>, progress: &mut dyn FnMut(Report)) -> Result<Trained> {
+        train::train_on(self.device(), task, progress)
     }
 }

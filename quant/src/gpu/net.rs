@@ -9,24 +9,46 @@ use crate::float::Rope;
 /// Queries or keys of a block of the kernels of attention, and its threads.
 const TALL: usize = 64;
 const ATTENTION_THREADS: usize = 128;
-/// Shared memory of those kernels: two tiles each of two matrices, and two rows of numbers each.
-const TILES: usize = 4 * 64 * 64 * 2;
+/// Shared memory of those kernels: two tiles each of two matrices, and two rows of numbers each (fewer for wide heads).
+const TILES: usize = 4 * 8192;
 const NUMBERS: usize = 4 * 64 * 4;
 /// Blocks of the norm's backward kernel.
-const NORM_BLOCKS: usize = 264;
-/// Tokens whose logits are in memory at a time.
-const LOGITS: usize = 8192;
+pub(super) const NORM_BLOCKS: usize = 264;
+/// Rows of values that are kept for the choice of their steps.
+pub(super) const VALUE_ROWS: usize = 512;
+
+/// What a net keeps of each layer on the way forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keeping {
+    /// Nothing: there is no way back.
+    Nothing,
+    /// Its input: all else is computed again on the way back.
+    Inputs,
+    /// All that the way back needs.
+    All,
+}
+
+impl Keeping {
+    /// Tokens whose logits are in memory at a time.
+    pub fn logits(self) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::Inputs => 2048,
+            Self::All => 8192,
+        }
+    }
+}
 
 /// Weights that a pass reads.
 #[derive(Clone, Copy)]
-pub(super) struct Weights {
-    /// Of all layers, bf16.
-    pub layers: Ptr,
+pub(super) struct Weights<'a> {
+    /// Where a layer's are, bf16; they stay there until the next one's are asked for.
+    pub layer: &'a dyn Fn(usize) -> Result<Ptr>,
     /// Of all norms.
     pub gains: Ptr,
     /// Embedding, f32.
     pub table: Ptr,
-    /// The same in bf16: the head.
+    /// Head, bf16.
     pub head: Ptr,
 }
 
@@ -57,14 +79,13 @@ impl Rounding {
     }
 }
 
-/// Activations of a layer that the way back needs.
+/// Activations of a layer that the way back needs, besides its input.
 #[derive(Clone, Copy)]
-pub(super) struct Kept {
-    /// Residual stream before the layer, and in its middle.
-    x: Ptr,
+struct Kept {
+    /// Residual stream in the layer's middle.
     middle: Ptr,
     attn_in: Ptr,
-    pub qkv: Ptr,
+    qkv: Ptr,
     out: Ptr,
     out_rounded: Ptr,
     lse: Ptr,
@@ -76,10 +97,13 @@ pub(super) struct Kept {
 /// Gradients that a step gives.
 #[derive(Clone, Copy)]
 pub(super) struct Gradients {
-    /// f32, as the weights lie.
+    /// f32, as the weights lie; elements from one layer's to the next, 0 where there is room for one layer's.
     pub layers: Ptr,
+    pub apart: usize,
     pub gains: Ptr,
+    /// Of the embedding, and of the head, which is the same where they are tied.
     pub table: Ptr,
+    pub head: Ptr,
 }
 
 /// Memory for passes over `tokens` tokens.
@@ -89,9 +113,15 @@ pub(super) struct Net<'d> {
     pub tokens: usize,
     _memory: Memory<'d>,
     angles: Ptr,
-    pub kept: Vec<Kept>,
-    /// Behind the last layer.
+    keeping: Keeping,
+    /// Residual stream before each layer, or one for all.
+    inputs: Vec<Ptr>,
+    /// Of each layer, or of the one at hand.
+    kept: Vec<Kept>,
+    /// After the last layer.
     last: Ptr,
+    /// Values of each layer's first rows, where steps are to be chosen.
+    pub values: Ptr,
     /// What the student's head reads, and the teacher's.
     pub head_in: Ptr,
     pub aim: Ptr,
@@ -118,21 +148,20 @@ struct Back {
 }
 
 impl<'d> Net<'d> {
-    /// Memory for rows of up to `longest` tokens, `tokens` in all; without `train` only for the way forward.
+    /// Memory for rows of up to `longest` tokens, `tokens` in all.
     pub fn new(
         device: &'d dyn Device,
         config: &LlamaConfig,
         shape: KernelShape,
         tokens: usize,
         longest: usize,
-        train: bool,
+        keeping: Keeping,
     ) -> Result<Self> {
         let mut m = Memory::new(device);
         let (s, n) = (&shape, tokens);
         let kept = |m: &mut Memory| {
             let out = m.bf16s(n * s.sizes.q_width())?;
             Ok(Kept {
-                x: m.f32s(n * s.sizes.hidden)?,
                 middle: m.f32s(n * s.sizes.hidden)?,
                 attn_in: m.bf16s(n * s.sizes.hidden)?,
                 qkv: m.bf16s(n * s.qkv())?,
@@ -144,14 +173,18 @@ impl<'d> Net<'d> {
                 down_in: m.bf16s(n * s.sizes.ff)?,
             })
         };
-        // The way forward alone needs no more than one layer's at a time.
-        let count = if train { s.sizes.layers } else { 1 };
-        let kept: Vec<Kept> = (0..count).map(|_| kept(&mut m)).collect::<Result<_>>()?;
-        let part = if train { LOGITS.min(n) } else { 0 };
+        let count = |all| if all { s.sizes.layers } else { 1 };
+        let train = keeping != Keeping::Nothing;
+        let inputs = (0..count(train)).map(|_| m.f32s(n * s.sizes.hidden)).collect::<Result<_>>()?;
+        let kept = (0..count(keeping == Keeping::All)).map(|_| kept(&mut m)).collect::<Result<_>>()?;
+        let part = keeping.logits().min(n);
         let back = if train { n } else { 0 };
         let net = Self {
             angles: angles(&mut m, device, config, longest)?,
+            keeping,
+            inputs,
             kept,
+            values: m.bf16s(s.sizes.layers * VALUE_ROWS * s.sizes.kv_width())?,
             last: m.f32s(n * s.sizes.hidden)?,
             head_in: m.bf16s(n * s.sizes.hidden)?,
             aim: m.bf16s(n * s.sizes.hidden)?,
@@ -215,91 +248,118 @@ impl<'d> Net<'d> {
     }
 
     /// From the tokens in `ids`, rows of `length`, to what the head reads, in `out`.
-    pub fn forward(&self, w: Weights, length: usize, rounding: Rounding, out: Ptr) -> Result<()> {
+    pub fn forward(&self, w: Weights<'_>, length: usize, rounding: Rounding, out: Ptr) -> Result<()> {
+        let (s, n) = (self.shape, self.tokens);
+        let grid = Grid::each(n * s.sizes.hidden / 4);
+        self.run("embed", grid, &[self.ids.into(), w.table.into(), self.inputs[0].into(), n.into()])?;
+        for l in 0..s.sizes.layers {
+            let last = l + 1 == s.sizes.layers;
+            let next = if last { self.last } else { self.inputs[(l + 1) % self.inputs.len()] };
+            self.layer((w.layer)(l)?, w.gains, l, length, rounding, Some(next))?;
+        }
+        let (end, of_head) = (2 * s.sizes.layers, (s.sizes.layers, Tensor::AttnIn));
+        let (step, most) = (rounding.step(of_head.0, of_head.1), rounding.most(of_head.0, of_head.1));
+        self.norm(self.last, w.gains.f32s(end * s.sizes.hidden), out, step, most)
+    }
+
+    /// Through layer `l` with the weights at `w`, to its output in `next`, where that is wanted.
+    fn layer(
+        &self,
+        w: Ptr,
+        gains: Ptr,
+        l: usize,
+        length: usize,
+        rounding: Rounding,
+        next: Option<Ptr>,
+    ) -> Result<()> {
         let (s, n) = (self.shape, self.tokens);
         let [q, _, _, o, gate, _, down] = s.parts();
-        let grid = Grid::each(n * s.sizes.hidden / 4);
-        self.run("embed", grid, &[self.ids.into(), w.table.into(), self.kept[0].x.into(), n.into()])?;
-        for l in 0..s.sizes.layers {
-            let k = self.kept[l % self.kept.len()];
-            let next =
-                if l + 1 == s.sizes.layers { self.last } else { self.kept[(l + 1) % self.kept.len()].x };
-            let at = |p: usize| w.layers.bf16s(l * s.layer() + p);
-            let gain = |i: usize| w.gains.f32s((2 * l + i) * s.sizes.hidden);
-            let step = |t| rounding.step(l, t);
-            let most = |t| rounding.most(l, t);
-            self.norm(k.x, gain(0), k.attn_in, step(Tensor::AttnIn), most(Tensor::AttnIn))?;
-            self.linear(k.attn_in, at(q.at), [s.qkv(), s.sizes.hidden], k.qkv)?;
-            let warps = Grid::warps(n * (s.sizes.heads + 2 * s.sizes.kv_heads));
-            let value = step(Tensor::Value);
-            self.run(
-                "rope",
-                warps,
-                &[k.qkv.into(), self.angles.into(), length.into(), n.into(), value.into()],
-            )?;
-            let blocks = [length / TALL, s.sizes.heads, n / length];
-            let grid = Grid { blocks, threads: ATTENTION_THREADS, shared: TILES };
-            self.run(
-                "attention",
-                grid,
-                &[k.qkv.into(), k.out.into(), k.lse.into(), length.into(), n.into()],
-            )?;
-            let mut out = k.out;
-            if rounding.most != Ptr(0) {
-                let count = n * s.sizes.q_width();
-                let to = [k.out.into(), k.out_rounded.into(), (count as u64).into()];
-                let how = [step(Tensor::Out).into(), most(Tensor::Out).into()];
-                self.run("round_rows", Grid::each(count / 8), &[to.as_slice(), &how].concat())?;
-                if rounding.steps != Ptr(0) {
-                    out = k.out_rounded;
-                }
+        let (x, k) = (self.inputs[l % self.inputs.len()], self.kept[l % self.kept.len()]);
+        let gain = |i: usize| gains.f32s((2 * l + i) * s.sizes.hidden);
+        let step = |t| rounding.step(l, t);
+        let most = |t| rounding.most(l, t);
+        self.norm(x, gain(0), k.attn_in, step(Tensor::AttnIn), most(Tensor::AttnIn))?;
+        self.linear(k.attn_in, w.bf16s(q.at), [s.qkv(), s.sizes.hidden], k.qkv)?;
+        let out = self.attention(k, l, length, rounding)?;
+        self.linear_onto(out, w.bf16s(o.at), [s.sizes.hidden, s.sizes.q_width()], x, k.middle)?;
+        self.norm(k.middle, gain(1), k.mlp_in, step(Tensor::MlpIn), most(Tensor::MlpIn))?;
+        self.linear(k.mlp_in, w.bf16s(gate.at), [2 * s.sizes.ff, s.sizes.hidden], k.gate_up)?;
+        let warps = Grid::warps(n * s.sizes.ff.div_ceil(256));
+        let how = [step(Tensor::DownIn).into(), most(Tensor::DownIn).into()];
+        self.run("swiglu", warps, &[k.gate_up.into(), k.down_in.into(), n.into(), how[0], how[1]])?;
+        match next {
+            None => Ok(()),
+            Some(next) => {
+                let size = [s.sizes.hidden, s.sizes.ff];
+                self.linear_onto(k.down_in, w.bf16s(down.at), size, k.middle, next)
             }
-            self.linear_onto(out, at(o.at), [s.sizes.hidden, s.sizes.q_width()], k.x, k.middle)?;
-            self.norm(k.middle, gain(1), k.mlp_in, step(Tensor::MlpIn), most(Tensor::MlpIn))?;
-            self.linear(k.mlp_in, at(gate.at), [2 * s.sizes.ff, s.sizes.hidden], k.gate_up)?;
-            let warps = Grid::warps(n * s.sizes.ff.div_ceil(256));
-            let how = [step(Tensor::DownIn).into(), most(Tensor::DownIn).into()];
-            self.run("swiglu", warps, &[k.gate_up.into(), k.down_in.into(), n.into(), how[0], how[1]])?;
-            self.linear_onto(k.down_in, at(down.at), [s.sizes.hidden, s.sizes.ff], k.middle, next)?;
         }
-        let end = 2 * s.sizes.layers;
-        self.norm(
-            self.last,
-            w.gains.f32s(end * s.sizes.hidden),
-            out,
-            rounding.step(s.sizes.layers, Tensor::AttnIn),
-            rounding.most(s.sizes.layers, Tensor::AttnIn),
-        )
+    }
+
+    /// From q, k and v before RoPE to what o reads.
+    fn attention(&self, k: Kept, l: usize, length: usize, rounding: Rounding) -> Result<Ptr> {
+        let (s, n) = (self.shape, self.tokens);
+        let warps = Grid::warps(n * (s.sizes.heads + 2 * s.sizes.kv_heads));
+        let value = rounding.step(l, Tensor::Value);
+        self.run("rope", warps, &[k.qkv.into(), self.angles.into(), length.into(), n.into(), value.into()])?;
+        let blocks = [length / TALL, s.sizes.heads, n / length];
+        let grid = Grid { blocks, threads: ATTENTION_THREADS, shared: TILES };
+        self.run("attention", grid, &[k.qkv.into(), k.out.into(), k.lse.into(), length.into(), n.into()])?;
+        if rounding.most == Ptr(0) {
+            return Ok(k.out);
+        }
+        let count = n * s.sizes.q_width();
+        let to = [k.out.into(), k.out_rounded.into(), (count as u64).into()];
+        let how = [rounding.step(l, Tensor::Out).into(), rounding.most(l, Tensor::Out).into()];
+        self.run("round_rows", Grid::each(count / 8), &[to.as_slice(), &how].concat())?;
+        if rounding.steps != Ptr(0) {
+            return Ok(k.out_rounded);
+        }
+        // Steps are to be chosen.
+        let (width, rows) = (s.sizes.kv_width(), VALUE_ROWS.min(n));
+        let to = self.values.bf16s(l * VALUE_ROWS * width);
+        self.run("copy_values", Grid::each(rows * width), &[k.qkv.into(), to.into(), rows.into()])?;
+        Ok(k.out)
     }
 
     /// The divergence of the student's predictions (from `head_in`) from those of `teacher`'s head on `aim`, and all
-    /// gradients, after [`Net::forward`].
+    /// gradients, after [`Net::forward`] with the same rounding. `done` is told of each layer whose gradient is there: no weight or
+    /// gradient of it is read any more.
     pub fn backward(
         &self,
-        w: Weights,
+        w: Weights<'_>,
         teacher: Ptr,
         length: usize,
-        rounded: bool,
+        rounding: Rounding,
         to: Gradients,
+        done: &dyn Fn(usize) -> Result<()>,
     ) -> Result<()> {
         let (s, n, b) = (self.shape, self.tokens, self.back);
-        self.head_back(w, teacher, to.table)?;
+        self.head_back(w, teacher, to.head)?;
         let end = 2 * s.sizes.layers;
         self.norm_back(b.narrow, self.last, w.gains, end, true)?;
         for l in (0..s.sizes.layers).rev() {
-            self.layer_back(w, l, length, rounded, to)?;
+            let at = (w.layer)(l)?;
+            if self.keeping == Keeping::Inputs {
+                self.layer(at, w.gains, l, length, rounding, None)?;
+            }
+            self.layer_back(at, w.gains, l, length, rounding, to.layers.f32s(l * to.apart))?;
+            done(l)?;
         }
         let blocks = Grid { blocks: [s.sizes.hidden.div_ceil(64), s.norms(), 1], threads: 64, shared: 0 };
         self.run("sum_rows", blocks, &[b.gain_parts.into(), to.gains.into(), NORM_BLOCKS.into()])?;
+        if to.table != to.head {
+            self.device.zero(to.table, 4 * s.table())?;
+        }
         let grid = Grid::each(n * s.sizes.hidden);
         self.run("embed_back", grid, &[self.ids.into(), b.dx.into(), to.table.into(), n.into()])
     }
 
     /// Logits, divergence, and the derivatives of the head and its input, some tokens at a time.
-    pub fn head_back(&self, w: Weights, teacher: Ptr, d_table: Ptr) -> Result<()> {
-        let s = self.shape;
-        for from in (0..self.tokens).step_by(LOGITS) {
-            let n = LOGITS.min(self.tokens - from);
+    pub fn head_back(&self, w: Weights<'_>, teacher: Ptr, d_table: Ptr) -> Result<()> {
+        let (s, part) = (self.shape, self.keeping.logits());
+        for from in (0..self.tokens).step_by(part) {
+            let n = part.min(self.tokens - from);
             let [mine, theirs] = self.logits;
             let x = self.head_in.bf16s(from * s.sizes.hidden);
             let aim = self.aim.bf16s(from * s.sizes.hidden);
@@ -333,28 +393,30 @@ impl<'d> Net<'d> {
         self.run("rmsnorm_back", grid, &[from.as_slice(), &how].concat())
     }
 
-    fn layer_back(&self, w: Weights, l: usize, length: usize, rounded: bool, to: Gradients) -> Result<()> {
-        let (s, n, b, k) = (self.shape, self.tokens, self.back, self.kept[l]);
+    fn layer_back(
+        &self,
+        w: Ptr,
+        gains: Ptr,
+        l: usize,
+        length: usize,
+        rounding: Rounding,
+        to: Ptr,
+    ) -> Result<()> {
+        let (s, n, b) = (self.shape, self.tokens, self.back);
+        let (x, k) = (self.inputs[l], self.kept[l % self.kept.len()]);
         let [q, _, _, o, gate, _, down] = s.parts();
-        let at = |p: usize| w.layers.bf16s(l * s.layer() + p);
-        let d = |p: usize| to.layers.f32s(l * s.layer() + p);
+        let (at, d) = (|p: usize| w.bf16s(p), |p: usize| to.f32s(p));
         self.linear_back(b.dxb, k.down_in, at(down.at), [s.sizes.hidden, s.sizes.ff], d(down.at), b.down_in)?;
         let grid = Grid::each(n * s.sizes.ff / 8);
         self.run("swiglu_back", grid, &[b.down_in.into(), k.gate_up.into(), b.wide.into(), n.into()])?;
-        self.linear_back(
-            b.wide,
-            k.mlp_in,
-            at(gate.at),
-            [2 * s.sizes.ff, s.sizes.hidden],
-            d(gate.at),
-            b.narrow,
-        )?;
-        self.norm_back(b.narrow, k.middle, w.gains, 2 * l + 1, false)?;
-        let out = if rounded { k.out_rounded } else { k.out };
+        let size = [2 * s.sizes.ff, s.sizes.hidden];
+        self.linear_back(b.wide, k.mlp_in, at(gate.at), size, d(gate.at), b.narrow)?;
+        self.norm_back(b.narrow, k.middle, gains, 2 * l + 1, false)?;
+        let out = if rounding.steps == Ptr(0) { k.out } else { k.out_rounded };
         self.linear_back(b.dxb, out, at(o.at), [s.sizes.hidden, s.sizes.q_width()], d(o.at), b.narrow)?;
         self.attention_back(k, length)?;
         self.linear_back(b.qkv, k.attn_in, at(q.at), [s.qkv(), s.sizes.hidden], d(q.at), b.narrow)?;
-        self.norm_back(b.narrow, k.x, w.gains, 2 * l, false)
+        self.norm_back(b.narrow, x, gains, 2 * l, false)
     }
 
     /// From the derivative of attention's output (in `narrow`) to that of q, k and v before RoPE.

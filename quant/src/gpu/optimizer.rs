@@ -5,10 +5,11 @@
 //! Adam's by 0.2 times the square root of the longer side (arXiv 2502.16982).
 
 use super::device::{Device, Grid, Memory, Operand, Out, Product, Ptr, put};
-use super::net::Gradients;
+use super::formats::code;
+use super::net::{Gradients, Keeping};
 use super::shape::{KernelShape, Part};
 use crate::Result;
-use crate::model::GROUP;
+use crate::model::{GROUP, WeightFormat};
 
 /// Newton-Schulz turns, and their coefficients.
 const TURNS: usize = 5;
@@ -25,49 +26,94 @@ pub(super) struct Rates {
     pub gains: f32,
 }
 
+/// A table of `[vocab, hidden]`, its gradient, and Adam's moments.
+#[derive(Clone, Copy)]
+pub(super) struct Table {
+    pub weights: Ptr,
+    pub gradient: Ptr,
+    pub moments: [Ptr; 2],
+}
+
+impl Table {
+    fn new(m: &mut Memory<'_>, count: usize) -> Result<Self> {
+        let mut f32s = || m.f32s(count);
+        Ok(Self { weights: f32s()?, gradient: f32s()?, moments: [f32s()?, f32s()?] })
+    }
+}
+
 /// The student's weights in f32, what is read of them, and the moments.
 pub(super) struct Optimizer<'d> {
     pub device: &'d dyn Device,
     pub shape: KernelShape,
+    /// Layers whose rounded weights and gradients are in memory together: all of them, or one.
+    pub together: usize,
     _memory: Memory<'d>,
     /// As `KernelShape::parts` lays them out, all layers.
     pub layers: Ptr,
     pub gains: Ptr,
-    pub table: Ptr,
-    /// The table in bf16, or in W4.
+    pub embed: Table,
+    /// Where the head is a weight of its own.
+    pub own_head: Option<Table>,
+    /// The head in bf16, or in W4.
     pub head: Ptr,
-    /// The layers in W2 2:4, bf16.
-    pub rounded: Ptr,
+    /// Layers on their grids, bf16.
+    rounded: Ptr,
     pub gradients: Gradients,
     pub moment: Ptr,
-    /// Adam's: first and second of the table, first and second of the gains.
-    pub adam: [Ptr; 4],
+    /// Adam's moments of the gains.
+    pub gain_moments: [Ptr; 2],
     direction: Ptr,
     turn: [Ptr; 3],
     squares: Ptr,
     now: Ptr,
+    /// The format of each linear of each layer, then that of the head.
+    formats: Ptr,
 }
 
 impl<'d> Optimizer<'d> {
-    pub fn new(device: &'d dyn Device, shape: KernelShape) -> Result<Self> {
+    /// Memory for a training to these formats; `keeping` says whether all layers are rounded and stepped together.
+    pub fn new(
+        device: &'d dyn Device,
+        shape: KernelShape,
+        formats: &[[WeightFormat; 7]],
+        keeping: Keeping,
+    ) -> Result<Self> {
         let mut m = Memory::new(device);
-        let (s, all) = (&shape, shape.sizes.layers * shape.layer());
-        let (table, gains) = (s.sizes.vocab * s.sizes.hidden, s.norms() * s.sizes.hidden);
-        let widest = s.parts().iter().map(Part::len).max().unwrap_or(0) * s.sizes.layers;
-        let square = s.parts().iter().map(|p| p.rows.min(p.cols).pow(2)).max().unwrap_or(0) * s.sizes.layers;
+        let (s, all, gains) =
+            (&shape, shape.sizes.layers * shape.layer(), shape.norms() * shape.sizes.hidden);
+        let together = if keeping == Keeping::All { s.sizes.layers } else { 1 };
+        let some = together * s.layer();
+        let widest = s.parts().iter().map(Part::len).max().unwrap_or(0) * together;
+        let square = s.parts().iter().map(|p| p.rows.min(p.cols).pow(2)).max().unwrap_or(0) * together;
+        let embed = Table::new(&mut m, s.table())?;
+        let own_head = if s.tied { None } else { Some(Table::new(&mut m, s.table())?) };
+        let gradients = Gradients {
+            layers: m.f32s(some)?,
+            apart: if together > 1 { s.layer() } else { 0 },
+            gains: m.f32s(gains)?,
+            table: embed.gradient,
+            head: own_head.unwrap_or(embed).gradient,
+        };
+        let codes: Vec<u32> =
+            formats.iter().flatten().chain([&WeightFormat::W4]).map(|format| code(*format)).collect();
+        let at = m.f32s(codes.len())?;
+        put(device, at, &codes)?;
         let optimizer = Self {
             layers: m.f32s(all)?,
             gains: m.f32s(gains)?,
-            table: m.f32s(table)?,
-            head: m.bf16s(table)?,
-            rounded: m.bf16s(all)?,
-            gradients: Gradients { layers: m.f32s(all)?, gains: m.f32s(gains)?, table: m.f32s(table)? },
+            head: m.bf16s(s.table())?,
+            rounded: m.bf16s(some)?,
             moment: m.f32s(all)?,
-            adam: [m.f32s(table)?, m.f32s(table)?, m.f32s(gains)?, m.f32s(gains)?],
-            direction: m.bf16s(all)?,
+            gain_moments: [m.f32s(gains)?, m.f32s(gains)?],
+            direction: m.bf16s(some)?,
             turn: [m.bf16s(widest)?, m.bf16s(square)?, m.bf16s(square)?],
-            squares: m.f32s(7 * s.sizes.layers)?,
+            squares: m.f32s(7 * together)?,
             now: m.f32s(8)?,
+            formats: at,
+            embed,
+            own_head,
+            gradients,
+            together,
             device,
             shape,
             _memory: m,
@@ -75,86 +121,102 @@ impl<'d> Optimizer<'d> {
         Ok(optimizer)
     }
 
-    /// The weights in W2 2:4.
-    pub fn round(&self) -> Result<()> {
+    /// What the head is made of.
+    pub fn head_table(&self) -> Table {
+        self.own_head.unwrap_or(self.embed)
+    }
+
+    /// The layers from number `l` on that are in memory together, on their grids.
+    pub fn round(&self, l: usize) -> Result<()> {
         let s = self.shape;
-        let [q, _, _, o, gate, _, down] = s.parts();
-        for (part, rows) in [(q, s.qkv()), (o, o.rows), (gate, 2 * gate.rows), (down, down.rows)] {
-            let blocks = [rows.div_ceil(4), s.sizes.layers, 1];
-            let grid = Grid { blocks, threads: 128, shared: 4 * 4 * (part.cols / 32) };
-            let (from, to) = (self.layers.f32s(part.at), self.rounded.bf16s(part.at));
-            let size = [rows.into(), part.cols.into(), (s.layer() as u64).into()];
-            self.device.launch(
-                "round_weights",
-                grid,
-                &[from.into(), to.into(), size[0], size[1], size[2]],
-            )?;
+        for (i, part) in s.parts().into_iter().enumerate() {
+            let (from, to) = (self.layers.f32s(l * s.layer() + part.at), self.rounded.bf16s(part.at));
+            let size = (part.rows, part.cols, self.together);
+            self.round_matrices(from, to, size, self.formats.f32s(7 * l + i))?;
         }
         Ok(())
     }
 
     /// The head in W4.
     pub fn round_head(&self) -> Result<()> {
-        let (rows, cols) = (self.shape.sizes.vocab, self.shape.sizes.hidden);
-        let grid =
-            Grid { blocks: [rows.div_ceil(4), 1, 1], threads: 128, shared: 4 * 4 * 2 * (cols / GROUP) };
-        let arguments = [self.table.into(), self.head.into(), rows.into(), cols.into()];
-        self.device.launch("round_head", grid, &arguments)
+        let size = (self.shape.sizes.vocab, self.shape.sizes.hidden, 1);
+        let format = self.formats.f32s(7 * self.shape.sizes.layers);
+        self.round_matrices(self.head_table().weights, self.head, size, format)
     }
 
-    /// The table in bf16, once it was put there.
+    fn round_matrices(
+        &self,
+        from: Ptr,
+        to: Ptr,
+        (rows, cols, count): (usize, usize, usize),
+        format: Ptr,
+    ) -> Result<()> {
+        let grid =
+            Grid { blocks: [rows.div_ceil(4), count, 1], threads: 128, shared: 4 * 4 * 2 * (cols / GROUP) };
+        let what = [from.into(), to.into(), rows.into(), cols.into(), (self.shape.layer() as u64).into()];
+        self.device.launch(
+            "round_weights",
+            grid,
+            &[what.as_slice(), &[format.into(), 7usize.into()]].concat(),
+        )
+    }
+
+    /// The weights of a layer on their grids: rounded now, where layers come one by one.
+    pub fn layer(&self, l: usize) -> Result<Ptr> {
+        match self.gradients.apart {
+            0 => self.round(l).map(|()| self.rounded),
+            apart => Ok(self.rounded.bf16s(l * apart)),
+        }
+    }
+
+    /// The head in bf16, once its weights were put there.
     pub fn copy_head(&self) -> Result<()> {
-        let count = self.shape.sizes.vocab * self.shape.sizes.hidden;
-        let arguments = [self.table.into(), self.head.into(), (count as u64).into()];
+        let count = self.shape.table();
+        let arguments = [self.head_table().weights.into(), self.head.into(), (count as u64).into()];
         self.device.launch("to_bf16", Grid::each(count.div_ceil(4)), &arguments)
     }
 
-    /// Says which step is next, counted from 0; before the kernels of [`Optimizer::step`].
+    /// Says which step is next, counted from 0; before the kernels of [`Optimizer::step_layers`].
     pub fn set(&self, step: usize, rates: Rates) -> Result<()> {
         let full = |beta: f32| 1.0 / (1.0 - f64::from(beta).powf(step as f64 + 1.0)) as f32;
         let [first, second] = BETAS.map(full);
         put(self.device, self.now, &[rates.muon, rates.embedding, rates.gains, MOMENTUM, first, second])
     }
 
-    /// One step down the gradients.
-    pub fn step(&self) -> Result<()> {
-        let s = self.shape;
-        self.device.zero(self.squares, 4 * 7 * s.sizes.layers)?;
-        for (i, part) in s.parts().into_iter().enumerate() {
-            self.muon(part, self.squares.f32s(i * s.sizes.layers))?;
-        }
-        let g = self.gradients;
-        let [m, v, gain_m, gain_v] = self.adam;
-        let table = (s.sizes.vocab * s.sizes.hidden, 0usize);
-        let gains = (s.norms() * s.sizes.hidden, 1usize);
-        for (w, d, m, v, rounded, (count, kind)) in [
-            (self.table, g.table, m, v, self.head, table),
-            (self.gains, g.gains, gain_m, gain_v, Ptr(0), gains),
-        ] {
-            let arguments = [
-                w.into(),
-                d.into(),
-                m.into(),
-                v.into(),
-                rounded.into(),
-                (count as u64).into(),
-                kind.into(),
-                self.now.into(),
-            ];
-            self.device.launch("adam", Grid::each(count), &arguments)?;
+    /// One step of the layers from number `l` on that are in memory together, down their gradients.
+    pub fn step_layers(&self, l: usize) -> Result<()> {
+        self.device.zero(self.squares, 4 * 7 * self.together)?;
+        for (i, part) in self.shape.parts().into_iter().enumerate() {
+            self.muon(l, part, self.squares.f32s(i * self.together))?;
         }
         Ok(())
     }
 
-    /// The weights `part` of all layers.
-    fn muon(&self, part: Part, squares: Ptr) -> Result<()> {
+    /// One step of embedding, head and gains.
+    pub fn step_tables(&self) -> Result<()> {
+        let (s, g) = (self.shape, self.gradients);
+        let table = |t: Table, rounded| (t.weights, t.gradient, t.moments, rounded, s.table(), 0usize);
+        let mut all = vec![(self.gains, g.gains, self.gain_moments, Ptr(0), s.norms() * s.sizes.hidden, 1)];
+        match self.own_head {
+            None => all.push(table(self.embed, self.head)),
+            Some(head) => all.extend([table(self.embed, Ptr(0)), table(head, self.head)]),
+        }
+        for (w, d, [m, v], rounded, count, kind) in all {
+            let to = [w.into(), d.into(), m.into(), v.into(), rounded.into()];
+            let how = [(count as u64).into(), kind.into(), self.now.into()];
+            self.device.launch("adam", Grid::each(count), &[to.as_slice(), &how].concat())?;
+        }
+        Ok(())
+    }
+
+    /// The weights `part` of the layers from number `l` on.
+    fn muon(&self, l: usize, part: Part, squares: Ptr) -> Result<()> {
         let s = self.shape;
-        let (count, stride) = (part.len() as u64, s.layer() as u64);
+        let (count, stride, at) = (part.len() as u64, s.layer() as u64, l * s.layer() + part.at);
         let x = self.direction.bf16s(part.at);
         let blocks = part.len().div_ceil(4 * 256 * 4);
-        let grid = Grid { blocks: [blocks, s.sizes.layers, 1], threads: 256, shared: 0 };
-        let gradient = self.gradients.layers.f32s(part.at);
-        let moment = self.moment.f32s(part.at);
+        let grid = Grid { blocks: [blocks, self.together, 1], threads: 256, shared: 0 };
+        let (gradient, moment) = (self.gradients.layers.f32s(part.at), self.moment.f32s(at));
         let to = [gradient.into(), moment.into(), x.into(), squares.into()];
         let how = [count.into(), stride.into(), self.now.into()];
         self.device.launch("muon_begin", grid, &[to.as_slice(), &how].concat())?;
@@ -162,7 +224,7 @@ impl<'d> Optimizer<'d> {
         self.device.launch("muon_scale", grid, &arguments)?;
         let (x, x_stride) = self.orthogonal(part, x)?;
         let factor = 0.2 * (part.rows.max(part.cols) as f32).sqrt();
-        let weights = self.layers.f32s(part.at);
+        let weights = self.layers.f32s(at);
         let how = [count.into(), stride.into(), (x_stride as u64).into(), factor.into(), self.now.into()];
         self.device.launch("muon_end", grid, &[[weights.into(), x.into()].as_slice(), &how].concat())
     }
@@ -179,7 +241,7 @@ impl<'d> Optimizer<'d> {
         let square = |at, transposed| Operand { at, row: side, transposed, stride: side * side };
         for _ in 0..TURNS {
             let operand = |transposed| Operand { at: from.0, row: cols, transposed, stride: from.1 };
-            let batch = |with: usize, out: usize| (s.sizes.layers, [with, out]);
+            let batch = |with: usize, out: usize| (self.together, [with, out]);
             let squares = batch(side * side, side * side);
             let long = rows.max(cols);
             let size = [side, long, side];

@@ -2,6 +2,9 @@
 
 use crate::{Error, Result};
 
+/// Rows are whole tiles of so many tokens.
+const TILE: usize = 64;
+
 /// All choices of a training on a device.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {
@@ -54,7 +57,7 @@ impl Recipe {
     pub fn check(&self) -> Result<()> {
         let [first, last] = self.rows;
         let wrong = |what: String| Err(Error::Argument(what));
-        if first == 0 || !first.is_multiple_of(64) || !last.is_multiple_of(first) || last == 0 {
+        if first == 0 || !first.is_multiple_of(TILE) || !last.is_multiple_of(first) || last == 0 {
             return wrong(format!(
                 "rows of {first} and {last} tokens; give multiples of 64, the second one of the first"
             ));
@@ -77,6 +80,28 @@ impl Recipe {
     /// The recipe that goes on from a trained model: smaller rates, and all of it with rounding.
     pub fn going_on(self) -> Self {
         Self { rounded_from: 0.0, rates: [2e-3, 1.3e-4, 1.3e-4], ..self }
+    }
+
+    /// The recipe for weights of so many bits, on average: the nearer they are to the float model's from the beginning on, the
+    /// smaller are the rates, and the sooner all else is rounded.
+    pub fn for_bits(self, bits: f64) -> Self {
+        let wide = ((bits - 2.25) / 2.25).clamp(0.0, 1.0);
+        let rates = self.rates.map(|rate| rate * 0.1f64.powf(wide));
+        Self { rates, rounded_from: self.rounded_from * (1.0 - wide), ..self }
+    }
+
+    /// The same rates in proportion, with `rate` for the matrices.
+    pub fn at_rate(self, rate: f64) -> Self {
+        let factor = rate / self.rates[0];
+        Self { rates: self.rates.map(|r| r * factor), ..self }
+    }
+
+    /// With rows that a model of `positions` positions knows.
+    pub fn for_positions(self, positions: usize) -> Self {
+        let last = self.rows[1].min(positions / TILE * TILE);
+        let first = self.rows[0].min(last);
+        let last = last / first.max(1) * first;
+        Self { rows: [first, last], ..self }
     }
 
     /// Most steps of the training.
@@ -160,6 +185,26 @@ mod tests {
         assert!(factor(999) < 1e-5);
         // A short one warms up in a fifth of its steps.
         assert!(Recipe { train: 10 * 4096, ..small() }.factor(2, 0.2) > 0.7);
+    }
+
+    #[test]
+    fn rows_are_as_long_as_a_model_knows() {
+        let rows = |positions| Recipe::default().for_positions(positions).rows;
+        assert_eq!(
+            (rows(8192), rows(2048), rows(1000), rows(512)),
+            ([1024, 2048], [1024, 2048], [960, 960], [512, 512])
+        );
+        assert!(Recipe::default().for_positions(60).check().is_err());
+    }
+
+    #[test]
+    fn wider_weights_move_less() {
+        let of = |bits| Recipe::default().for_bits(bits);
+        assert_eq!(of(2.25), Recipe::default());
+        assert!((of(4.5).rates[0] - 3e-4).abs() < 1e-9 && of(4.5).rounded_from == 0.0);
+        assert!(of(3.0).rates[0] < 3e-3 && of(3.0).rates[0] > 1e-3);
+        let rates = Recipe::default().at_rate(6e-3).rates;
+        assert!(rates.iter().zip([6e-3, 4e-4, 4e-4]).all(|(a, b)| (a - b).abs() < 1e-9));
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! Sizes of a model, where its weights lie on the device, and the text of its kernels.
 
 use crate::config::LlamaConfig;
-use crate::float::{FloatLayer, FloatModel, Matrix};
+use crate::float::{FloatLayer, FloatModel};
 use crate::model::GROUP;
 use crate::{Error, Result};
 use accllm_hw::beat::OFFSET_SHIFT;
 use accllm_hw::fixed::{EXPONENT_MAX, H_MAX, H_MIN};
 use accllm_hw::sizes::{Linear, Sizes};
 
-/// Width of a head that the kernels of attention are written for.
-const HEAD: usize = 64;
+/// Widths of a head that the kernels are written for.
+const HEADS: [usize; 2] = [64, 128];
 
 /// What the kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,6 +17,8 @@ pub(super) struct KernelShape {
     pub sizes: Sizes,
     /// Added to the mean square in norms.
     pub eps: f64,
+    /// Whether the head is the embedding.
+    pub tied: bool,
 }
 
 /// One of the seven weights of a layer: its first element there, rows and columns.
@@ -37,16 +39,13 @@ impl KernelShape {
     /// Of a model that can be trained on a device.
     ///
     /// # Errors
-    /// Its sizes do not fit the kernels, or its head is not its embedding.
+    /// Its sizes do not fit the kernels, or its layers have what they do not know.
     pub fn of(c: &LlamaConfig) -> Result<Self> {
         let refuse = |what: String| {
             Err(Error::Argument(format!("training on a device: {what}; use --device cpu for this model")))
         };
-        if c.sizes.head_dim != HEAD {
-            return refuse(format!("heads are {} wide, and the kernels know {HEAD}", c.sizes.head_dim));
-        }
-        if !c.tied_head {
-            return refuse("the head is a weight of its own, and only tied ones are trained".into());
+        if !HEADS.contains(&c.sizes.head_dim) {
+            return refuse(format!("heads are {} wide, and the kernels know 64 and 128", c.sizes.head_dim));
         }
         if c.head_norms || !c.biases.is_empty() || !c.unrotated.is_empty() {
             return refuse("biases, norms of heads and layers without rotation are not trained".into());
@@ -60,7 +59,7 @@ impl KernelShape {
                 c.sizes.hidden, c.sizes.ff, c.sizes.vocab
             ));
         }
-        Ok(Self { sizes: c.sizes, eps: c.norm_eps })
+        Ok(Self { sizes: c.sizes, eps: c.norm_eps, tied: c.tied_head })
     }
 
     /// Width of q, k and v.
@@ -84,6 +83,11 @@ impl KernelShape {
         self.parts().iter().map(Part::len).sum()
     }
 
+    /// Weights of the embedding, and of the head.
+    pub fn table(&self) -> usize {
+        self.sizes.vocab * self.sizes.hidden
+    }
+
     /// Norms of the model.
     pub fn norms(&self) -> usize {
         2 * self.sizes.layers + 1
@@ -99,6 +103,7 @@ impl KernelShape {
         [
             ("HIDDEN", self.sizes.hidden.to_string()),
             ("FFN", self.sizes.ff.to_string()),
+            ("HEAD", self.sizes.head_dim.to_string()),
             ("HEADS", self.sizes.heads.to_string()),
             ("KV_HEADS", self.sizes.kv_heads.to_string()),
             ("VOCAB", self.sizes.vocab.to_string()),
@@ -127,16 +132,9 @@ pub(super) fn kernels() -> String {
     .concat()
 }
 
-/// The weights of all layers, one layer after another.
-pub(super) fn flat_layers(model: &FloatModel) -> Result<Vec<f32>> {
-    let mut all = Vec::new();
-    for layer in model.layers.iter() {
-        let w = layer?;
-        for m in linears(&w) {
-            all.extend_from_slice(&m.data);
-        }
-    }
-    Ok(all)
+/// The weights of a layer, as [`KernelShape::parts`] lays them out.
+pub(super) fn flat_layer(w: &FloatLayer) -> Vec<f32> {
+    [&w.q, &w.k, &w.v, &w.o, &w.gate, &w.up, &w.down].map(|m| m.data.as_slice()).concat()
 }
 
 /// The gains of all norms: of attention and feed-forward, layer by layer, then the last.
@@ -149,35 +147,4 @@ pub(super) fn flat_gains(model: &FloatModel) -> Result<Vec<f32>> {
     }
     all.extend_from_slice(&model.final_norm);
     Ok(all)
-}
-
-fn linears(w: &FloatLayer) -> [&Matrix; 7] {
-    [&w.q, &w.k, &w.v, &w.o, &w.gate, &w.up, &w.down]
-}
-
-/// A model of the weights that [`flat_layers`] and [`flat_gains`] lay out, and an embedding `[vocab, hidden]`.
-pub(super) fn model_of(
-    config: LlamaConfig,
-    weights: &[f32],
-    gains: &[f32],
-    embed: Vec<f32>,
-) -> Result<FloatModel> {
-    let shape = KernelShape::of(&config)?;
-    let parts = shape.parts();
-    let layer = |(w, g): (&[f32], &[f32])| {
-        let [q, k, v, o, gate, up, down] =
-            parts.map(|p| Matrix { rows: p.rows, cols: p.cols, data: w[p.at..p.at + p.len()].to_vec() });
-        let (attn_norm, mlp_norm) = (g[..shape.sizes.hidden].to_vec(), g[shape.sizes.hidden..].to_vec());
-        let (biases, q_norm, k_norm) = Default::default();
-        FloatLayer { attn_norm, q, k, v, o, mlp_norm, gate, up, down, biases, q_norm, k_norm }
-    };
-    let layers =
-        weights.chunks_exact(shape.layer()).zip(gains.chunks_exact(2 * shape.sizes.hidden)).map(layer);
-    Ok(FloatModel {
-        embed: Matrix { rows: shape.sizes.vocab, cols: shape.sizes.hidden, data: embed },
-        layers: layers.collect::<Vec<_>>().into(),
-        final_norm: gains[2 * shape.sizes.layers * shape.sizes.hidden..].to_vec(),
-        head: None,
-        config,
-    })
 }

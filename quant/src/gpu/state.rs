@@ -4,8 +4,10 @@
 //! seconds, it was kept.
 
 use super::device::{Ptr, fetch, put};
-use super::optimizer::Optimizer;
+use super::optimizer::{Optimizer, Table};
+use super::shape::{flat_gains, flat_layer};
 use crate::file::replace;
+use crate::float::FloatModel;
 use crate::{Error, Result};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -13,24 +15,16 @@ use std::path::Path;
 
 /// Its name as a kind of file.
 const KIND: &str = "training state";
-const TITLE: &str = "accllm training state 2: after step";
+const TITLE: &str = "accllm training state 3: after step";
 
-/// What is kept, with its size.
-fn parts(o: &Optimizer<'_>) -> [(Ptr, usize); 8] {
-    let s = o.shape;
-    let (all, gains, table) =
-        (s.sizes.layers * s.layer(), s.norms() * s.sizes.hidden, s.sizes.vocab * s.sizes.hidden);
-    let [m, v, gain_m, gain_v] = o.adam;
-    [
-        (o.layers, all),
-        (o.moment, all),
-        (o.gains, gains),
-        (o.table, table),
-        (m, table),
-        (v, table),
-        (gain_m, gains),
-        (gain_v, gains),
-    ]
+/// What is kept, with its size, in pieces that need little memory of the host.
+fn parts(o: &Optimizer<'_>) -> Vec<(Ptr, usize)> {
+    let (s, each) = (o.shape, o.shape.layer());
+    let layers = |at: Ptr| (0..s.sizes.layers).map(move |l| (at.f32s(l * each), each));
+    let gains = [o.gains].into_iter().chain(o.gain_moments).map(|at| (at, s.norms() * s.sizes.hidden));
+    let tables = [Some(o.embed), o.own_head].into_iter().flatten();
+    let tables = tables.flat_map(|t| [t.weights, t.moments[0], t.moments[1]]).map(|at| (at, s.table()));
+    layers(o.layers).chain(layers(o.moment)).chain(gains).chain(tables).collect()
 }
 
 /// Keeps the state after `steps` steps and so many seconds.
@@ -105,16 +99,25 @@ pub(super) fn keep_text(path: &Path, text: &[u32]) -> Result<()> {
         .map_err(|e: std::io::Error| Error::io("write", path, e))
 }
 
-/// The trained weights, gains and embedding.
-pub(super) fn trained(o: &Optimizer<'_>) -> Result<[Vec<f32>; 3]> {
-    let [layers, _, gains, table, ..] = parts(o);
-    let get = |(at, count)| fetch(o.device, at, count);
-    Ok([get(layers)?, get(gains)?, get(table)?])
+/// The trained weights of layer `l`.
+pub(super) fn layer(o: &Optimizer<'_>, l: usize) -> Result<Vec<f32>> {
+    fetch(o.device, o.layers.f32s(l * o.shape.layer()), o.shape.layer())
 }
 
-/// Starts at these weights.
-pub(super) fn begin(o: &Optimizer<'_>, [layers, gains, table]: [&[f32]; 3]) -> Result<()> {
-    put(o.device, o.layers, layers)?;
-    put(o.device, o.gains, gains)?;
-    put(o.device, o.table, table)
+/// The trained gains, embedding, and head where it is a weight of its own.
+pub(super) fn rest(o: &Optimizer<'_>) -> Result<(Vec<f32>, Vec<f32>, Option<Vec<f32>>)> {
+    let s = o.shape;
+    let table = |t: Table| fetch(o.device, t.weights, s.table());
+    let gains = fetch(o.device, o.gains, s.norms() * s.sizes.hidden)?;
+    Ok((gains, table(o.embed)?, o.own_head.map(table).transpose()?))
+}
+
+/// Starts at a model's weights.
+pub(super) fn begin(o: &Optimizer<'_>, model: &FloatModel) -> Result<()> {
+    for (l, w) in model.layers.iter().enumerate() {
+        put(o.device, o.layers.f32s(l * o.shape.layer()), &flat_layer(&*w?))?;
+    }
+    put(o.device, o.gains, &flat_gains(model)?)?;
+    put(o.device, o.embed.weights, &model.embed.data)?;
+    o.own_head.map_or(Ok(()), |t| put(o.device, t.weights, &model.head().data))
 }

@@ -1,28 +1,22 @@
 //! Steps of the rounding of activations, keys and values during training: those that the quantizer would choose.
 
 use super::device::{Ptr, fetch, put};
-use super::net::{Net, Tensor};
+use super::net::{Net, Tensor, VALUE_ROWS};
 use crate::Result;
 use crate::quantize::{DOWN_CODES, flat_value_step};
 use half::bf16;
 use rayon::prelude::*;
-
-/// Rows of values that a step is chosen on.
-const ROWS: usize = 512;
 
 /// From the largest magnitudes of a pass without rounding, and its values, the steps; as they lie on the device.
 pub(super) fn choose(net: &Net<'_>, most: Ptr) -> Result<Vec<f32>> {
     let s = net.shape;
     let most: Vec<f32> = fetch(net.device, most, s.steps())?;
     let of = |l: usize, t: Tensor| most[5 * l + t as usize];
-    let rows = ROWS.min(net.tokens);
-    let qkv = net.kept.iter().map(|kept| fetch(net.device, kept.qkv, rows * s.qkv()));
-    let qkv: Vec<Vec<bf16>> = qkv.collect::<Result<_>>()?;
-    let value_step = |qkv: &Vec<bf16>| {
-        let values = qkv.chunks_exact(s.qkv()).flat_map(|row| &row[s.qkv() - s.sizes.kv_width()..]);
-        flat_value_step(&values.map(|v| v.to_f32()).collect::<Vec<_>>())
-    };
-    let values: Vec<f32> = qkv.par_iter().map(value_step).collect();
+    let (room, rows) = (VALUE_ROWS * s.sizes.kv_width(), VALUE_ROWS.min(net.tokens) * s.sizes.kv_width());
+    let values: Vec<bf16> = fetch(net.device, net.values, s.sizes.layers * room)?;
+    let value_step =
+        |values: &[bf16]| flat_value_step(&values[..rows].iter().map(|v| v.to_f32()).collect::<Vec<_>>());
+    let values: Vec<f32> = values.par_chunks_exact(room).map(value_step).collect();
     let mut steps = vec![1.0f32; s.steps()];
     let mut out = 0.0f32;
     for (l, value) in values.into_iter().enumerate() {

@@ -1,5 +1,5 @@
-//! The rounding of the head to W4 that the training simulates in its last part, on the CPU: the same to the bit as the kernel
-//! `round_head`.
+//! The rounding to W4 that the training simulates, of the head in its last part and of what other weights are to be W4, on the
+//! CPU: the same to the bit as the kernel `round_weights`.
 //!
 //! A group of 32 columns begins with 16 levels from its smallest weight to its largest; two rounds of levels and least squares
 //! move step and offset. Both are rounded to 8 bits of what the row's largest need, and levels are taken anew.
@@ -16,8 +16,8 @@ const ROUNDS: usize = 2;
 const LOW: f32 = -8.0;
 const HIGH: f32 = 7.0;
 
-/// The grid of a head; columns are a multiple of 32.
-pub(super) fn round_head(w: &Matrix) -> GridWeight {
+/// The grid of a weight; columns are a multiple of 32.
+pub(super) fn round_w4(w: &Matrix) -> GridWeight {
     join(WeightFormat::W4, w.cols, (0..w.rows).into_par_iter().map(|r| row(w.row(r))).collect())
 }
 
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn it_is_near() {
         let w = Matrix { rows: 24, cols: 160, data: random(24 * 160, 3) };
-        let (ours, search) = (round_head(&w), fit(&w, &[1.0; 160], &[true; 160], WeightFormat::W4));
+        let (ours, search) = (round_w4(&w), fit(&w, &[1.0; 160], &[true; 160], WeightFormat::W4));
         let (ours, search) = (error(&w, &ours), error(&w, &search));
         assert!(ours < 1.1 * search, "{ours} for {search}");
     }
@@ -87,11 +87,11 @@ mod tests {
         data[32..64].fill(0.25);
         data[64..96].fill(-0.5);
         let w = Matrix { rows: 1, cols: 128, data };
-        let back = round_head(&w).dequantize();
+        let back = round_w4(&w).dequantize();
         for (a, b) in w.data.iter().zip(&back.data) {
             assert!((a - b).abs() <= 0.5 / 127.0, "{b} for {a}");
         }
         let zeros = Matrix { rows: 1, cols: 64, data: vec![0.0; 64] };
-        assert!(round_head(&zeros).dequantize().data.iter().all(|v| *v == 0.0));
+        assert!(round_w4(&zeros).dequantize().data.iter().all(|v| *v == 0.0));
     }
 }

@@ -27,7 +27,7 @@ struct Round<'d> {
     room: usize,
     _memory: Memory<'d>,
     angles: Ptr,
-    /// `[layers]` of `[sequences, KV heads, room, 64]`.
+    /// `[layers]` of `[sequences, KV heads, room, head]`.
     keys: Vec<Ptr>,
     values: Vec<Ptr>,
     x: Ptr,
@@ -52,7 +52,7 @@ struct Round<'d> {
 pub(super) fn write(
     device: &dyn Device,
     config: &LlamaConfig,
-    w: Weights,
+    w: Weights<'_>,
     what: &Writing<'_>,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Vec<u32>> {
@@ -192,7 +192,7 @@ impl<'d> Round<'d> {
     }
 
     /// One more token of each sequence.
-    fn next(&self, w: Weights, what: &Writing<'_>, longest: usize, ends: [u32; 2]) -> Result<()> {
+    fn next(&self, w: Weights<'_>, what: &Writing<'_>, longest: usize, ends: [u32; 2]) -> Result<()> {
         let (s, n, room, at) = (self.shape, self.side, self.room, self.position);
         let run = |kernel, grid, arguments: &[_]| self.device.launch(kernel, grid, arguments);
         let from = [self.text.into(), w.table.into(), self.x.into()];
@@ -200,7 +200,8 @@ impl<'d> Round<'d> {
         run("decode_embed", Grid::each(n * s.sizes.hidden / 4), &[from.as_slice(), &how].concat())?;
         let [q, _, _, o, gate, _, down] = s.parts();
         for l in 0..s.sizes.layers {
-            let part = |p: usize| w.layers.bf16s(l * s.layer() + p);
+            let weights = (w.layer)(l)?;
+            let part = |p: usize| weights.bf16s(p);
             let (keys, values) = (self.keys[l], self.values[l]);
             self.norm(w.gains.f32s(2 * l * s.sizes.hidden))?;
             self.multiply(self.normed, part(q.at), [s.qkv(), s.sizes.hidden], self.qkv)?;

@@ -45,12 +45,16 @@ pub use written::self_text;
 
 use self::fit::find_grids;
 use crate::calibrate::{calibrate_behind, ranges_behind, watch, windows};
+use crate::config::LlamaConfig;
 use crate::float::{FloatModel, Matrix};
 use crate::grid::{GridWeight, on_w4_grid};
 use crate::model::{QuantModel, WeightFormat};
 use crate::train::Reached;
-use crate::transform::{KeySample, Keys, match_keys, order_channels, rotate_residual};
+use crate::transform::{
+    KeySample, Keys, choose_layer, match_keys, migrate_layer, order_channels, rotate_residual,
+};
 use crate::{Error, Result};
+use accllm_hw::sizes::Linear;
 
 /// Outcome of [`quantize`].
 #[derive(Clone, Debug)]
@@ -61,7 +65,7 @@ pub struct Quantized {
     pub dequantized: FloatModel,
     /// Static activation and V steps, in real units.
     pub steps: Steps,
-    /// Layer linears whose stored weights already lay on the grid, of `7 * layers`.
+    /// Layer linears that came on a grid, of `7 * layers`.
     pub recovered: usize,
     /// Tokens of calibration text that the weights are fitted on, prefixes of windows included.
     pub tokens: usize,
@@ -84,27 +88,73 @@ pub fn quantize_with(
     integers(model, None, text, options, folder, progress)
 }
 
-/// [`quantize_with`] of a trained model whose head already has a grid, which it keeps.
+/// The same model with the steps of its activations moved into its weights, as [`quantize`] moves them before weights of these
+/// formats are fitted. The head stays as it is.
 ///
 /// # Errors
-/// As [`quantize_with`]; the head's grid has another format or other sizes than the model's.
+/// The text is shorter than a window, or a layer cannot be read.
+pub fn migrated(model: &FloatModel, text: &[u32], options: &Options) -> Result<FloatModel> {
+    let stats = ranges_behind(model, text, options.calibration, 0)?;
+    let (mut model, c) = (model.clone(), &model.config);
+    for (l, (w, stats)) in model.layers.resident()?.iter_mut().zip(&stats.layers).enumerate() {
+        let shapes = choose_layer(c, w, stats, &options.formats(l), options.migration);
+        migrate_layer(c, w, &shapes);
+    }
+    Ok(model)
+}
+
+/// The grids of a trained model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Grids {
+    /// Of each layer's q, k, v, o, gate, up and down.
+    pub layers: Vec<[GridWeight; 7]>,
+    /// Of the head.
+    pub head: GridWeight,
+}
+
+impl Grids {
+    fn check(&self, c: &LlamaConfig, options: &Options) -> Result<()> {
+        let of = |w: &GridWeight| (w.grid.format, w.grid.rows, w.grid.cols);
+        let wrong = |what: String| Err(Error::Argument(format!("grids of another model: {what}")));
+        if of(&self.head) != (options.head, c.sizes.vocab, c.sizes.hidden) {
+            return wrong(format!("the head has {:?}", of(&self.head)));
+        }
+        if c.sizes.head_stride() != c.sizes.head_dim {
+            return wrong(format!("heads of {} are not whole groups", c.sizes.head_dim));
+        }
+        if self.layers.len() != c.sizes.layers {
+            return wrong(format!("{} layers", self.layers.len()));
+        }
+        for (l, grids) in self.layers.iter().enumerate() {
+            for ((grid, format), linear) in grids.iter().zip(options.formats(l)).zip(Linear::LAYER) {
+                let (rows, cols) = c.sizes.linear(linear);
+                if of(grid) != (format, rows, cols) {
+                    return wrong(format!("{linear:?} of layer {l} has {:?}", of(grid)));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// [`quantize_with`] of a trained model, whose grids it keeps.
+///
+/// # Errors
+/// As [`quantize_with`]; the grids have other formats or sizes than the model's.
 pub fn quantize_trained(
     model: FloatModel,
-    head: GridWeight,
+    grids: Grids,
     text: &[u32],
     options: &Options,
     progress: &mut dyn FnMut(Reached),
 ) -> Result<Quantized> {
-    let sizes = (head.grid.format, head.grid.rows, head.grid.cols);
-    if sizes != (options.head, model.config.sizes.vocab, model.config.sizes.hidden) {
-        return Err(Error::Argument(format!("the grid of the head is not the model's: {sizes:?}")));
-    }
-    integers(model, Some(head), text, options, None, progress)
+    grids.check(&model.config, options)?;
+    integers(model, Some(grids), text, options, None, progress)
 }
 
 fn integers(
     model: FloatModel,
-    head: Option<GridWeight>,
+    grids: Option<Grids>,
     text: &[u32],
     options: &Options,
     folder: Option<&std::path::Path>,
@@ -114,13 +164,9 @@ fn integers(
     let text = &*prefix::behind(text, options)?;
     let model = changed(model, text, options)?;
     let config = model.config.clone();
-    let kept = match &head {
-        Some(head) => weights::kept_weights(&model, head, options, progress)?,
-        None => None,
-    };
-    let weights = match kept {
-        Some(weights) => weights,
-        None => weights::quantize_weights(model, head, text, options, folder, progress)?,
+    let weights = match grids {
+        Some(grids) => weights::kept_weights(model, grids, progress)?,
+        None => weights::quantize_weights(model, text, options, folder, progress)?,
     };
     let dequantized = weights.dequantize(&config);
     let after = ranges_behind(&dequantized, text, options.calibration, options.prefix.len())?;

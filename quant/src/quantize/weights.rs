@@ -1,10 +1,10 @@
 //! Quantizes every weight of a model, layer by layer, and trains them where that is asked for.
 
-use super::Options;
 use super::closed::{Streams, closed_layer};
 use super::fit::{choose_shapes, find_grids, fit_head};
 use super::steps::value_steps;
 use super::work::Work;
+use super::{Grids, Options};
 use crate::calibrate::{Collector, LayerStats, SEEN, windows};
 use crate::config::LlamaConfig;
 use crate::float::{Behind, FloatLayer, FloatModel, NoTap, Window, run_layer};
@@ -15,12 +15,11 @@ use crate::transform::{migrate_layer, split_down, split_values};
 use crate::{Error, Result};
 use std::path::Path;
 
-/// Quantizes every weight; the head keeps its grid where it has one. Two streams run through the model: the float model's own, which the reconstruction aims at,
-/// and what the quantized layers so far produce, on which each layer is calibrated. Finished layers are kept in
-/// `folder`, where there is one.
+/// Quantizes every weight. Two streams run through the model: the float model's own, which the reconstruction aims at, and what
+/// the quantized layers so far produce, on which each layer is calibrated. Finished layers are kept in `folder`, where there is
+/// one.
 pub(super) fn quantize_weights(
     mut model: FloatModel,
-    head: Option<GridWeight>,
     text: &[u32],
     options: &Options,
     folder: Option<&Path>,
@@ -46,10 +45,7 @@ pub(super) fn quantize_weights(
     });
     let Blocks { streams, seen, layers, trained, .. } = blocks;
     let head_in = seen.tap.finish()?.head_in;
-    let (final_norm, float_head, head) = match head {
-        Some(grid) => (model.final_norm.clone(), model.head().clone(), grid),
-        None => fit_head(model, &streams.quantized, &head_in, options),
-    };
+    let (final_norm, float_head, head) = fit_head(model, &streams.quantized, &head_in, options);
     match &options.end_to_end {
         Some((how, count)) if trained.len() == c.sizes.layers => {
             // The training needs the room.
@@ -66,27 +62,20 @@ pub(super) fn quantize_weights(
     }
 }
 
-/// The weights of a model whose linears all lie on grids, as they are, with a head that has its grid; `None` where a linear lies
-/// on none. No text has to run through the model for that.
+/// The weights of a model on these grids. No text has to run through the model for that.
 pub(super) fn kept_weights(
-    model: &FloatModel,
-    head: &GridWeight,
-    options: &Options,
+    mut model: FloatModel,
+    grids: Grids,
     progress: &mut dyn FnMut(Reached),
-) -> Result<Option<Weights>> {
-    let c = &model.config;
-    let mut kept = Vec::new();
-    for (l, w) in model.layers.iter().enumerate() {
-        let w = w?;
-        let found = find_grids(c, l, &w, options);
-        if found.iter().any(Option::is_none) {
-            return Ok(None);
-        }
-        kept.push(kept_layer(l, w.into_owned(), found)?);
-        progress(Reached { layer: l + 1, layers: c.sizes.layers, step: 0, steps: 0, loss: None });
+) -> Result<Weights> {
+    let layers = std::mem::replace(&mut model.layers, Vec::new().into());
+    let (mut kept, count) = (Vec::new(), grids.layers.len());
+    for (l, (w, grids)) in layers.into_each().zip(grids.layers).enumerate() {
+        kept.push(kept_layer(l, w?, grids.map(Some))?);
+        progress(Reached { layer: l + 1, layers: count, step: 0, steps: 0, loss: None });
     }
-    let (embed, final_norm) = (model.embed.clone(), model.final_norm.clone());
-    Ok(Some(Weights { embed, layers: kept.into(), final_norm, head: head.clone() }))
+    let FloatModel { embed, final_norm, .. } = model;
+    Ok(Weights { embed, layers: kept.into(), final_norm, head: grids.head })
 }
 
 /// A layer whose weights all lie on grids, as it is.

@@ -115,6 +115,14 @@ impl Work {
         }
     }
 
+    /// Notes tokens that all later parts depend on.
+    pub fn depend_on_text(&mut self, text: &[u32]) {
+        if self.folder.is_some() {
+            let bytes = |part: &[u32]| part.iter().flat_map(|t| t.to_le_bytes()).collect::<Vec<u8>>();
+            text.chunks(4096).for_each(|part| self.hash.update(bytes(part)));
+        }
+    }
+
     /// Where the part `name` is or will be, a file of the given kind; `None` when nothing is kept.
     pub fn file(&self, name: &str, kind: &str) -> Option<PathBuf> {
         let digest = self.hash.clone().finalize();

@@ -34,8 +34,11 @@ pub struct Quantize {
     #[arg(long, value_name = "N")]
     pub train_tokens: Option<usize>,
     /// Minutes that the training on a card may take: it ends by then, with rates that have fallen to 0, even before --train-tokens.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..100_000))]
-    pub train_minutes: Option<u64>,
+    #[arg(long, value_name = "N", value_parser = above_zero)]
+    pub train_minutes: Option<f64>,
+    /// Rate of the matrices in a training on a card; those of embedding and gains are in proportion [default: by the formats].
+    #[arg(long, value_name = "RATE", value_parser = above_zero)]
+    pub train_rate: Option<f64>,
     /// Start the training on a card from this model, trained before from the same checkpoint: a Hugging Face folder of the
     /// same sizes. The checkpoint itself stays the teacher.
     #[arg(long, value_name = "FOLDER")]
@@ -92,6 +95,14 @@ pub struct Quantize {
     pub seed: u64,
 }
 
+/// A number above 0.
+fn above_zero(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(n) if n > 0.0 && n < 1e6 => Ok(n),
+        _ => Err("give a number above 0".into()),
+    }
+}
+
 /// How much work goes into a quantization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PresetArg {
@@ -100,8 +111,9 @@ pub enum PresetArg {
     /// Closed forms on 131,072 tokens, then a training of the whole model on two passes over them: hours. Models of less
     /// than a hundred million weights get up to four times the tokens.
     Best,
-    /// On a graphics card (--device cuda): the model writes 46 million tokens and trains all weights in W2 2:4 on 373 million,
-    /// eight passes over them: half an hour on an H200 for 135 million weights. --calib-tokens and --train-tokens change these numbers.
+    /// On a graphics card (--device cuda): the model writes 46 million tokens and trains all weights in their formats on 373
+    /// million, eight passes over them: half an hour on an H200 for 135 million weights. --calib-tokens and --train-tokens change
+    /// these numbers; texts begin as those of --calib do, where it is given.
     Gpu,
 }
 

@@ -149,8 +149,9 @@ fn recipe(args: &Quantize) -> Result<Recipe> {
     if let Some(wrong) = device {
         return Err(Error::Argument(wrong.into()));
     }
-    if args.preset != PresetArg::Gpu && (args.start.is_some() || args.train_minutes.is_some()) {
-        return Err(Error::Argument("--start and --train-minutes are for --preset gpu".into()));
+    let of_card = args.start.is_some() || args.train_minutes.is_some() || args.train_rate.is_some();
+    if args.preset != PresetArg::Gpu && of_card {
+        return Err(Error::Argument("--start, --train-minutes and --train-rate are for --preset gpu".into()));
     }
     Ok(Recipe {
         preset: match args.preset {
@@ -178,6 +179,7 @@ fn recipe(args: &Quantize) -> Result<Recipe> {
         layer_passes: args.layer_passes,
         train: args.train_tokens,
         minutes: args.train_minutes,
+        rate: args.train_rate,
         start: args.start.clone(),
         seed: args.seed,
     })

@@ -1,79 +1,117 @@
 // RoPE and the rounding of q, k and v; SwiGLU and the rounding of its output.
 
-// Walsh-Hadamard transform of 64 elements, two a lane: the first half and the second.
-DEVICE void hadamard(float& a, float& b) {
+// Walsh-Hadamard transform of a head, spread over the lanes of a warp.
+DEVICE void hadamard(float* x) {
     int lane = threadIdx.x % 32;
 #pragma unroll
     for (int h = 1; h < 32; h <<= 1) {
-        float c = __shfl_xor_sync(FULL, a, h), d = __shfl_xor_sync(FULL, b, h);
-        a = lane & h ? c - a : a + c;
-        b = lane & h ? d - b : b + d;
+#pragma unroll
+        for (int i = 0; i < OF_HEAD; i++) {
+            float other = __shfl_xor_sync(FULL, x[i], h);
+            x[i] = lane & h ? other - x[i] : x[i] + other;
+        }
     }
-    float c = a;
-    a = c + b;
-    b = c - b;
+#pragma unroll
+    for (int h = 1; h < OF_HEAD; h <<= 1) {
+#pragma unroll
+        for (int i = 0; i < OF_HEAD; i++) {
+            if (i & h) continue;
+            float a = x[i], b = x[i + h];
+            x[i] = a + b, x[i + h] = a - b;
+        }
+    }
 }
-// To 16 levels between the extremes, as `simulate.rs::key_head`.
-DEVICE void round_key(float& a, float& b) {
-    hadamard(a, b);
-    float low = -warp_max(-fminf(a, b)), high = warp_max(fmaxf(a, b)), step = (high - low) / 15.0f;
+// To 16 levels between the extremes, as `head.rs::key_head`.
+DEVICE void round_key(float* x) {
+    hadamard(x);
+    float low = x[0], high = x[0];
+#pragma unroll
+    for (int i = 1; i < OF_HEAD; i++) low = fminf(low, x[i]), high = fmaxf(high, x[i]);
+    low = -warp_max(-low), high = warp_max(high);
+    float step = (high - low) / 15.0f;
     if (step > 0) {
-        a = low + roundf((a - low) / step) * step;
-        b = low + roundf((b - low) / step) * step;
+#pragma unroll
+        for (int i = 0; i < OF_HEAD; i++) x[i] = low + roundf((x[i] - low) / step) * step;
     }
-    hadamard(a, b);
-    a /= HEAD, b /= HEAD;
+    hadamard(x);
+#pragma unroll
+    for (int i = 0; i < OF_HEAD; i++) x[i] /= HEAD;
 }
-// To 255 levels, as `simulate.rs::query_head`.
-DEVICE void round_query(float& a, float& b) {
-    hadamard(a, b);
-    float step = warp_max(fmaxf(fabsf(a), fabsf(b))) / 127.0f;
+// To 255 levels, as `head.rs::query_head`.
+DEVICE void round_query(float* x) {
+    hadamard(x);
+    float most = 0;
+#pragma unroll
+    for (int i = 0; i < OF_HEAD; i++) most = fmaxf(most, fabsf(x[i]));
+    float step = warp_max(most) / 127.0f;
     if (step > 0) {
-        a = roundf(a / step) * step;
-        b = roundf(b / step) * step;
+#pragma unroll
+        for (int i = 0; i < OF_HEAD; i++) x[i] = roundf(x[i] / step) * step;
     }
-    hadamard(a, b);
-    a /= HEAD, b /= HEAD;
+    hadamard(x);
+#pragma unroll
+    for (int i = 0; i < OF_HEAD; i++) x[i] /= HEAD;
 }
-DEVICE void turn(float& a, float& b, float2 angle) {
-    float c = a * angle.x - b * angle.y;
-    b = b * angle.x + a * angle.y;
-    a = c;
+// Turns the pairs of a head by the angles of its position, forward or (sign -1) back.
+DEVICE void turn(float* x, const float2* angles, float sign) {
+    int lane = threadIdx.x % 32;
+#pragma unroll
+    for (int i = 0; i < OF_HEAD / 2; i++) {
+        float2 angle = angles[lane + 32 * i];
+        float a = x[i], b = x[i + OF_HEAD / 2], sine = sign * angle.y;
+        x[i] = a * angle.x - b * sine;
+        x[i + OF_HEAD / 2] = b * angle.x + a * sine;
+    }
+}
+DEVICE void load_head(float* x, const bf16* from) {
+#pragma unroll
+    for (int i = 0; i < OF_HEAD; i++) x[i] = up(from[threadIdx.x % 32 + 32 * i]);
+}
+DEVICE void store_head(bf16* to, const float* x) {
+#pragma unroll
+    for (int i = 0; i < OF_HEAD; i++) to[threadIdx.x % 32 + 32 * i] = down(x[i]);
 }
 
 // Rotates q and k of rows of `length` positions, and rounds q, k and v where `value_step` is given. A warp a head.
 KERNEL rope(bf16* qkv, const float2* angles, int length, int rows, const float* value_step) {
-    int lane = threadIdx.x % 32;
     u64 id = (u64)blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32;
     int head = id % (HEADS + 2 * KV_HEADS);
     u64 row = id / (HEADS + 2 * KV_HEADS);
     if (row >= rows) return;
-    bf16* x = qkv + row * QKV + head * HEAD;
-    float a = up(x[lane]), b = up(x[lane + HALF]);
+    bf16* at = qkv + row * QKV + head * HEAD;
+    float x[OF_HEAD];
+    load_head(x, at);
     if (head >= HEADS + KV_HEADS) {
         if (!value_step) return;
         float s = *value_step;
-        a = round_to(a, s, -8, 7), b = round_to(b, s, -8, 7);
+#pragma unroll
+        for (int i = 0; i < OF_HEAD; i++) x[i] = round_to(x[i], s, -8, 7);
     } else {
-        turn(a, b, angles[(row % length) * HALF + lane]);
-        if (value_step && head < HEADS) round_query(a, b);
-        if (value_step && head >= HEADS) round_key(a, b);
+        turn(x, angles + (row % length) * HALF, 1);
+        if (value_step && head < HEADS) round_query(x);
+        if (value_step && head >= HEADS) round_key(x);
     }
-    x[lane] = down(a), x[lane + HALF] = down(b);
+    store_head(at, x);
 }
 
 // The derivative: rounding passes it on.
 KERNEL rope_back(bf16* dqkv, const float2* angles, int length, int rows) {
-    int lane = threadIdx.x % 32;
     u64 id = (u64)blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32;
     int head = id % (HEADS + KV_HEADS);
     u64 row = id / (HEADS + KV_HEADS);
     if (row >= rows) return;
-    bf16* x = dqkv + row * QKV + head * HEAD;
-    float a = up(x[lane]), b = up(x[lane + HALF]);
-    float2 angle = angles[(row % length) * HALF + lane];
-    turn(a, b, make_float2(angle.x, -angle.y));
-    x[lane] = down(a), x[lane + HALF] = down(b);
+    bf16* at = dqkv + row * QKV + head * HEAD;
+    float x[OF_HEAD];
+    load_head(x, at);
+    turn(x, angles + (row % length) * HALF, -1);
+    store_head(at, x);
+}
+
+// The values of the first `rows` rows, side by side.
+KERNEL copy_values(const bf16* qkv, bf16* to, int rows) {
+    u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x;
+    const int width = KV_HEADS * HEAD;
+    if (i < (u64)rows * width) to[i] = qkv[i / width * QKV + QKV - width + i % width];
 }
 
 #define BLOCK_COLS 256

@@ -1,29 +1,29 @@
 // Causal attention of rows of `length` tokens, forward and backward, in tiles on the tensor cores (Dao, arXiv 2307.08691). A warp has 16 queries
-// (or keys); what it multiplies them with is in shared memory, in tiles of 64 rows, the next tile on its way.
+// (or keys); what it multiplies them with is in shared memory, in tiles of 8 KB (64 rows, or 32 of wide heads), the next tile on
+// its way.
 
 #ifndef WARPS
 #define WARPS 4
 #endif
 #define TALL (16 * WARPS)
-#define TILE 64
-#define TILE_BYTES (TILE * HEAD * 2)
-#define SCALE 0.125f
-#define LOG2_E 1.4426950408889634f
+#define TILE (4096 / HEAD)
 
 // Row `r`, chunk `c` of 16 bytes of a tile: chunks change places so that eight rows of one column meet no bank twice.
 DEVICE bf16* chunk(bf16* tile, int r, int c) { return tile + r * HEAD + ((c ^ (r & 7)) << 3); }
 
-// Begins to load 64 rows of 64 columns, `stride` elements apart.
+// Begins to load a tile of rows `stride` elements apart.
 DEVICE void load_tile(bf16* tile, const bf16* from, u64 stride) {
-    for (int i = threadIdx.x; i < TILE * 8; i += WARPS * 32) copy16(chunk(tile, i / 8, i % 8), from + (i / 8) * stride + (i % 8) * 8);
+    const int chunks = HEAD / 8;
+    for (int i = threadIdx.x; i < TILE * chunks; i += WARPS * 32)
+        copy16(chunk(tile, i / chunks, i % chunks), from + (i / chunks) * stride + (i % chunks) * 8);
 }
 
-// Sixteen rows of 64 columns as the left operand, straight from memory: row lane/4 and the one 8 below, columns in pairs.
+// Sixteen rows as the left operand, straight from memory: row lane/4 and the one 8 below, columns in pairs.
 DEVICE void load_left(u32 (*a)[4], const bf16* from, u64 stride) {
     int lane = threadIdx.x % 32;
     const bf16* p = from + (lane / 4) * stride + (lane % 4) * 2;
 #pragma unroll
-    for (int k = 0; k < 4; k++) {
+    for (int k = 0; k < HEAD / 16; k++) {
         a[k][0] = *(const u32*)(p + 16 * k);
         a[k][1] = *(const u32*)(p + 16 * k + 8 * stride);
         a[k][2] = *(const u32*)(p + 16 * k + 8);
@@ -31,16 +31,16 @@ DEVICE void load_left(u32 (*a)[4], const bf16* from, u64 stride) {
     }
 }
 
-// out[16 x 64] = a[16 x 64] tile^T: products of rows with rows.
+// out[16 x TILE] = a[16 x HEAD] tile^T: products of rows with rows.
 DEVICE void times_rows(float (*out)[4], const u32 (*a)[4], bf16* tile) {
     int lane = threadIdx.x % 32, m = lane / 8, r = lane % 8;
 #pragma unroll
-    for (int n = 0; n < 8; n++)
+    for (int n = 0; n < TILE / 8; n++)
         for (int i = 0; i < 4; i++) out[n][i] = 0;
 #pragma unroll
-    for (int k = 0; k < 4; k++) {
+    for (int k = 0; k < HEAD / 16; k++) {
 #pragma unroll
-        for (int n = 0; n < 4; n++) {
+        for (int n = 0; n < TILE / 16; n++) {
             u32 b[4];
             ldmatrix4(b, chunk(tile, n * 16 + (m >> 1) * 8 + r, k * 2 + (m & 1)));
             mma(out[2 * n], a[k], b);
@@ -49,15 +49,15 @@ DEVICE void times_rows(float (*out)[4], const u32 (*a)[4], bf16* tile) {
     }
 }
 
-// out[16 x 64] += p[16 x 64] tile, p as it came out of products.
+// out[16 x HEAD] += p[16 x TILE] tile, p as it came out of products.
 DEVICE void add_times(float (*out)[4], float (*p)[4], bf16* tile) {
     int lane = threadIdx.x % 32, m = lane / 8, r = lane % 8;
 #pragma unroll
-    for (int k = 0; k < 4; k++) {
+    for (int k = 0; k < TILE / 16; k++) {
         u32 a[4] = {pack(p[2 * k][0], p[2 * k][1]), pack(p[2 * k][2], p[2 * k][3]), pack(p[2 * k + 1][0], p[2 * k + 1][1]),
                     pack(p[2 * k + 1][2], p[2 * k + 1][3])};
 #pragma unroll
-        for (int n = 0; n < 4; n++) {
+        for (int n = 0; n < HEAD / 16; n++) {
             u32 b[4];
             ldmatrix4_t(b, chunk(tile, k * 16 + (m & 1) * 8 + r, n * 2 + (m >> 1)));
             mma(out[2 * n], a, b);
@@ -71,14 +71,14 @@ DEVICE void store(bf16* to, u64 stride, float (*x)[4], float low, float high) {
     int lane = threadIdx.x % 32;
     bf16* p = to + (lane / 4) * stride + (lane % 4) * 2;
 #pragma unroll
-    for (int n = 0; n < 8; n++) {
+    for (int n = 0; n < HEAD / 8; n++) {
         *(u32*)(p + 8 * n) = pack(x[n][0] * low, x[n][1] * low);
         *(u32*)(p + 8 * n + 8 * stride) = pack(x[n][2] * high, x[n][3] * high);
     }
 }
 
 // Grid: tiles of TALL queries, heads, rows of tokens. `lse` is the logarithm (base 2) of the sum of `2^score`, [heads, tokens].
-KERNEL __launch_bounds__(WARPS * 32, 16 / WARPS) attention(const bf16* qkv, bf16* out, float* lse, int length, int tokens) {
+KERNEL __launch_bounds__(WARPS * 32, HEAD == 64 ? 16 / WARPS : 12 / WARPS) attention(const bf16* qkv, bf16* out, float* lse, int length, int tokens) {
     SHARED(bf16, tiles);
     int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     int block = gridDim.x - 1 - blockIdx.x, h = blockIdx.y;
@@ -86,14 +86,14 @@ KERNEL __launch_bounds__(WARPS * 32, 16 / WARPS) attention(const bf16* qkv, bf16
     const bf16* keys = qkv + first * QKV + (HEADS + h / (HEADS / KV_HEADS)) * HEAD;
     const bf16* values = keys + KV_HEADS * HEAD;
     int from = block * TALL + warp * 16, last = (block + 1) * (TALL / TILE);
-    u32 q[4][4];
+    u32 q[HEAD / 16][4];
     load_left(q, qkv + (first + from) * QKV + h * HEAD, QKV);
     load_tile(tiles, keys, QKV);
     load_tile(tiles + TILE * HEAD, values, QKV);
     copy_commit();
-    float o[8][4], most[2] = {-1e30f, -1e30f}, sum[2] = {0, 0};
+    float o[HEAD / 8][4], most[2] = {-1e30f, -1e30f}, sum[2] = {0, 0};
 #pragma unroll
-    for (int n = 0; n < 8; n++)
+    for (int n = 0; n < HEAD / 8; n++)
         for (int i = 0; i < 4; i++) o[n][i] = 0;
     for (int t = 0; t < last; t++) {
         bf16* tile = tiles + (t & 1) * 2 * TILE * HEAD;
@@ -106,15 +106,15 @@ KERNEL __launch_bounds__(WARPS * 32, 16 / WARPS) attention(const bf16* qkv, bf16
         }
         copy_commit();
         if (t * TILE > from + 15) continue;
-        float s[8][4];
+        float s[TILE / 8][4];
         times_rows(s, q, tile);
         bool edge = t * TILE + TILE - 1 > from;
         float top[2] = {most[0], most[1]};
 #pragma unroll
-        for (int n = 0; n < 8; n++)
+        for (int n = 0; n < TILE / 8; n++)
             for (int i = 0; i < 4; i++) {
                 int key = t * TILE + n * 8 + (lane % 4) * 2 + (i & 1), query = from + lane / 4 + (i >> 1) * 8;
-                s[n][i] = edge && key > query ? -1e30f : s[n][i] * (SCALE * LOG2_E);
+                s[n][i] = edge && key > query ? -1e30f : s[n][i] * (SCORE_SCALE * LOG2_E);
                 top[i >> 1] = fmaxf(top[i >> 1], s[n][i]);
             }
 #pragma unroll
@@ -125,10 +125,10 @@ KERNEL __launch_bounds__(WARPS * 32, 16 / WARPS) attention(const bf16* qkv, bf16
             most[i] = top[i];
             sum[i] *= less;
 #pragma unroll
-            for (int n = 0; n < 8; n++) o[n][2 * i] *= less, o[n][2 * i + 1] *= less;
+            for (int n = 0; n < HEAD / 8; n++) o[n][2 * i] *= less, o[n][2 * i + 1] *= less;
         }
 #pragma unroll
-        for (int n = 0; n < 8; n++)
+        for (int n = 0; n < TILE / 8; n++)
             for (int i = 0; i < 4; i++) {
                 s[n][i] = exp2_fast(s[n][i] - most[i >> 1]);
                 sum[i >> 1] += s[n][i];
@@ -150,9 +150,14 @@ KERNEL attention_delta(const bf16* out, const bf16* d_out, float* delta, int tok
     u64 id = (u64)blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32;
     u64 row = id / HEADS, h = id % HEADS;
     if (row >= tokens) return;
-    u64 at = (row * (HEADS * HEAD) + h * HEAD) / 2 + lane;
-    u32 a = ((const u32*)out)[at], b = ((const u32*)d_out)[at];
-    float sum = warp_sum(low_of(a) * low_of(b) + high_of(a) * high_of(b));
+    float sum = 0;
+#pragma unroll
+    for (int i = 0; i < OF_HEAD / 2; i++) {
+        u64 at = (row * (HEADS * HEAD) + h * HEAD) / 2 + lane + 32 * i;
+        u32 a = ((const u32*)out)[at], b = ((const u32*)d_out)[at];
+        sum += low_of(a) * low_of(b) + high_of(a) * high_of(b);
+    }
+    sum = warp_sum(sum);
     if (lane == 0) delta[h * tokens + row] = sum;
 }
 
@@ -186,7 +191,7 @@ KERNEL attention_back_q(const bf16* qkv, const bf16* d_out, const float* lse, co
     const bf16* keys = qkv + first * QKV + (HEADS + h / (HEADS / KV_HEADS)) * HEAD;
     const bf16* values = keys + KV_HEADS * HEAD;
     int from = block * TALL + warp * 16, last = (block + 1) * (TALL / TILE);
-    u32 q[4][4], d[4][4];
+    u32 q[HEAD / 16][4], d[HEAD / 16][4];
     load_left(q, qkv + (first + from) * QKV + h * HEAD, QKV);
     load_left(d, d_out + (first + from) * (HEADS * HEAD) + h * HEAD, HEADS * HEAD);
     u64 at = (u64)h * tokens + first + from + lane / 4;
@@ -194,9 +199,9 @@ KERNEL attention_back_q(const bf16* qkv, const bf16* d_out, const float* lse, co
     load_tile(tiles, keys, QKV);
     load_tile(tiles + TILE * HEAD, values, QKV);
     copy_commit();
-    float o[8][4];
+    float o[HEAD / 8][4];
 #pragma unroll
-    for (int n = 0; n < 8; n++)
+    for (int n = 0; n < HEAD / 8; n++)
         for (int i = 0; i < 4; i++) o[n][i] = 0;
     for (int t = 0; t < last; t++) {
         bf16* tile = tiles + (t & 1) * 2 * TILE * HEAD;
@@ -209,20 +214,20 @@ KERNEL attention_back_q(const bf16* qkv, const bf16* d_out, const float* lse, co
         }
         copy_commit();
         if (t * TILE > from + 15) continue;
-        float s[8][4], dp[8][4];
+        float s[TILE / 8][4], dp[TILE / 8][4];
         times_rows(s, q, tile);
         times_rows(dp, d, tile + TILE * HEAD);
         bool edge = t * TILE + TILE - 1 > from;
 #pragma unroll
-        for (int n = 0; n < 8; n++)
+        for (int n = 0; n < TILE / 8; n++)
             for (int i = 0; i < 4; i++) {
                 int key = t * TILE + n * 8 + (lane % 4) * 2 + (i & 1), query = from + lane / 4 + (i >> 1) * 8;
-                float p = edge && key > query ? 0.0f : exp2_fast(s[n][i] * (SCALE * LOG2_E) - l[i >> 1]);
+                float p = edge && key > query ? 0.0f : exp2_fast(s[n][i] * (SCORE_SCALE * LOG2_E) - l[i >> 1]);
                 s[n][i] = p * (dp[n][i] - dd[i >> 1]);
             }
         add_times(o, s, tile);
     }
-    store(d_qkv + (first + from) * QKV + h * HEAD, QKV, o, SCALE, SCALE);
+    store(d_qkv + (first + from) * QKV + h * HEAD, QKV, o, SCORE_SCALE, SCORE_SCALE);
 }
 
 // dk and dv, over all query heads of a group. Grid: tiles of TALL keys, KV heads, rows of tokens. Scores are transposed: a warp
@@ -235,13 +240,13 @@ KERNEL attention_back_kv(const bf16* qkv, const bf16* d_out, const float* lse, c
     const int group = HEADS / KV_HEADS;
     u64 first = (u64)blockIdx.z * length;
     int from = blockIdx.x * TALL + warp * 16, begin = blockIdx.x * (TALL / TILE), count = length / TILE - begin;
-    u32 k[4][4], v[4][4];
+    u32 k[HEAD / 16][4], v[HEAD / 16][4];
     const bf16* keys = qkv + (first + from) * QKV + (HEADS + kv) * HEAD;
     load_left(k, keys, QKV);
     load_left(v, keys + KV_HEADS * HEAD, QKV);
-    float dk[8][4], dv[8][4];
+    float dk[HEAD / 8][4], dv[HEAD / 8][4];
 #pragma unroll
-    for (int n = 0; n < 8; n++)
+    for (int n = 0; n < HEAD / 8; n++)
         for (int i = 0; i < 4; i++) dk[n][i] = dv[n][i] = 0;
     for (int t = -1; t < group * count; t++) {
         if (t >= 0) {
@@ -265,15 +270,15 @@ KERNEL attention_back_kv(const bf16* qkv, const bf16* d_out, const float* lse, c
         if (query + TILE - 1 < from) continue;
         bf16* tile = tiles + (t & 1) * 2 * TILE * HEAD;
         const float* l = numbers + (t & 1) * 2 * TILE;
-        float s[8][4], dp[8][4];
+        float s[TILE / 8][4], dp[TILE / 8][4];
         times_rows(s, k, tile);
         times_rows(dp, v, tile + TILE * HEAD);
         bool edge = query < from + 15;
 #pragma unroll
-        for (int n = 0; n < 8; n++)
+        for (int n = 0; n < TILE / 8; n++)
             for (int i = 0; i < 4; i++) {
                 int column = n * 8 + (lane % 4) * 2 + (i & 1), key = from + lane / 4 + (i >> 1) * 8;
-                float p = edge && key > query + column ? 0.0f : exp2_fast(s[n][i] * (SCALE * LOG2_E) - l[column]);
+                float p = edge && key > query + column ? 0.0f : exp2_fast(s[n][i] * (SCORE_SCALE * LOG2_E) - l[column]);
                 s[n][i] = p;
                 dp[n][i] = p * (dp[n][i] - l[TILE + column]);
             }
@@ -281,6 +286,6 @@ KERNEL attention_back_kv(const bf16* qkv, const bf16* d_out, const float* lse, c
         add_times(dk, dp, tile);
     }
     bf16* to = d_qkv + (first + from) * QKV + (HEADS + kv) * HEAD;
-    store(to, QKV, dk, SCALE, SCALE);
+    store(to, QKV, dk, SCORE_SCALE, SCORE_SCALE);
     store(to + KV_HEADS * HEAD, QKV, dv, 1, 1);
 }

@@ -1,12 +1,15 @@
-// Shared by all kernels. HIDDEN, FFN, HEADS, KV_HEADS, VOCAB and NORM_EPS are given on the compiler's command line; the
-// width of a head is 64. Compiled without contraction of products and sums, so that the rounding of the engine comes out
+// Shared by all kernels. HIDDEN, FFN, HEAD, HEADS, KV_HEADS, VOCAB and NORM_EPS are given on the compiler's command line; the
+// width of a head is 64 or 128. Compiled without contraction of products and sums, so that the rounding of the engine comes out
 // the same to the bit as on the CPU; where speed asks for it `fmaf` is written out.
-#define HEAD 64
-#define HALF 32
+#define HALF (HEAD / 2)
 #define GROUP 32
 #define QKV ((HEADS + 2 * KV_HEADS) * HEAD)
 #define KERNEL extern "C" __global__ void
 #define FULL 0xffffffffu
+// Elements of a head that a lane has: those at its number and every 32 further.
+#define OF_HEAD (HEAD / 32)
+#define SCORE_SCALE (HEAD == 64 ? 0.125f : 0.08838834764831845f)
+#define LOG2_E 1.4426950408889634f
 
 typedef unsigned short bf16;
 typedef unsigned int u32;

@@ -1,29 +1,31 @@
 // Writing text: one token of each of many sequences at a time.
 
-// Rotates q in place and puts k and v into the cache [sequences, KV heads, room, 64]; a warp a head.
+// Rotates q in place and puts k and v into the cache [sequences, KV heads, room, HEAD]; a warp a head.
 KERNEL decode_rope(bf16* qkv, bf16* keys, bf16* values, const float2* angles, int sequences, int room, const u32* position) {
-    int lane = threadIdx.x % 32;
     u64 id = (u64)blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32;
     int head = id % (HEADS + 2 * KV_HEADS);
     u64 row = id / (HEADS + 2 * KV_HEADS), at = *position;
     if (row >= sequences) return;
-    bf16* x = qkv + row * QKV + head * HEAD;
-    float a = up(x[lane]), b = up(x[lane + HALF]);
-    if (head < HEADS + KV_HEADS) turn(a, b, angles[at * HALF + lane]);
-    bf16* to = x;
+    bf16* to = qkv + row * QKV + head * HEAD;
+    float x[OF_HEAD];
+    load_head(x, to);
+    if (head < HEADS + KV_HEADS) turn(x, angles + at * HALF, 1);
     if (head >= HEADS + KV_HEADS) to = values + ((row * KV_HEADS + head - HEADS - KV_HEADS) * room + at) * HEAD;
     else if (head >= HEADS) to = keys + ((row * KV_HEADS + head - HEADS) * room + at) * HEAD;
-    to[lane] = down(a), to[lane + HALF] = down(b);
+    store_head(to, x);
 }
 
 #define GROUP_HEADS (HEADS / KV_HEADS)
 #define DECODE_WARPS 4
+// Lanes that share a key, eight elements each, and keys that a block has at a time.
+#define SHARING (HEAD / 8)
+#define SETS (DECODE_WARPS * 32 / SHARING)
 
-// Attention of one query of each head. A block for each sequence and KV head; eight lanes share a key (eight elements each), so a warp has
-// four keys at a time; each such group keeps a sum of its own, joined at the end.
+// Attention of one query of each head. A block for each sequence and KV head; the lanes of a key keep a sum of their own, joined
+// at the end.
 KERNEL decode_attention(const bf16* qkv, const bf16* keys, const bf16* values, bf16* out, int room, const u32* position) {
-    __shared__ float parts[DECODE_WARPS * 4][GROUP_HEADS][HEAD + 2];
-    int lane = threadIdx.x % 32, warp = threadIdx.x / 32, part = lane % 8, set = warp * 4 + lane / 8;
+    __shared__ float parts[SETS][GROUP_HEADS][HEAD + 2];
+    int part = threadIdx.x % SHARING, set = threadIdx.x / SHARING;
     u64 row = blockIdx.x / KV_HEADS, kv = blockIdx.x % KV_HEADS;
     int count = *position + 1;
     float q[GROUP_HEADS][8], o[GROUP_HEADS][8], most[GROUP_HEADS], sum[GROUP_HEADS];
@@ -32,7 +34,7 @@ KERNEL decode_attention(const bf16* qkv, const bf16* keys, const bf16* values, b
         uint4 x = *(const uint4*)(qkv + row * QKV + (kv * GROUP_HEADS + h) * HEAD + part * 8);
         u32 w[4] = {x.x, x.y, x.z, x.w};
 #pragma unroll
-        for (int i = 0; i < 4; i++) q[h][2 * i] = low_of(w[i]) * (0.125f * LOG2_E), q[h][2 * i + 1] = high_of(w[i]) * (0.125f * LOG2_E);
+        for (int i = 0; i < 4; i++) q[h][2 * i] = low_of(w[i]) * (SCORE_SCALE * LOG2_E), q[h][2 * i + 1] = high_of(w[i]) * (SCORE_SCALE * LOG2_E);
 #pragma unroll
         for (int i = 0; i < 8; i++) o[h][i] = 0;
         most[h] = -1e30f, sum[h] = 0;
@@ -40,7 +42,7 @@ KERNEL decode_attention(const bf16* qkv, const bf16* keys, const bf16* values, b
     const bf16* k = keys + blockIdx.x * (u64)room * HEAD + part * 8;
     const bf16* v = values + blockIdx.x * (u64)room * HEAD + part * 8;
     // All lanes of a warp take the same turns.
-    for (int first = 0; first < count; first += DECODE_WARPS * 4) {
+    for (int first = 0; first < count; first += SETS) {
         int at = first + set;
         bool in = at < count;
         uint4 kx = in ? *(const uint4*)(k + (u64)at * HEAD) : make_uint4(0, 0, 0, 0);
@@ -54,6 +56,7 @@ KERNEL decode_attention(const bf16* qkv, const bf16* keys, const bf16* values, b
             s += __shfl_xor_sync(FULL, s, 1);
             s += __shfl_xor_sync(FULL, s, 2);
             s += __shfl_xor_sync(FULL, s, 4);
+            if (SHARING > 8) s += __shfl_xor_sync(FULL, s, 8);
             if (!in) s = -1e30f;
             if (s > most[h]) {
                 float less = exp2_fast(most[h] - s);
@@ -81,8 +84,8 @@ KERNEL decode_attention(const bf16* qkv, const bf16* keys, const bf16* values, b
     for (int i = threadIdx.x; i < GROUP_HEADS * HEAD; i += DECODE_WARPS * 32) {
         int h = i / HEAD;
         float top = -1e30f, all = 0, x = 0;
-        for (int s = 0; s < DECODE_WARPS * 4; s++) top = fmaxf(top, parts[s][h][HEAD]);
-        for (int s = 0; s < DECODE_WARPS * 4; s++) {
+        for (int s = 0; s < SETS; s++) top = fmaxf(top, parts[s][h][HEAD]);
+        for (int s = 0; s < SETS; s++) {
             float f = exp2_fast(parts[s][h][HEAD] - top);
             all = fmaf(f, parts[s][h][HEAD + 1], all);
             x = fmaf(f, parts[s][h][i % HEAD], x);

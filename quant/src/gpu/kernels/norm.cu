@@ -29,24 +29,39 @@ KERNEL rmsnorm(const float* x, const float* gain, bf16* y, int rows, const float
     }
 }
 
-#define NORM_PARTS ((HIDDEN / 4 + 31) / 32)
+// Warps that share a row, so that what a lane keeps of it fits its registers.
+#define ROW_WARPS (HIDDEN > 1024 ? 8 : 1)
+#define NORM_PARTS ((HIDDEN / 4 + 32 * ROW_WARPS - 1) / (32 * ROW_WARPS))
+
+// Sum over the warps that share a row.
+DEVICE float row_sum(float x, float* shared) {
+    x = warp_sum(x);
+    if (ROW_WARPS == 1) return x;
+    if (threadIdx.x % 32 == 0) shared[threadIdx.x / 32] = x;
+    __syncthreads();
+    x = 0;
+    for (int w = 0; w < ROW_WARPS; w++) x += shared[w];
+    __syncthreads();
+    return x;
+}
 
 // Adds the norm's derivative to dx (or begins it), also as bf16; sums of the gain's go to `gains`, one row a block.
 KERNEL rmsnorm_back(const bf16* dy, const float* x, const float* gain, float* dx, bf16* dxb, float* gains, int rows,
                     int begin) {
-    __shared__ float sums[HIDDEN];
-    int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
+    __shared__ float sums[HIDDEN], shared[ROW_WARPS];
+    // The rows that a block has at a time, and where this thread is in them.
+    int teams = blockDim.x / (32 * ROW_WARPS), team = threadIdx.x / (32 * ROW_WARPS), lane = threadIdx.x % (32 * ROW_WARPS);
     for (int i = threadIdx.x; i < HIDDEN; i += blockDim.x) sums[i] = 0;
     float4 dg[NORM_PARTS];
 #pragma unroll
     for (int k = 0; k < NORM_PARTS; k++) dg[k] = make_float4(0, 0, 0, 0);
-    for (int row = blockIdx.x * warps + warp; row < rows; row += gridDim.x * warps) {
+    for (int row = blockIdx.x * teams + team; row < rows; row += gridDim.x * teams) {
         u64 at = (u64)row * (HIDDEN / 4);
         float4 v[NORM_PARTS], d[NORM_PARTS];
         float squares = 0, dot = 0;
 #pragma unroll
         for (int k = 0; k < NORM_PARTS; k++) {
-            int i = lane + 32 * k;
+            int i = lane + 32 * ROW_WARPS * k;
             v[k] = d[k] = make_float4(0, 0, 0, 0);
             if (i < HIDDEN / 4) {
                 v[k] = ((const float4*)x)[at + i];
@@ -57,11 +72,11 @@ KERNEL rmsnorm_back(const bf16* dy, const float* x, const float* gain, float* dx
                 dot += d[k].x * g.x * v[k].x + d[k].y * g.y * v[k].y + d[k].z * g.z * v[k].z + d[k].w * g.w * v[k].w;
             }
         }
-        float r = 1.0f / sqrtf(warp_sum(squares) / HIDDEN + NORM_EPS);
-        float pull = warp_sum(dot) * r * r * r / HIDDEN;
+        float r = 1.0f / sqrtf(row_sum(squares, shared) / HIDDEN + NORM_EPS);
+        float pull = row_sum(dot, shared) * r * r * r / HIDDEN;
 #pragma unroll
         for (int k = 0; k < NORM_PARTS; k++) {
-            int i = lane + 32 * k;
+            int i = lane + 32 * ROW_WARPS * k;
             if (i < HIDDEN / 4) {
                 float4 g = ((const float4*)gain)[i];
                 float4 o = begin ? make_float4(0, 0, 0, 0) : ((float4*)dx)[at + i];
@@ -78,12 +93,12 @@ KERNEL rmsnorm_back(const bf16* dy, const float* x, const float* gain, float* dx
             }
         }
     }
-    for (int turn = 0; turn < warps; turn++) {
+    for (int turn = 0; turn < teams; turn++) {
         __syncthreads();
-        if (turn == warp) {
+        if (turn == team) {
 #pragma unroll
             for (int k = 0; k < NORM_PARTS; k++) {
-                int i = lane + 32 * k;
+                int i = lane + 32 * ROW_WARPS * k;
                 if (i < HIDDEN / 4) {
                     sums[4 * i] += dg[k].x, sums[4 * i + 1] += dg[k].y;
                     sums[4 * i + 2] += dg[k].z, sums[4 * i + 3] += dg[k].w;

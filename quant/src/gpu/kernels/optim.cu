@@ -1,4 +1,4 @@
-// W2 2:4 of the weights, and the optimizers.
+// The rounding of the weights, and the optimizers.
 
 // What changes from step to step.
 struct Step {
@@ -9,26 +9,29 @@ struct Step {
     float first, second; // what Adam's moments lack of their full size, as factors
 };
 
-// Rows of matrices that lie `stride` apart, to W2 2:4 (`grid.rs` says how). A warp a row; grid: rows / 4, matrices.
-KERNEL round_weights(const float* weights, bf16* out, int rows, int cols, u64 stride) {
-    SHARED(float, steps);
-    int lane = threadIdx.x % 32, warp = threadIdx.x / 32, groups = cols / GROUP;
-    int row = blockIdx.x * (blockDim.x / 32) + warp;
-    if (row >= rows) return;
-    u64 at = blockIdx.y * stride + (u64)row * cols;
-    float* step = steps + warp * groups;
-    float widest = 0;
+// Formats, as `formats.rs` numbers them.
+#define W2_SPARSE 0u
+#define W2_DENSE 1u
+
+// Whether a column is one of the two of its four that 2:4 keeps; those of equal size: the first ones.
+DEVICE bool kept_of_four(float w) {
+    int i = threadIdx.x & 3;
+    float a = __shfl_xor_sync(FULL, w, 1), b = __shfl_xor_sync(FULL, w, 2), c = __shfl_xor_sync(FULL, w, 3);
+    return (a > w || (a == w && (i ^ 1) < i)) + (b > w || (b == w && (i ^ 2) < i)) + (c > w || (c == w && (i ^ 3) < i)) < 2;
+}
+
+// A row to W2: levels 1 and 2 of two columns of four, or 1 and 3 of all (`w2.rs` says how). `step` has room for a number a group.
+DEVICE void round_w2(const float* weights, bf16* out, int groups, float* step, bool dense) {
+    int lane = threadIdx.x % 32;
+    float upper = dense ? 3.0f : 2.0f, edge = dense ? 2.0f : 1.5f, begin = dense ? 64.0f : 24.0f, widest = 0;
     for (int g = 0; g < groups; g++) {
-        float w = fabsf(weights[at + g * GROUP + lane]);
-        float a = __shfl_xor_sync(FULL, w, 1), b = __shfl_xor_sync(FULL, w, 2), c = __shfl_xor_sync(FULL, w, 3);
-        int i = lane & 3;
-        // Those of equal size: the first ones.
-        int before = (a > w || (a == w && (i ^ 1) < i)) + (b > w || (b == w && (i ^ 2) < i)) + (c > w || (c == w && (i ^ 3) < i));
-        if (before >= 2) w = 0;
-        float s = warp_sum(w) / 24.0f;
+        float w = fabsf(weights[g * GROUP + lane]);
+        bool kept = kept_of_four(w) || dense;
+        if (!kept) w = 0;
+        float s = warp_sum(w) / begin;
 #pragma unroll
         for (int turn = 0; turn < 3; turn++) {
-            float level = before >= 2 ? 0.0f : w < 1.5f * s ? 1.0f : 2.0f;
+            float level = !kept ? 0.0f : w < edge * s ? 1.0f : upper;
             float over = warp_sum(w * level), under = warp_sum(level * level);
             s = over / under;
         }
@@ -38,27 +41,21 @@ KERNEL round_weights(const float* weights, bf16* out, int rows, int cols, u64 st
     __syncwarp();
     float unit = widest / 255.0f;
     for (int g = 0; g < groups; g++) {
-        float x = weights[at + g * GROUP + lane], w = fabsf(x);
-        float a = __shfl_xor_sync(FULL, w, 1), b = __shfl_xor_sync(FULL, w, 2), c = __shfl_xor_sync(FULL, w, 3);
-        int i = lane & 3;
-        int before = (a > w || (a == w && (i ^ 1) < i)) + (b > w || (b == w && (i ^ 2) < i)) + (c > w || (c == w && (i ^ 3) < i));
+        float x = weights[g * GROUP + lane], w = fabsf(x);
+        bool kept = kept_of_four(w) || dense;
         float scale = unit > 0 ? fminf(fmaxf(floorf(step[g] / unit + 0.5f), 1.0f), 255.0f) : 0.0f;
-        float level = w < 1.5f * (scale * unit) ? 1.0f : 2.0f;
-        float q = before >= 2 ? 0.0f : (x < 0 ? -level : level) * scale * unit;
-        out[at + g * GROUP + lane] = down(q);
+        float level = w < edge * (scale * unit) ? 1.0f : upper;
+        float q = !kept ? 0.0f : (x < 0 ? -level : level) * scale * unit;
+        out[g * GROUP + lane] = down(q);
     }
 }
 
-// Rows of a head to W4 (`w4.rs` says how). A warp a row; grid: rows / 4.
-KERNEL round_head(const float* weights, bf16* out, int rows, int cols) {
-    SHARED(float, steps);
-    int lane = threadIdx.x % 32, warp = threadIdx.x / 32, groups = cols / GROUP;
-    int row = blockIdx.x * (blockDim.x / 32) + warp;
-    if (row >= rows) return;
-    u64 at = (u64)row * cols;
-    float *step = steps + warp * 2 * groups, *offset = step + groups, unit = 0;
+// A row to W4 (`w4.rs` says how). `step` has room for two numbers a group.
+DEVICE void round_w4(const float* weights, bf16* out, int groups, float* step) {
+    int lane = threadIdx.x % 32;
+    float *offset = step + groups, unit = 0;
     for (int g = 0; g < groups; g++) {
-        float w = weights[at + g * GROUP + lane], high = warp_max(w), low = -warp_max(-w);
+        float w = weights[g * GROUP + lane], high = warp_max(w), low = -warp_max(-w);
         float s = fmaxf((high - low) / 15.0f, fmaxf(high, -low) / 127.0f), o = (low + high) / 2.0f + s / 2.0f;
         for (int turn = 0; turn < 2 && s > 0; turn++) {
             float level = fminf(fmaxf(roundf((w - o) / s), -8.0f), 7.0f);
@@ -74,15 +71,28 @@ KERNEL round_head(const float* weights, bf16* out, int rows, int cols) {
     }
     __syncwarp();
     for (int g = 0; g < groups; g++) {
-        float w = weights[at + g * GROUP + lane], q = 0;
+        float w = weights[g * GROUP + lane], q = 0;
         if (step[g] > 0 && unit > 0) {
             float scale = fminf(fmaxf(roundf(step[g] / unit), 1.0f), 255.0f);
             float code = fminf(fmaxf(roundf(offset[g] / (unit * OFFSET)), -128.0f), 127.0f);
             float level = fminf(fmaxf(roundf((w - code * OFFSET * unit) / (scale * unit)), -8.0f), 7.0f);
             q = (level * scale + OFFSET * code) * unit;
         }
-        out[at + g * GROUP + lane] = down(q);
+        out[g * GROUP + lane] = down(q);
     }
+}
+
+// Rows of matrices that lie `stride` apart, each matrix to its format; `formats` has them `apart` numbers from each other. A
+// warp a row; grid: rows / 4, matrices.
+KERNEL round_weights(const float* weights, bf16* out, int rows, int cols, u64 stride, const u32* formats, int apart) {
+    SHARED(float, steps);
+    int warp = threadIdx.x / 32, groups = cols / GROUP, row = blockIdx.x * (blockDim.x / 32) + warp;
+    if (row >= rows) return;
+    u64 at = blockIdx.y * stride + (u64)row * cols;
+    float* step = steps + warp * 2 * groups;
+    u32 format = formats[blockIdx.y * apart];
+    if (format <= W2_DENSE) round_w2(weights + at, out + at, groups, step, format == W2_DENSE);
+    else round_w4(weights + at, out + at, groups, step);
 }
 
 // Momentum, and the direction of the step in bf16 with the sum of its squares. Grid: pieces, matrices of `count` weights

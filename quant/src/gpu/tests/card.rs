@@ -1,62 +1,81 @@
-//! What needs a card: how fast it is (`make cuda-speed`).
+//! What needs a card: how fast it is (`make cuda-speed`), and how much larger models take (`make cuda-scale`).
 
+use super::hooked::{Hook, Hooked};
 use super::*;
+use crate::Result;
+use crate::float::{LayerStore, Layers};
 use crate::gpu::cuda::Cuda;
-use crate::gpu::device::{Arg, Grid, Product};
-use crate::gpu::train::train_on;
-use crate::gpu::{Recipe, Report, Stage};
-use std::cell::RefCell;
+use crate::gpu::device::{Arg, Product};
+use crate::gpu::train::{run_on, write_on};
+use crate::gpu::{Recipe, Report, Stage, Task};
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Random weights of SmolLM2-135M's sizes.
-fn smollm2() -> FloatModel {
-    let text = r#"{"architectures": ["LlamaForCausalLM"], "hidden_size": 576, "intermediate_size": 1536,
-        "num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3, "head_dim": 64,
-        "vocab_size": 49152, "max_position_embeddings": 8192, "rms_norm_eps": 1e-5, "tie_word_embeddings": true,
-        "rope_theta": 100000.0, "bos_token_id": 1, "eos_token_id": 2}"#;
-    let c = LlamaConfig::parse(text, Path::new("config.json")).unwrap();
-    let (h, q, kv, f) = (c.sizes.hidden, c.sizes.q_width(), c.sizes.kv_width(), c.sizes.ff);
-    let layer = |l: u64| {
-        let m = |rows, cols, i: u64| matrix(rows, cols, 10 * l + i, 0.1);
-        FloatLayer {
-            attn_norm: vec![1.0; h],
-            q: m(q, h, 1),
-            k: m(kv, h, 2),
-            v: m(kv, h, 3),
-            o: m(h, q, 4),
-            mlp_norm: vec![1.0; h],
-            gate: m(f, h, 5),
-            up: m(f, h, 6),
-            down: m(h, f, 7),
-            biases: Biases::default(),
-            q_norm: Vec::new(),
-            k_norm: Vec::new(),
-        }
+/// Layers that all have the same weights.
+struct Same(FloatLayer);
+
+impl LayerStore for Same {
+    fn layer(&self, _: usize) -> Result<FloatLayer> {
+        Ok(self.0.clone())
+    }
+}
+
+/// Random weights of a model's sizes: hidden, feed-forward, layers, heads, KV heads, width of a head, vocabulary.
+fn random_model(sizes: [usize; 7], tied: bool) -> FloatModel {
+    let [hidden, ff, layers, heads, kv_heads, head, vocab] = sizes;
+    let text = format!(
+        r#"{{"architectures": ["LlamaForCausalLM"], "hidden_size": {hidden}, "intermediate_size": {ff},
+        "num_hidden_layers": {layers}, "num_attention_heads": {heads}, "num_key_value_heads": {kv_heads}, "head_dim": {head},
+        "vocab_size": {vocab}, "max_position_embeddings": 4096, "rms_norm_eps": 1e-5, "tie_word_embeddings": {tied},
+        "bos_token_id": 1, "eos_token_id": 2}}"#
+    );
+    let c = LlamaConfig::parse(&text, Path::new("config.json")).unwrap();
+    let (q, kv) = (c.sizes.q_width(), c.sizes.kv_width());
+    let size = 2.0 / (hidden as f32).sqrt();
+    let m = |rows, cols, i: u64| matrix(rows, cols, i, size);
+    let layer = FloatLayer {
+        attn_norm: vec![1.0; hidden],
+        q: m(q, hidden, 1),
+        k: m(kv, hidden, 2),
+        v: m(kv, hidden, 3),
+        o: m(hidden, q, 4),
+        mlp_norm: vec![1.0; hidden],
+        gate: m(ff, hidden, 5),
+        up: m(ff, hidden, 6),
+        down: m(hidden, ff, 7),
+        biases: Biases::default(),
+        q_norm: Vec::new(),
+        k_norm: Vec::new(),
     };
     FloatModel {
-        embed: matrix(c.sizes.vocab, h, 5, 0.2),
-        layers: (0..c.sizes.layers as u64).map(layer).collect::<Vec<_>>().into(),
-        final_norm: vec![1.0; h],
-        head: None,
+        embed: m(vocab, hidden, 8),
+        layers: Layers::Stored { count: layers, store: Arc::new(Same(layer)) },
+        final_norm: vec![1.0; hidden],
+        head: (!tied).then(|| m(vocab, hidden, 9)),
         config: c,
     }
 }
 
-/// A device that tells how long each kernel and product takes, waiting for each.
+fn smollm2() -> FloatModel {
+    random_model([576, 1536, 30, 9, 3, 64, 49152], true)
+}
+
+/// How long each kernel and product takes, waiting for each.
 struct Timed<'a> {
-    inner: &'a Cuda,
+    device: &'a Cuda,
     at: Ptr,
     times: RefCell<HashMap<String, (usize, Duration)>>,
 }
 
 impl Timed<'_> {
-    fn time(&self, name: String, work: impl FnOnce() -> crate::Result<()>) -> crate::Result<()> {
+    fn time(&self, name: String, work: &dyn Fn() -> Result<()>) -> Result<()> {
         let mut word = [0u8; 4];
-        self.inner.download(self.at, &mut word)?;
+        self.device.download(self.at, &mut word)?;
         let start = Instant::now();
         work()?;
-        self.inner.download(self.at, &mut word)?;
+        self.device.download(self.at, &mut word)?;
         let mut times = self.times.borrow_mut();
         let entry = times.entry(name).or_default();
         *entry = (entry.0 + 1, entry.1 + start.elapsed());
@@ -73,45 +92,15 @@ impl Timed<'_> {
     }
 }
 
-impl Device for Timed<'_> {
-    fn name(&self) -> String {
-        self.inner.name()
+impl Hook for Timed<'_> {
+    fn launch(&self, kernel: &'static str, _: &[Arg], work: &dyn Fn() -> Result<()>) -> Result<()> {
+        self.time(kernel.into(), work)
     }
-    fn free_bytes(&self) -> crate::Result<usize> {
-        self.inner.free_bytes()
-    }
-    fn alloc(&self, bytes: usize) -> crate::Result<Ptr> {
-        self.inner.alloc(bytes)
-    }
-    fn release(&self, at: Ptr) -> crate::Result<()> {
-        self.inner.release(at)
-    }
-    fn zero(&self, at: Ptr, bytes: usize) -> crate::Result<()> {
-        self.inner.zero(at, bytes)
-    }
-    fn upload(&self, to: Ptr, data: &[u8]) -> crate::Result<()> {
-        self.inner.upload(to, data)
-    }
-    fn download(&self, from: Ptr, data: &mut [u8]) -> crate::Result<()> {
-        self.inner.download(from, data)
-    }
-    fn launch(&self, kernel: &'static str, grid: Grid, arguments: &[Arg]) -> crate::Result<()> {
-        self.time(kernel.into(), || self.inner.launch(kernel, grid, arguments))
-    }
-    fn multiply(&self, p: &Product) -> crate::Result<()> {
+    fn multiply(&self, p: &Product, work: &dyn Fn() -> Result<()>) -> Result<()> {
         let [m, k, n] = p.size;
         let (a, b) = (p.a.transposed, p.b.transposed);
         let name = format!("{} x {m}x{k}x{n} {a} {b} {:?} +{}", p.batch.0, p.kind, p.beta);
-        self.time(name, || self.inner.multiply(p))
-    }
-    fn record(&self) -> crate::Result<()> {
-        Ok(())
-    }
-    fn recorded(&self) -> crate::Result<Option<usize>> {
-        Ok(None)
-    }
-    fn replay(&self, _: usize) -> crate::Result<()> {
-        Ok(())
+        self.time(name, work)
     }
 }
 
@@ -136,30 +125,126 @@ fn watch() -> impl FnMut(Report) {
     }
 }
 
+/// Text and training.
+fn train(device: &dyn Device, model: &FloatModel, recipe: &Recipe, progress: &mut dyn FnMut(Report)) {
+    let text = write_on(device, model, &[vec![5], vec![1000]], recipe, None, progress).unwrap();
+    let formats = vec![[WeightFormat::W2Sparse; 7]; model.config.sizes.layers];
+    let task = Task { model, start: None, text: &text, formats: &formats, recipe, folder: None };
+    run_on(device, &task, progress, |_| Ok(())).unwrap();
+}
+
 #[test]
 #[ignore = "measures a card"]
 fn speed() {
     let model = smollm2();
     let device = Cuda::open(&KernelShape::of(&model.config).unwrap()).unwrap();
     eprintln!("{}", device.name());
-    let beginnings = [vec![5], vec![1000]];
     // One part after the other: their rates are not mixed.
     for rounded_from in [1.0, 0.0] {
         let recipe = Recipe { text: 4 << 20, train: 200 * 32768, rounded_from, ..Recipe::default() };
         let start = Instant::now();
-        train_on(&device, &model, &model, &beginnings, &recipe, None, &mut watch()).unwrap();
+        train(&device, &model, &recipe, &mut watch());
         eprintln!("rounded from {rounded_from}: {:.1} s in all", start.elapsed().as_secs_f64());
     }
-    let timed = Timed { at: device.alloc(16).unwrap(), times: RefCell::default(), inner: &device };
+    let hook = Timed { at: device.alloc(16).unwrap(), times: RefCell::default(), device: &device };
+    let timed = Hooked { inner: &device, hook };
     for rounded_from in [1.0, 0.0] {
         let recipe = Recipe { text: 65536, train: 2 * 32768, side: 2048, rounded_from, ..Recipe::default() };
-        train_on(&timed, &model, &model, &beginnings, &recipe, None, &mut |r| {
+        train(&timed, &model, &recipe, &mut |r| {
             if r.stage != Stage::Writing && r.tokens[0] <= 32768 {
-                timed.print();
+                timed.hook.print();
             }
-        })
-        .unwrap();
+        });
         eprintln!("a step, rounded from {rounded_from}:");
-        timed.print();
+        timed.hook.print();
+    }
+}
+
+/// A card with so much less memory, when each step began, and the least memory that was free then.
+struct Steps<'a> {
+    device: &'a Cuda,
+    less: usize,
+    begun: RefCell<Vec<Instant>>,
+    least: Cell<usize>,
+}
+
+impl Hook for Steps<'_> {
+    fn free(&self, bytes: usize) -> usize {
+        bytes.saturating_sub(self.less)
+    }
+
+    /// The rows of a step have been put there, which waits for the step before.
+    fn launch(&self, kernel: &'static str, _: &[Arg], work: &dyn Fn() -> Result<()>) -> Result<()> {
+        if kernel == "gather" {
+            self.begun.borrow_mut().push(Instant::now());
+            self.least.set(self.least.get().min(self.device.free_bytes()?));
+        }
+        work()
+    }
+}
+
+/// Steps of random weights of two larger models' sizes: memory, and the median time of a step of each part. The first one is
+/// trained in 24 GB.
+#[test]
+#[ignore = "measures a card"]
+fn scale() {
+    let llama_1b = ("Llama-3.2-1B", [2048, 8192, 16, 32, 8, 64, 128256], true, Some(24usize << 30), 100);
+    let llama_7b = ("LLaMA-2-7B", [4096, 11008, 32, 32, 32, 128, 32000], false, None, 20);
+    for (name, sizes, tied, memory, steps) in [llama_1b, llama_7b] {
+        let start = Instant::now();
+        let model = random_model(sizes, tied);
+        let device = Cuda::open(&KernelShape::of(&model.config).unwrap()).unwrap();
+        let free = device.free_bytes().unwrap();
+        let hook = Steps {
+            device: &device,
+            less: memory.map_or(0, |memory| free.saturating_sub(memory)),
+            begun: RefCell::default(),
+            least: Cell::new(free),
+        };
+        let hooked = Hooked { inner: &device, hook };
+        // More text than there is room for what the teacher says to it, as in a real training.
+        let vocab = sizes[6] as u32;
+        let mut recipe = Recipe { text: 8 << 20, rounded_from: 0.5, ..Recipe::default() };
+        let mut random = fastrand::Rng::with_seed(1);
+        let text: Vec<u32> = (0..recipe.text).map(|_| random.u32(0..vocab)).collect();
+        let formats = vec![[WeightFormat::W2Sparse; 7]; sizes[2]];
+        // As many steps of the size that the memory allows.
+        let shape = KernelShape::of(&model.config).unwrap();
+        let teacher = 2 * (shape.sizes.layers * shape.layer()) + 6 * shape.table();
+        recipe.batch = crate::gpu::room::plan(&shape, &recipe, free - hooked.hook.less - teacher).unwrap().1;
+        recipe.train = steps * recipe.batch;
+        let task = Task {
+            model: &model,
+            start: None,
+            text: &text,
+            formats: &formats,
+            recipe: &recipe,
+            folder: None,
+        };
+        let mut losses = Vec::new();
+        run_on(&hooked, &task, &mut |r| losses.extend(r.loss), |_| Ok(())).unwrap();
+        let begun = hooked.hook.begun.borrow();
+        // The choice of the steps of rounding begins as a step does.
+        let times: Vec<f64> = begun.windows(2).map(|w| (w[1] - w[0]).as_secs_f64()).collect();
+        let (first, last) = times.split_at(times.len() / 2);
+        for (part, times) in [("rows of 1,024", first), ("rows of 2,048, rounded", &last[1..])] {
+            let mut sorted = times.to_vec();
+            sorted.sort_by(f64::total_cmp);
+            let median = sorted[sorted.len() / 2];
+            eprintln!(
+                "{name}, {part}: {median:.3} s a step of {} tokens ({:.3} to {:.3}, {} steps), {:.0} tokens/s",
+                recipe.batch,
+                sorted[0],
+                sorted[sorted.len() - 1],
+                sorted.len(),
+                recipe.batch as f64 / median
+            );
+        }
+        let gb = (free - hooked.hook.least.get()) as f64 / 1e9;
+        eprintln!(
+            "{name}: {gb:.1} GB of the card, losses {losses:.3?}, {:.0} s in all, on {}",
+            start.elapsed().as_secs_f64(),
+            device.name()
+        );
     }
 }

@@ -2,31 +2,28 @@
 
 use super::*;
 use crate::float::NoTap;
-use crate::gpu::net::Weights;
-use crate::gpu::shape::{flat_gains, flat_layers};
 use crate::gpu::write::{Writing, write};
 
 const LENGTH: usize = 40;
 
 fn text(device: &dyn Device, model: &FloatModel, beginnings: &[Vec<u32>], sequences: usize) -> Vec<u32> {
-    let w = Weights {
-        layers: held_bf16(device, &flat_layers(model).unwrap()),
-        gains: held(device, &flat_gains(model).unwrap()),
-        table: held(device, &model.embed.data),
-        head: held_bf16(device, &model.embed.data),
-    };
     let what = Writing { sequences, length: LENGTH, side: 4, beginnings, seed: 9 };
-    write(device, &model.config, w, &what, &mut |_| {}).unwrap()
+    Held::new(device, model).weights(|w| write(device, &model.config, w, &what, &mut |_| {})).unwrap()
 }
 
 /// Behind a beginning of one token the three likeliest follow, by the float model's word; longer ones are taken as they are.
 #[test]
 fn beginnings_are_followed() {
-    let model = model(3);
+    for config in [config(), wide()] {
+        follow(&model_of(config, 3));
+    }
+}
+
+fn follow(model: &FloatModel) {
     let beginnings: Vec<Vec<u32>> = vec![vec![17], vec![5, 6, 7, 8, 9], vec![100], vec![30, 31]];
     let vocab = model.config.sizes.vocab;
-    on_devices(|device| {
-        let text = text(device, &model, &beginnings, 6);
+    on_devices_for(&model.config, |device| {
+        let text = text(device, model, &beginnings, 6);
         assert_eq!(text.len(), 6 * LENGTH);
         let mut seen = 0;
         for row in text.chunks_exact(LENGTH) {

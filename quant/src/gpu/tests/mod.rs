@@ -1,9 +1,11 @@
 //! The kernels against the CPU's arithmetic: with the kernels on the CPU everywhere, and on the card where there is one.
 
+mod attention;
 #[cfg(feature = "cuda")]
 mod card;
 mod decode;
 mod gradient;
+mod hooked;
 mod integers;
 mod lesson;
 mod muon;
@@ -11,9 +13,11 @@ mod rounding;
 
 use super::device::{Device, Number, Ptr, fetch, put};
 use super::emulated::Emulated;
-use super::shape::KernelShape;
+use super::net::Weights;
+use super::shape::{KernelShape, flat_gains, flat_layer};
 use crate::config::LlamaConfig;
 use crate::float::{Biases, FloatLayer, FloatModel, Matrix};
+use crate::model::WeightFormat;
 use crate::train::tests::random;
 use half::bf16;
 use std::path::Path;
@@ -21,11 +25,23 @@ use std::path::Path;
 /// A model of two layers with all that real ones have: groups of query heads, a width of the feed-forward that is no
 /// multiple of 256.
 pub(super) fn config() -> LlamaConfig {
-    let text = r#"{"architectures": ["LlamaForCausalLM"], "hidden_size": 64, "intermediate_size": 320,
-        "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 64,
-        "vocab_size": 264, "max_position_embeddings": 512, "rms_norm_eps": 1e-5, "tie_word_embeddings": true,
-        "bos_token_id": 1, "eos_token_id": 2}"#;
-    match LlamaConfig::parse(text, Path::new("config.json")) {
+    sized([64, 320, 4, 2, 64], true)
+}
+
+/// Heads of 128, a head that is a weight of its own, and a residual stream of which a warp alone does not keep a row.
+pub(super) fn wide() -> LlamaConfig {
+    sized([1056, 64, 2, 1, 128], false)
+}
+
+/// Of hidden size, feed-forward size, heads, KV heads and head width.
+fn sized([hidden, ff, heads, kv_heads, head]: [usize; 5], tied: bool) -> LlamaConfig {
+    let text = format!(
+        r#"{{"architectures": ["LlamaForCausalLM"], "hidden_size": {hidden}, "intermediate_size": {ff},
+        "num_hidden_layers": 2, "num_attention_heads": {heads}, "num_key_value_heads": {kv_heads}, "head_dim": {head},
+        "vocab_size": 264, "max_position_embeddings": 512, "rms_norm_eps": 1e-5, "tie_word_embeddings": {tied},
+        "bos_token_id": 1, "eos_token_id": 2}}"#
+    );
+    match LlamaConfig::parse(&text, Path::new("config.json")) {
         Ok(config) => config,
         Err(e) => panic!("{e}"),
     }
@@ -42,19 +58,24 @@ fn around_one(n: usize, seed: u64) -> Vec<f32> {
 
 /// Weights of bf16.
 pub(super) fn model(seed: u64) -> FloatModel {
-    let c = config();
+    model_of(config(), seed)
+}
+
+pub(super) fn model_of(c: LlamaConfig, seed: u64) -> FloatModel {
     let (h, q, kv, f) = (c.sizes.hidden, c.sizes.q_width(), c.sizes.kv_width(), c.sizes.ff);
+    // What reads the residual stream gives the same sizes whatever its width.
+    let part = (64.0 / h as f32).sqrt();
     let layer = |l: u64| {
         let s = seed + 100 * l;
         FloatLayer {
             attn_norm: around_one(h, s),
-            q: matrix(q, h, s + 1, 0.3),
-            k: matrix(kv, h, s + 2, 0.3),
-            v: matrix(kv, h, s + 3, 0.2),
+            q: matrix(q, h, s + 1, 0.3 * part),
+            k: matrix(kv, h, s + 2, 0.3 * part),
+            v: matrix(kv, h, s + 3, 0.2 * part),
             o: matrix(h, q, s + 4, 0.1),
             mlp_norm: around_one(h, s + 5),
-            gate: matrix(f, h, s + 6, 0.2),
-            up: matrix(f, h, s + 7, 0.2),
+            gate: matrix(f, h, s + 6, 0.2 * part),
+            up: matrix(f, h, s + 7, 0.2 * part),
             down: matrix(h, f, s + 8, 0.1),
             biases: Biases::default(),
             q_norm: Vec::new(),
@@ -65,7 +86,7 @@ pub(super) fn model(seed: u64) -> FloatModel {
         embed: matrix(c.sizes.vocab, h, seed + 50, 0.5),
         layers: vec![layer(1), layer(2)].into(),
         final_norm: around_one(h, seed + 51),
-        head: None,
+        head: (!c.tied_head).then(|| matrix(c.sizes.vocab, h, seed + 52, 0.5 * part)),
         config: c,
     }
 }
@@ -77,7 +98,12 @@ pub(super) fn tokens(n: usize, seed: u64) -> Vec<u32> {
 
 /// Runs `test` with the kernels on the CPU, and on the card where the feature and a card are there.
 pub(super) fn on_devices(test: impl Fn(&dyn Device)) {
-    let shape = KernelShape::of(&config()).unwrap();
+    on_devices_for(&config(), test);
+}
+
+/// The same with the kernels for another model.
+pub(super) fn on_devices_for(config: &LlamaConfig, test: impl Fn(&dyn Device)) {
+    let shape = KernelShape::of(config).unwrap();
     if let Some(device) = Emulated::new(&shape) {
         test(&device);
     }
@@ -113,4 +139,40 @@ pub(super) fn distance(got: &[f32], wanted: &[f32]) -> f64 {
     let error: f64 = got.iter().zip(wanted).map(|(a, b)| square(a - b)).sum();
     let all: f64 = wanted.iter().map(|b| square(*b)).sum();
     (error / all).sqrt()
+}
+
+/// A model on a device.
+pub(super) struct Held {
+    shape: KernelShape,
+    layers: Ptr,
+    gains: Ptr,
+    table: Ptr,
+    head: Ptr,
+}
+
+impl Held {
+    pub fn new(device: &dyn Device, model: &FloatModel) -> Self {
+        Self {
+            shape: KernelShape::of(&model.config).unwrap(),
+            layers: held_bf16(device, &flat_layers(model)),
+            gains: held(device, &flat_gains(model).unwrap()),
+            table: held(device, &model.embed.data),
+            head: held_bf16(device, &model.head().data),
+        }
+    }
+
+    pub fn weights<T>(&self, work: impl FnOnce(Weights<'_>) -> T) -> T {
+        let layer = |l: usize| Ok(self.layers.bf16s(l * self.shape.layer()));
+        work(Weights { layer: &layer, gains: self.gains, table: self.table, head: self.head })
+    }
+}
+
+/// All layers one after another.
+pub(super) fn flat_layers(model: &FloatModel) -> Vec<f32> {
+    model.layers.iter().flat_map(|w| flat_layer(&w.unwrap())).collect()
+}
+
+/// The same format for all linears of the test models.
+pub(super) fn all_in(format: WeightFormat) -> [[WeightFormat; 7]; 2] {
+    [[format; 7]; 2]
 }

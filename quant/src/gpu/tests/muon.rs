@@ -1,6 +1,7 @@
 //! The optimizers.
 
 use super::*;
+use crate::gpu::net::Keeping;
 use crate::gpu::optimizer::{Optimizer, Rates};
 
 /// From a gradient, one step of each kind: Muon's direction is the one that Newton-Schulz gives, Adam's the sign.
@@ -8,7 +9,7 @@ use crate::gpu::optimizer::{Optimizer, Rates};
 fn a_step_of_muon_is_orthogonal_and_one_of_adam_a_sign() {
     on_devices(|device| {
         let shape = KernelShape::of(&config()).unwrap();
-        let optimizer = Optimizer::new(device, shape).unwrap();
+        let optimizer = Optimizer::new(device, shape, &all_in(WeightFormat::W4), Keeping::All).unwrap();
         let all = shape.sizes.layers * shape.layer();
         let (weights, gradient) = (random(all, 21), random(all, 22));
         put(device, optimizer.layers, &weights).unwrap();
@@ -17,10 +18,11 @@ fn a_step_of_muon_is_orthogonal_and_one_of_adam_a_sign() {
             random(shape.sizes.vocab * shape.sizes.hidden, 23),
             random(shape.sizes.vocab * shape.sizes.hidden, 24),
         );
-        put(device, optimizer.table, &table).unwrap();
+        put(device, optimizer.embed.weights, &table).unwrap();
         put(device, optimizer.gradients.table, &d_table).unwrap();
         optimizer.set(0, Rates { muon: 0.01, embedding: 0.001, gains: 0.0 }).unwrap();
-        optimizer.step().unwrap();
+        optimizer.step_layers(0).unwrap();
+        optimizer.step_tables().unwrap();
         let moved: Vec<f32> = fetch(device, optimizer.layers, all).unwrap();
         for (i, p) in shape.parts().into_iter().enumerate() {
             let at = shape.layer() + p.at;
@@ -31,7 +33,7 @@ fn a_step_of_muon_is_orthogonal_and_one_of_adam_a_sign() {
             let error = distance(&step, &wanted);
             assert!(error < 0.1, "linear {i}: {error}");
         }
-        let after: Vec<f32> = fetch(device, optimizer.table, table.len()).unwrap();
+        let after: Vec<f32> = fetch(device, optimizer.embed.weights, table.len()).unwrap();
         for ((a, b), g) in after.iter().zip(&table).zip(&d_table) {
             assert!((b - a - 0.001 * g.signum()).abs() < 1e-5, "{a} from {b} by {g}");
         }

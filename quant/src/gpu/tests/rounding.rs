@@ -2,50 +2,41 @@
 
 use super::*;
 use crate::gpu::device::{Arg, Grid, Memory};
+use crate::gpu::formats::{code, round_weights};
 use crate::gpu::net::angles;
-use crate::gpu::w2::round_weights;
-use crate::gpu::w4::round_head;
 use crate::head::{key_head, query_head};
 use crate::quantize::simulate::{round, round_blocks};
 
+/// Each of three matrices to a format of its own.
 #[test]
 fn weights_are_rounded_as_on_the_cpu() {
-    let (rows, cols, layers) = (10, 320, 2);
-    let mut all = random(layers * rows * cols, 11);
-    // Rows of zeros, equal magnitudes.
-    all[..cols].fill(0.0);
-    all[cols..2 * cols].iter_mut().for_each(|v| *v = v.signum() * 0.25);
+    let (rows, cols) = (10, 320);
+    let formats = [WeightFormat::W4, WeightFormat::W2Sparse, WeightFormat::W2Dense];
+    let mut all = random(3 * rows * cols, 11);
+    for w in all.chunks_exact_mut(rows * cols) {
+        // Rows of zeros, equal magnitudes, equal weights, groups far from zero, very small ones.
+        w[..cols].fill(0.0);
+        w[cols..2 * cols].iter_mut().for_each(|v| *v = v.signum() * 0.25);
+        w[2 * cols..2 * cols + 64].fill(0.25);
+        w[3 * cols..4 * cols].iter_mut().for_each(|v| *v = 3.0 + 0.1 * *v);
+        w[4 * cols..4 * cols + 32].iter_mut().for_each(|v| *v *= 1e-6);
+    }
+    let matrix = |data: &[f32]| Matrix { rows, cols, data: data.to_vec() };
     let wanted: Vec<f32> = all
         .chunks(rows * cols)
-        .flat_map(|data| round_weights(&Matrix { rows, cols, data: data.to_vec() }).dequantize().data)
+        .zip(formats)
+        .flat_map(|(data, format)| round_weights(&matrix(data), format).dequantize().data)
         .map(|v| bf16::from_f32(v).to_f32())
         .collect();
     on_devices(|device| {
         let (from, to) = (held(device, &all), held_bf16(device, &vec![7.0; all.len()]));
-        let grid = Grid { blocks: [rows.div_ceil(4), layers, 1], threads: 128, shared: 16 * (cols / 32) };
-        let stride = (rows * cols) as u64;
-        let arguments = [from.into(), to.into(), rows.into(), cols.into(), stride.into()];
+        // As they lie for the second of two linears.
+        let codes: Vec<u32> = formats.iter().flat_map(|format| [9, code(*format)]).collect();
+        let codes = held(device, &codes).f32s(1);
+        let grid = Grid { blocks: [rows.div_ceil(4), 3, 1], threads: 128, shared: 32 * (cols / 32) };
+        let what = [from.into(), to.into(), rows.into(), cols.into(), ((rows * cols) as u64).into()];
+        let arguments = [what.as_slice(), &[codes.into(), 2usize.into()]].concat();
         device.launch("round_weights", grid, &arguments).unwrap();
-        assert_eq!(got_bf16(device, to, all.len()), wanted);
-    });
-}
-
-#[test]
-fn the_head_is_rounded_as_on_the_cpu() {
-    let (rows, cols) = (10, 320);
-    let mut all = random(rows * cols, 17);
-    // Rows of zeros, equal weights, groups far from zero, very small ones.
-    all[..cols].fill(0.0);
-    all[cols..cols + 64].fill(0.25);
-    all[2 * cols..3 * cols].iter_mut().for_each(|v| *v = 3.0 + 0.1 * *v);
-    all[3 * cols..3 * cols + 32].iter_mut().for_each(|v| *v *= 1e-6);
-    let wanted = round_head(&Matrix { rows, cols, data: all.clone() }).dequantize();
-    let wanted: Vec<f32> = wanted.data.iter().map(|v| bf16::from_f32(*v).to_f32()).collect();
-    on_devices(|device| {
-        let (from, to) = (held(device, &all), held_bf16(device, &vec![7.0; all.len()]));
-        let grid = Grid { blocks: [rows.div_ceil(4), 1, 1], threads: 128, shared: 32 * (cols / 32) };
-        let arguments = [from.into(), to.into(), rows.into(), cols.into()];
-        device.launch("round_head", grid, &arguments).unwrap();
         assert_eq!(got_bf16(device, to, all.len()), wanted);
     });
 }
@@ -53,7 +44,12 @@ fn the_head_is_rounded_as_on_the_cpu() {
 /// Position 0 turns nothing, so that only the rounding is left.
 #[test]
 fn queries_keys_and_values_are_rounded_as_simulated() {
-    let c = config();
+    for config in [config(), wide()] {
+        heads_are_rounded(&config);
+    }
+}
+
+fn heads_are_rounded(c: &LlamaConfig) {
     let (rows, width) = (6, c.sizes.q_width() + 2 * c.sizes.kv_width());
     let x: Vec<f32> = random(rows * width, 12).iter().map(|v| bf16::from_f32(v * 3.0).to_f32()).collect();
     let step = 0.11f32;
@@ -66,9 +62,9 @@ fn queries_keys_and_values_are_rounded_as_simulated() {
         round(v, &vec![step; c.sizes.kv_width()], -8.0, 7.0);
     }
     let wanted: Vec<f32> = wanted.iter().map(|v| bf16::from_f32(*v).to_f32()).collect();
-    on_devices(|device| {
+    on_devices_for(c, |device| {
         let mut memory = Memory::new(device);
-        let angles = angles(&mut memory, device, &c, 1).unwrap();
+        let angles = angles(&mut memory, device, c, 1).unwrap();
         let (at, step) = (held_bf16(device, &x), held(device, &[step]));
         let arguments = [at.into(), angles.into(), 1usize.into(), rows.into(), step.into()];
         device.launch("rope", Grid::warps(rows * width / c.sizes.head_dim), &arguments).unwrap();

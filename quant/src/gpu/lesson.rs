@@ -1,0 +1,221 @@
+//! The steps of a training.
+
+use super::device::{Device, Grid, Memory, Ptr, fetch, put};
+use super::net::{Keeping, Net, Rounding, Weights};
+use super::optimizer::{Optimizer, Rates};
+use super::recipe::Recipe;
+use super::teacher::Teacher;
+use super::train::{Report, Stage, Task};
+use super::{state, steps};
+use crate::{Error, Result};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Steps between two looks at the loss.
+const LOOK: usize = 50;
+/// Steps between two choices of the steps of rounding.
+const RENEW: usize = 250;
+/// Time between two states on disk.
+const KEEP: Duration = Duration::from_secs(240);
+
+/// A training under way.
+pub(super) struct Lesson<'a> {
+    device: &'a dyn Device,
+    net: Net<'a>,
+    teacher: &'a Teacher,
+    optimizer: &'a Optimizer<'a>,
+    recipe: &'a Recipe,
+    order: [Vec<Vec<u32>>; 2],
+    /// The text and its length; the rows of a step; what the teacher's head reads at each token, 0 where that finds no room.
+    text: (Ptr, usize),
+    which: Ptr,
+    behind: Ptr,
+    rounding: Rounding,
+    /// Parts whose first step is done, and graphs of their steps.
+    begun: [bool; 2],
+    graphs: [Option<usize>; 2],
+    _memory: Memory<'a>,
+}
+
+impl<'a> Lesson<'a> {
+    pub fn new(
+        device: &'a dyn Device,
+        task: &Task<'a>,
+        teacher: &'a Teacher,
+        optimizer: &'a Optimizer<'a>,
+        keeping: Keeping,
+    ) -> Result<Self> {
+        let (shape, recipe, text) = (teacher.shape, task.recipe, task.text);
+        let net = Net::new(device, &task.model.config, shape, recipe.batch, recipe.rows[1], keeping)?;
+        let mut memory = Memory::new(device);
+        let at = memory.f32s(text.len())?;
+        put(device, at, text)?;
+        let room = 2 * text.len() * shape.sizes.hidden;
+        // A tenth of the card's memory stays free for what the driver wants.
+        let fits = room + room / 10 < device.free_bytes()?;
+        Ok(Self {
+            which: memory.f32s(recipe.batch / recipe.rows[0])?,
+            behind: if fits { memory.bytes(room)? } else { Ptr(0) },
+            rounding: Rounding { steps: memory.f32s(shape.steps())?, most: memory.f32s(shape.steps())? },
+            order: recipe.order(),
+            text: (at, text.len()),
+            begun: [false; 2],
+            graphs: [None; 2],
+            device,
+            net,
+            teacher,
+            optimizer,
+            recipe,
+            _memory: memory,
+        })
+    }
+
+    /// Does something with the student's weights.
+    fn student(&self, work: impl FnOnce(Weights<'_>) -> Result<()>) -> Result<()> {
+        let o = self.optimizer;
+        let layer = |l: usize| o.layer(l);
+        work(Weights { layer: &layer, gains: o.gains, table: o.embed.weights, head: o.head })
+    }
+
+    /// What the teacher's head reads in rows of `length`, for the whole text, if there is room.
+    fn read(&self, length: usize, progress: &mut dyn FnMut(Report)) -> Result<()> {
+        if self.behind == Ptr(0) {
+            return Ok(());
+        }
+        let (net, (text, count), n) = (&self.net, self.text, self.net.tokens);
+        // The last part overlaps the one before it where the text is not whole parts.
+        for from in (0..count.div_ceil(n)).map(|i| (i * n).min(count - n)) {
+            let arguments = [text.f32s(from).into(), net.ids.into(), n.into()];
+            self.device.launch("copy_ids", Grid::each(n), &arguments)?;
+            let to = self.behind.bf16s(from * net.shape.sizes.hidden);
+            self.teacher.weights(|w| net.forward(w, length, Rounding::default(), to))?;
+            if (from / n).is_multiple_of(64) {
+                fetch::<u32>(self.device, net.ids, 1)?;
+                progress(Report { stage: Stage::Reading, tokens: [from + n, count], loss: None });
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows of a step, and what the teacher says to them; the student's weights on their grids.
+    fn prepare(&self, rounded: bool) -> Result<()> {
+        let (net, n, o) = (&self.net, self.net.tokens, self.optimizer);
+        let length = self.recipe.rows[usize::from(rounded)];
+        let from = [self.which.into(), self.text.0.into(), self.behind.into()];
+        let to = [net.ids.into(), net.aim.into(), length.into(), n.into()];
+        self.device.launch(
+            "gather",
+            Grid::each(n * net.shape.sizes.hidden / 8),
+            &[from.as_slice(), &to].concat(),
+        )?;
+        if self.behind == Ptr(0) {
+            self.teacher.weights(|w| net.forward(w, length, Rounding::default(), net.aim))?;
+        }
+        if rounded {
+            o.round_head()?;
+        }
+        if o.gradients.apart > 0 { o.round(0) } else { Ok(()) }
+    }
+
+    /// One whole step, as it is kept in a graph.
+    fn step(&self, rounded: bool) -> Result<()> {
+        let (net, o, length) = (&self.net, self.optimizer, self.recipe.rows[usize::from(rounded)]);
+        self.prepare(rounded)?;
+        let rounding = if rounded { self.rounding } else { Rounding::default() };
+        let one_by_one = o.gradients.apart == 0;
+        let done = |l: usize| if one_by_one { o.step_layers(l) } else { Ok(()) };
+        self.student(|w| {
+            net.forward(w, length, rounding, net.head_in)?;
+            net.backward(w, self.teacher.head, length, rounding, o.gradients, &done)
+        })?;
+        if !one_by_one {
+            o.step_layers(0)?;
+        }
+        o.step_tables()
+    }
+
+    /// Chooses the steps of rounding on the rows at hand.
+    fn renew(&self) -> Result<()> {
+        let length = self.recipe.rows[1];
+        self.prepare(true)?;
+        let look = Rounding { steps: Ptr(0), most: self.rounding.most };
+        self.device.zero(look.most, 4 * self.net.shape.steps())?;
+        self.student(|w| self.net.forward(w, length, look, self.net.head_in))?;
+        steps::renew(&self.net, look.most, self.rounding.steps)
+    }
+
+    fn loss(&self) -> Result<f64> {
+        let loss: Vec<f32> = fetch(self.device, self.net.loss, self.net.tokens)?;
+        Ok(loss.iter().map(|l| f64::from(*l)).sum::<f64>() / loss.len() as f64)
+    }
+
+    /// All steps from number `done` on, which took so many seconds.
+    pub fn run(
+        &mut self,
+        done: usize,
+        took: f64,
+        path: Option<&Path>,
+        progress: &mut dyn FnMut(Report),
+    ) -> Result<()> {
+        let (start, mut kept) = (Instant::now(), Instant::now());
+        let seconds = || took + start.elapsed().as_secs_f64();
+        self.optimizer.copy_head()?;
+        let (mut step, mut at) = (done, self.recipe.reached(done, took));
+        while at < 1.0 {
+            let rounded = at >= self.recipe.rounded_from;
+            let first = !self.begun[usize::from(rounded)];
+            if first {
+                self.read(self.recipe.rows[usize::from(rounded)], progress)?;
+            }
+            put(self.device, self.which, &self.order[usize::from(rounded)][step])?;
+            if rounded && (first || step.is_multiple_of(RENEW)) {
+                self.renew()?;
+            }
+            let [muon, embedding, gains] =
+                self.recipe.rates.map(|r| (r * self.recipe.factor(step, at)) as f32);
+            self.optimizer.set(step, Rates { muon, embedding, gains })?;
+            self.advance(rounded)?;
+            step += 1;
+            at = self.recipe.reached(step, seconds());
+            let last = at >= 1.0;
+            if step.is_multiple_of(LOOK) || last || first {
+                self.look(step, at, progress)?;
+                if let Some(path) = path.filter(|_| last || kept.elapsed() > KEEP) {
+                    state::keep(self.optimizer, step, seconds(), path)?;
+                    kept = Instant::now();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells how far it is.
+    fn look(&self, step: usize, at: f64, progress: &mut dyn FnMut(Report)) -> Result<()> {
+        let loss = self.loss()?;
+        if !loss.is_finite() {
+            return Err(Error::Argument(format!("the training diverged in step {step}; use smaller rates")));
+        }
+        let done = step * self.recipe.batch;
+        let tokens = [done, (done as f64 / at) as usize];
+        progress(Report { stage: Stage::Training, tokens, loss: Some(loss) });
+        Ok(())
+    }
+
+    /// The first step of a part as it is, which prepares all that a graph needs; the others from the graph.
+    fn advance(&mut self, rounded: bool) -> Result<()> {
+        let place = usize::from(rounded);
+        match self.graphs[place] {
+            Some(graph) => self.device.replay(graph),
+            None if !self.begun[place] => {
+                self.begun[place] = true;
+                self.step(rounded)
+            }
+            None => {
+                self.device.record()?;
+                self.step(rounded)?;
+                self.graphs[place] = self.device.recorded()?;
+                self.graphs[place].map_or(Ok(()), |graph| self.device.replay(graph))
+            }
+        }
+    }
+}
