@@ -57,6 +57,7 @@ vec/vec_hadamard.sv
 vec/vec_lanes.sv
 vec/vec_pipe.sv
 vec/vec_sum.sv
+vec/vec_leading.sv
 vec/vec_recip.sv
 vec/vec_rsqrt.sv
 vec/vec_stat.sv

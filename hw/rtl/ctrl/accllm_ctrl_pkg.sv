@@ -1,6 +1,7 @@
 // Records inside the control part: what the sequencer hands to the issue queues, and the host's settings.
 package accllm_ctrl_pkg;
   import accllm_isa_pkg::uop_t;
+  import accllm_isa_pkg::SEMAPHORES;
 
   // An operation with its synchronization. Semaphore 0 is none.
   typedef struct packed {
@@ -11,11 +12,12 @@ package accllm_ctrl_pkg;
     uop_t       uop;
   } op_t;
 
-  // A semaphore to be raised, with the instruction that raises it.
+  // An operation ends, and a semaphore is to be raised: its number, 0 for none, also as one bit each; and the instruction.
   typedef struct packed {
-    logic        valid;
-    logic [3:0]  index;
-    logic [15:0] pc;
+    logic                valid;
+    logic [SEMAPHORES:1] which;
+    logic [3:0]          index;
+    logic [15:0]         pc;
   } raise_t;
 
   // Settings of the host that do not depend on the configuration; channel bases are a separate array.

@@ -169,7 +169,9 @@ module control
   logic moved, stalled;
   logic [15:0] stall_pc;
   always_ff @(posedge clk) moved <= phase != PHASE_ABORT && (progress || dispatched || pre_done || mat_done || vec_done || imem_we);
-  watchdog u_watchdog (.*, .restart(watchdog_restart), .progress(moved), .limit(settings.watchdog));
+  logic restart;
+  always_ff @(posedge clk) restart <= watchdog_restart;
+  watchdog u_watchdog (.*, .progress(moved), .limit(settings.watchdog));
   wire listens = phase == PHASE_FLUSH || phase == PHASE_LOAD || phase == PHASE_RUN;
   assign stalled = expired && listens;
   always_ff @(posedge clk) stall_pc <= mat_active ? mat_pc : vec_active ? vec_pc : pre_active ? pre_pc : phase == PHASE_RUN ? seq_pc : '0;

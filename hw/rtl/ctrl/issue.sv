@@ -46,8 +46,17 @@ module issue
     uop_t       uop;
   } head_t;
 
-  (* ram_style = "block" *) op_t queue[DEPTH];
+  // An operation that waits, and whether it needs its semaphores, so that this is known when it comes out of the memory.
+  typedef struct packed {
+    logic need1;
+    logic need0;
+    op_t  op;
+  } entry_t;
+  (* ram_style = "block" *) entry_t queue[DEPTH];
+  entry_t entry;
   op_t next;
+  assign next = entry.op;
+  wire in_need0 = in_op.wait0 != 0, in_need1 = in_op.wait1 != 0;
   head_t head;
   flight_t flight[FLIGHT];
   logic [DW-1:0] q_read, q_write;
@@ -75,38 +84,47 @@ module issue
   // No place among the running ones in the next cycle, if the head is taken or not.
   wire fills_taken = !retire && f_count == (FW + 1)'(FLIGHT - 1);
   wire fills_kept = !retire && f_count == (FW + 1)'(FLIGHT);
-  flight_t oldest;
+  flight_t oldest, oldest_next;
+  wire f_none = f_count == 0, f_one = f_count == (FW + 1)'(1);
+  logic [SEMAPHORES:1] oldest0, oldest1;  // its semaphores
   wire [FW-1:0] f_after = f_read + 1'b1;
 
   assign in_ready = !q_count[DW];
   assign uop = head.uop;
-  assign raise0 = '{valid: retire && oldest.sig0 != 0, index: oldest.sig0, pc: oldest.pc};
-  assign raise1 = '{valid: retire && oldest.sig1 != 0, index: oldest.sig1, pc: oldest.pc};
+  assign raise0 = '{valid: retire, which: oldest0, index: oldest.sig0, pc: oldest.pc};
+  assign raise1 = '{valid: retire, which: oldest1, index: oldest.sig1, pc: oldest.pc};
   assign waiting = need0 || need1;
-  assign next_free = next.wait0 == 0 && next.wait1 == 0;
+  assign next_free = !entry.need0 && !entry.need1;
   assign active = running || head_valid || next_valid || q_some;
   assign pc = running ? oldest.pc : head.uop.pc;
+
+  assign oldest_next = f_none || f_one ? '{sig1: head.sig1, sig0: head.sig0, pc: head.uop.pc} : flight[f_after];
 
   function automatic logic [SEMAPHORES:1] one_hot(input logic [3:0] index);
     for (int i = 1; i <= SEMAPHORES; i++) one_hot[i] = index == 4'(i);
   endfunction
 
   always_ff @(posedge clk) begin
-    if (store) queue[q_write] <= in_op;
-    if (fetch) next <= queue[q_read];
+    if (store) queue[q_write] <= '{need1: in_need1, need0: in_need0, op: in_op};
+    if (fetch) entry <= queue[q_read];
     if (head_loads) begin  // anything, if there is nothing
       head <= head_next ? '{sig1: next.sig1, sig0: next.sig0, uop: next.uop} : '{sig1: in_op.sig1, sig0: in_op.sig0, uop: in_op.uop};
     end
     if (take) flight[f_write] <= '{sig1: head.sig1, sig0: head.sig0, pc: head.uop.pc};
-    if (take && f_count == (FW + 1)'(retire)) oldest <= '{sig1: head.sig1, sig0: head.sig0, pc: head.uop.pc};
-    else if (retire) oldest <= flight[f_after];
+    // The head is the next oldest one if no other runs: anything, until it is taken.
+    if (retire || f_none) begin
+      oldest <= oldest_next;
+      {oldest1, oldest0} <= {one_hot(oldest_next.sig1), one_hot(oldest_next.sig0)};
+    end
   end
 
   // Offered when the head needs nothing more and its place is free: a register, because every unit looks at it.
   wire next_next = fetch || (next_valid && !refill);
   wire held_next = direct || refill || (head_valid && !take);
   wire granted = (!need0 || grant0) && (!need1 || grant1);
-  wire in_free = in_op.wait0 == 0 && in_op.wait1 == 0;
+  wire in_free = !in_need0 && !in_need1;
+  wire [SEMAPHORES:1] ask0_next = next_valid ? one_hot(next.wait0) : direct ? one_hot(in_op.wait0) : '0;
+  wire [SEMAPHORES:1] ask1_next = next_valid ? one_hot(next.wait1) : direct ? one_hot(in_op.wait1) : '0;
   wire offer_taken = !fills_taken && next_valid && next_free;
   wire offer_kept = !fills_kept && (head_valid ? granted : direct ? in_free : next_valid && next_free);
   wire offer_next = take ? offer_taken : offer_kept;
@@ -122,12 +140,10 @@ module issue
       q_some <= store || (fetch ? q_count > (DW + 1)'(1) : q_some);
       next_valid <= next_next;
       head_valid <= held_next;
-      if (direct) begin
-        {ask0, need0} <= {one_hot(in_op.wait0), in_op.wait0 != 0};
-        {ask1, need1} <= {one_hot(in_op.wait1), in_op.wait1 != 0};
-      end else if (vacant) begin
-        {ask0, need0} <= next_valid ? {one_hot(next.wait0), next.wait0 != 0} : '0;
-        {ask1, need1} <= next_valid ? {one_hot(next.wait1), next.wait1 != 0} : '0;
+      // Of the operation that comes to the head, if one does.
+      if (vacant) begin
+        {ask0, need0} <= {ask0_next, next_valid ? entry.need0 : direct && in_need0};
+        {ask1, need1} <= {ask1_next, next_valid ? entry.need1 : direct && in_need1};
       end else begin
         if (grant0) {ask0, need0} <= '0;
         if (grant1) {ask1, need1} <= '0;

@@ -19,8 +19,8 @@ module semaphores
   localparam int N = SEMAPHORES;
   logic [N:1] available, past;  // a count, or one that came in the cycle before
   logic [N:1] given[5];
-  raise_t came[4], late[4];  // the signals, one and two cycles after they came
-  logic [3:0] guilty;
+  raise_t came[4], late[4], blamed[4];  // the signals, one, two and three cycles after they came
+  logic [3:0] guilty, guilty_q;
 
   always_comb begin
     for (int i = 1; i <= N; i++) begin
@@ -37,21 +37,27 @@ module semaphores
 
   for (genvar i = 1; i <= N; i++) begin : gen_count
     logic [7:0] count;
-    logic [2:0] add, more;  // signals: that came in the cycle before, and that come
+    logic [2:0] add;  // signals that came in the cycle before
+    logic [3:0] hits;  // those that come, by who gives them
     logic some, over;
     wire take = given[0][i] || given[1][i] || given[2][i] || given[3][i] || given[4][i];
-    wire [8:0] sum = {1'b0, count} + {6'd0, add} - 9'(take);
+    wire [8:0] full = {1'b0, count} + {6'd0, add}, less = full - 9'd1;
+    wire [8:0] sum = take ? less : full;
     assign {available[i], past[i]} = {some, over};
-    always_comb begin
-      more = '0;
-      for (int r = 0; r < 4; r++) more += 3'(raise[r].valid && raise[r].index == 4'(i));
+    // Not one is left: from flags, since `take` is known late.
+    wire single = (count == 8'd1 && add == 3'd0) || (count == 8'd0 && add == 3'd1);
+    wire left = (count != 0 || add != 0) && !(single && take);
+    wire comes = hits != 0;
+    wire several = (hits[0] && hits[1]) || (hits[2] && hits[3]) || ((hits[0] || hits[1]) && (hits[2] || hits[3]));
+    for (genvar r = 0; r < 4; r++) begin : gen_hit
+      assign hits[r] = raise[r].valid && raise[r].which[i];
     end
     always_ff @(posedge clk) begin
       if (rst || clear) begin
         {count, add, some, over} <= '0;
       end else begin
-        add <= more;
-        some <= sum != 0 || more != 0;
+        add <= {&hits, several && !(&hits), ^hits};  // how many
+        some <= left || comes;
         over <= sum[8];
         if (!sum[8]) count <= sum[7:0];
         assert (!(take && count == 0 && add == 0)) else $error("semaphore %0d goes below zero", i);
@@ -63,12 +69,16 @@ module semaphores
   always_ff @(posedge clk) begin
     came <= raise;
     late <= came;
+    for (int r = 0; r < 4; r++) late[r].valid <= came[r].valid && came[r].index != 0;
+    blamed <= late;
+    guilty_q <= guilty;
     fault <= '0;
     for (int r = 0; r < 4; r++) begin
-      if (guilty[r]) fault <= '{valid: 1'b1, code: FAULT_SEMAPHORE, pc: late[r].pc, info: 32'(late[r].index)};
+      if (guilty_q[r]) fault <= '{valid: 1'b1, code: FAULT_SEMAPHORE, pc: blamed[r].pc, info: 32'(blamed[r].index)};
     end
     if (rst || clear) begin
       fault <= '0;
+      guilty_q <= '0;
       for (int r = 0; r < 4; r++) {came[r].valid, late[r].valid} <= '0;
     end
   end

@@ -58,10 +58,13 @@ module sequencer
   logic [LW:0] depth;
   logic [31:0] seq;
   logic [CONSTS-1:0][31:0] const_words;
-  logic outside, step, begun;
+  logic outside, step;
+  (* keep *) logic begun, begun_regs;  // the run has begun; a copy, for the registers
   logic at_matrix, at_vector;  // in EXECUTE, and of that kind
-  logic [REGISTERS-1:1] target;  // the register that ADD writes
-  logic [LOOP_DEPTH-1:0] opens, repeats;  // the loop that LOOP opens, that ENDLOOP repeats, in the cycle of EXECUTE
+  // In the first cycle of EXECUTE: the register that ADD writes, the loop that LOOP opens, that ENDLOOP repeats, or leaves.
+  logic [REGISTERS-1:0] target;
+  logic [LOOP_DEPTH-1:0] opens, repeats;
+  logic leaves;
   logic [CONSTS-1:0] sets;  // the constant that SETC writes
   logic [31:0] top_left;
   logic [15:0] loop_start;
@@ -91,8 +94,20 @@ module sequencer
   // READ: registers. ADD: operands, and what the instruction is.
   kind_t next_kind;
   wire [31:0] rounds = 32'(held.n) + value_n;
-  wire no_rounds = rounds == 0;
-  wire deepest = depth == (LW + 1)'(LOOP_DEPTH);
+  // A sum is 0 when every bit is what the two below it, or the two ones beside them, make of it: no carry has to run.
+  wire [31:0] count_n = 32'(held.n);
+  wire no_rounds = (count_n ^ value_n) == {count_n[30:0] | value_n[30:0], 1'b0};
+  // The depth, from registers: it has not changed since READ.
+  logic [LOOP_DEPTH-1:0] at_top, at_depth;
+  logic deepest, outermost;
+  always_ff @(posedge clk) begin
+    for (int i = 0; i < LOOP_DEPTH; i++) begin
+      at_top[i] <= depth == (LW + 1)'(i + 1);
+      at_depth[i] <= depth == (LW + 1)'(i);
+    end
+    deepest <= depth == (LW + 1)'(LOOP_DEPTH);
+    outermost <= depth == 0;
+  end
   always_comb begin
     next_kind = '0;
     next_kind.matrix = is_matrix(held.op);
@@ -102,7 +117,7 @@ module sequencer
       OP_FENCE: next_kind.fence = 1'b1;
       OP_ADD: {next_kind.adds, next_kind.illegal} = held.x < 8'(REGISTERS) ? 2'b10 : 2'b01;
       OP_LOOP: {next_kind.skip, next_kind.loop, next_kind.illegal} = no_rounds ? 3'b100 : deepest ? 3'b001 : 3'b010;
-      OP_ENDLOOP: {next_kind.again, next_kind.leave, next_kind.illegal} = depth == 0 ? 3'b001 : top_left != 0 ? 3'b100 : 3'b010;
+      OP_ENDLOOP: {next_kind.again, next_kind.leave, next_kind.illegal} = outermost ? 3'b001 : top_left != 0 ? 3'b100 : 3'b010;
       OP_SETC: {next_kind.setc, next_kind.illegal} = held.x < 8'(CONSTS) ? 2'b10 : 2'b01;
       default: next_kind.illegal = !next_kind.matrix && !next_kind.vector;
     endcase
@@ -122,7 +137,6 @@ module sequencer
     end
     if (state == ADD) begin
       kind <= next_kind;
-      for (int i = 1; i < REGISTERS; i++) target[i] <= next_kind.adds && held.x == 8'(i);
       for (int i = 0; i < CONSTS; i++) sets[i] <= next_kind.setc && held.x == 8'(i);
       pfw <= held.pfw;
       op <= '{
@@ -150,8 +164,15 @@ module sequencer
   end
 
   always_ff @(posedge clk) begin
+    for (int i = 0; i < REGISTERS; i++) begin
+      if (begun_regs) regs[i] <= i > 0 && i <= ARGS ? args[i-1] : '0;
+      else if (i > 0 && target[i]) regs[i] <= op.uop.a + op.uop.b;
+    end
+  end
+
+  always_ff @(posedge clk) begin
     fault <= '0;
-    begun <= start && !rst;
+    {begun, begun_regs} <= {2{start && !rst}};
     at_matrix <= !rst && !start && !begun && (state == ADD ? next_kind.matrix && !(outside && enable) : at_matrix && !complete);
     at_vector <= !rst && !start && !begun && (state == ADD ? next_kind.vector && !(outside && enable) : at_vector && !complete);
     if (rst) begin
@@ -175,12 +196,6 @@ module sequencer
             state <= STOPPED;
             fault <= '{valid: 1'b1, code: FAULT_ILLEGAL, pc: pc, info: 32'(op.uop.op)};
           end
-          // Nothing has to be waited for.
-          if (enable) begin
-            for (int i = 1; i < REGISTERS; i++) if (target[i]) regs[i] <= op.uop.a + op.uop.b;
-            if (kind.loop) depth <= depth + 1'b1;
-            if (kind.leave) depth <= depth - 1'b1;
-          end
           if (complete) begin
             state <= kind.ends ? IDLE : jumps ? FETCH : READ;
             pc <= kind.again ? loop_start : kind.skip ? (op.uop.a[31:16] != 0 ? '1 : op.uop.a[15:0]) : pc + 16'd1;
@@ -188,13 +203,19 @@ module sequencer
         end
         default: ;
       endcase
+      for (int i = 0; i < REGISTERS; i++) target[i] <= state == ADD && next_kind.adds && held.x == 8'(i);
+      leaves <= state == ADD && next_kind.leave && !outside;
       for (int i = 0; i < LOOP_DEPTH; i++) begin
-        opens[i] <= state == ADD && next_kind.loop && !outside && depth == (LW + 1)'(i);
-        repeats[i] <= state == ADD && next_kind.again && !outside && top == LW'(i);
-        if (opens[i] && enable) loop_pc[i] <= pc + 16'd1;
-        if (opens[i] && enable) loop_left[i] <= op.uop.n - 32'd1;
-        else if (repeats[i] && enable) loop_left[i] <= top_left - 32'd1;
+        opens[i] <= state == ADD && next_kind.loop && !outside && at_depth[i];
+        repeats[i] <= state == ADD && next_kind.again && !outside && at_top[i];
+        if (opens[i]) loop_pc[i] <= pc + 16'd1;
+        if (opens[i]) loop_left[i] <= op.uop.n - 32'd1;
+        else if (repeats[i]) loop_left[i] <= top_left - 32'd1;
       end
+      // ADD and loops wait for nothing: they are made in the first cycle of EXECUTE, whether the run has been stopped or not,
+      // since the next one begins anew.
+      if (opens != 0) depth <= depth + 1'b1;
+      if (leaves) depth <= depth - 1'b1;
       if (enable && ((at_matrix && mat_ready) || (at_vector && vec_ready))) seq <= seq + 32'd1;
       for (int i = 0; i < CONSTS; i++) if (executing && units_idle && sets[i]) const_words[i] <= op.uop.a;
       // The registers are loaded a cycle after the start, so that the start does not reach a thousand of them at once; what
@@ -205,7 +226,6 @@ module sequencer
         pc <= '0;
         seq <= '0;
         depth <= '0;
-        for (int i = 0; i < REGISTERS; i++) regs[i] <= i > 0 && i <= ARGS ? args[i-1] : '0;
       end
       assert (!(mat_valid && vec_valid)) else $error("an operation for two units");
       assert (!executing || $onehot(kind)) else $error("an instruction of two kinds");

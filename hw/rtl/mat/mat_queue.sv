@@ -25,7 +25,6 @@ module mat_queue
 );
   logic [2:0] count;
   mat_op_t    op;
-  assign start_ready = !count[2];
   wire take = start_valid && start_ready;
   assign taken = take;
   wire hdp64 = consts.hdp == 32'd64;
@@ -76,6 +75,8 @@ module mat_queue
   end
 
   always_ff @(posedge clk) begin
+    // A register, since control looks at it: there will be a free slot.
+    start_ready <= rst || (count[2] ? retire : !(count == 3'(SLOTS - 1) && take && !retire));
     if (rst) begin
       accepted <= '0;
       count <= '0;

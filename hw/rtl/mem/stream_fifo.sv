@@ -34,7 +34,7 @@ module stream_fifo #(
     end else begin
       w_at  <= w_at + AW'(w_valid);
       r_at  <= r_at + AW'(r_pop);
-      level <= level + (AW + 1)'(w_valid) - (AW + 1)'(r_pop);
+      if (w_valid != r_pop) level <= r_pop ? level - (AW + 1)'(1) : level + (AW + 1)'(1);
       assert (!r_pop || r_valid)
       else $error("stream_fifo: pop from empty");
       assert (!w_valid || !level[AW])

@@ -316,16 +316,32 @@ module accllm_core
   logic [AV-1:0] last_addr;  // a word that is only read is progress too
   always_ff @(posedge clk) last_addr <= vm_ra_addr;
   always_ff @(posedge clk) drained <= &reader_drained && &kw_idle && aux_drained;
-  // What moved, in registers first: counted, and watched, a cycle or two later.
+  // What moved, in registers first: watched two cycles later, and counted, by eight channels, three.
   logic [P-1:0] r_late, w_late;
   logic [CHANNELS-1:0] beat_late;
+  localparam int EIGHTS = (CHANNELS + 7) / 8;
+  logic [3:0] read_by[EIGHTS], written_by[EIGHTS];  // beats of eight channels
+  logic [8*EIGHTS-1:0] beats_late, writes_late;
+  assign beats_late = (8 * EIGHTS)'(beat_late);
+  assign writes_late = (8 * EIGHTS)'(w_late[CHANNELS-1:0]);
+  logic [5:0] read_sum, written_sum;
+  always_comb begin
+    {read_sum, written_sum} = '0;
+    for (int g = 0; g < EIGHTS; g++) begin
+      read_sum += 6'(read_by[g]);
+      written_sum += 6'(written_by[g]);
+    end
+  end
   logic [4:0] moves;
   logic [5:0] beats_read, beats_written;
   logic aux_read, aux_written;
   always_ff @(posedge clk) begin
     {r_late, w_late, beat_late} <= {r_moved, w_moved, beat_read};
-    beats_read <= 6'($countones(beat_late));
-    beats_written <= 6'($countones(w_late[CHANNELS-1:0]));
+    for (int g = 0; g < EIGHTS; g++) begin
+      read_by[g] <= 4'($countones(beats_late[8*g+:8]));
+      written_by[g] <= 4'($countones(writes_late[8*g+:8]));
+    end
+    {beats_read, beats_written} <= {read_sum, written_sum};
     {aux_read, aux_written} <= {r_late[CHANNELS], w_late[CHANNELS]};
     moves <= {r_late != 0 || w_late != 0, s_pop[0] || mw_valid || ms_valid, (vw_valid && vw_ready) || va_valid, vs_w_en != 0,
               vm_ra_addr != last_addr};

@@ -11,8 +11,9 @@ module vec_act
     input  logic                       clk,
     input  logic                       flush,
     input  logic                       init,
-    input  vnext_t                     next,         // what begins with `init`
     input  vop_t                       op,
+    input  vsetup_t                    setup,
+    input  logic    [            31:0] aux,
     input  logic    [             7:0] x,            // words between blocks of columns
     input  logic                       wide_head,    // QQ: wider than 64, without a copy
     input  logic    [             4:0] group,
@@ -34,17 +35,28 @@ module vec_act
 );
   localparam int LL = $clog2(LANES);
   localparam int Q = VEC / 4;  // banks of a word of results
-  logic [39:0] at, row_at;  // word; first word of the row (SOFTMAX) or of the group of heads (QQ)
+  localparam int W = $clog2(ACT);
+  localparam int SW = (W > 8 ? W : 8) + 1;
+  // A word, and above it whether it is or was past the buffer.
+  typedef logic [W:0] place_t;
+  function automatic place_t moved(input place_t from, input logic [7:0] by);
+    logic [SW-1:0] sum;
+    sum = SW'(from[W-1:0]) + SW'(by);
+    return {from[W] || sum[SW-1:W] != 0, sum[W-1:0]};
+  endfunction
+  place_t at, row_at;  // word; first word of the row (SOFTMAX) or of the group of heads (QQ)
   logic [7:0] pos;  // column of the first element: in the word, or in the head or the 64 slots
   logic [LL-1:0] lane, first_lane;
   logic [4:0] in_group;
   // Copies of the record, which is looked at long before results come.
-  (* keep *) logic takes, places, rotates, softmax, steps;
+  (* keep *) logic takes, places, rotates, softmax, steps, doubles;
   always_ff @(posedge clk) {takes, places, softmax, steps} <= {{2{op.to_act}}, {2{op.softmax}}};
-  always_ff @(posedge clk) rotates <= op.qq;
+  always_ff @(posedge clk) {rotates, doubles} <= {op.qq, op.wide};
+  (* keep *) logic begins;  // a cycle after `init`: the first result comes later
+  always_ff @(posedge clk) begins <= init;
   wire here = v && takes;
   wire moves = v_place && places;
-  wire outside = at >= 40'(ACT);
+  wire outside = at[W];
   assign turns_bad = moves && outside;
 
   // Banks: one run; SOFTMAX a run in each of the four groups of a half; QQ two for narrow heads, 64 columns apart.
@@ -69,7 +81,7 @@ module vec_act
     w_valid <= here && !outside && !flush;
     bad <= here && outside && !flush;
     if (here) begin
-      w_addr <= at[$clog2(ACT)-1:0];
+      w_addr <= at[W-1:0];
       w_lanes <= (op.wide ? LANES'(3) : LANES'(1)) << lane;
       w_banks <= softmax ? (pos[5] ? {half, 32'd0} : {32'd0, half})
                : op.qq && !wide_head ? {32'd0, {2{one[15:0]}}} : one;
@@ -84,24 +96,27 @@ module vec_act
   logic [4:0] last_of_group;
   always_ff @(posedge clk) last_of_group <= group - 5'd1;
   wire group_end = in_group == last_of_group;
-  wire [LL:0] lane_next = {1'b0, lane} + (op.wide ? (LL + 1)'(2) : (LL + 1)'(1));
-  wire [39:0] row_next = row_at + 40'(lane_next[LL]);
+  wire [LL:0] lane_next = {1'b0, lane} + (doubles ? (LL + 1)'(2) : (LL + 1)'(1));
+  place_t first_word, row_next, group_next;
+  assign first_word = {setup.word_act[39:W] != 0, setup.word_act[W-1:0]};
+  assign row_next = lane_next[LL] ? moved(row_at, 8'd1) : row_at;
+  assign group_next = moved(row_at, x);
   always_ff @(posedge clk) begin
-    if (init) begin
-      at <= next.setup.word_act;
-      row_at <= next.setup.word_act;
-      lane <= next.setup.row_act[LL-1:0];
-      first_lane <= next.setup.row_act[LL-1:0];
+    if (begins) begin
+      at <= first_word;
+      row_at <= first_word;
+      lane <= setup.row_act[LL-1:0];
+      first_lane <= setup.row_act[LL-1:0];
       in_group <= '0;
-      pos <= next.op.attq ? next.uop.aux[7:0] : '0;
+      pos <= op.attq ? aux[7:0] : '0;
     end else if (moves) begin
       if (rotates) begin
         pos <= last ? '0 : pos + 8'(VEC);
         if (last) begin
           in_group <= group_end ? '0 : in_group + 5'd1;
           lane <= group_end ? first_lane : lane_next[LL-1:0];
-          at <= group_end ? row_at + 40'(x) : at + 40'(lane_next[LL]);
-          if (group_end) row_at <= row_at + 40'(x);
+          at <= group_end ? group_next : lane_next[LL] ? moved(at, 8'd1) : at;
+          if (group_end) row_at <= group_next;
         end
       end else if (row_end) begin
         pos <= '0;
@@ -110,10 +125,10 @@ module vec_act
         row_at <= row_next;
       end else begin
         pos <= wrap ? '0 : pos + 8'(VEC);
-        if (wrap) at <= at + 40'(x);
+        if (wrap) at <= moved(at, x);
       end
     end
   end
 
-  wire unused = &{1'b0, op, next};
+  wire unused = &{1'b0, op, setup, aux};
 endmodule

@@ -33,7 +33,6 @@ module vec_block #(
   wire held = read != closed;
   wire [AW-1:0] filled = written - read;
   wire [AW-1:0] read_next = flush || init ? '0 : read + AW'(held);
-  assign stays = written != read || moving || rounding;
 
   logic [11:0] over[VEC];
   for (genvar l = 0; l < VEC; l++) begin : gen_lane
@@ -71,15 +70,17 @@ module vec_block #(
       written <= '0;
       closed <= '0;
       for (int s = 1; s <= 3; s++) flow[s] <= '0;
-      {moving, rounding, out_valid} <= '0;
+      {stays, moving, rounding, out_valid} <= '0;
     end else begin
       written <= written + AW'(in_valid);
       flow[1] <= '{v: in_valid, begins: written[AW-2:0] == '0, ends: in_last || &written[AW-2:0], next: written + 1'b1};
       for (int s = 2; s <= 3; s++) flow[s] <= flow[s-1];
       if (flow[3].v && flow[3].ends) closed <= flow[3].next;
+      stays <= in_valid || written != read || moving;
       moving <= held;
       rounding <= moving;
       out_valid <= rounding;
+      assert (stays == (written != read || moving || rounding)) else $error("block exponents: flag of what is here");
       assert (!in_valid || filled != '1) else $error("block exponents: no room");
     end
     read <= read_next;

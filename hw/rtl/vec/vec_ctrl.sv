@@ -53,29 +53,33 @@ module vec_ctrl
 );
   typedef enum logic [2:0] {IDLE, ASK, RUN, DRAIN, LAST, SYNC, HALT} state_t;
   state_t state, state_next;
-  wire has_sync = op.qk || op.qv || op.store;
-  logic pipe_busy;
+  logic has_sync, plain;  // what follows the loop: writes, nothing; known long before its end
+  (* keep *) logic pipe_busy;  // not one with its copies, nor are `fits`, `working` and `draining`
 
   // An ATTQ follows a SOFTMAX, and what that writes and this reads, `group` scalars each, lie apart; known a cycle after both.
-  logic fits;
-  logic working;   // not IDLE
+  (* keep *) logic fits;
+  (* keep *) logic working;   // not IDLE
+  logic live;      // neither IDLE nor HALT
   logic finished;  // the last step has been made
   logic refused;   // the operation that was taken is at fault
   logic [7:0] refused_code;
   logic [31:0] refused_info;
-  logic draining;  // in DRAIN, without a tail
+  (* keep *) logic draining;  // in DRAIN, without a tail
   wire chain = draining && !pipe_busy && fits;
   logic [1:0] drain;  // cycles
   logic asked;        // auxiliary memory has taken the request
-  wire broken = state != IDLE && state != HALT && (onchip_bad || write_bad || axi_error);
+  wire broken = live && (onchip_bad || write_bad || axi_error);
+  logic broke;  // a cycle before
+  logic [7:0] broke_code;
+  logic [31:0] broke_info;
   wire tail_next = chain || (tail && !done);
+  wire quiet = !pipe_busy && !reduce_busy;
 
   assign idle = !working;
   assign next_ready = idle || chain;
   assign starts = next_valid && idle;
   assign halt = state == HALT;
-  assign rq_valid = state == ASK && !asked;
-  assign run_next = state_next == RUN && !(step && step_final);
+  assign rq_valid = state == ASK && !asked && !rst;  // nothing is asked for after a clear, which auxiliary memory sees before
   assign rq_beat = setup.beat;
   assign rq_beats = op.i32 ? uop.n[19:4] : uop.n[20:5];
   assign drained = drain == 2'd3;
@@ -88,7 +92,7 @@ module vec_ctrl
       RUN: if (finished) state_next = DRAIN;
       DRAIN:
       if (chain) state_next = RUN;
-      else if (!pipe_busy && !reduce_busy) state_next = op.sumsq ? LAST : has_sync ? SYNC : IDLE;
+      else if (quiet) state_next = plain ? IDLE : has_sync ? SYNC : LAST;
       LAST: if (last_done) state_next = IDLE;
       SYNC: if (sync) state_next = IDLE;
       default: ;
@@ -97,9 +101,16 @@ module vec_ctrl
     if (rst) state_next = IDLE;
   end
 
+  // The same in terms of single flags, for what comes late and for what much hangs on.
+  wire idles = !working && next_valid;
+  wire leaves = (state == DRAIN && quiet && plain && !chain) || (state == LAST && last_done) || (state == SYNC && sync);
+  wire working_next = !rst && (broken || (working && !leaves) || (idles && !next.empty));
+  wire live_next = !rst && !broken && ((live && !leaves) || (idles && !next.empty && !next.refused));
+  wire runs = !rst && !broken && ((idles && !next.empty && !next.refused && !next.op.from_aux) || (state == ASK && asked)
+      || (state == RUN && !finished) || (state == DRAIN && chain));
+  assign run_next = runs && !(step && step_final);
   // Thousands of registers load when an operation begins: everyone has what that hangs on in copies.
-  wire working_next = state_next != IDLE;
-  wire draining_next = state_next == DRAIN && !tail_next && !rst;
+  wire draining_next = !rst && !broken && ((state == RUN && finished) || (state == DRAIN && !quiet && !chain)) && !tail_next;
   wire fits_next = next_valid && !next.refused && !next.empty && next.op.attq && op.softmax
       && (next.setup.scalar >= setup.scalar + 40'(group) || next.setup.scalar + 40'(group) <= setup.scalar);
   for (genvar i = 0; i < INITS; i++) begin : gen_init
@@ -112,6 +123,9 @@ module vec_ctrl
     // Flags of their own, because much hangs on them.
     state <= state_next;
     working <= working_next;
+    live <= live_next;
+    has_sync <= op.qk || op.qv || op.store;
+    plain <= !(op.qk || op.qv || op.store || op.sumsq);
     pipe_busy <= pipe_stays;
     run <= run_next;
     finished <= step && step_final;
@@ -120,26 +134,28 @@ module vec_ctrl
     asked <= rq_valid && rq_ready;
     drain <= state != DRAIN ? '0 : drained ? drain : drain + 2'd1;
     refused <= starts && next.refused && !rst;
+    broke <= broken && !rst;
+    broke_code <= axi_error ? FAULT_AXI_WRITE : write_bad ? FAULT_WRITE_RANGE : FAULT_ONCHIP_RANGE;
+    broke_info <= axi_error ? axi_info : write_bad ? write_info : uop.a;
     if (starts) {refused_code, refused_info} <= {next.bad, next.info};
     if (init[INIT_CONTROL]) {uop, op, setup} <= {next.uop, next.op, next.setup};
     // What ends: the operation that runs, or the one before, up to its end.
     if (starts) {ending, seq} <= {next.op, next.uop.seq};
     else if (tail && done) {ending, seq} <= {op, uop.seq};
-    last_start <= state == DRAIN && state_next == LAST;
+    last_start <= state == DRAIN && quiet && !plain && !has_sync && !broken && !rst;
     if (rst) begin
       {done, tail} <= '0;
       fault <= '0;
     end else begin
       tail <= tail_next;
       done <= !broken && ((starts && !next.refused && next.empty)
-           || (state != IDLE && state_next == IDLE) || (tail && !done && !reduce_busy));
+           || leaves || (tail && !done && !reduce_busy));
       if (refused) fault <= '{valid: 1'b1, code: refused_code, pc: uop.pc, info: refused_info};
-      if (broken) begin
-        fault <= '{valid: 1'b1, code: axi_error ? FAULT_AXI_WRITE : write_bad ? FAULT_WRITE_RANGE : FAULT_ONCHIP_RANGE,
-                   pc: uop.pc, info: axi_error ? axi_info : write_bad ? write_info : uop.a};
-      end
+      if (broke) fault <= '{valid: 1'b1, code: broke_code, pc: uop.pc, info: broke_info};
       assert (!step || run) else $error("vector unit: a step without an operation");
       assert (!tail || state == RUN || state == DRAIN) else $error("vector unit: an operation ends before the one before it");
+      assert (working == (state != IDLE) && live == (working && !halt) && (!run || state == RUN))
+      else $error("vector unit: flags of the state");
       assert (flush || !(idle && (pipe_busy || reduce_busy))) else $error("vector unit: something under way between operations");
     end
   end

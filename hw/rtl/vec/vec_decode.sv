@@ -1,4 +1,5 @@
-// Decodes opcode and flags into the vector unit's own record. Does not look at operands.
+// Decodes opcode and flags into the vector unit's own record. Looks at the five bits in which vector operations differ; does
+// not check that it is one, nor look at operands.
 module vec_decode
   import accllm_isa_pkg::*;
   import accllm_vec_pkg::*;
@@ -11,24 +12,24 @@ module vec_decode
 );
   always_comb begin
     op = '0;
-    op.load = code == OP_LOAD;
-    op.embed = code == OP_EMBED;
-    op.sumsq = code == OP_SUMSQ;
-    op.normq = code == OP_NORMQ;
-    op.rope = code == OP_ROPE;
-    op.hadw = code == OP_HADW;
-    op.hadx = code == OP_HADX;
-    op.statk = code == OP_STATK;
-    op.statq = code == OP_STATQ;
-    op.qk = code == OP_QK;
-    op.qv = code == OP_QV;
-    op.qq = code == OP_QQ;
-    op.softmax = code == OP_SOFTMAX;
-    op.attq = code == OP_ATTQ;
-    op.silu = code == OP_SILU;
-    op.radd = code == OP_RADD;
-    op.argmax = code == OP_ARGMAX;
-    op.store = code == OP_STORE;
+    op.load = code[4:0] == OP_LOAD[4:0];
+    op.embed = code[4:0] == OP_EMBED[4:0];
+    op.sumsq = code[4:0] == OP_SUMSQ[4:0];
+    op.normq = code[4:0] == OP_NORMQ[4:0];
+    op.rope = code[4:0] == OP_ROPE[4:0];
+    op.hadw = code[4:0] == OP_HADW[4:0];
+    op.hadx = code[4:0] == OP_HADX[4:0];
+    op.statk = code[4:0] == OP_STATK[4:0];
+    op.statq = code[4:0] == OP_STATQ[4:0];
+    op.qk = code[4:0] == OP_QK[4:0];
+    op.qv = code[4:0] == OP_QV[4:0];
+    op.qq = code[4:0] == OP_QQ[4:0];
+    op.softmax = code[4:0] == OP_SOFTMAX[4:0];
+    op.attq = code[4:0] == OP_ATTQ[4:0];
+    op.silu = code[4:0] == OP_SILU[4:0];
+    op.radd = code[4:0] == OP_RADD[4:0];
+    op.argmax = code[4:0] == OP_ARGMAX[4:0];
+    op.store = code[4:0] == OP_STORE[4:0];
     op.wide = flags[FLAG_WIDE] && op.softmax;
     op.i32 = flags[FLAG_I32] && op.load;
     op.last_stage = flags[FLAG_FINAL] && op.hadx;
@@ -51,5 +52,5 @@ module vec_decode
     op.halves = VEC > 16 && (op.store || op.i32);
   end
 
-  wire unused = &{1'b0, flags[7:3], flags[1]};
+  wire unused = &{1'b0, code[7:5], flags[7:3], flags[1]};
 endmodule

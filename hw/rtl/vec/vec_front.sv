@@ -27,7 +27,7 @@ module vec_front
     output logic               token_read,   // EMBED: a word of vector memory is needed
     output logic    [    31:0] token_word,
     input  logic    [    31:0] word      [VEC],
-    output logic               valid,
+    (* keep *) output logic    valid,        // not one with the copies of it elsewhere
     output logic               valid_next,   // a cycle before
     input  logic               ready,
     output vnext_t             next,
@@ -50,10 +50,11 @@ module vec_front
   logic [47:0] beat;
   logic [63:0] product;
   vsetup_t setup;
-  logic working;
   logic at_end;        // of the cycles of WORK, READ or AGAIN
-  logic stuck, reads;  // from the second cycle of WAIT on: the token is not needed, or is
-  assign working = state == WORK || state == AGAIN;
+  logic stuck, reads;  // in WAIT, from its second cycle on: the token is not needed, or is
+  // Flags of the state, because much hangs on them: `working` is WORK or AGAIN, `open` FREE.
+  (* keep *) logic working, open;
+  logic readies;       // the operation is ready after this cycle
   vec_setup #(
       .CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .VMEM(VMEM), .SBUF(SBUF), .SCALARS(SCALARS)
   ) u_setup (
@@ -66,8 +67,9 @@ module vec_front
   assign take = start_valid && start_ready;
   assign busy = state != FREE && state != CLOSED;
   assign token_word = u.b >> LV;
-  assign token_read = state == WAIT && reads && run_idle;
-  assign valid_next = state_next == READY;
+  assign token_read = reads && run_idle;
+  wire opens = !rst && (state == CLOSED || (open && !take) || (valid && ready));
+  assign valid_next = !rst && (readies || (valid && !ready));
 
   always_comb begin
     next = '{uop: u, op: op, setup: setup, empty: empty, refused: !empty && (early_bad || row_refused || late_bad), bad: bad, info: u.a};
@@ -102,16 +104,22 @@ module vec_front
 
   always_ff @(posedge clk) begin
     state <= state_next;
-    start_ready <= state_next == FREE && scan_idle_next;
+    working <= !rst && (take || (working ? !at_end : state == READ && at_end));
+    open <= opens;
+    start_ready <= opens && scan_idle_next;
     valid <= valid_next;
     at_end <= (state == WORK && waited == (op.multiplies && !op.embed ? 4'(PRODUCT - 1) : 4'd1))
            || (state == READ && waited == 4'(TOKEN - 1)) || (state == AGAIN && waited == 4'(PRODUCT));
+    readies <= !rst && !readies && ((state == WORK && !op.embed && waited == (op.multiplies ? 4'(PRODUCT - 1) : 4'd1))
+           || (state == AGAIN && waited == 4'(PRODUCT)) || (state == WAIT && (early_bad || empty)));
     stuck <= state == WAIT && (early_bad || empty);
-    reads <= state == WAIT && !(early_bad || empty);
-    waited <= state == FREE || state == WAIT || (state == READ && state_next != READ) ? 4'd1 : waited + 4'd1;
+    reads <= !rst && state == WAIT && !token_read && !(early_bad || empty);
+    waited <= state == FREE || state == WAIT || (state == READ && at_end) ? 4'd1 : waited + 4'd1;
     assert (rst || !take || is_vector(start_uop.op)) else $error("vector unit: opcode %h", start_uop.op);
+    assert (valid == (state == READY) && working == (state == WORK || state == AGAIN) && open == (state == FREE))
+    else $error("vector unit: flags of the front's state");
     // Whatever is offered; `take` says whether it counts.
-    if (state == FREE) begin
+    if (open) begin
       u <= start_uop;
       op <= decoded;
     end

@@ -26,7 +26,7 @@ module vec_queue
   logic [AW-1:0] wr;
   (* keep *) logic [AW-1:0] rd;  // not one with its copies
   logic [AW:0] level, claimed;
-  wire [AW-1:0] rd_next = flush ? '0 : rd + AW'(pop);
+  wire [AW-1:0] rd_next = flush ? '0 : pop ? rd + AW'(1) : rd;
   assign room_next = claimed <= (AW + 1)'(DEPTH - 4);
   vresult_t info[DEPTH];
   logic [VEC-1:0] masks[DEPTH];

@@ -32,24 +32,16 @@ module vec_recip
   assign r = line[23:8];
   assign k = {1'b0, k4};
 
-  // Leading one: in each group of four, and among the groups.
-  function automatic logic [4:0] leading(input logic [31:0] x);
-    logic [7:0] any, first;
-    leading = '0;
-    for (int g = 0; g < 8; g++) any[g] = x[4*g+:4] != 0;
-    for (int g = 0; g < 8; g++) begin
-      first[g] = any[g] && (any >> (g + 1)) == 0;
-      leading = leading | ({5{first[g]}} & {3'(g), x[4*g+3] || x[4*g+2], x[4*g+3] || (x[4*g+1] && !x[4*g+2])});
-    end
-  endfunction
-  assign lead = leading(s0);
+  logic none;
+  wire [31:0] chosen = wide ? s : {16'd0, t};
+  vec_leading u_leading (.*, .en(in_valid), .x(chosen));
 
   always_ff @(posedge clk) begin
     if (rst) {out_valid, valid} <= '0;
     else {out_valid, valid} <= {valid, in_valid};
-    if (in_valid) s0 <= wide ? s : {16'd0, t};
+    if (in_valid) s0 <= chosen;
     if (valid[0]) begin
-      s1 <= {s0[31:1], s0[0] || s0 == 0};
+      s1 <= {s0[31:1], s0[0] || none};
       k1 <= lead;
     end
     if (valid[1]) begin

@@ -68,7 +68,8 @@ module vec_reduce
       .en(least_en), .first(tag_5.first), .last(tag_5.last), .mask(mask_5), .word_valid(least_word),
       .word(word_least), .word_lane(least_lane), .all_valid(least_valid), .all(least), .stays(least_stays)
   );
-  wire argmax_init = init && next.op.argmax && !next.empty && !next.refused;
+  logic argmax_init;  // a cycle after `init`, as the first word comes later
+  always_ff @(posedge clk) argmax_init <= init && next.op.argmax && !next.empty && !next.refused;
   wire argmax_word = most_word && op.argmax;
   vec_argmax #(.VEC(VEC)) u_argmax (
       .*,

@@ -32,17 +32,19 @@ module vec_rsqrt
   assign r = line[22:7];
   assign e = {1'b0, e5};
 
-  always_comb begin
-    lead = '0;
-    for (int i = 1; i < 32; i++) if (s0[2*i+:2] != 0) lead = 5'(i);
+  logic none;
+  logic [31:0] pairs;  // with a one
+  for (genvar i = 0; i < 32; i++) begin : gen_pair
+    assign pairs[i] = s[2*i+:2] != 0;
   end
+  vec_leading u_leading (.*, .en(in_valid), .x(pairs));
 
   always_ff @(posedge clk) begin
     if (rst) {out_valid, valid} <= '0;
     else {out_valid, valid} <= {valid, in_valid};
     if (in_valid) s0 <= s;
     if (valid[0]) begin
-      s1 <= s0 == 0 ? 64'd1 : s0;
+      s1 <= {s0[63:1], s0[0] || none};
       e1 <= lead;
     end
     if (valid[1]) begin

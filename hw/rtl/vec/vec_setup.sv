@@ -58,6 +58,7 @@ module vec_setup
   logic [32:0] slots, c_n, a_n, aux_n;
   logic [39:0] scalar_1, scalar_2;
   logic [40:0] heads_end;
+  logic signed [33:0] room;  // of vector memory from `a` on
   logic [AS:0] row_most;  // largest first scalar of a group's rows
   logic narrow, wide;
   logic hdp_bad, gqa_bad, dims_bad, align_bad;
@@ -72,6 +73,7 @@ module vec_setup
       row_most <= (AS + 1)'(SCALARS) - (AS + 1)'(consts.gqa[4:0]);
       c_n <= {1'b0, uop.c} + {1'b0, n};
       a_n <= {1'b0, uop.a} + {1'b0, n};
+      room <= 34'(VMEM) - 34'(uop.a);
       aux_n <= {1'b0, uop.aux} + {1'b0, n};
       scalar_1 <= op.softmax ? 40'(uop.aux[15:0]) + {8'd0, uop.m}
                 : op.attq ? {8'd0, uop.b} : op.sumsq ? {8'd0, uop.c} : {8'd0, uop.aux};
@@ -110,7 +112,7 @@ module vec_setup
                 || op.from_aux && c_n > 33'(VMEM) || op.store && a_n > 33'(VMEM) || op.i32 && n[31:20] != 0
                 || op.qk && (heads_end > 41'(VMEM) || aux_n > 33'(SCALARS));
       late_bad <= op.softmax && product[63:32] != 0
-               || op.qv && (product[63:32] != 0 || {1'b0, product[31:0]} + {1'b0, uop.a} > 33'(VMEM));
+               || op.qv && (product[63:32] != 0 || $signed({2'd0, product[31:0]}) > room);
     end
   end
 

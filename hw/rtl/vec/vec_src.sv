@@ -42,6 +42,7 @@ module vec_src
   logic first, last_row, single;
   // Copies of what of the operation decides where the next step is.
   (* keep *) logic doubled, jumps, rope;
+  (* keep *) logic leaps;  // the next word is a jump away: jumps && last
   wire complete = upper || !doubled;
   wire whole = elements[31:LV] != 0;
   wire [31:0] a_next = rope && upper ? pb : pa;
@@ -65,6 +66,7 @@ module vec_src
   always_ff @(posedge clk) begin
     upper <= upper_next;
     last <= last_next;
+    leaps <= (init ? next.op.pairs || next.op.attq : jumps) && last_next;
     if (init) begin
       pa <= next.uop.a >> LV;
       pb <= next.uop.b >> LV;
@@ -80,7 +82,7 @@ module vec_src
     end else if (step) begin
       first <= last && complete;
       if (complete) begin
-        pa <= pa + (jumps && last ? setup.jump : 32'd1);
+        pa <= pa + (leaps ? setup.jump : 32'd1);
         pb <= rope && last ? row_start : pb + 32'd1;
         words <= last ? setup.words : words - 32'd1;
         if (last) begin

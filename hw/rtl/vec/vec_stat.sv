@@ -23,6 +23,7 @@ module vec_stat (
   logic signed [15:0] least_1, least_2, least_3, least_4;
   logic [15:0] scale_q[ANSWER], base_q[ANSWER];
   wire signed [17:0] most18 = most[17:0], least18 = least[17:0];
+  wire signed [18:0] both = 19'(most18) + 19'(least18);
   // Exact quotients for every argument that occurs: 34953 / 2^19 = 1/15, 33027 / 2^22 = 1/127.
   wire [15:0] quotient = query ? 16'(product[32:22]) : 16'(product[32:19]);
   wire [17:0] range18 = down_wins ? down : up;
@@ -39,7 +40,7 @@ module vec_stat (
     if (in_valid) begin
       up <= query ? most18 + 18'd126 : most18 - least18 + 18'd14;
       down <= 18'd126 - least18;
-      down_wins <= query && -least18 > most18;
+      down_wins <= query && both < 0;  // -least > most
       least_1 <= least[15:0];
     end
     if (valid[0]) begin

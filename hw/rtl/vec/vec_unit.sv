@@ -99,7 +99,7 @@ module vec_unit
     output logic    [                 31:0] result_value
 );
   // Operations: the next one, and the one that runs.
-  logic reset, front_reset, held_bad, tail, drained, flush, take, scan_idle_next, idle, front_busy, next_valid, valid_next, next_ready, token_read, starts, run, run_next, halt;
+  logic reset, held_bad, tail, drained, flush, take, scan_idle_next, idle, front_busy, next_valid, valid_next, next_ready, token_read, starts, run, run_next, halt;
   logic [INITS-1:0] init;
   logic [STEPS-1:0] step;
   logic step_final, source_bad, dst_bad, act_bad, kv_bad, bad, onchip_bad, pipe_stays, root, root_valid, sync;
@@ -109,7 +109,7 @@ module vec_unit
   logic [31:0] word[VEC];
   vnext_t next;
   uop_t u;
-  vop_t op, ending, op_source, op_lanes, op_act, op_results;
+  vop_t op, ending, op_reduce, op_source, op_lanes, op_act, op_results;
   vsetup_t setup;
   vconst_t constants;
   // Copies of the record of the operation that runs, which all load when `op` does.
@@ -121,8 +121,6 @@ module vec_unit
   assign op_lanes = gen_op[INIT_LANES].q;
   assign op_act = gen_op[INIT_ACT].q;
   assign op_results = gen_op[INIT_RESULTS].q;
-  assign reset = rst || clear;
-  assign front_reset = reset || flush;
   assign busy = front_busy || !(idle || halt);
   for (genvar l = 0; l < VEC; l++) begin : gen_word
     assign word[l] = vm_ra_data[l*32+:32];
@@ -130,7 +128,7 @@ module vec_unit
   vec_front #(
       .CHANNELS(CHANNELS), .LANES(LANES), .VEC(VEC), .VMEM(VMEM), .SBUF(SBUF), .SCALARS(SCALARS)
   ) u_front (
-      .*, .rst(front_reset), .start_uop(uop), .run_idle(idle), .valid(next_valid), .ready(next_ready), .busy(front_busy)
+      .*, .rst(flush), .start_uop(uop), .run_idle(idle), .valid(next_valid), .ready(next_ready), .busy(front_busy)
   );
   vec_ctrl u_ctrl (
       .*,
@@ -144,7 +142,9 @@ module vec_unit
   // one before waits for that.
   always_ff @(posedge clk) begin
     held_bad <= (held_bad || source_bad) && tail && !reset;
-    flush <= reset || halt || bad || onchip_bad;
+    reset <= rst || clear;
+    flush <= rst || clear || halt || bad || onchip_bad;
+    op_reduce <= ending;  // looked at long before there is anything to reduce
     onchip_bad <= bad && !kv_bad;
     axi_error <= kw_error != 0;
     for (int c = CHANNELS - 1; c >= 0; c--) if (kw_error[c]) axi_channel <= c;
@@ -167,7 +167,7 @@ module vec_unit
   );
   vec_pipe #(.VEC(VEC)) u_pipe (.*, .op(op_lanes), .stays(lanes_stay));
   vec_lanes #(.VEC(VEC)) u_lanes (.*, .op(op_lanes), .ra_data(vm_ra_data), .rb_data(vm_rb_data), .sc_data(sb_r_data));
-  vec_reduce #(.VEC(VEC), .SCALARS(SCALARS)) u_reduce (.*, .init(init[INIT_RESULTS]), .op(ending), .pitch(u.k), .s(s_first), .busy(reduce_busy));
+  vec_reduce #(.VEC(VEC), .SCALARS(SCALARS)) u_reduce (.*, .init(init[INIT_RESULTS]), .op(op_reduce), .pitch(u.k), .s(s_first), .busy(reduce_busy));
 
   // Results for the activation buffer.
   logic block_v, act_v;
@@ -180,7 +180,8 @@ module vec_unit
   always_ff @(posedge clk) {silu_in, silu_place, silu_data, silu_stays} <= {4{op_act.silu}};
   assign block_in = tag_o.v && silu_in;
   wire act_place = silu_place ? block_v : tag_o.v;
-  wire wide_head = consts.hdp != 64;
+  logic wide_head;
+  always_ff @(posedge clk) wide_head <= consts.hdp != 64;
   assign act_v = silu_data ? block_v : tag_o.v;
   assign act_e = silu_data ? block_e : '0;
   assign act_mask = silu_data ? '1 : mask_o;
@@ -194,7 +195,7 @@ module vec_unit
   );
   vec_act #(.LANES(LANES), .VEC(VEC), .ACT(ACT)) u_act (
       .*,
-      .init(init[INIT_ACT]), .op(op_act), .x(u.x), .group(consts.gqa[4:0]), .v(act_v), .v_place(act_place), .last(tag_o.last),
+      .init(init[INIT_ACT]), .op(op_act), .aux(u.aux), .x(u.x), .group(consts.gqa[4:0]), .v(act_v), .v_place(act_place), .last(tag_o.last),
       .mask(act_mask), .o(act_o), .exponent(act_e), .w_valid(va_valid), .w_addr(va_addr), .w_lanes(va_lanes),
       .w_banks(va_banks), .w_even(va_even), .w_odd(va_odd), .w_exp(va_exp), .turns_bad(act_turns_bad), .bad(act_bad)
   );

@@ -10,6 +10,7 @@ fn model() -> Outcome<Model> {
         "pkg/accllm_tables_pkg",
         "vec/vec_sigmoid",
         "vec/vec_exp2",
+        "vec/vec_leading",
         "vec/vec_recip",
         "vec/vec_rsqrt",
         "tb/tb_tables",
