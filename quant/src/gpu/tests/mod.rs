@@ -33,6 +33,11 @@ pub(super) fn wide() -> LlamaConfig {
     sized([1056, 64, 2, 1, 128], false)
 }
 
+/// The same heads, with sizes that cost little.
+pub(super) fn small_wide() -> LlamaConfig {
+    sized([64, 64, 2, 1, 128], false)
+}
+
 /// Of hidden size, feed-forward size, heads, KV heads and head width.
 fn sized([hidden, ff, heads, kv_heads, head]: [usize; 5], tied: bool) -> LlamaConfig {
     let text = format!(
