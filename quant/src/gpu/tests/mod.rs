@@ -9,6 +9,7 @@ mod hooked;
 mod integers;
 mod lesson;
 mod muon;
+mod norm;
 mod rounding;
 
 use super::device::{Device, Number, Ptr, fetch, put};
