@@ -21,7 +21,7 @@ pub fn stream(text: &str, tokenizer: &TextTokenizer, bos: Option<u32>, eos: &[u3
 /// Most beginnings that are taken from a text, and tokens of the longest.
 const BEGINNINGS: usize = 16384;
 /// See [`BEGINNINGS`].
-const LONGEST: usize = 64;
+const LONGEST: usize = 16;
 
 /// Calibration text.
 pub struct Calibration {
@@ -52,7 +52,7 @@ impl Calibration {
         self.given
     }
 
-    /// How its stories begin, the first 1 to 64 tokens of each, after the model's begin token where it has one.
+    /// How its stories begin, the first 1 to 16 tokens of each, after the model's begin token where it has one.
     ///
     /// # Errors
     /// The tokenizer refuses the text, or there is none.

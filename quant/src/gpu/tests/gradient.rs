@@ -76,14 +76,13 @@ impl Point {
 #[test]
 #[ignore = "minutes without a card"]
 fn backward_gives_the_slope_of_the_loss() {
-    // The wider a residual stream is, the more do its few directions that matter change with the same part of the whole.
-    for (config, part) in [(config(), 0.01), (wide(), 0.003)] {
+    for config in [config(), small_wide()] {
         let (student, teacher) = (model_of(config.clone(), 1), model_of(config.clone(), 5));
-        on_devices_for(&config, |device| slopes(device, &student, &teacher, part));
+        on_devices_for(&config, |device| slopes(device, &student, &teacher));
     }
 }
 
-fn slopes(device: &dyn Device, student: &FloatModel, teacher: &FloatModel, part: f64) {
+fn slopes(device: &dyn Device, student: &FloatModel, teacher: &FloatModel) {
     let (shape, ids) = (KernelShape::of(&student.config).unwrap(), tokens(TOKENS, 2));
     let teacher = Held::new(device, teacher);
     let start = Point::of(student);
@@ -128,7 +127,7 @@ fn slopes(device: &dyn Device, student: &FloatModel, teacher: &FloatModel, part:
         let g = &gradients[0][which][range.clone()];
         let size = |x: &[f32]| x.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt();
         // A step of a part of the weights' size: bf16 shows it, and the loss is nearly straight.
-        let step = part * size(&start.0[which][range.clone()]) / size(g);
+        let step = 0.01 * size(&start.0[which][range.clone()]) / size(g);
         let moved = |sign: f64| {
             let mut at = start.clone();
             at.0[which][range.clone()].iter_mut().zip(g).for_each(|(w, g)| *w += (sign * step) as f32 * g);

@@ -115,7 +115,7 @@ fn a_training_in_little_memory_is_the_same() {
     for (config, recipe) in [
         (config(), Recipe { rounded_from: 1.0, ..recipe(3e-3) }),
         (config(), Recipe { rounded_from: 0.0, ..recipe(3e-3) }),
-        (wide(), recipe(3e-3)),
+        (small_wide(), recipe(3e-3)),
     ] {
         let teacher = model_of(config.clone(), 1);
         let shape = KernelShape::of(&config).unwrap();

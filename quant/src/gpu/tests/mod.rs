@@ -9,6 +9,7 @@ mod hooked;
 mod integers;
 mod lesson;
 mod muon;
+mod norm;
 mod rounding;
 
 use super::device::{Device, Number, Ptr, fetch, put};
@@ -31,6 +32,11 @@ pub(super) fn config() -> LlamaConfig {
 /// Heads of 128, a head that is a weight of its own, and a residual stream of which a warp alone does not keep a row.
 pub(super) fn wide() -> LlamaConfig {
     sized([1056, 64, 2, 1, 128], false)
+}
+
+/// The same heads, with sizes that cost little.
+pub(super) fn small_wide() -> LlamaConfig {
+    sized([64, 64, 2, 1, 128], false)
 }
 
 /// Of hidden size, feed-forward size, heads, KV heads and head width.
