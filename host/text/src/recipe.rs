@@ -395,9 +395,18 @@ fn quantize_on_card(
     };
     let trained = card.train(&task, &mut |report| meter.show(report));
     meter.end();
-    let gpu::Trained { model, grids, .. } = trained?;
+    integers(trained?, &text, &options, bars)
+}
+
+/// Integers of a trained model.
+fn integers(
+    trained: gpu::Trained,
+    text: &[u32],
+    options: &Options,
+    bars: &dyn Progress,
+) -> Result<Quantized> {
     let mut meter = Meter { bars, phase: None, done: 0 };
-    let result = quantize_trained(model, grids, &text, &options, &mut |p| meter.show(p));
+    let result = quantize_trained(trained.model, trained.grids, text, options, &mut |p| meter.show(p));
     meter.end();
     Ok(result?)
 }

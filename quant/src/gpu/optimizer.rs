@@ -131,7 +131,7 @@ impl<'d> Optimizer<'d> {
         let s = self.shape;
         for (i, part) in s.parts().into_iter().enumerate() {
             let (from, to) = (self.layers.f32s(l * s.layer() + part.at), self.rounded.bf16s(part.at));
-            let size = (part.rows, part.cols, self.together);
+            let size = [part.rows, part.cols, self.together];
             self.round_matrices(from, to, size, self.formats.f32s(7 * l + i))?;
         }
         Ok(())
@@ -139,18 +139,14 @@ impl<'d> Optimizer<'d> {
 
     /// The head in W4.
     pub fn round_head(&self) -> Result<()> {
-        let size = (self.shape.sizes.vocab, self.shape.sizes.hidden, 1);
+        let size = [self.shape.sizes.vocab, self.shape.sizes.hidden, 1];
         let format = self.formats.f32s(7 * self.shape.sizes.layers);
         self.round_matrices(self.head_table().weights, self.head, size, format)
     }
 
-    fn round_matrices(
-        &self,
-        from: Ptr,
-        to: Ptr,
-        (rows, cols, count): (usize, usize, usize),
-        format: Ptr,
-    ) -> Result<()> {
+    /// Rounds so many matrices of rows and columns: `size` is `[rows, cols, count]`.
+    fn round_matrices(&self, from: Ptr, to: Ptr, size: [usize; 3], format: Ptr) -> Result<()> {
+        let [rows, cols, count] = size;
         let grid =
             Grid { blocks: [rows.div_ceil(4), count, 1], threads: 128, shared: 4 * 4 * 2 * (cols / GROUP) };
         let what = [from.into(), to.into(), rows.into(), cols.into(), (self.shape.layer() as u64).into()];

@@ -104,12 +104,20 @@ pub(super) fn layer(o: &Optimizer<'_>, l: usize) -> Result<Vec<f32>> {
     fetch(o.device, o.layers.f32s(l * o.shape.layer()), o.shape.layer())
 }
 
-/// The trained gains, embedding, and head where it is a weight of its own.
-pub(super) fn rest(o: &Optimizer<'_>) -> Result<(Vec<f32>, Vec<f32>, Option<Vec<f32>>)> {
+/// What was trained beside the layers.
+pub(super) struct Rest {
+    pub gains: Vec<f32>,
+    pub embed: Vec<f32>,
+    /// The head, where it is a weight of its own.
+    pub own_head: Option<Vec<f32>>,
+}
+
+/// The trained gains, embedding and head.
+pub(super) fn rest(o: &Optimizer<'_>) -> Result<Rest> {
     let s = o.shape;
     let table = |t: Table| fetch(o.device, t.weights, s.table());
     let gains = fetch(o.device, o.gains, s.norms() * s.sizes.hidden)?;
-    Ok((gains, table(o.embed)?, o.own_head.map(table).transpose()?))
+    Ok(Rest { gains, embed: table(o.embed)?, own_head: o.own_head.map(table).transpose()? })
 }
 
 /// Starts at a model's weights.

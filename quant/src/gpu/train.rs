@@ -6,7 +6,7 @@ use super::lesson::Lesson;
 use super::optimizer::Optimizer;
 use super::recipe::Recipe;
 use super::room::plan;
-use super::state;
+use super::state::{self, Rest};
 use super::teacher::Teacher;
 use super::write::{Writing, write};
 use crate::float::{FloatLayer, FloatModel, Matrix};
@@ -143,7 +143,7 @@ pub(super) fn run_on<T>(
 fn trained(optimizer: &Optimizer<'_>, task: &Task<'_>) -> Result<Trained> {
     let (config, parts) = (&task.model.config, optimizer.shape.parts());
     let hidden = config.sizes.hidden;
-    let (gains, embed, own_head) = state::rest(optimizer)?;
+    let Rest { gains, embed, own_head } = state::rest(optimizer)?;
     let table = |data| Matrix { rows: config.sizes.vocab, cols: hidden, data };
     let (mut layers, mut grids) = (Vec::new(), Vec::new());
     for (l, formats) in task.formats.iter().enumerate() {

@@ -183,6 +183,18 @@ impl Hook for Steps<'_> {
     }
 }
 
+/// The median time of steps of `tokens` tokens.
+fn print_times(what: &str, tokens: usize, times: &[f64]) {
+    let mut sorted = times.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let (least, median, most) = (sorted[0], sorted[sorted.len() / 2], sorted[sorted.len() - 1]);
+    let rate = tokens as f64 / median;
+    eprintln!(
+        "{what}: {median:.3} s a step of {tokens} tokens ({least:.3} to {most:.3}, {} steps), {rate:.0} tokens/s",
+        sorted.len()
+    );
+}
+
 /// Steps of random weights of two larger models' sizes: memory, and the median time of a step of each part. The first one is
 /// trained in 24 GB.
 #[test]
@@ -227,19 +239,8 @@ fn scale() {
         // The choice of the steps of rounding begins as a step does.
         let times: Vec<f64> = begun.windows(2).map(|w| (w[1] - w[0]).as_secs_f64()).collect();
         let (first, last) = times.split_at(times.len() / 2);
-        for (part, times) in [("rows of 1,024", first), ("rows of 2,048, rounded", &last[1..])] {
-            let mut sorted = times.to_vec();
-            sorted.sort_by(f64::total_cmp);
-            let median = sorted[sorted.len() / 2];
-            eprintln!(
-                "{name}, {part}: {median:.3} s a step of {} tokens ({:.3} to {:.3}, {} steps), {:.0} tokens/s",
-                recipe.batch,
-                sorted[0],
-                sorted[sorted.len() - 1],
-                sorted.len(),
-                recipe.batch as f64 / median
-            );
-        }
+        print_times(&format!("{name}, rows of 1,024"), recipe.batch, first);
+        print_times(&format!("{name}, rows of 2,048, rounded"), recipe.batch, &last[1..]);
         let gb = (free - hooked.hook.least.get()) as f64 / 1e9;
         eprintln!(
             "{name}: {gb:.1} GB of the card, losses {losses:.3?}, {:.0} s in all, on {}",
