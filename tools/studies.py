@@ -79,7 +79,7 @@ STUDIES = {
     ),
 }
 # Studies whose front runs on the RTL too: those of one engine. The others would build one for each point.
-CONFIRMED = ["context", "formats", "batch", "quality", "smollm2"]
+CONFIRMED = ["context", "formats", "batch", "quality"]
 # What follows the name of a metric that the RTL gave.
 SIMULATED = " simulated"
 SPEED = "decode.tokens_per_s"
