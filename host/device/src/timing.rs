@@ -7,12 +7,11 @@ use crate::timeline::{Operation, Record, operations};
 use crate::{Device, Error, Result, Verilator, VerilatorOptions};
 use accllm_compiler::{MemoryImage, ModelSpec, Program, Settings, Step};
 use accllm_hw::config::Config;
-use accllm_hw::config::random::drawn;
 use accllm_hw::isa::ARGS;
+use accllm_sim::engine::opt_level;
 use accllm_sim::memory::MemoryKind;
 use accllm_sim::timeline::Summary;
 use accllm_sim::timing::{Memories, Timing};
-use accllm_sim::verilate::OptLevel;
 use serde::Serialize;
 use std::time::Instant;
 
@@ -152,7 +151,7 @@ fn step(
         timeline: Record::Sums,
         wave: None,
         rtl: None,
-        opt: if drawn(&program.config) { OptLevel::Quick } else { OptLevel::Fast },
+        opt: opt_level(&program.config),
     };
     progress.begin("RTL", 0);
     let mut rtl = Verilator::new(program, image, &options)?;

@@ -71,8 +71,7 @@ pub fn small(seed: u64) -> Config {
     )
 }
 
-/// Whether a configuration is one of these. They are run for a moment, so that a build which is done soon is worth more to
-/// them than one which runs fast.
+/// Whether a configuration is one of these, by its name.
 pub fn drawn(config: &Config) -> bool {
     config.name.starts_with(PREFIX)
 }

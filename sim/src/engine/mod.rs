@@ -30,7 +30,7 @@ pub use activity::{Activity, Queue};
 pub use error::EngineError;
 pub use event::{Observer, Silent};
 pub use report::{Counters, RunReport, waits};
-pub use spec::{EngineDesign, EngineSpec};
+pub use spec::{EngineDesign, EngineSpec, opt_level};
 
 use crate::golden::Limits;
 use crate::memory::MemoryModel;

@@ -4,7 +4,14 @@ use super::{Engine, EngineError};
 use crate::memory::MemoryModel;
 use crate::verilate::{Design, OptLevel, VerilateSpec};
 use accllm_hw::config::Config;
+use accllm_hw::config::random::drawn;
 use std::path::PathBuf;
+
+/// How hard the C++ compiler works for a configuration where nobody says it: random ones are run for a moment, so that a
+/// build which is done soon is worth more to them than one which runs fast.
+pub fn opt_level(config: &Config) -> OptLevel {
+    if drawn(config) { OptLevel::Quick } else { OptLevel::Fast }
+}
 
 /// What to build. Built designs are cached, see [`crate::verilate`].
 #[derive(Debug, Clone)]

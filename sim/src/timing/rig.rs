@@ -2,11 +2,10 @@
 
 use super::probe::{BEATS, Probe, WRITABLE};
 use super::{Memories, Report, Timing, TimingError};
-use crate::engine::{Engine, EngineError, EngineSpec, RunReport, Silent};
+use crate::engine::{Engine, EngineError, EngineSpec, RunReport, Silent, opt_level};
 use crate::golden::Limits;
 use crate::memory::{BEAT_BYTES, KindError, MemoryKind, Store, StoreError};
-use crate::verilate::OptLevel;
-use accllm_hw::config::{Config, random::drawn};
+use accllm_hw::config::Config;
 
 /// More than any probe takes.
 const MOST_CYCLES: u64 = 50_000_000;
@@ -59,13 +58,12 @@ impl Rig {
     /// # Errors
     /// No Verilator or C++ compiler, or no such memory.
     pub fn new(config: &Config, kind: MemoryKind) -> Result<Self, RigError> {
-        let opt = if drawn(config) { OptLevel::Quick } else { OptLevel::Fast };
         let size = u64::from(BEATS) * BEAT_BYTES as u64;
         let memory = |port: usize| -> Result<_, RigError> {
             Ok(kind.model(Store::new(size)?, port as u64, port == config.channels, config.mhz)?)
         };
         let memories = (0..=config.channels).map(memory).collect::<Result<_, _>>()?;
-        let mut engine = EngineSpec::new(config).opt(opt).build(memories)?;
+        let mut engine = EngineSpec::new(config).opt(opt_level(config)).build(memories)?;
         engine.set_limits(&Limits {
             channel_limit: BEATS,
             write_low: WRITABLE,
