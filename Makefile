@@ -28,7 +28,7 @@ help:
 	@echo "make listings   the listings of programs that tests compare (compiler/tests/data/listings): accepts a change"
 	@echo "make pictures   the pictures of docs, from the figures of its pages"
 	@echo "make timing     the timing model against the RTL, docs/timing.md again (builds sixty random engines: two hours)"
-	@echo "make studies    the tables and plots of docs/studies again (half an hour: some fronts run on the RTL)"
+	@echo "make studies    the tables and plots of docs/studies again (twenty minutes: one front runs on the RTL)"
 	@echo "make study-smollm2 WIKITEXT=FILE BOOK=FILE  that of SmolLM2, after make smollm2-w2"
 	@echo "make fmt        format the Rust code"
 
