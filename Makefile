@@ -4,7 +4,7 @@ CARGO ?= cargo
 PYTHON ?= python3
 ACCLLM := $(or $(CARGO_TARGET_DIR),target)/release/accllm
 
-.PHONY: cuda cuda-test cuda-speed cuda-scale help build demo test test-full bench llama-bench performance quantization generate check-generated lint lint-rtl \
+.PHONY: cuda cuda-test cuda-speed cuda-scale cuda-cards help build demo test test-full bench llama-bench performance quantization generate check-generated lint lint-rtl \
   fmt hw-emu xo xclbin
 
 help:
@@ -19,7 +19,7 @@ help:
 	@echo "make smollm2    SmolLM2-135M-Instruct (93 MB) into build/models, for the tests that use a real model"
 	@echo "make smollm2-w2  the same in W2A8KV4, trained on an NVIDIA card (half an hour; docs/gpu.md)"
 	@echo "make chat-demo  a conversation with it; SMOLLM2_W2=FOLDER takes one that is there already"
-	@echo "make cuda       accllm with training on an NVIDIA card (docs/gpu.md); cuda-test, cuda-speed and cuda-scale try the card"
+	@echo "make cuda       accllm with training on an NVIDIA card (docs/gpu.md); cuda-test, -speed, -scale and -cards try it"
 	@echo "make lm-eval    lm-evaluation-harness into tools/lm-eval (500 MB), for its test and docs/evaluation.md"
 	@echo "make xo         Vitis kernel object for the U280 (needs Vivado); make xclbin links it (needs Vitis)"
 	@echo "make lint       clippy, rustfmt, generated files, RTL lint of every configuration, budgets of area and clock"
@@ -49,6 +49,10 @@ cuda-speed:
 # Random weights of Llama-3.2-1B's and LLaMA-2-7B's sizes: memory, and the time of a step.
 cuda-scale:
 	$(CARGO) test --release -p accllm-quant --features cuda --lib gpu::tests::card::scale -- --ignored --nocapture
+
+# Training on one card, on two, and so on.
+cuda-cards:
+	$(CARGO) test --release -p accllm-quant --features cuda --lib gpu::tests::card::cards -- --ignored --nocapture
 
 demo: build
 	@echo

@@ -47,7 +47,9 @@ fn outputs_that_cannot_be_written() {
     let out = dir.path().join("out");
     fails(&["quantize", "bundled", arg(&out), "--prefix", "Once upon a time, there"], &["prefix", "4 sinks"]);
     fails(&["quantize", "bundled", arg(&out), "--prefix", ""], &["prefix is empty"]);
-    for option in [["--start", "bundled"], ["--train-minutes", "5"], ["--train-rate", "0.01"]] {
+    for option in
+        [["--start", "bundled"], ["--train-minutes", "5"], ["--train-rate", "0.01"], ["--gpus", "2"]]
+    {
         fails(&[&["quantize", "bundled", arg(&out)], &option[..]].concat(), &[option[0], "--preset gpu"]);
     }
     fails(&["quantize", "bundled", arg(&out), "--train-minutes", "0"], &["give a number above 0"]);

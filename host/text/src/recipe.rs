@@ -112,6 +112,8 @@ pub struct Recipe {
     pub minutes: Option<f64>,
     /// Rate of the matrices in a training on a card; the others are in proportion.
     pub rate: Option<f64>,
+    /// Cards that train together; `None` for all that are visible.
+    pub cards: Option<usize>,
     /// A trained model that a training on a card starts from.
     pub start: Option<PathBuf>,
     /// Of everything random.
@@ -136,6 +138,7 @@ impl Recipe {
             train: None,
             minutes: None,
             rate: None,
+            cards: None,
             start: None,
             seed: 1,
         }
@@ -358,13 +361,13 @@ fn quantize_on_card(
     how.train = recipe.train.unwrap_or(how.train);
     how.seconds = recipe.minutes.map(|m| (60.0 * m).ceil() as u64);
     let mut start = recipe.start.as_deref().map(load_model).transpose()?;
-    let card = gpu::Card::open(&float.config)?;
+    let mut cards = gpu::Cards::open(&float.config, recipe.cards)?;
     let beginnings = match calibration.given() {
         true => calibration.beginnings(&float, tokenizer)?,
         false => gpu::beginnings(tokenizer, float.config.sizes.vocab, recipe.seed)?,
     };
     let mut meter = CardMeter { bars, stage: None, done: 0, since: Instant::now(), from: 0 };
-    let text = card.write(&float, &beginnings, &how, work, &mut |report| meter.show(report));
+    let text = cards.write(&float, &beginnings, &how, work, &mut |report| meter.show(report));
     meter.end();
     let text = text?;
     let formats = match (recipe.formats, costs) {
@@ -393,7 +396,7 @@ fn quantize_on_card(
         recipe: &how,
         folder: work,
     };
-    let trained = card.train(&task, &mut |report| meter.show(report));
+    let trained = cards.train(&task, &mut |report| meter.show(report));
     meter.end();
     integers(trained?, &text, &options, bars)
 }

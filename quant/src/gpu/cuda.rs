@@ -1,6 +1,8 @@
 //! An NVIDIA card, through the driver; kernels are compiled for it by NVRTC when the program runs.
 
 use super::device::{Arg, Device, Grid, Product, Ptr};
+use super::group::{Exchange, Piece, Seat, wait_for};
+use super::nccl::Nccl;
 use super::products::Products;
 use super::shape::{KernelShape, kernels};
 use crate::{Error, Result};
@@ -8,17 +10,26 @@ use cudarc::driver::{result, sys};
 use cudarc::nvrtc;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::ffi::{CString, c_void};
+use std::collections::hash_map::Entry;
+use std::ffi::{CString, c_char, c_void};
 
-/// The first card.
+/// A card.
 pub(super) struct Cuda {
     name: String,
+    context: sys::CUcontext,
+    seat: Seat,
+    /// To the other cards of the group, where there are some.
+    nccl: Option<Nccl>,
     stream: sys::CUstream,
     module: sys::CUmodule,
     functions: RefCell<HashMap<&'static str, sys::CUfunction>>,
     products: Products,
     graphs: RefCell<Vec<sys::CUgraphExec>>,
 }
+
+// SAFETY: neither the driver's handles nor those of its libraries belong to a thread; `enter` makes the context the current one
+// of the thread that uses them.
+unsafe impl Send for Cuda {}
 
 /// An error of the driver.
 pub(super) fn failed(e: impl std::fmt::Debug) -> Error {
@@ -29,24 +40,49 @@ impl Cuda {
     /// Opens the first card and compiles the kernels for a model's sizes.
     ///
     /// # Errors
-    /// Driver, NVRTC or cuBLASLt is not installed, there is no card, or it is older than Ampere.
+    /// As for [`Cuda::group`].
+    #[cfg(test)]
     pub fn open(shape: &KernelShape) -> Result<Self> {
+        Self::group(shape, Some(1))?.pop().ok_or_else(|| no_card("none was opened"))
+    }
+
+    /// Opens the first `count` of the visible cards, or all of them, as a group.
+    ///
+    /// # Errors
+    /// Driver, NVRTC, cuBLASLt or, for several cards, NCCL is not installed, there are not as many cards, or one is older than
+    /// Ampere.
+    pub fn group(shape: &KernelShape, count: Option<usize>) -> Result<Vec<Self>> {
         present()?;
         result::init().map_err(no_card)?;
-        if result::device::get_count().map_err(no_card)? == 0 {
-            return Err(no_card("none is visible"));
+        let visible = result::device::get_count().map_err(no_card)?.max(0) as usize;
+        let count = count.unwrap_or(visible);
+        if visible == 0 || visible < count {
+            let s = if visible == 1 { "" } else { "s" };
+            return Err(no_card(format!("{visible} card{s} visible, {} wanted", count.max(1))));
         }
-        let device = result::device::get(0).map_err(no_card)?;
+        let mut kernels = HashMap::new();
+        let open = |seat| Self::at(shape, seat, &mut kernels);
+        let mut cards = Seat::group(count).into_iter().map(open).collect::<Result<Vec<_>>>()?;
+        if count > 1 {
+            cards.iter_mut().zip(Nccl::connect(count)?).for_each(|(card, nccl)| card.nccl = Some(nccl));
+        }
+        Ok(cards)
+    }
+
+    /// Opens the card of a seat; `kernels` are those compiled so far, by capability.
+    fn at(shape: &KernelShape, seat: Seat, kernels: &mut HashMap<(i32, i32), Vec<c_char>>) -> Result<Self> {
+        let device = result::device::get(seat.rank as i32).map_err(no_card)?;
         let name = result::device::get_name(device).map_err(failed)?;
         // SAFETY: the device comes from `get`, the context lives until the process ends.
-        let capability = unsafe {
-            result::ctx::set_current(result::primary_ctx::retain(device).map_err(failed)?).map_err(failed)?;
+        let (context, capability) = unsafe {
+            let context = result::primary_ctx::retain(device).map_err(failed)?;
+            result::ctx::set_current(context).map_err(failed)?;
             use sys::CUdevice_attribute::{
                 CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR as MAJOR,
                 CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR as MINOR,
             };
             let get = |a| result::device::get_attribute(device, a).map_err(failed);
-            (get(MAJOR)?, get(MINOR)?)
+            (context, (get(MAJOR)?, get(MINOR)?))
         };
         if capability < (8, 0) {
             let (major, minor) = capability;
@@ -55,17 +91,64 @@ impl Cuda {
             )));
         }
         let stream = result::stream::create(result::stream::StreamKind::NonBlocking).map_err(failed)?;
-        let image = compile(shape, capability.0, capability.1)?;
-        // SAFETY: `image` is what NVRTC made for this card.
+        let image = match kernels.entry(capability) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(compile(shape, capability.0, capability.1)?),
+        };
+        // SAFETY: `image` is what NVRTC made for such a card.
         let module = unsafe { result::module::load_data(image.as_ptr().cast()) }.map_err(failed)?;
         Ok(Self {
             name,
+            context,
+            seat,
+            nccl: None,
             stream,
             module,
             functions: RefCell::default(),
             products: Products::new(stream)?,
             graphs: RefCell::default(),
         })
+    }
+
+    /// Waits for all work. In a group, no longer than the other cards work too.
+    fn wait(&self) -> Result<()> {
+        let Some(nccl) = &self.nccl else {
+            // SAFETY: the stream is ours.
+            return unsafe { result::stream::synchronize(self.stream) }.map_err(failed);
+        };
+        let done = wait_for(&self.seat, || {
+            use sys::cudaError_enum::{CUDA_ERROR_NOT_READY, CUDA_SUCCESS};
+            // SAFETY: the stream is ours.
+            match unsafe { sys::cuStreamQuery(self.stream) } {
+                CUDA_SUCCESS => Ok(true),
+                CUDA_ERROR_NOT_READY => nccl.check().map(|()| false),
+                e => Err(failed(e)),
+            }
+        });
+        done.inspect_err(|_| self.leave())
+    }
+
+    /// Before a copy: the driver may wait for it without an end, for what another card does not do.
+    fn wait_in_group(&self) -> Result<()> {
+        if self.nccl.is_some() { self.wait() } else { Ok(()) }
+    }
+
+    /// Leaves the group: what waits for another card ends.
+    fn leave(&self) {
+        let Some(nccl) = &self.nccl else { return };
+        // Connections are kept as long as graphs use them.
+        // SAFETY: the stream and the graphs are ours; the driver keeps a graph until it has run.
+        unsafe {
+            if let Ok(graph) = result::stream::end_capture(self.stream)
+                && !graph.is_null()
+            {
+                let _ = sys::cuGraphDestroy(graph);
+            }
+            for exec in self.graphs.borrow_mut().drain(..) {
+                let _ = sys::cuGraphExecDestroy(exec);
+            }
+        }
+        nccl.abort();
     }
 
     fn function(&self, name: &'static str) -> Result<sys::CUfunction> {
@@ -104,7 +187,7 @@ fn no_card(why: impl std::fmt::Debug) -> Error {
 }
 
 /// Machine code of the kernels.
-pub(super) fn compile(shape: &KernelShape, major: i32, minor: i32) -> Result<Vec<std::ffi::c_char>> {
+pub(super) fn compile(shape: &KernelShape, major: i32, minor: i32) -> Result<Vec<c_char>> {
     let source = CString::new(kernels()).map_err(failed)?;
     let mut options = shape.defines();
     options.extend([format!("--gpu-architecture=compute_{major}{minor}")]);
@@ -129,6 +212,15 @@ pub(super) fn compile(shape: &KernelShape, major: i32, minor: i32) -> Result<Vec
     }
 }
 
+impl Drop for Cuda {
+    fn drop(&mut self) {
+        // After a failure nothing can be said about the connection; the process ends anyway.
+        if self.seat.check().is_ok() {
+            self.leave();
+        }
+    }
+}
+
 impl Device for Cuda {
     fn name(&self) -> String {
         self.name.clone()
@@ -150,11 +242,9 @@ impl Device for Cuda {
     }
 
     fn release(&self, at: Ptr) -> Result<()> {
+        self.wait()?;
         // SAFETY: the address comes from `alloc`; nothing that uses it is under way.
-        unsafe {
-            result::stream::synchronize(self.stream).map_err(failed)?;
-            result::free_sync(at.0).map_err(failed)
-        }
+        unsafe { result::free_sync(at.0) }.map_err(failed)
     }
 
     fn zero(&self, at: Ptr, bytes: usize) -> Result<()> {
@@ -163,20 +253,18 @@ impl Device for Cuda {
     }
 
     fn upload(&self, to: Ptr, data: &[u8]) -> Result<()> {
+        self.wait_in_group()?;
         // SAFETY: callers stay within memory from `alloc`; pageable memory is read before the call returns or by the
         // wait below.
-        unsafe {
-            result::memcpy_htod_async(to.0, data, self.stream).map_err(failed)?;
-            result::stream::synchronize(self.stream).map_err(failed)
-        }
+        unsafe { result::memcpy_htod_async(to.0, data, self.stream) }.map_err(failed)?;
+        self.wait()
     }
 
     fn download(&self, from: Ptr, data: &mut [u8]) -> Result<()> {
+        self.wait_in_group()?;
         // SAFETY: callers stay within memory from `alloc`, and the copy is waited for.
-        unsafe {
-            result::memcpy_dtoh_async(data, from.0, self.stream).map_err(failed)?;
-            result::stream::synchronize(self.stream).map_err(failed)
-        }
+        unsafe { result::memcpy_dtoh_async(data, from.0, self.stream) }.map_err(failed)?;
+        self.wait()
     }
 
     fn launch(&self, kernel: &'static str, grid: Grid, arguments: &[Arg]) -> Result<()> {
@@ -206,6 +294,7 @@ impl Device for Cuda {
         unsafe {
             let graph = result::stream::end_capture(self.stream).map_err(failed)?;
             sys::cuGraphInstantiateWithFlags(&raw mut exec, graph, 0).result().map_err(failed)?;
+            sys::cuGraphDestroy(graph).result().map_err(failed)?;
         }
         self.graphs.borrow_mut().push(exec);
         Ok(Some(self.graphs.borrow().len() - 1))
@@ -215,5 +304,18 @@ impl Device for Cuda {
         let exec = self.graphs.borrow().get(graph).copied().ok_or_else(|| failed("no such graph"))?;
         // SAFETY: the graph was instantiated and stays.
         unsafe { sys::cuGraphLaunch(exec, self.stream) }.result().map_err(failed)
+    }
+    fn seat(&self) -> &Seat {
+        &self.seat
+    }
+
+    fn enter(&self) -> Result<()> {
+        // SAFETY: the context is alive.
+        unsafe { result::ctx::set_current(self.context) }.map_err(failed)
+    }
+
+    fn exchange(&self, how: Exchange, pieces: &[Piece]) -> Result<()> {
+        self.seat.check()?;
+        self.nccl.as_ref().map_or(Ok(()), |nccl| nccl.exchange(how, pieces, self.stream.cast()))
     }
 }

@@ -1,5 +1,6 @@
 //! What the training asks of a device: memory, kernels, matrix products, and whole steps kept to be run again.
 
+use super::group::{Exchange, Piece, Seat};
 use crate::Result;
 
 /// An address on the device; 0 for none.
@@ -168,6 +169,14 @@ pub(super) trait Device {
     /// What was kept, to be run with [`Device::replay`]; `None` where the device keeps nothing and it has been done.
     fn recorded(&self) -> Result<Option<usize>>;
     fn replay(&self, graph: usize) -> Result<()>;
+    /// Its place among the devices that work together.
+    fn seat(&self) -> &Seat;
+    /// To be called first by the thread that uses it.
+    fn enter(&self) -> Result<()> {
+        Ok(())
+    }
+    /// An exchange with the other devices of its group.
+    fn exchange(&self, how: Exchange, pieces: &[Piece]) -> Result<()>;
 }
 
 /// Memory that is given back at the end.

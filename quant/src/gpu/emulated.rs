@@ -1,6 +1,7 @@
 //! The kernels on the CPU, compiled by a C++ compiler, for tests where there is no card.
 
-use super::device::{Arg, Device, Grid, Operand, Out, Product, Ptr};
+use super::device::{Arg, Device, Grid, Operand, Out, Product, Ptr, fetch, put};
+use super::group::{Exchange, Piece, Seat};
 use super::shape::{KernelShape, kernels};
 use crate::{Error, Result};
 use half::bf16;
@@ -15,6 +16,7 @@ type Launch = unsafe extern "C" fn(*const c_char, *const u32, u32, *mut *mut c_v
 pub(super) struct Emulated {
     library: libloading::Library,
     memory: RefCell<HashMap<u64, Vec<u128>>>,
+    seat: Seat,
     _folder: tempfile::TempDir,
 }
 
@@ -23,6 +25,15 @@ impl Emulated {
 
     /// Compiles the kernels for a model's sizes; `None`, with a message, where there is no C++ compiler.
     pub fn new(shape: &KernelShape) -> Option<Self> {
+        Self::group(shape, 1)?.pop()
+    }
+
+    /// The same for each of a group, whose threads have kernels of their own.
+    pub fn group(shape: &KernelShape, count: usize) -> Option<Vec<Self>> {
+        Seat::group(count).into_iter().map(|seat| Self::at(shape, seat)).collect()
+    }
+
+    fn at(shape: &KernelShape, seat: Seat) -> Option<Self> {
         let folder = tempfile::tempdir().ok()?;
         let (source, library) = (folder.path().join("kernels.cpp"), folder.path().join("kernels.so"));
         let text = [include_str!("kernels/on_cpu.h"), &kernels(), include_str!("kernels/on_cpu_entries.h")];
@@ -41,7 +52,7 @@ impl Emulated {
                 assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
                 // SAFETY: the library was just made from our own source; it runs nothing when it is loaded.
                 let library = unsafe { libloading::Library::new(&library) }.ok()?;
-                Some(Self { library, memory: RefCell::default(), _folder: folder })
+                Some(Self { library, memory: RefCell::default(), seat, _folder: folder })
             }
         }
     }
@@ -153,5 +164,29 @@ impl Device for Emulated {
 
     fn replay(&self, _: usize) -> Result<()> {
         Err(Error::Argument("nothing is kept on the CPU".into()))
+    }
+
+    fn seat(&self) -> &Seat {
+        &self.seat
+    }
+
+    /// By way of the host; sums in the order of the devices.
+    fn exchange(&self, how: Exchange, pieces: &[Piece]) -> Result<()> {
+        if self.seat.count == 1 {
+            return Ok(());
+        }
+        for piece in pieces {
+            let mine: Vec<f32> = fetch(self, piece.at, piece.count)?;
+            let all = self.seat.gather(mine.into_iter().map(f64::from).collect())?;
+            let column = |i: usize| all.iter().map(move |numbers| numbers[i] as f32);
+            let (here, owner) = (self.seat.rank == piece.owner, piece.owner);
+            let new: Vec<f32> = match how {
+                Exchange::SumAtOwner if !here => continue,
+                Exchange::Share => (0..piece.count).map(|i| all[owner][i] as f32).collect(),
+                Exchange::Sum | Exchange::SumAtOwner => (0..piece.count).map(|i| column(i).sum()).collect(),
+            };
+            put(self, piece.at, &new)?;
+        }
+        Ok(())
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct Lesson<'a> {
     optimizer: &'a Optimizer<'a>,
     recipe: &'a Recipe,
     order: [Vec<Vec<u32>>; 2],
-    /// The text and its length; the rows of a step; what the teacher's head reads at each token, 0 where that finds no room.
+    /// This device's part of the text and its length; its rows of a step; what the teacher's head reads at each token, 0 where that finds no room.
     text: (Ptr, usize),
     which: Ptr,
     behind: Ptr,
@@ -45,8 +45,10 @@ impl<'a> Lesson<'a> {
         optimizer: &'a Optimizer<'a>,
         keeping: Keeping,
     ) -> Result<Self> {
-        let (shape, recipe, text) = (teacher.shape, task.recipe, task.text);
-        let net = Net::new(device, &task.model.config, shape, recipe.batch, recipe.rows[1], keeping)?;
+        let (shape, recipe, seat) = (teacher.shape, task.recipe, device.seat());
+        let (each, batch) = (task.text.len() / seat.count, recipe.batch / seat.count);
+        let text = &task.text[seat.rank * each..][..each];
+        let net = Net::new(device, &task.model.config, shape, batch, recipe.rows[1], keeping)?;
         let mut memory = Memory::new(device);
         let at = memory.f32s(text.len())?;
         put(device, at, text)?;
@@ -54,10 +56,10 @@ impl<'a> Lesson<'a> {
         // A tenth of the card's memory stays free for what the driver wants.
         let fits = room + room / 10 < device.free_bytes()?;
         Ok(Self {
-            which: memory.f32s(recipe.batch / recipe.rows[0])?,
+            which: memory.f32s(batch / recipe.rows[0])?,
             behind: if fits { memory.bytes(room)? } else { Ptr(0) },
             rounding: Rounding { steps: memory.f32s(shape.steps())?, most: memory.f32s(shape.steps())? },
-            order: recipe.order(),
+            order: recipe.order(seat.rank, seat.count),
             text: (at, text.len()),
             begun: [false; 2],
             graphs: [None; 2],
@@ -77,7 +79,7 @@ impl<'a> Lesson<'a> {
         work(Weights { layer: &layer, gains: o.gains, table: o.embed.weights, head: o.head })
     }
 
-    /// What the teacher's head reads in rows of `length`, for the whole text, if there is room.
+    /// What the teacher's head reads in rows of `length`, for this device's text, if there is room.
     fn read(&self, length: usize, progress: &mut dyn FnMut(Report)) -> Result<()> {
         if self.behind == Ptr(0) {
             return Ok(());
@@ -91,7 +93,8 @@ impl<'a> Lesson<'a> {
             self.teacher.weights(|w| net.forward(w, length, Rounding::default(), to))?;
             if (from / n).is_multiple_of(64) {
                 fetch::<u32>(self.device, net.ids, 1)?;
-                progress(Report { stage: Stage::Reading, tokens: [from + n, count], loss: None });
+                let tokens = [from + n, count].map(|tokens| tokens * self.device.seat().count);
+                progress(Report { stage: Stage::Reading, tokens, loss: None });
             }
         }
         Ok(())
@@ -144,9 +147,28 @@ impl<'a> Lesson<'a> {
         steps::renew(&self.net, look.most, self.rounding.steps)
     }
 
-    fn loss(&self) -> Result<f64> {
+    /// The mean divergence over the last step, and that all devices have the same weights after it.
+    fn loss(&self, step: usize) -> Result<f64> {
         let loss: Vec<f32> = fetch(self.device, self.net.loss, self.net.tokens)?;
-        Ok(loss.iter().map(|l| f64::from(*l)).sum::<f64>() / loss.len() as f64)
+        let loss = loss.iter().map(|l| f64::from(*l)).sum::<f64>() / loss.len() as f64;
+        let all = self.device.seat().gather(vec![loss, f64::from(self.optimizer.checksum()?)])?;
+        if all.iter().any(|device| device[1] != all[0][1]) {
+            let sums: Vec<f64> = all.iter().map(|device| device[1]).collect();
+            return Err(Error::Argument(format!(
+                "the weights of the cards differ after step {step} (checksums {sums:?}): one of them computes or sends what is \
+                 wrong; train on others (CUDA_VISIBLE_DEVICES), or on one (--gpus 1)"
+            )));
+        }
+        Ok(all.iter().map(|device| device[0]).sum::<f64>() / all.len() as f64)
+    }
+
+    /// Keeps the state, on the first device's behalf.
+    fn keep(&self, step: usize, seconds: f64, path: &Path) -> Result<()> {
+        self.optimizer.share_moments()?;
+        match self.device.seat().rank {
+            0 => state::keep(self.optimizer, step, seconds, path),
+            _ => Ok(()),
+        }
     }
 
     /// All steps from number `done` on, which took so many seconds.
@@ -158,7 +180,6 @@ impl<'a> Lesson<'a> {
         progress: &mut dyn FnMut(Report),
     ) -> Result<()> {
         let (start, mut kept) = (Instant::now(), Instant::now());
-        let seconds = || took + start.elapsed().as_secs_f64();
         self.optimizer.copy_head()?;
         let (mut step, mut at) = (done, self.recipe.reached(done, took));
         while at < 1.0 {
@@ -176,12 +197,17 @@ impl<'a> Lesson<'a> {
             self.optimizer.set(step, Rates { muon, embedding, gains })?;
             self.advance(rounded)?;
             step += 1;
-            at = self.recipe.reached(step, seconds());
+            // One clock for all devices.
+            let [seconds, keep] = self
+                .device
+                .seat()
+                .first([took + start.elapsed().as_secs_f64(), f64::from(u8::from(kept.elapsed() > KEEP))])?;
+            at = self.recipe.reached(step, seconds);
             let last = at >= 1.0;
             if step.is_multiple_of(LOOK) || last || first {
                 self.look(step, at, progress)?;
-                if let Some(path) = path.filter(|_| last || kept.elapsed() > KEEP) {
-                    state::keep(self.optimizer, step, seconds(), path)?;
+                if let Some(path) = path.filter(|_| last || keep > 0.0) {
+                    self.keep(step, seconds, path)?;
                     kept = Instant::now();
                 }
             }
@@ -191,7 +217,7 @@ impl<'a> Lesson<'a> {
 
     /// Tells how far it is.
     fn look(&self, step: usize, at: f64, progress: &mut dyn FnMut(Report)) -> Result<()> {
-        let loss = self.loss()?;
+        let loss = self.loss(step)?;
         if !loss.is_finite() {
             return Err(Error::Argument(format!("the training diverged in step {step}; use smaller rates")));
         }

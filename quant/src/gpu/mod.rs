@@ -14,7 +14,10 @@ mod device;
 #[cfg(test)]
 mod emulated;
 mod formats;
+mod group;
 mod lesson;
+#[cfg(feature = "cuda")]
+mod nccl;
 mod net;
 mod optimizer;
 #[cfg(feature = "cuda")]
@@ -39,33 +42,32 @@ pub use train::{Report, Stage, Task, Trained};
 use crate::Result;
 use crate::config::LlamaConfig;
 use crate::float::FloatModel;
-use device::Device;
 use std::path::Path;
 
-/// The first NVIDIA card, with the kernels for a model's sizes.
-pub struct Card {
+/// NVIDIA cards that work together, with the kernels for a model's sizes.
+pub struct Cards {
     #[cfg(feature = "cuda")]
-    device: cuda::Cuda,
-    /// There is none in a program without the feature.
+    all: Vec<cuda::Cuda>,
+    /// There are none in a program without the feature.
     #[cfg(not(feature = "cuda"))]
     none: std::convert::Infallible,
 }
 
-impl Card {
-    /// Opens it.
+impl Cards {
+    /// Opens the first `count` of the cards that are visible (`CUDA_VISIBLE_DEVICES` says which are), or all of them.
     ///
     /// # Errors
-    /// The model cannot be trained on a card; the program was built without the feature `cuda`; driver, libraries or a card are
+    /// The model cannot be trained on a card; the program was built without the feature `cuda`; driver, libraries or cards are
     /// missing.
-    pub fn open(config: &LlamaConfig) -> Result<Self> {
+    pub fn open(config: &LlamaConfig, count: Option<usize>) -> Result<Self> {
         let shape = shape::KernelShape::of(config)?;
         #[cfg(feature = "cuda")]
         {
-            Ok(Self { device: cuda::Cuda::open(&shape)? })
+            Ok(Self { all: cuda::Cuda::group(&shape, count)? })
         }
         #[cfg(not(feature = "cuda"))]
         {
-            let _ = shape;
+            let _ = (shape, count);
             Err(crate::Error::Argument(
                 "--device cuda: this program was built without it; `make cuda` builds one with it (docs/gpu.md), \
                  and --device cpu trains on the processor"
@@ -74,38 +76,52 @@ impl Card {
         }
     }
 
-    fn device(&self) -> &dyn Device {
-        #[cfg(feature = "cuda")]
-        {
-            &self.device
-        }
-        #[cfg(not(feature = "cuda"))]
-        match self.none {}
+    #[cfg(feature = "cuda")]
+    fn members(&mut self) -> Vec<group::Member<'_>> {
+        self.all.iter_mut().map(|card| -> group::Member<'_> { card }).collect()
     }
 
     /// Text of `model`, as much as the recipe wants, or what was kept of it in `folder`, where there is one. `beginnings` are
-    /// token sequences that texts begin with.
+    /// token sequences that texts begin with. Each card writes a part.
     ///
     /// # Errors
-    /// The model does not fit the card; the card fails; the folder cannot be written, or what is kept there is damaged.
+    /// The model does not fit a card; a card fails; there are too many for a step; the folder cannot be written, or what is kept
+    /// there is damaged.
     pub fn write(
-        &self,
+        &mut self,
         model: &FloatModel,
         beginnings: &[Vec<u32>],
         recipe: &Recipe,
         folder: Option<&Path>,
         progress: &mut dyn FnMut(Report),
     ) -> Result<Vec<u32>> {
-        train::write_on(self.device(), model, beginnings, recipe, folder, progress)
+        #[cfg(feature = "cuda")]
+        {
+            train::write_together(&mut self.members(), model, beginnings, recipe, folder, progress)
+        }
+        #[cfg(not(feature = "cuda"))]
+        {
+            let _ = (model, beginnings, recipe, folder, progress);
+            match self.none {}
+        }
     }
 
     /// Trains a model's linears on the grids of their formats. The state is kept in the task's folder, where there is one: a run
-    /// that was interrupted goes on from there.
+    /// that was interrupted goes on from there, also on another number of cards if that divides a step as well. Each card has a
+    /// part of the text, and of the rows of each step.
     ///
     /// # Errors
-    /// The start has other sizes, text or formats are not what the recipe wants; recipe or model do not fit the card; the card
+    /// The start has other sizes, text or formats are not what the recipe wants; recipe or model do not fit the cards; a card
     /// fails; the folder cannot be written, or what is kept there is damaged.
-    pub fn train(&self, task: &Task<'_>, progress: &mut dyn FnMut(Report)) -> Result<Trained> {
-        train::train_on(self.device(), task, progress)
+    pub fn train(&mut self, task: &Task<'_>, progress: &mut dyn FnMut(Report)) -> Result<Trained> {
+        #[cfg(feature = "cuda")]
+        {
+            train::train_together(&mut self.members(), task, progress)
+        }
+        #[cfg(not(feature = "cuda"))]
+        {
+            let _ = (task, progress);
+            match self.none {}
+        }
     }
 }

@@ -4,8 +4,9 @@
 //! `X <- a X + (b A + c A^2) X` with `A = X X^T` (or `X^T X` from the right, whichever is smaller), and its size is matched to
 //! Adam's by 0.2 times the square root of the longer side (arXiv 2502.16982).
 
-use super::device::{Device, Grid, Memory, Operand, Out, Product, Ptr, put};
+use super::device::{Device, Grid, Memory, Operand, Out, Product, Ptr, fetch, put};
 use super::formats::code;
+use super::group::{Exchange, Piece};
 use super::net::{Gradients, Keeping};
 use super::shape::{KernelShape, Part};
 use crate::Result;
@@ -66,6 +67,7 @@ pub(super) struct Optimizer<'d> {
     turn: [Ptr; 3],
     squares: Ptr,
     now: Ptr,
+    sum: Ptr,
     /// The format of each linear of each layer, then that of the head.
     formats: Ptr,
 }
@@ -109,6 +111,7 @@ impl<'d> Optimizer<'d> {
             turn: [m.bf16s(widest)?, m.bf16s(square)?, m.bf16s(square)?],
             squares: m.f32s(7 * together)?,
             now: m.f32s(8)?,
+            sum: m.f32s(1)?,
             formats: at,
             embed,
             own_head,
@@ -179,18 +182,68 @@ impl<'d> Optimizer<'d> {
         put(self.device, self.now, &[rates.muon, rates.embedding, rates.gains, MOMENTUM, first, second])
     }
 
-    /// One step of the layers from number `l` on that are in memory together, down their gradients.
+    /// One step of the layers from number `l` on that are in memory together, down their gradients: of each linear on the device
+    /// that owns it.
     pub fn step_layers(&self, l: usize) -> Result<()> {
+        let (s, seat) = (&self.shape, self.device.seat());
+        let weights = self.layers.f32s(l * s.layer());
+        self.device.exchange(Exchange::SumAtOwner, &self.owned(self.gradients.layers, self.together))?;
         self.device.zero(self.squares, 4 * 7 * self.together)?;
-        for (i, part) in self.shape.parts().into_iter().enumerate() {
-            self.muon(l, part, self.squares.f32s(i * self.together))?;
+        for (i, (part, owner)) in s.parts().into_iter().zip(owners(s, seat.count)).enumerate() {
+            if owner == seat.rank {
+                self.muon(l, part, self.squares.f32s(i * self.together))?;
+            }
         }
-        Ok(())
+        self.device.exchange(Exchange::Share, &self.owned(weights, self.together))
     }
 
-    /// One step of embedding, head and gains.
+    /// Gives the momentum of all layers, which the linears' owners have, to all devices.
+    pub fn share_moments(&self) -> Result<()> {
+        self.device.exchange(Exchange::Share, &self.owned(self.moment, self.shape.sizes.layers))
+    }
+
+    /// A sum of all weights' bits, the same for the same weights.
+    pub fn checksum(&self) -> Result<u32> {
+        let s = &self.shape;
+        let tables = [Some(self.embed), self.own_head].into_iter().flatten();
+        let tables = tables.map(|t| (t.weights, s.table()));
+        let rest =
+            [(self.layers, s.sizes.layers * s.layer()), (self.gains, s.norms() * s.sizes.hidden)].into_iter();
+        self.device.zero(self.sum, 4)?;
+        for (at, count) in tables.chain(rest) {
+            let grid = Grid { blocks: [count.div_ceil(256).min(1024), 1, 1], threads: 256, shared: 0 };
+            let arguments = [at.into(), self.sum.into(), (count as u64).into()];
+            self.device.launch("checksum", grid, &arguments)?;
+        }
+        Ok(fetch::<u32>(self.device, self.sum, 1)?[0])
+    }
+
+    /// What lies at `at`, of so many layers, with its owners; neighbours of one owner are one piece.
+    pub fn owned(&self, at: Ptr, layers: usize) -> Vec<Piece> {
+        let s = &self.shape;
+        let owners = owners(s, self.device.seat().count);
+        let mut pieces: Vec<Piece> = Vec::new();
+        for l in 0..layers {
+            for (part, owner) in s.parts().into_iter().zip(owners) {
+                match pieces.last_mut() {
+                    Some(last) if last.owner == owner => last.count += part.len(),
+                    _ => {
+                        pieces.push(Piece { at: at.f32s(l * s.layer() + part.at), count: part.len(), owner })
+                    }
+                }
+            }
+        }
+        pieces
+    }
+
+    /// One step of embedding, head and gains, on each device.
     pub fn step_tables(&self) -> Result<()> {
         let (s, g) = (self.shape, self.gradients);
+        let piece = |at, count| Piece { at, count, owner: 0 };
+        let tables = [Some(self.embed), self.own_head].into_iter().flatten();
+        let mut pieces: Vec<Piece> = tables.map(|t| piece(t.gradient, s.table())).collect();
+        pieces.push(piece(g.gains, s.norms() * s.sizes.hidden));
+        self.device.exchange(Exchange::Sum, &pieces)?;
         let table = |t: Table, rounded| (t.weights, t.gradient, t.moments, rounded, s.table(), 0usize);
         let mut all = vec![(self.gains, g.gains, self.gain_moments, Ptr(0), s.norms() * s.sizes.hidden, 1)];
         match self.own_head {
@@ -256,5 +309,43 @@ impl<'d> Optimizer<'d> {
             std::mem::swap(&mut from, &mut to);
         }
         Ok(from)
+    }
+}
+
+/// The device that makes the steps of each of a layer's linears: neighbours, for about the same time. No more than seven devices
+/// have any.
+fn owners(s: &KernelShape, devices: usize) -> [usize; 7] {
+    // What Newton-Schulz costs.
+    let cost = |p: Part| {
+        let (side, long) = (p.rows.min(p.cols) as f64, p.rows.max(p.cols) as f64);
+        side * side * (2.0 * long + side)
+    };
+    let all: f64 = s.parts().into_iter().map(cost).sum();
+    let mut before = 0.0;
+    s.parts().map(|p| {
+        let middle = before + cost(p) / 2.0;
+        before += cost(p);
+        ((middle / all * devices as f64) as usize).min(devices - 1)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::tests::config;
+
+    #[test]
+    fn devices_share_the_linears() {
+        let of = |hidden, ff| {
+            let mut shape = KernelShape::of(&config()).unwrap();
+            (shape.sizes.hidden, shape.sizes.ff) = (hidden, ff);
+            (shape.sizes.heads, shape.sizes.kv_heads) = (hidden / 64, hidden / 192);
+            shape
+        };
+        let smol = of(576, 1536);
+        assert_eq!(owners(&smol, 1), [0; 7]);
+        assert_eq!(owners(&smol, 2), [0, 0, 0, 0, 0, 1, 1]);
+        assert_eq!(owners(&smol, 4), [0, 0, 0, 0, 1, 2, 3]);
+        assert!(owners(&smol, 16).is_sorted() && owners(&smol, 16)[6] < 16);
     }
 }

@@ -104,15 +104,29 @@ impl Recipe {
         Self { rows: [first, last], ..self }
     }
 
+    /// For so many cards, each of which takes an equal part of a step's rows: with steps that can be divided so.
+    ///
+    /// # Errors
+    /// There are more cards than rows of the last part in a step.
+    pub fn for_cards(self, cards: usize) -> Result<Self> {
+        let rows = self.batch / self.rows[1].max(1);
+        if cards == 0 || rows < cards {
+            return Err(Error::Argument(format!(
+                "{cards} cards cannot share steps of {} tokens, which are {rows} rows of {}; use at most {rows} cards",
+                self.batch, self.rows[1]
+            )));
+        }
+        Ok(Self { batch: rows / cards * cards * self.rows[1], ..self })
+    }
+
     /// Most steps of the training.
     pub fn steps(&self) -> usize {
         self.train / self.batch
     }
 
-    /// Sequences of the text: whole rows of the last part.
+    /// Sequences of the text: whole steps.
     pub fn sequences(&self) -> usize {
-        let [first, last] = self.rows;
-        self.text.div_ceil(last) * (last / first)
+        self.text.div_ceil(self.batch) * (self.batch / self.rows[0])
     }
 
     /// How far the training is in step `step`, 0 to 1, after so many seconds.
@@ -129,22 +143,34 @@ impl Recipe {
         up.min(0.5 * (1.0 + (at * std::f64::consts::PI).cos()))
     }
 
-    /// The rows that each step reads, of the one length and of the other: passes over all rows in new orders.
-    pub fn order(&self) -> [Vec<Vec<u32>>; 2] {
+    /// The rows that each step reads on card `rank` of `cards`, of the one length and of the other: their numbers in this card's
+    /// part of the text, which is as long as those of the others.
+    ///
+    /// The text is in as many pieces as a step has rows of the last part, and each step reads as much of every piece: passes over
+    /// all rows of the piece in new orders. So a card needs its pieces alone, and all cards together read in every step what one
+    /// card would read.
+    pub fn order(&self, rank: usize, cards: usize) -> [Vec<Vec<u32>>; 2] {
+        let pieces = self.batch / self.rows[1];
         let tokens = self.sequences() * self.rows[0];
+        let mine = rank * pieces / cards..(rank + 1) * pieces / cards;
         let part = |length: usize, pass: u64| {
-            let (rows, each) = (tokens / length, self.batch / length);
-            let mut random = fastrand::Rng::with_seed(self.seed.wrapping_add(pass));
-            let mut left: Vec<u32> = Vec::new();
-            let mut step = || {
-                while left.len() < each {
-                    let mut more: Vec<u32> = (0..rows as u32).collect();
-                    random.shuffle(&mut more);
-                    left.extend(more);
+            let (rows, each) = (tokens / length / pieces, self.rows[1] / length);
+            let mut steps = vec![Vec::new(); self.steps()];
+            for (i, piece) in mine.clone().enumerate() {
+                let seed = self.seed.wrapping_add(pass).wrapping_add((piece as u64) << 32);
+                let mut random = fastrand::Rng::with_seed(seed);
+                let mut left: Vec<u32> = Vec::new();
+                for step in &mut steps {
+                    while left.len() < each {
+                        let from = (i * rows) as u32;
+                        let mut more: Vec<u32> = (from..from + rows as u32).collect();
+                        random.shuffle(&mut more);
+                        left.extend(more);
+                    }
+                    step.extend(left.drain(..each));
                 }
-                left.drain(..each).collect::<Vec<_>>()
-            };
-            (0..self.steps()).map(|_| step()).collect::<Vec<_>>()
+            }
+            steps
         };
         [part(self.rows[0], 0), part(self.rows[1], 1)]
     }
@@ -160,7 +186,7 @@ mod tests {
 
     #[test]
     fn every_pass_reads_every_row_once() {
-        let orders = small().order();
+        let orders = small().order(0, 1);
         for (order, (rows, each)) in orders.iter().zip([(40u32, 4), (20, 2)]) {
             assert_eq!(order.len(), 40);
             let read: Vec<u32> = order.iter().flatten().copied().collect();
@@ -172,7 +198,30 @@ mod tests {
             }
         }
         assert_ne!(orders[0][0], orders[0][10]);
-        assert_eq!(orders, small().order());
+        assert_eq!(orders, small().order(0, 1));
+    }
+
+    #[test]
+    fn cards_together_read_what_one_reads() {
+        let recipe = Recipe { batch: 8192, text: 6 * 8192, ..small() }.for_cards(2).unwrap();
+        let (alone, cards) = (recipe.order(0, 1), [recipe.order(0, 2), recipe.order(1, 2)]);
+        for (part, length) in recipe.rows.iter().enumerate() {
+            let rows = (6 * 8192 / 2 / length) as u32;
+            for (step, wanted) in alone[part].iter().enumerate() {
+                let read = |c: usize| cards[c][part][step].iter().map(move |row| row + c as u32 * rows);
+                assert_eq!(read(0).chain(read(1)).collect::<Vec<_>>(), *wanted);
+                assert!(cards.iter().all(|c| c[part][step].iter().all(|row| *row < rows)));
+            }
+        }
+    }
+
+    #[test]
+    fn steps_can_be_divided_among_the_cards() {
+        let batch = |cards| Recipe::default().for_cards(cards).map(|r| r.batch);
+        assert_eq!([1, 2, 3, 8, 16].map(|cards| batch(cards).unwrap()), [32768, 32768, 30720, 32768, 32768]);
+        assert!(batch(17).is_err_and(|e| e.to_string().contains("at most 16 cards")));
+        let recipe = Recipe { text: 100_000, ..Recipe::default() }.for_cards(3).unwrap();
+        assert_eq!(recipe.sequences() * 1024, 4 * 30720);
     }
 
     #[test]

@@ -29,14 +29,14 @@ pub(super) fn need(s: &KernelShape, batch: usize, text: usize, keeping: Keeping)
     weights + table + batch * token + logits + gains + 4 * text + BESIDES
 }
 
-/// What to keep of each layer, and how many tokens a step may have, for a training to fit `free` bytes: all activations and
-/// whole steps, if they fit; else the layers' inputs; else smaller steps too.
+/// What to keep of each layer, and how many tokens a step of all `cards` may have, for a training to fit `free` bytes of each: all
+/// activations and whole steps, if they fit; else the layers' inputs; else smaller steps too.
 ///
 /// # Errors
 /// Not even steps of a single row fit.
-pub(super) fn plan(s: &KernelShape, recipe: &Recipe, free: usize) -> Result<(Keeping, usize)> {
-    let text = recipe.sequences() * recipe.rows[0];
-    let fits = |batch, keeping| need(s, batch, text, keeping) <= free;
+pub(super) fn plan(s: &KernelShape, recipe: &Recipe, cards: usize, free: usize) -> Result<(Keeping, usize)> {
+    let text = recipe.sequences() * recipe.rows[0] / cards;
+    let fits = |batch, keeping| need(s, batch / cards, text, keeping) <= free;
     if fits(recipe.batch, Keeping::All) {
         return Ok((Keeping::All, recipe.batch));
     }
@@ -45,11 +45,12 @@ pub(super) fn plan(s: &KernelShape, recipe: &Recipe, free: usize) -> Result<(Kee
         if fits(batch, Keeping::Inputs) {
             return Ok((Keeping::Inputs, batch));
         }
-        if !batch.is_multiple_of(2 * recipe.rows[1]) {
+        if !batch.is_multiple_of(2 * cards * recipe.rows[1]) {
             let gb = |bytes: usize| bytes as f64 / 1e9;
-            let need = gb(need(s, batch, text, Keeping::Inputs));
+            let need = gb(need(s, batch / cards, text, Keeping::Inputs));
             return Err(Error::Argument(format!(
-                "training on a device: steps of {batch} tokens take {need:.1} GB besides the teacher, and {:.1} GB are free",
+                "training on a device: steps of {} tokens take {need:.1} GB besides the teacher, and {:.1} GB are free",
+                batch / cards,
                 gb(free)
             )));
         }
@@ -76,13 +77,15 @@ mod tests {
         let llama_1b = shape([2048, 8192, 16, 32, 8, 64, 128256], true);
         let llama_7b = shape([4096, 11008, 32, 32, 32, 128, 32000], false);
         let recipe = Recipe { text: 1 << 20, ..Recipe::default() };
-        let of = |s: &KernelShape, gb: usize| plan(s, &recipe, gb * 1_000_000_000);
+        let of = |s: &KernelShape, gb: usize| plan(s, &recipe, 1, gb * 1_000_000_000);
         // Cards of 141 and of 24 GB, less the teacher.
         assert_eq!(of(&smol, 138).unwrap(), (Keeping::All, 32768));
         assert_eq!(of(&smol, 22).unwrap(), (Keeping::Inputs, 32768));
         assert_eq!(of(&llama_1b, 137).unwrap(), (Keeping::All, 32768));
         assert_eq!(of(&llama_1b, 22).unwrap(), (Keeping::Inputs, 16384));
         assert_eq!(of(&llama_7b, 124).unwrap(), (Keeping::Inputs, 32768));
+        // Two cards have half of a step each.
+        assert_eq!(plan(&llama_1b, &recipe, 2, 22_000_000_000).unwrap(), (Keeping::Inputs, 32768));
         assert!(of(&llama_7b, 22).is_err_and(|e| e.to_string().contains("2048 tokens take")));
     }
 }

@@ -7,19 +7,24 @@ use crate::quantize::{DOWN_CODES, flat_value_step};
 use half::bf16;
 use rayon::prelude::*;
 
-/// From the largest magnitudes of a pass without rounding, and its values, the steps; as they lie on the device.
+/// From the largest magnitudes of a pass without rounding on all devices, and the values of the first one, the steps; as they lie
+/// on the device.
 pub(super) fn choose(net: &Net<'_>, most: Ptr) -> Result<Vec<f32>> {
     let s = net.shape;
     let most: Vec<f32> = fetch(net.device, most, s.steps())?;
-    let of = |l: usize, t: Tensor| most[5 * l + t as usize];
     let (room, rows) = (VALUE_ROWS * s.sizes.kv_width(), VALUE_ROWS.min(net.tokens) * s.sizes.kv_width());
     let values: Vec<bf16> = fetch(net.device, net.values, s.sizes.layers * room)?;
     let value_step =
         |values: &[bf16]| flat_value_step(&values[..rows].iter().map(|v| v.to_f32()).collect::<Vec<_>>());
     let values: Vec<f32> = values.par_chunks_exact(room).map(value_step).collect();
+    let all = net.device.seat().gather(most.iter().chain(&values).map(|x| f64::from(*x)).collect())?;
+    let largest = |i: usize| all.iter().fold(0.0f32, |most, device| most.max(device[i] as f32));
+    let most: Vec<f32> = (0..s.steps()).map(largest).collect();
+    let values = all[0][s.steps()..].iter().map(|x| *x as f32);
+    let of = |l: usize, t: Tensor| most[5 * l + t as usize];
     let mut steps = vec![1.0f32; s.steps()];
     let mut out = 0.0f32;
-    for (l, value) in values.into_iter().enumerate() {
+    for (l, value) in values.enumerate() {
         let mut set = |t: Tensor, step: f32| steps[5 * l + t as usize] = if step > 0.0 { step } else { 1.0 };
         set(Tensor::Value, value);
         set(Tensor::AttnIn, of(l, Tensor::AttnIn) / 127.0);

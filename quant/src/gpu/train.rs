@@ -2,6 +2,7 @@
 
 use super::device::{Device, Memory};
 use super::formats::round_weights;
+use super::group::{Member, together};
 use super::lesson::Lesson;
 use super::optimizer::Optimizer;
 use super::recipe::Recipe;
@@ -104,17 +105,18 @@ impl Task<'_> {
     }
 }
 
-/// Trains.
+/// Trains, alone or with the other devices of the group; the first one returns what came of it.
 ///
 /// # Errors
 /// `start` has other sizes, text or formats are not what the recipe wants; the recipe or the model does not fit the device; the
-/// device fails; the folder cannot be written or what is kept there is damaged.
+/// device, or another one of the group, fails; the folder cannot be written or what is kept there is damaged.
 pub(super) fn train_on(
     device: &dyn Device,
     task: &Task<'_>,
     progress: &mut dyn FnMut(Report),
-) -> Result<Trained> {
-    run_on(device, task, progress, |optimizer| trained(optimizer, task))
+) -> Result<Option<Trained>> {
+    let first = device.seat().rank == 0;
+    run_on(device, task, progress, |optimizer| first.then(|| trained(optimizer, task)).transpose())
 }
 
 /// The training itself; `finish` gets what came of it.
@@ -127,7 +129,9 @@ pub(super) fn run_on<T>(
     task.check()?;
     let mut memory = Memory::new(device);
     let teacher = Teacher::new(device, &mut memory, task.model)?;
-    let (keeping, batch) = plan(&teacher.shape, task.recipe, device.free_bytes()?)?;
+    let all = device.seat().gather(vec![device.free_bytes()? as f64])?;
+    let free = all.iter().map(|free| free[0]).fold(f64::INFINITY, f64::min);
+    let (keeping, batch) = plan(&teacher.shape, task.recipe, all.len(), free as usize)?;
     let recipe = Recipe { batch, ..task.recipe.clone() };
     let task = &Task { recipe: &recipe, ..*task };
     let path = task.state()?;
@@ -181,22 +185,20 @@ fn depend_on(work: &mut Work, model: &FloatModel) -> Result<()> {
     Ok(())
 }
 
-/// The model's own text, or what was kept of it in `folder`, where there is one. `beginnings` are token sequences that texts
-/// begin with.
+/// The model's own text: what was kept of it in `folder`, where there is one, or what `write` writes. `beginnings` are token
+/// sequences that texts begin with.
 ///
 /// # Errors
-/// The model does not fit the device; the device fails; the folder cannot be written, or what is kept there is damaged.
-pub(super) fn write_on(
-    device: &dyn Device,
+/// Those of `write`; the folder cannot be written, or what is kept there is damaged.
+pub(super) fn kept_or_written(
     model: &FloatModel,
     beginnings: &[Vec<u32>],
     recipe: &Recipe,
     folder: Option<&Path>,
-    progress: &mut dyn FnMut(Report),
+    write: impl FnOnce() -> Result<Vec<u32>>,
 ) -> Result<Vec<u32>> {
     recipe.check()?;
     let (sequences, length) = (recipe.sequences(), recipe.rows[0]);
-    let all = sequences * length;
     let mut path = None;
     if folder.is_some() {
         let mut work = Work::open(folder)?;
@@ -204,20 +206,80 @@ pub(super) fn write_on(
         work.depend_on_choice(&(beginnings, sequences, length, recipe.side, recipe.seed));
         path = work.file("device-text", "tokens");
     }
-    if let Some(text) =
-        path.as_deref().map_or(Ok(None), |p| state::kept_text(p, all, model.config.sizes.vocab))?
-    {
+    let kept = |p: &Path| state::kept_text(p, sequences * length, model.config.sizes.vocab);
+    if let Some(text) = path.as_deref().map_or(Ok(None), kept)? {
         return Ok(text);
     }
-    let what = Writing { sequences, length, side: recipe.side, beginnings, seed: recipe.seed as u32 };
-    let mut memory = Memory::new(device);
-    let text = Teacher::new(device, &mut memory, model)?.weights(|w| {
-        write(device, &model.config, w, &what, &mut |n| {
-            progress(Report { stage: Stage::Writing, tokens: [n.min(all), all], loss: None });
-        })
-    })?;
+    let text = write()?;
     if let Some(path) = path {
         state::keep_text(&path, &text)?;
     }
     Ok(text)
+}
+
+/// [`write_on`] for all devices of a group, which write parts of the text.
+///
+/// # Errors
+/// As for [`kept_or_written`] and [`write_on`]; there are too many devices for a step.
+pub(super) fn write_together(
+    devices: &mut [Member<'_>],
+    model: &FloatModel,
+    beginnings: &[Vec<u32>],
+    recipe: &Recipe,
+    folder: Option<&Path>,
+    progress: &mut dyn FnMut(Report),
+) -> Result<Vec<u32>> {
+    let recipe = &recipe.clone().for_cards(devices.len())?;
+    kept_or_written(model, beginnings, recipe, folder, || {
+        let write = |device: &dyn Device, progress: &mut dyn FnMut(Report)| {
+            write_on(device, model, beginnings, recipe, progress)
+        };
+        Ok(together(devices, progress, write)?.concat())
+    })
+}
+
+/// [`train_on`] for all devices of a group.
+///
+/// # Errors
+/// As there; there are too many devices for a step.
+pub(super) fn train_together(
+    devices: &mut [Member<'_>],
+    task: &Task<'_>,
+    progress: &mut dyn FnMut(Report),
+) -> Result<Trained> {
+    let recipe = task.recipe.clone().for_cards(devices.len())?;
+    let task = Task { recipe: &recipe, ..*task };
+    let train = |device: &dyn Device, progress: &mut dyn FnMut(Report)| train_on(device, &task, progress);
+    let all = together(devices, progress, train)?;
+    all.into_iter().flatten().next().ok_or_else(|| Error::Argument("there is no card".into()))
+}
+
+/// Writes this device's part of the text.
+///
+/// # Errors
+/// The model does not fit the device; the device fails.
+pub(super) fn write_on(
+    device: &dyn Device,
+    model: &FloatModel,
+    beginnings: &[Vec<u32>],
+    recipe: &Recipe,
+    progress: &mut dyn FnMut(Report),
+) -> Result<Vec<u32>> {
+    let (seat, length) = (device.seat(), recipe.rows[0]);
+    let (all, sequences) = (recipe.sequences() * length, recipe.sequences() / seat.count);
+    let what = Writing {
+        first: seat.rank * sequences,
+        sequences,
+        length,
+        side: recipe.side,
+        beginnings,
+        seed: recipe.seed as u32,
+    };
+    let mut memory = Memory::new(device);
+    Teacher::new(device, &mut memory, model)?.weights(|w| {
+        write(device, &model.config, w, &what, &mut |n| {
+            let tokens = [(n * seat.count).min(all), all];
+            progress(Report { stage: Stage::Writing, tokens, loss: None });
+        })
+    })
 }

@@ -8,7 +8,8 @@ use crate::{Error, Result};
 
 /// What is written, and how sequences begin.
 pub(super) struct Writing<'a> {
-    /// Sequences in all, and tokens of each.
+    /// The number of the first sequence, how many there are, and tokens of each.
+    pub first: usize,
     pub sequences: usize,
     pub length: usize,
     /// Most sequences side by side.
@@ -66,11 +67,13 @@ pub(super) fn write(
     }
     let shape = KernelShape::of(config)?;
     let side = fitting(what.side.min(what.sequences), room_of(&shape, what.length), device.free_bytes()?);
+    // As few rounds, of equal size.
+    let side = what.sequences.div_ceil(what.sequences.div_ceil(side));
     let round = Round::new(device, config, side, what, longest)?;
     let ends = [config.eos.first(), config.eos.get(1)].map(|e| e.copied().unwrap_or(u32::MAX));
     let (mut text, mut graph) = (Vec::new(), None);
     for first in (0..what.sequences).step_by(side) {
-        round.begin(first, what)?;
+        round.begin(what.first + first, what)?;
         for position in 0..what.length - 1 {
             match graph {
                 Some(graph) => device.replay(graph)?,

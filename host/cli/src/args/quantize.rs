@@ -46,9 +46,12 @@ pub struct Quantize {
     /// How much work to put in.
     #[arg(long, value_enum, default_value_t = PresetArg::Fast)]
     pub preset: PresetArg,
-    /// Where to train. `cuda` is the first NVIDIA card, for the preset gpu; the program must be built with it (`make cuda`).
+    /// Where to train. `cuda` is NVIDIA cards, for the preset gpu; the program must be built with it (`make cuda`).
     #[arg(long, value_enum, default_value_t = TrainerArg::Cpu)]
     pub device: TrainerArg,
+    /// Cards that train together, the first N that CUDA_VISIBLE_DEVICES shows; several need NCCL [default: all that it shows].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub gpus: Option<u32>,
     /// Format of the layers' weights (the head is W4).
     #[arg(long, value_enum, default_value_t = FormatArg::W2s, conflicts_with_all = ["bits", "tokens_per_second"])]
     pub format: FormatArg,

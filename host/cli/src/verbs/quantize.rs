@@ -149,9 +149,14 @@ fn recipe(args: &Quantize) -> Result<Recipe> {
     if let Some(wrong) = device {
         return Err(Error::Argument(wrong.into()));
     }
-    let of_card = args.start.is_some() || args.train_minutes.is_some() || args.train_rate.is_some();
+    let of_card = args.start.is_some()
+        || args.train_minutes.is_some()
+        || args.train_rate.is_some()
+        || args.gpus.is_some();
     if args.preset != PresetArg::Gpu && of_card {
-        return Err(Error::Argument("--start, --train-minutes and --train-rate are for --preset gpu".into()));
+        return Err(Error::Argument(
+            "--start, --train-minutes, --train-rate and --gpus are for --preset gpu".into(),
+        ));
     }
     Ok(Recipe {
         preset: match args.preset {
@@ -180,6 +185,7 @@ fn recipe(args: &Quantize) -> Result<Recipe> {
         train: args.train_tokens,
         minutes: args.train_minutes,
         rate: args.train_rate,
+        cards: args.gpus.map(|n| n as usize),
         start: args.start.clone(),
         seed: args.seed,
     })

@@ -71,6 +71,7 @@ static float __uint_as_float(uint32_t x) { float r; memcpy(&r, &x, 4); return r;
 static float exp2_fast(float x) { return exp2f(x); }
 static void atomicMax(uint32_t* p, uint32_t x) { if (x > *p) *p = x; }
 static void atomicAdd(float* p, float x) { *p += x; }
+static void atomicAdd(uint32_t* p, uint32_t x) { *p += x; }
 
 static uint16_t down(float x) {
     uint32_t b = __float_as_uint(x);

@@ -6,7 +6,8 @@ use crate::Result;
 use crate::float::{LayerStore, Layers};
 use crate::gpu::cuda::Cuda;
 use crate::gpu::device::{Arg, Product};
-use crate::gpu::train::{run_on, write_on};
+use crate::gpu::group::together;
+use crate::gpu::train::{run_on, write_on, write_together};
 use crate::gpu::{Recipe, Report, Stage, Task};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -127,7 +128,7 @@ fn watch() -> impl FnMut(Report) {
 
 /// Text and training.
 fn train(device: &dyn Device, model: &FloatModel, recipe: &Recipe, progress: &mut dyn FnMut(Report)) {
-    let text = write_on(device, model, &[vec![5], vec![1000]], recipe, None, progress).unwrap();
+    let text = write_on(device, model, &[vec![5], vec![1000]], recipe, progress).unwrap();
     let formats = vec![[WeightFormat::W2Sparse; 7]; model.config.sizes.layers];
     let task = Task { model, start: None, text: &text, formats: &formats, recipe, folder: None };
     run_on(device, &task, progress, |_| Ok(())).unwrap();
@@ -223,7 +224,8 @@ fn scale() {
         // As many steps of the size that the memory allows.
         let shape = KernelShape::of(&model.config).unwrap();
         let teacher = 2 * (shape.sizes.layers * shape.layer()) + 6 * shape.table();
-        recipe.batch = crate::gpu::room::plan(&shape, &recipe, free - hooked.hook.less - teacher).unwrap().1;
+        recipe.batch =
+            crate::gpu::room::plan(&shape, &recipe, 1, free - hooked.hook.less - teacher).unwrap().1;
         recipe.train = steps * recipe.batch;
         let task = Task {
             model: &model,
@@ -248,4 +250,55 @@ fn scale() {
             device.name()
         );
     }
+}
+
+/// Training of random weights of two models' sizes on one card, on two, and so on: time, and memory of each card.
+#[test]
+#[ignore = "measures cards"]
+fn cards() {
+    let smol = ("SmolLM2-135M", [576, 1536, 30, 9, 3, 64, 49152], 4 << 20, 200);
+    let llama_1b = ("Llama-3.2-1B", [2048, 8192, 16, 32, 8, 64, 128256], 1 << 17, 16);
+    for (name, sizes, text, steps) in [smol, llama_1b] {
+        let model = random_model(sizes, true);
+        let recipe = Recipe { text, train: steps * 32768, rounded_from: 1.0, ..Recipe::default() };
+        let shape = KernelShape::of(&model.config).unwrap();
+        for count in [1, 2, 4, 8] {
+            match Cuda::group(&shape, Some(count)) {
+                Ok(mut cards) => on_cards(&format!("{name} on {count} cards"), &model, &recipe, &mut cards),
+                Err(e) => eprintln!("{name} not on {count} cards: {e}"),
+            }
+        }
+    }
+}
+
+fn on_cards(what: &str, model: &FloatModel, recipe: &Recipe, cards: &mut [Cuda]) {
+    let mut cards: Vec<Member<'_>> = cards.iter_mut().map(|card| -> Member<'_> { card }).collect();
+    let start = Instant::now();
+    let text = write_together(&mut cards, model, &[vec![5], vec![1000]], recipe, None, &mut |_| {}).unwrap();
+    let written = text.len() as f64 / start.elapsed().as_secs_f64();
+    let formats = vec![[WeightFormat::W2Sparse; 7]; model.config.sizes.layers];
+    let task = Task { model, start: None, text: &text, formats: &formats, recipe, folder: None };
+    let mut reports = Vec::new();
+    let mut progress = |r: Report| {
+        if r.stage == Stage::Training {
+            reports.push((Instant::now(), r));
+        }
+    };
+    let used = together(&mut cards, &mut progress, |device, progress| {
+        let free = device.free_bytes()?;
+        run_on(device, &task, progress, |_| Ok(free - device.free_bytes()?))
+    });
+    let ((begin, first), (end, last)) = (reports[0], reports[reports.len() - 1]);
+    let tokens = last.tokens[0] - first.tokens[0];
+    let seconds = (end - begin).as_secs_f64();
+    let gb: Vec<String> = used.unwrap().iter().map(|used| format!("{:.1}", *used as f64 / 1e9)).collect();
+    eprintln!(
+        "{what}: {:.4} s a step of {} tokens ({} steps), {:.0} tokens/s; {written:.0} tokens/s written; {} GB; loss {:.4}",
+        seconds * recipe.batch as f64 / tokens as f64,
+        recipe.batch,
+        tokens / recipe.batch,
+        tokens as f64 / seconds,
+        gb.join(" and "),
+        last.loss.unwrap_or(f64::NAN)
+    );
 }

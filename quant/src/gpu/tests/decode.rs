@@ -7,7 +7,7 @@ use crate::gpu::write::{Writing, write};
 const LENGTH: usize = 40;
 
 fn text(device: &dyn Device, model: &FloatModel, beginnings: &[Vec<u32>], sequences: usize) -> Vec<u32> {
-    let what = Writing { sequences, length: LENGTH, side: 4, beginnings, seed: 9 };
+    let what = Writing { first: 0, sequences, length: LENGTH, side: 4, beginnings, seed: 9 };
     Held::new(device, model).weights(|w| write(device, &model.config, w, &what, &mut |_| {})).unwrap()
 }
 

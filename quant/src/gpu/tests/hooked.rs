@@ -2,6 +2,7 @@
 
 use crate::Result;
 use crate::gpu::device::{Arg, Device, Grid, Product, Ptr};
+use crate::gpu::group::{Exchange, Piece, Seat};
 
 /// What is done besides.
 pub(super) trait Hook {
@@ -59,5 +60,11 @@ impl<H: Hook> Device for Hooked<'_, H> {
     }
     fn replay(&self, graph: usize) -> Result<()> {
         self.inner.replay(graph)
+    }
+    fn seat(&self) -> &Seat {
+        self.inner.seat()
+    }
+    fn exchange(&self, how: Exchange, pieces: &[Piece]) -> Result<()> {
+        self.inner.exchange(how, pieces)
     }
 }

@@ -6,7 +6,7 @@ use super::*;
 use crate::gpu::device::Arg;
 use crate::gpu::net::Keeping;
 use crate::gpu::room::need;
-use crate::gpu::train::{train_on, write_on};
+use crate::gpu::train::{kept_or_written, train_on, write_on};
 use crate::gpu::{Recipe, Stage, Task, Trained};
 use std::cell::RefCell;
 use std::path::Path;
@@ -41,9 +41,12 @@ fn train(
         assert!(r.loss.is_none_or(f64::is_finite));
         stages.push(r.stage);
     };
-    let text = write_on(device, teacher, &[vec![5], vec![30, 31]], recipe, folder, &mut show)?;
+    let beginnings = [vec![5], vec![30, 31]];
+    let text = kept_or_written(teacher, &beginnings, recipe, folder, || {
+        write_on(device, teacher, &beginnings, recipe, &mut show)
+    })?;
     let task = Task { model: teacher, start: Some(start), text: &text, formats, recipe, folder };
-    Ok((train_on(device, &task, &mut show)?, text))
+    Ok((train_on(device, &task, &mut show)?.unwrap(), text))
 }
 
 #[test]

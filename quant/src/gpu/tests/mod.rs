@@ -11,9 +11,11 @@ mod lesson;
 mod muon;
 mod norm;
 mod rounding;
+mod together;
 
 use super::device::{Device, Number, Ptr, fetch, put};
 use super::emulated::Emulated;
+use super::group::Member;
 use super::net::Weights;
 use super::shape::{KernelShape, flat_gains, flat_layer};
 use crate::config::LlamaConfig;
@@ -120,6 +122,22 @@ pub(super) fn on_devices_for(config: &LlamaConfig, test: impl Fn(&dyn Device)) {
             test(&device);
         }
         Err(e) => eprintln!("not on a card: {e}"),
+    }
+}
+
+/// Runs `test` with a group of so many devices with the kernels on the CPU, and of cards where the feature and as many are there.
+pub(super) fn on_groups(config: &LlamaConfig, count: usize, test: impl Fn(&mut [Member<'_>])) {
+    let shape = KernelShape::of(config).unwrap();
+    if let Some(mut devices) = Emulated::group(&shape, count) {
+        test(&mut devices.iter_mut().map(|d| -> Member<'_> { d }).collect::<Vec<_>>());
+    }
+    #[cfg(feature = "cuda")]
+    match super::cuda::Cuda::group(&shape, Some(count)) {
+        Ok(mut cards) => {
+            eprintln!("also on {count} cards of {}", cards[0].name());
+            test(&mut cards.iter_mut().map(|d| -> Member<'_> { d }).collect::<Vec<_>>());
+        }
+        Err(e) => eprintln!("not on {count} cards: {e}"),
     }
 }
 
