@@ -26,6 +26,9 @@ struct Key {
     alignment: u32,
 }
 
+/// Waits for all work of the stream.
+type Wait<'a> = &'a dyn Fn() -> Result<()>;
+
 /// A product ready to be run.
 #[derive(Clone, Copy)]
 struct Plan {
@@ -51,7 +54,8 @@ impl Products {
         Ok(Self { handle, stream, workspace, plans: RefCell::default() })
     }
 
-    pub fn run(&self, p: &Product) -> Result<()> {
+    /// Runs a product; `wait` waits for all work of the stream, where its fastest way has to be found first.
+    pub fn run(&self, p: &Product, wait: Wait<'_>) -> Result<()> {
         let at = p.a.at.0 | p.b.at.0 | p.with.0 | p.out.0;
         let operand = |o: Operand| (o.row, o.transposed, o.stride);
         let key = Key {
@@ -65,7 +69,7 @@ impl Products {
         let plan = match known {
             Some(plan) => plan,
             None => {
-                let plan = self.plan(p, &key)?;
+                let plan = self.plan(p, &key, wait)?;
                 self.plans.borrow_mut().insert(key, plan);
                 plan
             }
@@ -101,7 +105,7 @@ impl Products {
     }
 
     /// The library counts columns first: a row-major matrix is its own transpose there, and `out^T = b^T a^T`.
-    fn plan(&self, p: &Product, key: &Key) -> Result<Plan> {
+    fn plan(&self, p: &Product, key: &Key, wait: Wait<'_>) -> Result<Plan> {
         use sys::cublasLtMatmulDescAttributes_t::{CUBLASLT_MATMUL_DESC_TRANSA, CUBLASLT_MATMUL_DESC_TRANSB};
         let [m, k, n] = p.size;
         let (batch, [with, out]) = p.batch;
@@ -137,7 +141,7 @@ impl Products {
             *proposals.first().ok_or_else(|| failed(format!("no way to multiply {m} x {k} x {n}")))?;
         let mut plan = Plan { operation, layouts, algorithm: first };
         if p.beta == 0.0 || p.with != p.out {
-            plan.algorithm = self.fastest(p, &plan, &proposals)?;
+            plan.algorithm = self.fastest(p, &plan, &proposals, wait)?;
         }
         Ok(plan)
     }
@@ -193,13 +197,14 @@ impl Products {
         p: &Product,
         plan: &Plan,
         ways: &[sys::cublasLtMatmulAlgo_t],
+        wait: Wait<'_>,
     ) -> Result<sys::cublasLtMatmulAlgo_t> {
         let mut best = (f32::INFINITY, plan.algorithm);
         for way in ways {
             if self.start(p, plan, way).is_err() {
                 continue;
             }
-            let time = self.time(|| (0..RUNS).try_for_each(|_| self.start(p, plan, way)))?;
+            let time = self.time(|| (0..RUNS).try_for_each(|_| self.start(p, plan, way)), wait)?;
             if time < best.0 {
                 best = (time, *way);
             }
@@ -208,7 +213,7 @@ impl Products {
     }
 
     /// Milliseconds.
-    fn time(&self, work: impl FnOnce() -> Result<()>) -> Result<f32> {
+    fn time(&self, work: impl FnOnce() -> Result<()>, wait: Wait<'_>) -> Result<f32> {
         use driver_sys::CUevent_flags_enum::CU_EVENT_DEFAULT;
         let event = || driver::event::create(CU_EVENT_DEFAULT).map_err(failed);
         let (begin, end) = (event()?, event()?);
@@ -217,7 +222,7 @@ impl Products {
             driver::event::record(begin, self.stream).map_err(failed)?;
             work()?;
             driver::event::record(end, self.stream).map_err(failed)?;
-            driver::event::synchronize(end).map_err(failed)?;
+            wait()?;
             let time = driver::event::elapsed(begin, end).map_err(failed)?;
             driver::event::destroy(begin).map_err(failed)?;
             driver::event::destroy(end).map_err(failed)?;

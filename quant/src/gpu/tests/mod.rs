@@ -125,20 +125,26 @@ pub(super) fn on_devices_for(config: &LlamaConfig, test: impl Fn(&dyn Device)) {
     }
 }
 
-/// Runs `test` with a group of so many devices with the kernels on the CPU, and of cards where the feature and as many are there.
-pub(super) fn on_groups(config: &LlamaConfig, count: usize, test: impl Fn(&mut [Member<'_>])) {
-    let shape = KernelShape::of(config).unwrap();
+/// What `test` gives with a group of so many devices with the kernels on the CPU, and of cards where the feature and as many are
+/// there.
+pub(super) fn on_groups<T>(
+    config: &LlamaConfig,
+    count: usize,
+    test: impl Fn(&mut [Member<'_>]) -> T,
+) -> Vec<T> {
+    let (shape, mut all) = (KernelShape::of(config).unwrap(), Vec::new());
     if let Some(mut devices) = Emulated::group(&shape, count) {
-        test(&mut devices.iter_mut().map(|d| -> Member<'_> { d }).collect::<Vec<_>>());
+        all.push(test(&mut devices.iter_mut().map(|d| -> Member<'_> { d }).collect::<Vec<_>>()));
     }
     #[cfg(feature = "cuda")]
     match super::cuda::Cuda::group(&shape, Some(count)) {
         Ok(mut cards) => {
-            eprintln!("also on {count} cards of {}", cards[0].name());
-            test(&mut cards.iter_mut().map(|d| -> Member<'_> { d }).collect::<Vec<_>>());
+            eprintln!("also on {count} of {}", cards[0].name());
+            all.push(test(&mut cards.iter_mut().map(|d| -> Member<'_> { d }).collect::<Vec<_>>()));
         }
         Err(e) => eprintln!("not on {count} cards: {e}"),
     }
+    all
 }
 
 /// Memory with these numbers in it.

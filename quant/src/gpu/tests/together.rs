@@ -10,14 +10,14 @@ use crate::gpu::train::{run_on, train_together, write_together};
 use crate::gpu::{Recipe, Task};
 use std::time::{Duration, Instant};
 
-/// Two steps, the second one with rounding; a row of each for each of two devices.
+/// Two steps; a row of each for each of two devices.
 fn recipe(rate: f64) -> Recipe {
     Recipe {
         text: 256,
         train: 2 * 128,
         batch: 128,
         rows: [64, 64],
-        rounded_from: 0.5,
+        rounded_from: 1.0,
         warm_up: 1,
         rates: [rate; 3],
         side: 4,
@@ -70,27 +70,32 @@ fn trained(device: &dyn Device, task: &Task<'_>) -> crate::Result<[Vec<f32>; 2]>
 }
 
 /// Two devices sum the same numbers as one in another order, so that gradients are the same but for the last bits of f32. Where
-/// weights move, these bits turn roundings of the steps to bf16, and now and then of a weight to its grid.
+/// weights move, these bits turn some of the roundings of a step to bf16, and of weights to their grids. Cards also choose other
+/// ways to multiply matrices of half the rows. With rounding both devices read the same text: the steps of values are those of the
+/// first one's rows.
 #[test]
-#[ignore = "a minute without a card"]
+#[ignore = "two minutes without a card"]
 fn two_devices_train_as_one() {
     let (model, text) = (model(1), tokens(256, 2));
+    let twice = [&text[..64], &text[..64]].concat();
     let start = [flat_layers(&model), flat_gains(&model).unwrap(), model.embed.data.clone()].concat();
-    for (rate, bounds) in [(0.0, [1e-5, 0.0]), (3e-3, [0.1, 0.1])] {
-        let recipe = recipe(rate);
-        let task = task(&model, &text, &recipe);
+    let moves = |to: &[f32]| to.iter().zip(&start).map(|(to, from)| to - from).collect::<Vec<_>>();
+    let of = |rate, rounded_from, text: &[u32]| Recipe { rounded_from, text: text.len(), ..recipe(rate) };
+    for (recipe, text, on_cpu, on_cards) in [
+        (of(0.0, 1.0, &text), &text, [1e-5, 0.0], [0.05, 0.0]),
+        (of(0.0, 0.0, &twice), &twice, [1e-5, 0.0], [0.05, 0.0]),
+        (of(3e-3, 1.0, &text), &text, [0.1, 0.1], [0.3, 0.3]),
+    ] {
+        let (task, rate) = (task(&model, text, &recipe), recipe.rates[0]);
         let on = |count| {
-            let all = std::cell::RefCell::new(Vec::new());
             on_groups(&config(), count, |devices| {
-                all.borrow_mut()
-                    .push(together(devices, &mut |_| {}, |device, _| trained(device, &task)).unwrap());
-            });
-            all.into_inner()
+                let bounds = if devices[0].name() == Emulated::NAME { on_cpu } else { on_cards };
+                (bounds, together(devices, &mut |_| {}, |device, _| trained(device, &task)).unwrap())
+            })
         };
-        for (one, two) in on(1).into_iter().zip(on(2)) {
+        for ((_, one), (bounds, two)) in on(1).into_iter().zip(on(2)) {
             assert!(two[0] == two[1], "the two differ");
             let apart = distance(&two[0][0], &one[0][0]);
-            let moves = |to: &[f32]| to.iter().zip(&start).map(|(to, from)| to - from).collect::<Vec<_>>();
             let [a, b] = [&two, &one].map(|all| moves(&all[0][1]));
             let moved = if rate > 0.0 { distance(&a, &b) } else { 0.0 };
             eprintln!("rate {rate}: gradients {apart:.1e} apart, moves {moved:.1e}");
@@ -106,17 +111,16 @@ fn two_devices_train_as_one() {
 fn two_devices_write_what_one_writes() {
     let model = model(1);
     let write = |count| {
-        let all = std::cell::RefCell::new(Vec::new());
         on_groups(&config(), count, |devices| {
             let beginnings = [vec![5], vec![30, 31]];
             let text = write_together(devices, &model, &beginnings, &recipe(0.0), None, &mut |_| {});
-            all.borrow_mut().push(text.unwrap());
-        });
-        all.into_inner()
+            (devices[0].name(), text.unwrap())
+        })
     };
-    let (one, two) = (write(1), write(2));
-    assert!(two.iter().all(|text| text.len() == 256 && text.iter().all(|t| *t < 264)));
-    assert_eq!(one.first(), two.first());
+    for ((name, one), (_, two)) in write(1).into_iter().zip(write(2)) {
+        assert!(two.len() == 256 && two.iter().all(|t| *t < 264));
+        assert!(one == two || name != Emulated::NAME);
+    }
 }
 
 /// Something that goes wrong when a kernel starts: it is told the device and the kernel's first argument.
@@ -140,7 +144,8 @@ impl Hook for Faulty<'_> {
 
 /// Trains on two devices, with a fault on the second one, and looks for `words` in what comes of it, at once.
 fn a_fault_is_told(kernel: &'static str, fault: Fault<'_>, words: [&str; 2]) {
-    let (model, text, recipe) = (model(1), tokens(256, 2), recipe(0.0));
+    let recipe = Recipe { text: 128, train: 128, ..recipe(0.0) };
+    let (model, text) = (model(1), tokens(128, 2));
     on_groups(&config(), 2, |devices| {
         let start = Instant::now();
         let result = together(devices, &mut |_| {}, |inner, _| {
@@ -158,12 +163,14 @@ fn a_fault_is_told(kernel: &'static str, fault: Fault<'_>, words: [&str; 2]) {
 
 /// The other device waits for it in an exchange.
 #[test]
+#[ignore = "half a minute without a card"]
 fn a_failing_device_ends_the_training_of_all() {
     let fault = |_: &dyn Device, _| Err(Error::Argument("it broke".into()));
     a_fault_is_told("adam", &fault, ["card 1", "it broke"]);
 }
 
 #[test]
+#[ignore = "half a minute without a card"]
 fn devices_whose_weights_differ_are_found_out() {
     let fault = |device: &dyn Device, weights| put(device, weights, &[0.125f32]);
     a_fault_is_told("checksum", &fault, ["weights of the cards differ", "after step 1"]);
