@@ -21,6 +21,7 @@ mod optimizer;
 mod products;
 mod recipe;
 mod room;
+mod sensitivity;
 mod shape;
 mod state;
 mod steps;
@@ -34,11 +35,12 @@ mod write;
 
 pub use beginnings::beginnings;
 pub use recipe::Recipe;
-pub use train::{Report, Stage, Task, Trained};
+pub use train::{Order, Report, Stage, Task, Trained};
 
 use crate::Result;
 use crate::config::LlamaConfig;
 use crate::float::FloatModel;
+use crate::quantize::Damage;
 use device::Device;
 use std::path::Path;
 
@@ -83,20 +85,29 @@ impl Card {
         match self.none {}
     }
 
-    /// Text of `model`, as much as the recipe wants, or what was kept of it in `folder`, where there is one. `beginnings` are
-    /// token sequences that texts begin with.
+    /// The model's own text, as much as the recipe wants.
     ///
     /// # Errors
     /// The model does not fit the card; the card fails; the folder cannot be written, or what is kept there is damaged.
-    pub fn write(
+    pub fn write(&self, order: &Order<'_>, progress: &mut dyn FnMut(Report)) -> Result<Vec<u32>> {
+        train::write_on(self.device(), order, progress)
+    }
+
+    /// What each format does to each linear alone, on the first 32,768 tokens of `text`, in rows as the recipe's first ones:
+    /// `[layer][linear][format]`, the mean divergence of the predictions in nats a token. It is kept in `folder`, where there is
+    /// one.
+    ///
+    /// # Errors
+    /// As those of [`Card::write`].
+    pub fn sensitivity(
         &self,
         model: &FloatModel,
-        beginnings: &[Vec<u32>],
+        text: &[u32],
         recipe: &Recipe,
         folder: Option<&Path>,
         progress: &mut dyn FnMut(Report),
-    ) -> Result<Vec<u32>> {
-        train::write_on(self.device(), model, beginnings, recipe, folder, progress)
+    ) -> Result<Vec<Damage>> {
+        sensitivity::sensitivity_on(self.device(), model, text, recipe.rows[0], folder, progress)
     }
 
     /// Trains a model's linears on the grids of their formats. The state is kept in the task's folder, where there is one: a run

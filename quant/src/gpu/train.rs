@@ -23,6 +23,8 @@ pub enum Stage {
     Writing,
     /// The teacher reads it.
     Reading,
+    /// What rounding each linear alone does is measured.
+    Measuring,
     /// The student learns.
     Training,
 }
@@ -68,6 +70,13 @@ pub struct Task<'a> {
 impl Task<'_> {
     fn start(&self) -> &FloatModel {
         self.start.unwrap_or(self.model)
+    }
+
+    /// The leading pairs of the student's KV heads, layer by layer.
+    pub(super) fn leads(&self) -> Vec<u32> {
+        let c = &self.start().config;
+        let layer = |l| (0..c.sizes.kv_heads).map(move |head| c.lead(l, head) as u32);
+        (0..c.sizes.layers).flat_map(layer).collect()
     }
 
     fn check(&self) -> Result<()> {
@@ -141,7 +150,7 @@ pub(super) fn run_on<T>(
 
 /// The trained weights on their grids.
 fn trained(optimizer: &Optimizer<'_>, task: &Task<'_>) -> Result<Trained> {
-    let (config, parts) = (&task.model.config, optimizer.shape.parts());
+    let (config, parts) = (&task.start().config, optimizer.shape.parts());
     let hidden = config.sizes.hidden;
     let Rest { gains, embed, own_head } = state::rest(optimizer)?;
     let table = |data| Matrix { rows: config.sizes.vocab, cols: hidden, data };
@@ -181,19 +190,26 @@ fn depend_on(work: &mut Work, model: &FloatModel) -> Result<()> {
     Ok(())
 }
 
-/// The model's own text, or what was kept of it in `folder`, where there is one. `beginnings` are token sequences that texts
-/// begin with.
-///
-/// # Errors
-/// The model does not fit the device; the device fails; the folder cannot be written, or what is kept there is damaged.
+/// What text is wanted.
+#[derive(Clone, Copy)]
+pub struct Order<'a> {
+    /// Who writes it.
+    pub model: &'a FloatModel,
+    /// Token sequences that texts begin with.
+    pub beginnings: &'a [Vec<u32>],
+    /// How much.
+    pub recipe: &'a Recipe,
+    /// Where the text is kept, and taken from.
+    pub folder: Option<&'a Path>,
+}
+
+/// Writes a text, or takes what was kept of it.
 pub(super) fn write_on(
     device: &dyn Device,
-    model: &FloatModel,
-    beginnings: &[Vec<u32>],
-    recipe: &Recipe,
-    folder: Option<&Path>,
+    order: &Order<'_>,
     progress: &mut dyn FnMut(Report),
 ) -> Result<Vec<u32>> {
+    let Order { model, beginnings, recipe, folder } = *order;
     recipe.check()?;
     let (sequences, length) = (recipe.sequences(), recipe.rows[0]);
     let all = sequences * length;

@@ -7,7 +7,7 @@ use crate::float::{LayerStore, Layers};
 use crate::gpu::cuda::Cuda;
 use crate::gpu::device::{Arg, Product};
 use crate::gpu::train::{run_on, write_on};
-use crate::gpu::{Recipe, Report, Stage, Task};
+use crate::gpu::{Order, Recipe, Report, Stage, Task};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -127,7 +127,8 @@ fn watch() -> impl FnMut(Report) {
 
 /// Text and training.
 fn train(device: &dyn Device, model: &FloatModel, recipe: &Recipe, progress: &mut dyn FnMut(Report)) {
-    let text = write_on(device, model, &[vec![5], vec![1000]], recipe, None, progress).unwrap();
+    let order = Order { model, beginnings: &[vec![5], vec![1000]], recipe, folder: None };
+    let text = write_on(device, &order, progress).unwrap();
     let formats = vec![[WeightFormat::W2Sparse; 7]; model.config.sizes.layers];
     let task = Task { model, start: None, text: &text, formats: &formats, recipe, folder: None };
     run_on(device, &task, progress, |_| Ok(())).unwrap();
