@@ -11,7 +11,7 @@ use accllm_quant::config::LlamaConfig;
 use accllm_quant::float::FloatModel;
 use accllm_quant::model::WeightFormat;
 use accllm_quant::perplexity::Protocol;
-use accllm_quant::quantize::{Candidate, FORMATS, assign_formats, default_lambda, sensitivity};
+use accllm_quant::quantize::{Candidate, Damage, FORMATS, assign_formats, default_lambda, sensitivity};
 use accllm_sim::memory::{MemoryKind, sequential};
 use std::path::Path;
 
@@ -51,26 +51,31 @@ impl Costs {
     }
 }
 
-/// The formats of each layer's q, k, v, o, gate, up and down that do least damage to the predictions on `text`, which is cut
-/// into windows. The damage is kept in `work`.
+/// What each format of each linear does to the predictions on `text`, which is cut into windows. It is kept in `work`.
 ///
 /// # Errors
 /// The text is shorter than a window; the model cannot be computed on these tokens; `work` cannot be written.
-pub fn mixture(
+pub fn measured(
     float: &FloatModel,
     text: &[u32],
     window: usize,
-    costs: &Costs,
     work: Option<&Path>,
     progress: &dyn Progress,
-) -> Result<Vec<[WeightFormat; 7]>> {
+) -> Result<Vec<Damage>> {
     let c = &float.config;
     progress.begin("measuring sensitivity", (c.sizes.layers * Linear::LAYER.len() * FORMATS.len()) as u64);
     let protocol = Protocol { window, windows: Some(FITTED.div_ceil(window)) };
     let compared = compared(text, window);
     let damage = sensitivity(float, text, protocol, &compared, work, &|| progress.advance(1));
     progress.end();
-    let damage = damage?;
+    Ok(damage?)
+}
+
+/// The formats of each layer's q, k, v, o, gate, up and down that do least damage in all.
+///
+/// # Errors
+/// A damage is no number.
+pub fn mixture(damage: &[Damage], costs: &Costs) -> Result<Vec<[WeightFormat; 7]>> {
     let linears = damage.iter().flat_map(|layer| layer.iter().zip(&costs.each));
     let candidates = linears.map(|(damage, costs)| {
         costs.iter().zip(damage).map(|(cost, d)| Candidate { cost: *cost, damage: *d }).collect()

@@ -1,7 +1,7 @@
 //! How a checkpoint is quantized: presets, formats, and the calibration text that goes with them.
 
 use crate::calibration::Calibration;
-use crate::mixture::{Budget, Costs, mixture};
+use crate::mixture::{Budget, Costs, measured, mixture};
 use crate::{Error, Result};
 use accllm_device::progress::Progress;
 use accllm_quant::config::LlamaConfig;
@@ -36,8 +36,11 @@ const RATE: f64 = 0.3;
 const GPU_WINDOW: usize = 1024;
 /// See [`GPU_WINDOW`].
 const GPU_WINDOWS: usize = 32;
-/// Bits a weight from which on a training on a card starts with the steps of activations moved into the weights.
-const MIGRATED: f64 = 4.0;
+/// Bits a weight above which a training on a card starts with q and k matched, and with the steps of activations moved into
+/// the weights; where q and k are to be matched, any training does. Two bits change weights so much that it makes no difference.
+const MIGRATED: f64 = 2.25;
+/// Windows that both are measured on.
+const START_WINDOWS: usize = 8;
 
 /// How much work goes into a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +117,8 @@ pub struct Recipe {
     pub rate: Option<f64>,
     /// Cards that train together; `None` for all that are visible.
     pub cards: Option<usize>,
+    /// From where on a training on a card keeps the columns that 2:4 has, as a part of the training.
+    pub frozen_from: Option<f64>,
     /// A trained model that a training on a card starts from.
     pub start: Option<PathBuf>,
     /// Of everything random.
@@ -139,6 +144,7 @@ impl Recipe {
             minutes: None,
             rate: None,
             cards: None,
+            frozen_from: None,
             start: None,
             seed: 1,
         }
@@ -212,7 +218,7 @@ impl Recipe {
                 Formats::Each(_) | Formats::Mixed(_) => WeightFormat::W2Sparse,
             },
             layer_formats: match (costs, self.formats) {
-                (Some(costs), _) => mixture(float, &text, window, &costs, work, bars)?,
+                (Some(costs), _) => mixture(&measured(float, &text, window, work, bars)?, &costs)?,
                 (None, Formats::Each(each)) => vec![each; float.config.sizes.layers],
                 (None, _) => Vec::new(),
             },
@@ -351,15 +357,18 @@ fn quantize_on_card(
     let sizes = recipe.sizes(&float.config);
     let calibrated = Protocol { window: sizes.window, windows: Some(GPU_WINDOWS) };
     Options { calibration: calibrated, ..Options::default() }.check(&float.config)?;
-    let costs = match recipe.formats {
-        Formats::Mixed(budget) => Some(Costs::new(&float.config, budget)?),
-        Formats::One(_) | Formats::Each(_) => None,
+    let layers = float.config.sizes.layers;
+    let wanted = match recipe.formats {
+        Formats::One(format) => Wanted::These(vec![[format; 7]; layers]),
+        Formats::Each(each) => Wanted::These(vec![each; layers]),
+        Formats::Mixed(budget) => Wanted::Within(Costs::new(&float.config, budget)?),
     };
     let mut how = gpu::Recipe { seed: recipe.seed, ..gpu::Recipe::default() };
     how = how.for_positions(float.config.max_positions);
     how.text = recipe.tokens.unwrap_or(how.text);
     how.train = recipe.train.unwrap_or(how.train);
     how.seconds = recipe.minutes.map(|m| (60.0 * m).ceil() as u64);
+    how.frozen_from = recipe.frozen_from.unwrap_or(how.frozen_from);
     let mut start = recipe.start.as_deref().map(load_model).transpose()?;
     let mut cards = gpu::Cards::open(&float.config, recipe.cards)?;
     let beginnings = match calibration.given() {
@@ -367,25 +376,31 @@ fn quantize_on_card(
         false => gpu::beginnings(tokenizer, float.config.sizes.vocab, recipe.seed)?,
     };
     let mut meter = CardMeter { bars, stage: None, done: 0, since: Instant::now(), from: 0 };
-    let text = cards.write(&float, &beginnings, &how, work, &mut |report| meter.show(report));
+    let order = gpu::Order { model: &float, beginnings: &beginnings, recipe: &how, folder: work };
+    let text = cards.write(&order, &mut |report| meter.show(report));
     meter.end();
     let text = text?;
-    let formats = match (recipe.formats, costs) {
-        (Formats::Each(each), _) => vec![each; float.config.sizes.layers],
-        (Formats::One(format), _) => vec![[format; 7]; float.config.sizes.layers],
-        (Formats::Mixed(_), costs) => {
-            let costs = costs.ok_or_else(|| Error::Argument("a mixture needs a budget".into()))?;
-            mixture(&float, &text, sizes.window, &costs, work, bars)?
+    let formats = match wanted {
+        Wanted::These(formats) => formats,
+        Wanted::Within(costs) => {
+            let damage = cards.sensitivity(&float, &text, &how, work, &mut |report| meter.show(report));
+            meter.end();
+            mixture(&damage?, &costs)?
         }
     };
     let options = Options { calibration: calibrated, layer_formats: formats.clone(), ..Options::default() };
     let bits = mean_bits(&float.config, &formats);
     how = how.for_bits(bits);
-    // Two bits change the weights so much that where they start makes no difference.
-    if start.is_none() && bits >= MIGRATED {
-        start = Some(migrated(&float, &text, &options)?);
-    } else if start.is_some() {
+    if start.is_some() {
         how = how.going_on();
+    } else if bits > MIGRATED || recipe.keys != Keys::Plain {
+        let few = Protocol { windows: Some(START_WINDOWS), ..calibrated };
+        let busy = "matching q and k, moving steps";
+        bars.begin(busy, 1);
+        let moved =
+            migrated(&float, &text, &Options { keys: recipe.keys, calibration: few, ..options.clone() });
+        bars.end();
+        start = Some(moved?);
     }
     how = recipe.rate.map_or(how.clone(), |rate| how.at_rate(rate));
     let task = gpu::Task {
@@ -399,6 +414,12 @@ fn quantize_on_card(
     let trained = cards.train(&task, &mut |report| meter.show(report));
     meter.end();
     integers(trained?, &text, &options, bars)
+}
+
+/// The formats of all layers, or what they may cost.
+enum Wanted {
+    These(Vec<[WeightFormat; 7]>),
+    Within(Costs),
 }
 
 /// Integers of a trained model.
@@ -440,6 +461,7 @@ impl CardMeter<'_> {
         let what = match report.stage {
             gpu::Stage::Writing => "writing text",
             gpu::Stage::Reading => "the teacher reads",
+            gpu::Stage::Measuring => "measuring sensitivity",
             gpu::Stage::Training => "training",
         };
         if self.stage != Some(report.stage) {

@@ -145,8 +145,8 @@ module issue
         {ask0, need0} <= {ask0_next, next_valid ? entry.need0 : direct && in_need0};
         {ask1, need1} <= {ask1_next, next_valid ? entry.need1 : direct && in_need1};
       end else begin
-        if (grant0) {ask0, need0} <= '0;
-        if (grant1) {ask1, need1} <= '0;
+        {ask0, need0} <= {ask0, need0} & ~{(SEMAPHORES + 1) {grant0}};
+        {ask1, need1} <= {ask1, need1} & ~{(SEMAPHORES + 1) {grant1}};
       end
       start_valid <= offer_next;
       f_write <= f_write + FW'(take);

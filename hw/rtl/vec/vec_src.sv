@@ -44,7 +44,8 @@ module vec_src
   (* keep *) logic doubled, jumps, rope;
   (* keep *) logic leaps;  // the next word is a jump away: jumps && last
   wire complete = upper || !doubled;
-  wire whole = elements[31:LV] != 0;
+  logic whole;         // a word of them is left, at least
+  logic setup_whole;   // so it is when a row begins
   wire [31:0] a_next = rope && upper ? pb : pa;
   // Copies of what says that a step ends a row, and is the last one.
   (* keep *) logic row_last, row_upper, final_last, final_upper;
@@ -73,6 +74,7 @@ module vec_src
       words <= next.setup.words;
       rows <= next.setup.rows;
       elements <= next.setup.elements;
+      {whole, setup_whole} <= {2{next.setup.elements[31:LV] != 0}};
       single <= next.setup.words == 32'd1;
       last_row <= next.setup.rows <= next.setup.row_step;
       first <= 1'b1;
@@ -89,8 +91,13 @@ module vec_src
           rows <= rows - setup.row_step;
           last_row <= {1'b0, rows} <= {setup.row_step, 1'b0};
         end
-        if (op.attq && last) elements <= setup.elements;
-        else if (!setup.endless) elements <= whole ? elements - 32'(VEC) : '0;
+        if (op.attq && last) begin
+          elements <= setup.elements;
+          whole <= setup_whole;
+        end else if (!setup.endless) begin
+          elements <= whole ? elements - 32'(VEC) : '0;
+          whole <= elements[31:LV+1] != 0;  // two words or more
+        end
       end
     end else if (peak) pa <= row_word;
   end

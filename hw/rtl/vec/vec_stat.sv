@@ -20,6 +20,7 @@ module vec_stat (
   logic [16:0] range;
   logic [15:0] factor;
   logic [32:0] product;
+  logic none;  // the quotient is 0: a cycle before it is seen
   logic signed [15:0] least_1, least_2, least_3, least_4;
   logic [15:0] scale_q[ANSWER], base_q[ANSWER];
   wire signed [17:0] most18 = most[17:0], least18 = least[17:0];
@@ -50,10 +51,12 @@ module vec_stat (
     end
     if (valid[1]) begin
       product <= 33'(range) * 33'(factor);
+      none <= query ? range < 17'd127 : range < 17'd15;
       least_3 <= least_2;
     end
     if (valid[2]) begin
-      ask_scale <= quotient == 0 ? 16'd1 : quotient;
+      ask_scale <= {quotient[15:1], quotient[0] || none};
+      assert (none == (quotient == 0)) else $error("head scale: a quotient of %0d, none: %0d", quotient, none);
       least_4 <= least_3;
     end
     if (valid[2+ANSWER:3] != 0) begin

@@ -133,20 +133,6 @@ impl Cuda {
         if self.nccl.is_some() { self.wait() } else { Ok(()) }
     }
 
-    /// Small and large exchanges of all kinds. NCCL connects cards when they first need it, and cannot be stopped then: it does so
-    /// now, before anything can fail.
-    fn meet(&self) -> Result<()> {
-        const MOST: usize = 8 << 20;
-        let at = self.alloc(4 * MOST)?;
-        for count in [4, MOST] {
-            let pieces: Vec<Piece> = (0..self.seat.count).map(|owner| Piece { at, count, owner }).collect();
-            for how in [Exchange::Sum, Exchange::SumAtOwner, Exchange::Share] {
-                self.exchange(how, &pieces)?;
-            }
-        }
-        self.release(at)
-    }
-
     /// Leaves the group: what waits for another card ends.
     fn leave(&self) {
         let Some(nccl) = &self.nccl else { return };
@@ -325,8 +311,21 @@ impl Device for Cuda {
 
     fn enter(&self) -> Result<()> {
         // SAFETY: the context is alive.
-        unsafe { result::ctx::set_current(self.context) }.map_err(failed)?;
-        if self.nccl.is_some() { self.meet() } else { Ok(()) }
+        unsafe { result::ctx::set_current(self.context) }.map_err(failed)
+    }
+
+    /// NCCL connects cards when they first need it, and cannot be stopped then: it does so now, before anything can fail.
+    fn meet(&self) -> Result<()> {
+        const MOST: usize = 8 << 20;
+        let at = self.alloc(4 * MOST)?;
+        // Small and large exchanges go different ways.
+        for count in [4, MOST] {
+            let pieces: Vec<Piece> = (0..self.seat.count).map(|owner| Piece { at, count, owner }).collect();
+            for how in [Exchange::Sum, Exchange::SumAtOwner, Exchange::Share] {
+                self.exchange(how, &pieces)?;
+            }
+        }
+        self.release(at)
     }
 
     fn exchange(&self, how: Exchange, pieces: &[Piece]) -> Result<()> {

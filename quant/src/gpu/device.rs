@@ -175,6 +175,10 @@ pub(super) trait Device {
     fn enter(&self) -> Result<()> {
         Ok(())
     }
+    /// Prepares exchanges; all devices of the group do it.
+    fn meet(&self) -> Result<()> {
+        Ok(())
+    }
     /// An exchange with the other devices of its group.
     fn exchange(&self, how: Exchange, pieces: &[Piece]) -> Result<()>;
 }

@@ -156,9 +156,11 @@ pub(super) fn together<T: Send>(
     progress: &mut dyn FnMut(Report),
     work: impl Fn(&dyn Device, &mut dyn FnMut(Report)) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
+    let alone = devices.len() == 1;
+    let meet = |device: &dyn Device| if alone { Ok(()) } else { device.meet() };
     let run = |device: &Member<'_>, progress: &mut dyn FnMut(Report)| {
         let mut watch = Watch(device.seat(), false);
-        let result = device.enter().and_then(|()| work(&**device, progress));
+        let result = device.enter().and_then(|()| meet(&**device)).and_then(|()| work(&**device, progress));
         watch.1 = result.is_ok();
         result
     };

@@ -31,6 +31,8 @@ pub(super) struct Lesson<'a> {
     which: Ptr,
     behind: Ptr,
     rounding: Rounding,
+    /// Whether what 2:4 drops is dropped for good.
+    frozen: bool,
     /// Parts whose first step is done, and graphs of their steps.
     begun: [bool; 2],
     graphs: [Option<usize>; 2],
@@ -52,13 +54,20 @@ impl<'a> Lesson<'a> {
         let mut memory = Memory::new(device);
         let at = memory.f32s(text.len())?;
         put(device, at, text)?;
+        let leads = memory.f32s(shape.sizes.layers * shape.sizes.kv_heads)?;
+        put(device, leads, &task.leads())?;
         let room = 2 * text.len() * shape.sizes.hidden;
         // A tenth of the card's memory stays free for what the driver wants.
         let fits = room + room / 10 < device.free_bytes()?;
         Ok(Self {
             which: memory.f32s(batch / recipe.rows[0])?,
             behind: if fits { memory.bytes(room)? } else { Ptr(0) },
-            rounding: Rounding { steps: memory.f32s(shape.steps())?, most: memory.f32s(shape.steps())? },
+            rounding: Rounding {
+                steps: memory.f32s(shape.steps())?,
+                most: memory.f32s(shape.steps())?,
+                leads,
+            },
+            frozen: false,
             order: recipe.order(seat.rank, seat.count),
             text: (at, text.len()),
             begun: [false; 2],
@@ -141,7 +150,7 @@ impl<'a> Lesson<'a> {
     fn renew(&self) -> Result<()> {
         let length = self.recipe.rows[1];
         self.prepare(true)?;
-        let look = Rounding { steps: Ptr(0), most: self.rounding.most };
+        let look = Rounding { steps: Ptr(0), ..self.rounding };
         self.device.zero(look.most, 4 * self.net.shape.steps())?;
         self.student(|w| self.net.forward(w, length, look, self.net.head_in))?;
         steps::renew(&self.net, look.most, self.rounding.steps)
@@ -149,9 +158,8 @@ impl<'a> Lesson<'a> {
 
     /// The mean divergence over the last step, and that all devices have the same weights after it.
     fn loss(&self, step: usize) -> Result<f64> {
-        let loss: Vec<f32> = fetch(self.device, self.net.loss, self.net.tokens)?;
-        let loss = loss.iter().map(|l| f64::from(*l)).sum::<f64>() / loss.len() as f64;
-        let all = self.device.seat().gather(vec![loss, f64::from(self.optimizer.checksum()?)])?;
+        let all =
+            self.device.seat().gather(vec![self.net.mean_loss()?, f64::from(self.optimizer.checksum()?)])?;
         if all.iter().any(|device| device[1] != all[0][1]) {
             let sums: Vec<f64> = all.iter().map(|device| device[1]).collect();
             return Err(Error::Argument(format!(
@@ -194,7 +202,12 @@ impl<'a> Lesson<'a> {
             }
             let [muon, embedding, gains] =
                 self.recipe.rates.map(|r| (r * self.recipe.factor(step, at)) as f32);
-            self.optimizer.set(step, Rates { muon, embedding, gains })?;
+            let frozen = at >= self.recipe.frozen_from;
+            if frozen && !self.frozen {
+                self.optimizer.drop_for_good()?;
+                self.frozen = true;
+            }
+            self.optimizer.set(step, Rates { muon, embedding, gains, frozen })?;
             self.advance(rounded)?;
             step += 1;
             // One clock for all devices.

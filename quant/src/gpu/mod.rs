@@ -24,6 +24,7 @@ mod optimizer;
 mod products;
 mod recipe;
 mod room;
+mod sensitivity;
 mod shape;
 mod state;
 mod steps;
@@ -37,11 +38,12 @@ mod write;
 
 pub use beginnings::beginnings;
 pub use recipe::Recipe;
-pub use train::{Report, Stage, Task, Trained};
+pub use train::{Order, Report, Stage, Task, Trained};
 
 use crate::Result;
 use crate::config::LlamaConfig;
 use crate::float::FloatModel;
+use crate::quantize::Damage;
 use std::path::Path;
 
 /// NVIDIA cards that work together, with the kernels for a model's sizes.
@@ -81,27 +83,47 @@ impl Cards {
         self.all.iter_mut().map(|card| -> group::Member<'_> { card }).collect()
     }
 
-    /// Text of `model`, as much as the recipe wants, or what was kept of it in `folder`, where there is one. `beginnings` are
-    /// token sequences that texts begin with. Each card writes a part.
+    /// The model's own text, as much as the recipe wants. Each card writes a part.
     ///
     /// # Errors
     /// The model does not fit a card; a card fails; there are too many for a step; the folder cannot be written, or what is kept
     /// there is damaged.
-    pub fn write(
-        &mut self,
-        model: &FloatModel,
-        beginnings: &[Vec<u32>],
-        recipe: &Recipe,
-        folder: Option<&Path>,
-        progress: &mut dyn FnMut(Report),
-    ) -> Result<Vec<u32>> {
+    pub fn write(&mut self, order: &Order<'_>, progress: &mut dyn FnMut(Report)) -> Result<Vec<u32>> {
         #[cfg(feature = "cuda")]
         {
-            train::write_together(&mut self.members(), model, beginnings, recipe, folder, progress)
+            train::write_together(&mut self.members(), order, progress)
         }
         #[cfg(not(feature = "cuda"))]
         {
-            let _ = (model, beginnings, recipe, folder, progress);
+            let _ = (order, progress);
+            match self.none {}
+        }
+    }
+
+    /// What each format does to each linear alone, on the first 32,768 tokens of `text`, in rows as the recipe's first ones:
+    /// `[layer][linear][format]`, the mean divergence of the predictions in nats a token. It is kept in `folder`, where there is
+    /// one. The first card does it.
+    ///
+    /// # Errors
+    /// As those of [`Cards::write`].
+    pub fn sensitivity(
+        &mut self,
+        model: &FloatModel,
+        text: &[u32],
+        recipe: &Recipe,
+        folder: Option<&Path>,
+        progress: &mut dyn FnMut(Report),
+    ) -> Result<Vec<Damage>> {
+        #[cfg(feature = "cuda")]
+        {
+            let measure = |device: &dyn device::Device, progress: &mut dyn FnMut(Report)| {
+                sensitivity::sensitivity_on(device, model, text, recipe.rows[0], folder, progress)
+            };
+            Ok(group::together(&mut self.members()[..1], progress, measure)?.concat())
+        }
+        #[cfg(not(feature = "cuda"))]
+        {
+            let _ = (model, text, recipe, folder, progress);
             match self.none {}
         }
     }

@@ -1,6 +1,6 @@
 //! The student and the teacher on the device: forward and backward through all layers.
 
-use super::device::{Arg, Device, Grid, Memory, Out, Product, Ptr, plain, turned};
+use super::device::{Arg, Device, Grid, Memory, Out, Product, Ptr, fetch, plain, turned};
 use super::shape::KernelShape;
 use crate::Result;
 use crate::config::LlamaConfig;
@@ -52,11 +52,13 @@ pub(super) struct Weights<'a> {
     pub head: Ptr,
 }
 
-/// The rounding of activations, keys and values: steps, or 0 for none, and where largest magnitudes are recorded, or 0.
+/// The rounding of activations, keys and values: steps, or 0 for none; where largest magnitudes are recorded, or 0; and the
+/// leading pair of each KV head of each layer.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Rounding {
     pub steps: Ptr,
     pub most: Ptr,
+    pub leads: Ptr,
 }
 
 /// The tensors of a layer that are rounded, in the order of their steps.
@@ -76,6 +78,26 @@ impl Rounding {
 
     fn most(self, l: usize, t: Tensor) -> Ptr {
         if self.most == Ptr(0) { Ptr(0) } else { self.most.f32s(5 * l + t as usize) }
+    }
+}
+
+/// A layer on the way forward or back: its number and weights, the gains of all norms, the length of rows, the rounding.
+#[derive(Clone, Copy)]
+struct Passing {
+    l: usize,
+    weights: Ptr,
+    gains: Ptr,
+    length: usize,
+    rounding: Rounding,
+}
+
+impl Passing {
+    fn step(&self, t: Tensor) -> Ptr {
+        self.rounding.step(self.l, t)
+    }
+
+    fn most(&self, t: Tensor) -> Ptr {
+        self.rounding.most(self.l, t)
     }
 }
 
@@ -249,43 +271,48 @@ impl<'d> Net<'d> {
 
     /// From the tokens in `ids`, rows of `length`, to what the head reads, in `out`.
     pub fn forward(&self, w: Weights<'_>, length: usize, rounding: Rounding, out: Ptr) -> Result<()> {
-        let (s, n) = (self.shape, self.tokens);
-        let grid = Grid::each(n * s.sizes.hidden / 4);
+        let n = self.tokens;
+        let grid = Grid::each(n * self.shape.sizes.hidden / 4);
         self.run("embed", grid, &[self.ids.into(), w.table.into(), self.inputs[0].into(), n.into()])?;
-        for l in 0..s.sizes.layers {
+        self.forward_from(0, w, length, rounding, out)
+    }
+
+    /// [`Net::forward`] from layer `first` on, whose input is what the last pass left; the inputs of later layers are written
+    /// anew.
+    pub fn forward_from(
+        &self,
+        first: usize,
+        w: Weights<'_>,
+        length: usize,
+        rounding: Rounding,
+        out: Ptr,
+    ) -> Result<()> {
+        let s = self.shape;
+        for l in first..s.sizes.layers {
             let last = l + 1 == s.sizes.layers;
             let next = if last { self.last } else { self.inputs[(l + 1) % self.inputs.len()] };
-            self.layer((w.layer)(l)?, w.gains, l, length, rounding, Some(next))?;
+            let at = Passing { l, weights: (w.layer)(l)?, gains: w.gains, length, rounding };
+            self.layer(at, Some(next))?;
         }
         let (end, of_head) = (2 * s.sizes.layers, (s.sizes.layers, Tensor::AttnIn));
         let (step, most) = (rounding.step(of_head.0, of_head.1), rounding.most(of_head.0, of_head.1));
         self.norm(self.last, w.gains.f32s(end * s.sizes.hidden), out, step, most)
     }
 
-    /// Through layer `l` with the weights at `w`, to its output in `next`, where that is wanted.
-    fn layer(
-        &self,
-        w: Ptr,
-        gains: Ptr,
-        l: usize,
-        length: usize,
-        rounding: Rounding,
-        next: Option<Ptr>,
-    ) -> Result<()> {
-        let (s, n) = (self.shape, self.tokens);
+    /// Through a layer, to its output in `next`, where that is wanted.
+    fn layer(&self, at: Passing, next: Option<Ptr>) -> Result<()> {
+        let (s, n, l, w) = (self.shape, self.tokens, at.l, at.weights);
         let [q, _, _, o, gate, _, down] = s.parts();
         let (x, k) = (self.inputs[l % self.inputs.len()], self.kept[l % self.kept.len()]);
-        let gain = |i: usize| gains.f32s((2 * l + i) * s.sizes.hidden);
-        let step = |t| rounding.step(l, t);
-        let most = |t| rounding.most(l, t);
-        self.norm(x, gain(0), k.attn_in, step(Tensor::AttnIn), most(Tensor::AttnIn))?;
+        let gain = |i: usize| at.gains.f32s((2 * l + i) * s.sizes.hidden);
+        self.norm(x, gain(0), k.attn_in, at.step(Tensor::AttnIn), at.most(Tensor::AttnIn))?;
         self.linear(k.attn_in, w.bf16s(q.at), [s.qkv(), s.sizes.hidden], k.qkv)?;
-        let out = self.attention(k, l, length, rounding)?;
+        let out = self.attention(k, at)?;
         self.linear_onto(out, w.bf16s(o.at), [s.sizes.hidden, s.sizes.q_width()], x, k.middle)?;
-        self.norm(k.middle, gain(1), k.mlp_in, step(Tensor::MlpIn), most(Tensor::MlpIn))?;
+        self.norm(k.middle, gain(1), k.mlp_in, at.step(Tensor::MlpIn), at.most(Tensor::MlpIn))?;
         self.linear(k.mlp_in, w.bf16s(gate.at), [2 * s.sizes.ff, s.sizes.hidden], k.gate_up)?;
         let warps = Grid::warps(n * s.sizes.ff.div_ceil(256));
-        let how = [step(Tensor::DownIn).into(), most(Tensor::DownIn).into()];
+        let how = [at.step(Tensor::DownIn).into(), at.most(Tensor::DownIn).into()];
         self.run("swiglu", warps, &[k.gate_up.into(), k.down_in.into(), n.into(), how[0], how[1]])?;
         match next {
             None => Ok(()),
@@ -297,11 +324,12 @@ impl<'d> Net<'d> {
     }
 
     /// From q, k and v before RoPE to what o reads.
-    fn attention(&self, k: Kept, l: usize, length: usize, rounding: Rounding) -> Result<Ptr> {
-        let (s, n) = (self.shape, self.tokens);
+    fn attention(&self, k: Kept, at: Passing) -> Result<Ptr> {
+        let (s, n, Passing { l, length, rounding, .. }) = (self.shape, self.tokens, at);
         let warps = Grid::warps(n * (s.sizes.heads + 2 * s.sizes.kv_heads));
-        let value = rounding.step(l, Tensor::Value);
-        self.run("rope", warps, &[k.qkv.into(), self.angles.into(), length.into(), n.into(), value.into()])?;
+        let rows = [k.qkv.into(), self.angles.into(), length.into(), n.into()];
+        let how = [at.step(Tensor::Value).into(), rounding.leads.f32s(l * s.sizes.kv_heads).into()];
+        self.run("rope", warps, &[rows.as_slice(), &how].concat())?;
         let blocks = [length / TALL, s.sizes.heads, n / length];
         let grid = Grid { blocks, threads: ATTENTION_THREADS, shared: TILES };
         self.run("attention", grid, &[k.qkv.into(), k.out.into(), k.lse.into(), length.into(), n.into()])?;
@@ -310,7 +338,7 @@ impl<'d> Net<'d> {
         }
         let count = n * s.sizes.q_width();
         let to = [k.out.into(), k.out_rounded.into(), (count as u64).into()];
-        let how = [rounding.step(l, Tensor::Out).into(), rounding.most(l, Tensor::Out).into()];
+        let how = [at.step(Tensor::Out).into(), at.most(Tensor::Out).into()];
         self.run("round_rows", Grid::each(count / 8), &[to.as_slice(), &how].concat())?;
         if rounding.steps != Ptr(0) {
             return Ok(k.out_rounded);
@@ -339,11 +367,11 @@ impl<'d> Net<'d> {
         let end = 2 * s.sizes.layers;
         self.norm_back(b.narrow, self.last, w.gains, end, true)?;
         for l in (0..s.sizes.layers).rev() {
-            let at = (w.layer)(l)?;
+            let at = Passing { l, weights: (w.layer)(l)?, gains: w.gains, length, rounding };
             if self.keeping == Keeping::Inputs {
-                self.layer(at, w.gains, l, length, rounding, None)?;
+                self.layer(at, None)?;
             }
-            self.layer_back(at, w.gains, l, length, rounding, to.layers.f32s(l * to.apart))?;
+            self.layer_back(at, to.layers.f32s(l * to.apart))?;
             done(l)?;
         }
         let blocks = Grid { blocks: [s.sizes.hidden.div_ceil(64), s.norms(), 1], threads: 64, shared: 0 };
@@ -360,16 +388,8 @@ impl<'d> Net<'d> {
         let (s, part) = (self.shape, self.keeping.logits());
         for from in (0..self.tokens).step_by(part) {
             let n = part.min(self.tokens - from);
-            let [mine, theirs] = self.logits;
-            let x = self.head_in.bf16s(from * s.sizes.hidden);
-            let aim = self.aim.bf16s(from * s.sizes.hidden);
-            for (x, head, out) in [(x, w.head, mine), (aim, teacher, theirs)] {
-                let size = [n, s.sizes.hidden, s.sizes.vocab];
-                let (x, head) = (plain(x, s.sizes.hidden), turned(head, s.sizes.hidden));
-                self.device.multiply(&Product::new(size, x, head, out, Out::Bf16))?;
-            }
-            let grid = Grid { blocks: [n, 1, 1], threads: 512, shared: 0 };
-            self.run("divergence", grid, &[mine.into(), theirs.into(), self.loss.f32s(from).into()])?;
+            let (mine, x) = (self.logits[0], self.head_in.bf16s(from * s.sizes.hidden));
+            self.diverge(w.head, teacher, from, n)?;
             let size = [s.sizes.vocab, n, s.sizes.hidden];
             let dw =
                 Product::new(size, turned(mine, s.sizes.vocab), plain(x, s.sizes.hidden), d_table, Out::F32);
@@ -380,6 +400,32 @@ impl<'d> Net<'d> {
             self.device.multiply(&Product::new(size, dy, head, dx, Out::Bf16))?;
         }
         Ok(())
+    }
+
+    /// The divergence of the predictions (from `head_in`) from those of `teacher`'s head on `aim`, in `loss`.
+    pub fn compare(&self, head: Ptr, teacher: Ptr) -> Result<()> {
+        let part = self.keeping.logits();
+        let mut parts = (0..self.tokens).step_by(part);
+        parts.try_for_each(|from| self.diverge(head, teacher, from, part.min(self.tokens - from)))
+    }
+
+    /// The same of `n` tokens; the student's logits become their derivative.
+    fn diverge(&self, head: Ptr, teacher: Ptr, from: usize, n: usize) -> Result<()> {
+        let (hidden, [mine, theirs]) = (self.shape.sizes.hidden, self.logits);
+        let (x, aim) = (self.head_in.bf16s(from * hidden), self.aim.bf16s(from * hidden));
+        for (x, head, out) in [(x, head, mine), (aim, teacher, theirs)] {
+            let size = [n, hidden, self.shape.sizes.vocab];
+            let (x, head) = (plain(x, hidden), turned(head, hidden));
+            self.device.multiply(&Product::new(size, x, head, out, Out::Bf16))?;
+        }
+        let grid = Grid { blocks: [n, 1, 1], threads: 512, shared: 0 };
+        self.run("divergence", grid, &[mine.into(), theirs.into(), self.loss.f32s(from).into()])
+    }
+
+    /// The mean of the divergence over all tokens, nats.
+    pub fn mean_loss(&self) -> Result<f64> {
+        let loss: Vec<f32> = fetch(self.device, self.loss, self.tokens)?;
+        Ok(loss.iter().map(|l| f64::from(*l)).sum::<f64>() / loss.len() as f64)
     }
 
     /// Through norm number `i`: from `dy` to the residual stream's derivative.
@@ -393,16 +439,9 @@ impl<'d> Net<'d> {
         self.run("rmsnorm_back", grid, &[from.as_slice(), &how].concat())
     }
 
-    fn layer_back(
-        &self,
-        w: Ptr,
-        gains: Ptr,
-        l: usize,
-        length: usize,
-        rounding: Rounding,
-        to: Ptr,
-    ) -> Result<()> {
+    fn layer_back(&self, pass: Passing, to: Ptr) -> Result<()> {
         let (s, n, b) = (self.shape, self.tokens, self.back);
+        let Passing { l, weights: w, gains, length, rounding } = pass;
         let (x, k) = (self.inputs[l], self.kept[l % self.kept.len()]);
         let [q, _, _, o, gate, _, down] = s.parts();
         let (at, d) = (|p: usize| w.bf16s(p), |p: usize| to.f32s(p));

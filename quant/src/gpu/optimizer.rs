@@ -25,6 +25,8 @@ pub(super) struct Rates {
     pub muon: f32,
     pub embedding: f32,
     pub gains: f32,
+    /// Whether 2:4 weights of zero stay zero.
+    pub frozen: bool,
 }
 
 /// A table of `[vocab, hidden]`, its gradient, and Adam's moments.
@@ -179,7 +181,26 @@ impl<'d> Optimizer<'d> {
     pub fn set(&self, step: usize, rates: Rates) -> Result<()> {
         let full = |beta: f32| 1.0 / (1.0 - f64::from(beta).powf(step as f64 + 1.0)) as f32;
         let [first, second] = BETAS.map(full);
-        put(self.device, self.now, &[rates.muon, rates.embedding, rates.gains, MOMENTUM, first, second])
+        let frozen = if rates.frozen { 1.0 } else { 0.0 };
+        put(
+            self.device,
+            self.now,
+            &[rates.muon, rates.embedding, rates.gains, MOMENTUM, first, second, frozen],
+        )
+    }
+
+    /// What 2:4 drops becomes zero, in all layers.
+    pub fn drop_for_good(&self) -> Result<()> {
+        let s = self.shape;
+        for (i, part) in s.parts().into_iter().enumerate() {
+            let grid =
+                Grid { blocks: [part.len().div_ceil(256), s.sizes.layers, 1], threads: 256, shared: 0 };
+            let what =
+                [self.layers.f32s(part.at).into(), (part.len() as u64).into(), (s.layer() as u64).into()];
+            let format = [self.formats.f32s(i).into(), 7usize.into()];
+            self.device.launch("drop", grid, &[what.as_slice(), &format].concat())?;
+        }
+        Ok(())
     }
 
     /// One step of the layers from number `l` on that are in memory together, down their gradients: of each linear on the device
@@ -191,7 +212,7 @@ impl<'d> Optimizer<'d> {
         self.device.zero(self.squares, 4 * 7 * self.together)?;
         for (i, (part, owner)) in s.parts().into_iter().zip(owners(s, seat.count)).enumerate() {
             if owner == seat.rank {
-                self.muon(l, part, self.squares.f32s(i * self.together))?;
+                self.muon(l, i, part)?;
             }
         }
         self.device.exchange(Exchange::Share, &self.owned(weights, self.together))
@@ -258,24 +279,30 @@ impl<'d> Optimizer<'d> {
         Ok(())
     }
 
-    /// The weights `part` of the layers from number `l` on.
-    fn muon(&self, l: usize, part: Part, squares: Ptr) -> Result<()> {
+    /// Weight `i` of the layers from number `l` on.
+    fn muon(&self, l: usize, i: usize, part: Part) -> Result<()> {
         let s = self.shape;
+        let squares = self.squares.f32s(i * self.together);
+        let formats = [self.formats.f32s(7 * l + i).into(), 7usize.into()];
         let (count, stride, at) = (part.len() as u64, s.layer() as u64, l * s.layer() + part.at);
         let x = self.direction.bf16s(part.at);
         let blocks = part.len().div_ceil(4 * 256 * 4);
         let grid = Grid { blocks: [blocks, self.together, 1], threads: 256, shared: 0 };
         let (gradient, moment) = (self.gradients.layers.f32s(part.at), self.moment.f32s(at));
-        let to = [gradient.into(), moment.into(), x.into(), squares.into()];
+        let weights = self.layers.f32s(at);
+        let to = [weights.into(), gradient.into(), moment.into(), x.into(), squares.into()];
         let how = [count.into(), stride.into(), self.now.into()];
-        self.device.launch("muon_begin", grid, &[to.as_slice(), &how].concat())?;
+        self.device.launch("muon_begin", grid, &[to.as_slice(), &how, &formats].concat())?;
         let arguments = [x.into(), squares.into(), count.into(), stride.into()];
         self.device.launch("muon_scale", grid, &arguments)?;
         let (x, x_stride) = self.orthogonal(part, x)?;
         let factor = 0.2 * (part.rows.max(part.cols) as f32).sqrt();
-        let weights = self.layers.f32s(at);
         let how = [count.into(), stride.into(), (x_stride as u64).into(), factor.into(), self.now.into()];
-        self.device.launch("muon_end", grid, &[[weights.into(), x.into()].as_slice(), &how].concat())
+        self.device.launch(
+            "muon_end",
+            grid,
+            &[[weights.into(), x.into()].as_slice(), &how, &formats].concat(),
+        )
     }
 
     /// Newton-Schulz; returns where the result lies, and elements from one layer's to the next.

@@ -21,6 +21,8 @@ pub struct Recipe {
     pub rows: [usize; 2],
     /// Where the last part begins, as a part of the training.
     pub rounded_from: f64,
+    /// From where on 2:4 keeps the columns that it has, as a part of the training; 1 for never.
+    pub frozen_from: f64,
     /// Steps until rates are full.
     pub warm_up: usize,
     /// Rate of the matrices (Muon), of the embedding (Adam) and of the norms' gains (Adam).
@@ -41,6 +43,7 @@ impl Default for Recipe {
             seconds: None,
             rows: [1024, 2048],
             rounded_from: 0.7,
+            frozen_from: 1.0,
             warm_up: 100,
             rates: [3e-3, 2e-4, 2e-4],
             side: 4096,
@@ -71,15 +74,18 @@ impl Recipe {
                 self.text, self.train, self.batch
             ));
         }
-        if !(0.0..=1.0).contains(&self.rounded_from) {
-            return wrong(format!("the last part begins at {}; expected 0 to 1", self.rounded_from));
+        for (what, from) in [("the last part begins", self.rounded_from), ("masks freeze", self.frozen_from)]
+        {
+            if !(0.0..=1.0).contains(&from) {
+                return wrong(format!("{what} at {from}; expected 0 to 1"));
+            }
         }
         Ok(())
     }
 
-    /// The recipe that goes on from a trained model: smaller rates, and all of it with rounding.
+    /// The recipe that goes on from a trained model: two thirds of the rates, and all of it with rounding.
     pub fn going_on(self) -> Self {
-        Self { rounded_from: 0.0, rates: [2e-3, 1.3e-4, 1.3e-4], ..self }
+        Self { rounded_from: 0.0, rates: self.rates.map(|rate| rate * 2.0 / 3.0), ..self }
     }
 
     /// The recipe for weights of so many bits, on average: the nearer they are to the float model's from the beginning on, the
@@ -252,6 +258,7 @@ mod tests {
         assert_eq!(of(2.25), Recipe::default());
         assert!((of(4.5).rates[0] - 3e-4).abs() < 1e-9 && of(4.5).rounded_from == 0.0);
         assert!(of(3.0).rates[0] < 3e-3 && of(3.0).rates[0] > 1e-3);
+        assert!((of(4.5).going_on().rates[0] - 2e-4).abs() < 1e-9 && of(2.0).going_on().rounded_from == 0.0);
         let rates = Recipe::default().at_rate(6e-3).rates;
         assert!(rates.iter().zip([6e-3, 4e-4, 4e-4]).all(|(a, b)| (a - b).abs() < 1e-9));
     }
@@ -275,6 +282,7 @@ mod tests {
             Recipe { batch: 3072, ..small() },
             Recipe { text: 100, ..small() },
             Recipe { rounded_from: 1.5, ..small() },
+            Recipe { frozen_from: -0.1, ..small() },
         ] {
             assert!(wrong.check().is_err(), "{wrong:?}");
         }

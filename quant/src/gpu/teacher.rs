@@ -4,7 +4,7 @@ use super::device::{Device, Memory, Ptr, put};
 use super::net::Weights;
 use super::shape::{KernelShape, flat_gains, flat_layer};
 use crate::Result;
-use crate::float::FloatModel;
+use crate::float::{FloatModel, Matrix};
 use rayon::prelude::*;
 
 /// The float model on a device.
@@ -36,6 +36,12 @@ impl Teacher {
         put(device, teacher.table, &model.embed.data)?;
         put(device, teacher.head, &narrow(&model.head().data))?;
         Ok(teacher)
+    }
+
+    /// Other values for linear `i` of layer `l`.
+    pub fn change(&self, device: &dyn Device, l: usize, i: usize, w: &Matrix) -> Result<()> {
+        let at = self.layers.bf16s(l * self.shape.layer() + self.shape.parts()[i].at);
+        put(device, at, &narrow(&w.data))
     }
 
     /// Does something with its weights.

@@ -24,6 +24,8 @@ pub enum Stage {
     Writing,
     /// The teacher reads it.
     Reading,
+    /// What rounding each linear alone does is measured.
+    Measuring,
     /// The student learns.
     Training,
 }
@@ -69,6 +71,13 @@ pub struct Task<'a> {
 impl Task<'_> {
     fn start(&self) -> &FloatModel {
         self.start.unwrap_or(self.model)
+    }
+
+    /// The leading pairs of the student's KV heads, layer by layer.
+    pub(super) fn leads(&self) -> Vec<u32> {
+        let c = &self.start().config;
+        let layer = |l| (0..c.sizes.kv_heads).map(move |head| c.lead(l, head) as u32);
+        (0..c.sizes.layers).flat_map(layer).collect()
     }
 
     fn check(&self) -> Result<()> {
@@ -145,7 +154,7 @@ pub(super) fn run_on<T>(
 
 /// The trained weights on their grids.
 fn trained(optimizer: &Optimizer<'_>, task: &Task<'_>) -> Result<Trained> {
-    let (config, parts) = (&task.model.config, optimizer.shape.parts());
+    let (config, parts) = (&task.start().config, optimizer.shape.parts());
     let hidden = config.sizes.hidden;
     let Rest { gains, embed, own_head } = state::rest(optimizer)?;
     let table = |data| Matrix { rows: config.sizes.vocab, cols: hidden, data };
@@ -185,18 +194,28 @@ fn depend_on(work: &mut Work, model: &FloatModel) -> Result<()> {
     Ok(())
 }
 
-/// The model's own text: what was kept of it in `folder`, where there is one, or what `write` writes. `beginnings` are token
-/// sequences that texts begin with.
+/// What text is wanted.
+#[derive(Clone, Copy)]
+pub struct Order<'a> {
+    /// Who writes it.
+    pub model: &'a FloatModel,
+    /// Token sequences that texts begin with.
+    pub beginnings: &'a [Vec<u32>],
+    /// How much.
+    pub recipe: &'a Recipe,
+    /// Where the text is kept, and taken from.
+    pub folder: Option<&'a Path>,
+}
+
+/// What was kept of a text, or what `write` writes.
 ///
 /// # Errors
 /// Those of `write`; the folder cannot be written, or what is kept there is damaged.
 pub(super) fn kept_or_written(
-    model: &FloatModel,
-    beginnings: &[Vec<u32>],
-    recipe: &Recipe,
-    folder: Option<&Path>,
+    order: &Order<'_>,
     write: impl FnOnce() -> Result<Vec<u32>>,
 ) -> Result<Vec<u32>> {
+    let Order { model, beginnings, recipe, folder } = *order;
     recipe.check()?;
     let (sequences, length) = (recipe.sequences(), recipe.rows[0]);
     let mut path = None;
@@ -217,25 +236,19 @@ pub(super) fn kept_or_written(
     Ok(text)
 }
 
-/// [`write_on`] for all devices of a group, which write parts of the text.
+/// [`write_on`] for all devices of a group, which write parts of the text, or what was kept of it.
 ///
 /// # Errors
 /// As for [`kept_or_written`] and [`write_on`]; there are too many devices for a step.
 pub(super) fn write_together(
     devices: &mut [Member<'_>],
-    model: &FloatModel,
-    beginnings: &[Vec<u32>],
-    recipe: &Recipe,
-    folder: Option<&Path>,
+    order: &Order<'_>,
     progress: &mut dyn FnMut(Report),
 ) -> Result<Vec<u32>> {
-    let recipe = &recipe.clone().for_cards(devices.len())?;
-    kept_or_written(model, beginnings, recipe, folder, || {
-        let write = |device: &dyn Device, progress: &mut dyn FnMut(Report)| {
-            write_on(device, model, beginnings, recipe, progress)
-        };
-        Ok(together(devices, progress, write)?.concat())
-    })
+    let recipe = order.recipe.clone().for_cards(devices.len())?;
+    let order = Order { recipe: &recipe, ..*order };
+    let write = |device: &dyn Device, progress: &mut dyn FnMut(Report)| write_on(device, &order, progress);
+    kept_or_written(&order, || Ok(together(devices, progress, write)?.concat()))
 }
 
 /// [`train_on`] for all devices of a group.
@@ -260,11 +273,10 @@ pub(super) fn train_together(
 /// The model does not fit the device; the device fails.
 pub(super) fn write_on(
     device: &dyn Device,
-    model: &FloatModel,
-    beginnings: &[Vec<u32>],
-    recipe: &Recipe,
+    order: &Order<'_>,
     progress: &mut dyn FnMut(Report),
 ) -> Result<Vec<u32>> {
+    let Order { model, beginnings, recipe, .. } = *order;
     let (seat, length) = (device.seat(), recipe.rows[0]);
     let (all, sequences) = (recipe.sequences() * length, recipe.sequences() / seat.count);
     let what = Writing {

@@ -40,7 +40,7 @@ pub use simulate::{DownInput, KeyGrid, Parts, Rounded, Simulated};
 pub use steps::{Clip, LayerSteps, Steps, clipped_value_shape, shaped_steps, static_steps};
 pub(crate) use steps::{DOWN_CODES, flat_value_step};
 pub use table::{StepRow, step_table};
-pub(crate) use work::Work;
+pub(crate) use work::{Work, json_of_model, kept_json};
 pub use written::self_text;
 
 use self::fit::find_grids;
@@ -88,17 +88,18 @@ pub fn quantize_with(
     integers(model, None, text, options, folder, progress)
 }
 
-/// The same model with the steps of its activations moved into its weights, as [`quantize`] moves them before weights of these
-/// formats are fitted. The head stays as it is.
+/// The same model with its q and k matched as `options` say, and the steps of its activations moved into its weights, as
+/// [`quantize`] does before weights of these formats are fitted. The head stays as it is.
 ///
 /// # Errors
 /// The text is shorter than a window, or a layer cannot be read.
 pub fn migrated(model: &FloatModel, text: &[u32], options: &Options) -> Result<FloatModel> {
-    let stats = ranges_behind(model, text, options.calibration, 0)?;
-    let (mut model, c) = (model.clone(), &model.config);
+    let mut model = changed(model.clone(), text, options)?;
+    let stats = ranges_behind(&model, text, options.calibration, 0)?;
+    let c = model.config.clone();
     for (l, (w, stats)) in model.layers.resident()?.iter_mut().zip(&stats.layers).enumerate() {
-        let shapes = choose_layer(c, w, stats, &options.formats(l), options.migration);
-        migrate_layer(c, w, &shapes);
+        let shapes = choose_layer(&c, w, stats, &options.formats(l), options.migration);
+        migrate_layer(&c, w, &shapes);
     }
     Ok(model)
 }

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// As `make`; the file cannot be read or written; what was kept is damaged.
-pub(super) fn kept_json<T: Serialize + DeserializeOwned>(
+pub(crate) fn kept_json<T: Serialize + DeserializeOwned>(
     path: Option<PathBuf>,
     what: &'static str,
     again: &str,
@@ -47,7 +47,7 @@ pub(super) fn kept_json<T: Serialize + DeserializeOwned>(
 ///
 /// # Errors
 /// The folder cannot be created, or a layer cannot be read.
-pub(super) fn json_of_model(
+pub(crate) fn json_of_model(
     folder: Option<&Path>,
     model: &FloatModel,
     choice: &impl std::fmt::Debug,

@@ -39,6 +39,9 @@ pub struct Quantize {
     /// Rate of the matrices in a training on a card; those of embedding and gains are in proportion [default: by the formats].
     #[arg(long, value_name = "RATE", value_parser = above_zero)]
     pub train_rate: Option<f64>,
+    /// From this part of a training on a card on (0 to 1), 2:4 keeps the columns that it has [default: never].
+    #[arg(long, value_name = "PART", value_parser = part)]
+    pub freeze_from: Option<f64>,
     /// Start the training on a card from this model, trained before from the same checkpoint: a Hugging Face folder of the
     /// same sizes. The checkpoint itself stays the teacher.
     #[arg(long, value_name = "FOLDER")]
@@ -98,11 +101,19 @@ pub struct Quantize {
     pub seed: u64,
 }
 
-/// A number above 0.
+/// A number above 0 that is no slip.
 fn above_zero(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(n) if n > 0.0 && n < 1e6 => Ok(n),
-        _ => Err("give a number above 0".into()),
+        _ => Err("give a number above 0 and below 1,000,000".into()),
+    }
+}
+
+/// A part of a whole.
+fn part(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(n) if (0.0..=1.0).contains(&n) => Ok(n),
+        _ => Err("give a number from 0 to 1".into()),
     }
 }
 

@@ -149,13 +149,11 @@ fn recipe(args: &Quantize) -> Result<Recipe> {
     if let Some(wrong) = device {
         return Err(Error::Argument(wrong.into()));
     }
-    let of_card = args.start.is_some()
-        || args.train_minutes.is_some()
-        || args.train_rate.is_some()
-        || args.gpus.is_some();
+    let numbers = [args.train_minutes, args.train_rate, args.freeze_from];
+    let of_card = args.start.is_some() || args.gpus.is_some() || numbers.iter().any(Option::is_some);
     if args.preset != PresetArg::Gpu && of_card {
         return Err(Error::Argument(
-            "--start, --train-minutes, --train-rate and --gpus are for --preset gpu".into(),
+            "--start, --gpus, --train-minutes, --train-rate and --freeze-from are for --preset gpu".into(),
         ));
     }
     Ok(Recipe {
@@ -186,6 +184,7 @@ fn recipe(args: &Quantize) -> Result<Recipe> {
         minutes: args.train_minutes,
         rate: args.train_rate,
         cards: args.gpus.map(|n| n as usize),
+        frozen_from: args.freeze_from,
         start: args.start.clone(),
         seed: args.seed,
     })

@@ -21,8 +21,24 @@ DEVICE void hadamard(float* x) {
         }
     }
 }
+// Pair `lead` and pair 0 in each other's place.
+DEVICE void put_first(float* x, int lead) {
+    int lane = threadIdx.x % 32, from = lead % 32;
+#pragma unroll
+    for (int half = 0; half < OF_HEAD; half += OF_HEAD / 2) {
+        float first = __shfl_sync(FULL, x[half], 0);
+#pragma unroll
+        for (int i = 0; i < OF_HEAD / 2; i++) {
+            if (i != lead / 32) continue;
+            float led = __shfl_sync(FULL, x[half + i], from);
+            if (lane == from) x[half + i] = first;
+            if (lane == 0) x[half] = led;
+        }
+    }
+}
 // To 16 levels between the extremes, as `head.rs::key_head`.
-DEVICE void round_key(float* x) {
+DEVICE void round_key(float* x, int lead) {
+    put_first(x, lead);
     hadamard(x);
     float low = x[0], high = x[0];
 #pragma unroll
@@ -34,11 +50,13 @@ DEVICE void round_key(float* x) {
         for (int i = 0; i < OF_HEAD; i++) x[i] = low + roundf((x[i] - low) / step) * step;
     }
     hadamard(x);
+    put_first(x, lead);
 #pragma unroll
     for (int i = 0; i < OF_HEAD; i++) x[i] /= HEAD;
 }
 // To 255 levels, as `head.rs::query_head`.
-DEVICE void round_query(float* x) {
+DEVICE void round_query(float* x, int lead) {
+    put_first(x, lead);
     hadamard(x);
     float most = 0;
 #pragma unroll
@@ -49,6 +67,7 @@ DEVICE void round_query(float* x) {
         for (int i = 0; i < OF_HEAD; i++) x[i] = roundf(x[i] / step) * step;
     }
     hadamard(x);
+    put_first(x, lead);
 #pragma unroll
     for (int i = 0; i < OF_HEAD; i++) x[i] /= HEAD;
 }
@@ -72,8 +91,9 @@ DEVICE void store_head(bf16* to, const float* x) {
     for (int i = 0; i < OF_HEAD; i++) to[threadIdx.x % 32 + 32 * i] = down(x[i]);
 }
 
-// Rotates q and k of rows of `length` positions, and rounds q, k and v where `value_step` is given. A warp a head.
-KERNEL rope(bf16* qkv, const float2* angles, int length, int rows, const float* value_step) {
+// Rotates q and k of rows of `length` positions, and rounds q, k and v where `value_step` is given, with the leading pair of
+// each KV head in `leads`. A warp a head.
+KERNEL rope(bf16* qkv, const float2* angles, int length, int rows, const float* value_step, const u32* leads) {
     u64 id = (u64)blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32;
     int head = id % (HEADS + 2 * KV_HEADS);
     u64 row = id / (HEADS + 2 * KV_HEADS);
@@ -88,8 +108,8 @@ KERNEL rope(bf16* qkv, const float2* angles, int length, int rows, const float* 
         for (int i = 0; i < OF_HEAD; i++) x[i] = round_to(x[i], s, -8, 7);
     } else {
         turn(x, angles + (row % length) * HALF, 1);
-        if (value_step && head < HEADS) round_query(x);
-        if (value_step && head >= HEADS) round_key(x);
+        if (value_step && head < HEADS) round_query(x, leads[head / (HEADS / KV_HEADS)]);
+        if (value_step && head >= HEADS) round_key(x, leads[head - HEADS]);
     }
     store_head(at, x);
 }

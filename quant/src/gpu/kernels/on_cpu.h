@@ -65,6 +65,13 @@ template <class T> static T __shfl_xor_sync(unsigned, T x, int mask) {
     memcpy(&x, all[threadIdx.x % 32 ^ mask].words, 4);
     return x;
 }
+template <class T> static T __shfl_sync(unsigned, T x, int lane) {
+    Lane mine;
+    memcpy(mine.words, &x, 4);
+    Lane* all = exchange(mine);
+    memcpy(&x, all[lane].words, 4);
+    return x;
+}
 
 static uint32_t __float_as_uint(float x) { uint32_t r; memcpy(&r, &x, 4); return r; }
 static float __uint_as_float(uint32_t x) { float r; memcpy(&r, &x, 4); return r; }

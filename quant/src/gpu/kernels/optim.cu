@@ -7,6 +7,7 @@ struct Step {
     float gain;         // of the norms' gains
     float momentum;     // of Muon
     float first, second; // what Adam's moments lack of their full size, as factors
+    float frozen;       // whether 2:4 weights of zero stay zero
 };
 
 // Formats, as `formats.rs` numbers them.
@@ -95,13 +96,32 @@ KERNEL round_weights(const float* weights, bf16* out, int rows, int cols, u64 st
     else round_w4(weights + at, out + at, groups, step);
 }
 
+// Weights that 2:4 drops become zero, where that is the format. Grid: pieces, matrices as of `round_weights`.
+KERNEL drop(float* weights, u64 count, u64 stride, const u32* formats, int apart) {
+    u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= count || formats[blockIdx.y * apart] != W2_SPARSE) return;
+    float* w = weights + blockIdx.y * stride + i;
+    if (!kept_of_four(fabsf(*w))) *w = 0;
+}
+
+// `v`, or zero for a weight that was dropped for good.
+DEVICE float4 where_kept(float4 v, float4 w) {
+    return make_float4(w.x ? v.x : 0, w.y ? v.y : 0, w.z ? v.z : 0, w.w ? v.w : 0);
+}
+
 // Momentum, and the direction of the step in bf16 with the sum of its squares. Grid: pieces, matrices of `count` weights
 // `stride` apart.
-KERNEL muon_begin(const float* gradient, float* moment, bf16* x, float* squares, u64 count, u64 stride, const Step* now) {
+KERNEL muon_begin(const float* weights, const float* gradient, float* moment, bf16* x, float* squares, u64 count, u64 stride,
+                  const Step* now, const u32* formats, int apart) {
     u64 at = blockIdx.y * stride;
+    bool frozen = now->frozen && formats[blockIdx.y * apart] == W2_SPARSE;
     float mu = now->momentum, sum = 0;
     for (u64 i = ((u64)blockIdx.x * blockDim.x + threadIdx.x) * 4; i < count; i += (u64)gridDim.x * blockDim.x * 4) {
         float4 g = *(const float4*)(gradient + at + i), m = *(float4*)(moment + at + i);
+        if (frozen) {
+            float4 w = *(const float4*)(weights + at + i);
+            g = where_kept(g, w), m = where_kept(m, w);
+        }
         m.x = fmaf(mu, m.x, g.x), m.y = fmaf(mu, m.y, g.y), m.z = fmaf(mu, m.z, g.z), m.w = fmaf(mu, m.w, g.w);
         *(float4*)(moment + at + i) = m;
         g.x = fmaf(mu, m.x, g.x), g.y = fmaf(mu, m.y, g.y), g.z = fmaf(mu, m.z, g.z), g.w = fmaf(mu, m.w, g.w);
@@ -122,13 +142,16 @@ KERNEL muon_scale(bf16* x, const float* squares, u64 count, u64 stride) {
     }
 }
 
-KERNEL muon_end(float* weights, const bf16* x, u64 count, u64 stride, u64 x_stride, float factor, const Step* now) {
+KERNEL muon_end(float* weights, const bf16* x, u64 count, u64 stride, u64 x_stride, float factor, const Step* now,
+                const u32* formats, int apart) {
     u64 at = blockIdx.y * stride;
+    bool frozen = now->frozen && formats[blockIdx.y * apart] == W2_SPARSE;
     float rate = now->muon * factor;
     for (u64 i = ((u64)blockIdx.x * blockDim.x + threadIdx.x) * 4; i < count; i += (u64)gridDim.x * blockDim.x * 4) {
         uint2 v = *(const uint2*)(x + blockIdx.y * x_stride + i);
-        float4 w = *(float4*)(weights + at + i);
-        w.x -= rate * low_of(v.x), w.y -= rate * high_of(v.x), w.z -= rate * low_of(v.y), w.w -= rate * high_of(v.y);
+        float4 w = *(float4*)(weights + at + i), d = make_float4(low_of(v.x), high_of(v.x), low_of(v.y), high_of(v.y));
+        if (frozen) d = where_kept(d, w);
+        w.x -= rate * d.x, w.y -= rate * d.y, w.z -= rate * d.z, w.w -= rate * d.w;
         *(float4*)(weights + at + i) = w;
     }
 }

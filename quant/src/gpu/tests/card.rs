@@ -8,7 +8,7 @@ use crate::gpu::cuda::Cuda;
 use crate::gpu::device::{Arg, Product};
 use crate::gpu::group::together;
 use crate::gpu::train::{run_on, write_on, write_together};
-use crate::gpu::{Recipe, Report, Stage, Task};
+use crate::gpu::{Order, Recipe, Report, Stage, Task};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -128,7 +128,8 @@ fn watch() -> impl FnMut(Report) {
 
 /// Text and training.
 fn train(device: &dyn Device, model: &FloatModel, recipe: &Recipe, progress: &mut dyn FnMut(Report)) {
-    let text = write_on(device, model, &[vec![5], vec![1000]], recipe, progress).unwrap();
+    let order = Order { model, beginnings: &[vec![5], vec![1000]], recipe, folder: None };
+    let text = write_on(device, &order, progress).unwrap();
     let formats = vec![[WeightFormat::W2Sparse; 7]; model.config.sizes.layers];
     let task = Task { model, start: None, text: &text, formats: &formats, recipe, folder: None };
     run_on(device, &task, progress, |_| Ok(())).unwrap();
@@ -273,8 +274,9 @@ fn cards() {
 
 fn on_cards(what: &str, model: &FloatModel, recipe: &Recipe, cards: &mut [Cuda]) {
     let mut cards: Vec<Member<'_>> = cards.iter_mut().map(|card| -> Member<'_> { card }).collect();
+    let order = Order { model, beginnings: &[vec![5], vec![1000]], recipe, folder: None };
     let start = Instant::now();
-    let text = write_together(&mut cards, model, &[vec![5], vec![1000]], recipe, None, &mut |_| {}).unwrap();
+    let text = write_together(&mut cards, &order, &mut |_| {}).unwrap();
     let written = text.len() as f64 / start.elapsed().as_secs_f64();
     let formats = vec![[WeightFormat::W2Sparse; 7]; model.config.sizes.layers];
     let task = Task { model, start: None, text: &text, formats: &formats, recipe, folder: None };

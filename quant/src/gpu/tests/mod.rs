@@ -11,6 +11,7 @@ mod lesson;
 mod muon;
 mod norm;
 mod rounding;
+mod sensitivity;
 mod together;
 
 use super::device::{Device, Number, Ptr, fetch, put};

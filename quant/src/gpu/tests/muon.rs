@@ -20,7 +20,7 @@ fn a_step_of_muon_is_orthogonal_and_one_of_adam_a_sign() {
         );
         put(device, optimizer.embed.weights, &table).unwrap();
         put(device, optimizer.gradients.table, &d_table).unwrap();
-        optimizer.set(0, Rates { muon: 0.01, embedding: 0.001, gains: 0.0 }).unwrap();
+        optimizer.set(0, Rates { muon: 0.01, embedding: 0.001, gains: 0.0, frozen: false }).unwrap();
         optimizer.step_layers(0).unwrap();
         optimizer.step_tables().unwrap();
         let moved: Vec<f32> = fetch(device, optimizer.layers, all).unwrap();

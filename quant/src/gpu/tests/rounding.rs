@@ -44,12 +44,16 @@ fn weights_are_rounded_as_on_the_cpu() {
 /// Position 0 turns nothing, so that only the rounding is left.
 #[test]
 fn queries_keys_and_values_are_rounded_as_simulated() {
-    for config in [config(), wide()] {
-        heads_are_rounded(&config);
+    // Leading pairs of each KV head: of wide ones also those of which no lane has the first element first.
+    for (config, leads) in [(config(), [0, 0]), (config(), [0, 31]), (config(), [7, 1])] {
+        heads_are_rounded(&config, &leads);
+    }
+    for lead in [0, 5, 32, 63] {
+        heads_are_rounded(&wide(), &[lead]);
     }
 }
 
-fn heads_are_rounded(c: &LlamaConfig) {
+fn heads_are_rounded(c: &LlamaConfig, leads: &[u32]) {
     let (rows, width) = (6, c.sizes.q_width() + 2 * c.sizes.kv_width());
     let x: Vec<f32> = random(rows * width, 12).iter().map(|v| bf16::from_f32(v * 3.0).to_f32()).collect();
     let step = 0.11f32;
@@ -57,8 +61,11 @@ fn heads_are_rounded(c: &LlamaConfig) {
     for row in wanted.chunks_exact_mut(width) {
         let (q, kv) = row.split_at_mut(c.sizes.q_width());
         let (k, v) = kv.split_at_mut(c.sizes.kv_width());
-        q.chunks_exact_mut(c.sizes.head_dim).for_each(|head| query_head(head, 0));
-        k.chunks_exact_mut(c.sizes.head_dim).for_each(|head| key_head(head, 0));
+        let lead = |kv: usize| leads[kv] as usize;
+        let queries = q.chunks_exact_mut(c.sizes.head_dim).enumerate();
+        queries.for_each(|(h, head)| query_head(head, lead(h / c.sizes.group())));
+        let keys = k.chunks_exact_mut(c.sizes.head_dim).enumerate();
+        keys.for_each(|(h, head)| key_head(head, lead(h)));
         round(v, &vec![step; c.sizes.kv_width()], -8.0, 7.0);
     }
     let wanted: Vec<f32> = wanted.iter().map(|v| bf16::from_f32(*v).to_f32()).collect();
@@ -66,7 +73,8 @@ fn heads_are_rounded(c: &LlamaConfig) {
         let mut memory = Memory::new(device);
         let angles = angles(&mut memory, device, c, 1).unwrap();
         let (at, step) = (held_bf16(device, &x), held(device, &[step]));
-        let arguments = [at.into(), angles.into(), 1usize.into(), rows.into(), step.into()];
+        let leads = held(device, leads);
+        let arguments = [at.into(), angles.into(), 1usize.into(), rows.into(), step.into(), leads.into()];
         device.launch("rope", Grid::warps(rows * width / c.sizes.head_dim), &arguments).unwrap();
         assert_eq!(got_bf16(device, at, x.len()), wanted);
     });

@@ -7,7 +7,7 @@ use crate::gpu::device::Arg;
 use crate::gpu::group::{Exchange, Piece, together};
 use crate::gpu::optimizer::Optimizer;
 use crate::gpu::train::{run_on, train_together, write_together};
-use crate::gpu::{Recipe, Task};
+use crate::gpu::{Order, Recipe, Task};
 use std::time::{Duration, Instant};
 
 /// Two steps; a row of each for each of two devices.
@@ -112,9 +112,9 @@ fn two_devices_write_what_one_writes() {
     let model = model(1);
     let write = |count| {
         on_groups(&config(), count, |devices| {
-            let beginnings = [vec![5], vec![30, 31]];
-            let text = write_together(devices, &model, &beginnings, &recipe(0.0), None, &mut |_| {});
-            (devices[0].name(), text.unwrap())
+            let (beginnings, recipe) = ([vec![5], vec![30, 31]], recipe(0.0));
+            let order = Order { model: &model, beginnings: &beginnings, recipe: &recipe, folder: None };
+            (devices[0].name(), write_together(devices, &order, &mut |_| {}).unwrap())
         })
     };
     for ((name, one), (_, two)) in write(1).into_iter().zip(write(2)) {
