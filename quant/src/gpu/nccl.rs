@@ -40,8 +40,6 @@ struct Api {
     async_error: unsafe extern "C" fn(Communicator, *mut c_int) -> c_int,
     abort: unsafe extern "C" fn(Communicator) -> c_int,
     error_string: unsafe extern "C" fn(c_int) -> *const c_char,
-    /// The functions live as long as this.
-    _library: Library,
 }
 
 impl Api {
@@ -63,7 +61,7 @@ impl Api {
                     .map_err(|e| Error::Argument(format!("NCCL is too old: {e}")))?
             };
         }
-        Ok(Self {
+        let api = Self {
             init_all: function!(b"ncclCommInitAll"),
             all_reduce: function!(b"ncclAllReduce"),
             reduce: function!(b"ncclReduce"),
@@ -73,8 +71,10 @@ impl Api {
             async_error: function!(b"ncclCommGetAsyncError"),
             abort: function!(b"ncclCommAbort"),
             error_string: function!(b"ncclGetErrorString"),
-            _library: library,
-        })
+        };
+        // Its threads run on after a failure: it is never unloaded, and the functions live as long as the process.
+        std::mem::forget(library);
+        Ok(api)
     }
 
     fn done(&self, what: &str, code: c_int) -> Result<()> {

@@ -76,15 +76,15 @@ fn trained(device: &dyn Device, task: &Task<'_>) -> crate::Result<[Vec<f32>; 2]>
 #[test]
 #[ignore = "two minutes without a card"]
 fn two_devices_train_as_one() {
-    let (model, text) = (model(1), tokens(256, 2));
+    let (model, text) = (model(1), tokens(128, 2));
     let twice = [&text[..64], &text[..64]].concat();
     let start = [flat_layers(&model), flat_gains(&model).unwrap(), model.embed.data.clone()].concat();
     let moves = |to: &[f32]| to.iter().zip(&start).map(|(to, from)| to - from).collect::<Vec<_>>();
-    let of = |rate, rounded_from, text: &[u32]| Recipe { rounded_from, text: text.len(), ..recipe(rate) };
+    let of = |rate, rounded_from, train| Recipe { rounded_from, text: 128, train, ..recipe(rate) };
     for (recipe, text, on_cpu, on_cards) in [
-        (of(0.0, 1.0, &text), &text, [1e-5, 0.0], [0.05, 0.0]),
-        (of(0.0, 0.0, &twice), &twice, [1e-5, 0.0], [0.05, 0.0]),
-        (of(3e-3, 1.0, &text), &text, [0.1, 0.1], [0.3, 0.3]),
+        (of(0.0, 1.0, 128), &text, [1e-5, 0.0], [0.05, 0.0]),
+        (of(0.0, 0.0, 128), &twice, [1e-5, 0.0], [0.05, 0.0]),
+        (of(3e-3, 1.0, 256), &text, [0.1, 0.1], [0.3, 0.3]),
     ] {
         let (task, rate) = (task(&model, text, &recipe), recipe.rates[0]);
         let on = |count| {
