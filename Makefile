@@ -24,6 +24,7 @@ help:
 	@echo "make xo         Vitis kernel object for the U280 (needs Vivado); make xclbin links it (needs Vitis)"
 	@echo "make lint       clippy, rustfmt, generated files, RTL lint of every configuration, budgets of area and clock"
 	@echo "make synth      open synthesis of what has changed in the RTL, docs/area.md again (half an hour for all of it)"
+	@echo "make board      units placed and routed on an ECP5-85F with open tools, docs/board.md again (half an hour)"
 	@echo "make generate   generated files, from the tables in hw/src"
 	@echo "make listings   the listings of programs that tests compare (compiler/tests/data/listings): accepts a change"
 	@echo "make pictures   the pictures of docs, from the figures of its pages"
@@ -32,8 +33,12 @@ help:
 	@echo "make study-smollm2 WIKITEXT=FILE BOOK=FILE  that of SmolLM2, after make smollm2-w2"
 	@echo "make fmt        format the Rust code"
 
+# The RTL of `tiny` is built while most crates are compiled, by a program that needs few of them.
 build: verilator
-	$(CARGO) build --release --bin accllm
+	@test -x $(ACCLLM) || echo "make build: the first time accllm (250 crates) and the RTL of 'tiny' are built: six minutes on two cores"
+	$(CARGO) build --release --workspace --bin accllm-rtl
+	@$(dir $(ACCLLM))accllm-rtl tiny & rtl=$$!; \
+	  $(CARGO) build --release --workspace --bin accllm; built=$$?; wait $$rtl && exit $$built
 	@$(ACCLLM) devices --build tiny
 
 # Nothing of CUDA is needed to build it.
@@ -158,6 +163,12 @@ synth-check: yosys
 	$(PYTHON) hw/synth floorplan --check
 	-@$(PYTHON) hw/synth status
 
+# Units placed and routed on a device that open tools know (docs/board.md).
+.PHONY: board
+
+board: yosys nextpnr
+	$(PYTHON) hw/synth place
+
 # A card (docs/u280.md), and its emulation (docs/xrt.md).
 
 PLATFORM ?= xilinx_u280_gen3x16_xdma_1_202211_1
@@ -240,6 +251,22 @@ $(YOSYS_STAMP): tools/yosys-requirements.txt
 	mv $(YOSYS).new $(YOSYS)
 	PYTHONPATH=$(YOSYS) $(PYTHON) -c 'import importlib.metadata, pyosys.libyosys; print("Yosys", importlib.metadata.version("pyosys"))'
 	touch $(YOSYS_STAMP)
+
+# The pinned nextpnr for an ECP5, as WebAssembly in a wheel.
+NEXTPNR := tools/nextpnr
+NEXTPNR_STAMP := $(NEXTPNR)/.installed
+
+.PHONY: nextpnr
+
+nextpnr: $(NEXTPNR_STAMP)
+
+$(NEXTPNR_STAMP): tools/nextpnr-requirements.txt
+	@$(call needs-pip,nextpnr)
+	rm -rf $(NEXTPNR).new
+	$(PIP) install $(WHEELS) --target $(NEXTPNR).new -r tools/nextpnr-requirements.txt
+	rm -rf $(NEXTPNR)
+	mv $(NEXTPNR).new $(NEXTPNR)
+	touch $@
 
 # OpenAI's Python client, which a test of `accllm serve` uses. Without it that test is skipped and says so: it needs
 # Python 3.11 and wheels for this computer.

@@ -16,6 +16,7 @@ import fit
 import floorplan
 import netlist
 import page
+import place
 import points
 import records
 import timing
@@ -255,6 +256,18 @@ def simulate(args):
     return 0
 
 
+def place_units(args):
+    """`place`: units placed and routed on an ECP5."""
+    unknown = set(args.units) - set(place.UNITS)
+    if unknown:
+        raise design.SynthesisError(f"no unit {', '.join(sorted(unknown))} to place; units: {', '.join(place.UNITS)}")
+    for module, figures in place.place(args.units, say):
+        say(f"  {module}: {figures['mhz']} MHz")
+        place.save({module: figures}, f"{tool().split(',')[0]}, synth_ecp5, {place.version()}")
+    place.write_page()
+    return 0
+
+
 def make_fits(args):
     """`fit`: hw/synth/fits.json from the points."""
     return fit.write(args.check)
@@ -299,6 +312,8 @@ def arguments():
     sub.add_argument("modules", nargs="+", metavar="MODULE")
     sub.add_argument("--config", default="tiny", metavar="NAME", help="configuration (default: tiny)")
     sub.add_argument("--out", type=pathlib.Path, required=True, metavar="FOLDER")
+    sub = verb("place", place_units, "place and route units on an ECP5-85F with nextpnr; docs/board.md again")
+    sub.add_argument("units", nargs="*", metavar="UNIT", help=f"only these of {', '.join(place.UNITS)}")
     verb("status", status, "say which records are stale")
     sub = verb("lint", lint, "read every configuration with slang; a warning is an error")
     sub.add_argument("--config", action="append", metavar="NAME", help="configuration (repeatable; default: all)")
