@@ -117,6 +117,8 @@ pub struct Recipe {
     pub rate: Option<f64>,
     /// Cards that train together; `None` for all that are visible.
     pub cards: Option<usize>,
+    /// Most tokens of a row of text in a training on a card, where the model knows so many positions.
+    pub rows: Option<usize>,
     /// From where on a training on a card keeps the columns that 2:4 has, as a part of the training.
     pub frozen_from: Option<f64>,
     /// A trained model that a training on a card starts from.
@@ -144,6 +146,7 @@ impl Recipe {
             minutes: None,
             rate: None,
             cards: None,
+            rows: None,
             frozen_from: None,
             start: None,
             seed: 1,
@@ -288,6 +291,26 @@ impl Recipe {
         Training { epochs: 0, batch: BATCH, weights, scales: others, gains: others, seed: self.seed }
     }
 
+    /// What a training on a card starts from, if not from the model as it is.
+    fn begin(
+        &self,
+        float: &FloatModel,
+        text: &[u32],
+        bits: f64,
+        options: &Options,
+        bars: &dyn Progress,
+    ) -> Result<Option<FloatModel>> {
+        let calibration = Protocol { windows: Some(START_WINDOWS), ..options.calibration };
+        let options = Options { keys: self.keys, calibration, ..options.clone() };
+        if bits <= MIGRATED && self.keys == Keys::Plain {
+            return Ok(None);
+        }
+        bars.begin("matching q and k, moving steps", 1);
+        let start = migrated(float, text, &options);
+        bars.end();
+        Ok(Some(start?))
+    }
+
     /// The choice of kept columns in each of `layers` layers; empty where all have the same.
     fn prunings(&self, layers: usize) -> Result<Vec<Pruning>> {
         if self.layer_pruning.is_empty() {
@@ -364,7 +387,7 @@ fn quantize_on_card(
         Formats::Mixed(budget) => Wanted::Within(Costs::new(&float.config, budget)?),
     };
     let mut how = gpu::Recipe { seed: recipe.seed, ..gpu::Recipe::default() };
-    how = how.for_positions(float.config.max_positions);
+    how = how.for_positions(float.config.max_positions.min(recipe.rows.unwrap_or(usize::MAX)));
     how.text = recipe.tokens.unwrap_or(how.text);
     how.train = recipe.train.unwrap_or(how.train);
     how.seconds = recipe.minutes.map(|m| (60.0 * m).ceil() as u64);
@@ -393,14 +416,8 @@ fn quantize_on_card(
     how = how.for_bits(bits);
     if start.is_some() {
         how = how.going_on();
-    } else if bits > MIGRATED || recipe.keys != Keys::Plain {
-        let few = Protocol { windows: Some(START_WINDOWS), ..calibrated };
-        let busy = "matching q and k, moving steps";
-        bars.begin(busy, 1);
-        let moved =
-            migrated(&float, &text, &Options { keys: recipe.keys, calibration: few, ..options.clone() });
-        bars.end();
-        start = Some(moved?);
+    } else {
+        start = recipe.begin(&float, &text, bits, &options, bars)?;
     }
     how = recipe.rate.map_or(how.clone(), |rate| how.at_rate(rate));
     let task = gpu::Task {

@@ -43,7 +43,7 @@ impl Default for Recipe {
             seconds: None,
             rows: [1024, 2048],
             rounded_from: 0.7,
-            frozen_from: 1.0,
+            frozen_from: 0.7,
             warm_up: 100,
             rates: [3e-3, 2e-4, 2e-4],
             side: 4096,

@@ -39,7 +39,11 @@ pub struct Quantize {
     /// Rate of the matrices in a training on a card; those of embedding and gains are in proportion [default: by the formats].
     #[arg(long, value_name = "RATE", value_parser = above_zero)]
     pub train_rate: Option<f64>,
-    /// From this part of a training on a card on (0 to 1), 2:4 keeps the columns that it has [default: never].
+    /// Most tokens of a row of text in a training on a card, 64 or more: fewer where the model's own text is poor further on
+    /// [default: 2,048, or what the model knows].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(64..))]
+    pub train_rows: Option<u32>,
+    /// From this part of a training on a card on (0 to 1), 2:4 keeps the columns that it has; 1 for never [default: 0.7].
     #[arg(long, value_name = "PART", value_parser = part)]
     pub freeze_from: Option<f64>,
     /// Start the training on a card from this model, trained before from the same checkpoint: a Hugging Face folder of the

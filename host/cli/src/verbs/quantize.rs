@@ -150,10 +150,14 @@ fn recipe(args: &Quantize) -> Result<Recipe> {
         return Err(Error::Argument(wrong.into()));
     }
     let numbers = [args.train_minutes, args.train_rate, args.freeze_from];
-    let of_card = args.start.is_some() || args.gpus.is_some() || numbers.iter().any(Option::is_some);
+    let of_card = args.start.is_some()
+        || args.gpus.is_some()
+        || args.train_rows.is_some()
+        || numbers.iter().any(Option::is_some);
     if args.preset != PresetArg::Gpu && of_card {
         return Err(Error::Argument(
-            "--start, --gpus, --train-minutes, --train-rate and --freeze-from are for --preset gpu".into(),
+            "--start, --gpus, --train-minutes, --train-rate, --train-rows and --freeze-from are for --preset gpu"
+                .into(),
         ));
     }
     Ok(Recipe {
@@ -184,6 +188,7 @@ fn recipe(args: &Quantize) -> Result<Recipe> {
         minutes: args.train_minutes,
         rate: args.train_rate,
         cards: args.gpus.map(|n| n as usize),
+        rows: args.train_rows.map(|n| n as usize),
         frozen_from: args.freeze_from,
         start: args.start.clone(),
         seed: args.seed,

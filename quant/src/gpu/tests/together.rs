@@ -82,7 +82,7 @@ fn two_devices_train_as_one() {
     let moves = |to: &[f32]| to.iter().zip(&start).map(|(to, from)| to - from).collect::<Vec<_>>();
     let of = |rate, rounded_from| Recipe { rounded_from, text: 128, train: 128, ..recipe(rate) };
     for (recipe, text, on_cpu, on_cards) in
-        [(of(3e-3, 1.0), &text, [1e-5, 0.1], [0.05, 0.3]), (of(0.0, 0.0), &twice, [1e-5, 0.0], [0.05, 0.0])]
+        [(of(3e-3, 1.0), &text, [1e-5, 0.01], [0.05, 0.3]), (of(0.0, 0.0), &twice, [1e-5, 0.0], [0.05, 0.0])]
     {
         let (task, rate) = (task(&model, text, &recipe), recipe.rates[0]);
         let on = |count| {
