@@ -47,12 +47,22 @@ fn outputs_that_cannot_be_written() {
     let out = dir.path().join("out");
     fails(&["quantize", "bundled", arg(&out), "--prefix", "Once upon a time, there"], &["prefix", "4 sinks"]);
     fails(&["quantize", "bundled", arg(&out), "--prefix", ""], &["prefix is empty"]);
-    for option in
-        [["--start", "bundled"], ["--train-minutes", "5"], ["--train-rate", "0.01"], ["--gpus", "2"]]
-    {
+    for option in [
+        ["--start", "bundled"],
+        ["--train-minutes", "5"],
+        ["--train-rate", "0.01"],
+        ["--train-rows", "256"],
+        ["--gpus", "2"],
+        ["--freeze-from", "0.9"],
+    ] {
         fails(&[&["quantize", "bundled", arg(&out)], &option[..]].concat(), &[option[0], "--preset gpu"]);
     }
-    fails(&["quantize", "bundled", arg(&out), "--train-minutes", "0"], &["give a number above 0"]);
+    for number in ["0", "1000000"] {
+        let wrong = ["quantize", "bundled", arg(&out), "--train-minutes", number];
+        fails(&wrong, &["give a number above 0 and below 1,000,000"]);
+    }
+    fails(&["quantize", "bundled", arg(&out), "--freeze-from", "1.5"], &["give a number from 0 to 1"]);
+    fails(&["quantize", "bundled", arg(&out), "--train-rows", "10"], &["64"]);
     for (layers, word) in
         [("2-9=wanda", "layers 2 to 9"), ("3-2=wanda", "layers 3 to 2"), ("4=wanda", "0 to 3")]
     {
