@@ -153,6 +153,17 @@ impl Recipe {
         }
     }
 
+    /// What a training on a card is asked for, before its formats are known.
+    fn on_card(&self, c: &LlamaConfig) -> gpu::Recipe {
+        let mut how = gpu::Recipe { seed: self.seed, ..gpu::Recipe::default() };
+        how = how.for_positions(c.max_positions.min(self.rows.unwrap_or(usize::MAX)));
+        how.text = self.tokens.unwrap_or(how.text);
+        how.train = self.train.unwrap_or(how.train);
+        how.seconds = self.minutes.map(|m| (60.0 * m).ceil() as u64);
+        how.frozen_from = self.frozen_from.unwrap_or(how.frozen_from);
+        how
+    }
+
     fn sizes(&self, c: &LlamaConfig) -> Sizes {
         let window = WINDOW.min(c.max_positions.max(2));
         let weights = (c.sizes.layers * c.sizes.linear_weights().iter().sum::<usize>()) as f64;
@@ -386,12 +397,7 @@ fn quantize_on_card(
         Formats::Each(each) => Wanted::These(vec![each; layers]),
         Formats::Mixed(budget) => Wanted::Within(Costs::new(&float.config, budget)?),
     };
-    let mut how = gpu::Recipe { seed: recipe.seed, ..gpu::Recipe::default() };
-    how = how.for_positions(float.config.max_positions.min(recipe.rows.unwrap_or(usize::MAX)));
-    how.text = recipe.tokens.unwrap_or(how.text);
-    how.train = recipe.train.unwrap_or(how.train);
-    how.seconds = recipe.minutes.map(|m| (60.0 * m).ceil() as u64);
-    how.frozen_from = recipe.frozen_from.unwrap_or(how.frozen_from);
+    let mut how = recipe.on_card(&float.config);
     let mut start = recipe.start.as_deref().map(load_model).transpose()?;
     let mut cards = gpu::Cards::open(&float.config, recipe.cards)?;
     let beginnings = match calibration.given() {

@@ -128,17 +128,8 @@ impl Scored {
     }
 }
 
-fn recipe(args: &Quantize) -> Result<Recipe> {
-    let format = match args.format {
-        FormatArg::W2s => WeightFormat::W2Sparse,
-        FormatArg::W2d => WeightFormat::W2Dense,
-        FormatArg::W4 => WeightFormat::W4,
-    };
-    let formats = match (args.bits, args.tokens_per_second) {
-        (Some(bits), _) => Formats::Mixed(Budget::Bits(bits)),
-        (_, Some(rate)) => Formats::Mixed(Budget::Speed(rate, open(&args.config)?)),
-        _ => Formats::One(format),
-    };
+/// Refuses a device that the preset does not train on, and options that are not for it.
+fn check_device(args: &Quantize) -> Result<()> {
     let device = match (args.preset, args.device) {
         (PresetArg::Gpu, TrainerArg::Cpu) => {
             Some("--preset gpu trains on a card: give --device cuda, or --preset best")
@@ -160,6 +151,21 @@ fn recipe(args: &Quantize) -> Result<Recipe> {
                 .into(),
         ));
     }
+    Ok(())
+}
+
+fn recipe(args: &Quantize) -> Result<Recipe> {
+    let format = match args.format {
+        FormatArg::W2s => WeightFormat::W2Sparse,
+        FormatArg::W2d => WeightFormat::W2Dense,
+        FormatArg::W4 => WeightFormat::W4,
+    };
+    let formats = match (args.bits, args.tokens_per_second) {
+        (Some(bits), _) => Formats::Mixed(Budget::Bits(bits)),
+        (_, Some(rate)) => Formats::Mixed(Budget::Speed(rate, open(&args.config)?)),
+        _ => Formats::One(format),
+    };
+    check_device(args)?;
     Ok(Recipe {
         preset: match args.preset {
             PresetArg::Fast => Preset::Fast,
