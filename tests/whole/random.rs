@@ -61,7 +61,7 @@ fn rtl_on_random_configurations() {
 }
 
 #[test]
-#[ignore = "half an hour: 90 configurations are built, of which 60 and more hold a shape"]
+#[ignore = "an hour: 90 configurations are built"]
 fn rtl_on_many_random_configurations() {
     on_the_rtl(2..92);
 }
