@@ -33,12 +33,9 @@ help:
 	@echo "make study-smollm2 WIKITEXT=FILE BOOK=FILE  that of SmolLM2, after make smollm2-w2"
 	@echo "make fmt        format the Rust code"
 
-# The RTL of `tiny` is built while most crates are compiled, by a program that needs few of them.
 build: verilator
-	@test -x $(ACCLLM) || echo "make build: the first time accllm (250 crates) and the RTL of 'tiny' are built: six minutes on two cores"
-	$(CARGO) build --release --workspace --bin accllm-rtl
-	@$(dir $(ACCLLM))accllm-rtl tiny & rtl=$$!; \
-	  $(CARGO) build --release --workspace --bin accllm; built=$$?; wait $$rtl && exit $$built
+	@test -x $(ACCLLM) || echo "make build: the first time accllm (250 crates) and the RTL of 'tiny' are built: seven minutes on two cores"
+	$(CARGO) build --release --bin accllm
 	@$(ACCLLM) devices --build tiny
 
 # Nothing of CUDA is needed to build it.
