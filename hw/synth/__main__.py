@@ -154,6 +154,10 @@ def status(_args):
         found += len(late) + (not book["units"])
         text = f"stale: {', '.join(late)} (`make synth` makes them again)" if late else "all records are current"
         print(f"{config}: {text if book['units'] else 'no records; run `make synth`'}")
+    late = records.stale(place.load())
+    found += len(late)
+    if late:
+        print(f"placed units stale: {', '.join(late)} (`make board` places them again)")
     missing, late = points.stale(points.load(), points.wanted(points.forms()))
     for what, names in (("missing", missing), ("stale", late)):
         found += len(names)

@@ -136,11 +136,9 @@ def load():
 
 
 def save(made, tool):
-    """Adds figures to those that are there; the file is written whole or not at all."""
+    """Adds figures to those that are there."""
     book = {"tool": tool, "units": dict(sorted((load()["units"] | made).items()))}
-    new = PLACED.with_suffix(".new")
-    new.write_text(records.pretty(book, 1) + "\n", encoding="utf-8")
-    os.replace(new, PLACED)
+    records.put(PLACED, records.pretty(book, 1))
 
 
 def table(book):
@@ -160,8 +158,3 @@ def write_page():
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(MARK)
     after = rest.partition(MARK)[2]
     PAGE.write_text(f"{before}{MARK}\n{table(load())}\n{MARK}{after}", encoding="utf-8")
-
-
-def stale():
-    """Units whose sources have changed since they were placed."""
-    return [name for name, unit in load()["units"].items() if design.fingerprint(unit["files"]) != unit["sources"]]

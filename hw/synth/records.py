@@ -37,10 +37,14 @@ def load(config):
 def save(book):
     """Writes a configuration's records, whole or not at all: one line a unit's ports, so that changes can be read."""
     FOLDER.mkdir(exist_ok=True)
-    path = FOLDER / f"{book['config']}.json"
     book = dict(book, units=dict(sorted(book["units"].items())))
+    put(FOLDER / f"{book['config']}.json", pretty(book, 0))
+
+
+def put(path, text):
+    """Writes a file of lines, whole or not at all."""
     new = path.with_suffix(".new")
-    new.write_text(pretty(book, 0) + "\n", encoding="utf-8")
+    new.write_text(text + "\n", encoding="utf-8")
     os.replace(new, path)
 
 

@@ -311,11 +311,11 @@ impl Recipe {
         options: &Options,
         bars: &dyn Progress,
     ) -> Result<Option<FloatModel>> {
-        let calibration = Protocol { windows: Some(START_WINDOWS), ..options.calibration };
-        let options = Options { keys: self.keys, calibration, ..options.clone() };
         if bits <= MIGRATED && self.keys == Keys::Plain {
             return Ok(None);
         }
+        let calibration = Protocol { windows: Some(START_WINDOWS), ..options.calibration };
+        let options = Options { keys: self.keys, calibration, ..options.clone() };
         bars.begin("matching q and k, moving steps", 1);
         let start = migrated(float, text, &options);
         bars.end();

@@ -305,6 +305,7 @@ impl Device for Cuda {
         // SAFETY: the graph was instantiated and stays.
         unsafe { sys::cuGraphLaunch(exec, self.stream) }.result().map_err(failed)
     }
+
     fn seat(&self) -> &Seat {
         &self.seat
     }

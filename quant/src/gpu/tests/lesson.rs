@@ -12,23 +12,6 @@ use crate::quantize::Grids;
 use std::cell::RefCell;
 use std::path::Path;
 
-const SPARSE: [[WeightFormat; 7]; 2] = [[WeightFormat::W2Sparse; 7]; 2];
-
-/// Two steps, the second one with rounding; without rates nothing moves.
-fn recipe(rate: f64) -> Recipe {
-    Recipe {
-        text: 128,
-        train: 2 * 128,
-        batch: 128,
-        rows: [64, 128],
-        rounded_from: 0.5,
-        warm_up: 1,
-        rates: [rate; 3],
-        side: 4,
-        ..Recipe::default()
-    }
-}
-
 /// Text and training.
 fn train(
     device: &dyn Device,

@@ -18,6 +18,7 @@ use super::device::{Device, Number, Ptr, fetch, put};
 use super::emulated::Emulated;
 use super::group::Member;
 use super::net::Weights;
+use super::recipe::Recipe;
 use super::shape::{KernelShape, flat_gains, flat_layer};
 use crate::config::LlamaConfig;
 use crate::float::{Biases, FloatLayer, FloatModel, Matrix};
@@ -25,6 +26,24 @@ use crate::model::WeightFormat;
 use crate::train::tests::random;
 use half::bf16;
 use std::path::Path;
+
+/// The formats of all linears of these models.
+pub(super) const SPARSE: [[WeightFormat; 7]; 2] = [[WeightFormat::W2Sparse; 7]; 2];
+
+/// Two steps, the second one with rounding; without rates nothing moves.
+pub(super) fn recipe(rate: f64) -> Recipe {
+    Recipe {
+        text: 128,
+        train: 2 * 128,
+        batch: 128,
+        rows: [64, 128],
+        rounded_from: 0.5,
+        warm_up: 1,
+        rates: [rate; 3],
+        side: 4,
+        ..Recipe::default()
+    }
+}
 
 /// A model of two layers with all that real ones have: groups of query heads, a width of the feed-forward that is no
 /// multiple of 256.

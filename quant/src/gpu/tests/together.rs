@@ -11,23 +11,12 @@ use crate::gpu::{Order, Recipe, Task};
 use std::time::{Duration, Instant};
 
 /// Two steps; a row of each for each of two devices.
-fn recipe(rate: f64) -> Recipe {
-    Recipe {
-        text: 256,
-        train: 2 * 128,
-        batch: 128,
-        rows: [64, 64],
-        rounded_from: 1.0,
-        warm_up: 1,
-        rates: [rate; 3],
-        side: 4,
-        ..Recipe::default()
-    }
+fn shared(rate: f64) -> Recipe {
+    Recipe { text: 256, rows: [64, 64], rounded_from: 1.0, ..recipe(rate) }
 }
 
 fn task<'a>(model: &'a FloatModel, text: &'a [u32], recipe: &'a Recipe) -> Task<'a> {
-    const FORMATS: [[WeightFormat; 7]; 2] = [[WeightFormat::W2Sparse; 7]; 2];
-    Task { model, start: None, text, formats: &FORMATS, recipe, folder: None }
+    Task { model, start: None, text, formats: &SPARSE, recipe, folder: None }
 }
 
 #[test]
@@ -80,7 +69,7 @@ fn two_devices_train_as_one() {
     let twice = [&text[..64], &text[..64]].concat();
     let start = [flat_layers(&model), flat_gains(&model).unwrap(), model.embed.data.clone()].concat();
     let moves = |to: &[f32]| to.iter().zip(&start).map(|(to, from)| to - from).collect::<Vec<_>>();
-    let of = |rate, rounded_from| Recipe { rounded_from, text: 128, train: 128, ..recipe(rate) };
+    let of = |rate, rounded_from| Recipe { rounded_from, text: 128, train: 128, ..shared(rate) };
     for (recipe, text, on_cpu, on_cards) in
         [(of(3e-3, 1.0), &text, [1e-5, 0.01], [0.05, 0.3]), (of(0.0, 0.0), &twice, [1e-5, 0.0], [0.05, 0.0])]
     {
@@ -110,7 +99,7 @@ fn two_devices_write_what_one_writes() {
     let model = model(1);
     let write = |count| {
         on_groups(&config(), count, |devices| {
-            let (beginnings, recipe) = ([vec![5], vec![30, 31]], recipe(0.0));
+            let (beginnings, recipe) = ([vec![5], vec![30, 31]], shared(0.0));
             let order = Order { model: &model, beginnings: &beginnings, recipe: &recipe, folder: None };
             (devices[0].name(), write_together(devices, &order, &mut |_| {}).unwrap())
         })
@@ -142,7 +131,7 @@ impl Hook for Faulty<'_> {
 
 /// Trains on two devices, with a fault on the second one, and looks for `words` in what comes of it, at once.
 fn a_fault_is_told(kernel: &'static str, fault: Fault<'_>, words: [&str; 2]) {
-    let recipe = Recipe { text: 128, train: 128, ..recipe(0.0) };
+    let recipe = Recipe { text: 128, train: 128, ..shared(0.0) };
     let (model, text) = (model(1), tokens(128, 2));
     on_groups(&config(), 2, |devices| {
         let start = Instant::now();
@@ -176,7 +165,7 @@ fn devices_whose_weights_differ_are_found_out() {
 
 #[test]
 fn more_devices_than_rows_of_a_step_are_refused() {
-    let (model, text, recipe) = (model(1), tokens(256, 2), recipe(0.0));
+    let (model, text, recipe) = (model(1), tokens(256, 2), shared(0.0));
     on_groups(&config(), 3, |devices| {
         let result = train_together(devices, &task(&model, &text, &recipe), &mut |_| {});
         assert!(result.is_err_and(|e| e.to_string().contains("at most 2 cards")));
