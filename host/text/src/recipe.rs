@@ -4,16 +4,16 @@ use crate::calibration::Calibration;
 use crate::mixture::{Budget, Costs, measured, mixture};
 use crate::{Error, Result};
 use accllm_device::progress::Progress;
-use accllm_quant::config::LlamaConfig;
-use accllm_quant::float::{FloatModel, SelfText};
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::float::{FloatModel, SelfText};
+use accllm_llm::import::load_model;
+use accllm_llm::model::WeightFormat;
+use accllm_llm::perplexity::Protocol;
+use accllm_llm::tokenizer::TextTokenizer;
 use accllm_quant::gpu;
-use accllm_quant::import::load_model;
-use accllm_quant::model::WeightFormat;
-use accllm_quant::perplexity::Protocol;
 use accllm_quant::quantize::{
     Closed, Options, Pruning, Quantized, migrated, quantize_trained, quantize_with, self_text,
 };
-use accllm_quant::tokenizer::TextTokenizer;
 use accllm_quant::train::{Reached, Training};
 use accllm_quant::transform::Keys;
 use std::ops::RangeInclusive;

@@ -1,7 +1,7 @@
 //! How the texts begin that a model writes to learn from: with a random token, or as documents of many kinds do.
 
-use crate::Result;
-use crate::tokenizer::TextTokenizer;
+use accllm_llm::Result;
+use accllm_llm::tokenizer::TextTokenizer;
 
 /// Parts of kinds and their subjects.
 const TEXT: &str = include_str!("beginnings.txt");

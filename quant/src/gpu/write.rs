@@ -3,8 +3,8 @@
 use super::device::{Device, Grid, Memory, Out, Product, Ptr, fetch, plain, put, turned};
 use super::net::{Weights, angles};
 use super::shape::KernelShape;
-use crate::config::LlamaConfig;
-use crate::{Error, Result};
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::{Error, Result};
 
 /// What is written, and how sequences begin.
 pub(super) struct Writing<'a> {

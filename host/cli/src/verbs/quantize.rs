@@ -4,11 +4,11 @@ use crate::args::{FormatArg, KeysArg, PresetArg, PruningArg, Quantize, TrainerAr
 use crate::out::{Bars, Out};
 use accllm_device::{Error, Result, output};
 use accllm_hw::config::open;
-use accllm_quant::config::LlamaConfig;
-use accllm_quant::model::{QuantModel, WeightFormat};
-use accllm_quant::perplexity::{Protocol, Windowing, perplexity, plain_stream};
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::model::{QuantModel, WeightFormat};
+use accllm_llm::perplexity::{Protocol, Windowing, perplexity, plain_stream};
+use accllm_llm::tokenizer::TextTokenizer;
 use accllm_quant::quantize::Pruning;
-use accllm_quant::tokenizer::TextTokenizer;
 use accllm_quant::transform::Keys;
 use accllm_text::bundled;
 use accllm_text::calibration::{self, Calibration};

@@ -2,13 +2,13 @@
 
 use super::hooked::{Hook, Hooked};
 use super::*;
-use crate::Result;
-use crate::float::{LayerStore, Layers};
 use crate::gpu::cuda::Cuda;
 use crate::gpu::device::{Arg, Product};
 use crate::gpu::group::together;
 use crate::gpu::train::{run_on, write_on, write_together};
 use crate::gpu::{Order, Recipe, Report, Stage, Task};
+use accllm_llm::Result;
+use accllm_llm::float::{LayerStore, Layers};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! Writing: what is forced, what is likeliest, and that draws follow the distribution.
 
 use super::*;
-use crate::float::NoTap;
 use crate::gpu::write::{Writing, write};
+use accllm_llm::float::NoTap;
 
 const LENGTH: usize = 40;
 

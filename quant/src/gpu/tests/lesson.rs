@@ -20,7 +20,7 @@ fn train(
     recipe: &Recipe,
     folder: Option<&Path>,
     stages: &mut Vec<Stage>,
-) -> crate::Result<(Trained, Vec<u32>)> {
+) -> accllm_llm::Result<(Trained, Vec<u32>)> {
     let mut show = |r: crate::gpu::Report| {
         assert!(r.loss.is_none_or(f64::is_finite));
         stages.push(r.stage);
@@ -172,8 +172,8 @@ impl Hook for Noted {
         &self,
         kernel: &'static str,
         arguments: &[Arg],
-        work: &dyn Fn() -> crate::Result<()>,
-    ) -> crate::Result<()> {
+        work: &dyn Fn() -> accllm_llm::Result<()>,
+    ) -> accllm_llm::Result<()> {
         self.0.borrow_mut().push((kernel, arguments.iter().map(|a| a.word()).collect()));
         work()
     }
