@@ -75,7 +75,7 @@ STUDIES = {
     "smollm2": (
         [("format", "format", 0), ("bits a weight", "decode.bits_per_weight", 2), ("window", "window", 0),
          ("tokens/s", "decode.tokens_per_s", 0), ("J a token", "decode.joules_per_token", 4), ("perplexity", "decode.perplexity", 2)],
-        ("decode.tokens_per_s", "decode.perplexity", "window"),
+        ("decode.tokens_per_s", "decode.perplexity", "format"),
     ),
 }
 # Studies whose front runs on the RTL too (minutes a point). Most of the others would build an engine for each point.
@@ -105,7 +105,18 @@ def shown(text, digits):
     try:
         return f"{float(text):,.{digits}f}"
     except ValueError:
-        return text.strip("{}").replace('"', "").replace(" = ", " ") or "-"
+        words = text.strip("{}").replace('"', "").replace(" = ", " ")
+        return formats(words) or "-"
+
+
+def formats(words):
+    """`down:w4,gate:w2s,...` as the format of most layers, and the layers that have another."""
+    each = [pair.split(":") for pair in words.split(",")]
+    if len(each) < 7 or any(len(pair) != 2 for pair in each):
+        return words
+    kinds = [kind for _, kind in each]
+    most = max(sorted(set(kinds)), key=kinds.count)
+    return ", ".join([most, *(f"{linear} {kind}" for linear, kind in each if kind != most)])
 
 
 def error(point):

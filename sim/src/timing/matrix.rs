@@ -17,14 +17,16 @@ pub(super) struct Work {
     pub beats: u64,
     /// Of them values; the rest are parameters and scales, a cycle each.
     pub values: u64,
+    /// Those of a step.
+    row_beats: u64,
     /// Value beats after which the next parameter beat comes, and the next scale beat; the largest number where none does.
     params: u64,
     scales: u64,
     /// Cycles of a value beat.
     pub each: u64,
-    /// Cycles of the drain: all results; those of the last entry.
-    pub drain: u64,
-    pub last_entry: u64,
+    /// Cycles of the drain: an entry's results; those of a step's last entry.
+    entry: u64,
+    last_entry: u64,
     /// Steps, and entries that a step uses.
     pub steps: u64,
     pub lane_steps: u64,
@@ -65,14 +67,14 @@ pub(super) fn work(o: &Operation, config: &Config, constants: &Constants) -> Opt
             ((lanes.min(rows) >> half) * words, (last_rows >> half) * words)
         }
     };
-    let drain = steps * ((lane_steps - 1) * entry + last_entry);
     let mut work = Work {
         beats: s.beats * s.count,
         values: steps * row_beats,
+        row_beats,
         params: together.saturating_mul(row_beats),
         scales: if scaled { 8 } else { u64::MAX },
         each: lane_steps * halves,
-        drain,
+        entry,
         last_entry,
         steps,
         lane_steps,
@@ -85,7 +87,7 @@ pub(super) fn work(o: &Operation, config: &Config, constants: &Constants) -> Opt
     let step = (row_beats * work.each) as f64;
     let used = step - (lane_steps as f64 - 1.0) + (lat::SUMS + lat::ENTRY + 1) as f64 + entry as f64 - 1.0;
     let turn = used * lane_steps as f64 / entries;
-    work.pace = turn.max(drain as f64 / steps as f64).max(step) / row_beats as f64;
+    work.pace = turn.max(((lane_steps - 1) * entry + last_entry) as f64).max(step) / row_beats as f64;
     work.ahead = (entries as u64 / lane_steps).max(1) * row_beats;
     Some(work)
 }
@@ -136,8 +138,8 @@ struct Running {
     base: f64,
     begun: bool,
     first: u64,
-    /// When its first beat was taken.
-    popped: u64,
+    /// When its q_sums are there, for a MATK.
+    summed: u64,
     /// Cycles that it waited for beats.
     waited: f64,
 }
@@ -162,12 +164,12 @@ pub(super) struct Matrix {
     config: Config,
     link: u64,
     running: VecDeque<Running>,
-    /// Last decision of the issue walker, of the drain walker, of the fetch of q_sums.
+    /// Last decision of the issue walker, last read of the drain walker, last cycle of the fetch of q_sums.
     issued: u64,
     drained: u64,
     summed: u64,
-    /// Words written to vector memory: from one cycle on, before another, how many.
-    writes: VecDeque<(u64, u64, f64)>,
+    /// When words are written to vector memory: first cycle, how many, one a cycle.
+    writes: VecDeque<(u64, u64)>,
 }
 
 impl Matrix {
@@ -193,7 +195,7 @@ impl Matrix {
             base: 0.0,
             begun: false,
             first: 0,
-            popped: 0,
+            summed: 0,
             waited: 0.0,
         });
     }
@@ -211,40 +213,53 @@ impl Matrix {
             r.begun = true;
             r.first = (r.started.at + lat::MAT_START).max(self.issued + 1);
             r.base = r.first as f64;
+            // A MATK needs its q_sums; others pass the fetch in order.
+            self.summed = match r.started.operation.op {
+                Op::MATK => (r.started.at + lat::Q_SUMS).max(self.summed + 2) + w.rows,
+                _ => (r.started.at + 2).max(self.summed + 1),
+            };
+            r.summed = if r.started.operation.op == Op::MATK { self.summed } else { 0 };
         }
         let free = r.base;
         for (i, &(beat, cycle)) in piece.knots.iter().enumerate() {
             r.base = r.base.max(cycle as f64 - w.before(r.taken + beat));
             let until = piece.knots.get(i + 1).map_or(piece.beats, |next| next.0);
             pops.push(w, r.base, r.taken + until, until - beat);
+            let values = [beat, until].map(|b| w.values_in(r.taken + b));
+            for step in values[0] / w.row_beats..values[1] / w.row_beats {
+                let last = w.through((step + 1) * w.row_beats - 1) - 1;
+                let sums = (r.base + w.before(last)) as u64 + w.each - w.lane_steps + lat::SUMS;
+                for entry in 0..w.lane_steps {
+                    let n = if entry + 1 < w.lane_steps { w.entry } else { w.last_entry };
+                    let read = (sums + entry).max(self.drained + 1).max(r.summed);
+                    self.drained = read + n - 1;
+                    if r.started.operation.op != Op::MATK {
+                        self.writes.push_back((read + lat::RESULTS + 2 * self.link + lat::WRITE_PORT, n));
+                    }
+                }
+            }
         }
         r.waited += r.base - free;
-        let first = (r.base + w.before(r.taken)) as u64;
-        if r.taken == 0 {
-            r.popped = first;
-        }
-        let last = (r.base + w.before(r.taken + piece.beats - 1)) as u64;
         r.taken += piece.beats;
-        if r.started.operation.op != Op::MATK {
-            // Its steps' results are written after a fixed time, at the drain's pace at most.
-            let share = piece.beats as f64 / w.beats as f64 * w.drain as f64;
-            let way = lat::SUMS + lat::RESULTS + 2 * self.link + lat::WRITE_PORT;
-            let from = (first + way).max(self.writes.back().map_or(0, |b| b.1));
-            let to = (last + w.each + way).max(from + share as u64);
-            self.writes.push_back((from, to, share));
-        }
     }
 
-    /// Words that the unit writes to vector memory from one cycle on and before another; forgets those before.
-    pub fn written(&mut self, from: u64, to: u64) -> f64 {
-        while self.writes.front().is_some_and(|w| w.1 <= from) {
+    /// The cycle of the last of `words` words that the vector unit writes from cycle `first` on, one a cycle where this unit
+    /// writes none. Forgets this unit's writes before.
+    pub fn written(&mut self, first: u64, words: u64) -> u64 {
+        while self.writes.front().is_some_and(|w| w.0 + w.1 <= first) {
             self.writes.pop_front();
         }
-        let inside = |&(a, b, count): &(u64, u64, f64)| {
-            let overlap = b.min(to).saturating_sub(a.max(from));
-            count * overlap as f64 / (b - a).max(1) as f64
-        };
-        self.writes.iter().take_while(|w| w.0 < to).map(inside).sum()
+        let (mut at, mut left) = (first, words);
+        for &(from, n) in &self.writes {
+            let free = from.saturating_sub(at).min(left);
+            left -= free;
+            at += free;
+            if left == 0 {
+                break;
+            }
+            at = at.max(from + n);
+        }
+        at + left - 1
     }
 
     /// Ends the oldest operation if all its beats are taken.
@@ -276,24 +291,8 @@ impl Matrix {
         };
         let end = r.base + w.before(w.beats - 1) + w.each as f64 - 1.0;
         let last = end as u64;
-        // A MATK needs its q_sums; others pass the fetch in order.
-        let summed = match r.started.operation.op {
-            Op::MATK => (r.started.at + lat::Q_SUMS).max(self.summed + 2) + w.rows,
-            _ => (r.started.at + 2).max(self.summed + 1),
-        };
-        self.summed = summed;
-        // The first entry's sums are there after its beats.
-        let side = u64::from(w.beats > w.values);
-        let sums = r.popped + side + (w.values / w.steps * w.each).saturating_sub(w.lane_steps) + lat::SUMS;
-        let begin_drain = (self.drained + 1).max(sums);
-        let begin_drain =
-            if r.started.operation.op == Op::MATK { begin_drain.max(summed) } else { begin_drain };
-        let step_drain = w.drain / w.steps;
-        let drained = (begin_drain + w.drain - 1)
-            .max((last + lat::SUMS + step_drain).saturating_sub(w.lane_steps))
-            .max(last + lat::SUMS + w.last_entry - 1);
         self.issued = last;
-        self.drained = drained;
+        let drained = self.drained;
         let computing = w.computing();
         let parameters = w.beats - w.values;
         let ended = Ended {

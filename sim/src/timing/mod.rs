@@ -195,10 +195,9 @@ struct Run {
 struct Writing {
     started: queue::Started,
     ran: vector::Ran,
-    /// Its first write.
+    /// Its first write, and how many.
     from: u64,
-    /// Cycles by which it is late already.
-    late: u64,
+    words: u64,
 }
 
 const PRE: usize = 0;
@@ -433,8 +432,8 @@ impl Run {
         let Some(ran) = ran else { return Ok(()) };
         match pass.filter(|_| to_memory(&s.operation)) {
             Some(p) => {
-                let from = ran.done - p.steps.min(ran.done);
-                self.writing = Some(Writing { started: s, ran, from, late: 0 });
+                let from = (ran.done + 1).saturating_sub(lat::WRITTEN + p.steps);
+                self.writing = Some(Writing { started: s, ran, from, words: p.steps });
             }
             None => self.ran(&s, &ran),
         }
@@ -444,11 +443,10 @@ impl Run {
     /// The matrix unit's writes go first: for each of them the vector unit's are a cycle later.
     fn written(&mut self) -> Result<(), TimingError> {
         let Some(mut w) = self.writing.take() else { return Ok(()) };
-        let late = self.matrix.written(w.from, w.ran.done) as u64;
-        if late > w.late {
-            w.ran.done += late - w.late;
-            self.vector.delay(late - w.late);
-            w.late = late;
+        let done = self.matrix.written(w.from, w.words) + lat::WRITTEN;
+        if done > w.ran.done {
+            self.vector.delay(done - w.ran.done);
+            w.ran.done = done;
             self.writing = Some(w);
             return Ok(());
         }
