@@ -99,26 +99,42 @@ DEVICE u32 mixed(u32 x) {
     return x ^ (x >> 16);
 }
 
-// The state of a sequence: its beginning in the pool, and tokens since.
+// The state of a sequence: its beginning in the pool, tokens since, and how many its document still gets.
 struct Writer {
-    u32 prompt, age;
+    u32 prompt, age, left;
 };
 
-// The next token of each sequence, a block each (`position[1]` is the number of the first): forced while its beginning lasts; the likeliest for three tokens after a beginning of
-// one token; else drawn (the largest of logit plus Gumbel noise). After an end token comes a new beginning.
-KERNEL sample(const bf16* logits, u32* text, Writer* writers, const u32* prompts, const u32* lengths, int pool, int longest,
-              u32 end, u32 other_end, u32 seed, int room, const u32* position) {
+// The next token of each sequence, a block each (`position[1]` is the number of the first): forced while its beginning lasts; the
+// likeliest for three tokens after a beginning of one token; else drawn (the largest of logit plus Gumbel noise) from those whose
+// logit is at most -`least` below the largest. A document ends with an end token or when it has had its tokens, `shortest` and up
+// to `more` besides; then comes a new one, or what `then` says: twice the number of a beginning that follows an end token, with 1
+// added if it follows the last token instead (two times of three), all ones for none.
+KERNEL sample(const bf16* logits, u32* text, Writer* writers, const u32* prompts, const u32* lengths, const u32* then, int pool,
+              int longest, float least, int shortest, int more, u32 end, u32 other_end, u32 seed, int room, const u32* position) {
     __shared__ float best[32];
     __shared__ u32 which[32];
     u32 row = blockIdx.x, at = *position, first = position[1];
     Writer w = writers[row];
     u32 length = lengths[w.prompt];
-    bool likeliest = length == 1 && w.age < 4;
+    bool forced = w.age < length, likeliest = length == 1 && w.age < 4;
     u32 noise = mixed(seed ^ mixed((first + row) * 2654435761u ^ mixed(at)));
     float most = -1e30f;
     u32 token = 0;
-    if (w.age >= length) {
+    if (!forced) {
         const uint4* z = (const uint4*)(logits + (u64)row * VOCAB);
+        float top = -1e30f;
+        for (int i = threadIdx.x; i < VOCAB / 8; i += blockDim.x) {
+            uint4 x = z[i];
+            u32 v[4] = {x.x, x.y, x.z, x.w};
+#pragma unroll
+            for (int k = 0; k < 4; k++) top = fmaxf(top, fmaxf(low_of(v[k]), high_of(v[k])));
+        }
+        top = warp_max(top);
+        if (threadIdx.x % 32 == 0) best[threadIdx.x / 32] = top;
+        __syncthreads();
+        for (int i = 0; i < blockDim.x / 32; i++) top = fmaxf(top, best[i]);
+        __syncthreads();
+        float cut = likeliest ? top : top + least;
         for (int i = threadIdx.x; i < VOCAB / 8; i += blockDim.x) {
             uint4 x = z[i];
             u32 v[4] = {x.x, x.y, x.z, x.w};
@@ -126,7 +142,8 @@ KERNEL sample(const bf16* logits, u32* text, Writer* writers, const u32* prompts
             for (int k = 0; k < 8; k++) {
                 u32 id = i * 8 + k;
                 float s = k & 1 ? high_of(v[k / 2]) : low_of(v[k / 2]);
-                if (!likeliest) s -= __logf(-__logf(((mixed(noise ^ (id * 0x9e3779b9u)) >> 8) + 0.5f) * (1.0f / 16777216.0f)));
+                if (s < cut) continue;
+                s -= __logf(-__logf(((mixed(noise ^ (id * 0x9e3779b9u)) >> 8) + 0.5f) * (1.0f / 16777216.0f)));
                 if (s > most) most = s, token = id;
             }
         }
@@ -139,14 +156,21 @@ KERNEL sample(const bf16* logits, u32* text, Writer* writers, const u32* prompts
     }
     __syncthreads();
     if (threadIdx.x == 0) {
-        if (w.age < length) {
+        if (forced) {
             token = prompts[w.prompt * longest + w.age];
         } else {
             for (int i = 1; i < blockDim.x / 32; i++)
                 if (best[i] > most) most = best[i], token = which[i];
+            w.left--;
         }
         w.age++;
-        if (token == end || token == other_end) w.age = 0, w.prompt = mixed(noise + 1) % pool;
+        bool ended = !forced && (token == end || token == other_end), full = !forced && w.left == 0;
+        if (ended || full) {
+            u32 next = then[w.prompt];
+            bool on = next != FULL && (next & 1 ? !ended && mixed(noise + 3) % 3 : !full);
+            w.age = 0, w.prompt = on ? next >> 1 : mixed(noise + 1) % pool;
+            if (full || !on) w.left = shortest + mixed(noise + 2) % (more + 1);
+        }
         writers[row] = w;
         text[(u64)row * room + at + 1] = token;
     }

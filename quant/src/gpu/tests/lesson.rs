@@ -25,10 +25,10 @@ fn train(
         assert!(r.loss.is_none_or(f64::is_finite));
         stages.push(r.stage);
     };
-    let beginnings = [vec![5], vec![30, 31]];
+    let beginnings = vec![vec![5], vec![30, 31]].into();
     let order = Order { model: teacher, beginnings: &beginnings, recipe, folder };
     let text = kept_or_written(&order, || write_on(device, &order, &mut show))?;
-    let task = Task { model: teacher, start: Some(start), text: &text, formats, recipe, folder };
+    let task = Task { model: teacher, start: Some(start), text: &text, watched: &[], formats, recipe, folder };
     Ok((train_on(device, &task, &mut show)?.unwrap(), text))
 }
 
@@ -107,6 +107,7 @@ fn a_start_of_other_sizes_is_refused() {
             model: &teacher,
             start: Some(&start),
             text: &text,
+            watched: &[],
             formats: &SPARSE,
             recipe: &recipe,
             folder: None,
