@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Random blocks of ggml's types and their values by the `gguf` package, as test data for quant/tests/gguf.rs.
+"""Random blocks of ggml's types and their values by the `gguf` package, as test data for llm/tests/gguf.rs.
 
-usage: pip install numpy gguf; tools/reference_blocks.py > quant/tests/data/ggml_blocks.json
+usage: pip install numpy gguf; tools/reference_blocks.py > llm/tests/data/ggml_blocks.json
 """
 
 import json

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Top-20 logits and token ids of some prompts by an implementation of its own, as test data for quant/tests/smollm2.rs.
+"""Top-20 logits and token ids of some prompts by an implementation of its own, as test data for llm/tests/smollm2.rs.
 
 Reads the GGUF file with the `gguf` package, computes with numpy (f64) in the GGUF's own order of q and k, and tokenizes with
 the `tokenizers` package from the published pre-tokenizer of SmolLM2.
 
-usage: pip install numpy gguf tokenizers; tools/reference_logits.py build/models/smollm2-135m-instruct.gguf > quant/tests/data/smollm2.json
+usage: pip install numpy gguf tokenizers; tools/reference_logits.py build/models/smollm2-135m-instruct.gguf > llm/tests/data/smollm2.json
 """
 
 import json

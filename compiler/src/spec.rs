@@ -3,7 +3,7 @@
 use crate::error::{Result, model};
 use accllm_hw::beat::WeightFormat;
 use accllm_hw::sizes::{Linear, Sizes};
-use accllm_quant::model::{Layer, Norm as QuantNorm, QuantModel, UNROTATED, different_leads};
+use accllm_llm::model::{Layer, Norm as QuantNorm, QuantModel, UNROTATED, different_leads};
 use serde::{Deserialize, Serialize};
 
 /// Constants of one RMSNorm.

@@ -7,7 +7,7 @@ use accllm_compiler::{MemoryImage, ModelSpec, Program, Settings};
 use accllm_hw::beat::{Beat, WeightFormat, get_nibble, get_param, get_w2d, unpack_w2s};
 use accllm_hw::config::{CONFIGS, PARAMS};
 use accllm_hw::sizes::{Linear, Sizes};
-use accllm_quant::model::{QuantModel, Weight};
+use accllm_llm::model::{QuantModel, Weight};
 
 fn weight<'a>(m: &'a QuantModel, s: &Stream) -> &'a Weight {
     s.layer.map_or(&m.head, |l| m.layers[l].linears().find(|(linear, _)| *linear == s.linear).unwrap().1)

@@ -6,7 +6,7 @@ use accllm_compiler::{Error, MemoryImage, ModelSpec, Program, Settings};
 use accllm_hw::config::find;
 use accllm_hw::fixed::{led_row, rope_row};
 use accllm_hw::sizes::Sizes;
-use accllm_quant::model::{QuantModel, UNROTATED};
+use accllm_llm::model::{QuantModel, UNROTATED};
 use std::collections::BTreeSet;
 
 fn led() -> Synthetic {

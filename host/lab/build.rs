@@ -8,7 +8,7 @@ const EVALUATORS: [&str; 13] = [
     "hw/src",
     "compiler/src",
     "sim/src",
-    "quant/src/model",
+    "llm/src/model",
     "host/lab/src/bench",
     "host/lab/src/shapes.rs",
     "host/lab/src/cost",

@@ -1,10 +1,10 @@
 //! Ranges of activations over a calibration text.
 
-use crate::config::LlamaConfig;
-use crate::float::{Behind, FloatModel, Site, Tap, Window, run_layer};
 use crate::head::hadamard;
-use crate::perplexity::Protocol;
-use crate::{Error, Result};
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::float::{Behind, FloatModel, Site, Tap, Window, run_layer};
+use accllm_llm::perplexity::Protocol;
+use accllm_llm::{Error, Result};
 use rayon::prelude::*;
 
 /// Value rows kept per layer for the choice of V's step.
@@ -331,8 +331,8 @@ impl Tap for Collector {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::float::Matrix;
     use crate::train::tests::{config, float_layer, random};
+    use accllm_llm::float::Matrix;
 
     fn model() -> FloatModel {
         let c = config();

@@ -1,14 +1,10 @@
-//! Checkpoint import, float reference, quantizer and integer reference model.
+//! Quantizer: from a float model to integers.
 //!
-//! The path of a model through this crate:
+//! [`calibrate`] measures activations, [`transform`] changes weights in ways that leave the outputs the same and help
+//! quantization, [`grid`] is what weights are rounded to, [`train`] and [`gpu`] train weights on it, and
+//! [`quantize`](mod@quantize) does all of it. Models before and after are those of the crate `accllm-llm`, errors too.
 //!
-//! 1. [`import`] opens a Hugging Face folder (`config.json` plus safetensors) or a GGUF file, and checks every tensor.
-//! 2. [`float`] holds the weights in f32 and runs them; its taps serve calibration and simulation.
-//! 3. [`calibrate`] measures activations, [`transform`] changes weights in ways that leave the outputs the same and help
-//!    quantization, [`grid`] is what weights are rounded to, and [`quantize`](mod@quantize) does all of it.
-//! 4. [`perplexity`] scores any model that implements [`perplexity::Scorer`] by a stated protocol.
-//!
-//! Nothing here panics on bad input: every problem is an [`Error`] that names what was wrong, where,
+//! Nothing here panics on bad input: every problem is an [`accllm_llm::Error`] that names what was wrong, where,
 //! and what to do.
 
 // Nothing panics on input: what fails is an error value.
@@ -19,23 +15,10 @@
 
 pub mod ablate;
 pub mod calibrate;
-pub mod config;
-pub mod error;
-pub mod export;
 mod file;
-pub mod float;
 pub mod gpu;
 pub mod grid;
 mod head;
-pub mod import;
-pub mod int;
-mod mapped;
-pub mod model;
-pub mod perplexity;
 pub mod quantize;
-mod simd;
-pub mod tokenizer;
 pub mod train;
 pub mod transform;
-
-pub use error::{Error, Result};

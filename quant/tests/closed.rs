@@ -2,9 +2,9 @@
 
 use super::support;
 
-use accllm_quant::import::load_model;
-use accllm_quant::model::WeightFormat;
-use accllm_quant::perplexity::{Protocol, perplexity};
+use accllm_llm::import::load_model;
+use accllm_llm::model::WeightFormat;
+use accllm_llm::perplexity::{Protocol, perplexity};
 use accllm_quant::quantize::{Closed, Pruning, closed_model};
 use support::{Outcome, data, small_float, small_text, stories};
 

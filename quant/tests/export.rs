@@ -2,11 +2,11 @@
 
 use super::support;
 
-use accllm_quant::export::{float, write, write_within};
-use accllm_quant::float::{FloatModel, NoTap};
-use accllm_quant::import::load_model;
-use accllm_quant::model::{QuantModel, WeightFormat};
-use accllm_quant::perplexity::{Protocol, perplexity};
+use accllm_llm::export::{float, write, write_within};
+use accllm_llm::float::{FloatModel, NoTap};
+use accllm_llm::import::load_model;
+use accllm_llm::model::{QuantModel, WeightFormat};
+use accllm_llm::perplexity::{Protocol, perplexity};
 use accllm_quant::quantize::{Options, quantize};
 use accllm_quant::transform::Keys;
 use std::path::Path;

@@ -2,12 +2,12 @@
 
 use super::support;
 
-use accllm_quant::config::LlamaConfig;
-use accllm_quant::export::{float, write};
-use accllm_quant::float::{FloatModel, NoTap};
-use accllm_quant::import::{load_model, load_model_within};
-use accllm_quant::int::{Logits, NoIntTap, Sequence};
-use accllm_quant::model::{QuantModel, WeightFormat};
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::export::{float, write};
+use accllm_llm::float::{FloatModel, NoTap};
+use accllm_llm::import::{load_model, load_model_within};
+use accllm_llm::int::{Logits, NoIntTap, Sequence};
+use accllm_llm::model::{QuantModel, WeightFormat};
 use accllm_quant::quantize::{Options, quantize};
 use accllm_quant::transform::Keys;
 use serde_json::Value;
@@ -151,7 +151,7 @@ fn longrope_of_a_gguf_file() -> Outcome {
 /// The comparison above sees each thing that a family has.
 #[test]
 fn nothing_of_a_family_goes_without() -> Outcome {
-    type Change = fn(&mut FloatModel) -> accllm_quant::Result<()>;
+    type Change = fn(&mut FloatModel) -> accllm_llm::Result<()>;
     let changes: [(&str, Change); 5] = [
         ("qwen2", |m| {
             m.layers.resident()?.iter_mut().for_each(|w| w.biases = Default::default());

@@ -4,8 +4,8 @@ use super::support;
 
 use accllm_hw::tensor::Tensor;
 use accllm_hw::{fixed, tables};
-use accllm_quant::int::{At, Logits, NoIntTap, Sequence};
-use accllm_quant::model::{LambdaShape, QuantModel};
+use accllm_llm::int::{At, Logits, NoIntTap, Sequence};
+use accllm_llm::model::{LambdaShape, QuantModel};
 use accllm_quant::quantize::Options;
 use std::collections::BTreeMap;
 use support::{Outcome, small_options, small_quant, small_text};
@@ -22,7 +22,7 @@ fn blocks_and_threads_do_not_matter() -> Outcome {
         let (model, text) = (model(wide)?, small_text(150));
         let run = |threads: usize, block: usize| -> Result<Vec<i32>, Box<dyn std::error::Error>> {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-            let all: accllm_quant::Result<_> = pool.install(|| {
+            let all: accllm_llm::Result<_> = pool.install(|| {
                 let mut session = Sequence::with_lambda(&model, SHAPE)?;
                 let mut all = Vec::new();
                 for part in text.chunks(block) {
@@ -139,7 +139,7 @@ fn the_ring_forgets_what_left_the_window() -> Outcome {
     model.layers.truncate(1);
     model.arch.sizes.layers = 1;
     let text = small_text(200);
-    let last = |text: &[u32]| -> accllm_quant::Result<Vec<i32>> {
+    let last = |text: &[u32]| -> accllm_llm::Result<Vec<i32>> {
         Sequence::with_lambda(&model, SHAPE)?.step(text, Logits::Last, &mut NoIntTap)
     };
     let with = |at: usize| {
@@ -170,7 +170,7 @@ fn bad_arguments_are_refused() -> Outcome {
 
 #[test]
 fn integers_stay_close_to_the_simulation() -> Outcome {
-    use accllm_quant::perplexity::{Protocol, perplexity};
+    use accllm_llm::perplexity::{Protocol, perplexity};
     use accllm_quant::quantize::{Simulated, quantize};
     let (float, text) = (support::small_float()?, small_text(640));
     let q = quantize(&float, &text, &small_options())?;
@@ -183,7 +183,7 @@ fn integers_stay_close_to_the_simulation() -> Outcome {
 
 #[test]
 fn hopeless_calibrations_are_refused() -> Outcome {
-    use accllm_quant::perplexity::Protocol;
+    use accllm_llm::perplexity::Protocol;
     use accllm_quant::quantize::quantize;
     let float = support::small_float()?;
     let refusal = |text: &[u32], options: Options| {
@@ -195,8 +195,7 @@ fn hopeless_calibrations_are_refused() -> Outcome {
     assert!(refusal(&[1, 50, 2, 3], window(4)).contains("token 50"));
     let bad = Options { migration: Some(f32::NAN), ..small_options() };
     assert!(refusal(&small_text(256), bad).contains("migration"));
-    let bad =
-        Options { layer_formats: vec![[accllm_quant::model::WeightFormat::W4; 7]; 3], ..small_options() };
+    let bad = Options { layer_formats: vec![[accllm_llm::model::WeightFormat::W4; 7]; 3], ..small_options() };
     assert!(refusal(&small_text(256), bad).contains("3 layers"));
     Ok(())
 }

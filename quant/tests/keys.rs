@@ -4,11 +4,11 @@ use super::support;
 
 use accllm_hw::fixed;
 use accllm_hw::tensor::Tensor;
+use accllm_llm::float::{FloatModel, NoTap};
+use accllm_llm::int::{At, Logits, NoIntTap, Sequence};
+use accllm_llm::model::{QuantModel, WeightFormat};
+use accllm_llm::perplexity::{Protocol, Scorer as _};
 use accllm_quant::calibrate::calibrate;
-use accllm_quant::float::{FloatModel, NoTap};
-use accllm_quant::int::{At, Logits, NoIntTap, Sequence};
-use accllm_quant::model::{QuantModel, WeightFormat};
-use accllm_quant::perplexity::{Protocol, Scorer as _};
 use accllm_quant::quantize::{Clip, KeyGrid, Options, Parts, Rounded, quantize, static_steps};
 use accllm_quant::transform::{KeySample, Keys, align_qk, match_keys};
 use std::collections::BTreeMap;
@@ -57,9 +57,7 @@ fn the_pair_with_the_constant_leads_and_the_logits_stay() -> Outcome {
         let wanted: Vec<u8> = (0..c.sizes.kv_heads).map(|head| (2 + (head + l) % 3) as u8).collect();
         assert_eq!(*heads, wanted, "layer {l}");
         let error = |lead| {
-            Ok::<_, accllm_quant::Error>(
-                align_qk(&c, &mut model.layer(l)?.into_owned(), l, &keys, lead).error,
-            )
+            Ok::<_, accllm_llm::Error>(align_qk(&c, &mut model.layer(l)?.into_owned(), l, &keys, lead).error)
         };
         let (led, aligned) = (error(true)?, error(false)?);
         println!("layer {l}: {led:.3} of the error is left, {aligned:.3} without a leading pair");
@@ -87,7 +85,7 @@ fn integers_are_led_too() -> Outcome {
     let logits = |m: &QuantModel| Sequence::new(m).step(&text, Logits::All, &mut NoIntTap);
     let unit = (-f32::from(quant.logit_frac)).exp2();
     let wanted = model.logits(&text, None, &mut NoTap)?;
-    let error = |m: &QuantModel| -> Result<f64, accllm_quant::Error> {
+    let error = |m: &QuantModel| -> Result<f64, accllm_llm::Error> {
         let pairs = wanted.iter().zip(logits(m)?).map(|(a, b)| (f64::from(*a), f64::from(b as f32 * unit)));
         let (wrong, all) = pairs.fold((0.0, 0.0), |s, (a, b)| (s.0 + (a - b).powi(2), s.1 + a * a));
         Ok(wrong / all)
@@ -152,7 +150,7 @@ fn the_simulation_is_led_too() -> Outcome {
     match_keys(&mut moved, &sample(&model)?, Keys::Led)?;
     let window = Protocol { window: 48, windows: None };
     let steps = static_steps(&moved, &calibrate(&moved, &text, window)?, Clip::None)?;
-    let error = |model: &FloatModel| -> Result<f64, accllm_quant::Error> {
+    let error = |model: &FloatModel| -> Result<f64, accllm_llm::Error> {
         let parts = Parts { key: Some(KeyGrid::Token), ..Parts::default() };
         let rounded = Rounded { model, steps: &steps, parts, prefix: 0, lambda: None };
         let pairs = rounded.nll(&text)?.into_iter().zip(model.nll(&text)?);

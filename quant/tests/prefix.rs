@@ -2,9 +2,9 @@
 
 use super::support;
 
-use accllm_quant::int::{Logits, NoIntTap, Sequence};
-use accllm_quant::model::{LambdaShape, Prefix, QuantModel, WeightFormat};
-use accllm_quant::perplexity::{Protocol, Scorer as _, nll_of_logits};
+use accllm_llm::int::{Logits, NoIntTap, Sequence};
+use accllm_llm::model::{LambdaShape, Prefix, QuantModel, WeightFormat};
+use accllm_llm::perplexity::{Protocol, Scorer as _, nll_of_logits};
 use accllm_quant::quantize::{Closed, Options, quantize};
 use accllm_quant::transform::Keys;
 use std::path::Path;
@@ -33,7 +33,7 @@ fn model(prefix: &[u32]) -> Result<QuantModel, Box<dyn std::error::Error>> {
 }
 
 /// Logits of `text` in a session.
-fn logits(session: &mut Sequence<'_>, text: &[u32]) -> Result<Vec<f32>, accllm_quant::Error> {
+fn logits(session: &mut Sequence<'_>, text: &[u32]) -> Result<Vec<f32>, accllm_llm::Error> {
     Ok(session.step(text, Logits::All, &mut NoIntTap)?.into_iter().map(|v| v as f32).collect())
 }
 
@@ -53,7 +53,7 @@ fn keys_and_values_are_those_of_the_tokens() -> Outcome {
         for head in 0..a.sizes.kv_heads {
             let own = computed.head_cache(layer, head)?;
             let given = model.prefix_head(layer, head);
-            let reals = |c: &accllm_quant::model::HeadCache| -> Vec<f32> {
+            let reals = |c: &accllm_llm::model::HeadCache| -> Vec<f32> {
                 let steps = c.k_meta.iter().flat_map(|m| [*m; 64]);
                 c.k.iter().zip(steps).map(|(k, (s, b))| f32::from(b) + f32::from(*k) * f32::from(s)).collect()
             };
@@ -118,7 +118,7 @@ fn shapes_are_those_behind_them() -> Outcome {
     float.embed.data[7 * width..8 * width].fill(0.0);
     float.embed.data[7 * width] = 400.0;
     let text: Vec<u32> = small_text(256).into_iter().filter(|t| *t != 7).collect();
-    let gains = |prefix: &[u32]| -> Result<[f32; 2], accllm_quant::Error> {
+    let gains = |prefix: &[u32]| -> Result<[f32; 2], accllm_llm::Error> {
         let closed = Closed { feedback: false, correct: false, rounds: 0, ..Closed::default() };
         let options = Options { migration: Some(1.0), keys: Keys::Plain, closed, ..options(prefix) };
         let model = quantize(&float, &text, &options)?.model;

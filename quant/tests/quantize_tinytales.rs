@@ -2,9 +2,9 @@
 
 use super::support;
 
-use accllm_quant::import::load_model;
-use accllm_quant::model::{LambdaShape, WeightFormat};
-use accllm_quant::perplexity::{Protocol, perplexity};
+use accllm_llm::import::load_model;
+use accllm_llm::model::{LambdaShape, WeightFormat};
+use accllm_llm::perplexity::{Protocol, perplexity};
 use accllm_quant::quantize::{Closed, Options, quantize, step_table};
 use support::{Outcome, data, stories};
 

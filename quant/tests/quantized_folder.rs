@@ -2,7 +2,7 @@
 
 use super::support;
 
-use accllm_quant::model::{QuantModel, WeightFormat};
+use accllm_llm::model::{QuantModel, WeightFormat};
 use accllm_quant::quantize::Options;
 use proptest::prelude::*;
 use safetensors::Dtype;

@@ -1,8 +1,8 @@
 //! Weights that lie on a W2 grid are recovered from their stored, rounded values.
 
-use accllm_quant::float::Matrix;
+use accllm_llm::float::Matrix;
+use accllm_llm::model::{Levels, WeightFormat};
 use accllm_quant::grid::GridWeight;
-use accllm_quant::model::{Levels, WeightFormat};
 use accllm_quant::quantize::recover;
 use proptest::prelude::*;
 

@@ -4,9 +4,9 @@
 use super::support;
 
 use accllm_hw::rope::{Rope, Scaling};
-use accllm_quant::config::LlamaConfig;
-use accllm_quant::import::load_model;
-use accllm_quant::model::QuantModel;
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::import::load_model;
+use accllm_llm::model::QuantModel;
 use accllm_quant::quantize::quantize;
 use serde_json::{Value, json};
 use std::path::Path;

@@ -2,7 +2,7 @@
 
 use super::support;
 
-use accllm_quant::float::{FloatModel, NoTap, SelfText};
+use accllm_llm::float::{FloatModel, NoTap, SelfText};
 use accllm_quant::quantize::self_text;
 use support::{Outcome, small_float};
 

@@ -2,8 +2,8 @@
 
 use super::support;
 
-use accllm_quant::float::{FloatModel, NoTap, Site};
-use accllm_quant::perplexity::Protocol;
+use accllm_llm::float::{FloatModel, NoTap, Site};
+use accllm_llm::perplexity::Protocol;
 use accllm_quant::quantize::{Closed, FORMATS, Inputs, divergence, sensitivity};
 use support::{Outcome, small_float, small_text};
 
@@ -15,7 +15,7 @@ fn it_is_the_divergence_of_the_model_with_that_linear_quantized() -> Outcome {
     let calls = std::cell::Cell::new(0);
     let all = sensitivity(&model, &text, protocol, &compared, None, &|| calls.set(calls.get() + 1))?;
     assert_eq!((all.len(), calls.get()), (model.config.sizes.layers, 21 * model.config.sizes.layers));
-    let of = |model: &FloatModel| -> Result<Vec<Vec<f32>>, accllm_quant::Error> {
+    let of = |model: &FloatModel| -> Result<Vec<Vec<f32>>, accllm_llm::Error> {
         compared.map(|w| model.logits(w, None, &mut NoTap)).into_iter().collect()
     };
     let reference = of(&model)?;

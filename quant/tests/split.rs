@@ -2,10 +2,10 @@
 
 use super::support;
 
+use accllm_llm::float::{FloatModel, NoTap, Site};
+use accllm_llm::model::WeightFormat;
+use accllm_llm::perplexity::Protocol;
 use accllm_quant::calibrate::{Calibration, calibrate};
-use accllm_quant::float::{FloatModel, NoTap, Site};
-use accllm_quant::model::WeightFormat;
-use accllm_quant::perplexity::Protocol;
 use accllm_quant::quantize::{Options, quantize};
 use accllm_quant::transform::{KeySample, Keys, align_qk, split_down, split_model, split_values};
 use support::{Outcome, small_float, small_options, small_text};

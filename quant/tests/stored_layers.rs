@@ -3,9 +3,9 @@
 use super::support;
 
 use accllm_hw::lambda::LambdaShape;
-use accllm_quant::float::{FloatModel, Layers, NoTap};
-use accllm_quant::import::{load_model, load_model_within};
-use accllm_quant::perplexity::{Protocol, perplexity};
+use accllm_llm::float::{FloatModel, Layers, NoTap};
+use accllm_llm::import::{load_model, load_model_within};
+use accllm_llm::perplexity::{Protocol, perplexity};
 use accllm_quant::quantize::quantize;
 use support::{CONFIG, Outcome, small_options, small_text, tensors, write_folder};
 

@@ -2,9 +2,9 @@
 
 use super::support;
 
-use accllm_quant::float::FloatModel;
-use accllm_quant::model::{QuantModel, WeightFormat};
-use accllm_quant::perplexity::Protocol;
+use accllm_llm::float::FloatModel;
+use accllm_llm::model::{QuantModel, WeightFormat};
+use accllm_llm::perplexity::Protocol;
 use accllm_quant::quantize::{Closed, Options, quantize_with};
 use accllm_quant::train::{Reached, Training};
 use accllm_quant::transform::Keys;

@@ -2,11 +2,11 @@
 
 use super::support;
 
+use accllm_llm::float::{FloatModel, Matrix, NoTap};
+use accllm_llm::import::load_model;
+use accllm_llm::model::WeightFormat;
+use accllm_llm::perplexity::Protocol;
 use accllm_quant::calibrate::{Calibration, calibrate};
-use accllm_quant::float::{FloatModel, Matrix, NoTap};
-use accllm_quant::import::load_model;
-use accllm_quant::model::WeightFormat;
-use accllm_quant::perplexity::Protocol;
 use accllm_quant::transform::{
     PairPower, balance_qk, choose_head, choose_layer, migrate_head, migrate_layer, order_channels,
     rotate_residual, rotate_values,

@@ -7,7 +7,7 @@ use accllm_device::{
     Compared, Device as _, GoldenDevice, LockstepDevice, MemoryKind, Verilator, VerilatorOptions,
 };
 use accllm_hw::config::Config;
-use accllm_quant::model::QuantModel;
+use accllm_llm::model::QuantModel;
 use accllm_sim::verilate::OptLevel;
 use accllm_text::calibration::Calibration;
 use accllm_text::model::{Ready, Source};

@@ -4,7 +4,7 @@ use accllm_compiler::synthetic::{Synthetic, shapes};
 use accllm_compiler::{MemoryImage, ModelSpec, Program, Settings, Step};
 use accllm_device::{Device, GoldenDevice, MemoryKind, PairDevice, Verilator};
 use accllm_hw::config::{CONFIGS, Config, find};
-use accllm_quant::model::QuantModel;
+use accllm_llm::model::QuantModel;
 use accllm_tests::rtl;
 use accllm_text::runner::Batch;
 

@@ -3,8 +3,8 @@
 
 use accllm_device::MemoryKind;
 use accllm_hw::config::{CONFIGS, find};
+use accllm_llm::model::QuantModel;
 use accllm_models as support;
-use accllm_quant::model::QuantModel;
 use accllm_quant::quantize::{Options, quantize};
 use accllm_quant::transform::Keys;
 use accllm_tests::{Compiled, ragged, rtl};

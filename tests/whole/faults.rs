@@ -3,7 +3,7 @@
 use accllm_compiler::synthetic::Synthetic;
 use accllm_device::{GoldenDevice, MemoryKind, Verilator, VerilatorOptions};
 use accllm_hw::config::{BEAT_BYTES, find};
-use accllm_quant::model::QuantModel;
+use accllm_llm::model::QuantModel;
 use accllm_tests::{Compiled, changed_rtl, rtl};
 use accllm_text::runner::Runner as _;
 

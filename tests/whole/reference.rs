@@ -5,7 +5,7 @@ use accllm_hw::config::CONFIGS;
 use accllm_hw::fixed::rope_row;
 use accllm_hw::rope::Scaling;
 use accllm_hw::sizes::Sizes;
-use accllm_quant::model::{LambdaShape, QuantModel};
+use accllm_llm::model::{LambdaShape, QuantModel};
 use accllm_tests::{Compiled, past_the_wrap, ragged};
 
 #[test]

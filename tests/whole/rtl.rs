@@ -3,7 +3,7 @@
 use accllm_compiler::synthetic::shapes;
 use accllm_device::{Device as _, MemoryKind};
 use accllm_hw::config::{Config, find};
-use accllm_quant::model::LambdaShape;
+use accllm_llm::model::LambdaShape;
 use accllm_tests::{Compiled, bundled, past_the_wrap, ragged, rtl};
 use accllm_text::generate::{Request, generate};
 use accllm_text::runner::Reference;

@@ -2,8 +2,8 @@
 
 use accllm_device::{Device as _, MemoryKind};
 use accllm_hw::config::find;
-use accllm_quant::model::{LambdaShape, WeightFormat};
-use accllm_quant::perplexity::{Protocol, plain_stream};
+use accllm_llm::model::{LambdaShape, WeightFormat};
+use accllm_llm::perplexity::{Protocol, plain_stream};
 use accllm_quant::quantize::{Closed, Options, quantize};
 use accllm_tests::{Compiled, rtl};
 use accllm_text::generate::{Request, generate};

@@ -3,7 +3,7 @@
 
 use crate::spec::ModelSpec;
 use accllm_hw::sizes::Linear;
-use accllm_quant::model::{QuantModel, Weight};
+use accllm_llm::model::{QuantModel, Weight};
 use std::borrow::Cow;
 
 /// A row of a linear layer.
@@ -53,7 +53,7 @@ pub trait ModelSource: Sync {
     /// Embedding of a token.
     fn embed(&self, token: usize) -> Option<Cow<'_, [i16]>>;
 
-    /// Leading RoPE pair of each KV head of a layer; none: all 0. `accllm_quant::model::UNROTATED` for all of them in a
+    /// Leading RoPE pair of each KV head of a layer; none: all 0. `accllm_llm::model::UNROTATED` for all of them in a
     /// layer without rotation.
     fn leads(&self, layer: usize) -> Cow<'_, [u8]>;
 

@@ -6,7 +6,7 @@ use crate::label::Span;
 use crate::spec::ModelSpec;
 use accllm_hw::config::{Config, GROUP};
 use accllm_hw::sizes::{Linear, Sizes};
-use accllm_quant::model::{LambdaShape, MAX_VISIBLE};
+use accllm_llm::model::{LambdaShape, MAX_VISIBLE};
 use serde::{Deserialize, Serialize};
 
 /// Choices of a compilation.

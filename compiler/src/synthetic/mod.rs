@@ -17,7 +17,7 @@ use crate::spec::{LayerConsts, Norm};
 use accllm_hw::beat::WeightFormat;
 use accllm_hw::rope::Rope;
 use accllm_hw::sizes::{Linear, Sizes};
-use accllm_quant::model::{self as quant, Arch, LambdaShape, Layer, LayerConstants, Prefix, QuantModel};
+use accllm_llm::model::{self as quant, Arch, LambdaShape, Layer, LayerConstants, Prefix, QuantModel};
 
 /// What to make.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,7 +3,7 @@
 use super::Synthetic;
 use accllm_hw::beat::WeightFormat;
 use accllm_hw::sizes::{Linear, Sizes};
-use accllm_quant::model::LambdaShape;
+use accllm_llm::model::LambdaShape;
 
 /// [`Synthetic::SIZES`] with these: hidden, ff, layers, heads, kv_heads, head_dim, vocab.
 fn sizes([hidden, ff, layers, heads, kv_heads, head_dim, vocab]: [usize; 7]) -> Sizes {

@@ -7,7 +7,7 @@ use crate::spec::{LayerConsts, LayerSpec, ModelSpec, Norm, lead_groups};
 use accllm_hw::beat::WeightFormat;
 use accllm_hw::config::GROUP;
 use accllm_hw::sizes::Linear;
-use accllm_quant::model::UNROTATED;
+use accllm_llm::model::UNROTATED;
 use std::borrow::Cow;
 
 /// First element of the seeds' paths.

@@ -11,7 +11,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Error {
     /// Import, quantization or the reference model.
     #[error(transparent)]
-    Quant(#[from] accllm_quant::Error),
+    Quant(#[from] accllm_llm::Error),
     /// Compilation, or a program file.
     #[error(transparent)]
     Compiler(#[from] accllm_compiler::Error),

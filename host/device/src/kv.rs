@@ -5,7 +5,7 @@ use crate::Result;
 use accllm_compiler::Layout;
 use accllm_hw::beat::{Beat, get_nibble, get_param, key_of_param, key_param, set_nibble, set_param};
 use accllm_hw::config::BEAT_BYTES;
-use accllm_quant::model::HeadCache;
+use accllm_llm::model::HeadCache;
 use std::ops::Range;
 
 /// Reads what is kept of a text of `position` tokens.

@@ -7,8 +7,8 @@ use crate::{Error, Result};
 use accllm_compiler::abi::reg;
 use accllm_compiler::{Program, Step};
 use accllm_hw::isa::ARGS;
-use accllm_quant::int::{Logits, Sequence};
-use accllm_quant::model::QuantModel;
+use accllm_llm::int::{Logits, Sequence};
+use accllm_llm::model::QuantModel;
 use accllm_sim::golden::Executed;
 
 /// How much has been compared, without a difference.

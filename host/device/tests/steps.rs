@@ -8,7 +8,7 @@ use accllm_device::progress::Silent;
 use accllm_device::timing::{Phase, steps};
 use accllm_hw::config::{Config, find, random};
 use accllm_hw::sizes::Sizes;
-use accllm_quant::model::LambdaShape;
+use accllm_llm::model::LambdaShape;
 use std::error::Error;
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;

@@ -1,12 +1,12 @@
 //! Perplexity of each step from the float model to the integer model.
 
 use crate::{Error, Result};
-use accllm_quant::export;
-use accllm_quant::float::FloatModel;
-use accllm_quant::model::{LambdaShape, QuantModel, check_lambda};
-use accllm_quant::perplexity::{Perplexity, Scorer, Windowing, perplexity_with};
+use accllm_llm::export;
+use accllm_llm::float::FloatModel;
+use accllm_llm::model::{LambdaShape, QuantModel, check_lambda};
+use accllm_llm::perplexity::{Perplexity, Scorer, Windowing, perplexity_with};
+use accllm_llm::tokenizer::TextTokenizer;
 use accllm_quant::quantize::{Quantized, Simulated};
-use accllm_quant::tokenizer::TextTokenizer;
 use accllm_text::calibration::Calibration;
 use accllm_text::model::quantize;
 use std::sync::Arc;

@@ -5,10 +5,10 @@ mod plot;
 pub use plot::svg;
 
 use crate::{Error, Result};
-use accllm_quant::float::{FloatModel, FloatStream};
-use accllm_quant::int::{Prepared, Sequence};
-use accllm_quant::model::{LambdaShape, MAX_VISIBLE, QuantModel};
-use accllm_quant::perplexity::Stream;
+use accllm_llm::float::{FloatModel, FloatStream};
+use accllm_llm::int::{Prepared, Sequence};
+use accllm_llm::model::{LambdaShape, MAX_VISIBLE, QuantModel};
+use accllm_llm::perplexity::Stream;
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Instant;

@@ -5,7 +5,7 @@ use accllm_compiler::{Program, Settings, Step};
 use accllm_hw::config::find;
 use accllm_hw::isa::ARGS;
 use accllm_lab::shapes::{self, Random};
-use accllm_quant::model::LambdaShape;
+use accllm_llm::model::LambdaShape;
 use accllm_sim::memory::MemoryKind;
 use accllm_sim::timing::{Memories, Report, Timing};
 

@@ -1,9 +1,9 @@
 //! Texts for calibration and scoring, from a file or built in.
 
 use crate::{Error, Result, bundled};
-use accllm_quant::float::FloatModel;
-use accllm_quant::perplexity;
-use accllm_quant::tokenizer::TextTokenizer;
+use accllm_llm::float::FloatModel;
+use accllm_llm::perplexity;
+use accllm_llm::tokenizer::TextTokenizer;
 use std::path::Path;
 
 /// Tokens of `text` for calibration or scoring: stories separated by blank lines as `bos story eos` when
@@ -95,7 +95,7 @@ pub fn read_text(path: &Path) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use accllm_quant::import::load_model;
+    use accllm_llm::import::load_model;
 
     #[test]
     fn texts_begin_as_the_stories_of_a_file_do() {

@@ -2,7 +2,7 @@
 
 use crate::model::{Kind, Source};
 use crate::{Error, Result};
-use accllm_quant::import::gguf;
+use accllm_llm::import::gguf;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::io::Read as _;

@@ -3,7 +3,7 @@
 use crate::runner::Cancel;
 use crate::session::Session;
 use crate::{Error, Result};
-use accllm_quant::perplexity::{nll_of_row, rescale};
+use accllm_llm::perplexity::{nll_of_row, rescale};
 use serde::Deserialize;
 use std::path::Path;
 

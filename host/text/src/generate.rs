@@ -111,7 +111,7 @@ pub fn generate_watched(
 mod tests {
     use super::*;
     use crate::runner::Part;
-    use accllm_quant::model::{HeadCache, LambdaShape};
+    use accllm_llm::model::{HeadCache, LambdaShape};
 
     /// Counts up from the last token, in blocks of two.
     #[derive(Default)]

@@ -3,7 +3,7 @@
 use accllm_compiler::{MemoryImage, ModelSpec, Program, Settings};
 use accllm_device::GoldenDevice;
 use accllm_hw::config::find;
-use accllm_quant::model::LambdaShape;
+use accllm_llm::model::LambdaShape;
 use accllm_text::calibration::Calibration;
 use accllm_text::chat::{Clock, Conversation, Template};
 use accllm_text::generate::Stop;

@@ -2,7 +2,7 @@
 //! runners that fail, stopping.
 
 use accllm_device::{Error, Result};
-use accllm_quant::model::{HeadCache, LambdaShape};
+use accllm_llm::model::{HeadCache, LambdaShape};
 use accllm_text::calibration::Calibration;
 use accllm_text::chat::Template;
 use accllm_text::model::{Ready, Source};

@@ -4,7 +4,7 @@ use accllm_compiler::{MemoryImage, ModelSpec, Program, Settings};
 use accllm_device::timeline::Record;
 use accllm_device::{Device, GoldenDevice, LockstepDevice, MemoryKind, Verilator, VerilatorOptions};
 use accllm_hw::config::find;
-use accllm_quant::model::{LambdaShape, Prefix};
+use accllm_llm::model::{LambdaShape, Prefix};
 use accllm_sim::verilate::OptLevel;
 use accllm_text::calibration::Calibration;
 use accllm_text::generate::Stop;

@@ -1,8 +1,8 @@
 //! The cases of the table.
 
-use crate::model::WeightFormat;
 use crate::quantize::{Clip, Closed, DownInput, KeyGrid, Parts, Pruning};
 use crate::transform::Keys;
+use accllm_llm::model::WeightFormat;
 
 /// A line to measure.
 #[derive(Clone, Debug)]

@@ -7,11 +7,7 @@ mod cases;
 
 pub use cases::{Case, Choice, What, cases};
 
-use crate::Result;
 use crate::calibrate::{Calibration, calibrate, calibrate_behind, watch, windows};
-use crate::float::{FloatModel, NoTap};
-use crate::model::WeightFormat;
-use crate::perplexity::{Perplexity, Protocol, Scorer, Windowing, perplexity_with};
 use crate::quantize::{
     Closed, Inputs, KeyGrid, Rounded, Steps, clipped_value_shape, closed_model, shaped_steps,
 };
@@ -19,6 +15,10 @@ use crate::transform::{
     KeySample, Keys, choose_head, choose_layer, match_keys, order_channels, rotate_residual, rotate_values,
     split_model,
 };
+use accllm_llm::Result;
+use accllm_llm::float::{FloatModel, NoTap};
+use accllm_llm::model::WeightFormat;
+use accllm_llm::perplexity::{Perplexity, Protocol, Scorer, Windowing, perplexity_with};
 use serde::Serialize;
 
 /// A model with the texts it is measured on.

@@ -1,7 +1,7 @@
 //! How the texts begin that a model writes to learn from: with a random token, or as documents of many kinds do.
 
-use crate::{Error, Result};
-use crate::tokenizer::TextTokenizer;
+use accllm_llm::tokenizer::TextTokenizer;
+use accllm_llm::{Error, Result};
 
 /// Parts of kinds and their subjects.
 const TEXT: &str = include_str!("beginnings.txt");
@@ -56,7 +56,9 @@ impl Beginnings {
         let sound = self.first > 0 && self.then.len() == self.all.len() && self.then.iter().all(there);
         match self.all.iter().map(Vec::len).max() {
             Some(longest) if sound && self.all.iter().all(|b| !b.is_empty()) => Ok(longest),
-            _ => Err(Error::Argument("texts need beginnings, none of them empty, that follow each other".into())),
+            _ => Err(Error::Argument(
+                "texts need beginnings, none of them empty, that follow each other".into(),
+            )),
         }
     }
 
@@ -183,10 +185,13 @@ mod tests {
     fn what_is_not_there_cannot_follow() {
         let all = Beginnings::from(vec![vec![5], vec![30, 31]]);
         assert_eq!((all.longest().unwrap(), all.then_words()), (2, vec![u32::MAX; 2]));
-        let followed = |then| all.clone().followed(vec![vec![7, 8, 9]], vec![then, Then::New, Then::AfterLast(2)]);
+        let followed =
+            |then| all.clone().followed(vec![vec![7, 8, 9]], vec![then, Then::New, Then::AfterLast(2)]);
         let good = followed(Then::AfterEnd(2));
         assert_eq!((good.longest().unwrap(), good.then_words(), good.first), (3, vec![4, u32::MAX, 5], 2));
         assert!(followed(Then::AfterEnd(3)).longest().is_err());
-        assert!(Beginnings::from(vec![]).longest().is_err() && Beginnings::from(vec![vec![]]).longest().is_err());
+        assert!(
+            Beginnings::from(vec![]).longest().is_err() && Beginnings::from(vec![vec![]]).longest().is_err()
+        );
     }
 }

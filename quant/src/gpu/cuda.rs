@@ -5,7 +5,7 @@ use super::group::{Exchange, Piece, Seat, wait_for};
 use super::nccl::Nccl;
 use super::products::Products;
 use super::shape::{KernelShape, kernels};
-use crate::{Error, Result};
+use accllm_llm::{Error, Result};
 use cudarc::driver::{result, sys};
 use cudarc::nvrtc;
 use std::cell::RefCell;

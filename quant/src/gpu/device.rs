@@ -1,7 +1,7 @@
 //! What the training asks of a device: memory, kernels, matrix products, and whole steps kept to be run again.
 
 use super::group::{Exchange, Piece, Seat};
-use crate::Result;
+use accllm_llm::Result;
 
 /// An address on the device; 0 for none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

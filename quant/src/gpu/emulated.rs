@@ -3,7 +3,7 @@
 use super::device::{Arg, Device, Grid, Operand, Out, Product, Ptr, fetch, put};
 use super::group::{Exchange, Piece, Seat};
 use super::shape::{KernelShape, kernels};
-use crate::{Error, Result};
+use accllm_llm::{Error, Result};
 use half::bf16;
 use std::cell::RefCell;
 use std::collections::HashMap;

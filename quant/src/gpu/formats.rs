@@ -2,9 +2,9 @@
 
 use super::w2::round_w2;
 use super::w4::round_w4;
-use crate::float::Matrix;
 use crate::grid::GridWeight;
-use crate::model::WeightFormat;
+use accllm_llm::float::Matrix;
+use accllm_llm::model::WeightFormat;
 
 /// The number of a format in the kernel `round_weights`.
 pub(super) fn code(format: WeightFormat) -> u32 {

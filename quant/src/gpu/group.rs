@@ -4,7 +4,7 @@
 
 use super::device::{Device, Ptr};
 use super::train::Report;
-use crate::{Error, Result};
+use accllm_llm::{Error, Result};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 

@@ -7,7 +7,7 @@ use super::recipe::Recipe;
 use super::teacher::Teacher;
 use super::train::{Report, Stage, Task};
 use super::{state, steps};
-use crate::{Error, Result};
+use accllm_llm::{Error, Result};
 use std::path::Path;
 use std::time::{Duration, Instant};
 

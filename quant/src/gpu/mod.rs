@@ -40,10 +40,10 @@ pub use beginnings::{Beginnings, Then, beginnings};
 pub use recipe::Recipe;
 pub use train::{Order, Report, Stage, Task, Trained};
 
-use crate::Result;
-use crate::config::LlamaConfig;
-use crate::float::FloatModel;
 use crate::quantize::Damage;
+use accllm_llm::Result;
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::float::FloatModel;
 use std::path::Path;
 
 /// NVIDIA cards that work together, with the kernels for a model's sizes.
@@ -70,7 +70,7 @@ impl Cards {
         #[cfg(not(feature = "cuda"))]
         {
             let _ = (shape, count);
-            Err(crate::Error::Argument(
+            Err(accllm_llm::Error::Argument(
                 "--device cuda: this program was built without it; `make cuda` builds one with it (docs/gpu.md), \
                  and --device cpu trains on the processor"
                     .into(),

@@ -1,7 +1,7 @@
 //! NVIDIA's library of exchanges between cards, loaded when several of them train.
 
 use super::group::{Exchange, Piece};
-use crate::{Error, Result};
+use accllm_llm::{Error, Result};
 use libloading::Library;
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_void};

@@ -2,9 +2,9 @@
 
 use super::device::{Arg, Device, Grid, Memory, Out, Product, Ptr, fetch, plain, turned};
 use super::shape::KernelShape;
-use crate::Result;
-use crate::config::LlamaConfig;
-use crate::float::Rope;
+use accllm_llm::Result;
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::float::Rope;
 
 /// Queries or keys of a block of the kernels of attention, and its threads.
 const TALL: usize = 64;

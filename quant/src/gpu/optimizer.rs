@@ -9,8 +9,8 @@ use super::formats::code;
 use super::group::{Exchange, Piece};
 use super::net::{Gradients, Keeping};
 use super::shape::{KernelShape, Part};
-use crate::Result;
-use crate::model::{GROUP, WeightFormat};
+use accllm_llm::Result;
+use accllm_llm::model::{GROUP, WeightFormat};
 
 /// Newton-Schulz turns, and their coefficients.
 const TURNS: usize = 5;

@@ -2,7 +2,7 @@
 
 use super::cuda::failed;
 use super::device::{Operand, Out, Product};
-use crate::Result;
+use accllm_llm::Result;
 use cudarc::cublaslt::{result, sys};
 use cudarc::driver::{result as driver, sys as driver_sys};
 use std::cell::RefCell;

@@ -1,6 +1,6 @@
 //! How a model is trained on a device: text, rows, rates and their schedule.
 
-use crate::{Error, Result};
+use accllm_llm::{Error, Result};
 
 /// Rows are whole tiles of so many tokens.
 const TILE: usize = 64;

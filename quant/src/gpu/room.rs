@@ -3,7 +3,7 @@
 use super::net::{Keeping, NORM_BLOCKS};
 use super::recipe::Recipe;
 use super::shape::{KernelShape, Part};
-use crate::{Error, Result};
+use accllm_llm::{Error, Result};
 
 /// What the driver, its libraries and small tensors take besides, bytes.
 const BESIDES: usize = 256 << 20;

@@ -5,9 +5,9 @@ use super::formats::round_weights;
 use super::net::{Keeping, Net, Rounding};
 use super::teacher::Teacher;
 use super::train::{Report, Stage};
-use crate::Result;
-use crate::float::FloatModel;
 use crate::quantize::{Damage, FORMATS, json_of_model, kept_json};
+use accllm_llm::Result;
+use accllm_llm::float::FloatModel;
 use std::path::Path;
 
 /// Most tokens on which predictions are compared.

@@ -1,12 +1,12 @@
 //! Sizes of a model, where its weights lie on the device, and the text of its kernels.
 
-use crate::config::LlamaConfig;
-use crate::float::{FloatLayer, FloatModel};
-use crate::model::GROUP;
-use crate::{Error, Result};
 use accllm_hw::beat::OFFSET_SHIFT;
 use accllm_hw::fixed::{EXPONENT_MAX, H_MAX, H_MIN};
 use accllm_hw::sizes::{Linear, Sizes};
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::float::{FloatLayer, FloatModel};
+use accllm_llm::model::GROUP;
+use accllm_llm::{Error, Result};
 
 /// Widths of a head that the kernels are written for.
 const HEADS: [usize; 2] = [64, 128];

@@ -2,8 +2,8 @@
 
 use super::device::{Ptr, fetch, put};
 use super::net::{Net, Tensor, VALUE_ROWS};
-use crate::Result;
 use crate::quantize::{DOWN_CODES, flat_value_step};
+use accllm_llm::Result;
 use half::bf16;
 use rayon::prelude::*;
 

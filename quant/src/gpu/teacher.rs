@@ -3,8 +3,8 @@
 use super::device::{Device, Memory, Ptr, put};
 use super::net::Weights;
 use super::shape::{KernelShape, flat_gains, flat_layer};
-use crate::Result;
-use crate::float::{FloatModel, Matrix};
+use accllm_llm::Result;
+use accllm_llm::float::{FloatModel, Matrix};
 use rayon::prelude::*;
 
 /// The float model on a device.

@@ -11,11 +11,11 @@ use super::room::plan;
 use super::state::{self, Rest};
 use super::teacher::Teacher;
 use super::write::{Writing, write};
-use crate::float::{FloatLayer, FloatModel, Matrix};
 use crate::grid::GridWeight;
-use crate::model::WeightFormat;
 use crate::quantize::{Grids, Work};
-use crate::{Error, Result};
+use accllm_llm::float::{FloatLayer, FloatModel, Matrix};
+use accllm_llm::model::WeightFormat;
+use accllm_llm::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// How far the work is.

@@ -5,9 +5,9 @@
 //! weights are all kept, with levels 1 and 3. The step of 32 columns is the least-squares one, in three rounds from the mean
 //! magnitude over the mean level; it is rounded to 8 bits of the row's largest, and levels are taken anew.
 
-use crate::float::Matrix;
 use crate::grid::{GridRow, GridWeight, join};
-use crate::model::{GROUP, WeightFormat};
+use accllm_llm::float::Matrix;
+use accllm_llm::model::{GROUP, WeightFormat};
 use rayon::prelude::*;
 
 /// Rounds of levels and steps.

@@ -5,9 +5,9 @@
 //! move step and offset. Both are rounded to 8 bits of what the row's largest need, and levels are taken anew.
 
 use super::w2::tree_sum;
-use crate::float::Matrix;
 use crate::grid::{GridRow, GridWeight, Step, join, unit};
-use crate::model::{GROUP, WeightFormat};
+use accllm_llm::float::Matrix;
+use accllm_llm::model::{GROUP, WeightFormat};
 use rayon::prelude::*;
 
 /// Rounds of levels and least squares.

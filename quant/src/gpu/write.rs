@@ -4,8 +4,8 @@ use super::beginnings::Beginnings;
 use super::device::{Device, Grid, Memory, Out, Product, Ptr, fetch, plain, put, turned};
 use super::net::{Weights, angles};
 use super::shape::KernelShape;
-use crate::config::LlamaConfig;
-use crate::{Error, Result};
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::{Error, Result};
 
 /// What is written, and how sequences begin.
 pub(super) struct Writing<'a> {
@@ -236,8 +236,7 @@ impl<'d> Round<'d> {
         let state = [self.logits.into(), self.text.into(), self.writers.into(), self.prompts.into()];
         let [shortest, most] = what.documents;
         let least = if what.min_p > 0.0 { what.min_p.ln() as f32 } else { f32::MIN };
-        let pool =
-            [self.lengths.into(), self.then.into(), what.beginnings.first.into(), longest.into()];
+        let pool = [self.lengths.into(), self.then.into(), what.beginnings.first.into(), longest.into()];
         let how = [least.into(), shortest.into(), (most - shortest).into()];
         let [end, other] = ends.map(|e| (e as usize).into());
         let rest = [end, other, (what.seed as usize).into(), room.into(), at.into()];

@@ -1,9 +1,9 @@
 //! A layer on its grids.
 
-use crate::config::LlamaConfig;
-use crate::float::{Biases, FloatLayer, FloatModel, LayerStore, Layers, Matrix};
 use crate::grid::{GridWeight, LayerShapes, gather_heads};
-use crate::{Error, Result};
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::float::{Biases, FloatLayer, FloatModel, LayerStore, Layers, Matrix};
+use accllm_llm::{Error, Result};
 use std::sync::Arc;
 
 /// Grids of one layer; `o` has its columns spread per head.
@@ -153,12 +153,12 @@ impl Weights {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::float::{NoTap, Window, run_layer};
     use crate::grid::fit;
     use crate::grid::spread_heads;
-    use crate::model::{GROUP, WeightFormat};
     use crate::train::tests::{config, float_layer, random};
     use crate::transform::migrate_layer;
+    use accllm_llm::float::{NoTap, Window, run_layer};
+    use accllm_llm::model::{GROUP, WeightFormat};
 
     /// Up to the rounding of scales to 8 bits.
     #[test]

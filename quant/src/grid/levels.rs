@@ -3,10 +3,10 @@
 //! The error that is minimized is `sum_c power[c] * (w[c] - q[c])^2`, with `power` the mean square of the
 //! input channel: the diagonal of the layer's Hessian (as Wanda ranks weights by `|w| * norm(x)`).
 
-use crate::float::Matrix;
 use crate::grid::{GridRow, GridWeight, Step, join, unit};
-use crate::model::{GROUP, WeightFormat};
-use crate::simd::{Simd, versions};
+use accllm_llm::float::Matrix;
+use accllm_llm::model::{GROUP, WeightFormat};
+use accllm_llm::simd::{Simd, versions};
 use rayon::prelude::*;
 
 /// Steps tried per group, as fractions of the largest step that makes sense.

@@ -1,9 +1,9 @@
 //! Shapes of static steps, and the layout of columns per head.
 
-use crate::config::LlamaConfig;
-use crate::float::Matrix;
-use crate::model::GROUP;
 use accllm_hw::sizes::head_stride;
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::float::Matrix;
+use accllm_llm::model::GROUP;
 
 /// Shapes of one layer's steps: their ratios between channels; the largest entry of each is 1.
 #[derive(Clone, Debug, PartialEq)]

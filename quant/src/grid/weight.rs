@@ -1,8 +1,8 @@
 //! A weight on a grid, before the activation steps are folded in.
 
-use crate::float::Matrix;
-use crate::model::{GROUP, Levels, WeightFormat};
 use accllm_hw::beat::OFFSET_SHIFT;
+use accllm_llm::float::Matrix;
+use accllm_llm::model::{GROUP, Levels, WeightFormat};
 
 /// What an offset is worth, in scales.
 pub(crate) const OFFSET: f32 = (1 << OFFSET_SHIFT) as f32;

@@ -6,12 +6,12 @@ use super::heads::HeadNorms;
 use super::prefix::prefix;
 use super::steps::{LayerSteps, Steps};
 use crate::calibrate::{Calibration, LayerStats};
-use crate::config::LlamaConfig;
-use crate::float::FloatModel;
 use crate::grid::{GridLayer, GridWeight, Weights};
-use crate::model::{Arch, Layer, LayerConstants, Norm, QuantModel, UNROTATED, Weight};
-use crate::{Error, Result};
 use accllm_hw::sizes::Linear;
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::float::FloatModel;
+use accllm_llm::model::{Arch, Layer, LayerConstants, Norm, QuantModel, UNROTATED, Weight};
+use accllm_llm::{Error, Result};
 
 /// Fraction bits of `gate`.
 const GATE_FRAC: i32 = 12;

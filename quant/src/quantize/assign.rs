@@ -1,7 +1,7 @@
 //! Mixed formats: which linear gets which weight format, so that the expected damage is least under a budget.
 
-use crate::model::WeightFormat;
-use crate::{Error, Result};
+use accllm_llm::model::WeightFormat;
+use accllm_llm::{Error, Result};
 
 /// The candidates, cheapest first.
 pub const FORMATS: [WeightFormat; 3] = [WeightFormat::W2Sparse, WeightFormat::W2Dense, WeightFormat::W4];

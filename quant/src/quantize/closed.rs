@@ -7,17 +7,17 @@
 //! stream lacks so far. `W*` is pruned and rounded with error feedback (SparseGPT, GPTQ), then refined.
 
 use super::inputs::Inputs;
-use crate::Result;
 use crate::calibrate::windows;
-use crate::config::LlamaConfig;
-use crate::float::{
-    FloatLayer, FloatModel, LayerAt, Matrix, Site, Window, add, rms_norm, run_layer, silu_mul,
-};
 use crate::grid::{GridWeight, LayerShapes, gather_heads, spread_heads};
-use crate::model::WeightFormat;
-use crate::perplexity::Protocol;
 use crate::transform::per_query;
 use accllm_hw::sizes::Linear;
+use accllm_llm::Result;
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::float::{
+    FloatLayer, FloatModel, LayerAt, Matrix, Site, Window, add, rms_norm, run_layer, silu_mul,
+};
+use accllm_llm::model::WeightFormat;
+use accllm_llm::perplexity::Protocol;
 
 /// How the two columns of four that 2:4 keeps are chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! Fits a weight column by column and lets later columns make up for the error of earlier ones
 //! (SparseGPT: 2:4 selection and rounding together, with the layer's Hessian `X^T X`).
 
-use crate::float::{Matrix, add_scaled, linear};
 use crate::grid::{Columns, GridRow, GridWeight, Step, assign, best_step, join, nearest, unit};
-use crate::model::{GROUP, WeightFormat};
-use crate::simd::{Simd, versions};
+use accllm_llm::float::{Matrix, add_scaled, linear};
+use accllm_llm::model::{GROUP, WeightFormat};
+use accllm_llm::simd::{Simd, versions};
 use rayon::prelude::*;
 
 /// First damping tried, as a fraction of the mean diagonal.
@@ -162,7 +162,7 @@ mod tests {
         let n = 24;
         let x: Vec<f32> = (0..n * 2 * n).map(|i| ((i * 7919 % 1013) as f32 / 506.0) - 1.0).collect();
         let mut gram = vec![0.0f32; n * n];
-        crate::float::add_gram(&mut gram, &x, n);
+        accllm_llm::float::add_gram(&mut gram, &x, n);
         let damping = (0..n).map(|i| f64::from(gram[i * n + i])).sum::<f64>() / n as f64 * DAMPING;
         let u = Inverse::new(&gram, &vec![1.0; n]).map(|i| i.u).unwrap_or_default();
         assert_eq!(u.len(), n * n);

@@ -1,6 +1,6 @@
 //! Real factors as integer multiplier and shift.
 
-use crate::{Error, Result};
+use accllm_llm::{Error, Result};
 
 /// `m * 2^-shift` nearest to `value`, with `m` below 2^16 and as large as `max_shift` allows; `what` names
 /// the factor in errors. Zero gives (0, 0).

@@ -5,11 +5,11 @@ use super::closed::{Closed, Pruning};
 use super::inputs::Inputs;
 use super::recover::recover;
 use crate::calibrate::{Channels, LayerStats};
-use crate::config::LlamaConfig;
-use crate::float::{FloatLayer, FloatModel, Matrix, rms_norm};
 use crate::grid::{GridWeight, LayerShapes, spread_heads};
-use crate::model::WeightFormat;
 use crate::transform::{choose_head, choose_layer, scale_columns};
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::float::{FloatLayer, FloatModel, Matrix, rms_norm};
+use accllm_llm::model::WeightFormat;
 
 /// The grids of those of a layer's seven linears that already lie on one of the format wanted.
 pub(super) fn find_grids(

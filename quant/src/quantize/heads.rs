@@ -2,12 +2,12 @@
 
 use super::constants::vector;
 use super::steps::LayerSteps;
-use crate::Result;
-use crate::config::LlamaConfig;
-use crate::float::{FloatLayer, Matrix};
 use crate::grid::GridLayer;
-use crate::model::Norm;
 use accllm_hw::sizes::Linear;
+use accllm_llm::Result;
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::float::{FloatLayer, Matrix};
+use accllm_llm::model::Norm;
 
 /// Largest magnitude of numbers of 26 bits.
 const LARGEST: f64 = ((1 << 25) - 1) as f64;

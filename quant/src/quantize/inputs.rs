@@ -3,9 +3,9 @@
 use super::closed::{Closed, Pruning};
 use super::compensate::{Inverse, fit_pruned};
 use super::refine::refine;
-use crate::float::{Matrix, add, add_gram, matrix_product, view};
 use crate::grid::{GridWeight, fit, on_w4_grid, spread};
-use crate::model::WeightFormat;
+use accllm_llm::float::{Matrix, add, add_gram, matrix_product, view};
+use accllm_llm::model::WeightFormat;
 use rayon::prelude::*;
 use std::sync::OnceLock;
 
@@ -196,8 +196,8 @@ fn keep(row: &[f32], power: &[f32]) -> Vec<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::float::linear;
     use crate::train::tests::random;
+    use accllm_llm::float::linear;
 
     /// The first token's residual stream is a thousand times larger than that of others, and what it lacks is too.
     #[test]

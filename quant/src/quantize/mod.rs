@@ -45,16 +45,16 @@ pub use written::self_text;
 
 use self::fit::find_grids;
 use crate::calibrate::{calibrate_behind, ranges_behind, watch, windows};
-use crate::config::LlamaConfig;
-use crate::float::{FloatModel, Matrix};
 use crate::grid::{GridWeight, on_w4_grid};
-use crate::model::{QuantModel, WeightFormat};
 use crate::train::Reached;
 use crate::transform::{
     KeySample, Keys, choose_layer, match_keys, migrate_layer, order_channels, rotate_residual,
 };
-use crate::{Error, Result};
 use accllm_hw::sizes::Linear;
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::float::{FloatModel, Matrix};
+use accllm_llm::model::{QuantModel, WeightFormat};
+use accllm_llm::{Error, Result};
 
 /// Outcome of [`quantize`].
 #[derive(Clone, Debug)]

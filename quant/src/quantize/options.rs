@@ -1,12 +1,12 @@
 //! The choices of a quantization.
 
 use super::closed::{Closed, Pruning};
-use crate::config::LlamaConfig;
-use crate::model::{LambdaShape, MAX_VISIBLE, WeightFormat};
-use crate::perplexity::Protocol;
 use crate::train::Training;
 use crate::transform::Keys;
-use crate::{Error, Result};
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::model::{LambdaShape, MAX_VISIBLE, WeightFormat};
+use accllm_llm::perplexity::Protocol;
+use accllm_llm::{Error, Result};
 
 /// Choices of the quantizer.
 #[derive(Clone, Debug)]

@@ -2,11 +2,11 @@
 
 use super::Options;
 use super::steps::Steps;
-use crate::float::{FloatModel, Site};
 use crate::head::padded;
-use crate::model::{HeadCache, Prefix};
-use crate::{Error, Result};
 use accllm_hw::{fixed, tables};
+use accllm_llm::float::{FloatModel, Site};
+use accllm_llm::model::{HeadCache, Prefix};
+use accllm_llm::{Error, Result};
 use std::borrow::Cow;
 
 /// `text` cut anew, so that each calibration window begins with the prefix, where there is one.
@@ -75,7 +75,7 @@ fn key_codes(k: &[f32], lead: usize, unit: f64, shift: u8) -> (Vec<i8>, (u16, i1
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::perplexity::Protocol;
+    use accllm_llm::perplexity::Protocol;
 
     #[test]
     fn windows_begin_with_the_prefix() -> Result<()> {

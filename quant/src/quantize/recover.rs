@@ -1,8 +1,8 @@
 //! Finds the W2 grid of weights that already lie on one (trained quantization-aware, stored dequantized).
 
-use crate::float::Matrix;
 use crate::grid::{GridRow, GridWeight, join};
-use crate::model::{GROUP, WeightFormat};
+use accllm_llm::float::Matrix;
+use accllm_llm::model::{GROUP, WeightFormat};
 use rayon::prelude::*;
 
 /// Recovers levels, scales and row scales of a weight whose every row is `level * scale8 * row_scale`, up to

@@ -2,10 +2,10 @@
 //! `(w - q) G (w - q)^T`, with `G = X^T X` of the layer's input: one level, one swap of a kept column with a
 //! dropped one, or one group scale at a time, each by the best amount, as long as the error falls.
 
-use crate::float::{Matrix, add_scaled, dot, matrix_product, view};
 use crate::grid::{GridWeight, OFFSET, nearest};
-use crate::model::{GROUP, WeightFormat};
-use crate::simd::Simd;
+use accllm_llm::float::{Matrix, add_scaled, dot, matrix_product, view};
+use accllm_llm::model::{GROUP, WeightFormat};
+use accllm_llm::simd::Simd;
 use rayon::prelude::*;
 
 /// Damping of the Gram matrix, as a fraction of its mean diagonal.
@@ -224,8 +224,8 @@ impl<'a> Row<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::float::add_gram;
     use crate::grid::fit;
+    use accllm_llm::float::add_gram;
 
     fn noise(n: usize, seed: u32) -> Vec<f32> {
         let mut x = seed;

@@ -4,13 +4,13 @@ use super::assign::FORMATS;
 use super::closed::Closed;
 use super::inputs::Inputs;
 use super::work::{json_of_model, kept_json};
-use crate::Result;
 use crate::calibrate::windows;
-use crate::config::LlamaConfig;
-use crate::float::{FloatLayer, FloatModel, LayerAt, Matrix, NoTap, Site, Window, linear, run_layer};
 use crate::grid::{gather_heads, spread_heads};
-use crate::model::WeightFormat;
-use crate::perplexity::Protocol;
+use accllm_llm::Result;
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::float::{FloatLayer, FloatModel, LayerAt, Matrix, NoTap, Site, Window, linear, run_layer};
+use accllm_llm::model::WeightFormat;
+use accllm_llm::perplexity::Protocol;
 use rayon::prelude::*;
 use std::path::Path;
 

@@ -2,14 +2,14 @@
 
 use super::Steps;
 use super::steps::DOWN_CODES;
-use crate::Result;
-use crate::float::{Behind, FloatModel, Site, Tap};
 use crate::head::{each_head, key_head, query_head, static_key_head};
-use crate::perplexity::Scorer;
 use crate::transform::per_query;
 use accllm_hw::config::COLS;
 use accllm_hw::fixed::{H_MAX, H_MIN, block_code, block_exponent};
 use accllm_hw::lambda::LambdaShape;
+use accllm_llm::Result;
+use accllm_llm::float::{Behind, FloatModel, Site, Tap};
+use accllm_llm::perplexity::Scorer;
 
 /// A float model with some of the engine's rounding switched on.
 pub struct Simulated<'a> {

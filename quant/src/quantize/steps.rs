@@ -1,12 +1,12 @@
 //! Sizes of the static steps.
 
-use crate::Result;
 use crate::calibrate::{Calibration, Channels, LayerStats};
-use crate::config::LlamaConfig;
-use crate::float::{FloatModel, Matrix};
 use crate::grid::LayerShapes;
 use crate::transform::per_query;
 use accllm_hw::fixed::H_MAX;
+use accllm_llm::Result;
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::float::{FloatModel, Matrix};
 
 /// All shapes of a model.
 #[derive(Clone, Debug)]

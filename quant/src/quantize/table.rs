@@ -1,10 +1,10 @@
 //! Perplexity after each step of the quantization.
 
 use super::{Quantized, Simulated};
-use crate::Result;
-use crate::float::FloatModel;
-use crate::model::{LambdaShape, QuantModel};
-use crate::perplexity::{Perplexity, Protocol, Scorer, perplexity};
+use accllm_llm::Result;
+use accllm_llm::float::FloatModel;
+use accllm_llm::model::{LambdaShape, QuantModel};
+use accllm_llm::perplexity::{Perplexity, Protocol, Scorer, perplexity};
 
 /// One line of the table.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,13 +6,13 @@ use super::steps::value_steps;
 use super::work::Work;
 use super::{Grids, Options};
 use crate::calibrate::{Collector, LayerStats, SEEN, windows};
-use crate::config::LlamaConfig;
-use crate::float::{Behind, FloatLayer, FloatModel, NoTap, Window, run_layer};
 use crate::grid::{GridLayer, GridWeight, LayerGrids, Weights};
-use crate::perplexity::Protocol;
 use crate::train::{BlockTraining, Goal, Reached, Start, TrainedLayer, Training, train_end_to_end};
 use crate::transform::{migrate_layer, split_down, split_values};
-use crate::{Error, Result};
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::float::{Behind, FloatLayer, FloatModel, NoTap, Window, run_layer};
+use accllm_llm::perplexity::Protocol;
+use accllm_llm::{Error, Result};
 use std::path::Path;
 
 /// Quantizes every weight. Two streams run through the model: the float model's own, which the reconstruction aims at, and what

@@ -4,8 +4,8 @@
 //! a file of another run is never taken for it. Files are written under a temporary name and renamed.
 
 use crate::file::replace;
-use crate::float::{FloatLayer, FloatModel, Matrix};
-use crate::{Error, Result};
+use accllm_llm::float::{FloatLayer, FloatModel, Matrix};
+use accllm_llm::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};

@@ -1,8 +1,8 @@
 //! A model's own text, kept as any finished part of a long quantization.
 
 use super::work::{json_of_model, kept_json};
-use crate::Result;
-use crate::float::{FloatModel, SelfText};
+use accllm_llm::Result;
+use accllm_llm::float::{FloatModel, SelfText};
 use std::path::Path;
 
 /// What [`FloatModel::write`] gives; kept in `folder`, where there is one, and taken from there the next time.

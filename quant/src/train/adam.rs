@@ -3,7 +3,7 @@
 
 use super::kernel::slice;
 use super::layer::get;
-use crate::simd::{Simd, versions};
+use accllm_llm::simd::{Simd, versions};
 use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, Device, Error, InplaceOp2, Layout, Result, Tensor, Var};
 use rayon::prelude::*;

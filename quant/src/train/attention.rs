@@ -1,8 +1,8 @@
 //! Rotary embedding and causal attention over sequences, with gradients.
 
 use super::kernel::{slice, with_data};
-use crate::float::{Rope, dot, product, softmax, view, view_mut};
-use crate::simd::{Simd, versions};
+use accllm_llm::float::{Rope, dot, product, softmax, view, view_mut};
+use accllm_llm::simd::{Simd, versions};
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, D, Device, Layout, Result, Shape, Tensor};
 use ndarray::{ArrayView2, s};
 use rayon::prelude::*;

@@ -10,9 +10,9 @@ use super::ops::{linear, rms_norm};
 use super::recon::{Optimizers, TrainedLayer};
 use super::schedule::{Training, cosine};
 use super::{device, failed};
-use crate::float::{FloatModel, Matrix, NoTap, linear as linear_of};
 use crate::grid::{GridWeight, Weights};
 use crate::train::Reached;
+use accllm_llm::float::{FloatModel, Matrix, NoTap, linear as linear_of};
 use candle_core::{Device, Result, Tensor, Var};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -64,7 +64,7 @@ pub(crate) struct Goal<'a> {
 impl Goal<'_> {
     /// What comes in, and the logits that should come out, of a few windows one after another: `[tokens, hidden]` and
     /// `[tokens, vocab]`.
-    fn batch(&self, windows: &[&[u32]], which: &[usize]) -> crate::Result<(Vec<f32>, Vec<f32>)> {
+    fn batch(&self, windows: &[&[u32]], which: &[usize]) -> accllm_llm::Result<(Vec<f32>, Vec<f32>)> {
         let (mut x, mut behind) = (Vec::new(), Vec::new());
         for i in which {
             x.extend(self.teacher.embed_tokens(windows[*i])?);
@@ -83,7 +83,7 @@ pub(crate) fn train_end_to_end(
     how: &Training,
     file: &dyn Fn(&str) -> Option<PathBuf>,
     progress: &mut dyn FnMut(Reached),
-) -> crate::Result<Weights> {
+) -> accllm_llm::Result<Weights> {
     let device = device()?;
     let c = &goal.teacher.config;
     let columns = Arc::new((0..start.head.cols).collect::<Vec<_>>());
@@ -188,9 +188,9 @@ impl Student {
 mod tests {
     use super::super::tests::{SEQ, config, float_layer, matrix, random, train_layer, values};
     use super::*;
-    use crate::float::Site;
     use crate::grid::fit;
-    use crate::model::WeightFormat;
+    use accllm_llm::float::Site;
+    use accllm_llm::model::WeightFormat;
     use candle_core::DType;
 
     /// The first step of Adam goes down the sign of each derivative, whatever the layers' tapes are.
@@ -243,7 +243,7 @@ mod tests {
 
     /// What is aimed at is what the float model says of the same windows.
     #[test]
-    fn the_goal_is_the_float_models_logits() -> std::result::Result<(), crate::Error> {
+    fn the_goal_is_the_float_models_logits() -> std::result::Result<(), accllm_llm::Error> {
         let c = config();
         let teacher = FloatModel {
             embed: matrix(c.sizes.vocab, c.sizes.hidden, 41),

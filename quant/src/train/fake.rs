@@ -5,10 +5,10 @@
 //! through by the gradient (Bengio et al., arXiv 1308.3432); scales get theirs exactly, up to their rounding to 8 bits.
 
 use super::kernel::{slice, with_data};
-use crate::float::Matrix;
 use crate::grid::{GridRow, GridWeight, OFFSET, Step, best_two, nearest, unit};
-use crate::model::{GROUP, Levels, WeightFormat};
-use crate::simd::{Simd, versions};
+use accllm_llm::float::Matrix;
+use accllm_llm::model::{GROUP, Levels, WeightFormat};
+use accllm_llm::simd::{Simd, versions};
 use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor, Var};
 use rayon::prelude::*;
 use std::sync::Arc;

@@ -36,7 +36,7 @@ impl<'a> Kept<'a> {
     }
 
     /// Puts the last state into `student`; returns how many steps it has seen, 0 where there is none.
-    pub fn take(&mut self, student: &mut Student, device: &Device) -> crate::Result<usize> {
+    pub fn take(&mut self, student: &mut Student, device: &Device) -> accllm_llm::Result<usize> {
         let Some(path) = (self.file)("end-at").filter(|p| p.is_file()) else { return Ok(0) };
         let at = safetensors::load(&path, device)
             .and_then(|t| get(&t, "at")?.to_vec1::<u32>())
@@ -56,7 +56,7 @@ impl<'a> Kept<'a> {
     }
 
     /// Keeps the state after `steps` steps if it is the last or if it is time for it.
-    pub fn after(&mut self, steps: usize, last: bool, student: &Student) -> crate::Result<()> {
+    pub fn after(&mut self, steps: usize, last: bool, student: &Student) -> accllm_llm::Result<()> {
         let Some(at) = (self.file)("end-at") else { return Ok(()) };
         let start = Instant::now();
         if !last && start - self.last.0 < self.last.1 * SHARE {

@@ -3,13 +3,13 @@
 use super::attention::{Geometry, attend, rope};
 use super::fake::{LatentShape, LatentWeight};
 use super::ops::{linear, rms_norm, silu_mul, straight_through};
-use crate::config::LlamaConfig;
 use crate::file::replace;
-use crate::float::{Biases, LayerAt, Matrix, Rope};
 use crate::grid::{GridLayer, LayerGrids};
 use crate::head::{each_head, key_head, query_head};
-use crate::model::WeightFormat;
 use accllm_hw::sizes::Linear;
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::float::{Biases, LayerAt, Matrix, Rope};
+use accllm_llm::model::WeightFormat;
 use candle_core::{Device, Result, Tensor, Var, safetensors};
 use std::collections::HashMap;
 use std::path::Path;

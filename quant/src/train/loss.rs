@@ -1,8 +1,8 @@
 //! Losses.
 
 use super::kernel::{slice, with_data};
-use crate::float::exp;
-use crate::simd::{Simd, versions};
+use accllm_llm::float::exp;
+use accllm_llm::simd::{Simd, versions};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 

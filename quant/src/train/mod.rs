@@ -18,7 +18,7 @@ pub(crate) use end_to_end::{Goal, Start, train_end_to_end};
 pub(crate) use recon::{BlockTraining, TrainedLayer};
 pub use schedule::{Reached, Training};
 
-use crate::{Error, Result};
+use accllm_llm::{Error, Result};
 use candle_core::Device;
 
 /// The device that trains.

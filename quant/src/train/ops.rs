@@ -4,8 +4,8 @@
 //! operations (`composed`). The tests hold both to the same values and gradients.
 
 use super::kernel::{slice, with_data};
-use crate::float::{exp, matrix_product, silu_mul as silu_mul_of, view};
-use crate::simd::{Simd, versions};
+use accllm_llm::float::{exp, matrix_product, silu_mul as silu_mul_of, view};
+use accllm_llm::simd::{Simd, versions};
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Error, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 use std::sync::Arc;

@@ -7,11 +7,11 @@ use super::layer::{Parameters, TrainLayer, save};
 use super::loss::relative_error;
 use super::schedule::{Training, cosine};
 use super::{damaged, device, failed, unwritten};
-use crate::config::LlamaConfig;
-use crate::float::FloatLayer;
 use crate::grid::GridLayer;
-use crate::model::WeightFormat;
 use crate::train::Reached;
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::float::FloatLayer;
+use accllm_llm::model::WeightFormat;
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Result, Tensor};
 use std::collections::HashMap;
@@ -77,7 +77,7 @@ impl TrainedLayer {
         w: &FloatLayer,
         start: &GridLayer,
         how: &BlockTraining<'_>,
-    ) -> crate::Result<Self> {
+    ) -> accllm_llm::Result<Self> {
         let device = device()?;
         let layer = TrainLayer::new(c, w.at(how.l), &start.grids, how.window, how.value_step, &device)
             .map_err(failed)?;
@@ -91,7 +91,7 @@ impl TrainedLayer {
         formats: &[WeightFormat; 7],
         window: usize,
         path: &Path,
-    ) -> crate::Result<Self> {
+    ) -> accllm_llm::Result<Self> {
         let device = device()?;
         let layer =
             TrainLayer::restore(c, l, formats, window, path, &device).map_err(|e| damaged(path, &e))?;
@@ -99,7 +99,7 @@ impl TrainedLayer {
     }
 
     /// Keeps the layer in `path`.
-    pub fn save(&self, path: &Path) -> crate::Result<()> {
+    pub fn save(&self, path: &Path) -> accllm_llm::Result<()> {
         self.layer.tensors().and_then(|t| save(t, path)).map_err(|e| unwritten(path, e))
     }
 
@@ -110,7 +110,7 @@ impl TrainedLayer {
         target: &[Vec<f32>],
         block: &BlockTraining<'_>,
         progress: &mut dyn FnMut(Reached),
-    ) -> crate::Result<()> {
+    ) -> accllm_llm::Result<()> {
         self.train(input, target, block, progress).map_err(failed)
     }
 
@@ -140,7 +140,7 @@ impl TrainedLayer {
     }
 
     /// Replaces every sequence by what the layer makes of it.
-    pub fn advance(&self, sequences: &mut [Vec<f32>]) -> crate::Result<()> {
+    pub fn advance(&self, sequences: &mut [Vec<f32>]) -> accllm_llm::Result<()> {
         /// Sequences at a time.
         const SIDE: usize = 8;
         let run = |x: Vec<f32>, weights: &[Tensor; 7]| {
@@ -158,7 +158,7 @@ impl TrainedLayer {
     }
 
     /// Where the training ended.
-    pub fn result(&self) -> crate::Result<GridLayer> {
+    pub fn result(&self) -> accllm_llm::Result<GridLayer> {
         self.layer.result().map_err(failed)
     }
 }

@@ -5,9 +5,9 @@
 //! a score's error is about `sum k^2 * sum q^2`. That is least when every pair has as much of q as of k.
 
 use super::scale_rows;
-use crate::config::LlamaConfig;
-use crate::float::{FloatLayer, Site, Tap, on_rows};
 use accllm_hw::sizes::Linear;
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::float::{FloatLayer, Site, Tap, on_rows};
 
 /// Largest factor, and the inverse of the smallest one.
 const LIMIT: f64 = 64.0;

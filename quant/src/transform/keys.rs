@@ -2,8 +2,8 @@
 
 use super::balance::balance_gains;
 use super::{KeySample, align_qk, balance_qk};
-use crate::Result;
-use crate::float::FloatModel;
+use accllm_llm::Result;
+use accllm_llm::float::FloatModel;
 
 /// What is done to q and k. Scores stay the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -4,12 +4,12 @@
 
 use super::{inverse, scale_columns, scale_rows};
 use crate::calibrate::{Channels, LayerStats};
-use crate::config::LlamaConfig;
-use crate::float::{FloatLayer, FloatModel, Matrix, on_rows};
 use crate::grid::{LayerShapes, fit};
-use crate::model::{GROUP, WeightFormat};
 use accllm_hw::config::COLS;
 use accllm_hw::sizes::Linear;
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::float::{FloatLayer, FloatModel, Matrix, on_rows};
+use accllm_llm::model::{GROUP, WeightFormat};
 
 /// Exponents of the range, and of the inverse norm of the weights' columns, that are compared when none is given.
 const EXPONENTS: [(f32, f32); 7] =

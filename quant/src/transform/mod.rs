@@ -19,7 +19,7 @@ pub use split::{Split, Splits, split_down, split_model, split_values};
 
 pub(crate) use migrate::per_query;
 
-use crate::float::Matrix;
+use accllm_llm::float::Matrix;
 
 /// Multiplies column `c` of `w` by `factor[c]`.
 pub(crate) fn scale_columns(w: &mut Matrix, factor: &[f32]) {

@@ -8,12 +8,12 @@
 //!   matters least (Pool and Yu, "Channel Permutations for N:M Sparsity", NeurIPS 2021, permute for the same end).
 
 use super::migrate::per_query;
-use crate::Result;
 use crate::calibrate::{Calibration, Channels, LayerStats};
-use crate::config::LlamaConfig;
-use crate::float::{FloatLayer, FloatModel, Matrix, on_rows};
-use crate::model::WeightFormat;
 use accllm_hw::sizes::Linear;
+use accllm_llm::Result;
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::float::{FloatLayer, FloatModel, Matrix, on_rows};
+use accllm_llm::model::WeightFormat;
 
 /// Orders all channels of `model` for weights of `formats` (q, k, v, o, gate, up and down of a layer); the logits stay
 /// the same. `stats` are those of `model`. The residual stream takes the order that suits most of the weights that read

@@ -1,10 +1,10 @@
 //! Rotation of the residual stream and of the values, folded into the weights around them (as QuaRot does):
 //! outlying channels are spread over all. RMSNorm commutes with a rotation once its gain is in the next weight.
 
-use crate::Result;
-use crate::config::LlamaConfig;
-use crate::float::{FloatLayer, FloatModel, Matrix, on_rows};
 use accllm_hw::sizes::Linear;
+use accllm_llm::Result;
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::float::{FloatLayer, FloatModel, Matrix, on_rows};
 use rayon::prelude::*;
 
 /// An orthogonal matrix `[n, n]`, row major.

@@ -5,11 +5,11 @@
 //! W_v halved in both, the columns of o copied for every query head of the group; both within one KV head.
 //! The residual stream's channels are not split.
 
-use crate::Result;
 use crate::calibrate::{Calibration, LayerStats};
-use crate::config::LlamaConfig;
-use crate::float::{FloatLayer, FloatModel, Matrix, on_rows};
 use accllm_hw::sizes::Linear;
+use accllm_llm::Result;
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::float::{FloatLayer, FloatModel, Matrix, on_rows};
 use std::ops::Range;
 
 /// Codes a side of down_proj's input, and of V.

@@ -2,8 +2,8 @@
 
 use crate::gguf::{Pair, Tensor, f32_pair, file, list_pair, text, text_pair, u32_pair};
 use crate::{Random, Raw, write_folder};
-use accllm_quant::float::FloatModel;
-use accllm_quant::import::load_model;
+use accllm_llm::float::FloatModel;
+use accllm_llm::import::load_model;
 use safetensors::Dtype;
 use serde::Deserialize;
 use serde_json::Value;

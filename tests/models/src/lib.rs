@@ -3,12 +3,12 @@
 pub mod families;
 pub mod gguf;
 
-use accllm_quant::float::FloatModel;
-use accllm_quant::import::load_model;
-use accllm_quant::model::QuantModel;
-use accllm_quant::perplexity::{Protocol, story_stream};
+use accllm_llm::float::FloatModel;
+use accllm_llm::import::load_model;
+use accllm_llm::model::QuantModel;
+use accllm_llm::perplexity::{Protocol, story_stream};
+use accllm_llm::tokenizer::TextTokenizer;
 use accllm_quant::quantize::{Options, quantize};
-use accllm_quant::tokenizer::TextTokenizer;
 use safetensors::Dtype;
 use safetensors::tensor::{TensorView, serialize_to_file};
 use std::path::{Path, PathBuf};

@@ -6,8 +6,8 @@ use crate::prepare;
 use accllm_device::{Error, Result};
 use accllm_lab::bench::cpu;
 use accllm_lab::shapes::{self, Random};
-use accllm_quant::model::LambdaShape;
-use accllm_quant::model::check_lambda;
+use accllm_llm::model::LambdaShape;
+use accllm_llm::model::check_lambda;
 
 /// Measures and prints.
 pub fn run(args: &BenchCpu, out: &Out) -> Result<()> {

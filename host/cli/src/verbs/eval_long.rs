@@ -6,7 +6,7 @@ use crate::out::{Bars, Out};
 use accllm_device::progress::Progress as _;
 use accllm_device::{Error, Result, output};
 use accllm_lab::long::{self, Options, Reader, Series};
-use accllm_quant::model::{LambdaShape, QuantModel, check_lambda};
+use accllm_llm::model::{LambdaShape, QuantModel, check_lambda};
 use accllm_text::calibration::Calibration;
 use accllm_text::model::{self, Kind, Source};
 use serde::Serialize;

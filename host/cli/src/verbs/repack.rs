@@ -3,7 +3,7 @@
 use crate::args::Repack;
 use crate::out::Out;
 use accllm_device::{Error, Result, output};
-use accllm_quant::model::QuantModel;
+use accllm_llm::model::QuantModel;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 

@@ -13,7 +13,7 @@ use accllm_compiler::{Layout, Program};
 use accllm_hw::isa::Instr;
 use accllm_hw::tables;
 use accllm_hw::tensor::Tensor;
-use accllm_quant::int::{At, IntTap};
+use accllm_llm::int::{At, IntTap};
 use accllm_sim::golden::Executed;
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
 //! The integer reference model on this computer: tokens scored and tokens decoded in a second.
 
 use crate::{Error, Result};
-use accllm_quant::int::{Logits, NoIntTap, Prepared, Sequence};
-use accllm_quant::model::QuantModel;
+use accllm_llm::int::{Logits, NoIntTap, Prepared, Sequence};
+use accllm_llm::model::QuantModel;
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Instant;

@@ -9,7 +9,7 @@ use accllm_compiler::{MemoryImage, ModelSpec, Program, Settings, Step};
 use accllm_device::progress::Progress;
 use accllm_device::{Device as _, GoldenDevice};
 use accllm_hw::config::{BEAT_BYTES, Config};
-use accllm_quant::model::LambdaShape;
+use accllm_llm::model::LambdaShape;
 use accllm_text::bundled;
 use accllm_text::calibration::{Calibration, stream};
 use accllm_text::model::{Ready, Source};

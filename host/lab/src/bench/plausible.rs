@@ -6,7 +6,7 @@ use accllm_compiler::{Program, Settings, Step};
 use accllm_device::{Device as _, GoldenDevice};
 use accllm_hw::config::{BEAT_BYTES, find};
 use accllm_hw::sizes::Sizes;
-use accllm_quant::model::LambdaShape;
+use accllm_llm::model::LambdaShape;
 use accllm_sim::golden::{Executed, Field, Space};
 use std::collections::BTreeMap;
 

@@ -3,7 +3,7 @@
 use super::format::Formats;
 use crate::shapes::{self, Random};
 use accllm_compiler::synthetic::Synthetic;
-use accllm_quant::model::LambdaShape;
+use accllm_llm::model::LambdaShape;
 use serde::Serialize;
 
 /// What runs.

@@ -11,7 +11,7 @@ use crate::{Error, Result};
 use accllm_compiler::ModelSpec;
 use accllm_compiler::image::ModelSource as _;
 use accllm_hw::config::{Config, open};
-use accllm_quant::model::LambdaShape;
+use accllm_llm::model::LambdaShape;
 use accllm_sim::memory::MemoryKind;
 use accllm_sim::timing::probe::{operations, probe};
 use accllm_sim::timing::rig::{Rig, RigError};

@@ -4,7 +4,7 @@ use accllm_compiler::synthetic::Synthetic;
 use accllm_hw::beat::WeightFormat;
 use accllm_hw::config::random::Numbers;
 use accllm_hw::sizes::Sizes;
-use accllm_quant::model::LambdaShape;
+use accllm_llm::model::LambdaShape;
 
 /// A model of random sizes, formats and attention shape; small enough for the RTL of a small configuration.
 pub fn random(seed: u64) -> Synthetic {

@@ -7,7 +7,7 @@ use crate::{Error, Result};
 use accllm_compiler::{Program, Step};
 use accllm_device::perf::Work;
 use accllm_device::{Compared, Device, read_head, write_head};
-use accllm_quant::model::{HeadCache, LambdaShape};
+use accllm_llm::model::{HeadCache, LambdaShape};
 
 /// A text on a device: the prompt in blocks, then token by token.
 pub struct DeviceRunner<D> {

@@ -1,6 +1,6 @@
 //! How far back a text on a ring of window slots can be taken.
 
-use accllm_quant::model::LambdaShape;
+use accllm_llm::model::LambdaShape;
 
 /// What the window still holds.
 #[derive(Debug, Clone, Copy)]

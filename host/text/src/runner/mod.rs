@@ -10,7 +10,7 @@ mod reference;
 use crate::Result;
 use accllm_device::Compared;
 use accllm_device::perf::Work;
-use accllm_quant::model::{HeadCache, LambdaShape};
+use accllm_llm::model::{HeadCache, LambdaShape};
 pub use batch::Batch;
 pub use cancel::Cancel;
 pub use device::DeviceRunner;

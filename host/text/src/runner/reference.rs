@@ -2,8 +2,8 @@
 
 use super::{Cancel, Part, Runner};
 use crate::{Error, Result};
-use accllm_quant::int::{Logits, NoIntTap, Sequence};
-use accllm_quant::model::{HeadCache, LambdaShape, QuantModel};
+use accllm_llm::int::{Logits, NoIntTap, Sequence};
+use accllm_llm::model::{HeadCache, LambdaShape, QuantModel};
 
 /// Runs the integer reference model: fast, on all cores, no hardware.
 pub struct Reference<'m> {

@@ -2,7 +2,7 @@
 
 use crate::model::Ready;
 use crate::sample::order;
-use accllm_quant::perplexity::{log_sum, rescale};
+use accllm_llm::perplexity::{log_sum, rescale};
 use serde_json::{Map, Value, json};
 
 /// What a request asks to know about tokens.

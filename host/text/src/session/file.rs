@@ -4,7 +4,7 @@ use crate::message::Message;
 use accllm_hw::numbers::numbers;
 use accllm_hw::regs::CONTRACT_VERSION;
 use accllm_hw::sizes::Sizes;
-use accllm_quant::model::{HeadCache, LambdaShape};
+use accllm_llm::model::{HeadCache, LambdaShape};
 use serde::{Deserialize, Serialize};
 use std::io::Read;
 

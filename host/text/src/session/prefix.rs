@@ -2,7 +2,7 @@
 
 use super::Session;
 use crate::Result;
-use accllm_quant::model::Prefix;
+use accllm_llm::model::Prefix;
 
 impl Session<'_> {
     /// The model's prefix; without tokens for most models.

@@ -2,13 +2,13 @@
 
 use super::hooked::{Hook, Hooked};
 use super::*;
-use crate::Result;
-use crate::float::{LayerStore, Layers};
 use crate::gpu::cuda::Cuda;
 use crate::gpu::device::{Arg, Product};
 use crate::gpu::group::together;
 use crate::gpu::train::{run_on, write_on, write_together};
 use crate::gpu::{Order, Recipe, Report, Stage, Task};
+use accllm_llm::Result;
+use accllm_llm::float::{LayerStore, Layers};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -131,7 +131,8 @@ fn train(device: &dyn Device, model: &FloatModel, recipe: &Recipe, progress: &mu
     let order = Order { model, beginnings: &vec![vec![5], vec![1000]].into(), recipe, folder: None };
     let text = write_on(device, &order, progress).unwrap();
     let formats = vec![[WeightFormat::W2Sparse; 7]; model.config.sizes.layers];
-    let task = Task { model, start: None, text: &text, watched: &[], formats: &formats, recipe, folder: None };
+    let task =
+        Task { model, start: None, text: &text, watched: &[], formats: &formats, recipe, folder: None };
     run_on(device, &task, progress, |_| Ok(())).unwrap();
 }
 
@@ -280,7 +281,8 @@ fn on_cards(what: &str, model: &FloatModel, recipe: &Recipe, cards: &mut [Cuda])
     let text = write_together(&mut cards, &order, &mut |_| {}).unwrap();
     let written = text.len() as f64 / start.elapsed().as_secs_f64();
     let formats = vec![[WeightFormat::W2Sparse; 7]; model.config.sizes.layers];
-    let task = Task { model, start: None, text: &text, watched: &[], formats: &formats, recipe, folder: None };
+    let task =
+        Task { model, start: None, text: &text, watched: &[], formats: &formats, recipe, folder: None };
     let mut reports = Vec::new();
     let mut progress = |r: Report| {
         if r.stage == Stage::Training {

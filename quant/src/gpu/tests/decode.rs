@@ -1,9 +1,9 @@
 //! Writing: what is forced, what is likeliest, and that draws follow the distribution.
 
 use super::*;
-use crate::float::NoTap;
 use crate::gpu::write::{Writing, write};
 use crate::gpu::{Beginnings, Then};
+use accllm_llm::float::NoTap;
 
 const LENGTH: usize = 40;
 
@@ -152,10 +152,12 @@ fn turns_follow_until_the_document_is_full() {
         let mut count = vec![0; model.config.sizes.vocab];
         free.iter().filter(|t| ![30, 31].contains(*t)).for_each(|t| count[*t as usize] += 1);
         let end = (0..count.len()).max_by_key(|t| count[*t]).unwrap() as u32;
-        let ending = FloatModel { config: LlamaConfig { eos: vec![end], ..model.config.clone() }, ..model.clone() };
+        let ending =
+            FloatModel { config: LlamaConfig { eos: vec![end], ..model.config.clone() }, ..model.clone() };
         let [question, answer, again] = [vec![30, end, 31], vec![60, 61], vec![70, 71, 72]];
         let then = vec![Then::AfterEnd(1), Then::AfterEnd(2), Then::AfterEnd(1)];
-        let all = Beginnings::from(vec![question.clone()]).followed(vec![answer.clone(), again.clone()], then);
+        let all =
+            Beginnings::from(vec![question.clone()]).followed(vec![answer.clone(), again.clone()], then);
         let how = Writing { documents: [12, 12], min_p: 0.2, ..whole(&all, 16) };
         let (mut turns, mut full) = ([0; 2], 0);
         for row in text(device, &ending, &how).chunks_exact(LENGTH) {

@@ -1,9 +1,9 @@
 //! The whole net: forward against the float model, backward against differences of the loss.
 
 use super::*;
-use crate::float::NoTap;
 use crate::gpu::device::Memory;
 use crate::gpu::net::{Gradients, Keeping, Net, Rounding, Weights};
+use accllm_llm::float::NoTap;
 use std::ops::Range;
 
 const TOKENS: usize = 256;

@@ -1,8 +1,8 @@
 //! A device that tells what is asked of it.
 
-use crate::Result;
 use crate::gpu::device::{Arg, Device, Grid, Product, Ptr};
 use crate::gpu::group::{Exchange, Piece, Seat};
+use accllm_llm::Result;
 
 /// What is done besides.
 pub(super) trait Hook {

@@ -1,13 +1,13 @@
 //! From trained weights to integers.
 
 use super::{all_in, flat_layers, model, tokens};
-use crate::Result;
-use crate::float::{FloatModel, Matrix};
 use crate::gpu::formats::round_weights;
 use crate::gpu::shape::KernelShape;
-use crate::model::{Layer, Weight, WeightFormat};
-use crate::perplexity::Protocol;
 use crate::quantize::{Grids, Options, quantize, quantize_trained};
+use accllm_llm::Result;
+use accllm_llm::float::{FloatModel, Matrix};
+use accllm_llm::model::{Layer, Weight, WeightFormat};
+use accllm_llm::perplexity::Protocol;
 
 /// A model whose linears have the values of grids of these formats, and the grids.
 pub(super) fn on_grids(mut model: FloatModel, formats: &[[WeightFormat; 7]]) -> Result<(FloatModel, Grids)> {

@@ -20,10 +20,10 @@ use super::group::Member;
 use super::net::Weights;
 use super::recipe::Recipe;
 use super::shape::{KernelShape, flat_gains, flat_layer};
-use crate::config::LlamaConfig;
-use crate::float::{Biases, FloatLayer, FloatModel, Matrix};
-use crate::model::WeightFormat;
 use crate::train::tests::random;
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::float::{Biases, FloatLayer, FloatModel, Matrix};
+use accllm_llm::model::WeightFormat;
 use half::bf16;
 use std::path::Path;
 

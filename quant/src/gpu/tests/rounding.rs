@@ -138,7 +138,7 @@ fn the_output_of_a_norm_is_rounded_as_simulated() {
     let mut random = fastrand::Rng::with_seed(15);
     x.iter_mut().for_each(|v| *v = if random.bool() { 64.0 } else { -64.0 });
     let gain = around_one(c.sizes.hidden, 16);
-    let mut wanted = crate::float::rms_norm(&x, &gain, c.norm_eps);
+    let mut wanted = accllm_llm::float::rms_norm(&x, &gain, c.norm_eps);
     round(&mut wanted, &vec![0.013; c.sizes.hidden], -128.0, 127.0);
     let wanted: Vec<f32> = wanted.iter().map(|v| bf16::from_f32(*v).to_f32()).collect();
     on_devices(|device| {

@@ -1,10 +1,10 @@
 //! What each format does to each linear.
 
 use super::*;
-use crate::float::NoTap;
 use crate::gpu::formats::round_weights;
 use crate::gpu::sensitivity::sensitivity_on;
 use crate::quantize::{Damage, FORMATS, divergence};
+use accllm_llm::float::NoTap;
 
 const LENGTH: usize = 64;
 

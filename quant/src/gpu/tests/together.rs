@@ -2,12 +2,12 @@
 
 use super::hooked::{Hook, Hooked};
 use super::*;
-use crate::Error;
 use crate::gpu::device::Arg;
 use crate::gpu::group::{Exchange, Piece, together};
 use crate::gpu::optimizer::Optimizer;
 use crate::gpu::train::{run_on, train_together, write_together};
 use crate::gpu::{Order, Recipe, Task};
+use accllm_llm::Error;
 use std::time::{Duration, Instant};
 
 /// Two steps; a row of each for each of two devices.
@@ -42,7 +42,7 @@ fn exchanges_give_sums_and_copies() {
 }
 
 /// The gradients of a training's last step, each linear's from its owner, and the weights after it.
-fn trained(device: &dyn Device, task: &Task<'_>) -> crate::Result<[Vec<f32>; 2]> {
+fn trained(device: &dyn Device, task: &Task<'_>) -> accllm_llm::Result<[Vec<f32>; 2]> {
     run_on(device, task, &mut |_| {}, |o: &Optimizer<'_>| {
         let s = o.shape;
         let (layers, gains) = (s.sizes.layers * s.layer(), s.norms() * s.sizes.hidden);
@@ -52,7 +52,7 @@ fn trained(device: &dyn Device, task: &Task<'_>) -> crate::Result<[Vec<f32>; 2]>
         let weights = [(o.layers, layers), (o.gains, gains), (o.embed.weights, s.table())];
         let all = |tensors: [(Ptr, usize); 3]| {
             let each = tensors.map(|(at, count)| fetch::<f32>(device, at, count));
-            each.into_iter().collect::<crate::Result<Vec<_>>>().map(|all| all.concat())
+            each.into_iter().collect::<accllm_llm::Result<Vec<_>>>().map(|all| all.concat())
         };
         Ok([all(gradients)?, all(weights)?])
     })
@@ -111,7 +111,7 @@ fn two_devices_write_what_one_writes() {
 }
 
 /// Something that goes wrong when a kernel starts: it is told the device and the kernel's first argument.
-type Fault<'a> = &'a (dyn Fn(&dyn Device, Ptr) -> crate::Result<()> + Sync);
+type Fault<'a> = &'a (dyn Fn(&dyn Device, Ptr) -> accllm_llm::Result<()> + Sync);
 
 struct Faulty<'a>(&'a dyn Device, &'static str, Fault<'a>);
 
@@ -120,8 +120,8 @@ impl Hook for Faulty<'_> {
         &self,
         kernel: &'static str,
         arguments: &[Arg],
-        work: &dyn Fn() -> crate::Result<()>,
-    ) -> crate::Result<()> {
+        work: &dyn Fn() -> accllm_llm::Result<()>,
+    ) -> accllm_llm::Result<()> {
         if kernel == self.1 {
             (self.2)(self.0, Ptr(arguments[0].word()))?;
         }

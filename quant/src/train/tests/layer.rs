@@ -2,11 +2,11 @@
 
 use super::super::layer::{TrainLayer, save};
 use super::{assert_near, config, float_layer, random, values};
-use crate::config::LlamaConfig;
-use crate::float::{FloatLayer, NoTap, Site, Window, run_layer};
 use crate::grid::{GridLayer, LayerGrids, fit, spread, spread_heads};
 use crate::head::{each_head, key_head, query_head};
-use crate::model::WeightFormat;
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::float::{FloatLayer, NoTap, Site, Window, run_layer};
+use accllm_llm::model::WeightFormat;
 use candle_core::{Device, Result, Tensor};
 
 pub(in crate::train) const SEQ: usize = 9;

@@ -6,10 +6,10 @@ mod weights;
 
 pub(super) use layer::{SEQ, train_layer};
 
-use crate::config::LlamaConfig;
-use crate::float::{Biases, FloatLayer, Matrix};
 use accllm_hw::rope::Rope;
 use accllm_hw::sizes::{Linear, Sizes};
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::float::{Biases, FloatLayer, Matrix};
 use candle_core::{Device, Result, Tensor, Var};
 
 /// Values in -1..1 that depend on `seed` alone.

@@ -2,9 +2,9 @@
 
 use super::super::fake::{LatentWeight, composed};
 use super::{assert_near, assert_same, matrix, random, values, with_gradients};
-use crate::float::Matrix;
 use crate::grid::{GridWeight, fit};
-use crate::model::WeightFormat;
+use accllm_llm::float::Matrix;
+use accllm_llm::model::WeightFormat;
 use candle_core::{Device, Result, Tensor};
 use std::sync::Arc;
 

@@ -12,9 +12,9 @@
 mod head;
 
 use super::{PairPower, scale_rows};
-use crate::config::LlamaConfig;
-use crate::float::{FloatLayer, Matrix, Site, Tap, on_rows};
 use accllm_hw::sizes::Linear;
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::float::{FloatLayer, Matrix, Site, Tap, on_rows};
 use head::Head;
 use rayon::prelude::*;
 

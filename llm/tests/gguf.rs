@@ -2,10 +2,10 @@
 
 use super::support;
 
-use accllm_quant::float::NoTap;
-use accllm_quant::import::gguf::tokenizer_files;
-use accllm_quant::import::{load_config, load_model, load_model_within};
-use accllm_quant::tokenizer::TextTokenizer;
+use accllm_llm::float::NoTap;
+use accllm_llm::import::gguf::tokenizer_files;
+use accllm_llm::import::{load_config, load_model, load_model_within};
+use accllm_llm::tokenizer::TextTokenizer;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use support::gguf::{

@@ -1,7 +1,7 @@
 //! How much memory a large checkpoint takes (Linux only, measured by hand: it writes 1.5 GB into a temporary folder).
 
-use accllm_quant::import::load_model;
-use accllm_quant::perplexity::{Protocol, perplexity};
+use accllm_llm::import::load_model;
+use accllm_llm::perplexity::{Protocol, perplexity};
 use std::io::Write as _;
 
 /// `config.json` of a model of 16 layers, 0.8e9 weights.

@@ -3,7 +3,7 @@
 use super::support;
 
 use accllm_hw::lambda::LambdaShape;
-use accllm_quant::float::{NoTap, Site};
+use accllm_llm::float::{NoTap, Site};
 use support::{Outcome, small_float, small_text};
 
 #[test]
@@ -41,7 +41,7 @@ fn a_lambda_query_does_not_see_what_has_left_the_window() -> Outcome {
     let (mut model, text) = (small_float()?, small_text(30));
     model.layers.resident()?.truncate(1);
     model.config.sizes.layers = 1;
-    let last = |text: &[u32]| -> accllm_quant::Result<Vec<f32>> {
+    let last = |text: &[u32]| -> accllm_llm::Result<Vec<f32>> {
         let logits = model.logits(text, Some(LambdaShape { n_sink: 2, n_window: 8 }), &mut NoTap)?;
         Ok(logits[29 * model.config.sizes.vocab..].to_vec())
     };
@@ -90,8 +90,8 @@ fn tokens_outside_the_vocabulary_are_refused() -> Outcome {
 
 #[test]
 fn a_stream_is_a_window_with_the_same_attention() -> Outcome {
-    use accllm_quant::float::FloatStream;
-    use accllm_quant::perplexity::{Stream, nll_of_logits};
+    use accllm_llm::float::FloatStream;
+    use accllm_llm::perplexity::{Stream, nll_of_logits};
     let (model, text) = (small_float()?, small_text(900));
     for (sinks, window) in [(0, 1), (3, 9), (0, 40), (5, 300), (2, 5000)] {
         let lambda = LambdaShape { n_sink: sinks, n_window: window };

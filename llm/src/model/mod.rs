@@ -102,7 +102,7 @@ impl Layer {
     }
 
     /// Whether it has what a plain Llama's layer has not: biases, norms of heads, no rotation.
-    pub(crate) fn is_more_than_plain(&self) -> bool {
+    pub fn is_more_than_plain(&self) -> bool {
         self.head_norms.is_some() || self.biased().next().is_some() || !self.rotates()
     }
 

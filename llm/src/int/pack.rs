@@ -129,7 +129,8 @@ impl<'m> Prepared<'m> {
         Self::with(model, Simd::best())
     }
 
-    pub(super) fn with(model: &'m QuantModel, simd: Simd) -> Self {
+    /// The same for a certain set of instructions, which this computer must have ([`Simd::all`]).
+    pub fn with(model: &'m QuantModel, simd: Simd) -> Self {
         let leads = model.leads();
         let order = |lead: u8| leads.binary_search(&lead).unwrap_or(0);
         let layer = |l: &crate::model::Layer| PackedLayer {

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 const STREAMS: usize = 1 << 27;
 
 /// What every layer of a window shares.
-pub(crate) struct Window {
+pub struct Window {
     /// Position of the first token.
     base: usize,
     /// Rotation of each token.
@@ -71,13 +71,7 @@ impl Window {
 }
 
 /// Runs `layer` on the residual stream `x` of `[tokens, hidden]`.
-pub(crate) fn run_layer(
-    c: &LlamaConfig,
-    layer: LayerAt<'_>,
-    window: &Window,
-    x: &mut [f32],
-    tap: &mut dyn Tap,
-) {
+pub fn run_layer(c: &LlamaConfig, layer: LayerAt<'_>, window: &Window, x: &mut [f32], tap: &mut dyn Tap) {
     run_layer_behind(c, layer, window, &mut Past::default(), x, tap);
 }
 
@@ -153,7 +147,7 @@ impl FloatModel {
     }
 
     /// [`FloatModel::hidden`] of several windows of one length, layer by layer: each layer is read once.
-    pub(crate) fn hidden_of(
+    pub fn hidden_of(
         &self,
         windows: &[&[u32]],
         lambda: Option<LambdaShape>,
@@ -171,7 +165,7 @@ impl FloatModel {
     }
 
     /// Windows of which each layer is read once, where it must be read.
-    pub(crate) fn windows_together(&self, window: usize) -> usize {
+    pub fn windows_together(&self, window: usize) -> usize {
         match &self.layers {
             Layers::Resident(_) => together(window),
             Layers::Stored { .. } => (STREAMS / (window * self.config.sizes.hidden).max(1)).max(1),
@@ -180,7 +174,7 @@ impl FloatModel {
 
     /// Negative log likelihoods of each window without the first ones (see [`Scorer::nll_behind`]): windows in
     /// parallel, each layer read once. `tap` makes the tap of one window and layer.
-    pub(crate) fn nll_of<T: Tap>(
+    pub fn nll_of<T: Tap>(
         &self,
         windows: &[(Vec<u32>, usize)],
         lambda: Option<LambdaShape>,
@@ -205,7 +199,7 @@ impl FloatModel {
     }
 
     /// The norm before the head.
-    pub(crate) fn last_norm(&self, x: &[f32], tap: &mut dyn Tap) -> Vec<f32> {
+    pub fn last_norm(&self, x: &[f32], tap: &mut dyn Tap) -> Vec<f32> {
         let c = &self.config;
         let mut y = rms_norm(x, &self.final_norm, c.norm_eps);
         tap.tensor(Site::FinalNorm, c.sizes.layers, c.sizes.hidden, &mut y);
@@ -219,7 +213,7 @@ impl FloatModel {
 
     /// Negative log likelihoods of `next`, each after a row of [`FloatModel::hidden`]; no more than some tokens'
     /// logits are in memory.
-    pub(crate) fn nll_of_hidden(&self, hidden: &[f32], next: &[u32]) -> Vec<f64> {
+    pub fn nll_of_hidden(&self, hidden: &[f32], next: &[u32]) -> Vec<f64> {
         /// Tokens of a part.
         const PART: usize = 256;
         let c = &self.config;
@@ -232,7 +226,7 @@ impl FloatModel {
     }
 
     /// Embedding rows `[tokens, hidden]`.
-    pub(crate) fn embed_tokens(&self, tokens: &[u32]) -> Result<Vec<f32>> {
+    pub fn embed_tokens(&self, tokens: &[u32]) -> Result<Vec<f32>> {
         let mut x = Vec::with_capacity(tokens.len() * self.config.sizes.hidden);
         for (t, id) in tokens.iter().enumerate() {
             if *id as usize >= self.embed.rows {

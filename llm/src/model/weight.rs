@@ -71,7 +71,7 @@ pub struct Weight {
 
 impl Weight {
     /// Exchanges two rows.
-    pub(crate) fn swap_rows(&mut self, a: usize, b: usize) {
+    pub fn swap_rows(&mut self, a: usize, b: usize) {
         self.grid.swap_rows(a, b);
         self.mult.swap(a, b);
         self.shift.swap(a, b);

@@ -3,10 +3,10 @@
 
 use super::support;
 
-use accllm_quant::Result;
-use accllm_quant::import::gguf::tokenizer_files;
-use accllm_quant::import::load_model;
-use accllm_quant::tokenizer::TextTokenizer;
+use accllm_llm::Result;
+use accllm_llm::import::gguf::tokenizer_files;
+use accllm_llm::import::load_model;
+use accllm_llm::tokenizer::TextTokenizer;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -289,7 +289,7 @@ fn tokenizer_model_only() -> Outcome {
 #[test]
 fn tied_different_head() -> Outcome {
     let tied = CONFIG.replace("\"llama\"", "\"llama\", \"tie_word_embeddings\": true");
-    let load = |head: Option<&[u8]>| -> Result<accllm_quant::float::FloatModel> {
+    let load = |head: Option<&[u8]>| -> Result<accllm_llm::float::FloatModel> {
         let folder = tempfile::tempdir().expect("a folder");
         let all = tensors().into_iter().filter_map(|t| match (t.name.as_str(), head) {
             ("lm_head.weight", None) => None,
@@ -502,7 +502,7 @@ fn gguf_scale_keys() -> Outcome {
 fn rope_contradictions() -> Outcome {
     let parse = |fields: &str| {
         let config = CONFIG.replace("\"rope_theta\": 10000.0", fields);
-        accllm_quant::config::LlamaConfig::parse(&config, std::path::Path::new("config.json"))
+        accllm_llm::config::LlamaConfig::parse(&config, std::path::Path::new("config.json"))
     };
     let linear = |factor: u32| format!(r#"{{"rope_type": "linear", "factor": {factor}}}"#);
     let (two, four) = (linear(2), linear(4));
@@ -612,9 +612,8 @@ fn yarn() -> Outcome {
         let width = case["head_dim"].as_u64().ok_or("no width")? as usize;
         let config = CONFIG
             .replace("\"rope_theta\": 10000.0", &format!("\"rope_parameters\": {}", case["rope_parameters"]));
-        let rope = accllm_quant::config::LlamaConfig::parse(&config, std::path::Path::new("config.json"))?
-            .sizes
-            .rope;
+        let rope =
+            accllm_llm::config::LlamaConfig::parse(&config, std::path::Path::new("config.json"))?.sizes.rope;
         for (i, expected) in case["inv_freq"].as_array().into_iter().flatten().enumerate() {
             let (found, expected) = (rope.frequency(i, width), expected.as_f64().unwrap_or(0.0));
             assert!((found / expected - 1.0).abs() < 2e-6, "{width}, pair {i}: {found} {expected}");

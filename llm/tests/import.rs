@@ -2,8 +2,8 @@
 
 use super::support;
 
-use accllm_quant::config::LlamaConfig;
-use accllm_quant::import::load_model;
+use accllm_llm::config::LlamaConfig;
+use accllm_llm::import::load_model;
 use safetensors::Dtype;
 use std::path::Path;
 use support::{CONFIG, Outcome, Raw, tensors, write_folder, write_tensors};

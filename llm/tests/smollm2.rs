@@ -2,11 +2,11 @@
 
 use super::support;
 
-use accllm_quant::float::NoTap;
-use accllm_quant::import::gguf::tokenizer_files;
-use accllm_quant::import::load_model;
-use accllm_quant::perplexity::{Protocol, perplexity, plain_stream};
-use accllm_quant::tokenizer::TextTokenizer;
+use accllm_llm::float::NoTap;
+use accllm_llm::import::gguf::tokenizer_files;
+use accllm_llm::import::load_model;
+use accllm_llm::perplexity::{Protocol, perplexity, plain_stream};
+use accllm_llm::tokenizer::TextTokenizer;
 use serde_json::Value;
 use std::path::PathBuf;
 use support::Outcome;

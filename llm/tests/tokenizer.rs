@@ -2,10 +2,10 @@
 
 use super::support;
 
-use accllm_quant::tokenizer::TextTokenizer;
+use accllm_llm::tokenizer::TextTokenizer;
 use support::{Outcome, data};
 
-fn tokenizer(vocab: usize) -> accllm_quant::Result<TextTokenizer> {
+fn tokenizer(vocab: usize) -> accllm_llm::Result<TextTokenizer> {
     TextTokenizer::read(&data().join("tinytales/w2/tokenizer.json"), vocab)
 }
 

@@ -22,7 +22,7 @@ pub struct Matrix {
 
 impl Matrix {
     /// All of it.
-    pub(crate) fn view(&self) -> ArrayView2<'_, f32> {
+    pub fn view(&self) -> ArrayView2<'_, f32> {
         view(&self.data, self.cols)
     }
 
@@ -63,7 +63,7 @@ pub struct FloatLayer {
 
 impl FloatLayer {
     /// Queries, keys and values of `a`, `[tokens, hidden]`, before rotation.
-    pub(crate) fn project(&self, a: &[f32], eps: f64) -> [Vec<f32>; 3] {
+    pub fn project(&self, a: &[f32], eps: f64) -> [Vec<f32>; 3] {
         let heads = |x: Vec<f32>, gain: &[f32]| match gain {
             [] => x,
             _ => rms_norm(&x, gain, eps),
@@ -76,31 +76,33 @@ impl FloatLayer {
     }
 
     /// What attention adds to the residual stream, of `o`, `[tokens, heads * head_dim]`.
-    pub(crate) fn output(&self, o: &[f32]) -> Vec<f32> {
+    pub fn output(&self, o: &[f32]) -> Vec<f32> {
         affine(o, &self.o, &self.biases[Linear::O])
     }
 
     /// Gate and up of `m`, `[tokens, hidden]`.
-    pub(crate) fn gate_up(&self, m: &[f32]) -> [Vec<f32>; 2] {
+    pub fn gate_up(&self, m: &[f32]) -> [Vec<f32>; 2] {
         [affine(m, &self.gate, &self.biases[Linear::Gate]), affine(m, &self.up, &self.biases[Linear::Up])]
     }
 
     /// What the feed-forward adds to the residual stream, of `h`, `[tokens, ffn]`.
-    pub(crate) fn down(&self, h: &[f32]) -> Vec<f32> {
+    pub fn down(&self, h: &[f32]) -> Vec<f32> {
         affine(h, &self.down, &self.biases[Linear::Down])
     }
 }
 
 /// A layer and its place in the model, from 0.
 #[derive(Clone, Copy)]
-pub(crate) struct LayerAt<'a> {
+pub struct LayerAt<'a> {
+    /// Its number, from 0.
     pub l: usize,
+    /// Its weights.
     pub weights: &'a FloatLayer,
 }
 
 impl FloatLayer {
     /// This layer as number `l` of its model.
-    pub(crate) fn at(&self, l: usize) -> LayerAt<'_> {
+    pub fn at(&self, l: usize) -> LayerAt<'_> {
         LayerAt { l, weights: self }
     }
 }

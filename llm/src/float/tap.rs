@@ -46,9 +46,10 @@ impl Tap for NoTap {
 }
 
 /// Shows a tap what follows the first tokens of each tensor.
-pub(crate) struct Behind<T> {
+pub struct Behind<T> {
     /// Tokens that it does not see.
     pub tokens: usize,
+    /// Who sees the rest.
     pub tap: T,
 }
 

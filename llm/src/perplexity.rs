@@ -32,7 +32,7 @@ pub trait Scorer: Sync {
 }
 
 /// Windows computed side by side, where they are short: a long one has work for all threads.
-pub(crate) fn together(window: usize) -> usize {
+pub fn together(window: usize) -> usize {
     if window <= 512 { 8 } else { 1 }
 }
 

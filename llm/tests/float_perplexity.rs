@@ -1,9 +1,9 @@
 //! The bundled models reach the perplexity their README states, by the stated protocol.
 
-use accllm_quant::Result;
-use accllm_quant::import::load_model;
-use accllm_quant::perplexity::{Protocol, perplexity, story_stream};
-use accllm_quant::tokenizer::TextTokenizer;
+use accllm_llm::Result;
+use accllm_llm::import::load_model;
+use accllm_llm::perplexity::{Protocol, perplexity, story_stream};
+use accllm_llm::tokenizer::TextTokenizer;
 use std::path::Path;
 
 fn tinytales(name: &str) -> Result<f64> {

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 const BLOCK: usize = 128;
 
 /// Whole rows of `columns` values as a matrix.
-pub(crate) fn view(data: &[f32], columns: usize) -> ArrayView2<'_, f32> {
+pub fn view(data: &[f32], columns: usize) -> ArrayView2<'_, f32> {
     let rows = data.len() / columns.max(1);
     match ArrayView2::from_shape((rows, columns), data) {
         Ok(view) => view,
@@ -21,7 +21,7 @@ pub(crate) fn view(data: &[f32], columns: usize) -> ArrayView2<'_, f32> {
 }
 
 /// As [`view`], to be written.
-pub(crate) fn view_mut(data: &mut [f32], columns: usize) -> ArrayViewMut2<'_, f32> {
+pub fn view_mut(data: &mut [f32], columns: usize) -> ArrayViewMut2<'_, f32> {
     let (rows, all) = (data.len() / columns.max(1), data.len());
     match ArrayViewMut2::from_shape((rows, columns), data) {
         Ok(view) => view,
@@ -30,7 +30,7 @@ pub(crate) fn view_mut(data: &mut [f32], columns: usize) -> ArrayViewMut2<'_, f3
 }
 
 /// `out = a b * scale`, or `out += a b * scale`, on one thread. The order of the sums depends on the sizes alone.
-pub(crate) fn product(
+pub fn product(
     a: ArrayView2<'_, f32>,
     b: ArrayView2<'_, f32>,
     scale: f32,
@@ -71,7 +71,7 @@ pub(crate) fn product(
 }
 
 /// [`product`] on all threads, as rows of their own.
-pub(crate) fn matrix_product(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>) -> Vec<f32> {
+pub fn matrix_product(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>) -> Vec<f32> {
     let n = b.ncols();
     let mut out = vec![0.0f32; a.nrows() * n];
     out.par_chunks_mut(BLOCK * n.max(1)).enumerate().for_each(|(block, out)| {
@@ -82,7 +82,7 @@ pub(crate) fn matrix_product(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>) -> 
 }
 
 /// `y = x W^T` for `x` of `[tokens, w.cols]`; returns `[tokens, w.rows]`.
-pub(crate) fn linear(x: &[f32], w: &Matrix) -> Vec<f32> {
+pub fn linear(x: &[f32], w: &Matrix) -> Vec<f32> {
     match x.len() / w.cols < 2 * BLOCK {
         true => linear_of_few(x, w),
         false => matrix_product(view(x, w.cols), w.view().t()),
@@ -109,7 +109,7 @@ fn linear_of_few(x: &[f32], w: &Matrix) -> Vec<f32> {
 }
 
 /// `gram += x^T x` for `x` of `[rows, width]`; `gram` is `[width, width]` and symmetric.
-pub(crate) fn add_gram(gram: &mut [f32], x: &[f32], width: usize) {
+pub fn add_gram(gram: &mut [f32], x: &[f32], width: usize) {
     let x = view(x, width);
     // Blocks on the diagonal and right of it; the others are their mirror images.
     gram.par_chunks_mut(BLOCK * width).enumerate().for_each(|(block, out)| {
@@ -125,7 +125,7 @@ pub(crate) fn add_gram(gram: &mut [f32], x: &[f32], width: usize) {
 }
 
 /// RMSNorm of each row: `x / sqrt(mean(x^2) + eps) * gain`.
-pub(crate) fn rms_norm(x: &[f32], gain: &[f32], eps: f64) -> Vec<f32> {
+pub fn rms_norm(x: &[f32], gain: &[f32], eps: f64) -> Vec<f32> {
     let width = gain.len();
     let mut y = x.to_vec();
     y.par_chunks_mut(width).for_each(|row| {
@@ -139,7 +139,7 @@ pub(crate) fn rms_norm(x: &[f32], gain: &[f32], eps: f64) -> Vec<f32> {
 }
 
 /// `silu(gate) * up`, element by element.
-pub(crate) fn silu_mul(gate: &[f32], up: &[f32]) -> Vec<f32> {
+pub fn silu_mul(gate: &[f32], up: &[f32]) -> Vec<f32> {
     /// Elements per parallel part.
     const PART: usize = 1 << 14;
     let mut h = vec![0.0f32; gate.len()];
@@ -192,7 +192,7 @@ versions! {
 
 /// `e^x` to 2e-7 (relative) for x from -87 to 88, the ends beyond; by the same operations on every computer.
 #[inline(always)]
-pub(crate) fn exp(x: f32) -> f32 {
+pub fn exp(x: f32) -> f32 {
     /// Adding it rounds to a whole number, which is then in the low bits.
     const ROUND: f32 = (3u32 << 22) as f32;
     // ln 2 in two parts; the first has few bits, so that its product is exact.
@@ -211,7 +211,7 @@ pub(crate) fn exp(x: f32) -> f32 {
 }
 
 /// Adds `b` to `a`.
-pub(crate) fn add(a: &mut [f32], b: &[f32]) {
+pub fn add(a: &mut [f32], b: &[f32]) {
     for (x, y) in a.iter_mut().zip(b) {
         *x += y;
     }
@@ -219,7 +219,7 @@ pub(crate) fn add(a: &mut [f32], b: &[f32]) {
 
 /// Dot product in sixteen fixed lanes.
 #[inline(always)]
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0.0f32; 16];
     for (a, b) in a.chunks(16).zip(b.chunks(16)) {
         lanes.iter_mut().zip(a.iter().zip(b)).for_each(|(l, (a, b))| *l += a * b);

@@ -109,22 +109,22 @@ pub enum Error {
 
 impl Error {
     /// Wraps an I/O error with the action and path.
-    pub(crate) fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
+    pub fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
         Self::Io { action, path: path.to_path_buf(), source }
     }
 
     /// A damaged file.
-    pub(crate) fn malformed(path: &Path, kind: &'static str, reason: impl ToString) -> Self {
+    pub fn malformed(path: &Path, kind: &'static str, reason: impl ToString) -> Self {
         Self::Malformed { path: path.to_path_buf(), kind, reason: reason.to_string() }
     }
 
     /// A configuration value that is missing or inconsistent.
-    pub(crate) fn config(path: &Path, field: impl ToString, reason: impl ToString) -> Self {
+    pub fn config(path: &Path, field: impl ToString, reason: impl ToString) -> Self {
         Self::Config { path: path.to_path_buf(), field: field.to_string(), reason: reason.to_string() }
     }
 
     /// A feature that is not implemented.
-    pub(crate) fn unsupported(
+    pub fn unsupported(
         path: &Path,
         field: impl ToString,
         found: impl ToString,

@@ -13,18 +13,15 @@ mod sample;
 mod stream;
 mod tap;
 
-pub use bias::Biases;
-pub(crate) use bias::on_rows;
-pub(crate) use forward::{Window, run_layer};
+pub use bias::{Biases, on_rows};
+pub use forward::{Window, run_layer};
 pub use layers::{LayerStore, Layers};
-pub(crate) use model::LayerAt;
-pub use model::{FloatLayer, FloatModel, Matrix};
-pub(crate) use ops::{
+pub use model::{FloatLayer, FloatModel, LayerAt, Matrix};
+pub use ops::{
     add, add_gram, add_scaled, dot, exp, linear, matrix_product, product, rms_norm, silu_mul, softmax, view,
     view_mut,
 };
 pub use rope::Rope;
 pub use sample::SelfText;
 pub use stream::FloatStream;
-pub(crate) use tap::Behind;
-pub use tap::{NoTap, Site, Tap};
+pub use tap::{Behind, NoTap, Site, Tap};

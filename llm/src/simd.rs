@@ -2,7 +2,7 @@
 
 /// A set of instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Simd {
+pub enum Simd {
     /// Whatever the compiler may use.
     Portable,
     /// AVX2.
@@ -20,7 +20,6 @@ impl Simd {
     }
 
     /// All that this computer has.
-    #[cfg(test)]
     pub fn all() -> impl Iterator<Item = Self> {
         [Self::Portable, Self::Avx2, Self::Avx512].into_iter().filter(|simd| simd.is_there())
     }
@@ -48,6 +47,7 @@ impl Simd {
 }
 
 /// Makes a function of which there is a version for each instruction set; `simd` comes first.
+#[macro_export]
 macro_rules! versions {
     ($(#[$doc:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $out:ty)? $body:block) => {
         $(#[$doc])*
@@ -77,4 +77,4 @@ macro_rules! versions {
         }
     };
 }
-pub(crate) use versions;
+pub use versions;

@@ -32,7 +32,7 @@ impl IndexMut<Linear> for Biases {
 }
 
 /// `y = x W^T + bias` for `x` of `[tokens, w.cols]`; without a bias where it is empty.
-pub(crate) fn affine(x: &[f32], w: &Matrix, bias: &[f32]) -> Vec<f32> {
+pub fn affine(x: &[f32], w: &Matrix, bias: &[f32]) -> Vec<f32> {
     let mut y = linear(x, w);
     if !bias.is_empty() {
         y.chunks_exact_mut(bias.len()).for_each(|row| add(row, bias));
@@ -41,7 +41,7 @@ pub(crate) fn affine(x: &[f32], w: &Matrix, bias: &[f32]) -> Vec<f32> {
 }
 
 /// Changes the rows of a linear: those of its weight, and its bias as one more column of it.
-pub(crate) fn on_rows(w: &mut Matrix, bias: &mut Vec<f32>, change: impl Fn(&mut Matrix)) {
+pub fn on_rows(w: &mut Matrix, bias: &mut Vec<f32>, change: impl Fn(&mut Matrix)) {
     change(w);
     if !bias.is_empty() {
         let mut column = Matrix { rows: bias.len(), cols: 1, data: std::mem::take(bias) };

@@ -3,9 +3,9 @@
 
 use super::support;
 
-use accllm_quant::float::NoTap;
-use accllm_quant::import::gguf::tokenizer_files;
-use accllm_quant::import::load_model;
+use accllm_llm::float::NoTap;
+use accllm_llm::import::gguf::tokenizer_files;
+use accllm_llm::import::load_model;
 use proptest::prelude::*;
 use std::path::Path;
 use support::gguf::{self as writer, file, small_pairs, small_tensors};
