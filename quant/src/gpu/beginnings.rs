@@ -117,7 +117,7 @@ pub fn beginnings(tokenizer: &TextTokenizer, vocab: usize, seed: u64) -> Result<
 }
 
 /// What follows within a document: a turn of the assistant, one of the user, the next section of an article.
-const FOLLOWERS: [&str; 3] = ["\n<|im_start|>assistant\n", "\n<|im_start|>user\n", "\n\n\n\n\n = = "];
+const FOLLOWERS: [&str; 3] = ["\n<|im_start|>assistant\n", "\n<|im_start|>user\n", "\n\n\n\n\n = ="];
 /// The last of them.
 const SECTION: usize = 2;
 
