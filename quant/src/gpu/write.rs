@@ -15,7 +15,8 @@ pub(super) struct Writing<'a> {
     pub length: usize,
     /// Most sequences side by side.
     pub side: usize,
-    /// Beginnings: each sequence takes one at random, and another one after each end of a document. One of a single token is
+    /// Beginnings: each sequence takes one at random, and another one after each end of a document, which then reads nothing of what
+    /// was before. One of a single token is
     /// followed by the three likeliest tokens; all else is drawn from the model's distribution.
     pub beginnings: &'a Beginnings,
     /// Least and most tokens of a document, its beginning not counted.
@@ -149,7 +150,7 @@ impl<'d> Round<'d> {
             down_in: m.bf16s(side * s.sizes.ff)?,
             logits: m.bf16s(side * s.sizes.vocab)?,
             text: m.f32s(side * room)?,
-            writers: m.f32s(3 * side)?,
+            writers: m.f32s(4 * side)?,
             prompts: m.f32s(padded.len())?,
             lengths: m.f32s(lengths.len())?,
             then: m.f32s(then.len())?,
@@ -169,14 +170,14 @@ impl<'d> Round<'d> {
     /// The first token of each sequence.
     fn begin(&self, first: usize, what: &Writing<'_>) -> Result<()> {
         let mut text = vec![0u32; self.side * self.room];
-        let mut writers = Vec::with_capacity(3 * self.side);
+        let mut writers = Vec::with_capacity(4 * self.side);
         let [shortest, most] = what.documents;
         for (i, row) in text.chunks_exact_mut(self.room).enumerate() {
             let seed = (u64::from(what.seed) << 32) ^ (first + i) as u64;
             let mut random = fastrand::Rng::with_seed(seed);
             let prompt = random.usize(0..what.beginnings.first);
             row[0] = what.beginnings.all[prompt][0];
-            writers.extend([prompt as u32, 1, random.usize(shortest..=most) as u32]);
+            writers.extend([prompt as u32, 1, random.usize(shortest..=most) as u32, 0]);
         }
         put(self.device, self.text, &text)?;
         put(self.device, self.writers, &writers)?;
@@ -221,7 +222,11 @@ impl<'d> Round<'d> {
             run("decode_rope", warps, &[rope.as_slice(), &how].concat())?;
             let blocks = Grid { blocks: [n * s.sizes.kv_heads, 1, 1], threads: 128, shared: 0 };
             let attention = [self.qkv.into(), keys.into(), values.into(), self.out.into()];
-            run("decode_attention", blocks, &[attention.as_slice(), &[room.into(), at.into()]].concat())?;
+            run(
+                "decode_attention",
+                blocks,
+                &[attention.as_slice(), &[self.writers.into(), room.into(), at.into()]].concat(),
+            )?;
             self.add(self.out, part(o.at), [s.sizes.hidden, s.sizes.q_width()])?;
             self.norm(w.gains.f32s((2 * l + 1) * s.sizes.hidden))?;
             self.multiply(self.normed, part(gate.at), [2 * s.sizes.ff, s.sizes.hidden], self.gate_up)?;

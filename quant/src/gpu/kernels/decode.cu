@@ -15,19 +15,26 @@ KERNEL decode_rope(bf16* qkv, bf16* keys, bf16* values, const float2* angles, in
     store_head(to, x);
 }
 
+// The state of a sequence: its beginning in the pool, tokens since, how many its document still gets, and where that starts.
+struct Writer {
+    u32 prompt, age, left, start;
+};
+
 #define GROUP_HEADS (HEADS / KV_HEADS)
 #define DECODE_WARPS 4
 // Lanes that share a key, eight elements each, and keys that a block has at a time.
 #define SHARING (HEAD / 8)
 #define SETS (DECODE_WARPS * 32 / SHARING)
 
-// Attention of one query of each head. A block for each sequence and KV head; the lanes of a key keep a sum of their own, joined
+// Attention of one query of each head, to the tokens of its document. A block for each sequence and KV head; the lanes of a key keep a sum of their own, joined
 // at the end.
-KERNEL decode_attention(const bf16* qkv, const bf16* keys, const bf16* values, bf16* out, int room, const u32* position) {
+KERNEL decode_attention(const bf16* qkv, const bf16* keys, const bf16* values, bf16* out, const Writer* writers, int room,
+                        const u32* position) {
     __shared__ float parts[SETS][GROUP_HEADS][HEAD + 2];
     int part = threadIdx.x % SHARING, set = threadIdx.x / SHARING;
     u64 row = blockIdx.x / KV_HEADS, kv = blockIdx.x % KV_HEADS;
-    int count = *position + 1;
+    int count = *position + 1, start = writers[row].start;
+    if (start >= count) start = count - 1;
     float q[GROUP_HEADS][8], o[GROUP_HEADS][8], most[GROUP_HEADS], sum[GROUP_HEADS];
 #pragma unroll
     for (int h = 0; h < GROUP_HEADS; h++) {
@@ -42,7 +49,7 @@ KERNEL decode_attention(const bf16* qkv, const bf16* keys, const bf16* values, b
     const bf16* k = keys + blockIdx.x * (u64)room * HEAD + part * 8;
     const bf16* v = values + blockIdx.x * (u64)room * HEAD + part * 8;
     // All lanes of a warp take the same turns.
-    for (int first = 0; first < count; first += SETS) {
+    for (int first = start; first < count; first += SETS) {
         int at = first + set;
         bool in = at < count;
         uint4 kx = in ? *(const uint4*)(k + (u64)at * HEAD) : make_uint4(0, 0, 0, 0);
@@ -98,11 +105,6 @@ DEVICE u32 mixed(u32 x) {
     x ^= x >> 16, x *= 0x7feb352du, x ^= x >> 15, x *= 0x846ca68bu;
     return x ^ (x >> 16);
 }
-
-// The state of a sequence: its beginning in the pool, tokens since, and how many its document still gets.
-struct Writer {
-    u32 prompt, age, left;
-};
 
 // The next token of each sequence, a block each (`position[1]` is the number of the first): forced while its beginning lasts; the
 // likeliest for three tokens after a beginning of one token; else drawn (the largest of logit plus Gumbel noise) from those whose
@@ -169,6 +171,7 @@ KERNEL sample(const bf16* logits, u32* text, Writer* writers, const u32* prompts
             u32 next = then[w.prompt];
             bool on = next != FULL && (next & 1 ? !ended && mixed(noise + 3) % 3 : !full);
             w.age = 0, w.prompt = on ? next >> 1 : mixed(noise + 1) % pool;
+            if (!on) w.start = at + 2;
             if (full || !on) w.left = shortest + mixed(noise + 2) % (more + 1);
         }
         writers[row] = w;

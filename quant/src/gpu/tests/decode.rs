@@ -70,15 +70,13 @@ fn draws_follow_the_distribution() {
     for (min_p, wanted) in [(0.0, 0.0), (0.1, 0.1)] {
         on_devices(|device| {
             let beginnings = vec![vec![30, 31]].into();
-            let text = text(device, &model, &Writing { min_p, ..whole(&beginnings, 12) });
+            let what = Writing { min_p, documents: [12, 36], ..whole(&beginnings, 12) };
+            let text = text(device, &model, &what);
             let (mut surprise, mut entropy, mut count, mut left_out) = (0.0, 0.0, 0, 0.0);
-            for row in text.chunks_exact(LENGTH) {
+            let documents = text.chunks_exact(LENGTH).flat_map(|row| parts(row, &[30, 31]));
+            for row in documents {
                 let logits = model.logits(row, None, &mut NoTap).unwrap();
-                for t in 2..LENGTH {
-                    // What comes after an end is forced.
-                    if row[t - 2..t].contains(&2) || row[t - 1..=t] == [30, 31] {
-                        continue;
-                    }
+                for t in 2..row.len() {
                     let z = &logits[(t - 1) * vocab..t * vocab];
                     let most = z.iter().copied().fold(f32::NEG_INFINITY, f32::max);
                     let p = |v: f32| f64::from(v - most).exp();
@@ -102,10 +100,24 @@ fn draws_follow_the_distribution() {
     }
 }
 
-/// How many tokens a document gets, and what comes after it: what a row of text is made of, from `from` on.
-fn parts(row: &[u32], begin: &[u32]) -> Vec<usize> {
-    let starts: Vec<usize> = (0..row.len()).filter(|t| row[*t..].starts_with(begin)).collect();
-    starts.windows(2).map(|w| w[1] - w[0] - begin.len()).collect()
+/// The documents of a row, which all begin so.
+fn parts<'a>(row: &'a [u32], begin: &[u32]) -> Vec<&'a [u32]> {
+    let mut starts: Vec<usize> = (0..row.len()).filter(|t| row[*t..].starts_with(begin)).collect();
+    starts.push(row.len());
+    starts.windows(2).map(|w| &row[w[0]..w[1]]).collect()
+}
+
+/// A document does not depend on those before it: the likeliest tokens after its first one are the same in all.
+#[test]
+fn documents_read_nothing_of_others() {
+    let mut model = model(3);
+    model.config.eos.clear();
+    on_devices(|device| {
+        let alone: Beginnings = vec![vec![17]].into();
+        let rows = text(device, &model, &Writing { documents: [3, 3], ..whole(&alone, 4) });
+        assert!(rows.chunks_exact(4).all(|document| document == &rows[..4]), "{rows:?}");
+        assert_eq!(rows[0], 17);
+    });
 }
 
 /// Documents have as many tokens as they should, of all lengths; the next section follows two of three.
@@ -117,7 +129,13 @@ fn documents_are_cut_and_sections_follow() {
     on_devices(|device| {
         let alone: Beginnings = vec![begin.clone()].into();
         let rows = text(device, &model, &Writing { documents: [2, 5], ..whole(&alone, 8) });
-        let lengths: Vec<usize> = rows.chunks_exact(LENGTH).flat_map(|row| parts(row, &begin)).collect();
+        let whole = |row| {
+            let mut all = parts(row, &begin);
+            all.pop();
+            all
+        };
+        let all = rows.chunks_exact(LENGTH).flat_map(whole);
+        let lengths: Vec<usize> = all.map(|document| document.len() - begin.len()).collect();
         assert!((2..=5).all(|n| lengths.contains(&n)), "{lengths:?}");
         assert!(lengths.iter().all(|n| (2..=5).contains(n)), "{lengths:?}");
         // Then sections do, between documents.
