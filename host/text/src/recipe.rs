@@ -12,7 +12,7 @@ use accllm_llm::perplexity::{Protocol, plain_stream};
 use accllm_llm::tokenizer::TextTokenizer;
 use accllm_quant::gpu;
 use accllm_quant::quantize::{
-    Closed, Options, Pruning, Quantized, fitted, migrated, quantize_trained, quantize_with, self_text,
+    Closed, Options, Pruning, Quantized, migrated, quantize_trained, quantize_with, self_text,
 };
 use accllm_quant::train::{Reached, Training};
 use accllm_quant::transform::Keys;
@@ -41,8 +41,6 @@ const GPU_WINDOWS: usize = 32;
 const MIGRATED: f64 = 2.25;
 /// Windows that both are measured on.
 const START_WINDOWS: usize = 8;
-/// Bits a weight above which it starts from what the closed forms give, which all of the windows serve for.
-const FITTED: f64 = 4.0;
 
 /// How much work goes into a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -327,14 +325,8 @@ impl Recipe {
         if bits <= MIGRATED && self.keys == Keys::Plain {
             return Ok(None);
         }
-        let mut options = Options { keys: self.keys, order: true, ..options.clone() };
-        if bits > FITTED {
-            let mut meter = Meter { bars, phase: None, done: 0 };
-            let start = fitted(float, text, &options, &mut |p| meter.show(p));
-            meter.end();
-            return Ok(Some(start?));
-        }
-        options.calibration.windows = Some(START_WINDOWS);
+        let calibration = Protocol { windows: Some(START_WINDOWS), ..options.calibration };
+        let options = Options { keys: self.keys, order: true, calibration, ..options.clone() };
         bars.begin("matching q and k, moving steps", 1);
         let start = migrated(float, text, &options);
         bars.end();

@@ -50,8 +50,8 @@ impl Default for Recipe {
             frozen_from: 0.7,
             warm_up: 100,
             rates: [3e-3, 2e-4, 2e-4],
-            documents: [64, 384],
-            min_p: 0.05,
+            documents: [32, 192],
+            min_p: 0.0,
             side: 4096,
             seed: 1,
         }

@@ -104,23 +104,6 @@ pub fn migrated(model: &FloatModel, text: &[u32], options: &Options) -> Result<F
     Ok(model)
 }
 
-/// The same model with its layers as [`quantize`] rounds them by closed forms. Embedding, last norm and head stay as they are, but
-/// for the order of their channels.
-///
-/// # Errors
-/// The text is shorter than a window, a layer cannot be read, or a weight cannot be represented.
-pub fn fitted(
-    model: &FloatModel,
-    text: &[u32],
-    options: &Options,
-    progress: &mut dyn FnMut(Reached),
-) -> Result<FloatModel> {
-    let model = changed(model.clone(), text, options)?;
-    let (config, final_norm, head) = (model.config.clone(), model.final_norm.clone(), model.head.clone());
-    let weights = weights::quantize_weights(model, text, options, None, progress)?;
-    Ok(FloatModel { final_norm, head, ..weights.dequantize(&config) })
-}
-
 /// The grids of a trained model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Grids {

@@ -44,11 +44,11 @@ pub struct Quantize {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(64..))]
     pub train_rows: Option<u32>,
     /// Tokens of each document of the text that the model writes on a card, drawn between the two, before another one begins:
-    /// no more than it writes well [default: 64-384].
+    /// no more than it writes well [default: 32-192].
     #[arg(long, value_name = "LEAST-MOST", value_parser = range)]
     pub documents: Option<[usize; 2]>,
     /// That text is drawn from the tokens whose probability is at least this part of the likeliest one's (0 to 1); 0 for all
-    /// [default: 0.05].
+    /// [default: 0].
     #[arg(long, value_name = "PART", value_parser = part)]
     pub min_p: Option<f64>,
     /// Show during a training on a card how far the predictions on this text are from the float model's. It is not trained on.

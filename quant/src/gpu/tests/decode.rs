@@ -129,12 +129,12 @@ fn documents_are_cut_and_sections_follow() {
     on_devices(|device| {
         let alone: Beginnings = vec![begin.clone()].into();
         let rows = text(device, &model, &Writing { documents: [2, 5], ..whole(&alone, 8) });
-        let whole = |row| {
+        let but_last = |row| {
             let mut all = parts(row, &begin);
             all.pop();
             all
         };
-        let all = rows.chunks_exact(LENGTH).flat_map(whole);
+        let all = rows.chunks_exact(LENGTH).flat_map(but_last);
         let lengths: Vec<usize> = all.map(|document| document.len() - begin.len()).collect();
         assert!((2..=5).all(|n| lengths.contains(&n)), "{lengths:?}");
         assert!(lengths.iter().all(|n| (2..=5).contains(n)), "{lengths:?}");
