@@ -155,15 +155,19 @@ fn step(
     };
     progress.begin("RTL", 0);
     let mut rtl = Verilator::new(program, image, &options)?;
-    let mut memories = Memories::of(kind, &program.config).map_err(fault)?;
+    let memories = Memories::of(kind, &program.config).map_err(fault)?;
+    let mut left = memories.fresh().map_err(fault)?;
+    let timing = Timing::new(&program.config, &memories);
+    // The step of no tokens that loads the program: it opens rows of auxiliary memory.
+    let loading = timing.clone().loading(program.layout.aux.program as u64);
+    loading.run_on(&mut left, rtl.began(), &program.code, [0; ARGS]).map_err(fault)?;
     let (mut cycles, mut seconds, mut summary) = ([0; 2], [0.0; 2], Summary::default());
     for args in phase.runs(program)? {
         let begin = Instant::now();
         let counters = rtl.run(args)?.counters.unwrap_or_default();
         seconds[0] += begin.elapsed().as_secs_f64();
-        memories.age = rtl.began();
         let begin = Instant::now();
-        let report = Timing::new(&program.config, &memories).run(&program.code, args).map_err(fault)?;
+        let report = timing.run_on(&mut left, rtl.began(), &program.code, args).map_err(fault)?;
         seconds[1] += begin.elapsed().as_secs_f64();
         cycles[0] += counters.cycles;
         cycles[1] += report.cycles();

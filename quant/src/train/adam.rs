@@ -64,13 +64,7 @@ impl Adam {
                 second: 1.0 - BETA2.powi(self.steps),
                 moments: RefCell::new(&mut p.moments),
             };
-            if gradient.device().is_cpu() {
-                p.var.inplace_op2(&gradient.contiguous()?, &step)?;
-                continue;
-            }
-            let mut x = p.var.flatten_all()?.to_vec1::<f32>()?;
-            step.apply(&mut x, &gradient.flatten_all()?.to_vec1::<f32>()?);
-            p.var.set(&Tensor::from_vec(x, p.var.shape(), p.var.device())?)?;
+            p.var.inplace_op2(&gradient.contiguous()?, &step)?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::kernel::{slice, with_data};
 use accllm_llm::float::{Rope, dot, product, softmax, view, view_mut};
 use accllm_llm::simd::{Simd, versions};
-use candle_core::{CpuStorage, CustomOp1, CustomOp3, D, Device, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, CustomOp3, D, Layout, Result, Shape, Tensor};
 use ndarray::{ArrayView2, s};
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -36,18 +36,12 @@ impl Geometry {
 
 /// Rotates every head of `x` `[tokens, heads * head_dim]` by its position.
 pub(super) fn rope(x: &Tensor, g: &Geometry) -> Result<Tensor> {
-    match x.device().is_cpu() {
-        true => x.contiguous()?.apply_op1(Rotate { g: g.clone(), back: false }),
-        false => composed::rope(x, g),
-    }
+    x.contiguous()?.apply_op1(Rotate { g: g.clone(), back: false })
 }
 
 /// Causal attention of rotated queries and keys; `[tokens, heads * head_dim]`.
 pub(super) fn attend(q: &Tensor, k: &Tensor, v: &Tensor, g: &Geometry) -> Result<Tensor> {
-    match q.device().is_cpu() {
-        true => q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, Attend { g: g.clone() }),
-        false => composed::attend(q, k, v, g),
-    }
+    q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, Attend { g: g.clone() })
 }
 
 struct Rotate {
@@ -252,8 +246,10 @@ impl CustomOp3 for Attend {
 }
 
 /// The same from the library's operations, with its own gradients.
+#[cfg(test)]
 pub(super) mod composed {
     use super::*;
+    use candle_core::Device;
 
     pub fn rope(x: &Tensor, g: &Geometry) -> Result<Tensor> {
         let (tokens, width) = x.dims2()?;

@@ -1,7 +1,7 @@
 //! Differentiable operations of the Llama block that would be slow as chains of elementary ones.
 //!
-//! On the CPU each is one pass with a hand-written gradient; on other devices it is composed of the library's
-//! operations (`composed`). The tests hold both to the same values and gradients.
+//! Each is one pass with a hand-written gradient. The tests hold it to the same values and gradients as the library's
+//! operations, of which it could be composed (`composed`).
 
 use super::kernel::{slice, with_data};
 use accllm_llm::float::{exp, matrix_product, silu_mul as silu_mul_of, view};
@@ -12,26 +12,17 @@ use std::sync::Arc;
 
 /// RMSNorm of each row of `x` `[tokens, width]` with `gain` `[width]`.
 pub(super) fn rms_norm(x: &Tensor, gain: &Tensor, eps: f64) -> Result<Tensor> {
-    match x.device().is_cpu() {
-        true => x.contiguous()?.apply_op2(gain, RmsNorm { eps }),
-        false => composed::rms_norm(x, gain, eps),
-    }
+    x.contiguous()?.apply_op2(gain, RmsNorm { eps })
 }
 
 /// `x W^T` of `x` `[tokens, columns]` and `w` `[rows, columns]`.
 pub(super) fn linear(x: &Tensor, w: &Tensor) -> Result<Tensor> {
-    match x.device().is_cpu() {
-        true => x.contiguous()?.apply_op2(&w.contiguous()?, Linear),
-        false => composed::linear(x, w),
-    }
+    x.contiguous()?.apply_op2(&w.contiguous()?, Linear)
 }
 
 /// `silu(gate) * up`.
 pub(super) fn silu_mul(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
-    match gate.device().is_cpu() {
-        true => gate.contiguous()?.apply_op2(&up.contiguous()?, SiluMul),
-        false => composed::silu_mul(gate, up),
-    }
+    gate.contiguous()?.apply_op2(&up.contiguous()?, SiluMul)
 }
 
 /// A function of rows whose gradient is taken to be the identity (a straight-through estimator).
@@ -39,14 +30,7 @@ pub(super) fn straight_through(
     x: &Tensor,
     edit: impl Fn(&mut [f32]) + Send + Sync + 'static,
 ) -> Result<Tensor> {
-    if x.device().is_cpu() {
-        return x.contiguous()?.apply_op1(StraightThrough { edit: Arc::new(edit) });
-    }
-    let width = x.dim(1)?;
-    let mut data = x.flatten_all()?.to_vec1::<f32>()?;
-    data.par_chunks_mut(width).for_each(&edit);
-    let rounded = Tensor::from_vec(data, x.shape(), x.device())?;
-    x + (rounded - x)?.detach()
+    x.contiguous()?.apply_op1(StraightThrough { edit: Arc::new(edit) })
 }
 
 struct RmsNorm {
@@ -249,6 +233,7 @@ impl CustomOp1 for StraightThrough {
 }
 
 /// The same from the library's operations, with its own gradients.
+#[cfg(test)]
 pub(super) mod composed {
     use candle_core::{D, Result, Tensor};
 

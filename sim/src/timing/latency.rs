@@ -47,8 +47,12 @@ pub const REQUEST: u64 = 3;
 pub const ROOM: u64 = 3;
 /// From the request's decision to its acceptance by the memory.
 pub const ADDRESS: u64 = 1;
-/// `mem/chan_reader`, `mat/beat_rows`, `mat/mat_issue`: from a beat at the port to the decision to take it.
-pub const ARRIVAL: u64 = 7;
+/// `mem/chan_reader`, `mat/beat_rows`: from a beat at the port to the first cycle in which its row can be asked for.
+pub const ASK: u64 = 3;
+/// `mat/beat_rows`: rows that are asked for in turn, one a cycle.
+pub const CANDIDATES: u64 = 3;
+/// `mat/beat_rows`, `mat/mat_issue`: from asking for a row that is complete to the decision to take it.
+pub const ROW: u64 = 3;
 
 /// `mat/mat_queue`, `mat/mat_issue`: from the start to the first decision.
 pub const MAT_START: u64 = 2;

@@ -17,6 +17,9 @@ pub(super) struct Work {
     pub beats: u64,
     /// Of them values; the rest are parameters and scales, a cycle each.
     pub values: u64,
+    /// Value beats after which the next parameter beat comes, and the next scale beat; the largest number where none does.
+    params: u64,
+    scales: u64,
     /// Cycles of a value beat.
     pub each: u64,
     /// Cycles of the drain: all results; those of the last entry.
@@ -43,11 +46,14 @@ pub(super) fn work(o: &Operation, config: &Config, constants: &Constants) -> Opt
     let lanes = config.lanes as u64;
     let lane_steps = rows.div_ceil(lanes);
     let last_rows = rows - (lane_steps - 1) * lanes;
-    let (steps, row_beats) = match o.op {
-        Op::MATW => (u64::from(o.n), u64::from(o.k)),
-        Op::MATK => (u64::from(o.n), KeyBeats::of(constants.hdp() as usize).beats as u64),
-        _ => (u64::from(o.sh), u64::from(o.n)),
+    let keys = KeyBeats::of(constants.hdp() as usize);
+    // Steps, value beats of each, and steps that share a parameter beat.
+    let (steps, row_beats, together) = match o.op {
+        Op::MATW => (u64::from(o.n), u64::from(o.k), 16),
+        Op::MATK => (u64::from(o.n), keys.beats as u64, 16 / keys.keys as u64),
+        _ => (u64::from(o.sh), u64::from(o.n), u64::MAX),
     };
+    let scaled = o.op == Op::MATW && o.flags & 3 != 0;
     let halves = if o.op == Op::MATW && o.flags & 3 == 1 { 2 } else { 1 };
     // Results of an entry: cycles of a full one, of the last one.
     let (entry, last_entry) = match o.op {
@@ -63,6 +69,8 @@ pub(super) fn work(o: &Operation, config: &Config, constants: &Constants) -> Opt
     let mut work = Work {
         beats: s.beats * s.count,
         values: steps * row_beats,
+        params: together.saturating_mul(row_beats),
+        scales: if scaled { 8 } else { u64::MAX },
         each: lane_steps * halves,
         drain,
         last_entry,
@@ -83,11 +91,28 @@ pub(super) fn work(o: &Operation, config: &Config, constants: &Constants) -> Opt
 }
 
 impl Work {
+    /// Beats up to value beat `v` (from 0), this one included.
+    fn through(&self, v: u64) -> u64 {
+        let sides = |every: u64| if every == u64::MAX { 0 } else { v / every + 1 };
+        v + 1 + sides(self.params) + sides(self.scales)
+    }
+
+    /// Value beats among the first `b` beats.
+    fn values_in(&self, b: u64) -> u64 {
+        let mut v = b * self.values / self.beats;
+        while v > 0 && self.through(v - 1) > b {
+            v -= 1;
+        }
+        while v < self.values && self.through(v) <= b {
+            v += 1;
+        }
+        v
+    }
+
     /// Cycles before beat `b` of the operation is taken, were every beat there.
-    fn before(&self, b: u64) -> f64 {
-        let sides = self.beats - self.values;
-        let side = if b == 0 || sides == 0 { 0 } else { (b * sides).div_ceil(self.beats).min(sides) };
-        let values = b - side.min(b);
+    pub fn before(&self, b: u64) -> f64 {
+        let values = self.values_in(b);
+        let side = b - values;
         let free = (values * self.each) as f64;
         // Past the entries that are free at first, each waits for the reads of an earlier one.
         let step = (self.values / self.steps * self.each + lat::SUMS) as f64;
@@ -188,8 +213,10 @@ impl Matrix {
             r.base = r.first as f64;
         }
         let free = r.base;
-        for &(beat, cycle) in &piece.knots {
+        for (i, &(beat, cycle)) in piece.knots.iter().enumerate() {
             r.base = r.base.max(cycle as f64 - w.before(r.taken + beat));
+            let until = piece.knots.get(i + 1).map_or(piece.beats, |next| next.0);
+            pops.push(w, r.base, r.taken + until, until - beat);
         }
         r.waited += r.base - free;
         let first = (r.base + w.before(r.taken)) as u64;
@@ -197,7 +224,6 @@ impl Matrix {
             r.popped = first;
         }
         let last = (r.base + w.before(r.taken + piece.beats - 1)) as u64;
-        pops.push(piece.beats, first, last.max(first));
         r.taken += piece.beats;
         if r.started.operation.op != Op::MATK {
             // Its steps' results are written after a fixed time, at the drain's pace at most.

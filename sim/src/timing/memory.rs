@@ -1,6 +1,7 @@
 //! What the model knows of the memories: the same parameters as the detailed models.
 
-use crate::memory::hbm2::{Params, ParamsError, Ticks};
+use super::port::Port;
+use crate::memory::hbm2::{Params, ParamsError, Scheduler, Ticks};
 use crate::memory::{IDEAL_LATENCY, MemoryKind};
 use accllm_hw::config::Config;
 
@@ -20,8 +21,25 @@ pub struct Memories {
     pub channels: Vec<Pace>,
     /// Behind the auxiliary port.
     pub aux: Pace,
-    /// Cycles of the memories before the run begins: they set where in its interval a refresh is.
-    pub age: u64,
+}
+
+/// What runs leave in the memories for the next one: the rows that are open, and when refreshes are due.
+#[derive(Debug, Clone)]
+pub struct Left {
+    /// Behind the channels that refresh together, and behind the auxiliary port.
+    pub(super) channels: Vec<Behind>,
+    pub(super) aux: Behind,
+    /// Which of `channels` a channel is.
+    pub(super) class: Vec<usize>,
+}
+
+/// What is behind a port.
+#[derive(Debug, Clone)]
+pub(super) enum Behind {
+    /// The ideal memory: cycles from an address to its first beat.
+    Ideal(u64),
+    /// DRAM, whose time is that of the memory.
+    Dram(Box<Scheduler>),
 }
 
 /// There is no such memory.
@@ -49,15 +67,45 @@ impl Memories {
             Some(params) => Pace::Dram(Box::new(params), kind.phase(port as u64, aux)),
         };
         let channels = (0..config.channels).map(|port| pace(port, false)).collect();
-        Ok(Self { channels, aux: pace(config.channels, true), age: 0 })
+        Ok(Self { channels, aux: pace(config.channels, true) })
+    }
+
+    /// The memories at their first cycle: all rows are closed.
+    ///
+    /// # Errors
+    /// A parameter is out of range.
+    pub fn fresh(&self) -> Result<Left, MemoryError> {
+        let mut paces = Vec::new();
+        let mut class = Vec::new();
+        for pace in &self.channels {
+            let found = paces.iter().position(|p| *p == pace).unwrap_or(paces.len());
+            if found == paces.len() {
+                paces.push(pace);
+            }
+            class.push(found);
+        }
+        let channels = paces.into_iter().map(Pace::behind).collect::<Result<_, _>>()?;
+        Ok(Left { channels, aux: self.aux.behind()?, class })
+    }
+}
+
+impl Left {
+    /// Keeps what is behind the ports at the end of a run.
+    pub(super) fn keep(&mut self, channels: Vec<Port>, aux: Port) {
+        self.channels = channels.into_iter().map(Port::behind).collect();
+        self.aux = aux.behind();
     }
 }
 
 impl Pace {
-    pub(super) fn ticks(&self) -> Result<Option<Ticks>, ParamsError> {
-        match self {
-            Self::Ideal(_) => Ok(None),
-            Self::Dram(params, _) => Ticks::new(params).map(Some),
-        }
+    pub(super) fn behind(&self) -> Result<Behind, ParamsError> {
+        Ok(match self {
+            Self::Ideal(latency) => Behind::Ideal((*latency).max(1)),
+            Self::Dram(params, phase) => {
+                let k = Ticks::new(params)?;
+                let passed = k.passed(*phase);
+                Behind::Dram(Box::new(Scheduler::new(k, passed)))
+            }
+        })
     }
 }

@@ -34,11 +34,12 @@ mod queue;
 mod report;
 pub mod rig;
 mod rounds;
+mod row;
 mod sequencer;
 mod stream;
 mod vector;
 
-pub use memory::{Memories, MemoryError, Pace};
+pub use memory::{Left, Memories, MemoryError, Pace};
 pub use report::{Events, Report};
 
 use accllm_hw::config::Config;
@@ -131,12 +132,26 @@ impl<'a> Timing<'a> {
         Self { every_round: true, ..self }
     }
 
-    /// Runs `code` with these arguments (registers 1..=15).
+    /// Runs `code` with these arguments (registers 1..=15), on memories in their first cycle.
     ///
     /// # Errors
     /// The program would fault or hang in a way that the model sees: it does not check what the units check.
     pub fn run(&self, code: &[Instr], args: [u32; ARGS]) -> Result<Report, TimingError> {
-        Run::new(self, code, args)?.whole()
+        self.run_on(&mut self.memories.fresh()?, 0, code, args)
+    }
+
+    /// The same on memories as earlier runs left them, `age` cycles after their first one.
+    ///
+    /// # Errors
+    /// As [`Timing::run`].
+    pub fn run_on(
+        &self,
+        left: &mut Left,
+        age: u64,
+        code: &[Instr],
+        args: [u32; ARGS],
+    ) -> Result<Report, TimingError> {
+        Run::new(self, left, age, code, args)?.whole(left)
     }
 }
 
@@ -191,8 +206,14 @@ const MAT: usize = 1;
 const VEC: usize = 2;
 
 impl Run {
-    fn new(t: &Timing<'_>, code: &[Instr], args: [u32; ARGS]) -> Result<Self, TimingError> {
-        let mut vector = Vector::new(t.config, t.memories)?;
+    fn new(
+        t: &Timing<'_>,
+        left: &Left,
+        age: u64,
+        code: &[Instr],
+        args: [u32; ARGS],
+    ) -> Result<Self, TimingError> {
+        let mut vector = Vector::new(t.config, left, age);
         let mut account = Account::new(t.config, code.len());
         let at = match t.load {
             None => lat::START,
@@ -206,7 +227,7 @@ impl Run {
             sequencer: Sequencer::new(code, args, at)?,
             semaphores: Semaphores::default(),
             queues: [t.config.mat_queue, t.config.mat_queue, t.config.vec_queue].map(Queue::new),
-            stream: Stream::new(t.config, t.memories)?,
+            stream: Stream::new(t.config, left, age),
             matrix: Matrix::new(t.config),
             vector,
             account,
@@ -219,7 +240,7 @@ impl Run {
         })
     }
 
-    fn whole(mut self) -> Result<Report, TimingError> {
+    fn whole(mut self, left: &mut Left) -> Result<Report, TimingError> {
         loop {
             match self.next()? {
                 Some((event, at)) => {
@@ -230,6 +251,7 @@ impl Run {
                 None => return Err(TimingError::at(self.sequencer.pc(), Fault::Deadlock)),
             }
         }
+        left.keep(self.stream.ports(), self.vector.port());
         let rest = self.account.over(self.end);
         let (mut report, passed) = match self.rounds {
             Some(rounds) => rounds.all(&rest),

@@ -7,9 +7,10 @@
 //! Left out: beats that the reader does not take at once (it has room for all that it asks for), a full write buffer, and
 //! errors.
 
-use super::memory::{MemoryError, Pace};
+use super::memory::Behind;
 use crate::memory::hbm2::{LONGEST, READ, Scheduler};
 use std::collections::VecDeque;
+use std::ops::Range;
 
 /// Open bursts of the ideal memory.
 const IDEAL_BURSTS: usize = 64;
@@ -77,8 +78,9 @@ struct Offer {
 /// A port and what is behind it.
 #[derive(Debug, Clone)]
 pub(super) struct Port {
-    dram: Option<Scheduler>,
-    latency: u64,
+    behind: Behind,
+    /// Cycles of the memory before the first one of the run.
+    age: u64,
     /// Cycles before this one are over.
     now: u64,
     offer: Option<Offer>,
@@ -94,19 +96,15 @@ pub(super) struct Port {
 }
 
 impl Port {
-    pub fn new(pace: &Pace, age: u64) -> Result<Self, MemoryError> {
-        let ticks = pace.ticks()?;
-        let (latency, phase) = match pace {
-            Pace::Ideal(latency) => ((*latency).max(1), 0.0),
-            Pace::Dram(_, phase) => (0, *phase),
-        };
-        let dram = ticks.map(|k| {
-            let since = (k.passed(phase) + age * k.cycle) % k.refi;
-            Scheduler::new(k, since)
-        });
-        Ok(Self {
-            dram,
-            latency,
+    /// In front of what earlier runs left, `age` cycles after the memory's first one.
+    pub fn new(behind: &Behind, age: u64) -> Self {
+        let mut behind = behind.clone();
+        if let Behind::Dram(d) = &mut behind {
+            d.idle_until(age);
+        }
+        Self {
+            behind,
+            age,
             now: 0,
             offer: None,
             accepted: 0,
@@ -115,17 +113,32 @@ impl Port {
             arrivals: Arrivals::default(),
             answers: VecDeque::new(),
             answered: 0,
-        })
+        }
+    }
+
+    /// What is left at the end of the run.
+    pub fn behind(self) -> Behind {
+        self.behind
+    }
+
+    fn dram(&self) -> Option<&Scheduler> {
+        match &self.behind {
+            Behind::Ideal(_) => None,
+            Behind::Dram(d) => Some(d),
+        }
     }
 
     /// Cycles from the command of a read to its beat at the port, at least.
     pub fn way(&self) -> u64 {
-        self.dram.as_ref().map_or(self.latency, |d| d.k.read_return >> d.k.cycle_shift)
+        match &self.behind {
+            Behind::Ideal(latency) => *latency,
+            Behind::Dram(d) => d.k.read_return >> d.k.cycle_shift,
+        }
     }
 
     /// Whether there is anything left to do.
     pub fn busy(&self) -> bool {
-        self.offer.is_some() || self.dram.as_ref().is_some_and(|d| !d.idle())
+        self.offer.is_some() || self.dram().is_some_and(|d| !d.idle())
     }
 
     /// Whether an address waits.
@@ -143,10 +156,10 @@ impl Port {
     /// A write of one beat whose data the memory takes in `cycle`.
     pub fn write(&mut self, cycle: u64, addr: u64) {
         self.advance(cycle + 1);
-        match &mut self.dram {
-            Some(d) => d.write(cycle, addr, true),
-            None => {
-                self.answered = self.answered.max(cycle + self.latency);
+        match &mut self.behind {
+            Behind::Dram(d) => d.write(self.age + cycle, addr, true),
+            Behind::Ideal(latency) => {
+                self.answered = self.answered.max(cycle + *latency);
                 self.answers.push_back(self.answered);
             }
         }
@@ -164,17 +177,17 @@ impl Port {
         }
     }
 
-    /// Runs until nothing is left to do.
+    /// Runs until nothing is left to do, and no farther: the next address may be offered in the cycle after the last beat.
     pub fn settle(&mut self) {
         while self.busy() {
-            self.advance(self.now + 64);
+            self.advance(self.now + 1);
         }
     }
 
     /// Runs until the next answer is known.
     pub fn answer(&mut self) -> u64 {
         while self.answers.is_empty() && self.busy() {
-            self.advance(self.now + 8);
+            self.advance(self.now + 1);
         }
         self.answers.pop_front().unwrap_or(self.answered)
     }
@@ -184,14 +197,14 @@ impl Port {
         self.arrivals.beats
     }
 
-    /// Takes `n` of them, calling `on` with where each run begins among them and its cycle.
-    pub fn pop(&mut self, n: u64, mut on: impl FnMut(u64, u64)) {
+    /// Takes `n` of them, calling `on` with where each run begins among them and its cycles.
+    pub fn pop(&mut self, n: u64, mut on: impl FnMut(u64, Range<u64>)) {
         let mut done = 0;
         self.arrivals.beats -= n;
         while done < n {
             let Some(run) = self.arrivals.come.front_mut() else { return };
-            on(done, run.first);
             let part = run.beats.min(n - done);
+            on(done, run.first..run.first + part);
             done += part;
             run.first += part;
             run.beats -= part;
@@ -210,17 +223,17 @@ impl Port {
     }
 
     fn run(&mut self, end: u64) {
-        let Some(d) = &mut self.dram else {
+        let Behind::Dram(d) = &mut self.behind else {
             self.now = end;
             return;
         };
-        let (cycle, shift, beat) = (d.k.cycle, d.k.cycle_shift, d.k.beat);
+        let (cycle, shift, beat, age) = (d.k.cycle, d.k.cycle_shift, d.k.beat, self.age);
         let at_port =
-            |tick: u64, way: u64| (tick >> shift) + (((tick & (cycle - 1)) + way + cycle - 1) >> shift);
+            |tick: u64, way: u64| (tick >> shift) + (((tick & (cycle - 1)) + way + cycle - 1) >> shift) - age;
         while self.now < end {
             if d.reads_alone() {
-                let (row, now) = d.row(self.now, end);
-                self.now = now;
+                let (row, now) = d.row(age + self.now, age + end);
+                self.now = now - age;
                 let Some((tick, n)) = row else { continue };
                 let next = |last: u64, tick| at_port(tick, d.k.read_return).max(last + 1);
                 if beat <= cycle {
@@ -232,8 +245,8 @@ impl Port {
                 }
                 continue;
             }
-            let Some(moved) = d.step(self.now, true) else {
-                self.now = d.next(self.now).min(end);
+            let Some(moved) = d.step(age + self.now, true) else {
+                self.now = (d.next(age + self.now) - age).min(end);
                 continue;
             };
             if moved.direction == READ {
@@ -248,14 +261,14 @@ impl Port {
 
     /// Bursts that may be open.
     fn bursts(&self) -> usize {
-        self.dram.as_ref().map_or(IDEAL_BURSTS, |d| d.k.read_bursts)
+        self.dram().map_or(IDEAL_BURSTS, |d| d.k.read_bursts)
     }
 
     /// The port takes the address that is offered, if that is before `end`.
     fn take_offer(&mut self, end: u64) {
         let Some(offer) = self.offer else { return };
         let bursts = self.bursts();
-        let beats = self.dram.as_ref().map_or(u64::MAX, |d| d.k.read_beats as u64);
+        let beats = self.dram().map_or(u64::MAX, |d| d.k.read_beats as u64);
         let mut at = offer.since;
         // A burst is open until its last beat is taken. So many beats must have been offered.
         if self.open.len() >= bursts {
@@ -277,10 +290,10 @@ impl Port {
         if self.open.len() > bursts {
             self.open.pop_front();
         }
-        match &mut self.dram {
-            Some(d) => d.read(at, offer.addr, offer.beats),
-            None => {
-                let first = (at + self.latency).max(self.arrivals.last + 1);
+        match &mut self.behind {
+            Behind::Dram(d) => d.read(self.age + at, offer.addr, offer.beats),
+            Behind::Ideal(latency) => {
+                let first = (at + *latency).max(self.arrivals.last + 1);
                 self.arrivals.push(first, offer.beats);
             }
         }

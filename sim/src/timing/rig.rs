@@ -1,7 +1,7 @@
 //! The RTL beside the model: both run a probe, on memories full of zeros, and their cycles are compared.
 
 use super::probe::{BEATS, Probe, WRITABLE};
-use super::{Memories, Report, Timing, TimingError};
+use super::{Left, Memories, Report, Timing, TimingError};
 use crate::engine::{Engine, EngineError, EngineSpec, RunReport, Silent, opt_level};
 use crate::golden::Limits;
 use crate::memory::{BEAT_BYTES, KindError, MemoryKind, Store, StoreError};
@@ -33,7 +33,8 @@ pub enum RigError {
 /// An engine in Verilator and its model.
 pub struct Rig {
     engine: Engine,
-    kind: MemoryKind,
+    memories: Memories,
+    left: Left,
 }
 
 /// What both say of a run.
@@ -73,7 +74,9 @@ impl Rig {
             aux_write_high: BEATS,
             work: u64::MAX,
         })?;
-        Ok(Self { engine, kind })
+        let memories = Memories::of(kind, config).map_err(TimingError::from)?;
+        let left = memories.fresh().map_err(TimingError::from)?;
+        Ok(Self { engine, memories, left })
     }
 
     /// Runs a probe twice: the first run loads the program.
@@ -91,10 +94,9 @@ impl Rig {
             return Err(RigError::Fault(probe.op.info().name, fault));
         }
         let config = *self.engine.config();
-        let mut memories = Memories::of(self.kind, &config).map_err(TimingError::from)?;
-        memories.age = self.engine.began();
-        let timing = Timing::new(&config, &memories);
+        let timing = Timing::new(&config, &self.memories);
         let timing = if load { timing.loading(0) } else { timing };
-        Ok(Both { rtl, model: timing.run(&probe.code, [0; 15])? })
+        let model = timing.run_on(&mut self.left, self.engine.began(), &probe.code, [0; 15])?;
+        Ok(Both { rtl, model })
     }
 }

@@ -5,9 +5,11 @@
 //! FIFOs hold is the difference of two counts of beats.
 
 use super::latency as lat;
-use super::memory::{Memories, MemoryError};
+use super::matrix::Work;
+use super::memory::Left;
 use super::operands::{Constants, Operation};
 use super::port::Port;
+use super::row::{self as rows, Rows};
 use accllm_hw::beat::KeyBeats;
 use accllm_hw::config::{BEAT_BYTES, Config};
 use accllm_hw::isa::Op;
@@ -55,27 +57,36 @@ pub(super) struct Piece {
 /// When the matrix unit took beats, as far as it is known.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pops {
-    /// Beats up to its end and in it, cycles of its first and last beat.
-    runs: VecDeque<(u64, u64, u64, u64)>,
+    runs: VecDeque<Popped>,
     count: u64,
 }
 
+/// Beats of an operation that the matrix unit takes at its own pace.
+#[derive(Debug, Clone)]
+struct Popped {
+    /// Beats of all operations up to its end.
+    end: u64,
+    work: Work,
+    /// The first one of the operation that is none of these, and the cycle of the operation's first beat at this pace.
+    until: u64,
+    base: f64,
+}
+
 impl Pops {
-    pub fn push(&mut self, beats: u64, first: u64, last: u64) {
+    /// Beats of an operation before number `until`, of which so many were not pushed before.
+    pub fn push(&mut self, work: &Work, base: f64, until: u64, beats: u64) {
         self.count += beats;
-        self.runs.push_back((self.count, beats, first, last));
+        self.runs.push_back(Popped { end: self.count, work: *work, until, base });
     }
 
-    /// The cycle in which beat number `count` (from 1) is taken; forgets those before it.
+    /// The cycle in which beat number `count` (from 1) is taken; forgets those before its page.
     fn at(&mut self, count: u64) -> Option<u64> {
-        while let Some(&(end, beats, first, last)) = self.runs.front() {
-            if end >= count {
-                let back = end - count;
-                return Some(last - (last - first) * back / (beats - 1).max(1));
-            }
+        while self.runs.front().is_some_and(|run| run.end + PAGE < count) {
             self.runs.pop_front();
         }
-        None
+        let run = self.runs.iter().find(|run| run.end >= count)?;
+        let beat = run.until - 1 - (run.end - count);
+        Some((run.base + run.work.before(beat)) as u64)
     }
 }
 
@@ -112,9 +123,12 @@ pub(super) struct Stream {
     pub pops: Pops,
     /// Beats that have not come, of each burst that has been asked for.
     bursts: VecDeque<u64>,
+    rows: Rows,
     pub pieces: VecDeque<Piece>,
-    /// Until then the ports have been run; so far ahead of everything else they may be.
+    /// Until then the ports have been run; beats that are not known come so much later at least; so far ahead of everything
+    /// else the ports may be.
     time: u64,
+    way: u64,
     ahead: u64,
     writes: Writes,
     /// Of the ports: whether there is something to do, whether an address waits, when the last one was taken.
@@ -152,24 +166,18 @@ impl Writes {
 }
 
 impl Stream {
-    pub fn new(config: &Config, memories: &Memories) -> Result<Self, MemoryError> {
-        let mut paces = Vec::new();
-        let mut class = Vec::new();
-        for pace in memories.channels.iter().take(config.channels) {
-            let found = paces.iter().position(|p| p == pace).unwrap_or(paces.len());
-            if found == paces.len() {
-                paces.push(pace.clone());
-            }
-            class.push(found);
-        }
-        let ports = paces.iter().map(|p| Port::new(p, memories.age)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self {
+    pub fn new(config: &Config, left: &Left, age: u64) -> Self {
+        let ports: Vec<_> = left.channels.iter().map(|behind| Port::new(behind, age)).collect();
+        let way = ports.iter().map(Port::way).min().unwrap_or(0);
+        Self {
             fifo: config.fifo as u64,
             burst: config.burst as u64,
-            ahead: ports.iter().map(Port::way).min().unwrap_or(0) + lat::ARRIVAL + lat::ROOM,
+            rows: Rows::default(),
+            way,
+            ahead: way + lat::ASK + lat::ROW + lat::ROOM - rows::LATE,
             writes: Writes { of: vec![VecDeque::new(); ports.len()], ..Writes::default() },
             ports,
-            class,
+            class: left.class.clone(),
             prefetching: None,
             free: 0,
             segments: VecDeque::new(),
@@ -184,7 +192,12 @@ impl Stream {
             busy: false,
             waits: false,
             accepted: 0,
-        })
+        }
+    }
+
+    /// The ports, at the end of the run.
+    pub fn ports(self) -> Vec<Port> {
+        self.ports
     }
 
     /// A write of one beat to a channel, or with `None` to all of them.
@@ -231,24 +244,29 @@ impl Stream {
             }
         }
         self.time = self.time.max(cycle);
-        while rows > 0 {
-            let Some(left) = self.bursts.front_mut() else { return };
-            let beats = rows.min(*left);
-            rows -= beats;
+        for port in &mut self.ports {
+            port.pop(rows, |beat, cycles| self.rows.come(beat, cycles));
+        }
+        self.rows.complete(if self.busy { self.time + self.way } else { u64::MAX });
+        self.cut();
+    }
+
+    /// Makes pieces of the rows that are complete.
+    fn cut(&mut self) {
+        while let Some(left) = self.bursts.front_mut() {
+            let beats = self.rows.there().min(*left);
+            if beats == 0 {
+                return;
+            }
+            let mut knots: Vec<(u64, u64)> = Vec::new();
+            for (beat, cycle) in (0..).zip(self.rows.take(beats)) {
+                if knots.last().is_none_or(|&(b, c)| cycle > c + beat - b) {
+                    knots.push((beat, cycle));
+                }
+            }
             *left -= beats;
             if *left == 0 {
                 self.bursts.pop_front();
-            }
-            let mut knots = vec![(0, 0)];
-            for port in &mut self.ports {
-                port.pop(beats, |beat, cycle| {
-                    let cycle = cycle + lat::ARRIVAL;
-                    if beat == 0 {
-                        knots[0].1 = knots[0].1.max(cycle);
-                    } else if cycle > knots[0].1 + beat {
-                        knots.push((beat, cycle));
-                    }
-                });
             }
             self.pieces.push_back(Piece { beats, knots });
         }

@@ -3,7 +3,7 @@
 use super::append::{Append, Write, Writers};
 use super::formula::{Pass, Waits, pass};
 use super::latency as lat;
-use super::memory::{Memories, MemoryError};
+use super::memory::Left;
 use super::operands::{Constants, Operation};
 use super::port::Port;
 use super::queue::Started;
@@ -49,16 +49,21 @@ pub(super) struct Vector {
 }
 
 impl Vector {
-    pub fn new(config: &Config, memories: &Memories) -> Result<Self, MemoryError> {
-        Ok(Self {
+    pub fn new(config: &Config, left: &Left, age: u64) -> Self {
+        Self {
             config: *config,
             before: None,
             free: 0,
             scan: 0,
-            aux: Port::new(&memories.aux, memories.age)?,
+            aux: Port::new(&left.aux, age),
             writers: Writers::new(config),
             append: None,
-        })
+        }
+    }
+
+    /// The auxiliary port, at the end of the run.
+    pub fn port(self) -> Port {
+        self.aux
     }
 
     /// From when on the unit takes an operation: none while the scan of a SOFTMAX goes on.

@@ -302,6 +302,13 @@ impl Scheduler {
         self.look_at = 0;
     }
 
+    /// Nothing is asked before cycle `end`: only refreshes pass.
+    pub(crate) fn idle_until(&mut self, end: u64) {
+        while self.first_cycle(self.next_refresh) < end {
+            self.refresh(self.first_cycle(self.next_refresh) * self.k.cycle);
+        }
+    }
+
     /// What happens in cycle `now`, where `room` tells whether the port takes a beat that is read.
     #[inline]
     pub(crate) fn step(&mut self, now: u64, room: bool) -> Option<Moved> {

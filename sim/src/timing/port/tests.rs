@@ -3,6 +3,7 @@
 use super::*;
 use crate::memory::hbm2::{DDR4, HBM2, HBM2E, Hbm2, Params};
 use crate::memory::{BEAT_BYTES, MasterOut, MemoryModel, Rng, Store};
+use crate::timing::memory::Pace;
 
 /// What is asked of a memory: cycle from which it is offered, first beat, beats; writes are one beat.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +59,7 @@ fn detailed(params: &Params, asks: &[Ask]) -> [Vec<u64>; 2] {
 
 /// The same of the port.
 fn modelled(params: &Params, asks: &[Ask]) -> [Vec<u64>; 2] {
-    let mut port = Port::new(&Pace::Dram(Box::new(params.clone()), 0.3), 0).unwrap();
+    let mut port = Port::new(&Pace::Dram(Box::new(params.clone()), 0.3).behind().unwrap(), 0);
     let mut reads: VecDeque<Ask> = asks.iter().copied().filter(|a| !a.write).collect();
     let mut writes: VecDeque<Ask> = asks.iter().copied().filter(|a| a.write).collect();
     let (mut ends, mut count) = (Vec::new(), 0);
@@ -157,10 +158,39 @@ fn writes_alone_take_the_cycles_of_the_detailed_model() {
     }
 }
 
+/// What waits for all its beats before it asks again, as the vector unit does, gets the next ones in the cycles of the detailed model,
+/// also where an earlier run has left rows open and refreshes have passed since.
+#[test]
+fn one_request_after_the_other() {
+    for params in [HBM2, DDR4] {
+        let mut asks: Vec<Ask> = Vec::new();
+        let mut at = 20;
+        for (beat, beats, pause) in
+            [(0, 2, 0), (2, 4, 0), (90, 16, 3), (900, 8, 700), (907, 1, 5000), (908, 64, 0)]
+        {
+            asks.push(Ask { at: at + pause, beat, beats, write: false });
+            at = detailed(&params, &asks)[0][asks.len() - 1] + 1;
+        }
+        let reads = detailed(&params, &asks)[0].clone();
+        let mut behind = Pace::Dram(Box::new(params), 0.3).behind().unwrap();
+        // A run for each two of them.
+        for (asks, reads) in asks.chunks(2).zip(reads.chunks(2)) {
+            let age = asks[0].at - 5;
+            let mut port = Port::new(&behind, age);
+            for (ask, read) in asks.iter().zip(reads) {
+                port.read(ask.at - age, ask.beat * BEAT, ask.beats);
+                port.settle();
+                assert_eq!(port.pop_all().unwrap().1 + age, *read, "{ask:?}");
+            }
+            behind = port.behind();
+        }
+    }
+}
+
 #[test]
 #[ignore = "a measurement, not a check"]
 fn speed() {
-    let mut port = Port::new(&Pace::Dram(Box::new(HBM2), 0.3), 0).unwrap();
+    let mut port = Port::new(&Pace::Dram(Box::new(HBM2), 0.3).behind().unwrap(), 0);
     let begin = std::time::Instant::now();
     for i in 0..2_000_000u64 {
         while port.waits() {
