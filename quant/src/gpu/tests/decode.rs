@@ -165,25 +165,29 @@ fn turns_follow_until_the_document_is_full() {
     model.config.eos.clear();
     on_devices(|device| {
         // What the model writes most often ends its turns.
-        let plain = vec![vec![30, 31]].into();
-        let free = text(device, &model, &Writing { min_p: 0.2, ..whole(&plain, 8) });
+        let [answer, again] = [vec![60, 61], vec![70, 71, 72]];
+        let plain = vec![vec![30, 31], answer.clone(), again.clone()].into();
+        let free = text(device, &model, &Writing { documents: [9, 9], min_p: 0.2, ..whole(&plain, 16) });
         let mut count = vec![0; model.config.sizes.vocab];
-        free.iter().filter(|t| ![30, 31].contains(*t)).for_each(|t| count[*t as usize] += 1);
-        let end = (0..count.len()).max_by_key(|t| count[*t]).unwrap() as u32;
-        let ending =
-            FloatModel { config: LlamaConfig { eos: vec![end], ..model.config.clone() }, ..model.clone() };
-        let [question, answer, again] = [vec![30, end, 31], vec![60, 61], vec![70, 71, 72]];
+        let forced = [30, 31, 60, 61, 70, 71, 72];
+        free.iter().filter(|t| !forced.contains(*t)).for_each(|t| count[*t as usize] += 1);
+        let mut often: Vec<u32> = (0..count.len() as u32).collect();
+        often.sort_by_key(|t| std::cmp::Reverse(count[*t as usize]));
+        let ends = often[..2].to_vec();
+        let config = LlamaConfig { eos: ends.clone(), ..model.config.clone() };
+        let ending = FloatModel { config, ..model.clone() };
+        let question = vec![30, ends[0], 31];
         let then = vec![Then::AfterEnd(1), Then::AfterEnd(2), Then::AfterEnd(1)];
         let all =
             Beginnings::from(vec![question.clone()]).followed(vec![answer.clone(), again.clone()], then);
-        let how = Writing { documents: [12, 12], min_p: 0.2, ..whole(&all, 16) };
+        let how = Writing { documents: [12, 12], min_p: 0.2, ..whole(&all, 32) };
         let (mut turns, mut full) = ([0; 2], 0);
         for row in text(device, &ending, &how).chunks_exact(LENGTH) {
             let (mut at, mut left, mut turn) = (question.len(), 12, 0);
             assert!(row.starts_with(&question), "{row:?}");
             while at + 4 < LENGTH {
                 (at, left) = (at + 1, left - 1);
-                let ended = row[at - 1] == end;
+                let ended = ends.contains(&row[at - 1]);
                 let next = match turn {
                     _ if left == 0 => &question,
                     _ if !ended => continue,
@@ -199,6 +203,6 @@ fn turns_follow_until_the_document_is_full() {
                 turns[usize::from(turn == 2)] += 1;
             }
         }
-        assert!(turns.iter().all(|n| *n > 3) && full > 3, "{turns:?} turns, {full} full");
+        assert!(turns.iter().all(|n| *n > 2) && full > 2, "{turns:?} turns, {full} full");
     });
 }
