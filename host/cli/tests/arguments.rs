@@ -54,6 +54,9 @@ fn outputs_that_cannot_be_written() {
         ["--train-rows", "256"],
         ["--gpus", "2"],
         ["--freeze-from", "0.9"],
+        ["--documents", "64-384"],
+        ["--min-p", "0.1"],
+        ["--watch", "text.txt"],
     ] {
         fails(&[&["quantize", "bundled", arg(&out)], &option[..]].concat(), &[option[0], "--preset gpu"]);
     }
@@ -63,6 +66,9 @@ fn outputs_that_cannot_be_written() {
     }
     fails(&["quantize", "bundled", arg(&out), "--freeze-from", "1.5"], &["give a number from 0 to 1"]);
     fails(&["quantize", "bundled", arg(&out), "--train-rows", "10"], &["64"]);
+    for wrong in ["64", "384-64", "0-64"] {
+        fails(&["quantize", "bundled", arg(&out), "--documents", wrong], &["give two numbers, as 64-384"]);
+    }
     for (layers, word) in
         [("2-9=wanda", "layers 2 to 9"), ("3-2=wanda", "layers 3 to 2"), ("4=wanda", "0 to 3")]
     {

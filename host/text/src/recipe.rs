@@ -1,6 +1,6 @@
 //! How a checkpoint is quantized: presets, formats, and the calibration text that goes with them.
 
-use crate::calibration::Calibration;
+use crate::calibration::{Calibration, read_text};
 use crate::mixture::{Budget, Costs, measured, mixture};
 use crate::{Error, Result};
 use accllm_device::progress::Progress;
@@ -8,7 +8,7 @@ use accllm_llm::config::LlamaConfig;
 use accllm_llm::float::{FloatModel, SelfText};
 use accllm_llm::import::load_model;
 use accllm_llm::model::WeightFormat;
-use accllm_llm::perplexity::Protocol;
+use accllm_llm::perplexity::{Protocol, plain_stream};
 use accllm_llm::tokenizer::TextTokenizer;
 use accllm_quant::gpu;
 use accllm_quant::quantize::{
@@ -121,6 +121,12 @@ pub struct Recipe {
     pub rows: Option<usize>,
     /// From where on a training on a card keeps the columns that 2:4 has, as a part of the training.
     pub frozen_from: Option<f64>,
+    /// Least and most tokens of a document of the text that the model writes on a card.
+    pub documents: Option<[usize; 2]>,
+    /// Its tokens are drawn whose probability is at least this part of the likeliest one's.
+    pub min_p: Option<f64>,
+    /// A text on which the divergence is shown during a training on a card.
+    pub watch: Option<PathBuf>,
     /// A trained model that a training on a card starts from.
     pub start: Option<PathBuf>,
     /// Of everything random.
@@ -148,6 +154,9 @@ impl Recipe {
             cards: None,
             rows: None,
             frozen_from: None,
+            documents: None,
+            min_p: None,
+            watch: None,
             start: None,
             seed: 1,
         }
@@ -161,6 +170,8 @@ impl Recipe {
         how.train = self.train.unwrap_or(how.train);
         how.seconds = self.minutes.map(|m| (60.0 * m).ceil() as u64);
         how.frozen_from = self.frozen_from.unwrap_or(how.frozen_from);
+        how.documents = self.documents.unwrap_or(how.documents);
+        how.min_p = self.min_p.unwrap_or(how.min_p);
         how
     }
 
@@ -315,7 +326,7 @@ impl Recipe {
             return Ok(None);
         }
         let calibration = Protocol { windows: Some(START_WINDOWS), ..options.calibration };
-        let options = Options { keys: self.keys, calibration, ..options.clone() };
+        let options = Options { keys: self.keys, order: true, calibration, ..options.clone() };
         bars.begin("matching q and k, moving steps", 1);
         let start = migrated(float, text, &options);
         bars.end();
@@ -399,12 +410,16 @@ fn quantize_on_card(
     };
     let mut how = recipe.on_card(&float.config);
     let mut start = recipe.start.as_deref().map(load_model).transpose()?;
+    let watched = match &recipe.watch {
+        Some(path) => plain_stream(&read_text(path)?, tokenizer)?,
+        None => Vec::new(),
+    };
     let mut cards = gpu::Cards::open(&float.config, recipe.cards)?;
     let beginnings = match calibration.given() {
-        true => calibration.beginnings(&float, tokenizer)?,
+        true => calibration.beginnings(&float, tokenizer)?.into(),
         false => gpu::beginnings(tokenizer, float.config.sizes.vocab, recipe.seed)?,
     };
-    let mut meter = CardMeter { bars, stage: None, done: 0, since: Instant::now(), from: 0 };
+    let mut meter = CardMeter { bars, stage: None, done: 0, since: Instant::now(), from: 0, watched: None };
     let order = gpu::Order { model: &float, beginnings: &beginnings, recipe: &how, folder: work };
     let text = cards.write(&order, &mut |report| meter.show(report));
     meter.end();
@@ -430,6 +445,7 @@ fn quantize_on_card(
         model: &float,
         start: start.as_ref(),
         text: &text,
+        watched: &watched,
         formats: &formats,
         recipe: &how,
         folder: work,
@@ -476,6 +492,8 @@ struct CardMeter<'a> {
     /// When the stage began, and the tokens that were done then.
     since: Instant,
     from: usize,
+    /// The last divergence on the watched text.
+    watched: Option<f64>,
 }
 
 impl CardMeter<'_> {
@@ -497,7 +515,9 @@ impl CardMeter<'_> {
         self.done = done.max(self.done);
         let rate = (done - self.from.min(done)) as f64 / self.since.elapsed().as_secs_f64().max(1e-3) / 1e3;
         let loss = report.loss.map(|l| format!(", {l:.3} nats")).unwrap_or_default();
-        self.bars.note(&format!("{what}: {rate:.0}k tokens/s{loss}"));
+        self.watched = report.watched.or(self.watched);
+        let watched = self.watched.map(|w| format!(", {w:.4} watched")).unwrap_or_default();
+        self.bars.note(&format!("{what}: {rate:.0}k tokens/s{loss}{watched}"));
     }
 
     fn end(&mut self) {

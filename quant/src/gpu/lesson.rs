@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 
 /// Steps between two looks at the loss.
 const LOOK: usize = 50;
+/// Steps between two looks at the watched text, and most tokens of it.
+const WATCH: usize = 100;
+const WATCHED: usize = 65536;
 /// Steps between two choices of the steps of rounding.
 const RENEW: usize = 250;
 /// Time between two states on disk.
@@ -28,6 +31,8 @@ pub(super) struct Lesson<'a> {
     order: [Vec<Vec<u32>>; 2],
     /// This device's part of the text and its length; its rows of a step; what the teacher's head reads at each token, 0 where that finds no room.
     text: (Ptr, usize),
+    /// The watched text and its length.
+    watched: (Ptr, usize),
     which: Ptr,
     behind: Ptr,
     rounding: Rounding,
@@ -54,6 +59,15 @@ impl<'a> Lesson<'a> {
         let mut memory = Memory::new(device);
         let at = memory.f32s(text.len())?;
         put(device, at, text)?;
+        let seen = &task.watched[..task.watched.len().min(WATCHED) / batch * batch];
+        if seen.len() < batch.min(task.watched.len()) {
+            return Err(Error::Argument(format!(
+                "the watched text has {} tokens; give at least {batch}, what a card reads in a step",
+                task.watched.len()
+            )));
+        }
+        let watched = memory.f32s(seen.len())?;
+        put(device, watched, seen)?;
         let leads = memory.f32s(shape.sizes.layers * shape.sizes.kv_heads)?;
         put(device, leads, &task.leads())?;
         let room = 2 * text.len() * shape.sizes.hidden;
@@ -70,6 +84,7 @@ impl<'a> Lesson<'a> {
             frozen: false,
             order: recipe.order(seat.rank, seat.count),
             text: (at, text.len()),
+            watched: (watched, seen.len()),
             begun: [false; 2],
             graphs: [None; 2],
             device,
@@ -96,22 +111,51 @@ impl<'a> Lesson<'a> {
         let (net, (text, count), n) = (&self.net, self.text, self.net.tokens);
         // The last part overlaps the one before it where the text is not whole parts.
         for from in (0..count.div_ceil(n)).map(|i| (i * n).min(count - n)) {
-            let arguments = [text.f32s(from).into(), net.ids.into(), n.into()];
-            self.device.launch("copy_ids", Grid::each(n), &arguments)?;
-            let to = self.behind.bf16s(from * net.shape.sizes.hidden);
-            self.teacher.weights(|w| net.forward(w, length, Rounding::default(), to))?;
+            self.teach(text.f32s(from), length, self.behind.bf16s(from * net.shape.sizes.hidden))?;
             if (from / n).is_multiple_of(64) {
                 fetch::<u32>(self.device, net.ids, 1)?;
                 let tokens = [from + n, count].map(|tokens| tokens * self.device.seat().count);
-                progress(Report { stage: Stage::Reading, tokens, loss: None });
+                progress(Report { stage: Stage::Reading, tokens, loss: None, watched: None });
             }
         }
         Ok(())
     }
 
+    /// The teacher reads what lies at `text`, in rows of `length`; what its head reads goes to `to`.
+    fn teach(&self, text: Ptr, length: usize, to: Ptr) -> Result<()> {
+        let (net, n) = (&self.net, self.net.tokens);
+        self.device.launch("copy_ids", Grid::each(n), &[text.into(), net.ids.into(), n.into()])?;
+        self.teacher.weights(|w| net.forward(w, length, Rounding::default(), to))
+    }
+
+    /// The mean divergence on the watched text, in the longer rows, with the rounding of the part at hand; each device looks at
+    /// all of it.
+    fn watch(&self, rounded: bool) -> Result<Option<f64>> {
+        let (net, (text, count), length) = (&self.net, self.watched, self.recipe.rows[1]);
+        if count == 0 {
+            return Ok(None);
+        }
+        self.round(rounded)?;
+        let mut sum = 0.0;
+        for from in (0..count).step_by(net.tokens) {
+            self.teach(text.f32s(from), length, net.aim)?;
+            self.student(|w| {
+                net.forward(w, length, self.rounding(rounded), net.head_in)?;
+                net.compare(w.head, self.teacher.head)
+            })?;
+            sum += net.mean_loss()? * net.tokens as f64;
+        }
+        Ok(Some(sum / count as f64))
+    }
+
+    /// What is rounded besides the weights of the layers, in the part at hand.
+    fn rounding(&self, rounded: bool) -> Rounding {
+        if rounded { self.rounding } else { Rounding::default() }
+    }
+
     /// The rows of a step, and what the teacher says to them; the student's weights on their grids.
     fn prepare(&self, rounded: bool) -> Result<()> {
-        let (net, n, o) = (&self.net, self.net.tokens, self.optimizer);
+        let (net, n) = (&self.net, self.net.tokens);
         let length = self.recipe.rows[usize::from(rounded)];
         let from = [self.which.into(), self.text.0.into(), self.behind.into()];
         let to = [net.ids.into(), net.aim.into(), length.into(), n.into()];
@@ -123,6 +167,12 @@ impl<'a> Lesson<'a> {
         if self.behind == Ptr(0) {
             self.teacher.weights(|w| net.forward(w, length, Rounding::default(), net.aim))?;
         }
+        self.round(rounded)
+    }
+
+    /// The student's weights on their grids, and its head in the part where that is rounded.
+    fn round(&self, rounded: bool) -> Result<()> {
+        let o = self.optimizer;
         if rounded {
             o.round_head()?;
         }
@@ -133,7 +183,7 @@ impl<'a> Lesson<'a> {
     fn step(&self, rounded: bool) -> Result<()> {
         let (net, o, length) = (&self.net, self.optimizer, self.recipe.rows[usize::from(rounded)]);
         self.prepare(rounded)?;
-        let rounding = if rounded { self.rounding } else { Rounding::default() };
+        let rounding = self.rounding(rounded);
         let one_by_one = o.gradients.apart == 0;
         let done = |l: usize| if one_by_one { o.step_layers(l) } else { Ok(()) };
         self.student(|w| {
@@ -218,7 +268,7 @@ impl<'a> Lesson<'a> {
             at = self.recipe.reached(step, seconds);
             let last = at >= 1.0;
             if step.is_multiple_of(LOOK) || last || first {
-                self.look(step, at, progress)?;
+                self.look(step, at, rounded, last || first, progress)?;
                 if let Some(path) = path.filter(|_| last || keep > 0.0) {
                     self.keep(step, seconds, path)?;
                     kept = Instant::now();
@@ -229,14 +279,22 @@ impl<'a> Lesson<'a> {
     }
 
     /// Tells how far it is.
-    fn look(&self, step: usize, at: f64, progress: &mut dyn FnMut(Report)) -> Result<()> {
+    fn look(
+        &self,
+        step: usize,
+        at: f64,
+        rounded: bool,
+        edge: bool,
+        progress: &mut dyn FnMut(Report),
+    ) -> Result<()> {
         let loss = self.loss(step)?;
         if !loss.is_finite() {
             return Err(Error::Argument(format!("the training diverged in step {step}; use smaller rates")));
         }
         let done = step * self.recipe.batch;
         let tokens = [done, (done as f64 / at) as usize];
-        progress(Report { stage: Stage::Training, tokens, loss: Some(loss) });
+        let watched = if edge || step.is_multiple_of(WATCH) { self.watch(rounded)? } else { None };
+        progress(Report { stage: Stage::Training, tokens, loss: Some(loss), watched });
         Ok(())
     }
 

@@ -36,7 +36,7 @@ mod w2;
 mod w4;
 mod write;
 
-pub use beginnings::beginnings;
+pub use beginnings::{Beginnings, Then, beginnings};
 pub use recipe::Recipe;
 pub use train::{Order, Report, Stage, Task, Trained};
 

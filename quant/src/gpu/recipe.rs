@@ -27,6 +27,10 @@ pub struct Recipe {
     pub warm_up: usize,
     /// Rate of the matrices (Muon), of the embedding (Adam) and of the norms' gains (Adam).
     pub rates: [f64; 3],
+    /// Least and most tokens of a document of the text, its beginning not counted: then comes another one.
+    pub documents: [usize; 2],
+    /// Tokens of the text are drawn whose probability is at least this part of the likeliest one's.
+    pub min_p: f64,
     /// Most sequences that are written side by side; as many as the device has room for.
     pub side: usize,
     /// Of everything random.
@@ -46,6 +50,8 @@ impl Default for Recipe {
             frozen_from: 0.7,
             warm_up: 100,
             rates: [3e-3, 2e-4, 2e-4],
+            documents: [32, 192],
+            min_p: 0.0,
             side: 4096,
             seed: 1,
         }
@@ -56,7 +62,8 @@ impl Recipe {
     /// Refuses what the kernels or the schedule cannot do.
     ///
     /// # Errors
-    /// Rows that do not fill tiles of 64 or steps, or less than a step of text or training.
+    /// Rows that do not fill tiles of 64 or steps, less than a step of text or training, documents of no tokens, or parts outside
+    /// 0 to 1.
     pub fn check(&self) -> Result<()> {
         let [first, last] = self.rows;
         let wrong = |what: String| Err(Error::Argument(what));
@@ -74,10 +81,20 @@ impl Recipe {
                 self.text, self.train, self.batch
             ));
         }
-        for (what, from) in [("the last part begins", self.rounded_from), ("masks freeze", self.frozen_from)]
-        {
-            if !(0.0..=1.0).contains(&from) {
-                return wrong(format!("{what} at {from}; expected 0 to 1"));
+        let [shortest, longest] = self.documents;
+        if shortest == 0 || shortest > longest {
+            return wrong(format!(
+                "documents of {shortest} to {longest} tokens; give at least 1, and no less for the longest than for the shortest"
+            ));
+        }
+        let parts = [
+            ("the last part begins at", self.rounded_from),
+            ("masks freeze at", self.frozen_from),
+            ("the least probability against the likeliest token's is", self.min_p),
+        ];
+        for (what, part) in parts {
+            if !(0.0..=1.0).contains(&part) {
+                return wrong(format!("{what} {part}; expected 0 to 1"));
             }
         }
         Ok(())
@@ -283,6 +300,9 @@ mod tests {
             Recipe { text: 100, ..small() },
             Recipe { rounded_from: 1.5, ..small() },
             Recipe { frozen_from: -0.1, ..small() },
+            Recipe { documents: [0, 64], ..small() },
+            Recipe { documents: [65, 64], ..small() },
+            Recipe { min_p: 1.1, ..small() },
         ] {
             assert!(wrong.check().is_err(), "{wrong:?}");
         }

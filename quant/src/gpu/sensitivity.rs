@@ -66,7 +66,7 @@ fn measure(
             }
             teacher.change(device, l, i, w)?;
             let tokens = [linears - 7 * l - 6 + i, linears].map(|n| n * FORMATS.len() * text.len());
-            progress(Report { stage: Stage::Measuring, tokens, loss: None });
+            progress(Report { stage: Stage::Measuring, tokens, loss: None, watched: None });
         }
     }
     Ok(all)

@@ -1,5 +1,6 @@
 //! The training on a device, from a float model to one whose weights lie on the grids of their formats.
 
+use super::beginnings::Beginnings;
 use super::device::{Device, Memory};
 use super::formats::round_weights;
 use super::group::{Member, together};
@@ -39,6 +40,8 @@ pub struct Report {
     pub tokens: [usize; 2],
     /// Mean divergence over the last step, nats a token.
     pub loss: Option<f64>,
+    /// The same on the watched text, where there is one and it was its turn.
+    pub watched: Option<f64>,
 }
 
 /// A trained model.
@@ -60,6 +63,8 @@ pub struct Task<'a> {
     pub start: Option<&'a FloatModel>,
     /// The teacher's own text.
     pub text: &'a [u32],
+    /// A text that is not trained on: the divergence on its first 65,536 tokens is reported now and then; empty for none.
+    pub watched: &'a [u32],
     /// Formats of each layer's q, k, v, o, gate, up and down.
     pub formats: &'a [[WeightFormat; 7]],
     /// How.
@@ -199,8 +204,8 @@ fn depend_on(work: &mut Work, model: &FloatModel) -> Result<()> {
 pub struct Order<'a> {
     /// Who writes it.
     pub model: &'a FloatModel,
-    /// Token sequences that texts begin with.
-    pub beginnings: &'a [Vec<u32>],
+    /// What documents begin with.
+    pub beginnings: &'a Beginnings,
     /// How much.
     pub recipe: &'a Recipe,
     /// Where the text is kept, and taken from.
@@ -222,7 +227,8 @@ pub(super) fn kept_or_written(
     if folder.is_some() {
         let mut work = Work::open(folder)?;
         depend_on(&mut work, model)?;
-        work.depend_on_choice(&(beginnings, sequences, length, recipe.side, recipe.seed));
+        let how = (recipe.documents, recipe.min_p.to_bits());
+        work.depend_on_choice(&(beginnings, sequences, length, how, recipe.side, recipe.seed));
         path = work.file("device-text", "tokens");
     }
     let kept = |p: &Path| state::kept_text(p, sequences * length, model.config.sizes.vocab);
@@ -285,13 +291,15 @@ pub(super) fn write_on(
         length,
         side: recipe.side,
         beginnings,
+        documents: recipe.documents,
+        min_p: recipe.min_p,
         seed: recipe.seed as u32,
     };
     let mut memory = Memory::new(device);
     Teacher::new(device, &mut memory, model)?.weights(|w| {
         write(device, &model.config, w, &what, &mut |n| {
             let tokens = [(n * seat.count).min(all), all];
-            progress(Report { stage: Stage::Writing, tokens, loss: None });
+            progress(Report { stage: Stage::Writing, tokens, loss: None, watched: None });
         })
     })
 }

@@ -1,5 +1,6 @@
 //! The teacher's own text, written on the device: many sequences side by side, a token of each at a time.
 
+use super::beginnings::Beginnings;
 use super::device::{Device, Grid, Memory, Out, Product, Ptr, fetch, plain, put, turned};
 use super::net::{Weights, angles};
 use super::shape::KernelShape;
@@ -14,9 +15,14 @@ pub(super) struct Writing<'a> {
     pub length: usize,
     /// Most sequences side by side.
     pub side: usize,
-    /// Beginnings: each sequence takes one at random, and another one after each end of a text. One of a single token is
+    /// Beginnings: each sequence takes one at random, and another one after each end of a document, which then reads nothing of what
+    /// was before. One of a single token is
     /// followed by the three likeliest tokens; all else is drawn from the model's distribution.
-    pub beginnings: &'a [Vec<u32>],
+    pub beginnings: &'a Beginnings,
+    /// Least and most tokens of a document, its beginning not counted.
+    pub documents: [usize; 2],
+    /// Tokens are drawn whose probability is at least this part of the likeliest one's.
+    pub min_p: f64,
     pub seed: u32,
 }
 
@@ -42,6 +48,7 @@ struct Round<'d> {
     writers: Ptr,
     prompts: Ptr,
     lengths: Ptr,
+    then: Ptr,
     /// Of the token that is read, and the number of the first sequence.
     position: Ptr,
 }
@@ -49,7 +56,7 @@ struct Round<'d> {
 /// Writes; `progress` is told how many tokens there are. The same seed gives the same text on the same card.
 ///
 /// # Errors
-/// Nothing is asked for, a beginning is empty or longer than a sequence, or the device fails.
+/// Nothing is asked for, a beginning is empty or longer than a sequence, what follows one is not there, or the device fails.
 pub(super) fn write(
     device: &dyn Device,
     config: &LlamaConfig,
@@ -57,12 +64,8 @@ pub(super) fn write(
     what: &Writing<'_>,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Vec<u32>> {
-    let longest = what.beginnings.iter().map(Vec::len).max().unwrap_or(0);
-    if what.sequences == 0
-        || longest == 0
-        || longest >= what.length
-        || what.beginnings.iter().any(Vec::is_empty)
-    {
+    let longest = what.beginnings.longest()?;
+    if what.sequences == 0 || longest >= what.length {
         return Err(Error::Argument("text needs sequences, and beginnings shorter than they are".into()));
     }
     let shape = KernelShape::of(config)?;
@@ -128,12 +131,13 @@ impl<'d> Round<'d> {
         let caches = |m: &mut Memory| {
             (0..s.sizes.layers).map(|_| m.bf16s(side * s.sizes.kv_width() * room)).collect::<Result<Vec<_>>>()
         };
-        let padded: Vec<u32> = what
-            .beginnings
+        let all = &what.beginnings.all;
+        let padded: Vec<u32> = all
             .iter()
             .flat_map(|b| b.iter().copied().chain(std::iter::repeat_n(0, longest - b.len())))
             .collect();
-        let lengths: Vec<u32> = what.beginnings.iter().map(|b| b.len() as u32).collect();
+        let lengths: Vec<u32> = all.iter().map(|b| b.len() as u32).collect();
+        let then = what.beginnings.then_words();
         let round = Self {
             angles: angles(&mut m, device, config, room)?,
             keys: caches(&mut m)?,
@@ -146,9 +150,10 @@ impl<'d> Round<'d> {
             down_in: m.bf16s(side * s.sizes.ff)?,
             logits: m.bf16s(side * s.sizes.vocab)?,
             text: m.f32s(side * room)?,
-            writers: m.f32s(2 * side)?,
+            writers: m.f32s(4 * side)?,
             prompts: m.f32s(padded.len())?,
             lengths: m.f32s(lengths.len())?,
+            then: m.f32s(then.len())?,
             position: m.f32s(4)?,
             device,
             shape: s,
@@ -158,18 +163,21 @@ impl<'d> Round<'d> {
         };
         put(device, round.prompts, &padded)?;
         put(device, round.lengths, &lengths)?;
+        put(device, round.then, &then)?;
         Ok(round)
     }
 
     /// The first token of each sequence.
     fn begin(&self, first: usize, what: &Writing<'_>) -> Result<()> {
         let mut text = vec![0u32; self.side * self.room];
-        let mut writers = Vec::with_capacity(2 * self.side);
+        let mut writers = Vec::with_capacity(4 * self.side);
+        let [shortest, most] = what.documents;
         for (i, row) in text.chunks_exact_mut(self.room).enumerate() {
             let seed = (u64::from(what.seed) << 32) ^ (first + i) as u64;
-            let prompt = fastrand::Rng::with_seed(seed).usize(0..what.beginnings.len());
-            row[0] = what.beginnings[prompt][0];
-            writers.extend([prompt as u32, 1]);
+            let mut random = fastrand::Rng::with_seed(seed);
+            let prompt = random.usize(0..what.beginnings.first);
+            row[0] = what.beginnings.all[prompt][0];
+            writers.extend([prompt as u32, 1, random.usize(shortest..=most) as u32, 0]);
         }
         put(self.device, self.text, &text)?;
         put(self.device, self.writers, &writers)?;
@@ -214,7 +222,11 @@ impl<'d> Round<'d> {
             run("decode_rope", warps, &[rope.as_slice(), &how].concat())?;
             let blocks = Grid { blocks: [n * s.sizes.kv_heads, 1, 1], threads: 128, shared: 0 };
             let attention = [self.qkv.into(), keys.into(), values.into(), self.out.into()];
-            run("decode_attention", blocks, &[attention.as_slice(), &[room.into(), at.into()]].concat())?;
+            run(
+                "decode_attention",
+                blocks,
+                &[attention.as_slice(), &[self.writers.into(), room.into(), at.into()]].concat(),
+            )?;
             self.add(self.out, part(o.at), [s.sizes.hidden, s.sizes.q_width()])?;
             self.norm(w.gains.f32s((2 * l + 1) * s.sizes.hidden))?;
             self.multiply(self.normed, part(gate.at), [2 * s.sizes.ff, s.sizes.hidden], self.gate_up)?;
@@ -227,10 +239,13 @@ impl<'d> Round<'d> {
         self.multiply(self.normed, w.head, [s.sizes.vocab, s.sizes.hidden], self.logits)?;
         let blocks = Grid { blocks: [n, 1, 1], threads: 256, shared: 0 };
         let state = [self.logits.into(), self.text.into(), self.writers.into(), self.prompts.into()];
-        let pool = [self.lengths.into(), what.beginnings.len().into(), longest.into()];
+        let [shortest, most] = what.documents;
+        let least = if what.min_p > 0.0 { what.min_p.ln() as f32 } else { f32::MIN };
+        let pool = [self.lengths.into(), self.then.into(), what.beginnings.first.into(), longest.into()];
+        let how = [least.into(), shortest.into(), (most - shortest).into()];
         let [end, other] = ends.map(|e| (e as usize).into());
         let rest = [end, other, (what.seed as usize).into(), room.into(), at.into()];
-        run("sample", blocks, &[state.as_slice(), &pool, &rest].concat())?;
+        run("sample", blocks, &[state.as_slice(), &pool, &how, &rest].concat())?;
         run("next_position", Grid { blocks: [1, 1, 1], threads: 1, shared: 0 }, &[at.into()])
     }
 }

@@ -61,7 +61,7 @@ pub fn flags(spec: &VerilateSpec, tools: &Tools) -> Vec<String> {
 
 /// The optimisation option for code that runs every cycle.
 pub fn fast(spec: &VerilateSpec) -> &'static str {
-    match spec.opt {
+    match spec.effort() {
         OptLevel::Fast => "-O3",
         OptLevel::Quick => "-O1",
     }

@@ -88,6 +88,14 @@ impl VerilateSpec {
         self
     }
 
+    /// How hard the C++ compiler works: netlists are large, and run once.
+    pub(super) fn effort(&self) -> OptLevel {
+        match self.sources.iter().any(|source| source.ends_with(CELLS)) {
+            true => OptLevel::Quick,
+            false => self.opt,
+        }
+    }
+
     /// Lints the design with all warnings on, and builds nothing.
     ///
     /// # Errors
@@ -129,6 +137,9 @@ impl VerilateSpec {
     }
 }
 
+/// Models of the cells, beside the netlists.
+const CELLS: &str = "cells.v";
+
 /// The sources, with netlists in place of those that the folder in `ACCLLM_NETLIST` has one for, and the models of their
 /// cells (`hw/synth/netlist.py`). So every test of the RTL can be run on what synthesis makes of it.
 fn with_netlists(sources: Vec<PathBuf>) -> Vec<PathBuf> {
@@ -136,6 +147,6 @@ fn with_netlists(sources: Vec<PathBuf>) -> Vec<PathBuf> {
         return sources;
     };
     let netlist = |source: &PathBuf| Some(folder.join(source.file_name()?)).filter(|file| file.is_file());
-    let cells = sources.iter().any(|source| netlist(source).is_some()).then(|| folder.join("cells.v"));
+    let cells = sources.iter().any(|source| netlist(source).is_some()).then(|| folder.join(CELLS));
     sources.iter().map(|s| netlist(s).unwrap_or_else(|| s.clone())).chain(cells).collect()
 }

@@ -43,6 +43,17 @@ pub struct Quantize {
     /// [default: 2,048, or what the model knows].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(64..))]
     pub train_rows: Option<u32>,
+    /// Tokens of each document of the text that the model writes on a card, drawn between the two, before another one begins:
+    /// no more than it writes well [default: 32-192].
+    #[arg(long, value_name = "LEAST-MOST", value_parser = range)]
+    pub documents: Option<[usize; 2]>,
+    /// That text is drawn from the tokens whose probability is at least this part of the likeliest one's (0 to 1); 0 for all
+    /// [default: 0].
+    #[arg(long, value_name = "PART", value_parser = part)]
+    pub min_p: Option<f64>,
+    /// Show during a training on a card how far the predictions on this text are from the float model's. It is not trained on.
+    #[arg(long, value_name = "FILE")]
+    pub watch: Option<PathBuf>,
     /// From this part of a training on a card on (0 to 1), 2:4 keeps the columns that it has; 1 for never [default: 0.7].
     #[arg(long, value_name = "PART", value_parser = part)]
     pub freeze_from: Option<f64>,
@@ -110,6 +121,15 @@ fn above_zero(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(n) if n > 0.0 && n < 1e6 => Ok(n),
         _ => Err("give a number above 0 and below 1,000,000".into()),
+    }
+}
+
+/// Two numbers, the first one no larger.
+fn range(text: &str) -> Result<[usize; 2], String> {
+    let numbers = text.split_once('-').and_then(|(a, b)| Some([a.parse().ok()?, b.parse().ok()?]));
+    match numbers {
+        Some([least, most]) if 0 < least && least <= most && most < 1_000_000 => Ok([least, most]),
+        _ => Err("give two numbers, as 64-384".into()),
     }
 }
 

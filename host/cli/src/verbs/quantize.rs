@@ -140,14 +140,17 @@ fn check_device(args: &Quantize) -> Result<()> {
     if let Some(wrong) = device {
         return Err(Error::Argument(wrong.into()));
     }
-    let numbers = [args.train_minutes, args.train_rate, args.freeze_from];
+    let numbers = [args.train_minutes, args.train_rate, args.freeze_from, args.min_p];
     let of_card = args.start.is_some()
+        || args.watch.is_some()
+        || args.documents.is_some()
         || args.gpus.is_some()
         || args.train_rows.is_some()
         || numbers.iter().any(Option::is_some);
     if args.preset != PresetArg::Gpu && of_card {
         return Err(Error::Argument(
-            "--start, --gpus, --train-minutes, --train-rate, --train-rows and --freeze-from are for --preset gpu"
+            "--start, --gpus, --train-minutes, --train-rate, --train-rows, --freeze-from, --documents, --min-p and --watch are \
+             for --preset gpu"
                 .into(),
         ));
     }
@@ -196,6 +199,9 @@ fn recipe(args: &Quantize) -> Result<Recipe> {
         cards: args.gpus.map(|n| n as usize),
         rows: args.train_rows.map(|n| n as usize),
         frozen_from: args.freeze_from,
+        documents: args.documents,
+        min_p: args.min_p,
+        watch: args.watch.clone(),
         start: args.start.clone(),
         seed: args.seed,
     })

@@ -15,19 +15,26 @@ KERNEL decode_rope(bf16* qkv, bf16* keys, bf16* values, const float2* angles, in
     store_head(to, x);
 }
 
+// The state of a sequence: its beginning in the pool, tokens since, how many its document still gets, and where that starts.
+struct Writer {
+    u32 prompt, age, left, start;
+};
+
 #define GROUP_HEADS (HEADS / KV_HEADS)
 #define DECODE_WARPS 4
 // Lanes that share a key, eight elements each, and keys that a block has at a time.
 #define SHARING (HEAD / 8)
 #define SETS (DECODE_WARPS * 32 / SHARING)
 
-// Attention of one query of each head. A block for each sequence and KV head; the lanes of a key keep a sum of their own, joined
+// Attention of one query of each head, to the tokens of its document. A block for each sequence and KV head; the lanes of a key keep a sum of their own, joined
 // at the end.
-KERNEL decode_attention(const bf16* qkv, const bf16* keys, const bf16* values, bf16* out, int room, const u32* position) {
+KERNEL decode_attention(const bf16* qkv, const bf16* keys, const bf16* values, bf16* out, const Writer* writers, int room,
+                        const u32* position) {
     __shared__ float parts[SETS][GROUP_HEADS][HEAD + 2];
     int part = threadIdx.x % SHARING, set = threadIdx.x / SHARING;
     u64 row = blockIdx.x / KV_HEADS, kv = blockIdx.x % KV_HEADS;
-    int count = *position + 1;
+    int count = *position + 1, start = writers[row].start;
+    if (start >= count) start = count - 1;
     float q[GROUP_HEADS][8], o[GROUP_HEADS][8], most[GROUP_HEADS], sum[GROUP_HEADS];
 #pragma unroll
     for (int h = 0; h < GROUP_HEADS; h++) {
@@ -42,7 +49,7 @@ KERNEL decode_attention(const bf16* qkv, const bf16* keys, const bf16* values, b
     const bf16* k = keys + blockIdx.x * (u64)room * HEAD + part * 8;
     const bf16* v = values + blockIdx.x * (u64)room * HEAD + part * 8;
     // All lanes of a warp take the same turns.
-    for (int first = 0; first < count; first += SETS) {
+    for (int first = start; first < count; first += SETS) {
         int at = first + set;
         bool in = at < count;
         uint4 kx = in ? *(const uint4*)(k + (u64)at * HEAD) : make_uint4(0, 0, 0, 0);
@@ -99,26 +106,37 @@ DEVICE u32 mixed(u32 x) {
     return x ^ (x >> 16);
 }
 
-// The state of a sequence: its beginning in the pool, and tokens since.
-struct Writer {
-    u32 prompt, age;
-};
-
-// The next token of each sequence, a block each (`position[1]` is the number of the first): forced while its beginning lasts; the likeliest for three tokens after a beginning of
-// one token; else drawn (the largest of logit plus Gumbel noise). After an end token comes a new beginning.
-KERNEL sample(const bf16* logits, u32* text, Writer* writers, const u32* prompts, const u32* lengths, int pool, int longest,
-              u32 end, u32 other_end, u32 seed, int room, const u32* position) {
+// The next token of each sequence, a block each (`position[1]` is the number of the first): forced while its beginning lasts; the
+// likeliest for three tokens after a beginning of one token; else drawn (the largest of logit plus Gumbel noise) from those whose
+// logit is at most -`least` below the largest. A document ends with an end token or when it has had its tokens, `shortest` and up
+// to `more` besides; then comes a new one, or what `then` says: twice the number of a beginning that follows an end token, with 1
+// added if it follows the last token instead (two times of three), all ones for none.
+KERNEL sample(const bf16* logits, u32* text, Writer* writers, const u32* prompts, const u32* lengths, const u32* then, int pool,
+              int longest, float least, int shortest, int more, u32 end, u32 other_end, u32 seed, int room, const u32* position) {
     __shared__ float best[32];
     __shared__ u32 which[32];
     u32 row = blockIdx.x, at = *position, first = position[1];
     Writer w = writers[row];
     u32 length = lengths[w.prompt];
-    bool likeliest = length == 1 && w.age < 4;
+    bool forced = w.age < length, likeliest = length == 1 && w.age < 4;
     u32 noise = mixed(seed ^ mixed((first + row) * 2654435761u ^ mixed(at)));
     float most = -1e30f;
     u32 token = 0;
-    if (w.age >= length) {
+    if (!forced) {
         const uint4* z = (const uint4*)(logits + (u64)row * VOCAB);
+        float top = -1e30f;
+        for (int i = threadIdx.x; i < VOCAB / 8; i += blockDim.x) {
+            uint4 x = z[i];
+            u32 v[4] = {x.x, x.y, x.z, x.w};
+#pragma unroll
+            for (int k = 0; k < 4; k++) top = fmaxf(top, fmaxf(low_of(v[k]), high_of(v[k])));
+        }
+        top = warp_max(top);
+        if (threadIdx.x % 32 == 0) best[threadIdx.x / 32] = top;
+        __syncthreads();
+        for (int i = 0; i < blockDim.x / 32; i++) top = fmaxf(top, best[i]);
+        __syncthreads();
+        float cut = likeliest ? top : top + least;
         for (int i = threadIdx.x; i < VOCAB / 8; i += blockDim.x) {
             uint4 x = z[i];
             u32 v[4] = {x.x, x.y, x.z, x.w};
@@ -126,7 +144,8 @@ KERNEL sample(const bf16* logits, u32* text, Writer* writers, const u32* prompts
             for (int k = 0; k < 8; k++) {
                 u32 id = i * 8 + k;
                 float s = k & 1 ? high_of(v[k / 2]) : low_of(v[k / 2]);
-                if (!likeliest) s -= __logf(-__logf(((mixed(noise ^ (id * 0x9e3779b9u)) >> 8) + 0.5f) * (1.0f / 16777216.0f)));
+                if (s < cut) continue;
+                s -= __logf(-__logf(((mixed(noise ^ (id * 0x9e3779b9u)) >> 8) + 0.5f) * (1.0f / 16777216.0f)));
                 if (s > most) most = s, token = id;
             }
         }
@@ -139,14 +158,22 @@ KERNEL sample(const bf16* logits, u32* text, Writer* writers, const u32* prompts
     }
     __syncthreads();
     if (threadIdx.x == 0) {
-        if (w.age < length) {
+        if (forced) {
             token = prompts[w.prompt * longest + w.age];
         } else {
             for (int i = 1; i < blockDim.x / 32; i++)
                 if (best[i] > most) most = best[i], token = which[i];
+            w.left--;
         }
         w.age++;
-        if (token == end || token == other_end) w.age = 0, w.prompt = mixed(noise + 1) % pool;
+        bool ended = !forced && (token == end || token == other_end), full = !forced && w.left == 0;
+        if (ended || full) {
+            u32 next = then[w.prompt];
+            bool on = next != FULL && (next & 1 ? !ended && mixed(noise + 3) % 3 : !full);
+            w.age = 0, w.prompt = on ? next >> 1 : mixed(noise + 1) % pool;
+            if (!on) w.start = at + 2;
+            if (full || !on) w.left = shortest + mixed(noise + 2) % (more + 1);
+        }
         writers[row] = w;
         text[(u64)row * room + at + 1] = token;
     }

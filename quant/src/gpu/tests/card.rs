@@ -128,10 +128,11 @@ fn watch() -> impl FnMut(Report) {
 
 /// Text and training.
 fn train(device: &dyn Device, model: &FloatModel, recipe: &Recipe, progress: &mut dyn FnMut(Report)) {
-    let order = Order { model, beginnings: &[vec![5], vec![1000]], recipe, folder: None };
+    let order = Order { model, beginnings: &vec![vec![5], vec![1000]].into(), recipe, folder: None };
     let text = write_on(device, &order, progress).unwrap();
     let formats = vec![[WeightFormat::W2Sparse; 7]; model.config.sizes.layers];
-    let task = Task { model, start: None, text: &text, formats: &formats, recipe, folder: None };
+    let task =
+        Task { model, start: None, text: &text, watched: &[], formats: &formats, recipe, folder: None };
     run_on(device, &task, progress, |_| Ok(())).unwrap();
 }
 
@@ -232,6 +233,7 @@ fn scale() {
             model: &model,
             start: None,
             text: &text,
+            watched: &[],
             formats: &formats,
             recipe: &recipe,
             folder: None,
@@ -274,12 +276,13 @@ fn cards() {
 
 fn on_cards(what: &str, model: &FloatModel, recipe: &Recipe, cards: &mut [Cuda]) {
     let mut cards: Vec<Member<'_>> = cards.iter_mut().map(|card| -> Member<'_> { card }).collect();
-    let order = Order { model, beginnings: &[vec![5], vec![1000]], recipe, folder: None };
+    let order = Order { model, beginnings: &vec![vec![5], vec![1000]].into(), recipe, folder: None };
     let start = Instant::now();
     let text = write_together(&mut cards, &order, &mut |_| {}).unwrap();
     let written = text.len() as f64 / start.elapsed().as_secs_f64();
     let formats = vec![[WeightFormat::W2Sparse; 7]; model.config.sizes.layers];
-    let task = Task { model, start: None, text: &text, formats: &formats, recipe, folder: None };
+    let task =
+        Task { model, start: None, text: &text, watched: &[], formats: &formats, recipe, folder: None };
     let mut reports = Vec::new();
     let mut progress = |r: Report| {
         if r.stage == Stage::Training {

@@ -16,7 +16,7 @@ fn shared(rate: f64) -> Recipe {
 }
 
 fn task<'a>(model: &'a FloatModel, text: &'a [u32], recipe: &'a Recipe) -> Task<'a> {
-    Task { model, start: None, text, formats: &SPARSE, recipe, folder: None }
+    Task { model, start: None, text, watched: &[], formats: &SPARSE, recipe, folder: None }
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn two_devices_write_what_one_writes() {
     let model = model(1);
     let write = |count| {
         on_groups(&config(), count, |devices| {
-            let (beginnings, recipe) = ([vec![5], vec![30, 31]], shared(0.0));
+            let (beginnings, recipe) = (vec![vec![5], vec![30, 31]].into(), shared(0.0));
             let order = Order { model: &model, beginnings: &beginnings, recipe: &recipe, folder: None };
             (devices[0].name(), write_together(devices, &order, &mut |_| {}).unwrap())
         })
