@@ -47,9 +47,8 @@ impl Rows {
             let at = self.found.partition_point(|f| *f < asked);
             self.found.insert(at, asked);
         }
-        while let Some(asked) = self.found.pop_front_if(|f| *f < unknown.saturating_add(lat::ASK)) {
-            self.there.push_back(asked + lat::ROW);
-        }
+        let settled = self.found.partition_point(|f| *f < unknown.saturating_add(lat::ASK));
+        self.there.extend(self.found.drain(..settled).map(|asked| asked + lat::ROW));
     }
 
     /// How many the matrix unit may take.
