@@ -148,7 +148,7 @@ synth: yosys
 
 # A layer of a model through the whole of `tiny`, with modules as synthesis maps them in place of their sources, in lockstep
 # with the golden executor. The netlists are of `tiny`'s parameters.
-NETLISTS := requant chan_writer chan_reader
+NETLISTS := requant chan_writer chan_reader vec_lane
 
 netlist-check: yosys verilator
 	$(PYTHON) hw/synth netlist $(NETLISTS) --out build/netlist

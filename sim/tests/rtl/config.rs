@@ -146,7 +146,7 @@ fn modules_of_random_configurations() -> Outcome {
 }
 
 #[test]
-#[ignore = "half an hour: three models of each of 60 configurations are built"]
+#[ignore = "half an hour of CPU: three models of each of 60 configurations are built"]
 fn modules_of_many_random_configurations() -> Outcome {
     (1..61).try_for_each(|seed| {
         modules(seed)?;

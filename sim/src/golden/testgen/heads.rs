@@ -72,6 +72,7 @@ fn query(b: &mut Builder) -> (usize, usize, usize, usize) {
     let kv = b.range(1, 3);
     let token = b.range(0, (b.config.block - 1).min(b.config.lane_rows / gqa - 1));
     let stride = gqa * (token + 1) + b.range(0, 3);
+    let kv = kv.min(b.config.scalars / stride);
     (gqa * kv, token, b.range(0, b.config.scalars - stride * kv), stride)
 }
 
