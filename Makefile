@@ -347,7 +347,7 @@ SMOLLM2_W2 := build/models/smollm2-w2
 smollm2-w2: $(SMOLLM2_W2)
 
 build/models/smollm2-w2: | cuda smollm2
-	$(ACCLLM) quantize $(SMOLLM2) $@ --preset gpu --device cuda --train-minutes 22 --freeze-from 1
+	$(ACCLLM) quantize $(SMOLLM2) $@ --preset gpu --device cuda --train-minutes 22 --freeze-from 1 --documents 1024-1024
 
 chat-demo: $(SMOLLM2_W2) | build
 	$(ACCLLM) chat $(SMOLLM2_W2)
