@@ -34,7 +34,7 @@ help:
 	@echo "make fmt        format the Rust code"
 
 build: verilator
-	@test -x $(ACCLLM) || echo "make build: the first time accllm (250 crates) and the RTL of 'tiny' are built: seven to eight minutes on two cores"
+	@test -x $(ACCLLM) || echo "make build: the first time accllm (250 crates) and the RTL of 'tiny' are built: five minutes on two cores"
 	$(CARGO) build --release --bin accllm
 	@$(ACCLLM) devices --build tiny
 
