@@ -402,12 +402,7 @@ fn quantize_on_card(
     let sizes = recipe.sizes(&float.config);
     let calibrated = Protocol { window: sizes.window, windows: Some(GPU_WINDOWS) };
     Options { calibration: calibrated, ..Options::default() }.check(&float.config)?;
-    let layers = float.config.sizes.layers;
-    let wanted = match recipe.formats {
-        Formats::One(format) => Wanted::These(vec![[format; 7]; layers]),
-        Formats::Each(each) => Wanted::These(vec![each; layers]),
-        Formats::Mixed(budget) => Wanted::Within(Costs::new(&float.config, budget)?),
-    };
+    let wanted = Wanted::of(&recipe.formats, &float.config)?;
     let mut how = recipe.on_card(&float.config);
     let mut start = recipe.start.as_deref().map(load_model).transpose()?;
     let watched = match &recipe.watch {
@@ -459,6 +454,17 @@ fn quantize_on_card(
 enum Wanted {
     These(Vec<[WeightFormat; 7]>),
     Within(Costs),
+}
+
+impl Wanted {
+    fn of(formats: &Formats, config: &LlamaConfig) -> Result<Self> {
+        let layers = config.sizes.layers;
+        Ok(match formats {
+            Formats::One(format) => Self::These(vec![[*format; 7]; layers]),
+            Formats::Each(each) => Self::These(vec![*each; layers]),
+            Formats::Mixed(budget) => Self::Within(Costs::new(config, *budget)?),
+        })
+    }
 }
 
 /// Integers of a trained model.
