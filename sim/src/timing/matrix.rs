@@ -48,11 +48,13 @@ pub(super) fn work(o: &Operation, config: &Config, constants: &Constants) -> Opt
     let lanes = config.lanes as u64;
     let lane_steps = rows.div_ceil(lanes);
     let last_rows = rows - (lane_steps - 1) * lanes;
-    let keys = KeyBeats::of(constants.hdp() as usize);
     // Steps, value beats of each, and steps that share a parameter beat.
     let (steps, row_beats, together) = match o.op {
         Op::MATW => (u64::from(o.n), u64::from(o.k), 16),
-        Op::MATK => (u64::from(o.n), keys.beats as u64, 16 / keys.keys as u64),
+        Op::MATK => {
+            let keys = KeyBeats::of(constants.hdp() as usize);
+            (u64::from(o.n), keys.beats as u64, 16 / keys.keys as u64)
+        }
         _ => (u64::from(o.sh), u64::from(o.n), u64::MAX),
     };
     let scaled = o.op == Op::MATW && o.flags & 3 != 0;
