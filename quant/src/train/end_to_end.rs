@@ -2,6 +2,7 @@
 //!
 //! From time to time the whole state is kept, so that an interrupted training goes on in the middle (`kept.rs`).
 
+use super::failed;
 use super::fake::LatentWeight;
 use super::kept::Kept;
 use super::layer::{Parameters, TrainLayer, get};
@@ -9,7 +10,6 @@ use super::loss::divergence;
 use super::ops::{linear, rms_norm};
 use super::recon::{Optimizers, TrainedLayer};
 use super::schedule::{Training, cosine};
-use super::{device, failed};
 use crate::grid::{GridWeight, Weights};
 use crate::train::Reached;
 use accllm_llm::float::{FloatModel, Matrix, NoTap, linear as linear_of};
@@ -84,7 +84,7 @@ pub(crate) fn train_end_to_end(
     file: &dyn Fn(&str) -> Option<PathBuf>,
     progress: &mut dyn FnMut(Reached),
 ) -> accllm_llm::Result<Weights> {
-    let device = device()?;
+    let device = Device::Cpu;
     let c = &goal.teacher.config;
     let columns = Arc::new((0..start.head.cols).collect::<Vec<_>>());
     let begin = || {

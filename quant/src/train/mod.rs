@@ -18,13 +18,7 @@ pub(crate) use end_to_end::{Goal, Start, train_end_to_end};
 pub(crate) use recon::{BlockTraining, TrainedLayer};
 pub use schedule::{Reached, Training};
 
-use accllm_llm::{Error, Result};
-use candle_core::Device;
-
-/// The device that trains.
-fn device() -> Result<Device> {
-    Ok(Device::Cpu)
-}
+use accllm_llm::Error;
 
 /// An error of the tensor library.
 fn failed(e: candle_core::Error) -> Error {

@@ -6,7 +6,7 @@ use super::adam::Adam;
 use super::layer::{Parameters, TrainLayer, save};
 use super::loss::relative_error;
 use super::schedule::{Training, cosine};
-use super::{damaged, device, failed, unwritten};
+use super::{damaged, failed, unwritten};
 use crate::grid::GridLayer;
 use crate::train::Reached;
 use accllm_llm::config::LlamaConfig;
@@ -78,7 +78,7 @@ impl TrainedLayer {
         start: &GridLayer,
         how: &BlockTraining<'_>,
     ) -> accllm_llm::Result<Self> {
-        let device = device()?;
+        let device = Device::Cpu;
         let layer = TrainLayer::new(c, w.at(how.l), &start.grids, how.window, how.value_step, &device)
             .map_err(failed)?;
         Ok(Self { layer, window: how.window, hidden: c.sizes.hidden, device })
@@ -92,7 +92,7 @@ impl TrainedLayer {
         window: usize,
         path: &Path,
     ) -> accllm_llm::Result<Self> {
-        let device = device()?;
+        let device = Device::Cpu;
         let layer =
             TrainLayer::restore(c, l, formats, window, path, &device).map_err(|e| damaged(path, &e))?;
         Ok(Self { layer, window, hidden: c.sizes.hidden, device })
